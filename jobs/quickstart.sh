@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# Set-up, then the main job on the sample and the entry list that ship with the repository.
+set -euo pipefail
+
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+
+case ${1:-} in
+  -h | --help)
+    cat <<'END'
+Usage: bash jobs/quickstart.sh [OPTIONS OF metaclip-spark run]
+
+Installs the package into .venv, finds Java 17 or 21, and curates the sample
+(jobs/sample/pool.wat.gz) with the entry list metadata/wordnet.json.gz.
+The tables go to the folder warehouse, or to $METACLIP_WAREHOUSE.
+
+  PYTHON=/path/to/python3.12   use this Python (3.10 or newer)
+  JAVA_HOME=/path/to/java17    use this Java (17 or 21)
+
+More options, as --threshold 20: .venv/bin/metaclip-spark run --help
+END
+    exit 0 ;;
+esac
+
+# shellcheck source=jobs/setup.sh
+source "$here/setup.sh" spark,report
+
+status=0
+"$root/.venv/bin/metaclip-spark" run --input "$root/jobs/sample/pool.wat.gz" \
+  --metadata "$root/metadata/wordnet.json.gz" --no-lid --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
+  status=$?
+
+# 3 is a run that ended, with a source or two not read to the end.
+if [ "$status" = 0 ] || [ "$status" = 3 ]; then
+  from=""
+  if [ "$PWD" != "$root" ]; then printf -v from '%q/' "$root"; fi
+  cat <<END
+
+Your own pairs, from Parquet with columns url and text, or from Common Crawl's WAT files:
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/wordnet.json.gz --no-lid --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/wordnet.json.gz --no-lid --warehouse my-warehouse
+END
+fi
+exit "$status"

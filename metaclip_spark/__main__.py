@@ -1,0 +1,7 @@
+"""`python -m metaclip_spark`."""
+
+import sys
+
+from metaclip_spark.cli import main
+
+sys.exit(main())

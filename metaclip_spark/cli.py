@@ -1,0 +1,257 @@
+"""The command line: flags in, exit status out.
+
+Errors go to stderr, tables and numbers to stdout.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from metaclip_spark import __version__
+from metaclip_spark.config import Settings, make_settings
+from metaclip_spark.errors import MetaclipError
+
+INPUT = ("input", "snapshot", "url_column", "text_column", "lang_column", "id_column", "keep_columns", "languages",
+         "no_lid")  # fmt: skip
+LIST = ("metadata", "matcher", "keep_unmatched")
+TABLES = ("warehouse", "catalog", "lease_seconds")
+READING = ("no_dedup", "files_per_commit", "allow_incomplete", "rejects_per_reason")
+CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
+SPARK = ("master", "driver_memory", "spark")
+
+VARIADIC = ("--input",)
+"""Flags that take every word up to the next flag, as a shell's globs give them."""
+_SHORT = {"threshold": "-t"}
+
+
+def settings_options(*names: str) -> Callable[[Callable], Callable]:
+    """Give a command one option per setting, named and described as `Settings` has it."""
+
+    def decorate(function: Callable) -> Callable:
+        for name in reversed(names):
+            function = _option(name)(function)
+        function = click.option("--config", metavar="FILE", help="YAML with any of these keys; a flag wins.")(
+            function
+        )
+        return click.option("--debug", is_flag=True, help="Show stack traces and Spark's own output.")(
+            function
+        )
+
+    return decorate
+
+
+def _option(name: str) -> Callable[[Callable], Callable]:
+    field = Settings.model_fields[name]
+    flag = "--" + name.replace("_", "-")
+    text = field.description or ""
+    if field.annotation is bool:
+        return click.option(flag, name, is_flag=True, default=None, help=text)
+    if field.default not in (None, (), "") and not isinstance(field.default, dict):
+        text += f"  [default: {field.default}]"
+    flags = [flag] if name not in _SHORT else [flag, _SHORT[name]]
+    many = name in ("input", "spark")
+    metavar = (field.json_schema_extra or {}).get("metavar")  # type: ignore[union-attr]
+    return click.option(*flags, name, multiple=many, metavar=metavar, help=text, default=None)
+
+
+def _settings(flags: dict[str, Any], config: str | None) -> Settings:
+    given = {name: value for name, value in flags.items() if value not in (None, ())}
+    return make_settings(given, config)
+
+
+def _reporter(quiet: bool = False):  # noqa: ANN202
+    from metaclip_spark.progress import Reporter
+
+    return Reporter(quiet)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="metaclip-spark")
+def cli() -> None:
+    """Curate image-text pairs as MetaCLIP does: match texts against metadata, count, balance."""
+
+
+@cli.command()
+@settings_options(*INPUT, *LIST, *TABLES, *READING, *CHOOSING, *SPARK)
+@click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
+def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+    """All stages and the report; goes on where an earlier attempt stopped."""
+    from metaclip_spark import commands
+
+    return commands.run(_settings(flags, config), _reporter(), as_json)
+
+
+@cli.command()
+@settings_options(*INPUT, *LIST, *TABLES, *READING, *SPARK)
+def extract(config: str | None, debug: bool, **flags: Any) -> int:
+    """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
+    from metaclip_spark import commands
+
+    return commands.extract(_settings(flags, config), _reporter())
+
+
+@cli.command()
+@settings_options("snapshot", "metadata", "no_dedup", "id_column", *TABLES, *SPARK)
+def dedup(config: str | None, debug: bool, **flags: Any) -> int:
+    """Take what was extracted into `pairs`, each (url, text) once; close its sources."""
+    from metaclip_spark import commands
+
+    return commands.dedup(_settings(flags, config), _reporter())
+
+
+@cli.command()
+@settings_options(*LIST, *TABLES, *SPARK)
+def match(config: str | None, debug: bool, **flags: Any) -> int:
+    """Match stored pairs again with another list, without reading the sources.
+
+    Texts that matched nothing under the earlier list are there only if --keep-unmatched (or no list) was used.
+    """
+    from metaclip_spark import commands
+
+    return commands.match(_settings(flags, config), _reporter())
+
+
+@cli.command()
+@settings_options("metadata", "snapshots", *TABLES, *SPARK)
+def count(config: str | None, debug: bool, **flags: Any) -> int:
+    """Count how many pairs of each snapshot match each entry."""
+    from metaclip_spark import commands
+
+    return commands.count(_settings(flags, config), _reporter())
+
+
+@cli.command()
+@settings_options("metadata", *CHOOSING, *TABLES, *SPARK)
+@click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
+def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+    """Choose t and draw the curated subset from the pool."""
+    from metaclip_spark import commands
+
+    return commands.balance(_settings(flags, config), _reporter(), as_json)
+
+
+@cli.command()
+@settings_options(*INPUT, *LIST, *TABLES, *READING, *SPARK)
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+    """What run would read: sources, bytes, what is done already, estimated core-hours; starts nothing."""
+    from metaclip_spark import planning
+
+    return planning.plan(_settings(flags, config), _reporter(quiet=as_json), as_json)
+
+
+@cli.command()
+@settings_options("metadata", *TABLES, *SPARK)
+@click.option("--pair-id", metavar="ID", help="The pair, by its id.")
+@click.option("--url", metavar="URL", help="The pairs of an image, by its url; with --text: that one pair.")
+@click.option("--text", metavar="TEXT", help="Any text, in the pool or not.")
+@click.option("--run-id", metavar="ID", help="The run to explain.  [default: the last one balanced]")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def explain(
+    config: str | None, debug: bool, pair_id: str | None, url: str | None, text: str | None, run_id: str | None,
+    as_json: bool, **flags: Any,
+) -> int:  # fmt: skip
+    """Why a pair is in, or not: its matches, their counts and probabilities, the draw, the verdict."""
+    from metaclip_spark import explaining
+
+    question = explaining.Question(pair_id, url, text)
+    return explaining.explain(_settings(flags, config), _reporter(quiet=as_json), question, run_id, as_json)
+
+
+@cli.command()
+@settings_options("metadata", *TABLES, *SPARK)
+@click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
+@click.option(
+    "--output", metavar="FILE", help="Where the page goes.  [default: WAREHOUSE/reports/<run id>.html]"
+)
+def report(config: str | None, debug: bool, run_id: str | None, output: str | None, **flags: Any) -> int:
+    """Write the HTML data card of a run and print its path."""
+    from metaclip_spark import commands
+
+    return commands.report(_settings(flags, config), _reporter(), run_id, output)
+
+
+@cli.group()
+def metadata() -> None:
+    """Make an entry list."""
+
+
+@metadata.command("build")
+@click.option(
+    "--wordnet", metavar="DIR", required=True, help="WordNet's dictionary folder, e.g. /usr/share/wordnet."
+)
+@click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
+@click.option("--debug", is_flag=True, help="Show stack traces.")
+def metadata_build(wordnet: str, output: str, debug: bool) -> int:
+    """Make an entry list from WordNet's synset names; the same input gives the same bytes."""
+    from pathlib import Path
+
+    from metaclip_spark.metadata.build import build_from_wordnet
+
+    built = build_from_wordnet(Path(wordnet), Path(output))
+    print(f"{len(built.entries):,} entries, metadata_id {built.metadata_id}, in {output}")
+    return 0
+
+
+def spread_variadic(arguments: Sequence[str]) -> list[str]:
+    """Return the arguments with a variadic flag repeated before each of its values.
+
+    >>> spread_variadic(["run", "--input", "a", "b", "--seed", "1"])
+    ['run', '--input', 'a', '--input', 'b', '--seed', '1']
+    """
+    spread: list[str] = []
+    flag = None
+    for word in arguments:
+        if word.startswith("-"):
+            flag = word if word in VARIADIC else None
+            first = True
+            spread.append(word)
+        elif flag is not None:
+            spread += [word] if first else [flag, word]
+            first = False
+        else:
+            spread.append(word)
+    return spread
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 3 incomplete sources)."""
+    words = spread_variadic(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words
+    try:
+        return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
+    except click.exceptions.Abort:
+        return _fail("interrupted; the same command goes on from the last commit.", 130)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except MetaclipError as error:
+        if debug:
+            traceback.print_exc()
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on from the last commit.", 130)
+    except Exception as error:  # noqa: BLE001 - the last frame: one sentence, the trace on demand
+        if debug:
+            traceback.print_exc()
+        return _fail(f"failed: {_shortened(error)} (--debug shows the whole of it).", 1)
+
+
+def _shortened(error: Exception) -> str:
+    """Return an error's most telling line: of a worker's traceback the last, else the first."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    telling = [
+        line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))
+    ]
+    return f"{type(error).__name__}: {(telling or lines)[0][:500]}"
+
+
+def _fail(message: str, status: int) -> int:
+    for line in message.splitlines():
+        print(f"metaclip-spark: {line}", file=sys.stderr)
+    return status

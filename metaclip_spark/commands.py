@@ -1,0 +1,330 @@
+"""What each command does: check, open the warehouse, call the steps, say what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from metaclip_spark.config import Settings
+from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.events import Attempt
+from metaclip_spark.extract.sources import Source, find_sources
+from metaclip_spark.hashing import digest_of
+from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.pipeline import curate
+from metaclip_spark.progress import Reporter
+from metaclip_spark.session import get_session
+from metaclip_spark.steps.balance import balance_step
+from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
+from metaclip_spark.steps.count import count_step
+from metaclip_spark.steps.dedup import dedup_step
+from metaclip_spark.steps.extract import extract_step
+from metaclip_spark.steps.match import match_step
+from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan
+from metaclip_spark.steps.summary import as_json, make_card
+from metaclip_spark.tables import Warehouse
+
+INCOMPLETE = 3
+
+# What does not change any result: where things are, how fast, and how much is shown.
+_NOT_IN_RUN_ID = {
+    "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
+    "rejects_per_reason", "master", "driver_memory", "spark", "no_lid",
+}  # fmt: skip
+_SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
+
+
+def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
+    """All stages and the report; return the exit status."""
+    metadata = _need_metadata(settings)
+    sources = _checked_input(settings, reporter)
+    with _opened(settings, reporter, metadata, sources) as ctx:
+        plan = _say_plan(ctx, make_plan(ctx, sources))
+        card = curate(ctx, plan)
+        report = write_report(ctx, card)
+        _print(ctx, card, report, as_json_text)
+        return _outcome(ctx, sources)
+
+
+def extract(settings: Settings, reporter: Reporter) -> int:
+    """Read and match the input into `extracted`."""
+    metadata = load_metadata(settings.metadata) if settings.metadata else None
+    if metadata is None and not settings.keep_unmatched:
+        settings = settings.model_copy(update={"keep_unmatched": True})
+    sources = _checked_input(settings, reporter)
+    with _opened(settings, reporter, metadata, sources) as ctx:
+        plan = _say_plan(ctx, make_plan(ctx, sources))
+        extract_step(ctx, plan)
+        return _staged_outcome(ctx, sources)
+
+
+def dedup(settings: Settings, reporter: Reporter) -> int:
+    """Take what is extracted into `pairs`."""
+    metadata = load_metadata(settings.metadata) if settings.metadata else None
+    with _opened(settings, reporter, metadata, []) as ctx:
+        plan = make_plan(ctx, [])
+        if plan.todo:
+            raise ConfigError(
+                f"{len(plan.todo)} splits of snapshot {settings.snapshot!r} are planned but not extracted yet; "
+                "run extract to its end first."
+            )
+        dedup_step(ctx)
+        return 0
+
+
+def match(settings: Settings, reporter: Reporter) -> int:
+    """Match stored pairs again with another list."""
+    metadata = _need_metadata(settings)
+    with _opened(settings, reporter, metadata, []) as ctx:
+        match_step(ctx)
+        return 0
+
+
+def count(settings: Settings, reporter: Reporter) -> int:
+    """Bring entry counts up to date."""
+    with _opened(settings, reporter, None, [], list_of_last_run=True) as ctx:
+        count_step(ctx)
+        return 0
+
+
+def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
+    """Choose t and draw the curated subset from the counted pool."""
+    with _opened(settings, reporter, None, [], list_of_last_run=True) as ctx:
+        balance_step(ctx, count_step(ctx))
+        card = make_card(ctx)
+        _print(ctx, card, write_report(ctx, card), as_json_text)
+        return 0
+
+
+def report(settings: Settings, reporter: Reporter, run_id: str | None, output: str | None) -> int:
+    """Write the report of a run again; return the exit status."""
+    with _opened(settings, reporter, None, [], list_of_last_run=True, write=False, run_id=run_id) as ctx:
+        card = make_card(ctx)
+        print(write_report(ctx, card, output))
+        return 0
+
+
+@contextlib.contextmanager
+def _opened(
+    settings: Settings,
+    reporter: Reporter,
+    metadata: Metadata | None,
+    sources: list[Source],
+    *,
+    list_of_last_run: bool = False,
+    write: bool = True,
+    run_id: str | None = None,
+) -> Iterator[Context]:
+    """Start Spark, take the lease, and note the attempt's start and end."""
+    warehouse = open_warehouse(settings, reporter, create=write)
+    config: Mapping[str, Any] = shown_config(settings)
+    if list_of_last_run:
+        run_id = run_id or (None if write else last_balanced_run(warehouse))
+        settings, metadata, config = _of_run(warehouse, settings, run_id, config)
+    metadata_id = metadata.metadata_id if metadata is not None else NO_LIST
+    attempt = Attempt(warehouse, run_id or _run_id(settings, metadata_id, sources), config, [metadata_id])
+    ctx = Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
+    if not write:
+        yield ctx
+        return
+    with leased(warehouse, settings.lease_seconds):
+        attempt.record("started")
+        try:
+            yield ctx
+        except BaseException as error:
+            with contextlib.suppress(Exception):  # the error itself is what must reach the user
+                attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
+            raise
+        attempt.record("finished")
+
+
+def open_warehouse(settings: Settings, reporter: Reporter, create: bool = False) -> Warehouse:
+    """Check that the place can be written, start Spark, and return the warehouse."""
+    if settings.warehouse is None and settings.catalog is None:
+        raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
+    if settings.warehouse is not None and "://" not in settings.warehouse:
+        _check_folder(settings.warehouse, create)
+    reporter.say("Starting Spark ...")
+    spark = get_session(settings.master, settings.driver_memory, settings.spark)
+    return Warehouse(spark, settings.warehouse, settings.catalog)
+
+
+def _check_folder(folder: str, create: bool) -> None:
+    try:
+        if create:
+            os.makedirs(folder, exist_ok=True)
+        elif not os.path.isdir(folder):
+            raise ConfigError(f"warehouse {folder} does not exist; expected the folder that run was given.")
+    except OSError as error:
+        raise ConfigError(
+            f"warehouse {folder} cannot be written: {error.strerror}. Give a folder that can be, or the right to write."
+        ) from error
+    if create and not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"warehouse {folder} cannot be written: permission denied. Give a folder that can be."
+        )
+
+
+def _need_metadata(settings: Settings) -> Metadata:
+    if settings.metadata is None:
+        raise ConfigError(
+            "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz."
+        )
+    return load_metadata(settings.metadata)
+
+
+def _checked_input(settings: Settings, reporter: Reporter) -> list[Source]:
+    sources = find_sources(settings.input)
+    check_input_columns(sources, settings.extract_options)
+    if not settings.no_lid and settings.lang_column is None:
+        reporter.say(
+            "Language identification is not in this version: running as with --no-lid (lang is 'und')."
+        )
+    return sources
+
+
+def _run_id(settings: Settings, metadata_id: str, sources: list[Source]) -> str:
+    kept = {name: value for name, value in settings.model_dump().items() if name not in _NOT_IN_RUN_ID}
+    kept["tail_fraction"] = settings.chosen_tail_fraction
+    return digest_of([kept, metadata_id, [(source.source_path, source.etag) for source in sources]])
+
+
+def shown_config(settings: Settings) -> dict[str, Any]:
+    """Return the configuration as it is stored and shown: without secrets."""
+    config = settings.model_dump()
+    config["spark"] = {k: "(hidden)" if _SECRET.search(k) else v for k, v in config["spark"].items()}
+    return config
+
+
+def last_balanced_run(warehouse: Warehouse) -> str:
+    """Return the run whose subset was drawn last."""
+    rows = warehouse.read("runs").where("stage = 'balance' AND event = 'stage done'")
+    row = rows.orderBy("at", ascending=False).first()
+    if row is None:
+        raise WarehouseError(
+            f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first."
+        )
+    return row["run_id"]
+
+
+def _of_run(
+    warehouse: Warehouse, settings: Settings, run_id: str | None, config: Mapping[str, Any]
+) -> tuple[Settings, Metadata, Mapping[str, Any]]:
+    """Complete settings that name no list (or a run) with what that run, or the last one, was given."""
+    rows = warehouse.read("runs").where("event = 'started'")
+    row = (
+        (rows if run_id is None else rows.where(f"run_id = '{run_id}'"))
+        .orderBy("at", ascending=False)
+        .first()
+    )
+    if row is None:
+        named = "no run" if run_id is None else f"no run {run_id!r}"
+        raise ConfigError(
+            f"{warehouse.root or warehouse.catalog} holds {named}; expected tables made by run."
+        )
+    stored = json.loads(row["config"])
+    if run_id is not None:
+        known = {name: stored[name] for name in stored if name in Settings.model_fields and name != "spark"}
+        paths = {"warehouse": settings.warehouse, "catalog": settings.catalog}
+        settings = Settings(**{**known, **paths, "metadata": settings.metadata or stored["metadata"]})
+        config = stored
+    elif settings.metadata is None:
+        settings = settings.model_copy(update={"metadata": stored["metadata"]})
+        config = shown_config(settings)
+    return settings, _need_metadata(settings), config
+
+
+def _say_plan(ctx: Context, plan: Plan) -> Plan:
+    given = {source.source_path for source in plan.given}
+    done = len(given & plan.done)
+    carried = len({split.source.source_path for split in plan.todo} - given)
+    total = sum(source.bytes for source in plan.given)
+    ctx.reporter.say(
+        f"run {ctx.attempt.run_id}: {len(given):,} sources ({total / 1e6:,.1f} MB) in snapshot "
+        f"{ctx.settings.snapshot}, {done:,} done already."
+    )
+    if carried:
+        ctx.reporter.say(f"{carried:,} sources of an attempt that was cut short are read as well.")
+    if plan.other_settings:
+        ctx.reporter.warn(
+            f"{len(plan.other_settings):,} sources were extracted with other settings before and are left as they "
+            f"are, e.g. {plan.other_settings[0]}. Use another --snapshot to read them anew."
+        )
+    return plan
+
+
+def _outcome(ctx: Context, sources: list[Source]) -> int:
+    """Return 0 or 3: how many of this command's sources are partial, failed or unaccounted for."""
+    rows = in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path", "status", "reason").collect()
+    return _judged(ctx, sources, {row[0]: (row[1], row[2]) for row in rows})
+
+
+def _staged_outcome(ctx: Context, sources: list[Source]) -> int:
+    staged = in_pool(ctx, "extracted", ctx.settings.snapshot).where("kind = 'source'")
+    found = {
+        row[0]: ("done", "")
+        for row in in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path").collect()
+    }
+    for row in staged.select("source_path", "status", "reason").collect():
+        if found.get(row[0], ("done", ""))[0] == "done":
+            found[row[0]] = (row[1], row[2])
+    return _judged(ctx, sources, found)
+
+
+def _judged(ctx: Context, sources: list[Source], found: Mapping[str, tuple[str, str]]) -> int:
+    bad = [
+        (source.source_path, *found.get(source.source_path, ("unaccounted for", "no outcome was committed")))
+        for source in sources
+        if found.get(source.source_path, ("",))[0] != "done"
+    ]
+    for path, status, reason in bad[:20]:
+        ctx.reporter.warn(f"{path} is {status}: {reason}")
+    allowed = ctx.settings.allowed_incomplete(len(sources))
+    if len(bad) > allowed:
+        ctx.reporter.warn(
+            f"{len(bad):,} of {len(sources):,} sources are incomplete, {allowed:,} allowed (--allow-incomplete): "
+            f"exit status {INCOMPLETE}."
+        )
+        return INCOMPLETE
+    return 0
+
+
+def write_report(ctx: Context, card: Any, output: str | None = None) -> str:
+    """Write the page and return its path."""
+    from metaclip_spark.report.render import render
+
+    path = Path(output) if output else report_path(ctx)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".partial")
+        partial.write_text(render(card), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise WarehouseError(
+            f"report {path} cannot be written: {error}. Give another place with --output."
+        ) from error
+    return str(path)
+
+
+def report_path(ctx: Context) -> Path:
+    """Return where a run's report goes: beside local tables, else into the current folder."""
+    root = ctx.warehouse.root
+    folder = Path(root) / "reports" if root is not None and "://" not in root else Path.cwd()
+    return folder / f"{ctx.attempt.run_id}.html"
+
+
+def _print(ctx: Context, card: Any, report_file: str, as_json_text: bool) -> None:
+    if as_json_text:
+        print(json.dumps(as_json(card, report_file), ensure_ascii=False))
+        return
+    from metaclip_spark.terminal import print_card
+
+    print_card(card, report_file)
+
+
+Command = Callable[..., int]

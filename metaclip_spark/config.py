@@ -1,0 +1,262 @@
+"""Typed settings, validated when made; YAML and flags both end here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.matchers import ENGINES
+from metaclip_spark.sampling import TAIL_FRACTION
+
+LOW_THRESHOLD = 20
+"""Below this t a warning is given: balancing then keeps next to nothing of the head."""
+
+
+def _setting(default: Any, text: str, metavar: str | None = None, **kwargs: Any) -> Any:
+    return Field(default=default, description=text, json_schema_extra={"metavar": metavar}, **kwargs)
+
+
+class Settings(BaseModel):
+    """Every setting of `run`; each is a flag and a key of the YAML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input: tuple[str, ...] = _setting(
+        (), "Files, folders or globs: .wat.gz .parquet .tsv[.gz] .csv[.gz] .jsonl[.gz].", "PATH..."
+    )
+    snapshot: str = _setting(
+        "default", "The snapshot that these sources belong to; more input adds to it.", "NAME"
+    )
+    url_column: str = _setting("url", "Tabular input: the column of image urls.", "COLUMN")
+    text_column: str = _setting(
+        "text",
+        "Tabular input: the column of texts. In a file without a header line, name columns 0, 1, ...",
+        "COLUMN",
+    )
+    lang_column: str | None = _setting(None, "Tabular input: the column of language codes.", "COLUMN")
+    id_column: str | None = _setting(None, "Tabular input: the pool's own key (with --no-dedup).", "COLUMN")
+    keep_columns: tuple[str, ...] = _setting(
+        (), "Tabular input: columns that travel to the end, in `extra`.", "A,B"
+    )
+    metadata: str | None = _setting(
+        None,
+        "The entry list: a JSON array of strings (.json, .json.gz), or .txt with one entry a line.",
+        "PATH",
+    )
+    languages: tuple[str, ...] = _setting(
+        (), "Keep only texts whose --lang-column holds one of these (comma-separated).", "A,B"
+    )
+    no_lid: bool = _setting(False, "No language identification: lang is 'und' (or what --lang-column holds).")
+    warehouse: str | None = _setting(None, "Delta tables at DIR/<table>.", "DIR")
+    catalog: str | None = _setting(None, "Delta tables by name, instead of --warehouse.", "CATALOG.SCHEMA")
+    threshold: int | None = _setting(None, "t, the count from which entries are thinned out.", "T")
+    tail_fraction: float | None = _setting(
+        None,
+        f"Choose t so that entries below it hold this share of all counts.  [default: {TAIL_FRACTION}]",
+        "F",
+    )
+    target_size: int | None = _setting(None, "Choose t for a subset of N pairs (not in this version).", "N")
+    seed: int = _setting(0, "Seed of the draw: same seed, same subset.", "N")
+    unit: Literal["pair", "image"] = _setting("pair", "What is sampled; 'image' is not in this version.")
+    snapshots: tuple[str, ...] = _setting(
+        (), "Balance these snapshots.  [default: all in the warehouse]", "A,B"
+    )
+    no_dedup: bool = _setting(False, "The pool is already unique: do not deduplicate.")
+    keep_unmatched: bool = _setting(False, "Store texts that match nothing too.")
+    matcher: str = _setting("auto", f"The matching engine: auto, {', '.join(ENGINES)}.", "NAME")
+    files_per_commit: int = _setting(500, "Sources per commit: progress that survives the driver.", "N", ge=1)
+    allow_incomplete: str = _setting(
+        "0", "How many sources (N or N%) may be partial or failed for exit status 0.", "N|N%"
+    )
+    lease_seconds: float = _setting(
+        300.0, "How long the lease on the warehouse lasts when its holder falls silent.", "S", ge=5
+    )
+    rejects_per_reason: int = _setting(
+        10, "Rejects stored as rows, per source and reason (all are counted).", "N", ge=0
+    )
+    master: str = _setting("local[*]", "Spark master for local use; ignored under spark-submit.", "URL")
+    driver_memory: str | None = _setting(
+        None, "Memory of a local driver, e.g. 8g.  [default: half of the machine's]", "SIZE"
+    )
+    spark: dict[str, str] = _setting(
+        {}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE"
+    )
+
+    @field_validator("input", "keep_columns", "languages", "snapshots", mode="before")
+    @classmethod
+    def _listed(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("keep_columns", "languages", "snapshots", mode="after")
+    @classmethod
+    def _split(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        parts = [part.strip() for text in value for part in text.split(",")]
+        return tuple(dict.fromkeys(part for part in parts if part))
+
+    @field_validator("spark", mode="before")
+    @classmethod
+    def _spark_map(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(k): str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()}
+        pairs = [str(item).partition("=") for item in value]
+        if any(not sep for _, sep, _ in pairs):
+            raise ValueError("expected NAME=VALUE")
+        return {name: text for name, _, text in pairs}
+
+    @field_validator("allow_incomplete", mode="before")
+    @classmethod
+    def _amount(cls, value: Any) -> Any:
+        if not re.fullmatch(r"\d+(\.\d+)?%|\d+", str(value)):
+            raise ValueError(f"expected a number of sources or a percentage such as 2%, got {value!r}")
+        return str(value)
+
+    @field_validator("snapshot", mode="after")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if not re.fullmatch(r"[\w.\-+]+", value):
+            raise ValueError(f"expected letters, digits and . _ - +, got {value!r}")
+        return value
+
+    @field_validator("threshold", mode="after")
+    @classmethod
+    def _threshold(cls, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError(f"must be >= 1, got {value}. MetaCLIP-400M used 20000")
+        return value
+
+    @field_validator("tail_fraction", mode="after")
+    @classmethod
+    def _fraction(cls, value: float | None) -> float | None:
+        if value is not None and not 0 < value < 1:
+            raise ValueError(
+                f"must be between 0 and 1, got {value}. The paper's sets have about {TAIL_FRACTION}"
+            )
+        return value
+
+    @field_validator("matcher", mode="after")
+    @classmethod
+    def _engine(cls, value: str) -> str:
+        if value not in ("auto", *ENGINES):
+            raise ValueError(f"must be one of auto, {', '.join(ENGINES)}, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> Settings:
+        given = [
+            name for name in ("threshold", "tail_fraction", "target_size") if getattr(self, name) is not None
+        ]
+        if len(given) > 1:
+            flags = " and ".join(_flag(name) for name in given)
+            raise ValueError(f"{flags} both choose t; give one of them")
+        if self.target_size is not None:
+            raise ValueError("--target-size is not in this version; give --threshold or --tail-fraction")
+        if self.unit == "image":
+            raise ValueError("--unit image is not in this version; use --unit pair")
+        if self.warehouse is not None and self.catalog is not None:
+            raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
+        if self.id_column is not None and not self.no_dedup:
+            raise ValueError("--id-column takes the pool's own key, which needs --no-dedup")
+        if self.languages and self.lang_column is None:
+            raise ValueError(
+                "--languages needs language identification, which is not in this version, or --lang-column"
+            )
+        return self
+
+    @property
+    def chosen_tail_fraction(self) -> float | None:
+        """The tail fraction that chooses t, or None where t is given."""
+        return None if self.threshold is not None else (self.tail_fraction or TAIL_FRACTION)
+
+    @property
+    def extract_options(self) -> ExtractOptions:
+        """The part that decides which rows leave a source."""
+        return ExtractOptions(
+            url_column=self.url_column,
+            text_column=self.text_column,
+            lang_column=self.lang_column,
+            id_column=self.id_column,
+            keep_columns=self.keep_columns,
+            languages=self.languages,
+            keep_unmatched=self.keep_unmatched,
+            dedup=not self.no_dedup,
+            sample_cap=self.rejects_per_reason,
+        )
+
+    def allowed_incomplete(self, sources: int) -> int:
+        """Return how many of so many sources may be incomplete."""
+        if self.allow_incomplete.endswith("%"):
+            return int(sources * float(self.allow_incomplete[:-1]) / 100)
+        return int(self.allow_incomplete)
+
+
+def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settings:
+    """Merge a YAML file and flags (a flag wins) into settings.
+
+    Args:
+        flags: setting name -> value, only those that were given.
+        config: path of the YAML file; its sections, if any, only group keys.
+
+    Raises:
+        ConfigError: one sentence per problem, each naming its flag, or its file and key.
+    """
+    from_file, origins = ({}, {}) if config is None else _read_yaml(config)
+    origins.update({name: f"flag {_flag(name)}" for name in flags})
+    try:
+        return Settings(**{**from_file, **flags})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(problem, origins) for problem in error.errors())) from error
+
+
+def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
+    try:
+        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"config {path} cannot be read: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}.") from error
+    if loaded is None:
+        loaded = {}
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"config {path} holds a {type(loaded).__name__}; expected keys and values.")
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for key, value in loaded.items():
+        name = _name(key)
+        group = isinstance(value, dict) and (
+            name not in Settings.model_fields or name in ("input", "metadata")
+        )
+        for inner, setting in value.items() if group else [(key, value)]:
+            shown = f"{key}.{inner}" if group else str(key)
+            if _name(inner) not in Settings.model_fields:
+                raise ConfigError(
+                    f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}."
+                )
+            values[_name(inner)] = setting
+            origins[_name(inner)] = f"{path}: {shown}"
+    return values, origins
+
+
+def _name(key: object) -> str:
+    return str(key).replace("-", "_")
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _sentence(problem: Mapping[str, Any], origins: Mapping[str, str]) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else ""
+    text = problem["msg"].removeprefix("Value error, ")
+    origin = f" ({origins[name]})" if name in origins else ""
+    if problem["type"] != "value_error" and "input" in problem:
+        text = f"{text[0].lower()}{text[1:]}, got {problem['input']!r}"
+    # "threshold must be ..." reads on; "expected ..." wants a colon.
+    joined = f"{name} {text}" if text.startswith("must") else f"{name}: {text}" if name else text
+    return f"{joined}{origin}."

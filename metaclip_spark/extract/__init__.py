@@ -1,0 +1,1 @@
+"""WAT records and tabular pools -> pairs (no Spark): sources, readers, ids, and one task's whole work."""

@@ -1,0 +1,141 @@
+"""Columns of a tabular pool -> candidates: the same checks and cleaning as for texts from the web."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaclip_spark.extract.candidates import Candidates
+from metaclip_spark.extract.ledger import Damage, Ledger
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import Split
+from metaclip_spark.extract.tabular import Columns, read_columns
+from metaclip_spark.text import clean_text
+
+# Rows that clean_text may change: a control character or line end inside, or an edge that is not printable
+# ASCII. Only these go through Python.
+_UNCLEAN = r"[\x00\t\n\r]|^[^!-~]|[^!-~]$"
+
+
+def read_tabular(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[Candidates]:
+    """Read a split of a tabular pool; every row is a text."""
+    for position, columns in read_columns(split, options, ledger):
+        yield candidates_of(columns, position, options, ledger)
+
+
+def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledger: Ledger) -> Candidates:
+    """Check and clean one batch of rows; what is left out is counted in the ledger."""
+    rows = len(columns[options.text_column])
+    ledger.records_read += rows
+    url, bad_url = utf8(columns[options.url_column], options.url_column)
+    text, bad_text = utf8(columns[options.text_column], options.text_column)
+    broken = pc.or_(bad_url, bad_text)
+    ledger.texts_read += rows - (pc.sum(broken).as_py() or 0)
+    keep = _Keep(rows, position, ledger)
+    keep.drop("broken_row", broken, text, "not UTF-8")
+    keep.drop("no_url", pc.fill_null(pc.equal(pc.utf8_trim_whitespace(url), ""), True), text)
+    keep.drop("no_text", pc.is_null(text), url)
+    text = cleaned(text)
+    keep.drop("empty_text", pc.equal(text, ""), url)
+    keep.drop("data_url", pc.starts_with(url, "data:", ignore_case=True), url)
+    lang = None
+    if options.lang_column:
+        lang, _ = utf8(columns[options.lang_column], options.lang_column)
+        if options.languages:
+            keep.drop("language", pc.invert(pc.is_in(lang, pa.array(options.languages))), lang)
+    key = None
+    if options.id_column:
+        key, _ = utf8(columns[options.id_column], options.id_column)
+        keep.drop("broken_row", pc.is_null(key), text, f"column {options.id_column!r} is null")
+    batch = Candidates(
+        url=url,
+        text=text,
+        text_source=pa.repeat(pa.scalar(options.text_column), rows),
+        position=pa.array(np.arange(position, position + rows)),
+        lang=lang,
+        key=key,
+        extra=extra_map({name: columns[name] for name in options.keep_columns}, rows),
+    )
+    return batch if keep.all else batch.select(pa.array(keep.mask))
+
+
+class _Keep:
+    """Which rows of a batch are still in; a row is counted under the first reason that drops it."""
+
+    def __init__(self, rows: int, position: int, ledger: Ledger) -> None:
+        self.mask = np.ones(rows, dtype=bool)
+        self._position = position
+        self._ledger = ledger
+
+    @property
+    def all(self) -> bool:
+        return bool(self.mask.all())
+
+    def drop(self, reason: str, where: pa.Array, shown: pa.Array, note: str = "") -> None:
+        hit = self.mask & pc.fill_null(where, False).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(hit)
+        if len(rows):
+            examples = ((f"row {self._position + row}", note or shown[int(row)].as_py()) for row in rows)
+            self._ledger.reject_many(reason, len(rows), examples)
+            self.mask &= ~hit
+
+
+def utf8(column: pa.Array, name: str) -> tuple[pa.Array, pa.Array]:
+    """Return a column as strings, and which rows are not UTF-8 (those become null)."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.dictionary_decode(), kind.value_type
+    if pa.types.is_string(kind):
+        return column, pa.repeat(pa.scalar(False), len(column))
+    if pa.types.is_large_string(kind) or kind == pa.string_view():
+        return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))
+    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise Damage(f"column {name!r} has type {kind}; expected strings")
+    try:
+        return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))
+    except pa.ArrowInvalid:
+        values = [None if raw is None else _decoded(raw) for raw in column.to_pylist()]
+        bad = [v is None and raw.is_valid for v, raw in zip(values, column, strict=True)]
+        return pa.array(values, pa.string()), pa.array(bad)
+
+
+def _decoded(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def cleaned(texts: pa.Array) -> pa.Array:
+    """Return `clean_text` of every text; nulls become empty."""
+    texts = pc.fill_null(texts, "")
+    unclean = pc.match_substring_regex(texts, _UNCLEAN)
+    if not pc.any(unclean).as_py():
+        return texts
+    fixed = [clean_text(text) for text in texts.filter(unclean).to_pylist()]
+    return pc.replace_with_mask(texts, unclean, pa.array(fixed, pa.string()))
+
+
+def extra_map(columns: Columns, rows: int) -> pa.Array | None:
+    """Return the kept columns as one map<string, string> a row, or None where there are none."""
+    if not columns:
+        return None
+    names = list(columns)
+    values = pa.concat_arrays([_as_string(columns[name]) for name in names])
+    # Column-major -> row-major: value of row r and column c stands at c * rows + r.
+    order = np.arange(len(names) * rows).reshape(len(names), rows).T.ravel()
+    keys = pa.array(np.tile(np.arange(len(names), dtype=np.int32), rows))
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * len(names))
+    return pa.MapArray.from_arrays(offsets, pa.array(names).take(keys), values.take(pa.array(order)))
+
+
+def _as_string(column: pa.Array) -> pa.Array:
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return utf8(column, "")[0]
+    try:
+        return column.cast(pa.string())
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
+        return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())

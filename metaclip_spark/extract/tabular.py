@@ -1,0 +1,193 @@
+"""Tabular pools: Parquet, TSV, CSV and JSON lines, read in the worker so that one bad file fails alone."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from metaclip_spark.extract.ledger import Damage, Ledger
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import Split
+from metaclip_spark.extract.storage import open_source
+from metaclip_spark.extract.wat import check_gzip
+
+BATCH_ROWS = 8192
+CSV_BLOCK_BYTES = 4 << 20
+
+Columns = dict[str, pa.Array]
+"""Column name -> Arrow array of the column's own type; all of one length."""
+
+
+def read_columns(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
+    """Yield (position of the first row, wanted columns) batch by batch.
+
+    Raises:
+        Damage: a wanted column is not there.
+        Exception: whatever the reader says of a broken file; what was yielded before stays valid.
+    """
+    reader = {"parquet": _read_parquet, "jsonl": _read_jsonl}.get(split.source.format, _read_csv)
+    yield from reader(split, options, ledger)
+
+
+def column_names(uri: str, kind: str) -> list[str] | None:
+    """Return a file's column names, or None where every row brings its own (JSON lines)."""
+    if kind == "jsonl":
+        return None
+    with open_source(uri) as raw:
+        if kind == "parquet":
+            return pq.ParquetFile(raw).schema_arrow.names
+        return _csv_names(_inflated(raw, uri), kind)
+
+
+def check_columns(names: list[str], wanted: list[str], where: str = "") -> None:
+    """Refuse a file that lacks a wanted column."""
+    for name in wanted:
+        if name not in names:
+            got = [n if len(n) <= 40 else n[:40] + "..." for n in names]
+            raise Damage(
+                f"column {name!r} is missing{where}; got {got}. Name the columns with --url-column and "
+                "--text-column (in a file without a header line by position: 0, 1, ...)."
+            )
+
+
+def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
+    with open_source(split.source.uri) as raw:
+        file = pq.ParquetFile(raw)
+        check_columns(file.schema_arrow.names, options.columns)
+        position = 0
+        for group in range(file.num_row_groups):
+            meta = file.metadata.row_group(group)
+            if split.start <= _first_byte(meta) < split.stop or (split.of == 1):
+                row = position
+                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=options.columns):
+                    yield row, {name: batch.column(name) for name in options.columns}
+                    row += batch.num_rows
+                ledger.bytes_read += meta.total_byte_size if split.of > 1 else 0
+            position += meta.num_rows
+    ledger.bytes_read = split.stop - split.start
+
+
+def _first_byte(row_group: pq.RowGroupMetaData) -> int:
+    first = row_group.column(0)
+    return min(first.dictionary_page_offset or first.data_page_offset, first.data_page_offset)
+
+
+def _inflated(raw: BinaryIO, uri: str) -> BinaryIO:
+    if not uri.lower().endswith(".gz"):
+        return raw
+    check_gzip(raw)
+    return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+
+
+def _csv_options(kind: str, headless: bool = False) -> dict:
+    parse = pa_csv.ParseOptions(
+        delimiter="\t" if kind == "tsv" else ",",
+        # A TSV has no quoting: a quotation mark is part of the text.
+        quote_char=False if kind == "tsv" else '"',
+        newlines_in_values=kind == "csv",
+    )
+    read = pa_csv.ReadOptions(
+        use_threads=False, block_size=CSV_BLOCK_BYTES, autogenerate_column_names=headless, encoding="utf8"
+    )
+    return {"parse_options": parse, "read_options": read}
+
+
+def _csv_names(stream: BinaryIO, kind: str) -> list[str]:
+    options = _csv_options(kind)
+    options["parse_options"].invalid_row_handler = lambda row: "skip"
+    return pa_csv.open_csv(stream, **options).schema.names
+
+
+def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
+    uri, kind = split.source.uri, split.source.format
+    headless = options.by_position
+    fields = {name: f"f{name}" if headless else name for name in options.columns}
+
+    def broken_row(row: pa_csv.InvalidRow) -> str:
+        ledger.records_read += 1
+        detail = f"{row.actual_columns} columns, expected {row.expected_columns}: {row.text}"
+        ledger.reject("broken_row", f"row {row.number}", detail)
+        return "skip"
+
+    if not headless:
+        check_columns(column_names(uri, kind) or [], options.columns)
+    arrow = _csv_options(kind, headless)
+    arrow["parse_options"].invalid_row_handler = broken_row
+    # Binary, so that a row that is not UTF-8 is one reject and not the end of the file.
+    types = dict.fromkeys(fields.values(), pa.binary())
+    convert = pa_csv.ConvertOptions(
+        include_columns=list(types), column_types=types, strings_can_be_null=False, check_utf8=False
+    )
+    with open_source(uri) as raw:
+        try:
+            reader = pa_csv.open_csv(_inflated(raw, uri), convert_options=convert, **arrow)
+        except (KeyError, pa.ArrowKeyError) as error:
+            raise Damage(f"a column position is out of range: {error}; wanted {list(fields)}") from error
+        position = 0
+        for batch in reader:
+            for start in range(0, batch.num_rows, BATCH_ROWS):
+                part = batch.slice(start, BATCH_ROWS)
+                ledger.bytes_read = raw.tell()
+                yield position, {name: part.column(field) for name, field in fields.items()}
+                position += part.num_rows
+        ledger.bytes_read = raw.tell()
+
+
+def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
+    uri, failure = split.source.uri, None
+    rows: list[dict] = []
+    position = number = 0
+    with open_source(uri) as raw:
+        stream = _inflated(raw, uri)
+        try:
+            for number, line in enumerate(stream):
+                row = _json_row(line, number, ledger)
+                if row is not None:
+                    rows.append(row)
+                if len(rows) >= BATCH_ROWS:
+                    ledger.bytes_read = raw.tell()
+                    yield position, _row_columns(rows, options)
+                    position, rows = position + len(rows), []
+        except (OSError, EOFError, ValueError) as error:
+            failure = error
+        ledger.bytes_read = raw.tell()
+    if rows:
+        yield position, _row_columns(rows, options)
+    if failure is not None:
+        raise failure
+
+
+def _json_row(line: bytes, number: int, ledger: Ledger) -> dict | None:
+    if not line.strip():
+        return None
+    try:
+        row = json.loads(line)
+        if isinstance(row, dict):
+            return row
+        problem = f"expected an object, got {type(row).__name__}"
+    except (ValueError, RecursionError) as error:
+        problem = str(error)
+    ledger.records_read += 1
+    ledger.reject("broken_json", f"line {number + 1}", f"{problem}: {line[:100]!r}")
+    return None
+
+
+def _row_columns(rows: list[dict], options: ExtractOptions) -> Columns:
+    if not any(name in row for row in rows for name in (options.text_column,)):
+        check_columns(sorted(rows[0]), options.columns)
+    return {
+        name: pa.array([_json_text(row.get(name)) for row in rows], pa.string()) for name in options.columns
+    }
+
+
+def _json_text(value: object) -> str | None:
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text.encode("utf-8", "replace").decode() if not text.isascii() else text

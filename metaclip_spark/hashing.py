@@ -1,0 +1,16 @@
+"""Stable hashes of plain values, for ids of runs, batches and settings."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+
+def digest_of(value: object) -> str:
+    """Return 16 hex digits that depend on the value alone (a JSON value; key order does not matter).
+
+    >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
+    True
+    """
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return blake2b(canonical.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,72 @@
+"""Aho-Corasick by pyahocorasick, one call for many texts.
+
+The texts of a slice are joined by line feeds and scanned in one call, so that Python's cost is paid per match
+and not per text. This is exact: a spaced text holds no line feed, and no entry that holds one is compiled,
+so no match can cross from one text into the next.
+"""
+
+from __future__ import annotations
+
+from itertools import chain
+
+import ahocorasick
+import numpy as np
+import pyarrow as pa
+
+from metaclip_spark.matchers.base import Matches, concat_matches, slices_by_bytes
+from metaclip_spark.metadata import Metadata
+from metaclip_spark.text import PADDED, spaced_entry
+
+_NEVER = frozenset("\t\n\r")
+
+
+class AhocorasickMatcher:
+    """A pyahocorasick automaton over the spaced entries (500,000 entries: about 94 MB)."""
+
+    name = "ahocorasick"
+
+    def __init__(self, metadata: Metadata) -> None:
+        self.metadata_id = metadata.metadata_id
+        automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
+        for entry_id, entry in enumerate(metadata.entries):
+            if _NEVER.isdisjoint(entry):  # a spaced text holds none of these: the entry can never match
+                automaton.add_word(spaced_entry(entry), entry_id)
+        automaton.make_automaton()
+        self._automaton = automaton
+
+    def match(self, texts: pa.Array) -> Matches:
+        """See `Matcher.match`."""
+        if len(texts) == 0:
+            return Matches(np.zeros(1, np.int32), np.zeros(0, np.int32))
+        return concat_matches([self._match_slice(part) for part in slices_by_bytes(texts)])
+
+    def _match_slice(self, texts: pa.Array) -> Matches:
+        joined = joined_spaced(texts.to_pylist())
+        if len(self._automaton) == 0:
+            return Matches(np.zeros(len(texts) + 1, np.int32), np.zeros(0, np.int32))
+        found = np.fromiter(chain.from_iterable(self._automaton.iter(joined)), dtype=np.int64).reshape(-1, 2)
+        rows = np.searchsorted(text_ends(joined), found[:, 0])
+        # One sort makes the ids of each text ascending and distinct.
+        keys = np.unique((rows << 32) | found[:, 1])
+        offsets = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.int64) << 32).astype(np.int32)
+        return Matches(offsets, (keys & 0xFFFFFFFF).astype(np.int32))
+
+
+def joined_spaced(texts: list[str | None]) -> str:
+    """Return the spaced texts joined by line feeds, equal to `"\\n".join(map(spaced, texts))`."""
+    plain = ["" if text is None else text for text in texts]
+    joined = "\n".join(plain)
+    if joined.count("\n") != len(plain) - 1:
+        joined = "\n".join([text.replace("\n", " ") for text in plain])
+    joined = " " + joined.replace("\n", " \n ") + " "
+    for char in PADDED:
+        joined = joined.replace(char, f" {char} ")
+    return joined.replace("\t", " ").replace("\r", " ")
+
+
+def text_ends(joined: str) -> np.ndarray:
+    """Return the positions of the line feeds between texts, in characters, int64."""
+    if joined.isascii():
+        return np.flatnonzero(np.frombuffer(joined.encode("ascii"), dtype=np.uint8) == 10)
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+    return np.flatnonzero(codes == 10)

@@ -1,0 +1,185 @@
+"""The four plots of the data card, as inline SVG.
+
+matplotlib is optional (extra `[report]`): ask `available` before `draw`.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from metaclip_spark.report import sentences
+from metaclip_spark.report.canvas import T_LINE, blank, decades, entitle, frame, sampled
+from metaclip_spark.report.card import Card, share
+from metaclip_spark.report.svg import INK, inline
+from metaclip_spark.report.wording import number, percent, short, visible
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+BINS = 12
+"""Numbers of matches with a bar of their own; the last bar takes all above."""
+
+_ENTRY_COLUMNS = 17
+
+
+@dataclass(frozen=True)
+class Plot:
+    """One plot: its title, its picture (empty when there is nothing to draw), its sentence."""
+
+    title: str
+    svg: str
+    sentence: str
+
+
+def available() -> bool:
+    """Whether matplotlib can be imported."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def draw(card: Card) -> list[Plot]:
+    """The four plots in reading order; needs matplotlib."""
+    return [
+        _plot("ranks", "Entry counts, sorted", sentences.ranks, 340, _ranks, card),
+        _plot("cumulative", "Cumulative counts", sentences.cumulative, 340, _cumulative, card),
+        _plot("matches", "Matches per text", sentences.matches, 480, _matches, card),
+        _plot("top", "Most frequent entries", sentences.top, 480, _top, card),
+    ]
+
+
+def _plot(
+    key: str,
+    title: str,
+    sentence: Callable[[Card], str],
+    height: int,
+    paint: Callable[[Figure, Card], dict[str, str]],
+    card: Card,
+) -> Plot:
+    if not card.total_counts:
+        return Plot(title, "", sentences.NOTHING)
+    with blank(key, height) as figure:
+        texts = paint(figure, card)
+        svg = io.StringIO()
+        # No date, no creator: equal cards give equal pages.
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(svg, format="svg", metadata=nothing, transparent=True)
+    picture = inline(svg.getvalue(), label=title, prefix=f"{key}-", texts=texts)
+    return Plot(title, picture, sentence(card))
+
+
+def _ranks(figure: Figure, card: Card) -> dict[str, str]:
+    axes = frame(figure, 340)
+    pools = (("pool", card.entry_counts), ("curated", card.curated_entry_counts))
+    for name, counts in pools:
+        ordered = np.sort(counts[counts > 0])[::-1]
+        if len(ordered):
+            at = sampled(len(ordered))
+            axes.plot(at, ordered[at - 1], color=INK[name], marker="o" if len(at) == 1 else "")
+    highest = max(int(card.entry_counts.max()), card.threshold)
+    matched = int((card.entry_counts > 0).sum())
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(decades(matched), labels=[short(d) for d in decades(matched)])
+    axes.set_yticks(decades(highest), labels=[short(d) for d in decades(highest)])
+    axes.set_xlim(0.8, max(matched, 10) * 1.25)
+    axes.set_ylim(0.6, highest * 2.5)
+    axes.axhline(card.threshold, **T_LINE)
+    # With a head, both curves start above the line: its left end is free below.
+    below = card.entries_head > 0 and card.threshold > 4
+    axes.annotate(
+        f"t = {number(card.threshold)}", (0, card.threshold), (8, -19 if below else 6),
+        xycoords=("axes fraction", "data"), textcoords="offset points", color=INK["t"],
+    )  # fmt: skip
+    entitle(axes, "Rank of the entry", "Entry count")
+    return {}
+
+
+def _cumulative(figure: Figure, card: Card) -> dict[str, str]:
+    axes = frame(figure, 340)
+    order = np.argsort(-card.entry_counts, kind="stable")
+    matched = int((card.entry_counts > 0).sum())
+    at = sampled(matched)
+    for name, counts in (("pool", card.entry_counts), ("curated", card.curated_entry_counts)):
+        # from_tail[k] = counts of the entries at rank k+1 and below it.
+        from_tail = np.cumsum(counts[order[:matched]][::-1])[::-1]
+        if from_tail[0]:
+            reached = from_tail[at - 1] / from_tail[0]
+            axes.plot(at, reached, color=INK[name], marker="o" if len(at) == 1 else "")
+    ticks = [d for d in decades(matched) if d <= max(matched, 10)]
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    axes.set_xticks(ticks, labels=[short(d) for d in ticks])
+    axes.set_yticks(np.linspace(0, 1, 5), labels=["0%", "25%", "50%", "75%", "100%"])
+    left, right = max(matched, 10) * 1.25, 0.8
+    axes.set_xlim(left, right)
+    axes.set_ylim(-0.02, 1.08)
+    boundary = min(max(card.entries_head, 0.8), left)
+    axes.axvline(boundary, **T_LINE)
+    late = np.log(left / boundary) > 0.35 * np.log(left / right)
+    axes.annotate(
+        f"t = {number(card.threshold)}", (boundary, 1), (-7 if late else 7, -14),
+        ha="right" if late else "left", xycoords=("data", "axes fraction"),
+        textcoords="offset points", color=INK["t"],
+    )  # fmt: skip
+    entitle(axes, "Rank of the entry, from tail to head", "Share of counts reached")
+    return {}
+
+
+def _matches(figure: Figure, card: Card) -> dict[str, str]:
+    axes = frame(figure, 480)
+    both = (("pool", card.matches_per_text), ("curated", card.curated_matches_per_text))
+    highest = max((k for _, h in both for k, n in h.items() if n), default=1)
+    first = 0 if card.matches_per_text.get(0) else 1
+    last = min(max(highest, first + 1), BINS)
+    peak = 0.0
+    for offset, (name, histogram) in zip((-0.21, 0.21), both, strict=True):
+        binned = np.zeros(last + 1)
+        for matched, pairs in histogram.items():
+            binned[min(matched, last)] += pairs
+        shares = [share(n, binned.sum()) for n in binned[first:]]
+        peak = max(peak, *shares)
+        axes.bar(np.arange(first, last + 1) + offset, shares, 0.4, color=INK[name])
+    labels = [str(k) for k in range(first, last + 1)]
+    if highest > last:
+        labels[-1] = f"{last}+"
+    axes.set_xticks(range(first, last + 1), labels=labels)
+    axes.set_xlim(first - 0.6, last + 0.6)
+    axes.set_ylim(0, max(peak, 0.01) * 1.08)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g}%")
+    axes.yaxis.get_major_locator().set_params(nbins=6)
+    axes.grid(visible=False, axis="x")
+    entitle(axes, "Entries that the text matches", "Share of pairs")
+    return {}
+
+
+def _top(figure: Figure, card: Card) -> dict[str, str]:
+    ids = card.top_entry_ids()
+    axes = frame(figure, 480, left=172, top=10)
+    rows = np.arange(len(ids))
+    before, after = card.entry_counts[ids], card.curated_entry_counts[ids]
+    axes.barh(rows, before, 0.74, color=INK["pool"], alpha=0.45)
+    axes.barh(rows, after, 0.36, color=INK["curated"])
+    for row, count, kept in zip(rows, before, after, strict=True):
+        axes.annotate(
+            percent(share(int(kept), int(count))), (count, row), (6, 0),
+            textcoords="offset points", va="center_baseline", color=INK["muted"],
+        )  # fmt: skip
+    placeholders = [f"@{row}@" for row in rows]
+    axes.set_yticks(rows, labels=placeholders)
+    axes.tick_params(axis="y", labelcolor=INK["fg"])
+    axes.set_ylim(max(len(ids), 5) - 0.4, -0.6)
+    axes.set_xlim(0, before[0] * 1.2)
+    axes.xaxis.get_major_locator().set_params(nbins=5, integer=True)
+    axes.xaxis.set_major_formatter(lambda value, _: short(value))
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("Entry count, and the share kept", labelpad=8)
+    return {p: visible(card.entry(i), _ENTRY_COLUMNS) for p, i in zip(placeholders, ids, strict=True)}

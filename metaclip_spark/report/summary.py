@@ -1,0 +1,146 @@
+"""The tables of the data card: the funnel, the numbers, the paper's figures beside ours."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from metaclip_spark.report.card import Card, share
+from metaclip_spark.report.wording import number, percent
+
+PAPER = "arXiv 2309.16671"
+_NOT_GIVEN = "–"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the funnel; `width` is its bar in percent of the longest."""
+
+    name: str
+    value: int
+    note: str
+    width: float
+
+
+def funnel(card: Card) -> list[Step]:
+    """Texts -> matched -> unique pairs -> curated subset."""
+    values = (
+        ("Texts", card.texts_read, ""),
+        ("Matched", card.texts_matched, "of the texts"),
+        ("Unique pairs: the pool", card.unique_pairs, "of the matched"),
+        ("Curated subset", card.curated_size, "of the pool"),
+    )
+    longest = max(value for _, value, _ in values)
+    steps, previous = [], 0
+    for name, value, of in values:
+        note = f"{percent(share(value, previous))} {of}" if of and previous else ""
+        steps.append(Step(name, value, note, round(100 * share(value, longest), 3)))
+        previous = value
+    return steps
+
+
+def source_line(card: Card) -> str:
+    """The sources above the funnel, in words: they are files, not texts."""
+    total = sum(card.sources.values())
+    done = card.sources.get("done", 0)
+    read = number(total) if done == total else f"{number(done)} of {number(total)}"
+    sources = "source" if total == 1 else "sources"
+    records = "record" if card.records_read == 1 else "records"
+    return f"{read} {sources} read to the end, {number(card.records_read)} {records}"
+
+
+def deviation(card: Card) -> str:
+    """The curated size against its expectation, in words."""
+    sds = card.deviation_sds
+    if math.isinf(sds):
+        return "not the expected size, though nothing was left to chance"
+    if card.expected_sd == 0:
+        return "exactly as expected: no draw was left to chance"
+    return f"{sds:+.2f} sd from the expected size".replace("-", "−")
+
+
+def gauge(card: Card) -> float:
+    """Where the curated size lies between -5 sd (0) and +5 sd (100)."""
+    return round(50 + 10 * max(-5.0, min(5.0, card.deviation_sds)), 2)
+
+
+def target(card: Card) -> str:
+    """Where t comes from."""
+    if card.tail_fraction_target is None:
+        return "given directly"
+    return f"for a tail fraction of {percent(card.tail_fraction_target)}"
+
+
+def numbers(card: Card) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """Groups of (name, value, what it is)."""
+    return [
+        ("Texts and pairs", _pair_rows(card)),
+        ("Entries", _entry_rows(card)),
+        ("Balance", _balance_rows(card)),
+    ]
+
+
+def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
+    total = sum(card.sources.values())
+    return [
+        ("Sources", number(total), "input files planned"),
+        ("Records", number(card.records_read), "read from the sources"),
+        ("Texts", number(card.texts_read), "found beside an image url"),
+        ("Matched", number(card.texts_matched), "texts with at least one match"),
+        ("Unique pairs", number(card.unique_pairs), "the pool, after deduplication"),
+        ("Rejects", number(sum(card.rejected.values())), "records left out, with a reason"),
+    ]
+
+
+def _entry_rows(card: Card) -> list[tuple[str, str, str]]:
+    n = card.n_entries
+
+    def part(k: int) -> str:
+        return f"{percent(share(k, n))} of the entries"
+
+    head, tail = card.entries_head, card.entries_tail
+    return [
+        ("Entries", number(n), "in the metadata"),
+        ("Unmatched", number(card.entries_unmatched), f"count 0; {part(card.entries_unmatched)}"),
+        ("Tail", number(tail), f"0 < count < t; {part(tail)}"),
+        ("Head", number(head), f"count ≥ t; {part(head)}"),
+        ("Counts", number(card.total_counts), "summed over the entries, pool"),
+        ("Counts after", number(card.curated_total_counts), "the same, curated subset"),
+        ("Head share", percent(card.head_share_of_counts), "of the counts, pool"),
+        ("Head share after", percent(card.curated_head_share_of_counts), "curated subset"),
+    ]
+
+
+def _balance_rows(card: Card) -> list[tuple[str, str, str]]:
+    return [
+        ("t", number(card.threshold), target(card)),
+        ("Tail fraction", percent(card.tail_fraction), "share of counts in the tail, at this t"),
+        ("Curated subset", number(card.curated_size), f"{percent(card.kept_share)} of the pool"),
+        ("Expected size", number(card.expected_size, 1), "sum of the sampling probabilities"),
+        ("Standard deviation", number(card.expected_sd, 1), deviation(card)),
+        ("Seed", str(card.seed), "of the draws"),
+    ]
+
+
+def paper_rows(card: Card) -> list[tuple[str, str, str, str]]:
+    """(quantity, this run, Pool 1, Pool 2): the figures published in the paper beside ours."""
+    n = card.n_entries
+
+    def entries(k: int) -> str:
+        return f"{number(k)} ({percent(share(k, n))})"
+
+    matched = percent(share(card.texts_matched, card.texts_read))
+    return [
+        ("Entries", number(n), "500,000", "500,000"),
+        ("Pool, matched pairs", number(card.unique_pairs), "1.6B", "10.7B"),
+        ("t", number(card.threshold), "20,000", "170,000"),
+        ("Curated subset", number(card.curated_size), "400M", "2.5B"),
+        ("Pool kept", percent(card.kept_share), "about 23%", "about 23%"),
+        ("Counts, summed", number(card.total_counts), "5.6B", _NOT_GIVEN),
+        ("Entries with count 0", entries(card.entries_unmatched), "114K (22.8%)", _NOT_GIVEN),
+        ("Entries in the head", entries(card.entries_head), "16K (3.2%)", _NOT_GIVEN),
+        ("Counts in the head", percent(card.head_share_of_counts), "94.5%", "about 94%"),
+        ("Matches per text", f"{card.mean_matches:.2f}", "about 3.5", _NOT_GIVEN),
+        ("Texts that match", matched, "about half", _NOT_GIVEN),
+        ("Sd of the subset's size", number(card.expected_sd, 1), "4,035 (3 runs)", _NOT_GIVEN),
+    ]

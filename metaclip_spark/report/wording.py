@@ -1,0 +1,125 @@
+"""How numbers and foreign texts are written on the page."""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from collections.abc import Mapping
+from typing import Any
+
+# Zero-width joiner and non-joiner are needed to write Persian, Hindi and many emoji.
+_JOINERS = "\u200c\u200d"
+
+
+def number(value: float, decimals: int = 0) -> str:
+    """A number with thousands separators.
+
+    >>> number(1234567)
+    '1,234,567'
+    """
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "unbounded"
+
+
+def percent(fraction: float) -> str:
+    """A share as a percentage that is 0% or 100% only when it is exactly that.
+
+    >>> percent(0.2345), percent(0.00012), percent(0.99999)
+    ('23.4%', '0.012%', '> 99.9%')
+    """
+    if fraction == 0:
+        return "0%"
+    if fraction < 0.00001:
+        return "< 0.001%"
+    if fraction < 0.001:
+        return f"{fraction * 100:.2g}%"
+    if 0.9995 <= fraction < 1:
+        return "> 99.9%"
+    return "100%" if fraction == 1 else f"{fraction * 100:,.1f}%"
+
+
+def short(value: float) -> str:
+    """A number in at most five characters, for axes and bars.
+
+    >>> short(950), short(20_000), short(1_560_000)
+    ('950', '20k', '1.6M')
+    """
+    for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        # 999,950 is 1.0M, not 1000.0k: the unit is chosen after rounding.
+        if value >= limit * 0.99995:
+            digits = f"{value / limit:.1f}" if value < 99.95 * limit else f"{value / limit:.0f}"
+            return digits.removesuffix(".0") + unit
+    return f"{value:.0f}"
+
+
+def visible(text: object, width: int = 400) -> str:
+    r"""A foreign text in one line: what cannot be seen is named, what is too long is cut.
+
+    Controls, line ends, bidirectional marks, lone surrogates and noncharacters appear as
+    `[U+202E]`, so that a text can neither reorder the page nor hide in it.
+
+    Args:
+        text: What to show.
+        width: Columns at most, a wide (East Asian) character counting two.
+
+    >>> visible("a\u202eb"), visible("long long", width=5)
+    ('a[U+202E]b', 'long…')
+    """
+    raw = str(text)
+    shown, used = [], 0
+    # Combining marks take no column; the cut at 2 x width stops endless stacks of them.
+    for i, char in enumerate(raw):
+        piece = f"[U+{ord(char):04X}]" if _is_unseen(char) else char
+        used += len(piece) if len(piece) > 1 else _columns(char)
+        if used > width or i >= 2 * width:
+            return _cut(shown, width)
+        shown.append(piece)
+    return "".join(shown)
+
+
+def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """A nested configuration as sorted (dotted key, value) rows.
+
+    >>> flat({"balance": {"seed": 0, "t": None}})
+    [('balance.seed', '0'), ('balance.t', 'not set')]
+    """
+    rows: list[tuple[str, str]] = []
+    for key in sorted(config, key=str):
+        value, name = config[key], f"{prefix}{key}"
+        if isinstance(value, Mapping) and value:
+            rows += flat(value, f"{name}.")
+        else:
+            rows.append((name, _value(value)))
+    return rows
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value):
+        return ", ".join(value)
+    if isinstance(value, str):
+        return value or '""'
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
+def _is_unseen(char: str) -> bool:
+    if char in _JOINERS:
+        return False
+    code = ord(char)
+    noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return noncharacter or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def _columns(char: str) -> int:
+    if char in _JOINERS or unicodedata.combining(char):
+        return 0
+    return 2 if unicodedata.east_asian_width(char) in "WF" else 1
+
+
+def _cut(shown: list[str], width: int) -> str:
+    used = sum(len(p) if len(p) > 1 else _columns(p) for p in shown)
+    while shown and used >= width:
+        last = shown.pop()
+        used -= len(last) if len(last) > 1 else _columns(last)
+    return "".join(shown).rstrip() + "…"

@@ -1,0 +1,100 @@
+"""Probabilities, thresholds and the keyed draw: the arithmetic of balancing, without Spark.
+
+Source: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.4 and algorithm 1.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+TAIL_FRACTION = 0.06
+"""Share of all counts in tail entries; about 6% for both of the paper's sets."""
+
+DRAW_SCALE = 2.0**-53
+
+
+def draw_key(seed: int, purpose: str) -> str:
+    """Return the key of a decision. Different decisions about a pair must use different purposes.
+
+    The 64-bit hash of a pair is `h = XXH64(pair_id, seed=XXH64(key, seed=42))` over UTF-8 bytes, which is Spark's
+    `xxhash64(key, pair_id)`, and the draw is `u = (h >> 11) * 2**-53`, in [0, 1).
+    """
+    return f"{purpose}:{seed}"
+
+
+def entry_probability(counts: np.ndarray, threshold: int) -> np.ndarray:
+    """Return t / max(count, t) for each entry.
+
+    Args:
+        counts: int64, shape (entries,).
+        threshold: t, at least 1.
+
+    >>> entry_probability(np.array([0, 10, 20, 40]), 20).tolist()
+    [1.0, 1.0, 1.0, 0.5]
+    """
+    return threshold / np.maximum(counts, threshold).astype(np.float64)
+
+
+def pair_probability(offsets: np.ndarray, ids: np.ndarray, entry_probabilities: np.ndarray) -> np.ndarray:
+    """Return p(pair) = 1 - prod(1 - p(entry)) over each pair's matched entries; 0 where none matched.
+
+    Args:
+        offsets: int, shape (pairs + 1,); the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
+        ids: int32, ascending within a pair.
+        entry_probabilities: float64, indexed by entry id; NaN for an entry that was never counted.
+
+    Returns:
+        float64, shape (pairs,). The product runs over ascending ids, one after the other, so that it is the
+        same for any cut into batches.
+    """
+    lengths = np.diff(offsets)
+    # A running product, not a sum of logs: log(1 - 1) is -inf for a tail entry, and prefix sums change with
+    # the batch.
+    dropped = np.ones(len(lengths), dtype=np.float64)
+    miss = 1.0 - entry_probabilities
+    rows = np.flatnonzero(lengths > 0)
+    step = 0
+    while len(rows):
+        dropped[rows] *= miss[ids[offsets[rows] + step]]
+        step += 1
+        rows = rows[lengths[rows] > step]
+    return 1.0 - dropped
+
+
+def threshold_for_tail_fraction(counts: np.ndarray, fraction: float) -> int:
+    """Return the t whose tail fraction is nearest to `fraction`: the inverse of `tail_fraction`.
+
+    Counts are sorted ascending (entries that never matched included), and t is the count at the index where
+    the cumulative share is nearest; at least 1, where upstream gives 0 and loses every pair.
+
+    Args:
+        counts: int64, shape (entries,), zeros included.
+        fraction: in (0, 1).
+    """
+    ordered = np.sort(np.asarray(counts, dtype=np.int64))
+    total = int(ordered.sum())
+    if total == 0:
+        return 1
+    share = np.cumsum(ordered) / total
+    return max(1, int(ordered[int(np.argmin(np.abs(share - fraction)))]))
+
+
+def tail_fraction(counts: np.ndarray, threshold: int) -> float:
+    """Return the share of all counts that belongs to entries with count < t; 0 where nothing was counted."""
+    counts = np.asarray(counts, dtype=np.int64)
+    total = int(counts.sum())
+    return float(int(counts[counts < threshold].sum()) / total) if total else 0.0
+
+
+def fixed_point(values: np.ndarray) -> tuple[int, int]:
+    """Return the sum of float64 values in [0, 1] as two integers, exact to 2**-53 a value and free of order.
+
+    The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 10**11 values.
+    """
+    scaled = np.rint(values * 2.0**53).astype(np.int64)
+    return int((scaled >> 27).sum()), int((scaled & ((1 << 27) - 1)).sum())
+
+
+def from_fixed_point(high: int, low: int) -> float:
+    """Return the float64 nearest to a sum made by `fixed_point`."""
+    return ((high << 27) + low) / 2**53

@@ -1,0 +1,289 @@
+"""Every table's schema and comments, once, in flow order (no Spark: both Spark and Arrow types derive from it)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+ARROW_TYPES = {
+    "string": pa.string(),
+    "bigint": pa.int64(),
+    "int": pa.int32(),
+    "float": pa.float32(),
+    "double": pa.float64(),
+    "binary": pa.binary(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "array<int>": pa.list_(pa.int32()),
+    "array<string>": pa.list_(pa.string()),
+    "map<string,string>": pa.map_(pa.string(), pa.string()),
+    "map<string,bigint>": pa.map_(pa.string(), pa.int64()),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its name, its Spark SQL type, and what it holds."""
+
+    name: str
+    type: str
+    comment: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: its name, what one row is, its columns, and how Delta stores it."""
+
+    name: str
+    comment: str
+    columns: tuple[Column, ...]
+    partitioned_by: tuple[str, ...] = ()
+    stats_columns: tuple[str, ...] = ()
+    """The columns whose min and max may stand in the transaction log: never urls or texts."""
+    checks: tuple[tuple[str, str], ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def ddl(self) -> str:
+        """The schema as Spark's DDL, without comments (what mapInArrow takes)."""
+        return ", ".join(f"{c.name} {c.type}" for c in self.columns)
+
+    @property
+    def arrow(self) -> pa.Schema:
+        """The schema as Arrow's."""
+        return pa.schema([(c.name, ARROW_TYPES[c.type]) for c in self.columns])
+
+    @property
+    def names(self) -> list[str]:
+        """The column names, in order."""
+        return [c.name for c in self.columns]
+
+
+METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the texts were matched against")
+SNAPSHOT = Column("snapshot", "string", "the crawl's name")
+SOURCE_PATH = Column(
+    "source_path", "string", "the input file: its path inside the crawl, or its absolute path"
+)
+RUN_ID = Column("run_id", "string", "hash of the resolved configuration, the entry list and the input")
+ENTRY_ID = Column("entry_id", "int", "0-based position of the entry in its list")
+ENTRY = Column("entry", "string", "the entry, as the list holds it")
+LIST_LANG = Column("lang", "string", "language of the entry list; 'und' where one list serves every text")
+COUNT = Column("count", "bigint", "pairs of the pool that match the entry")
+
+_PAIR = (
+    Column("pair_id", "string", "hex of blake2b (16 bytes) over the url's length, the url and the text"),
+    Column("image_id", "string", "first 24 hex digits of sha224 of the url without tabs and spaces"),
+    Column("url", "string", "the image's url, absolute, otherwise as found"),
+    Column("text", "string", "the text, cleaned: one line, outer whitespace stripped"),
+    Column("text_source", "string", "where the text comes from: alt, title, or the name of the text column"),
+    Column("page_url", "string", "the page that holds the image; null where the input does not say"),
+    Column("lang", "string", "language of the text; 'und' if unknown, never null"),
+    Column(
+        "lang_score", "float", "the identifier's score for the language; null where nothing was identified"
+    ),
+    Column(
+        "entry_ids",
+        "array<int>",
+        "ids of the matched entries, ascending and distinct; null if not matched yet",
+    ),
+    SOURCE_PATH,
+    Column("extra", "map<string,string>", "kept columns of the input, as strings; null where there are none"),
+)
+
+PLANNED = Table(
+    "planned",
+    "One row is a split of a planned source: written before the first task reads it (internal)",
+    (
+        SNAPSHOT,
+        METADATA_ID,
+        SOURCE_PATH,
+        Column("uri", "string", "where the source is read from"),
+        Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
+        Column("bytes", "bigint", "size of the source in bytes"),
+        Column("etag", "string", "fingerprint of the source's bytes"),
+        Column("split", "int", "0-based number of this split of the source"),
+        Column("splits", "int", "how many splits the source has"),
+        Column("start", "bigint", "first byte of the split"),
+        Column("stop", "bigint", "byte after the last of the split"),
+        Column("extract_id", "string", "hash of the extraction settings it is read with"),
+    ),
+)
+
+EXTRACTED = Table(
+    "extracted",
+    "One row is a pair, a reject, or the outcome of a split: what a task sends, in one stream (internal, staging)",
+    (
+        SNAPSHOT,
+        METADATA_ID,
+        Column("batch_id", "string", "the commit that the row came in"),
+        Column("kind", "string", "pair, reject or source"),
+        *_PAIR,
+        Column("position", "bigint", "0-based position of the text in its source; breaks ties"),
+        Column("split", "int", "0-based number of the split of the source"),
+        Column("splits", "int", "how many splits the source has"),
+        Column("format", "string", "source rows: wat, parquet, tsv, csv or jsonl"),
+        Column("status", "string", "source rows: done, partial or failed"),
+        Column("reason", "string", "why the source is partial or failed, or why the record was left out"),
+        Column("record", "string", "reject rows: which record"),
+        Column("detail", "string", "reject rows: what was found"),
+        Column("records_read", "bigint", "source rows: records or rows read"),
+        Column("texts_read", "bigint", "source rows: texts found"),
+        Column("texts_matched", "bigint", "source rows: texts that match at least one entry"),
+        Column("pairs_written", "bigint", "source rows: pairs sent on"),
+        Column("rejected", "map<string,bigint>", "source rows: records and texts left out, by reason"),
+        Column("bytes_read", "bigint", "source rows: bytes of the source read"),
+        Column("etag", "string", "source rows: fingerprint of the source's bytes"),
+        Column("extract_id", "string", "source rows: hash of the extraction settings"),
+    ),
+    partitioned_by=("metadata_id", "snapshot"),
+    stats_columns=("kind", "batch_id"),
+    properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
+)
+
+SOURCES = Table(
+    "sources",
+    "One row is an input file of a snapshot and what became of it",
+    (
+        SNAPSHOT,
+        SOURCE_PATH,
+        Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
+        Column("status", "string", "done; partial: read up to the damage, its rows kept; failed: nothing"),
+        Column("reason", "string", "why the source is partial or failed; null if done"),
+        Column("records_read", "bigint", "records or rows read"),
+        Column("texts_read", "bigint", "texts found"),
+        Column("texts_matched", "bigint", "texts that match at least one entry"),
+        Column("pairs_written", "bigint", "pairs that the source sent to deduplication"),
+        Column("rejected", "map<string,bigint>", "records and texts left out, by reason"),
+        Column("bytes_read", "bigint", "bytes of the source read"),
+        Column("etag", "string", "fingerprint of the source's bytes"),
+        METADATA_ID,
+        Column("extract_id", "string", "hash of the extraction settings"),
+        Column("batch_id", "string", "the deduplication that took the source in"),
+    ),
+)
+
+REJECTS = Table(
+    "rejects",
+    "One row is a record left out (a sample; every one is counted in sources.rejected)",
+    (
+        SNAPSHOT,
+        SOURCE_PATH,
+        Column("record", "string", "which record: a page's url, a row's or a line's number"),
+        Column("reason", "string", "why it was left out"),
+        Column("detail", "string", "what was found, shortened"),
+        METADATA_ID,
+    ),
+    stats_columns=("reason",),
+)
+
+PAIRS = Table(
+    "pairs",
+    "One row is a (url, text) of the pool, once per entry list",
+    (METADATA_ID, SNAPSHOT, *_PAIR),
+    partitioned_by=("metadata_id", "snapshot"),
+    stats_columns=("pair_id", "image_id"),
+)
+
+PAIR_KEYS = Table(
+    "pair_keys",
+    "One row is the key of a pair of the pool, for deduplication against earlier crawls (internal)",
+    (METADATA_ID, SNAPSHOT, Column("pair_key", "binary", "the 16 bytes of pair_id")),
+    partitioned_by=("metadata_id", "snapshot"),
+)
+
+ENTRY_COUNTS = Table(
+    "entry_counts",
+    "One row is an entry that matched, per snapshot, counted in pairs of the whole pool (paper: section 3.3)",
+    (METADATA_ID, LIST_LANG, SNAPSHOT, ENTRY_ID, ENTRY, COUNT),
+    partitioned_by=("metadata_id", "snapshot"),
+    checks=(("count_is_positive", "count >= 1"),),
+)
+
+ENTRY_PROBABILITIES = Table(
+    "entry_probabilities",
+    "One row is an entry that matched, in a run, with the probability that it keeps each of its texts",
+    (
+        RUN_ID,
+        METADATA_ID,
+        LIST_LANG,
+        ENTRY_ID,
+        ENTRY,
+        COUNT,
+        Column("threshold", "bigint", "t: entries with a lower count are tail entries and keep every pair"),
+        Column("probability", "double", "t / max(count, t)"),
+    ),
+    partitioned_by=("run_id",),
+    checks=(("probability_is_a_probability", "probability > 0 AND probability <= 1"),),
+)
+
+CURATED_PAIRS = Table(
+    "curated_pairs",
+    "One row is a kept pair of a run: the curated subset (paper: section 3.4)",
+    (
+        RUN_ID,
+        *PAIRS.columns,
+        Column("sampling_probability", "double", "1 - prod(1 - entry probability) over the matched entries"),
+        Column("draw", "double", "u in [0, 1), a function of pair_id and the seed; kept because u < p"),
+    ),
+    partitioned_by=("run_id",),
+    stats_columns=("pair_id", "image_id"),
+    checks=(("kept_by_its_draw", "draw >= 0 AND draw < sampling_probability AND sampling_probability <= 1"),),
+)
+
+RUN_STATISTICS = Table(
+    "run_statistics",
+    "One row is a sum over the pool of a run: what the report draws (internal)",
+    (
+        RUN_ID,
+        Column("name", "string", "which statistic; see metaclip_spark.stages.statistics"),
+        Column("key", "bigint", "entry id, number of matches, or 0"),
+        Column("value", "bigint", "the sum"),
+    ),
+    partitioned_by=("run_id",),
+)
+
+RUNS = Table(
+    "runs",
+    "One row is an event of an attempt: started, stage done, finished, failed (append-only)",
+    (
+        RUN_ID,
+        Column("attempt_id", "string", "new for each attempt"),
+        Column("event", "string", "started, stage done, finished or failed"),
+        Column("at", "timestamp", "when, by the driver's clock"),
+        Column("stage", "string", "the stage; null for events of the whole attempt"),
+        Column(
+            "config", "string", "resolved configuration as JSON, without secrets; of a stage: what it did"
+        ),
+        Column(
+            "versions", "map<string,bigint>", "Delta versions of the tables as the stage left or read them"
+        ),
+        Column("metadata_ids", "array<string>", "the entry lists used"),
+        Column("rows", "bigint", "rows that the stage wrote"),
+        Column("software", "map<string,string>", "versions of metaclip-spark, Spark, Python and the matcher"),
+        Column("snapshot", "string", "the snapshot that the stage worked on; null where it is not one"),
+        Column(
+            "fingerprint", "string", "what the stage's result is a function of; equal means: nothing to do"
+        ),
+    ),
+    properties=(("delta.appendOnly", "true"),),
+)
+
+LEASE = Table(
+    "lease",
+    "One row is a run that took the warehouse for itself; how long it holds it stands in a table property (internal)",
+    (
+        Column("generation", "bigint", "how many runs took the lease before, and this one"),
+        Column("holder", "string", "a token of the attempt"),
+        Column("who", "string", "the process that holds it, as JSON"),
+        Column("expires", "double", "seconds since 1970 at which the lease ends unless it is renewed"),
+    ),
+    properties=(("delta.checkpointInterval", "1000"),),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, ENTRY_COUNTS, ENTRY_PROBABILITIES, CURATED_PAIRS,
+        RUN_STATISTICS, RUNS, LEASE,
+    )
+}  # fmt: skip

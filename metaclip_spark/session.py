@@ -1,0 +1,200 @@
+"""The only builder of Spark sessions."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from metaclip_spark.errors import MetaclipError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_PACKAGES = {
+    "4.0": "io.delta:delta-spark_2.13:4.0.1",
+    "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0",
+    "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
+}
+"""The Delta release made for each Spark that is supported, as a Maven coordinate."""
+
+# Delta's dependencies that Spark ships already: 50 of 87 MB, and other versions of Spark's own classes.
+_SHIPPED_BY_SPARK = (
+    "org.apache.hadoop:hadoop-client-api", "org.apache.hadoop:hadoop-client-runtime",
+    "com.fasterxml.jackson.core:jackson-databind", "com.fasterxml.jackson.core:jackson-core",
+    "com.fasterxml.jackson.core:jackson-annotations", "com.fasterxml.jackson.datatype:jackson-datatype-jdk8",
+    "com.github.luben:zstd-jni", "com.google.code.findbugs:jsr305", "commons-pool:commons-pool",
+    "io.airlift:aircompressor", "javax.annotation:javax.annotation-api", "org.antlr:antlr4-runtime",
+    "org.apache.logging.log4j:log4j-api", "org.apache.logging.log4j:log4j-core",
+    "org.apache.logging.log4j:log4j-slf4j2-impl", "org.apache.parquet:parquet-column",
+    "org.apache.parquet:parquet-common", "org.apache.parquet:parquet-encoding",
+    "org.apache.parquet:parquet-format-structures", "org.apache.parquet:parquet-hadoop",
+    "org.apache.parquet:parquet-jackson", "org.roaringbitmap:RoaringBitmap", "org.roaringbitmap:shims",
+    "org.slf4j:slf4j-api", "org.xerial.snappy:snappy-java",
+)  # fmt: skip
+
+SUPPORTED_JAVA = (17, 21)
+_JAVA_HINT = (
+    "Install one (Debian/Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
+    "or point JAVA_HOME to it."
+)
+
+_DELTA_CONF = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+_DEFAULTS = {
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "8192",
+    "spark.sql.debug.maxToStringFields": "200",
+}
+
+
+def under_spark_submit() -> bool:
+    """Return whether spark-submit (or a notebook's kernel) has started the JVM already."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def get_session(
+    master: str = "local[*]",
+    driver_memory: str | None = None,
+    conf: Mapping[str, str] = {},
+    quiet: bool = True,
+) -> SparkSession:
+    """Return the session that is there, or start a local one with Delta.
+
+    Args:
+        master: used for local sessions only; under spark-submit the cluster decides.
+        driver_memory: e.g. "8g"; default: half of the machine's memory (local sessions only).
+        conf: Spark settings that win over the defaults.
+        quiet: send the JVM's own output to a file instead of the terminal.
+
+    Raises:
+        MetaclipError: pyspark is not installed, no usable Java, or Spark does not start.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise MetaclipError(
+            f"pyspark cannot be imported ({error}). Install it with: pip install 'metaclip-spark[spark]'; on a "
+            "cluster use the cluster's own."
+        ) from error
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    builder = SparkSession.builder.appName("metaclip-spark")
+    settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
+    if under_spark_submit():
+        for name, value in settings.items():
+            builder = builder.config(name, value)
+        return builder.getOrCreate()
+    check_java()
+    for name, value in {**_local_conf(master, driver_memory), **settings}.items():
+        builder = builder.config(name, value)
+    return _start(builder.master(master), quiet)
+
+
+def _local_conf(master: str, driver_memory: str | None) -> dict[str, str]:
+    # Python workers start the python3 on PATH otherwise, which need not hold this package.
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    if master.startswith("local-cluster"):
+        import pyspark
+
+        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
+    return {
+        "spark.driver.memory": driver_memory or f"{max(1, _memory_gib() // 2)}g",
+        "spark.ui.enabled": "false",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
+        "spark.jars.packages": delta_package(),
+        "spark.jars.excludes": ",".join(_SHIPPED_BY_SPARK),
+        # Maven Central alone: the second repository that Spark asks by default holds none of this.
+        "spark.jars.ivySettings": str(resources.files("metaclip_spark") / "ivysettings.xml"),
+        "spark.jars.ivy": ivy_folder(),
+        "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
+        "spark.databricks.delta.snapshotPartitions": "2",
+    }
+
+
+def ivy_folder() -> str:
+    """Return where the JARs are cached: METACLIP_IVY, or .ivy2 in the home folder, or a temporary folder."""
+    home = os.environ.get("HOME", "")
+    usable = bool(home) and os.path.isdir(home) and os.access(home, os.W_OK)
+    where = os.path.join(home if usable else tempfile.gettempdir(), ".ivy2")
+    return os.environ.get("METACLIP_IVY") or where
+
+
+def delta_package() -> str:
+    """Return the Maven coordinate of the Delta release made for the installed Spark."""
+    import pyspark
+
+    minor = ".".join(pyspark.__version__.split(".")[:2])
+    if minor not in DELTA_PACKAGES:
+        known = ", ".join(DELTA_PACKAGES)
+        raise MetaclipError(f"pyspark {pyspark.__version__} is not supported; expected one of {known}.")
+    return DELTA_PACKAGES[minor]
+
+
+def check_java() -> None:
+    """Refuse to start without a Java that Spark runs on."""
+    home = os.environ.get("JAVA_HOME")
+    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
+    if not java or not os.access(java, os.X_OK):
+        where = f"JAVA_HOME={home} holds no bin/java" if home else "there is no java on PATH"
+        raise MetaclipError(f"Spark needs Java 17 or 21, and {where}. {_JAVA_HINT}")
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    version = int(found.group(1)) if found else 0
+    if version not in SUPPORTED_JAVA:
+        raise MetaclipError(
+            f"Spark needs Java 17 or 21, got {version or said[:80]!r} at {java}. {_JAVA_HINT}"
+        )
+
+
+def _memory_gib() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") >> 30
+    except (ValueError, OSError, AttributeError):
+        return 4
+
+
+def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
+    log = Path(tempfile.gettempdir()) / f"metaclip-spark-{os.getpid()}.log"
+    try:
+        with _output_to(log) if quiet else contextlib.nullcontext():
+            spark = builder.getOrCreate()
+    except Exception as error:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if quiet and log.exists() else ""
+        problem = str(error).splitlines()[0]
+        raise MetaclipError(
+            f"Spark did not start: {problem}\n{tail}\nWhat Spark said is in {log}. A first start fetches Delta's "
+            "JARs, which needs Maven Central or a filled cache (METACLIP_IVY)."
+        ) from error
+    spark.sparkContext.setLogLevel("ERROR" if quiet else "WARN")
+    return spark
+
+
+@contextlib.contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Point file descriptors 1 and 2 at a file, so that the JVM started meanwhile inherits it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(1), os.dup(2)]
+    try:
+        with open(log, "ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        for number, original in zip((1, 2), saved, strict=True):
+            os.dup2(original, number)
+            os.close(original)

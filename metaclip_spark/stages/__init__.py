@@ -1,0 +1,1 @@
+"""The stages: pure functions from DataFrames and typed parameters to a DataFrame."""

@@ -1,0 +1,23 @@
+"""Checks and expressions that several stages share."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from metaclip_spark.errors import InputError
+from metaclip_spark.sampling import DRAW_SCALE, draw_key
+
+
+def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> None:
+    """Refuse a DataFrame that lacks a column, saying what is there and what to do."""
+    for name in wanted:
+        if name not in df.columns:
+            raise InputError(f"{stage}: column {name!r} is missing; got {df.columns}. {hint}")
+
+
+def draw(pair_id: str, seed: int, purpose: str = "draw") -> Column:
+    """Return u in [0, 1), a double: a function of the pair's id, the seed and the purpose alone."""
+    h = F.xxhash64(F.lit(draw_key(seed, purpose)), F.col(pair_id))
+    # An unsigned shift by 11 leaves 53 bits, which a double holds exactly: u is never 1.0.
+    return F.shiftrightunsigned(h, 11).cast("double") * F.lit(DRAW_SCALE)

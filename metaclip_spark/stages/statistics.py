@@ -1,0 +1,97 @@
+"""Statistics of a run: one narrow pass over the pool gives every number that the report shows.
+
+Names in `run_statistics`: `pairs` and `curated` (sizes), `matches` and `curated_matches` (key: number of matched
+entries), `curated_count` (key: entry id), and `expected_high/low`, `variance_high/low` (sums of p and p(1 - p)
+in fixed point, see `sampling.fixed_point`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from metaclip_spark.sampling import fixed_point
+from metaclip_spark.schemas import RUN_STATISTICS
+from metaclip_spark.stages.balance import batch_probability
+from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.shipping import Shipped
+
+_DDL = "name string, key bigint, value bigint"
+MAX_MATCHES = 1000
+"""Texts with more matches than this are counted together, under this key."""
+
+
+def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str) -> DataFrame:
+    """Return sums over the pool, before and after balancing.
+
+    Reads: pairs (pair_id and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
+    Shuffle: at most one row per entry and task.
+    """
+    need_columns(
+        pairs, "statistics", ["pair_id", "entry_ids"], "Run extract with --metadata, or match, first."
+    )
+
+    def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sums = _Sums(probabilities())
+        for batch in batches:
+            sums.add(batch.column("entry_ids"), batch.column("u").to_numpy())
+        yield sums.to_arrow()
+
+    drawn = pairs.select("entry_ids", draw("pair_id", seed).alias("u"))
+    partial = drawn.mapInArrow(partial_sums, _DDL)
+    summed = partial.groupBy("name", "key").agg(F.sum("value").alias("value"))
+    return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
+
+
+class _Sums:
+    """The partial sums of one task."""
+
+    def __init__(self, by_entry: np.ndarray) -> None:
+        self._by_entry = by_entry
+        self._curated_count = np.zeros(len(by_entry), dtype=np.int64)
+        self._matches = np.zeros((2, MAX_MATCHES + 1), dtype=np.int64)
+        self._expected = [0, 0]
+        self._variance = [0, 0]
+
+    def add(self, entry_ids: pa.ListArray, u: np.ndarray) -> None:
+        p = batch_probability(entry_ids, self._by_entry)
+        kept = u < p
+        lengths = np.minimum(
+            entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES
+        )
+        self._matches[0] += np.bincount(lengths, minlength=MAX_MATCHES + 1)
+        self._matches[1] += np.bincount(lengths[kept], minlength=MAX_MATCHES + 1)
+        ids = entry_ids.filter(pa.array(kept)).flatten().to_numpy(zero_copy_only=False)
+        self._curated_count += np.bincount(ids, minlength=len(self._by_entry))
+        for total, values in ((self._expected, p), (self._variance, p * (1.0 - p))):
+            high, low = fixed_point(values)
+            total[0] += high
+            total[1] += low
+
+    def to_arrow(self) -> pa.RecordBatch:
+        rows: list[tuple[str, np.ndarray, np.ndarray]] = []
+        for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):
+            rows.append((name, np.flatnonzero(sums), sums[sums > 0]))
+        curated = np.flatnonzero(self._curated_count)
+        rows.append(("curated_count", curated, self._curated_count[curated]))
+        single = {
+            "pairs": int(self._matches[0].sum()),
+            "curated": int(self._matches[1].sum()),
+            "expected_high": self._expected[0],
+            "expected_low": self._expected[1],
+            "variance_high": self._variance[0],
+            "variance_low": self._variance[1],
+        }
+        rows += [(name, np.array([0]), np.array([value])) for name, value in single.items()]
+        names = [name for name, keys, _ in rows for _ in range(len(keys))]
+        return pa.record_batch(
+            {
+                "name": pa.array(names, pa.string()),
+                "key": pa.array(np.concatenate([keys for _, keys, _ in rows]), pa.int64()),
+                "value": pa.array(np.concatenate([values for _, _, values in rows]), pa.int64()),
+            }
+        )

@@ -1,0 +1,102 @@
+"""Choose t, write the entry probabilities, and draw the curated subset."""
+
+from __future__ import annotations
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from metaclip_spark.config import LOW_THRESHOLD
+from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.sampling import entry_probability, threshold_for_tail_fraction
+from metaclip_spark.stages.balance import balance, entry_probabilities
+from metaclip_spark.stages.shipping import ship
+from metaclip_spark.stages.statistics import statistics
+from metaclip_spark.steps.context import DONE, Context, batch_digest
+from metaclip_spark.tables import matching
+
+
+def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
+    """Draw the run's curated subset, unless that is done; return whether there was work.
+
+    Args:
+        counted: snapshot -> fingerprint of its pool, as `count_step` returns it.
+    """
+    settings, run_id = ctx.settings, ctx.attempt.run_id
+    chosen_by = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
+    fingerprint = batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by)
+    last = ctx.last("balance", run_id=run_id)
+    if last is not None and last.event == DONE and last.fingerprint == fingerprint:
+        return False
+    with ctx.reporter.stage("balance", ctx.spark) as stage:
+        counts, versions = _counts(ctx, list(counted))
+        threshold = choose_threshold(ctx, counts)
+        by_entry = np.where(counts > 0, entry_probability(counts, threshold), np.nan)
+        kept, written = _draw(ctx, list(counted), by_entry, threshold, versions)
+        stage.rows = kept
+        stage.note = f"t = {threshold:,}, {kept:,} pairs kept"
+    ctx.attempt.record(
+        DONE, "balance", fingerprint=fingerprint, versions={**versions, **written}, rows=kept,
+        detail={"threshold": threshold, "snapshots": sorted(counted)},
+    )  # fmt: skip
+    return True
+
+
+def choose_threshold(ctx: Context, counts: np.ndarray) -> int:
+    """Return t as given, or the t of the tail fraction; a low one is warned of."""
+    settings = ctx.settings
+    if settings.threshold is not None:
+        return settings.threshold
+    threshold = threshold_for_tail_fraction(counts, settings.chosen_tail_fraction)
+    ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {settings.chosen_tail_fraction}.")
+    if threshold < LOW_THRESHOLD:
+        ctx.reporter.warn(
+            f"t = {threshold} is very low: the pool is small for a tail fraction of "
+            f"{settings.chosen_tail_fraction}. --threshold sets t itself."
+        )
+    return threshold
+
+
+def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+    """Return the summed counts by entry id (int64), and the versions that they and the pool were read at."""
+    if ctx.metadata is None:
+        raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
+    version = ctx.warehouse.version("entry_counts")
+    summed = (
+        _of_snapshots(ctx, "entry_counts", snapshots, version)
+        .groupBy("entry_id")
+        .agg(F.sum("count").alias("count"))
+    ).toArrow()
+    counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
+    counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
+    states = [ctx.pool_state(snapshot) for snapshot in snapshots]
+    return counts, {"entry_counts": version, "pairs": max(state[1] for state in states if state)}
+
+
+def _of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
+    rows = matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id)
+    return rows.where(F.col("snapshot").isin(snapshots))
+
+
+def _draw(
+    ctx: Context, snapshots: list[str], by_entry: np.ndarray, threshold: int, versions: dict[str, int]
+) -> tuple[int, dict[str, int]]:
+    run_id, seed, warehouse = ctx.attempt.run_id, ctx.settings.seed, ctx.warehouse
+    counts = _of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
+    pairs = _of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
+    shipped = ship(ctx.spark, by_entry)
+    commits = [
+        warehouse.replace(
+            "entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id
+        ),
+        warehouse.replace("run_statistics", statistics(pairs, shipped, seed, run_id), run_id=run_id),
+        warehouse.replace("curated_pairs", balance(pairs, shipped, seed, run_id), run_id=run_id),
+    ]
+    kept = commits[-1].rows
+    expected = matching(warehouse.read("run_statistics"), run_id=run_id, name="curated").first()
+    if expected is None or expected["value"] != kept:
+        raise WarehouseError(
+            f"balance wrote {kept} pairs, but the statistics of the same pool say {expected and expected['value']}. "
+            "The pool changed meanwhile; run balance again."
+        )
+    return kept, {commit.table: commit.version for commit in commits}

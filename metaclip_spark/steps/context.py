@@ -1,0 +1,108 @@
+"""What every step works with, and what the log of events says is done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from pyspark.sql import SparkSession
+
+from metaclip_spark.config import Settings
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.events import Attempt, StageEvent
+from metaclip_spark.hashing import digest_of
+from metaclip_spark.lease import Lease
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import Metadata
+from metaclip_spark.progress import Reporter
+from metaclip_spark.stages.shipping import Shipped, ship
+from metaclip_spark.tables import Warehouse, matching
+
+DONE = "stage done"
+STARTED = "stage started"
+NO_LIST = "none"
+"""metadata_id of pairs that were not matched with any list yet."""
+
+
+@dataclass
+class Context:
+    """One command at work on one warehouse."""
+
+    spark: SparkSession
+    warehouse: Warehouse
+    settings: Settings
+    metadata: Metadata | None
+    reporter: Reporter
+    attempt: Attempt
+
+    @property
+    def metadata_id(self) -> str:
+        """The list's id, or `none` where texts are not matched."""
+        return self.metadata.metadata_id if self.metadata is not None else NO_LIST
+
+    @cached_property
+    def matcher(self) -> Shipped | None:
+        """The list, compiled here once and broadcast; None where there is no list."""
+        if self.metadata is None:
+            return None
+        engine = compile_matcher(self.metadata, self.settings.matcher)
+        return ship(self.spark, engine, key=f"{engine.metadata_id}:{engine.name}")
+
+    def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
+        """Return the last event of a stage on this list."""
+        return self.attempt.last(stage, snapshot=snapshot, metadata_id=self.metadata_id, run_id=run_id)
+
+    def pool_state(self, snapshot: str) -> tuple[str, int] | None:
+        """Return (fingerprint, pinned version of pairs) of a snapshot's pool; None while it is not complete."""
+        for stage in ("dedup", "match"):
+            event = self.last(stage, snapshot)
+            if event is not None:
+                return (event.fingerprint, event.versions.get("pairs", -1)) if event.event == DONE else None
+        return None
+
+    def pool_snapshots(self) -> list[str]:
+        """Return the snapshots that have pairs of this list, complete or not, in order."""
+        pools = [event for event in self.attempt.stage_events if event.stage in ("dedup", "match")]
+        return sorted({event.snapshot for event in pools if self.metadata_id in event.metadata_ids})
+
+    def chosen_snapshots(self) -> list[str]:
+        """Return the snapshots to count and balance; those cut short are left out, and that is said."""
+        there = self.pool_snapshots()
+        for name in self.settings.snapshots:
+            if name not in there:
+                raise ConfigError(f"snapshot {name!r} has no pairs of this list; there are {there}.")
+        chosen = []
+        for name in self.settings.snapshots or there:
+            if self.pool_state(name) is None:
+                self.reporter.warn(
+                    f"snapshot {name} is left out: its deduplication was cut short; run it again."
+                )
+            else:
+                chosen.append(name)
+        if not chosen:
+            raise ConfigError("there are no pairs of this list to balance; run extract and dedup first.")
+        return chosen
+
+
+@contextmanager
+def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
+    """Hold the warehouse while the body runs; every write checks that it is still held."""
+    lease = Lease(warehouse, seconds)
+    lease.acquire()
+    warehouse.guard = lease.check
+    try:
+        yield lease
+    finally:
+        lease.release()
+
+
+def batch_digest(*parts: object) -> str:
+    """Return the id of a unit of work: a hash of what it is made of."""
+    return digest_of([str(part) for part in parts])
+
+
+def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):  # noqa: ANN201
+    """Return a table's rows of one snapshot and this list."""
+    return matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)

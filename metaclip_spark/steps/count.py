@@ -1,0 +1,48 @@
+"""Count each snapshot's pool, unless that is done."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.task import UNKNOWN_LANG
+from metaclip_spark.stages.count import count, with_entry
+from metaclip_spark.stages.shipping import ship
+from metaclip_spark.steps.context import DONE, Context, in_pool
+
+
+def count_step(ctx: Context) -> dict[str, str]:
+    """Bring `entry_counts` up to date; return snapshot -> fingerprint of the pool that was counted."""
+    if ctx.metadata is None:
+        raise ConfigError("count needs --metadata, the list that the pairs were matched with.")
+    counted = {}
+    for snapshot in ctx.chosen_snapshots():
+        fingerprint, version = ctx.pool_state(snapshot)  # type: ignore[misc] - chosen means complete
+        last = ctx.last("count", snapshot)
+        if last is None or last.event != DONE or last.fingerprint != fingerprint:
+            _count_snapshot(ctx, snapshot, fingerprint, version)
+        counted[snapshot] = fingerprint
+    return counted
+
+
+def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int) -> None:
+    metadata = ctx.metadata
+    entries = ship(ctx.spark, pa.array(metadata.entries, pa.string()))
+    with ctx.reporter.stage("count", ctx.spark) as stage:
+        pairs = in_pool(ctx, "pairs", snapshot, version)
+        counts = with_entry(count(pairs, len(metadata.entries)), entries).withColumns(
+            {
+                "metadata_id": F.lit(metadata.metadata_id),
+                "lang": F.lit(UNKNOWN_LANG),
+                "snapshot": F.lit(snapshot),
+            }
+        )
+        commit = ctx.warehouse.replace(
+            "entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot
+        )
+        stage.note = f"{commit.rows:,} entries matched in snapshot {snapshot}"
+    ctx.attempt.record(
+        DONE, "count", snapshot=snapshot, fingerprint=fingerprint,
+        versions={"pairs": version, "entry_counts": commit.version}, rows=commit.rows, detail={},
+    )  # fmt: skip

@@ -1,0 +1,46 @@
+"""Extract: planned minus committed, one commit per so many sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from metaclip_spark.extract.sources import Split
+from metaclip_spark.extract.task import Stamp
+from metaclip_spark.stages.extract import extract
+from metaclip_spark.steps.context import Context, batch_digest
+from metaclip_spark.steps.plan import Plan, store_plan
+
+
+def extract_step(ctx: Context, plan: Plan) -> int:
+    """Read what is left to read into `extracted`; return the rows written."""
+    store_plan(ctx, plan)
+    if not plan.todo:
+        return 0
+    options, snapshot = ctx.settings.extract_options, ctx.settings.snapshot
+    sources = {split.source.source_path for split in plan.todo}
+    with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), "sources") as stage:
+        for batch in batches(plan.todo, ctx.settings.files_per_commit):
+            names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
+            batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names)
+            stamp = Stamp(snapshot, ctx.metadata_id, batch_id)
+            rows = extract(ctx.spark, batch, options, ctx.matcher, stamp)
+            commit = ctx.warehouse.append("extracted", rows, txn=batch_id)
+            stage.committed += len(batch)
+            stage.rows += commit.rows
+        stage.note = f"{len(sources):,} sources, {stage.rows:,} rows"
+    return stage.rows
+
+
+def batches(splits: list[Split], sources_per_batch: int) -> Iterator[list[Split]]:
+    """Cut splits, ordered by source, into batches of so many sources."""
+    batch: list[Split] = []
+    taken = 0
+    for _, of_source in groupby(splits, key=lambda split: split.source.source_path):
+        batch += of_source
+        taken += 1
+        if taken == sources_per_batch:
+            yield batch
+            batch, taken = [], 0
+    if batch:
+        yield batch

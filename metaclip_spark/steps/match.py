@@ -1,0 +1,64 @@
+"""Match stored pairs with another list, without reading the sources again."""
+
+from __future__ import annotations
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.stages.match import match
+from metaclip_spark.steps.context import DONE, STARTED, Context, batch_digest
+from metaclip_spark.tables import matching
+
+
+def match_step(ctx: Context) -> int:
+    """Bring the pairs of every complete snapshot of the other list under this one; return the pairs written."""
+    origin = _origin_list(ctx)
+    written = 0
+    for snapshot, (fingerprint, version) in _complete_snapshots(ctx, origin).items():
+        wanted = batch_digest("match", fingerprint, ctx.metadata_id)
+        last = ctx.last("match", snapshot)
+        if last is not None and last.event == DONE and last.fingerprint == wanted:
+            continue
+        if ctx.last("dedup", snapshot) is not None:
+            ctx.reporter.warn(
+                f"snapshot {snapshot} was extracted with this list already; it is left as it is."
+            )
+            continue
+        written += _match_snapshot(ctx, origin, snapshot, version, wanted)
+    return written
+
+
+def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
+    with ctx.reporter.stage("match", ctx.spark) as stage:
+        ctx.attempt.record(
+            STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin}
+        )
+        stored = matching(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
+        pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
+        commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)
+        stage.rows = commit.rows
+        stage.note = f"{commit.rows:,} pairs of snapshot {snapshot}"
+    ctx.attempt.record(
+        DONE, "match", snapshot=snapshot, fingerprint=fingerprint, versions={"pairs": commit.version},
+        rows=commit.rows, detail={"origin": origin},
+    )  # fmt: skip
+    return commit.rows
+
+
+def _origin_list(ctx: Context) -> str:
+    """Return the list whose pairs are matched again: the only other one there is."""
+    extracted = {e.metadata_ids[0] for e in ctx.attempt.stage_events if e.stage == "dedup"}
+    origins = sorted(extracted - {ctx.metadata_id})
+    if len(origins) != 1:
+        raise ConfigError(
+            f"match needs pairs of exactly one other list to start from, got {len(origins)}: {origins}. "
+            "Run extract (without --metadata: every text is kept) and dedup first."
+        )
+    return origins[0]
+
+
+def _complete_snapshots(ctx: Context, origin: str) -> dict[str, tuple[str, int]]:
+    """Return snapshot -> (fingerprint, pinned version of pairs) of the other list's complete snapshots."""
+    last = {
+        e.snapshot: e for e in ctx.attempt.stage_events if e.stage == "dedup" and origin in e.metadata_ids
+    }
+    complete = {name: event for name, event in sorted(last.items()) if event.event == DONE}
+    return {name: (event.fingerprint, event.versions.get("pairs", -1)) for name, event in complete.items()}

@@ -1,0 +1,119 @@
+"""What there is to read, what was planned, and what is done already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import Source, Split, splits_of
+from metaclip_spark.extract.tabular import check_columns, column_names
+from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.hashing import digest_of
+from metaclip_spark.schemas import PLANNED
+from metaclip_spark.steps.context import Context, in_pool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The sources of a snapshot.
+
+    Attributes:
+        given: the sources of this command.
+        done: source_paths that deduplication has taken in.
+        staged: (source_path, split) that are extracted and committed, but not deduplicated.
+        todo: splits to read, of this command or of an earlier one that was cut short.
+        unplanned: sources given for the first time.
+        other_settings: sources given again with other extraction settings; they are left as they are.
+    """
+
+    given: list[Source]
+    done: set[str]
+    staged: set[tuple[str, int]]
+    todo: list[Split]
+    unplanned: list[Source]
+    other_settings: list[str]
+
+
+def make_plan(ctx: Context, given: list[Source]) -> Plan:
+    """Hold the given sources against what the warehouse says.
+
+    Raises:
+        InputError: a source has other bytes than when it was planned.
+        ConfigError: an extraction with other settings is unfinished.
+    """
+    snapshot = ctx.settings.snapshot
+    options = ctx.settings.extract_options
+    planned = in_pool(ctx, "planned", snapshot).collect()
+    finished = in_pool(ctx, "sources", snapshot).select("source_path", "extract_id").collect()
+    outcomes = in_pool(ctx, "extracted", snapshot).where("kind = 'source'")
+    staged = {(row[0], row[1]) for row in outcomes.select("source_path", "split").collect()}
+    done = {row["source_path"]: row["extract_id"] for row in finished}
+    etags = {row["source_path"]: (row["bytes"], row["etag"]) for row in planned}
+    for source in given:
+        before = etags.get(source.source_path)
+        if before is not None and before != (source.bytes, source.etag):
+            raise InputError(
+                f"{source.source_path} has other bytes than when snapshot {snapshot!r} took it in (size {source.bytes}, "
+                f"was {before[0]}). Give the changed file another name, or another --snapshot."
+            )
+    unplanned = [source for source in given if source.source_path not in etags]
+    open_rows = [row for row in planned if row["source_path"] not in done]
+    _check_settings(open_rows, options, snapshot)
+    splits = [_split_of(row) for row in open_rows] + splits_of(unplanned)
+    todo = [split for split in splits if (split.source.source_path, split.index) not in staged]
+    todo.sort(key=lambda split: (split.source.source_path, split.index))
+    other = [
+        s.source_path for s in given if done.get(s.source_path, options.extract_id) != options.extract_id
+    ]
+    return Plan(given, set(done), staged, todo, unplanned, other)
+
+
+def store_plan(ctx: Context, plan: Plan) -> None:
+    """Write the sources given for the first time, before the first task reads one."""
+    if not plan.unplanned:
+        return
+    options = ctx.settings.extract_options
+    rows = [
+        (
+            ctx.settings.snapshot, ctx.metadata_id, split.source.source_path, split.source.uri, split.source.format,
+            split.source.bytes, split.source.etag, split.index, split.of, split.start, split.stop, options.extract_id,
+        )
+        for split in splits_of(plan.unplanned)
+    ]  # fmt: skip
+    frame = ctx.spark.createDataFrame(rows, PLANNED.ddl).coalesce(1)
+    ctx.warehouse.append("planned", frame, txn=digest_of(rows))
+
+
+def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> None:
+    """Look into the first file of each tabular kind: a wrong column name is better said before the work."""
+    seen: set[str] = set()
+    for source in sources:
+        if source.format == "wat" or source.format in seen or options.by_position:
+            continue
+        seen.add(source.format)
+        try:
+            names = column_names(source.uri, source.format)
+        except Exception:  # noqa: BLE001, S112 - a broken file is its own source's outcome, not a wrong flag
+            continue
+        if names is not None:
+            try:
+                check_columns(names, options.columns, f" in {source.source_path}")
+            except Damage as problem:
+                raise InputError(str(problem)) from None
+
+
+def _check_settings(open_rows: list, options: ExtractOptions, snapshot: str) -> None:
+    others = {row["extract_id"] for row in open_rows} - {options.extract_id}
+    if others:
+        raise ConfigError(
+            f"snapshot {snapshot!r} has {len(open_rows)} splits of an unfinished extraction with other settings "
+            "(columns, --languages, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
+            "--snapshot or --warehouse."
+        )
+
+
+def _split_of(row) -> Split:  # noqa: ANN001 - a pyspark Row
+    source = Source(row["source_path"], row["uri"], row["format"], row["bytes"], row["etag"])
+    return Split(source, row["split"], row["splits"], row["start"], row["stop"])

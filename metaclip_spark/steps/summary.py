@@ -1,0 +1,151 @@
+"""The numbers of a run, read back from its tables: for the closing table, `--json` and the report."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from datetime import datetime, timezone
+
+import numpy as np
+from pyspark.sql import functions as F
+
+import metaclip_spark
+from metaclip_spark.errors import WarehouseError
+from metaclip_spark.report.card import Card
+from metaclip_spark.sampling import from_fixed_point, tail_fraction
+from metaclip_spark.schemas import TABLES
+from metaclip_spark.steps.context import DONE, Context
+from metaclip_spark.tables import matching
+
+INCOMPLETE_SHOWN = 100
+PUBLIC_TABLES = (
+    "sources",
+    "rejects",
+    "pairs",
+    "entry_counts",
+    "entry_probabilities",
+    "curated_pairs",
+    "runs",
+)
+assert set(PUBLIC_TABLES) <= set(TABLES)
+
+
+def make_card(ctx: Context) -> Card:
+    """Read the numbers of the run's last balance.
+
+    Raises:
+        WarehouseError: the run was never balanced.
+    """
+    event = ctx.last("balance", run_id=ctx.attempt.run_id)
+    if event is None or event.event != DONE:
+        raise WarehouseError(f"run {ctx.attempt.run_id} has no curated subset yet; run balance first.")
+    counts, curated_counts, sums, histograms = _statistics(ctx)
+    snapshots = event.detail["snapshots"]
+    threshold = int(event.detail["threshold"])
+    return Card(
+        run_id=ctx.attempt.run_id,
+        attempt_id=ctx.attempt.attempt_id,
+        created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
+        metaclip_spark_version=metaclip_spark.__version__,
+        snapshots=snapshots,
+        metadata_id=ctx.metadata_id,
+        metadata_path=ctx.settings.metadata or "",
+        n_entries=len(ctx.metadata.entries),
+        seed=ctx.settings.seed,
+        threshold=threshold,
+        tail_fraction_target=ctx.settings.chosen_tail_fraction,
+        tail_fraction=tail_fraction(counts, threshold),
+        entry_counts=counts,
+        curated_entry_counts=curated_counts,
+        entries=ctx.metadata.entries,
+        unique_pairs=sums["pairs"],
+        curated_size=sums["curated"],
+        expected_size=from_fixed_point(sums["expected_high"], sums["expected_low"]),
+        expected_sd=math.sqrt(from_fixed_point(sums["variance_high"], sums["variance_low"])),
+        matches_per_text=histograms["matches"],
+        curated_matches_per_text=histograms["curated_matches"],
+        config=ctx.attempt.config,
+        versions=_software(ctx),
+        table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
+        **_sources(ctx, snapshots),
+    )
+
+
+def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], dict[str, dict[int, int]]]:
+    """Return entry counts before and after (int64, by entry id), single sums, and histograms."""
+    run_id = ctx.attempt.run_id
+    n_entries = len(ctx.metadata.entries)
+    before = (
+        matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
+        .select("entry_id", "count")
+        .toArrow()
+    )
+    counts = np.zeros(n_entries, dtype=np.int64)
+    counts[before["entry_id"].to_numpy()] = before["count"].to_numpy()
+    stats = matching(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
+    names = np.array(stats["name"].to_pylist())
+    keys, values = stats["key"].to_numpy(), stats["value"].to_numpy()
+    curated = np.zeros(n_entries, dtype=np.int64)
+    curated[keys[names == "curated_count"]] = values[names == "curated_count"]
+    histograms = {
+        name: dict(sorted(zip(keys[names == name].tolist(), values[names == name].tolist(), strict=True)))
+        for name in ("matches", "curated_matches")
+    }
+    single = set(names.tolist()) - {*histograms, "curated_count"}
+    return counts, curated, {name: int(values[names == name][0]) for name in single}, histograms
+
+
+def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
+    """Return what became of the snapshots' sources, as the card's fields."""
+    sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id)
+    sources = sources.where(F.col("snapshot").isin(snapshots))
+    sums = ("records_read", "texts_read", "texts_matched")
+    by_status = (
+        sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
+    )
+    reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
+    incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
+    statuses = Counter({"done": 0, "partial": 0, "failed": 0})
+    statuses.update({row["status"]: row["n"] for row in by_status})
+    return {
+        "sources": dict(statuses),
+        **{name: sum(row[name] for row in by_status) for name in sums},
+        "rejected": {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
+        "incomplete_sources": [
+            (row["source_path"], row["status"], row["reason"] or "") for row in incomplete
+        ],
+    }
+
+
+def _software(ctx: Context) -> dict[str, str]:
+    events = matching(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance")
+    row = events.orderBy("at", ascending=False).first()
+    return dict(row["software"]) if row is not None else {}
+
+
+def as_json(card: Card, report: str | None) -> dict[str, object]:
+    """Return the closing table's numbers as plain values."""
+    return {
+        "run_id": card.run_id,
+        "snapshots": list(card.snapshots),
+        "metadata_id": card.metadata_id,
+        "sources": dict(card.sources),
+        "records_read": card.records_read,
+        "texts_read": card.texts_read,
+        "texts_matched": card.texts_matched,
+        "rejected": dict(card.rejected),
+        "unique_pairs": card.unique_pairs,
+        "entries": card.n_entries,
+        "entries_unmatched": card.entries_unmatched,
+        "entries_tail": card.entries_tail,
+        "entries_head": card.entries_head,
+        "head_share_of_counts": card.head_share_of_counts,
+        "tail_fraction": card.tail_fraction,
+        "threshold": card.threshold,
+        "seed": card.seed,
+        "curated_size": card.curated_size,
+        "expected_size": card.expected_size,
+        "expected_sd": card.expected_sd,
+        "tables": dict(card.table_paths),
+        "report": report,
+    }

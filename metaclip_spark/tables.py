@@ -1,0 +1,202 @@
+"""The only reader and writer of Delta tables: by path, or by name in a catalog."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from metaclip_spark.errors import WarehouseError
+from metaclip_spark.schemas import TABLES, Table
+
+
+@dataclass(frozen=True)
+class Commit:
+    """What a write left: the table's version, the rows written, and whether it was the write that did it.
+
+    A write whose transaction was committed before (by an attempt that died right after) leaves
+    `was_new=False` and no rows: Delta drops it silently, and we look.
+    """
+
+    table: str
+    version: int
+    rows: int
+    was_new: bool
+
+
+class Warehouse:
+    """Tables at `root`/<table>, or at `catalog`.<table>.
+
+    Args:
+        guard: called before every write; raises when this process may no longer write (a lost lease).
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        root: str | None = None,
+        catalog: str | None = None,
+        guard: Callable[[], None] = lambda: None,
+    ) -> None:
+        if (root is None) == (catalog is None):
+            raise WarehouseError(
+                f"expected a warehouse or a catalog, got warehouse={root!r} and catalog={catalog!r}."
+            )
+        self.spark = spark
+        self.root = root if root is None or "://" in root else os.path.abspath(root)
+        self.catalog = catalog
+        self.guard = guard
+        self._known: set[str] = set()
+
+    def where(self, name: str) -> str:
+        """Return where a table is: its path, or its full name."""
+        return f"{self.root}/{name}" if self.root is not None else f"{self.catalog}.{name}"
+
+    def identifier(self, name: str) -> str:
+        """Return the table as SQL names it."""
+        if self.root is not None:
+            return f"delta.`{self.where(name)}`"
+        return ".".join(f"`{part}`" for part in self.where(name).split("."))
+
+    def properties(self, name: str) -> dict[str, str] | None:
+        """Return a table's properties, or None where there is no such table (no Spark job)."""
+        try:
+            rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(name)}").collect()
+        except AnalysisException as error:
+            # Named apart from every other failure: an unreadable log must not pass for an absent table.
+            if _is_missing(error):
+                return None
+            raise
+        return {row["key"]: row["value"] for row in rows}
+
+    def exists(self, name: str) -> bool:
+        """Return whether a table is there."""
+        if name not in self._known and self.properties(name) is not None:
+            self._known.add(name)
+        return name in self._known
+
+    def ensure(self, name: str) -> None:
+        """Create a table if it is absent, and complete one whose making was cut short."""
+        if name in self._known:
+            return
+        table = TABLES[name]
+        found = self.properties(name)
+        if found is None:
+            self.guard()
+            self.spark.sql(_create_statement(table, self.identifier(name)))
+            found = {}
+        for check, condition in table.checks:
+            if f"delta.constraints.{check}" not in found:
+                self.guard()
+                self.spark.sql(
+                    f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})"
+                )
+        self._known.add(name)
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """Return a table, at a version if one is given; an absent table is empty."""
+        if not self.exists(name):
+            return self.spark.createDataFrame([], TABLES[name].ddl)
+        reader = self.spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        return reader.load(self.where(name)) if self.root is not None else reader.table(self.identifier(name))
+
+    def append(self, name: str, rows: DataFrame, txn: str | None = None, txn_version: int = 1) -> Commit:
+        """Append rows; with `txn` (a hash of what the rows are) at most once, whatever is retried."""
+        options = (
+            {}
+            if txn is None
+            else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(txn_version)}
+        )
+        return self._write(name, rows, "append", options)
+
+    def replace(self, name: str, rows: DataFrame, **where: str) -> Commit:
+        """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`."""
+        condition = " AND ".join(f"{column} = '{_quoted(value)}'" for column, value in where.items())
+        return self._write(name, rows, "overwrite", {"replaceWhere": condition})
+
+    def delete(self, name: str, condition: str) -> None:
+        """Delete rows; nothing to delete is no error."""
+        if self.exists(name):
+            self.guard()
+            self.spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}")
+
+    def remove_files(self, name: str) -> None:
+        """Remove the data files of a table that has no rows left; its log stays, so nothing can break half-way.
+
+        VACUUM would do the same, but takes most of a minute even on a small table.
+        """
+        if not self.exists(name) or not self.read(name).isEmpty():
+            return
+        self.guard()
+        location = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").first()["location"]
+        jvm = self.spark.sparkContext._jvm
+        folder = jvm.org.apache.hadoop.fs.Path(location)
+        files = folder.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
+        for status in files.listStatus(folder):
+            if not status.getPath().getName().startswith("_"):
+                files.delete(status.getPath(), True)
+
+    def version(self, name: str) -> int | None:
+        """Return a table's latest version, or None where it is absent."""
+        return self._last_commit(name)["version"] if self.exists(name) else None
+
+    def _write(self, name: str, rows: DataFrame, mode: str, options: dict[str, str]) -> Commit:
+        self.ensure(name)
+        token = uuid.uuid4().hex
+        table = TABLES[name]
+        self.guard()
+        writer = (
+            rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
+        )
+        if table.partitioned_by:
+            writer = writer.partitionBy(*table.partitioned_by)
+        if self.root is not None:
+            writer.save(self.where(name))
+        else:
+            writer.saveAsTable(self.identifier(name))
+        last = self._last_commit(name)
+        was_new = last["userMetadata"] == token
+        written = int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if was_new else 0
+        return Commit(name, last["version"], written, was_new)
+
+    def _last_commit(self, name: str) -> dict:
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")
+        return history.select("version", "userMetadata", "operationMetrics").collect()[0].asDict()
+
+
+def matching(df: DataFrame, **where: str) -> DataFrame:
+    """Return the rows whose columns have these values."""
+    for column, value in where.items():
+        df = df.where(F.col(column) == F.lit(value))
+    return df
+
+
+def _is_missing(error: AnalysisException) -> bool:
+    condition = error.getCondition() or ""
+    words = ("NOT_FOUND", "MISSING", "PATH_DOES_NOT_EXIST", "NOT_A_DELTA_TABLE", "NO_SUCH")
+    return any(word in condition for word in words) or "is not a Delta table" in str(error)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace("'", "\\'")
+
+
+def _create_statement(table: Table, identifier: str) -> str:
+    columns = ", ".join(f"`{c.name}` {c.type} COMMENT '{_quoted(c.comment)}'" for c in table.columns)
+    # The log's statistics would hold the smallest and largest urls and texts: only these columns have any.
+    stats = {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
+    if not table.stats_columns:
+        stats = {"delta.dataSkippingNumIndexedCols": "0"}
+    properties = ", ".join(f"'{k}' = '{v}'" for k, v in {**stats, **dict(table.properties)}.items())
+    partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {identifier} ({columns}) USING delta {partitions} "
+        f"COMMENT '{_quoted(table.comment)}' TBLPROPERTIES ({properties})"
+    )

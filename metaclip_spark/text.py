@@ -1,0 +1,56 @@
+"""Spacing and cleaning of texts: what matching sees, and what is stored.
+
+Source: the reference code of "Demystifying CLIP Data" (arXiv 2309.16671), section 3.2 (substring matching).
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+PADDED = ",.;:?!`"
+"""The characters that get one space on both sides before matching."""
+
+_TO_SPACE = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
+_CLEANED = str.maketrans({"\t": " ", "\n": " ", "\r": " ", "\0": None})
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def spaced(text: str) -> str:
+    r"""Return the text as matching sees it: padded punctuation, a space at both ends.
+
+    No lower-casing, no Unicode normalisation, no collapsing of spaces.
+
+    >>> spaced("a cat, a dog")
+    ' a cat ,  a dog '
+    >>> spaced("tab\there")
+    ' tab here '
+    """
+    padded = " " + text + " "
+    for char in PADDED:
+        if char in padded:
+            padded = padded.replace(char, f" {char} ")
+    return padded.translate(_TO_SPACE)
+
+
+def spaced_entry(entry: str) -> str:
+    """Return the entry with a space at both ends; its inside is left alone, as upstream does."""
+    return " " + entry + " "
+
+
+def clean_text(raw: str, *, is_html: bool = False) -> str:
+    r"""Return the text that is stored and matched, the same for every kind of input.
+
+    Args:
+        raw: the text as the source holds it.
+        is_html: unescape entities once (texts that come from HTML attributes).
+
+    >>> clean_text(" Tom&#39;s\n cat ", is_html=True)
+    "Tom's  cat"
+    """
+    if is_html and "&" in raw:
+        raw = html.unescape(raw)
+    text = raw.translate(_CLEANED).strip()
+    if not text.isascii():
+        text = _SURROGATE.sub("\ufffd", text)
+    return text

@@ -1,0 +1,60 @@
+"""Packaging metadata of metaclip-spark; pyproject.toml holds only the tools' settings."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def version() -> str:
+    # Read, not imported: the package's dependencies are not there while it is built.
+    text = (ROOT / "metaclip_spark" / "__init__.py").read_text(encoding="utf-8")
+    return re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE).group(1)
+
+
+def long_description() -> str:
+    readme = ROOT / "README.md"
+    return readme.read_text(encoding="utf-8") if readme.exists() else ""
+
+
+EXTRAS = {
+    # Extras, not base dependencies: a cluster brings its own Spark and Delta, and installing the
+    # package there must not put a second, different Spark beside them.
+    #
+    # delta-spark comes first because it alone says which pyspark it was made for (4.4 needs
+    # pyspark <= 4.2.0), while 4.0 and 4.1 have no upper bound: a resolver that fixes the newest
+    # pyspark first could end at one of those. 4.4.1 is left out because its JAR is not in Maven
+    # Central, so a session made with it does not start.
+    # For an older Spark name both: "pyspark==4.0.*" "delta-spark==4.0.*".
+    "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<4.3"],
+    "report": ["matplotlib>=3.8"],
+    "test": ["pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1"],
+    "bench": ["ahocorasick_rs>=0.22"],
+}
+
+setup(
+    name="metaclip-spark",
+    version=version(),
+    description="Curates image-text pairs as MetaCLIP does, on Spark with Delta tables",
+    long_description=long_description(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.10",
+    packages=find_packages(include=["metaclip_spark*"]),
+    package_data={"": ["*.j2", "*.xml", "py.typed"]},
+    install_requires=[
+        "pyarrow>=17",
+        "pyahocorasick>=2.1",
+        "numpy>=1.26",
+        # mapInArrow does not start without pandas, and pyspark warns of pandas 3.
+        "pandas>=2.2,<3",
+        "click>=8.1",
+        "rich>=13.7",
+        "pydantic>=2.7",
+        "PyYAML>=6.0",
+        "jinja2>=3.1",
+    ],
+    extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
+    entry_points={"console_scripts": ["metaclip-spark = metaclip_spark.cli:main"]},
+)

@@ -1,0 +1,72 @@
+"""What tests share: one Spark session a test run, the command line in this process, and where real data is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared" / "data"
+
+TEST_CONF = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+    "spark.sql.adaptive.enabled": "true",
+}
+"""Small tables: few partitions, and a JVM that does not spend its time on compiling."""
+
+
+@pytest.fixture(scope="session")
+def spark():
+    """The one Spark session of the test run: local[2], with Delta."""
+    from metaclip_spark.session import get_session
+
+    session = get_session("local[2]", "4g", TEST_CONF)
+    yield session
+    session.stop()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def metaclip(spark, capsys) -> Callable[..., Ended]:
+    """Run a command of `metaclip-spark` in this process, on the shared session."""
+    from metaclip_spark.cli import main
+
+    def command(*words: object) -> Ended:
+        capsys.readouterr()
+        status = main([str(word) for word in words])
+        said = capsys.readouterr()
+        return Ended(status, said.out, said.err)
+
+    return command
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real captions and crawls; tests that need it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip(f"real data is not here: {SHARED} does not exist")
+    return SHARED
+
+
+@pytest.fixture
+def child_env() -> Iterator[dict[str, str]]:
+    """The environment of a child process that starts its own Spark."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
+    env.pop("PYSPARK_GATEWAY_PORT", None)
+    env.pop("PYSPARK_GATEWAY_SECRET", None)
+    yield env

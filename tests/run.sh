@@ -1,0 +1,51 @@
+#!/usr/bin/env bash
+# Set-up, then the linter and the tests.
+set -euo pipefail
+
+here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
+
+usage() {
+  cat <<'END'
+Usage: bash tests/run.sh [--all] [--spark 4.0|4.1] [PYTEST OPTIONS]
+
+  --all          the slow sets too
+  --spark 4.0    with that Spark and its Delta, in an environment of its own
+
+Everything else goes to pytest: bash tests/run.sh tests/unit -k spacing
+END
+}
+
+marks="not slow"
+spark=""
+pytest=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    -h | --help) usage; exit 0 ;;
+    --all) marks="" ;;
+    --spark) spark=${2:-none}; if [ $# -gt 1 ]; then shift; fi ;;
+    --spark=*) spark=${1#*=} ;;
+    *) pytest+=("$1") ;;
+  esac
+  shift
+done
+
+case $spark in
+  "") set -- spark,report,test ;;
+  4.0 | 4.1) set -- --venv ".venv-spark$spark" spark,report,test "pyspark==$spark.*" "delta-spark==$spark.*" ;;
+  *) echo "--spark takes 4.0 or 4.1, got $spark. Without it the newest supported Spark is used." >&2; exit 2 ;;
+esac
+
+# shellcheck source=jobs/setup.sh
+source "$here/../jobs/setup.sh" "$@"
+cd -- "$root"
+
+# The tests run even where the linter complains; either one fails the whole.
+lint=0
+"$venv/bin/python" -m ruff check . || lint=$?
+
+status=0
+# The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
+"$venv/bin/python" -m pytest -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
+
+if [ "$status" = 0 ]; then status=$lint; fi
+exit "$status"

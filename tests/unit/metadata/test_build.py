@@ -1,0 +1,124 @@
+"""Building metadata: files that depend on the entries alone, written whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from pathlib import Path
+
+import pytest
+
+from metaclip_spark.errors import MetadataError
+from metaclip_spark.metadata import Source, build, build_from_wordnet, load_metadata, never_matching
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = ROOT / "tests" / "data" / "wordnet_tiny"
+SHIPPED = ROOT / "metadata" / "wordnet.json.gz"
+SOURCE = Source("hand", "1", "none", 2, {})
+
+
+def test_built_list_is_the_loaded_list(tmp_path):
+    """What build returns is what the file holds, in JSON that any reader takes."""
+    output = tmp_path / "deep" / "tiny.json.gz"
+    metadata = build_from_wordnet(TINY, output)
+    assert load_metadata(output) == metadata
+    assert json.loads(gzip.decompress(output.read_bytes())) == list(metadata.entries)
+
+
+def test_bytes_do_not_depend_on_time_or_place(tmp_path):
+    """The gzip header holds no time and no name, so two builds are equal byte for byte."""
+    build_from_wordnet(TINY, tmp_path / "a.json.gz")
+    build_from_wordnet(TINY, tmp_path / "b.json.gz")
+    raw = (tmp_path / "a.json.gz").read_bytes()
+    assert raw == (tmp_path / "b.json.gz").read_bytes()
+    assert raw[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
+
+
+def test_sidecar_says_where_the_entries_are_from(tmp_path):
+    """Sources, versions, licences, counts and the id stand beside the list."""
+    metadata = build_from_wordnet(TINY, tmp_path / "tiny.json.gz")
+    sidecar = json.loads((tmp_path / "tiny.sidecar.json").read_text())
+    noun = hashlib.sha256((TINY / "data.noun").read_bytes()).hexdigest()
+    [source] = sidecar.pop("sources")
+    assert sidecar == {
+        "file": "tiny.json.gz",
+        "metadata_id": metadata.metadata_id,
+        "entries": 14,
+        "never_matching": 1,
+        "order": "Nouns, verbs, adjectives, adverbs, each as in its data file;"
+        " a lemma stands where it first appears.",
+    }
+    assert (source["name"], source["version"], source["licence"]) == ("WordNet", "0.1", "WordNet 0.1 licence")
+    assert (source["entries"], source["files"]["data.noun"]) == (14, noun)
+    assert source["notice"].endswith("made up for these tests.")
+
+
+def test_nothing_else_is_left_in_the_folder(tmp_path):
+    """Temporary files take their names or go."""
+    build(["cat", "dog"], tmp_path / "list.json.gz", [SOURCE], "by hand")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["list.json.gz", "list.sidecar.json"]
+
+
+def test_bad_folder_writes_nothing(tmp_path):
+    """An error before the end leaves no list, no sidecar and no folder."""
+    with pytest.raises(MetadataError, match="data.noun, data.verb, data.adj, data.adv missing"):
+        build_from_wordnet(tmp_path, tmp_path / "out" / "list.json.gz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failed_build_leaves_the_old_list(tmp_path, monkeypatch):
+    """When a write fails, the files of the earlier build are as they were."""
+    output = tmp_path / "list.json.gz"
+    build(["cat"], output, [SOURCE], "by hand")
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+
+    def full(path, content):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MetadataError, match=r"cannot be written \(No space left on device\); check --output"):
+        build(["dog"], output, [SOURCE], "by hand")
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("name", ["list.json", "list.txt.gz", ".json.gz"])
+def test_output_of_another_suffix_is_refused(tmp_path, name):
+    """The name must be one that the loader reads back."""
+    with pytest.raises(MetadataError) as caught:
+        build(["cat"], tmp_path / name, [SOURCE], "by hand")
+    assert str(caught.value) == (
+        f"{tmp_path / name}: got {name!r}, expected a name that ends in .json.gz; change --output."
+    )
+
+
+def test_list_with_repeats_is_refused(tmp_path):
+    """A built list obeys the rules of a loaded one."""
+    with pytest.raises(
+        MetadataError, match=r"^the built list: 1 entry repeats an earlier one \('a' at positions 0 and 1\)"
+    ):
+        build(["a", "a"], tmp_path / "list.json.gz", [SOURCE], "by hand")
+
+
+def test_shipped_list_is_what_its_sidecar_and_readme_say():
+    """Counts, id and hash in metadata/ agree with the file."""
+    metadata = load_metadata(SHIPPED)
+    sidecar = json.loads(SHIPPED.with_name("wordnet.sidecar.json").read_text())
+    readme = SHIPPED.with_name("README.md").read_text()
+    assert sidecar["metadata_id"] == metadata.metadata_id
+    assert sidecar["entries"] == len(metadata.entries) == 148_730
+    assert sidecar["never_matching"] == never_matching(metadata.entries).sum()
+    assert metadata.metadata_id in readme
+    assert f"| {len(metadata.entries):,} | {sidecar['never_matching']} |" in readme
+    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() in readme
+    assert sidecar["sources"][0]["notice"] + "\n" == SHIPPED.with_name("WORDNET-LICENSE.txt").read_text()
+
+
+def test_shipped_list_is_rebuilt_byte_for_byte(tmp_path):
+    """The same entries give the same file wherever zlib deflates alike."""
+    rebuilt = tmp_path / "list.json.gz"
+    build(load_metadata(SHIPPED).entries, rebuilt, [SOURCE], "as shipped")
+    assert gzip.decompress(rebuilt.read_bytes()) == gzip.decompress(SHIPPED.read_bytes())
+    if "ng" not in zlib.ZLIB_RUNTIME_VERSION:
+        assert rebuilt.read_bytes() == SHIPPED.read_bytes()

@@ -1,0 +1,150 @@
+"""WordNet's dictionary files as a source of entries."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from metaclip_spark.errors import MetadataError
+from metaclip_spark.metadata.load import load_metadata
+from metaclip_spark.metadata.wordnet import DATA_FILES, wordnet_entries, wordnet_origin
+
+ROOT = Path(__file__).resolve().parents[3]
+TINY = ROOT / "tests" / "data" / "wordnet_tiny"
+DICTIONARY = Path(os.environ.get("WORDNET_FOLDER", "/usr/share/wordnet"))
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A copy of the tiny dictionary, to damage."""
+    return Path(shutil.copytree(TINY, tmp_path / "wordnet"))
+
+
+def test_lemmas_keep_case_lose_markers_and_stand_where_they_first_appear():
+    """Nouns, verbs, adjectives, adverbs; `cat` and `pure` are there twice and listed once."""
+    assert wordnet_entries(TINY) == [
+        "entity", "cat", "true cat", "New York", "Big Apple", "E. coli",
+        "set up",
+        "galore", "utter", "pure", "awake", "Roman", "f(x)",
+        "a cappella",
+    ]  # fmt: skip
+
+
+def test_word_counts_are_hexadecimal(folder):
+    """A synset of 0a words has ten."""
+    words = " ".join(f"word{number} 0" for number in range(10))
+    (folder / "data.adv").write_text(f"00000000 02 r 0a {words} 000 | ten words\n")
+    assert wordnet_entries(folder)[-10:] == [f"word{number}" for number in range(10)]
+
+
+def test_origin_carries_version_and_licence():
+    """The notice is the header without its line numbers."""
+    origin = wordnet_origin(TINY)
+    assert origin.version == "0.1"
+    assert origin.notice.splitlines() == [
+        "A hand-made folder in WordNet's file format, for tests.",
+        "WordNet 0.1 Copyright nobody: made up for these tests.",
+    ]
+    assert sorted(origin.files) == sorted(DATA_FILES)
+
+
+def test_dictionary_without_a_licence_has_an_unknown_version(folder):
+    """Nothing is claimed that the files do not say."""
+    noun = folder / "data.noun"
+    lines = noun.read_text().splitlines(keepends=True)
+    noun.write_text("".join(line for line in lines if not line.startswith("  ")))
+    assert wordnet_origin(folder).version == "unknown"
+
+
+def test_missing_files_are_named(folder):
+    """Another folder than WordNet's is told by what it lacks."""
+    (folder / "data.verb").unlink()
+    (folder / "data.adv").unlink()
+    with pytest.raises(MetadataError) as caught:
+        wordnet_entries(folder)
+    assert str(caught.value) == (
+        f"{folder}: data.verb, data.adv missing, expected WordNet's dictionary files"
+        " (data.noun, data.verb, data.adj, data.adv);"
+        " point --wordnet to the folder that holds them (Debian's wordnet-base: usr/share/wordnet)."
+    )
+
+
+def test_path_that_is_no_folder_is_refused(tmp_path):
+    """A wrong path is told as one."""
+    with pytest.raises(MetadataError) as caught:
+        wordnet_entries(tmp_path / "absent")
+    assert str(caught.value) == (
+        f"{tmp_path / 'absent'}: is not a folder, expected WordNet's dictionary folder, which holds"
+        " data.noun; check --wordnet."
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cat",
+        "cat n 1 2 @",
+        "00000000 03 n zz cat 0 000 | x",
+        "00000000 03 n 00 000 | x",
+        "00000000 03 n 03 cat 0 | x",
+    ],
+)
+def test_line_that_is_no_synset_is_named(folder, line):
+    """A damaged or foreign file gives its line, not a shorter list."""
+    with (folder / "data.adj").open("a") as stream:
+        stream.write(line + "\n")
+    with pytest.raises(MetadataError) as caught:
+        wordnet_entries(folder)
+    assert str(caught.value) == (
+        f"{folder / 'data.adj'}: line 7 is not a synset, got {line!r}, expected 'offset lex_filenum ss_type"
+        " w_cnt word lex_id ...'; take WordNet's own files as they are."
+    )
+
+
+def test_file_that_is_not_utf8_is_refused(folder):
+    """Undecodable bytes are not replaced in silence."""
+    (folder / "data.adj").write_bytes(b"\xff")
+    with pytest.raises(
+        MetadataError, match=r"data\.adj: is not UTF-8 at byte 0; take WordNet's own files as they are\.$"
+    ):
+        wordnet_entries(folder)
+
+
+def index_lemmas(folder: Path) -> set[str]:
+    """Reads the lower-cased lemmas of the `index.*` files."""
+    texts = [(folder / name.replace("data", "index")).read_text() for name in DATA_FILES]
+    return {line.split(" ")[0] for text in texts for line in text.splitlines() if not line.startswith("  ")}
+
+
+def require_dictionary() -> Path:
+    """Skips, with its reason, where WordNet is not installed."""
+    if not (DICTIONARY / "data.noun").is_file():
+        reason = f"WordNet is not at {DICTIONARY} (Debian: wordnet-base, or set WORDNET_FOLDER)"
+        print(reason)
+        pytest.skip(reason)
+    return DICTIONARY
+
+
+def test_tiny_entries_are_the_lemmas_of_its_index():
+    """Lower-cased and with underscores, entries and index agree."""
+    assert {entry.lower().replace(" ", "_") for entry in wordnet_entries(TINY)} == index_lemmas(TINY)
+
+
+def test_entries_are_the_lemmas_of_wordnets_index():
+    """Over the whole of WordNet, no lemma is missed and no marker stays."""
+    dictionary = require_dictionary()
+    entries = wordnet_entries(dictionary)
+    assert {entry.lower().replace(" ", "_") for entry in entries} == index_lemmas(dictionary)
+    assert not [entry for entry in entries if "_" in entry or re.search(r"\((a|p|ip)\)$", entry)]
+
+
+def test_shipped_list_is_what_wordnet_gives():
+    """The list in the repository is rebuilt, in order."""
+    dictionary = require_dictionary()
+    if wordnet_origin(dictionary).version != "3.0":
+        pytest.skip(f"{dictionary} is not WordNet 3.0")
+    assert load_metadata(ROOT / "metadata" / "wordnet.json.gz").entries == tuple(wordnet_entries(dictionary))

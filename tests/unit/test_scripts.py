@@ -1,0 +1,463 @@
+"""The shell scripts, without network: every outside program is a stand-in that a test writes."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[2]
+SCRIPTS = ["jobs/setup.sh", "jobs/quickstart.sh", "tests/run.sh", ".ci/run"]
+BASH = shutil.which("bash")
+TOOLS = [
+    "bash",
+    "sh",
+    "cat",
+    "cksum",
+    "dirname",
+    "grep",
+    "mkdir",
+    "paste",
+    "rm",
+    "sed",
+    "sort",
+    "tail",
+    "tr",
+    "chmod",
+    "cp",
+]
+
+# Answers what setup.sh asks of a Python, and notes what it is told to install.
+PYTHON = """\
+case "$*" in
+  *version_info*) echo "{version} {venv}" ;;
+  "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+  "-m pip install "*) echo "$*" >>"{calls}"; echo "pip says hello"; exit {pip_status} ;;
+esac
+"""
+
+JAVA = """\
+echo "Picked up JAVA_TOOL_OPTIONS: -Dsome.thing=1" >&2
+echo "    java.home = {home}" >&2
+echo "    java.specification.version = {version}" >&2
+"""
+
+
+def write_script(path: Path, body: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!{BASH}\n{body}")
+    path.chmod(0o755)
+    return path
+
+
+@dataclass
+class Machine:
+    """A clone of the repository's scripts in a folder with a space, and a PATH with stand-ins only."""
+
+    root: Path
+    bin: Path
+    jvms: Path
+    calls: Path
+    env: dict
+
+    def python(self, version="3.11.4", name="python3", venv="venv", pip_status=0):
+        body = PYTHON.format(version=version, venv=venv, calls=self.calls, pip_status=pip_status)
+        return write_script(self.bin / name, body)
+
+    def java(self, version, home):
+        write_script(home / "bin" / "java", JAVA.format(version=version, home=home))
+        return home
+
+    def java_on_path(self, version):
+        home = self.java(version, self.jvms.parent / f"path java {version}")
+        (self.bin / "java").symlink_to(home / "bin" / "java")
+        return home
+
+    def user(self, uid):
+        write_script(self.bin / "id", f"echo {uid}\n")
+
+    def system(self, name):
+        write_script(self.bin / "uname", f"echo {name}\n")
+
+    def apt(self, candidate="openjdk-17-jre-headless", install="exit 1"):
+        policy = f'[ "$2" != {candidate} ] || echo "  Candidate: 17.0.1"'
+        write_script(self.bin / "apt-cache", policy)
+        write_script(self.bin / "apt-get", f'echo "apt-get $*" >>"{self.calls}"\n{install}\n')
+
+    def run(self, script, *args, cwd="/", **env):
+        return subprocess.run(
+            [BASH, str(self.root / script), *args],
+            cwd=cwd,
+            env={**self.env, **env},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def installs(self):
+        return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+
+@pytest.fixture
+def machine(tmp_path):
+    root = tmp_path / "a clone"
+    for name in [*SCRIPTS, "setup.py", "metaclip_spark/__init__.py"]:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(REPO / name, root / name)
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for tool in TOOLS:
+        (folder / tool).symlink_to(shutil.which(tool))
+    jvms = tmp_path / "jvms"
+    jvms.mkdir()
+    env = {"PATH": str(folder), "HOME": str(tmp_path), "METACLIP_JVM_FOLDERS": str(jvms)}
+    made = Machine(root, folder, jvms, tmp_path / "calls", env)
+    made.user(1000)
+    made.system("Linux")
+    made.python()
+    return made
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_parses_and_is_executable(script):
+    """Every script is valid bash and carries the executable bit."""
+    done = subprocess.run([BASH, "-n", str(REPO / script)], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert os.access(REPO / script, os.X_OK)
+
+
+@pytest.mark.parametrize("script", ["jobs/quickstart.sh", "tests/run.sh", "jobs/setup.sh"])
+def test_help_needs_nothing_installed(machine, script):
+    """--help answers on a machine with neither Python nor Java, and installs nothing."""
+    (machine.bin / "python3").unlink()
+    done = machine.run(script, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert script.rsplit("/", 1)[1] in done.stdout
+    assert not (machine.root / ".venv").exists()
+
+
+# ---- Java -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["17", "21"])
+def test_java_on_path_is_used(machine, version):
+    """Java 17 or 21 on PATH is found, and its own home is told, not the link's folder."""
+    home = machine.java_on_path(version)
+    done = machine.run("jobs/setup.sh", "--check")
+    assert done.returncode == 0
+    assert f"Java {version} at {home}" in done.stderr
+
+
+@pytest.mark.parametrize(("version", "shown"), [("1.8", "8"), ("11", "11"), ("25", "25")])
+def test_java_of_another_version_is_refused_by_name(machine, version, shown):
+    """A Java that Spark cannot use is named together with the line to type, and the script stops with 1."""
+    machine.java_on_path(version)
+    machine.apt()
+    done = machine.run("jobs/setup.sh", "--check")
+    assert done.returncode == 1
+    assert f"there is none (Java {shown} at {machine.bin}/java)." in done.stderr
+    assert "\n  sudo apt-get install -y openjdk-17-jre-headless\n" in done.stderr
+
+
+def test_java_home_wins_over_path(machine, tmp_path):
+    """A usable JAVA_HOME is taken although another Java is on PATH."""
+    machine.java_on_path("17")
+    named = machine.java("21", tmp_path / "named java")
+    done = machine.run("jobs/setup.sh", "--check", JAVA_HOME=str(named))
+    assert f"Java 21 at {named}" in done.stderr
+
+
+def test_too_old_java_home_does_not_hide_a_usable_java(machine, tmp_path):
+    """With JAVA_HOME at Java 8 and 11 on PATH, the 17 in the system's folder of JVMs is found."""
+    machine.java_on_path("11")
+    good = machine.java("17", machine.jvms / "java 17")
+    old = machine.java("1.8", tmp_path / "old")
+    done = machine.run("jobs/setup.sh", "--check", JAVA_HOME=str(old))
+    assert f"Java 17 at {good}" in done.stderr
+
+
+def test_java_that_does_not_start_is_passed_over(machine):
+    """A java that ends with an error, as macOS's placeholder does, is not taken."""
+    write_script(machine.bin / "java", "exit 1\n")
+    good = machine.java("17", machine.jvms / "real")
+    done = machine.run("jobs/setup.sh", "--check")
+    assert f"Java 17 at {good}" in done.stderr
+
+
+def test_java_in_a_mac_bundle_is_found(machine):
+    """macOS keeps a JVM's home in Contents/Home; it is found there."""
+    home = machine.java("21", machine.jvms / "temurin-21.jdk" / "Contents" / "Home")
+    done = machine.run("jobs/setup.sh", "--check")
+    assert f"Java 21 at {home}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("system", "manager", "line"),
+    [
+        ("Darwin", None, "brew install openjdk@17"),
+        ("Linux", "dnf", "sudo dnf install -y java-21-openjdk-headless"),
+        ("Linux", "zypper", "sudo zypper install -y java-17-openjdk-headless"),
+        ("Linux", "pacman", "sudo pacman -S --noconfirm jre17-openjdk-headless"),
+        ("Linux", "apk", "sudo apk add openjdk17-jre-headless"),
+        ("Linux", None, "export JAVA_HOME=/path/to/java17   # after installing Java 17 or 21"),
+    ],
+)
+def test_without_java_the_line_to_type_fits_the_system(machine, system, manager, line):
+    """Without Java the script stops with 1 before it makes anything, and prints one line for this system."""
+    machine.system(system)
+    if manager:
+        write_script(machine.bin / manager, "exit 9\n")
+    done = machine.run("jobs/quickstart.sh")
+    assert done.returncode == 1
+    expected = "Spark needs Java 17 or 21, and there is none. Type this, then run the command again:"
+    assert done.stderr == f"{expected}\n  {line}\n"
+    assert not (machine.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("package", ["openjdk-17-jre-headless", "openjdk-21-jre-headless"])
+def test_root_on_debian_gets_java_installed(machine, package):
+    """As root with apt, the Java that apt knows is installed, and the set-up goes on with it."""
+    machine.user(0)
+    java = machine.jvms / "new" / "bin" / "java"
+    body = JAVA.format(version=package.split("-")[1], home=java.parents[1])
+    made = write_script(machine.root / "made", body)
+    machine.apt(package, f"mkdir -p '{java.parent}'; cp '{made}' '{java}'")
+    done = machine.run("jobs/setup.sh")
+    assert done.returncode == 0, done.stderr
+    assert f"Installing {package}, because Spark needs Java (about a minute)\n" in done.stderr
+    assert machine.installs()[0].endswith(f"install -y --no-install-recommends {package}")
+
+
+def test_failed_installation_of_java_shows_the_log_and_the_line(machine):
+    """If apt fails as root, its last words and the line to type are shown, and the status is 1."""
+    machine.user(0)
+    machine.apt(install="echo 'E: no space left'; exit 100")
+    done = machine.run("jobs/setup.sh")
+    assert done.returncode == 1
+    assert "E: no space left" in done.stderr
+    assert "\n  apt-get install -y openjdk-17-jre-headless\n" in done.stderr
+
+
+# ---- Python ---------------------------------------------------------------------------------------
+
+
+def test_too_old_python_is_named_with_what_to_do(machine):
+    """With Python 3.8 alone, its version is told and how to name another one."""
+    machine.python("3.8.10")
+    done = machine.run("jobs/quickstart.sh")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Python 3.10 or newer is needed (python3 is 3.8.10).\n")
+    assert "PYTHON=/path/to/python3.12 bash " in done.stderr
+
+
+def test_newer_python_beside_an_old_python3_is_used(machine):
+    """python3.12 is taken where python3 is 3.8."""
+    machine.python("3.8.10")
+    newer = machine.python("3.12.1", "python3.12")
+    machine.java_on_path("17")
+    done = machine.run("jobs/setup.sh", "--check")
+    assert f"Python 3.12.1 at {newer}" in done.stderr
+
+
+def test_python_variable_wins(machine):
+    """PYTHON names the Python to use, whatever is on PATH."""
+    own = machine.python("3.13.0", "my python")
+    machine.java_on_path("17")
+    done = machine.run("jobs/setup.sh", "--check", PYTHON=str(own))
+    assert f"Python 3.13.0 at {own}" in done.stderr
+
+
+def test_python_variable_that_is_wrong_is_an_error(machine):
+    """A PYTHON that cannot start is told; another Python is not taken silently."""
+    done = machine.run("jobs/setup.sh", "--check", PYTHON="/no/such/python")
+    assert done.returncode == 1
+    assert "Python 3.10 or newer is needed; PYTHON is set to /no/such/python." in done.stderr
+
+
+def test_shim_that_does_not_start_is_passed_over(machine):
+    """A python3 that is on PATH but ends with an error does not hide python3.11."""
+    write_script(machine.bin / "python3", "exit 127\n")
+    good = machine.python("3.11.4", "python3.11")
+    machine.java_on_path("17")
+    assert f"at {good}" in machine.run("jobs/setup.sh", "--check").stderr
+
+
+def test_missing_venv_module_gives_the_line_to_type(machine):
+    """Debian's Python without ensurepip: the package's name is printed for a user who is not root."""
+    machine.python("3.11.4", venv="-")
+    machine.java_on_path("17")
+    machine.apt()
+    done = machine.run("jobs/setup.sh")
+    assert done.returncode == 1
+    assert "\n  sudo apt-get install -y python3.11-venv\n" in done.stderr
+
+
+# ---- The environment ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ready(machine):
+    """A machine on which everything is there to install."""
+    machine.java_on_path("17")
+    return machine
+
+
+def test_second_setup_installs_nothing_and_says_nothing(ready):
+    """The first set-up installs once; the second finds its stamp and is silent."""
+    first = ready.run("jobs/setup.sh")
+    assert first.returncode == 0, first.stderr
+    assert first.stderr == (
+        "Making .venv with Python 3.11.4\n"
+        "Installing metaclip-spark into .venv (about a minute the first time)\n"
+    )
+    assert ready.installs() == [f"-m pip install --no-input --editable {ready.root}[spark,report]"]
+    second = ready.run("jobs/setup.sh")
+    assert (second.returncode, second.stderr, len(ready.installs())) == (0, "", 1)
+
+
+def test_more_extras_are_added_and_stay(ready):
+    """The tests' extras come on top, and the quick start after them has nothing to do."""
+    ready.run("jobs/setup.sh", "spark,report")
+    ready.run("jobs/setup.sh", "spark,report,test")
+    ready.run("jobs/setup.sh", "spark,report")
+    assert len(ready.installs()) == 2
+    assert ready.installs()[1].endswith("[report,spark,test]")
+
+
+def test_changed_setup_py_is_installed_again(ready):
+    """A pull that changes the dependencies is noticed."""
+    ready.run("jobs/setup.sh")
+    with (ready.root / "setup.py").open("a") as file:
+        file.write("# changed\n")
+    ready.run("jobs/setup.sh")
+    assert len(ready.installs()) == 2
+
+
+def test_failed_installation_shows_pips_words_and_is_tried_again(ready):
+    """If pip fails, its last lines and what to do are shown; the next set-up tries again."""
+    ready.python(pip_status=1)
+    done = ready.run("jobs/setup.sh")
+    assert done.returncode == 1
+    assert "Installing failed. The last lines of" in done.stderr
+    assert "pip says hello" in done.stderr
+    assert "run the command again" in done.stderr
+    ready.run("jobs/setup.sh")
+    assert len(ready.installs()) == 2
+
+
+def test_moved_folder_gets_a_new_environment(ready):
+    """The scripts in an environment hold its path, so a moved clone makes a new one."""
+    ready.run("jobs/setup.sh")
+    ready.root = ready.root.rename(ready.root.with_name("moved clone"))
+    done = ready.run("jobs/setup.sh")
+    assert "Making .venv with Python 3.11.4" in done.stderr
+    assert str(ready.root) in ready.installs()[-1]
+
+
+@pytest.mark.parametrize("home", ["", None])
+def test_setup_works_without_a_home(ready, home):
+    """An empty or missing HOME is no obstacle."""
+    ready.env.pop("HOME")
+    env = {} if home is None else {"HOME": home}
+    done = ready.run("jobs/setup.sh", **env)
+    assert done.returncode == 0, done.stderr
+
+
+def install_command(machine, body):
+    write_script(machine.root / ".venv" / "bin" / "metaclip-spark", body)
+
+
+def test_quickstart_runs_the_job_on_the_sample(ready):
+    """The job gets sample, list, warehouse and whatever was given; two lines to copy end it."""
+    ready.run("jobs/setup.sh")
+    install_command(ready, 'printf "<%s>" "$JAVA_HOME" "$@"; echo')
+    done = ready.run("jobs/quickstart.sh", "--threshold", "20")
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first == "".join(
+        f"<{word}>"
+        for word in [
+            ready.bin.parent / "path java 17",
+            "run",
+            "--input",
+            ready.root / "jobs/sample/pool.wat.gz",
+            "--metadata",
+            ready.root / "metadata/wordnet.json.gz",
+            "--no-lid",
+            "--warehouse",
+            ready.root / "warehouse",
+            "--threshold",
+            "20",
+        ]
+    )
+    assert [".parquet" in line or ".wat.gz" in line for line in rest[-2:]] == [True, True]
+
+
+@pytest.mark.parametrize("status", [1, 2, 3])
+def test_quickstart_ends_with_the_runs_status(ready, status):
+    """The run's exit status is the script's."""
+    ready.run("jobs/setup.sh")
+    install_command(ready, f"exit {status}\n")
+    assert ready.run("jobs/quickstart.sh").returncode == status
+
+
+def test_quickstarts_lines_name_java_where_path_does_not(ready):
+    """Where Java was found in a folder of JVMs, the lines to copy carry JAVA_HOME."""
+    (ready.bin / "java").unlink()
+    ready.java("17", ready.jvms / "java 17")
+    ready.run("jobs/setup.sh")
+    install_command(ready, "exit 0\n")
+    lines = ready.run("jobs/quickstart.sh", cwd=ready.root).stdout.splitlines()[-2:]
+    prefix = "  JAVA_HOME=" + str(ready.jvms / "java 17").replace(" ", "\\ ")
+    assert [line.startswith(f"{prefix} .venv/bin/metaclip-spark run ") for line in lines] == [True, True]
+
+
+TEST_RUNNER = """\
+case "$2" in
+  ruff) echo "ruff"; exit {ruff} ;;
+  pytest) shift 2; printf "<%s>" "$@"; echo; exit {pytest} ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "passed"),
+    [
+        ([], "<-m><not slow>"),
+        (["--all"], "<-m><>"),
+        (["tests/unit", "-k", "a or b", "--all"], "<-m><><tests/unit><-k><a or b>"),
+    ],
+)
+def test_runner_passes_options_to_pytest(ready, given, passed):
+    """Slow tests are left out unless --all is given; the rest goes to pytest word by word."""
+    ready.run("jobs/setup.sh", "spark,report,test")
+    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=0, pytest=0))
+    done = ready.run("tests/run.sh", *given)
+    assert (done.returncode, done.stdout) == (0, f"ruff\n{passed}\n")
+
+
+@pytest.mark.parametrize(("ruff", "tests", "status"), [(0, 5, 5), (1, 0, 1), (1, 5, 5)])
+def test_runner_fails_if_tests_or_linter_do(ready, ruff, tests, status):
+    """The tests' status is the script's, or the linter's where the tests pass; the tests run either way."""
+    ready.run("jobs/setup.sh", "spark,report,test")
+    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=ruff, pytest=tests))
+    done = ready.run("tests/run.sh")
+    assert (done.returncode, "<-m>" in done.stdout) == (status, True)
+
+
+def test_runner_keeps_another_spark_in_its_own_environment(ready):
+    """--spark 4.0 installs that Spark with its Delta beside, not into, .venv."""
+    ready.run("tests/run.sh", "--spark", "4.0")
+    assert ready.installs()[0].endswith("[spark,report,test] pyspark==4.0.* delta-spark==4.0.*")
+    assert (ready.root / ".venv-spark4.0").is_dir()
+    assert not (ready.root / ".venv").exists()
+
+
+def test_runner_refuses_a_spark_it_does_not_know(ready):
+    """An unknown version is wrong usage."""
+    done = ready.run("tests/run.sh", "--spark", "3.5")
+    assert done.returncode == 2
+    assert "--spark takes 4.0 or 4.1, got 3.5." in done.stderr
