@@ -25,7 +25,7 @@ esac
 source "$here/setup.sh" spark,report
 
 status=0
-"$root/.venv/bin/metaclip-spark" run --input "$root/jobs/sample/pool.wat.gz" \
+"$root/.venv/bin/metaclip-spark" run --config "$root/conf/quickstart.yaml" --input "$root/jobs/sample/pool.wat.gz" \
   --metadata "$root/metadata/wordnet.json.gz" --no-lid --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
   status=$?
 

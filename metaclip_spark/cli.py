@@ -35,12 +35,8 @@ def settings_options(*names: str) -> Callable[[Callable], Callable]:
     def decorate(function: Callable) -> Callable:
         for name in reversed(names):
             function = _option(name)(function)
-        function = click.option("--config", metavar="FILE", help="YAML with any of these keys; a flag wins.")(
-            function
-        )
-        return click.option("--debug", is_flag=True, help="Show stack traces and Spark's own output.")(
-            function
-        )
+        function = click.option("--config", metavar="FILE", help="YAML with any of these keys; a flag wins.")(function)
+        return click.option("--debug", is_flag=True, help="Show stack traces and Spark's own output.")(function)
 
     return decorate
 
@@ -166,9 +162,7 @@ def explain(
 @cli.command()
 @settings_options("metadata", *TABLES, *SPARK)
 @click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
-@click.option(
-    "--output", metavar="FILE", help="Where the page goes.  [default: WAREHOUSE/reports/<run id>.html]"
-)
+@click.option("--output", metavar="FILE", help="Where the page goes.  [default: WAREHOUSE/reports/<run id>.html]")
 def report(config: str | None, debug: bool, run_id: str | None, output: str | None, **flags: Any) -> int:
     """Write the HTML data card of a run and print its path."""
     from metaclip_spark import commands
@@ -182,9 +176,7 @@ def metadata() -> None:
 
 
 @metadata.command("build")
-@click.option(
-    "--wordnet", metavar="DIR", required=True, help="WordNet's dictionary folder, e.g. /usr/share/wordnet."
-)
+@click.option("--wordnet", metavar="DIR", required=True, help="WordNet's dictionary folder, e.g. /usr/share/wordnet.")
 @click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
 @click.option("--debug", is_flag=True, help="Show stack traces.")
 def metadata_build(wordnet: str, output: str, debug: bool) -> int:
@@ -245,9 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _shortened(error: Exception) -> str:
     """Return an error's most telling line: of a worker's traceback the last, else the first."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    telling = [
-        line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))
-    ]
+    telling = [line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))]
     return f"{type(error).__name__}: {(telling or lines)[0][:500]}"
 
 

@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IG
 
 def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """All stages and the report; return the exit status."""
-    metadata = _need_metadata(settings)
+    metadata = need_metadata(settings)
     sources = _checked_input(settings, reporter)
     with _opened(settings, reporter, metadata, sources) as ctx:
         plan = _say_plan(ctx, make_plan(ctx, sources))
@@ -79,7 +79,7 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
 
 def match(settings: Settings, reporter: Reporter) -> int:
     """Match stored pairs again with another list."""
-    metadata = _need_metadata(settings)
+    metadata = need_metadata(settings)
     with _opened(settings, reporter, metadata, []) as ctx:
         match_step(ctx)
         return 0
@@ -165,16 +165,12 @@ def _check_folder(folder: str, create: bool) -> None:
             f"warehouse {folder} cannot be written: {error.strerror}. Give a folder that can be, or the right to write."
         ) from error
     if create and not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"warehouse {folder} cannot be written: permission denied. Give a folder that can be."
-        )
+        raise ConfigError(f"warehouse {folder} cannot be written: permission denied. Give a folder that can be.")
 
 
-def _need_metadata(settings: Settings) -> Metadata:
+def need_metadata(settings: Settings) -> Metadata:
     if settings.metadata is None:
-        raise ConfigError(
-            "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz."
-        )
+        raise ConfigError("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz.")
     return load_metadata(settings.metadata)
 
 
@@ -182,9 +178,7 @@ def _checked_input(settings: Settings, reporter: Reporter) -> list[Source]:
     sources = find_sources(settings.input)
     check_input_columns(sources, settings.extract_options)
     if not settings.no_lid and settings.lang_column is None:
-        reporter.say(
-            "Language identification is not in this version: running as with --no-lid (lang is 'und')."
-        )
+        reporter.say("Language identification is not in this version: running as with --no-lid (lang is 'und').")
     return sources
 
 
@@ -206,9 +200,7 @@ def last_balanced_run(warehouse: Warehouse) -> str:
     rows = warehouse.read("runs").where("stage = 'balance' AND event = 'stage done'")
     row = rows.orderBy("at", ascending=False).first()
     if row is None:
-        raise WarehouseError(
-            f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first."
-        )
+        raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first.")
     return row["run_id"]
 
 
@@ -217,16 +209,10 @@ def _of_run(
 ) -> tuple[Settings, Metadata, Mapping[str, Any]]:
     """Complete settings that name no list (or a run) with what that run, or the last one, was given."""
     rows = warehouse.read("runs").where("event = 'started'")
-    row = (
-        (rows if run_id is None else rows.where(f"run_id = '{run_id}'"))
-        .orderBy("at", ascending=False)
-        .first()
-    )
+    row = (rows if run_id is None else rows.where(f"run_id = '{run_id}'")).orderBy("at", ascending=False).first()
     if row is None:
         named = "no run" if run_id is None else f"no run {run_id!r}"
-        raise ConfigError(
-            f"{warehouse.root or warehouse.catalog} holds {named}; expected tables made by run."
-        )
+        raise ConfigError(f"{warehouse.root or warehouse.catalog} holds {named}; expected tables made by run.")
     stored = json.loads(row["config"])
     if run_id is not None:
         known = {name: stored[name] for name in stored if name in Settings.model_fields and name != "spark"}
@@ -236,7 +222,20 @@ def _of_run(
     elif settings.metadata is None:
         settings = settings.model_copy(update={"metadata": stored["metadata"]})
         config = shown_config(settings)
-    return settings, _need_metadata(settings), config
+    return settings, need_metadata(settings), config
+
+
+def run_settings(warehouse: Warehouse, settings: Settings, run_id: str | None) -> tuple[str, Settings, Metadata]:
+    """Return a run (the last one balanced, unless one is named) with its settings and its list."""
+    run_id = run_id or last_balanced_run(warehouse)
+    settings, metadata, _ = _of_run(warehouse, settings, run_id, {})
+    return run_id, settings, metadata
+
+
+def planning_context(warehouse: Warehouse, settings: Settings, metadata: Metadata, reporter: Reporter) -> Context:
+    """Return a context that only reads."""
+    attempt = Attempt(warehouse, "", {}, [metadata.metadata_id])
+    return Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
 
 
 def _say_plan(ctx: Context, plan: Plan) -> Plan:
@@ -267,8 +266,7 @@ def _outcome(ctx: Context, sources: list[Source]) -> int:
 def _staged_outcome(ctx: Context, sources: list[Source]) -> int:
     staged = in_pool(ctx, "extracted", ctx.settings.snapshot).where("kind = 'source'")
     found = {
-        row[0]: ("done", "")
-        for row in in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path").collect()
+        row[0]: ("done", "") for row in in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path").collect()
     }
     for row in staged.select("source_path", "status", "reason").collect():
         if found.get(row[0], ("done", ""))[0] == "done":
@@ -305,9 +303,7 @@ def write_report(ctx: Context, card: Any, output: str | None = None) -> str:
         partial.write_text(render(card), encoding="utf-8")
         partial.replace(path)
     except OSError as error:
-        raise WarehouseError(
-            f"report {path} cannot be written: {error}. Give another place with --output."
-        ) from error
+        raise WarehouseError(f"report {path} cannot be written: {error}. Give another place with --output.") from error
     return str(path)
 
 
@@ -325,6 +321,3 @@ def _print(ctx: Context, card: Any, report_file: str, as_json_text: bool) -> Non
     from metaclip_spark.terminal import print_card
 
     print_card(card, report_file)
-
-
-Command = Callable[..., int]

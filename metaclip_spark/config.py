@@ -15,6 +15,9 @@ from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sampling import TAIL_FRACTION
 
+# Settings that say the same thing in different ways: a flag of one wins over the file's other.
+_ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "catalog"})
+
 LOW_THRESHOLD = 20
 """Below this t a warning is given: balancing then keeps next to nothing of the head."""
 
@@ -31,9 +34,7 @@ class Settings(BaseModel):
     input: tuple[str, ...] = _setting(
         (), "Files, folders or globs: .wat.gz .parquet .tsv[.gz] .csv[.gz] .jsonl[.gz].", "PATH..."
     )
-    snapshot: str = _setting(
-        "default", "The snapshot that these sources belong to; more input adds to it.", "NAME"
-    )
+    snapshot: str = _setting("default", "The snapshot that these sources belong to; more input adds to it.", "NAME")
     url_column: str = _setting("url", "Tabular input: the column of image urls.", "COLUMN")
     text_column: str = _setting(
         "text",
@@ -42,9 +43,7 @@ class Settings(BaseModel):
     )
     lang_column: str | None = _setting(None, "Tabular input: the column of language codes.", "COLUMN")
     id_column: str | None = _setting(None, "Tabular input: the pool's own key (with --no-dedup).", "COLUMN")
-    keep_columns: tuple[str, ...] = _setting(
-        (), "Tabular input: columns that travel to the end, in `extra`.", "A,B"
-    )
+    keep_columns: tuple[str, ...] = _setting((), "Tabular input: columns that travel to the end, in `extra`.", "A,B")
     metadata: str | None = _setting(
         None,
         "The entry list: a JSON array of strings (.json, .json.gz), or .txt with one entry a line.",
@@ -65,9 +64,7 @@ class Settings(BaseModel):
     target_size: int | None = _setting(None, "Choose t for a subset of N pairs (not in this version).", "N")
     seed: int = _setting(0, "Seed of the draw: same seed, same subset.", "N")
     unit: Literal["pair", "image"] = _setting("pair", "What is sampled; 'image' is not in this version.")
-    snapshots: tuple[str, ...] = _setting(
-        (), "Balance these snapshots.  [default: all in the warehouse]", "A,B"
-    )
+    snapshots: tuple[str, ...] = _setting((), "Balance these snapshots.  [default: all in the warehouse]", "A,B")
     no_dedup: bool = _setting(False, "The pool is already unique: do not deduplicate.")
     keep_unmatched: bool = _setting(False, "Store texts that match nothing too.")
     matcher: str = _setting("auto", f"The matching engine: auto, {', '.join(ENGINES)}.", "NAME")
@@ -85,9 +82,7 @@ class Settings(BaseModel):
     driver_memory: str | None = _setting(
         None, "Memory of a local driver, e.g. 8g.  [default: half of the machine's]", "SIZE"
     )
-    spark: dict[str, str] = _setting(
-        {}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE"
-    )
+    spark: dict[str, str] = _setting({}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE")
 
     @field_validator("input", "keep_columns", "languages", "snapshots", mode="before")
     @classmethod
@@ -135,9 +130,7 @@ class Settings(BaseModel):
     @classmethod
     def _fraction(cls, value: float | None) -> float | None:
         if value is not None and not 0 < value < 1:
-            raise ValueError(
-                f"must be between 0 and 1, got {value}. The paper's sets have about {TAIL_FRACTION}"
-            )
+            raise ValueError(f"must be between 0 and 1, got {value}. The paper's sets have about {TAIL_FRACTION}")
         return value
 
     @field_validator("matcher", mode="after")
@@ -149,9 +142,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Settings:
-        given = [
-            name for name in ("threshold", "tail_fraction", "target_size") if getattr(self, name) is not None
-        ]
+        given = [name for name in ("threshold", "tail_fraction", "target_size") if getattr(self, name) is not None]
         if len(given) > 1:
             flags = " and ".join(_flag(name) for name in given)
             raise ValueError(f"{flags} both choose t; give one of them")
@@ -207,6 +198,9 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
         ConfigError: one sentence per problem, each naming its flag, or its file and key.
     """
     from_file, origins = ({}, {}) if config is None else _read_yaml(config)
+    for group in _ALTERNATIVES:
+        if not group.isdisjoint(flags):
+            from_file = {name: value for name, value in from_file.items() if name not in group}
     origins.update({name: f"flag {_flag(name)}" for name in flags})
     try:
         return Settings(**{**from_file, **flags})
@@ -229,15 +223,11 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     origins: dict[str, str] = {}
     for key, value in loaded.items():
         name = _name(key)
-        group = isinstance(value, dict) and (
-            name not in Settings.model_fields or name in ("input", "metadata")
-        )
+        group = isinstance(value, dict) and (name not in Settings.model_fields or name in ("input", "metadata"))
         for inner, setting in value.items() if group else [(key, value)]:
             shown = f"{key}.{inner}" if group else str(key)
             if _name(inner) not in Settings.model_fields:
-                raise ConfigError(
-                    f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}."
-                )
+                raise ConfigError(f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}.")
             values[_name(inner)] = setting
             origins[_name(inner)] = f"{path}: {shown}"
     return values, origins

@@ -92,9 +92,9 @@ class Attempt:
     ) -> StageEvent | None:
         """Return the last event of a stage, for a snapshot and list or for a run; None where there is none."""
         for event in reversed(self.stage_events):
-            if event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot:
-                if run_id is None or event.run_id == run_id:
-                    return event
+            about = event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot
+            if about and run_id in (None, event.run_id):
+                return event
         return None
 
 

@@ -1,9 +1,9 @@
 """One run at a time on a warehouse: a lease that expires, kept in a Delta table.
 
 Taking the lease is an append whose transaction version is the lease's next generation: Delta lets exactly one
-writer have it, on every store. Keeping it alive is a table property (a commit without a Spark job, so that a busy cluster cannot delay
-it). A lease whose holder died ends by itself; on the holder's own machine it is taken over at once, because
-there one can see that the process is gone.
+writer have it, on every store. Keeping it alive is a table property: a commit without a Spark job, so that a busy
+cluster cannot delay it. A lease whose holder died ends by itself; on the holder's own machine it is taken over at
+once, because there one can see that the process is gone.
 """
 
 from __future__ import annotations
@@ -140,7 +140,8 @@ def _explained(error: PySparkException, where: str) -> LeaseError | WarehouseErr
     if "Concurrent" in str(error) or "CONCURRENT" in str(error) or "MetadataChanged" in str(error):
         return LeaseError(f"another run took {where} at the same moment; try again later.")
     return WarehouseError(
-        f"{where} cannot be written: {str(error).splitlines()[0]} Give another --warehouse, or the right to write there."
+        f"{where} cannot be written: {str(error).splitlines()[0]} "
+        "Give another --warehouse, or the right to write there."
     )
 
 

@@ -38,9 +38,7 @@ class Reporter:
         self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
-    def stage(
-        self, name: str, spark: SparkSession, total: int | None = None, unit: str = "tasks"
-    ) -> Iterator[Stage]:
+    def stage(self, name: str, spark: SparkSession, total: int | None = None, unit: str = "tasks") -> Iterator[Stage]:
         """Show a stage while its body runs; ends with one line that says how long it took."""
         stage = Stage(name, spark, total, unit)
         started = time.monotonic()
@@ -113,9 +111,7 @@ class Stage:
         """Return the stage's state as one plain line."""
         done, total = self.done()
         seconds = time.monotonic() - self._started
-        return (
-            f"{self.name:<8} {done:,} of {total:,} {self.unit}  {self.rows_text()}  {seconds:.0f} s".rstrip()
-        )
+        return f"{self.name:<8} {done:,} of {total:,} {self.unit}  {self.rows_text()}  {seconds:.0f} s".rstrip()
 
 
 @contextmanager

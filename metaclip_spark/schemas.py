@@ -61,9 +61,7 @@ class Table:
 
 METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the texts were matched against")
 SNAPSHOT = Column("snapshot", "string", "the crawl's name")
-SOURCE_PATH = Column(
-    "source_path", "string", "the input file: its path inside the crawl, or its absolute path"
-)
+SOURCE_PATH = Column("source_path", "string", "the input file: its path inside the crawl, or its absolute path")
 RUN_ID = Column("run_id", "string", "hash of the resolved configuration, the entry list and the input")
 ENTRY_ID = Column("entry_id", "int", "0-based position of the entry in its list")
 ENTRY = Column("entry", "string", "the entry, as the list holds it")
@@ -78,9 +76,7 @@ _PAIR = (
     Column("text_source", "string", "where the text comes from: alt, title, or the name of the text column"),
     Column("page_url", "string", "the page that holds the image; null where the input does not say"),
     Column("lang", "string", "language of the text; 'und' if unknown, never null"),
-    Column(
-        "lang_score", "float", "the identifier's score for the language; null where nothing was identified"
-    ),
+    Column("lang_score", "float", "the identifier's score for the language; null where nothing was identified"),
     Column(
         "entry_ids",
         "array<int>",
@@ -251,19 +247,13 @@ RUNS = Table(
         Column("event", "string", "started, stage done, finished or failed"),
         Column("at", "timestamp", "when, by the driver's clock"),
         Column("stage", "string", "the stage; null for events of the whole attempt"),
-        Column(
-            "config", "string", "resolved configuration as JSON, without secrets; of a stage: what it did"
-        ),
-        Column(
-            "versions", "map<string,bigint>", "Delta versions of the tables as the stage left or read them"
-        ),
+        Column("config", "string", "resolved configuration as JSON, without secrets; of a stage: what it did"),
+        Column("versions", "map<string,bigint>", "Delta versions of the tables as the stage left or read them"),
         Column("metadata_ids", "array<string>", "the entry lists used"),
         Column("rows", "bigint", "rows that the stage wrote"),
         Column("software", "map<string,string>", "versions of metaclip-spark, Spark, Python and the matcher"),
         Column("snapshot", "string", "the snapshot that the stage worked on; null where it is not one"),
-        Column(
-            "fingerprint", "string", "what the stage's result is a function of; equal means: nothing to do"
-        ),
+        Column("fingerprint", "string", "what the stage's result is a function of; equal means: nothing to do"),
     ),
     properties=(("delta.appendOnly", "true"),),
 )

@@ -155,9 +155,7 @@ def check_java() -> None:
     found = re.search(r'version "(?:1\.)?(\d+)', said)
     version = int(found.group(1)) if found else 0
     if version not in SUPPORTED_JAVA:
-        raise MetaclipError(
-            f"Spark needs Java 17 or 21, got {version or said[:80]!r} at {java}. {_JAVA_HINT}"
-        )
+        raise MetaclipError(f"Spark needs Java 17 or 21, got {version or said[:80]!r} at {java}. {_JAVA_HINT}")
 
 
 def _memory_gib() -> int:

@@ -44,9 +44,7 @@ class Warehouse:
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         if (root is None) == (catalog is None):
-            raise WarehouseError(
-                f"expected a warehouse or a catalog, got warehouse={root!r} and catalog={catalog!r}."
-            )
+            raise WarehouseError(f"expected a warehouse or a catalog, got warehouse={root!r} and catalog={catalog!r}.")
         self.spark = spark
         self.root = root if root is None or "://" in root else os.path.abspath(root)
         self.catalog = catalog
@@ -93,9 +91,7 @@ class Warehouse:
         for check, condition in table.checks:
             if f"delta.constraints.{check}" not in found:
                 self.guard()
-                self.spark.sql(
-                    f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})"
-                )
+                self.spark.sql(f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})")
         self._known.add(name)
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
@@ -109,11 +105,7 @@ class Warehouse:
 
     def append(self, name: str, rows: DataFrame, txn: str | None = None, txn_version: int = 1) -> Commit:
         """Append rows; with `txn` (a hash of what the rows are) at most once, whatever is retried."""
-        options = (
-            {}
-            if txn is None
-            else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(txn_version)}
-        )
+        options = {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(txn_version)}
         return self._write(name, rows, "append", options)
 
     def replace(self, name: str, rows: DataFrame, **where: str) -> Commit:
@@ -152,9 +144,7 @@ class Warehouse:
         token = uuid.uuid4().hex
         table = TABLES[name]
         self.guard()
-        writer = (
-            rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
-        )
+        writer = rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         if self.root is not None:

@@ -61,11 +61,9 @@ def _share(part: int, whole: int) -> str:
 
 def print_rows(headers: list[str], rows: list[list[str]]) -> None:
     """Print a plain table; columns of numbers to the right."""
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False, show_header=any(headers))
     for at, header in enumerate(headers):
-        numbers = all(
-            row[at].replace(",", "").replace(".", "").replace("%", "").isdigit() for row in rows if row[at]
-        )
+        numbers = all(row[at].replace(",", "").replace(".", "").replace("%", "").isdigit() for row in rows if row[at])
         table.add_column(header, justify="right" if numbers else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)

@@ -90,9 +90,7 @@ def html_metadata(texts: Texts, pairs: list[tuple[str, str]]) -> dict | None:
     if d.chance(0.04):
         head["Base"] = d.pick([f"https://{texts.host()}/", "/static/", "//cdn.example.net/a/b.html"])
     if d.chance(0.03):
-        robots = d.pick(
-            ["index, follow", "noindex", "noimageindex", "noai, noimageai", "max-image-preview:large"]
-        )
+        robots = d.pick(["index, follow", "noindex", "noimageindex", "noai, noimageai", "max-image-preview:large"])
         head["Metas"] = [{"name": "robots", "content": robots}]
     elif d.chance(0.01):
         image, title = f"https://{texts.host()}/og.jpg", texts.text()
@@ -207,9 +205,7 @@ def main() -> None:
         metavar="WAT",
         help="print what is in a WAT that this script made (default: the shipped one)",
     )
-    parser.add_argument(
-        "--metadata", type=Path, default=WORDS, help="the list of words (default: the shipped one)"
-    )
+    parser.add_argument("--metadata", type=Path, default=WORDS, help="the list of words (default: the shipped one)")
     parser.add_argument("--pages", type=int, default=PAGES, help="how many pages (default %(default)s)")
     parser.add_argument("--seed", type=int, default=SEED, help="default %(default)s")
     arguments = parser.parse_args()

@@ -90,12 +90,7 @@ class Texts:
         if kind < 30:
             return d.pick(TEMPLATES["boilerplate"])
         if kind < 33:
-            return (
-                ". ".join(
-                    self._fill(d.pick(TEMPLATES["medium"])).capitalize() for _ in range(4 + d.below(12))
-                )
-                + "."
-            )
+            return ". ".join(self._fill(d.pick(TEMPLATES["medium"])).capitalize() for _ in range(4 + d.below(12))) + "."
         text = self._fill(d.pick(TEMPLATES["short" if kind < 69 else "medium"]))
         style = d.below(100)
         if style < 36:

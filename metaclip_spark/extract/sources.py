@@ -72,9 +72,7 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
         for path in _expand(given):
             key = source_path_of(path)
             if key not in found:
-                found[key] = Source(
-                    key, os.path.abspath(path), _known_format(path), size_of(path), etag_of(path)
-                )
+                found[key] = Source(key, os.path.abspath(path), _known_format(path), size_of(path), etag_of(path))
     return [found[key] for key in sorted(found)]
 
 
@@ -104,9 +102,7 @@ def _files_below(folder: str) -> Iterator[str]:
 
 def _known_format(path: str) -> str:
     if path.lower().endswith(LATER_SUFFIXES):
-        raise InputError(
-            f"input {path} is a WARC, which this version does not read; give the crawl's WAT instead."
-        )
+        raise InputError(f"input {path} is a WARC, which this version does not read; give the crawl's WAT instead.")
     kind = format_of(path)
     if kind is None:
         raise InputError(f"input {path} is of no known kind; expected a name ending in {_suffixes()}.")

@@ -181,9 +181,7 @@ def _json_row(line: bytes, number: int, ledger: Ledger) -> dict | None:
 def _row_columns(rows: list[dict], options: ExtractOptions) -> Columns:
     if not any(name in row for row in rows for name in (options.text_column,)):
         check_columns(sorted(rows[0]), options.columns)
-    return {
-        name: pa.array([_json_text(row.get(name)) for row in rows], pa.string()) for name in options.columns
-    }
+    return {name: pa.array([_json_text(row.get(name)) for row in rows], pa.string()) for name in options.columns}
 
 
 def _json_text(value: object) -> str | None:

@@ -131,9 +131,7 @@ def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarr
     ledger.reject_many(reason, len(rows), examples())
 
 
-def _closing_rows(
-    split: Split, options: ExtractOptions, ledger: Ledger, stamp: Stamp
-) -> Iterator[pa.RecordBatch]:
+def _closing_rows(split: Split, options: ExtractOptions, ledger: Ledger, stamp: Stamp) -> Iterator[pa.RecordBatch]:
     if ledger.sample:
         record, reason, detail = zip(*ledger.sample, strict=True)
         columns = {"record": list(record), "reason": list(reason), "detail": list(detail)}

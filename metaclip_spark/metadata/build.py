@@ -63,9 +63,7 @@ def build(entries: Iterable[str], output: Path, sources: Sequence[Source], order
     """
     output = Path(output)
     if not output.name.endswith(SUFFIX) or output.name == SUFFIX:
-        raise MetadataError(
-            f"{output}: got {output.name!r}, expected a name that ends in {SUFFIX}; change --output."
-        )
+        raise MetadataError(f"{output}: got {output.name!r}, expected a name that ends in {SUFFIX}; change --output.")
     metadata = Metadata.from_entries(entries, source="the built list")
     sidecar = {
         "file": output.name,
@@ -94,9 +92,7 @@ def build_from_wordnet(dictionary_folder: Path, output: Path) -> Metadata:
     origin = wordnet_origin(dictionary_folder)
     licence = f"WordNet {origin.version} licence"
     source = Source("WordNet", origin.version, licence, len(entries), origin.files, origin.notice)
-    order = (
-        "Nouns, verbs, adjectives, adverbs, each as in its data file; a lemma stands where it first appears."
-    )
+    order = "Nouns, verbs, adjectives, adverbs, each as in its data file; a lemma stands where it first appears."
     return build(entries, output, [source], order)
 
 
@@ -124,9 +120,7 @@ def _write_together(contents: dict[Path, bytes]) -> None:
             os.replace(temporary, path)
     except OSError as error:
         place = error.filename or list(contents)[-1]
-        raise MetadataError(
-            f"{place}: cannot be written ({error.strerror}); check --output and its folder."
-        ) from error
+        raise MetadataError(f"{place}: cannot be written ({error.strerror}); check --output and its folder.") from error
     finally:
         for temporary in staged.values():
             with contextlib.suppress(OSError):

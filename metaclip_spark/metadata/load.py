@@ -121,15 +121,11 @@ def never_matching(entries: Sequence[str]) -> np.ndarray:
 
 def _read_bytes(path: Path, compressed: bool) -> bytes:
     if path.is_dir():
-        raise MetadataError(
-            f"{path}: is a folder, expected a file; name one list (a folder needs --worldwide)."
-        )
+        raise MetadataError(f"{path}: is a folder, expected a file; name one list (a folder needs --worldwide).")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise MetadataError(
-            f"{path}: no such file; {_EXPECTED}. Check the path given as --metadata."
-        ) from None
+        raise MetadataError(f"{path}: no such file; {_EXPECTED}. Check the path given as --metadata.") from None
     except OSError as error:
         raise MetadataError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
     if not compressed:
@@ -144,9 +140,7 @@ def _read_bytes(path: Path, compressed: bool) -> bytes:
     try:
         return gzip.decompress(raw)
     except (EOFError, OSError, zlib.error) as error:
-        raise MetadataError(
-            f"{path}: the gzip data is damaged ({error}); fetch or build the file again."
-        ) from error
+        raise MetadataError(f"{path}: the gzip data is damaged ({error}); fetch or build the file again.") from error
 
 
 def _decode(raw: bytes, path: Path) -> str:
@@ -154,8 +148,7 @@ def _decode(raw: bytes, path: Path) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise MetadataError(
-            f"{path}: is not UTF-8 (byte {error.object[error.start]:#04x} at offset {error.start});"
-            " convert it."
+            f"{path}: is not UTF-8 (byte {error.object[error.start]:#04x} at offset {error.start}); convert it."
         ) from error
 
 
@@ -168,8 +161,7 @@ def _parse_json(text: str, path: Path) -> list[str]:
         ) from error
     if not isinstance(parsed, list):
         raise MetadataError(
-            f"{path}: the JSON is {_json_type(parsed)}, expected an array of strings;"
-            ' write it as ["...", ...].'
+            f'{path}: the JSON is {_json_type(parsed)}, expected an array of strings; write it as ["...", ...].'
         )
     return parsed
 
@@ -194,9 +186,7 @@ def _check(entries: tuple[object, ...], source: str) -> None:
             )
         if not entry or entry.isspace():
             what = "a blank" if entry else "an empty"
-            raise MetadataError(
-                f"{source}: position {position} (from 0) holds {what} entry ({entry!r}); remove it."
-            )
+            raise MetadataError(f"{source}: position {position} (from 0) holds {what} entry ({entry!r}); remove it.")
     if len(set(entries)) < len(entries):
         repeats = _describe_repeats(entries)
         raise MetadataError(f"{source}: {repeats}; an id would be ambiguous; remove the repeats.")

@@ -78,8 +78,7 @@ def wordnet_origin(dictionary_folder: Path) -> WordnetOrigin:
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise MetadataError(
-            f"{folder}: is not a folder, expected WordNet's dictionary folder, which holds data.noun;"
-            " check --wordnet."
+            f"{folder}: is not a folder, expected WordNet's dictionary folder, which holds data.noun; check --wordnet."
         )
     missing = [name for name in DATA_FILES if not (folder / name).is_file()]
     if missing:

@@ -47,11 +47,7 @@ def top(card: Card) -> str:
     ids = card.top_entry_ids()
     before = share(int(card.entry_counts[ids].sum()), card.total_counts)
     after = share(int(card.curated_entry_counts[ids].sum()), card.curated_total_counts)
-    which = (
-        "The entry with the highest count"
-        if len(ids) == 1
-        else (f"The {len(ids)} entries with the highest counts")
-    )
+    which = "The entry with the highest count" if len(ids) == 1 else (f"The {len(ids)} entries with the highest counts")
     return (
         f"{which}, wide bar pool, narrow bar curated subset, with the share of its texts that "
         f"stays: together {percent(before)} of all counts in the pool and {percent(after)} in the "

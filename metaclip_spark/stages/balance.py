@@ -73,7 +73,5 @@ def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarr
     ids = entry_ids.flatten().to_numpy(zero_copy_only=False)
     p = pair_probability(offsets, ids, by_entry)
     if np.isnan(p).any():
-        raise ValueError(
-            "a pair matches an entry that was never counted: pairs and counts differ; run count again"
-        )
+        raise ValueError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
     return p

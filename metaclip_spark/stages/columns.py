@@ -16,8 +16,8 @@ def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> Non
             raise InputError(f"{stage}: column {name!r} is missing; got {df.columns}. {hint}")
 
 
-def draw(pair_id: str, seed: int, purpose: str = "draw") -> Column:
+def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:
     """Return u in [0, 1), a double: a function of the pair's id, the seed and the purpose alone."""
-    h = F.xxhash64(F.lit(draw_key(seed, purpose)), F.col(pair_id))
+    h = F.xxhash64(F.lit(draw_key(seed, purpose)), pair_id)
     # An unsigned shift by 11 leaves 53 bits, which a double holds exactly: u is never 1.0.
     return F.shiftrightunsigned(h, 11).cast("double") * F.lit(DRAW_SCALE)

@@ -28,9 +28,7 @@ def count(pairs: DataFrame, n_entries: int) -> DataFrame:
             ids = batch.column(0).flatten().to_numpy(zero_copy_only=False)
             sums += np.bincount(ids, minlength=n_entries)
         matched = np.flatnonzero(sums)
-        yield pa.record_batch(
-            {"entry_id": pa.array(matched.astype(np.int32)), "count": pa.array(sums[matched])}
-        )
+        yield pa.record_batch({"entry_id": pa.array(matched.astype(np.int32)), "count": pa.array(sums[matched])})
 
     partial = pairs.select("entry_ids").mapInArrow(partial_sums, "entry_id int, count bigint")
     return partial.groupBy("entry_id").agg(F.sum("count").alias("count"))
@@ -43,8 +41,6 @@ def with_entry(counts: DataFrame, entries: Shipped) -> DataFrame:
         strings = entries()
         for batch in batches:
             ids = batch.column("entry_id")
-            yield pa.record_batch(
-                {"entry_id": ids, "entry": strings.take(ids), "count": batch.column("count")}
-            )
+            yield pa.record_batch({"entry_id": ids, "entry": strings.take(ids), "count": batch.column("count")})
 
     return counts.select("entry_id", "count").mapInArrow(look_up, "entry_id int, entry string, count bigint")

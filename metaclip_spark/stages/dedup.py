@@ -72,9 +72,9 @@ def sources(extracted: DataFrame) -> DataFrame:
         F.flatten(F.collect_list(F.map_entries("rejected"))).alias("rejected"),
         *[F.sum(name).cast("bigint").alias(name) for name in sums],
     )
-    return merged.withColumns(
-        {"reason": F.expr("nullif(reason, '')"), "rejected": _summed_map("rejected")}
-    ).select(*SOURCES.names)
+    return merged.withColumns({"reason": F.expr("nullif(reason, '')"), "rejected": _summed_map("rejected")}).select(
+        *SOURCES.names
+    )
 
 
 def _summed_map(entries: str) -> F.Column:

@@ -31,9 +31,7 @@ def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str)
     Reads: pairs (pair_id and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
     Shuffle: at most one row per entry and task.
     """
-    need_columns(
-        pairs, "statistics", ["pair_id", "entry_ids"], "Run extract with --metadata, or match, first."
-    )
+    need_columns(pairs, "statistics", ["pair_id", "entry_ids"], "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = _Sums(probabilities())
@@ -60,9 +58,7 @@ class _Sums:
     def add(self, entry_ids: pa.ListArray, u: np.ndarray) -> None:
         p = batch_probability(entry_ids, self._by_entry)
         kept = u < p
-        lengths = np.minimum(
-            entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES
-        )
+        lengths = np.minimum(entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES)
         self._matches[0] += np.bincount(lengths, minlength=MAX_MATCHES + 1)
         self._matches[1] += np.bincount(lengths[kept], minlength=MAX_MATCHES + 1)
         ids = entry_ids.filter(pa.array(kept)).flatten().to_numpy(zero_copy_only=False)

@@ -63,9 +63,7 @@ def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, i
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
     version = ctx.warehouse.version("entry_counts")
     summed = (
-        _of_snapshots(ctx, "entry_counts", snapshots, version)
-        .groupBy("entry_id")
-        .agg(F.sum("count").alias("count"))
+        _of_snapshots(ctx, "entry_counts", snapshots, version).groupBy("entry_id").agg(F.sum("count").alias("count"))
     ).toArrow()
     counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
     counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
@@ -86,9 +84,7 @@ def _draw(
     pairs = _of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
     shipped = ship(ctx.spark, by_entry)
     commits = [
-        warehouse.replace(
-            "entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id
-        ),
+        warehouse.replace("entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id),
         warehouse.replace("run_statistics", statistics(pairs, shipped, seed, run_id), run_id=run_id),
         warehouse.replace("curated_pairs", balance(pairs, shipped, seed, run_id), run_id=run_id),
     ]

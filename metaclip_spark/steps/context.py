@@ -76,9 +76,7 @@ class Context:
         chosen = []
         for name in self.settings.snapshots or there:
             if self.pool_state(name) is None:
-                self.reporter.warn(
-                    f"snapshot {name} is left out: its deduplication was cut short; run it again."
-                )
+                self.reporter.warn(f"snapshot {name} is left out: its deduplication was cut short; run it again.")
             else:
                 chosen.append(name)
         if not chosen:

@@ -38,9 +38,7 @@ def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int)
                 "snapshot": F.lit(snapshot),
             }
         )
-        commit = ctx.warehouse.replace(
-            "entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot
-        )
+        commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)
         stage.note = f"{commit.rows:,} entries matched in snapshot {snapshot}"
     ctx.attempt.record(
         DONE, "count", snapshot=snapshot, fingerprint=fingerprint,

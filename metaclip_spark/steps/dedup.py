@@ -26,9 +26,7 @@ def dedup_step(ctx: Context) -> int:
     if staged:
         batch_ids = sorted(row["batch_id"] for row in staged)
         fingerprint = batch_digest("dedup", snapshot, ctx.metadata_id, batch_ids)
-        ctx.attempt.record(
-            STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail={"batches": batch_ids}
-        )
+        ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail={"batches": batch_ids})
         added += _take_in(ctx, batch_ids, fingerprint)
     return added
 

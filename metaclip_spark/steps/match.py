@@ -18,9 +18,7 @@ def match_step(ctx: Context) -> int:
         if last is not None and last.event == DONE and last.fingerprint == wanted:
             continue
         if ctx.last("dedup", snapshot) is not None:
-            ctx.reporter.warn(
-                f"snapshot {snapshot} was extracted with this list already; it is left as it is."
-            )
+            ctx.reporter.warn(f"snapshot {snapshot} was extracted with this list already; it is left as it is.")
             continue
         written += _match_snapshot(ctx, origin, snapshot, version, wanted)
     return written
@@ -28,9 +26,7 @@ def match_step(ctx: Context) -> int:
 
 def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
     with ctx.reporter.stage("match", ctx.spark) as stage:
-        ctx.attempt.record(
-            STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin}
-        )
+        ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin})
         stored = matching(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
         commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)
@@ -57,8 +53,6 @@ def _origin_list(ctx: Context) -> str:
 
 def _complete_snapshots(ctx: Context, origin: str) -> dict[str, tuple[str, int]]:
     """Return snapshot -> (fingerprint, pinned version of pairs) of the other list's complete snapshots."""
-    last = {
-        e.snapshot: e for e in ctx.attempt.stage_events if e.stage == "dedup" and origin in e.metadata_ids
-    }
+    last = {e.snapshot: e for e in ctx.attempt.stage_events if e.stage == "dedup" and origin in e.metadata_ids}
     complete = {name: event for name, event in sorted(last.items()) if event.event == DONE}
     return {name: (event.fingerprint, event.versions.get("pairs", -1)) for name, event in complete.items()}

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Source, Split, splits_of
 from metaclip_spark.extract.tabular import check_columns, column_names
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.steps.context import Context, in_pool
@@ -55,8 +55,8 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
         before = etags.get(source.source_path)
         if before is not None and before != (source.bytes, source.etag):
             raise InputError(
-                f"{source.source_path} has other bytes than when snapshot {snapshot!r} took it in (size {source.bytes}, "
-                f"was {before[0]}). Give the changed file another name, or another --snapshot."
+                f"{source.source_path} has other bytes than when snapshot {snapshot!r} took it in "
+                f"(size {source.bytes}, was {before[0]}). Give the changed file another name, or another --snapshot."
             )
     unplanned = [source for source in given if source.source_path not in etags]
     open_rows = [row for row in planned if row["source_path"] not in done]
@@ -64,9 +64,7 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
     splits = [_split_of(row) for row in open_rows] + splits_of(unplanned)
     todo = [split for split in splits if (split.source.source_path, split.index) not in staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
-    other = [
-        s.source_path for s in given if done.get(s.source_path, options.extract_id) != options.extract_id
-    ]
+    other = [s.source_path for s in given if done.get(s.source_path, options.extract_id) != options.extract_id]
     return Plan(given, set(done), staged, todo, unplanned, other)
 
 

@@ -75,11 +75,7 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
     """Return entry counts before and after (int64, by entry id), single sums, and histograms."""
     run_id = ctx.attempt.run_id
     n_entries = len(ctx.metadata.entries)
-    before = (
-        matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
-        .select("entry_id", "count")
-        .toArrow()
-    )
+    before = matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
     counts = np.zeros(n_entries, dtype=np.int64)
     counts[before["entry_id"].to_numpy()] = before["count"].to_numpy()
     stats = matching(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
@@ -100,9 +96,7 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
     sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id)
     sources = sources.where(F.col("snapshot").isin(snapshots))
     sums = ("records_read", "texts_read", "texts_matched")
-    by_status = (
-        sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
-    )
+    by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
     reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
     incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
     statuses = Counter({"done": 0, "partial": 0, "failed": 0})
@@ -111,9 +105,7 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
         "sources": dict(statuses),
         **{name: sum(row[name] for row in by_status) for name in sums},
         "rejected": {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
-        "incomplete_sources": [
-            (row["source_path"], row["status"], row["reason"] or "") for row in incomplete
-        ],
+        "incomplete_sources": [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
     }
 
 

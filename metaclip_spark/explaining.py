@@ -1,0 +1,186 @@
+"""`explain`: why a pair is in the curated subset, or not."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from metaclip_spark.commands import open_warehouse, run_settings
+from metaclip_spark.config import Settings
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.ids import image_id, pair_id
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import Metadata
+from metaclip_spark.progress import Reporter
+from metaclip_spark.sampling import pair_probability
+from metaclip_spark.stages.columns import draw
+from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.text import clean_text, spaced, spaced_entry
+
+MOST_PAIRS = 20
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which pair: by its id, by its image's url, by any text, or by url and text together."""
+
+    pair_id: str | None
+    url: str | None
+    text: str | None
+
+    def __post_init__(self) -> None:
+        if not (self.pair_id or self.url or self.text):
+            raise ConfigError("explain needs a pair; expected --pair-id, --url or --text.")
+        if self.pair_id and (self.url or self.text):
+            raise ConfigError("--pair-id names one pair already; give it without --url and --text.")
+
+
+@dataclass
+class Match:
+    """An entry that the text matches; positions are 0-based, in characters of the spaced text."""
+
+    entry_id: int
+    entry: str
+    positions: list[int]
+    count: int
+    part: str
+    probability: float
+
+
+@dataclass
+class Explanation:
+    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the url and text given."""
+
+    text: str
+    spaced: str
+    threshold: int
+    seed: int
+    run_id: str
+    matches: list[Match] = field(default_factory=list)
+    sampling_probability: float = 0.0
+    pair_id: str | None = None
+    url: str | None = None
+    in_pool: bool = False
+    draw: float | None = None
+    verdict: str = ""
+
+
+def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
+    """Answer the question from a run's tables; print it."""
+    warehouse = open_warehouse(settings, reporter)
+    run_id, settings, metadata = run_settings(warehouse, settings, run_id)
+    answers = [
+        _explained(warehouse, metadata, settings.seed, run_id, pair) for pair in _asked(warehouse, metadata, question)
+    ]
+    if as_json:
+        print(json.dumps([asdict(answer) for answer in answers], ensure_ascii=False))
+    else:
+        for answer in answers:
+            _print(answer)
+    return 0
+
+
+def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list[dict]:
+    """Return url, text and pair_id of each pair asked for; `in_pool` says whether the pool holds it."""
+    pool = matching(warehouse.read("pairs"), metadata_id=metadata.metadata_id)
+    if question.text is not None:
+        text = clean_text(question.text)
+        key = pair_id(question.url, text) if question.url else None
+        there = key is not None and not matching(pool, pair_id=key).isEmpty()
+        return [{"url": question.url, "text": text, "pair_id": key, "in_pool": there}]
+    if question.url is not None:
+        pool = matching(pool, image_id=image_id(question.url), url=question.url)
+    else:
+        pool = matching(pool, pair_id=question.pair_id)
+    rows = pool.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS).collect()
+    if not rows:
+        asked = question.pair_id or question.url
+        raise ConfigError(
+            f"the pool holds no pair {asked!r}: it was not read, matched no entry, or an equal one stands for it. "
+            "Ask by --text to see what a text matches."
+        )
+    return [{**row.asDict(), "in_pool": True} for row in rows]
+
+
+def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str, pair: dict) -> Explanation:
+    ids = compile_matcher(metadata).match(pa.array([pair["text"]], pa.string())).ids
+    run = matching(warehouse.read("entry_probabilities"), run_id=run_id)
+    found = {row["entry_id"]: row for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
+    threshold = run.select("threshold").first()
+    answer = Explanation(
+        text=pair["text"],
+        spaced=spaced(pair["text"]),
+        threshold=threshold[0] if threshold else 0,
+        seed=seed,
+        run_id=run_id,
+        **{name: pair[name] for name in ("pair_id", "url", "in_pool")},
+    )
+    for entry_id in ids.tolist():
+        row = found.get(entry_id)
+        # An entry that the pool never matched would be kept by every text that does.
+        count, probability = (row["count"], row["probability"]) if row else (0, 1.0)
+        part = "head" if count >= answer.threshold else "tail"
+        entry = metadata.entries[entry_id]
+        answer.matches.append(Match(entry_id, entry, _positions(answer.spaced, entry), count, part, probability))
+    by_entry = np.array([match.probability for match in answer.matches])
+    ranks = np.arange(len(by_entry), dtype=np.int32)
+    answer.sampling_probability = float(pair_probability(np.array([0, len(ranks)]), ranks, by_entry)[0])
+    _judge(warehouse, answer)
+    return answer
+
+
+def _positions(text: str, entry: str) -> list[int]:
+    wanted, found, at = spaced_entry(entry), [], -1
+    while (at := text.find(wanted, at + 1)) >= 0:
+        found.append(at + 1)
+    return found
+
+
+def _judge(warehouse: Warehouse, answer: Explanation) -> None:
+    if answer.pair_id is not None:
+        row = warehouse.spark.range(1).select(draw(F.lit(answer.pair_id), answer.seed)).first()
+        answer.draw = row[0]
+    if not answer.matches:
+        answer.verdict = "dropped: the text matches no entry"
+    elif answer.draw is None:
+        answer.verdict = f"kept with probability {answer.sampling_probability:.6g}; the draw depends on the url"
+    elif answer.draw < answer.sampling_probability:
+        answer.verdict = "kept: the draw is below the sampling probability"
+    else:
+        answer.verdict = "dropped: the draw is not below the sampling probability"
+    if answer.pair_id is not None and not answer.in_pool:
+        answer.verdict = f"not in the pool; if it were: {answer.verdict}"
+
+
+def _print(answer: Explanation) -> None:
+    out = console()
+    lines = [
+        ("pair", answer.pair_id),
+        ("url", answer.url),
+        ("text", repr(answer.text)),
+        ("spaced", repr(answer.spaced)),
+    ]
+    out.print()
+    for name, value in lines:
+        if value is not None:
+            out.print(f"{name:<8}{value}", markup=False)
+    out.print()
+    rows = [
+        [
+            str(m.entry_id), repr(m.entry), ",".join(map(str, m.positions)), f"{m.count:,}", m.part,
+            f"{m.probability:.6g}",
+        ]
+        for m in answer.matches
+    ]  # fmt: skip
+    if rows:
+        print_rows(["id", "entry", "at", "count", "part", "probability"], rows)
+        out.print()
+    out.print(f"t {answer.threshold:,}, seed {answer.seed}, run {answer.run_id}", markup=False)
+    shown = "-" if answer.draw is None else f"{answer.draw:.6g}"
+    out.print(f"p(pair) {answer.sampling_probability:.6g}, draw {shown}", markup=False)
+    out.print(answer.verdict, markup=False, style="bold")

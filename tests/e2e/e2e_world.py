@@ -1,0 +1,228 @@
+"""A tiny world for the end-to-end tests: a handful of input files, a list, and what tables hold in the end."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ENTRIES = ["a", "cat", "dog", "a cat", "red", "photo of", "St. John", "zebra", "on a"]
+"""`St. John` can never match, `zebra` matches no text of the world."""
+
+COLUMNS = ("url", "text", "lang", "key", "note")
+COLORS = ("red", "blue", "green", "black", "white", "grey")
+ANIMALS = ("cat", "dog", "cow")
+
+CONTRACT_TABLES = ("sources", "rejects", "pairs", "entry_counts", "entry_probabilities", "curated_pairs", "runs")
+DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "pair_keys", "run_statistics")
+"""All but the log of events and the lease: what a second run leaves untouched."""
+
+OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
+"""The columns on which results over several crawls are compared (contract.md)."""
+
+_DIFFERS = {
+    "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
+    "sources": {"batch_id"},
+    "extracted": {"batch_id"},
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+
+def call(*words: object) -> Ended:
+    """Run a command in this process, on the session that is there."""
+    from metaclip_spark.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(word) for word in words])
+    return Ended(status, out.getvalue(), err.getvalue())
+
+
+def row(name: str, number: int, animal: str | None = None) -> tuple[str, ...]:
+    """Return a made row; the same arguments give the same row."""
+    color = COLORS[number % len(COLORS)]
+    text = f"photo of a {color} {animal or ANIMALS[number % len(ANIMALS)]} on a road"
+    lang = "de" if number % 4 == 3 else "en"
+    return f"http://example.org/{name}/{number}.jpg", text, lang, f"{number:08x}{hash_of(name)}", f"note {number}"
+
+
+def hash_of(name: str) -> str:
+    """Return 24 hex digits that depend on the name, so that keys of a pool are 32."""
+    return name.encode().hex().ljust(24, "0")[:24]
+
+
+UNMATCHED = ("http://example.org/n/1.jpg", "nothing here", "en", "f" * 32, "unmatched")
+EMPTY = ("http://example.org/e/1.jpg", "  ", "en", "e" * 32, "empty")
+SHARED = row("shared", 1)
+"""A pair that several files hold."""
+
+
+def write_parquet(path: Path, rows: Iterable[Sequence[str | None]], columns: Sequence[str] = COLUMNS) -> Path:
+    """Write a Parquet file of string columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    by_column = list(zip(*rows, strict=True))
+    pq.write_table(pa.table({name: pa.array(by_column[at], pa.string()) for at, name in enumerate(columns)}), path)
+    return path
+
+
+def write_tsv(path: Path, rows: Iterable[Sequence[str]], columns: Sequence[str] = COLUMNS) -> Path:
+    """Write a TSV with a header line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join("\t".join(line) + "\n" for line in [columns, *rows]), encoding="utf-8")
+    return path
+
+
+def wat_record(page: str, images: Iterable[Mapping[str, str]], kind: str = "response") -> bytes:
+    """Return one WAT record: a WARC metadata record whose payload is the JSON of a page."""
+    links = [{"path": "IMG@/src", **image} for image in images]
+    html = {"Head": {"Title": "made"}, "Links": [{"path": "A@/href", "url": "/x"}, *links]}
+    payload = json.dumps(
+        {
+            "Envelope": {
+                "WARC-Header-Metadata": {"WARC-Type": kind, "WARC-Target-URI": page},
+                "Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": html}},
+            }
+        }
+    ).encode()
+    head = f"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
+    return head.encode() + payload + b"\r\n\r\n"
+
+
+def write_wat(path: Path, records: Iterable[bytes]) -> Path:
+    """Write a WAT: one gzip member a record."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(gzip.compress(record, mtime=0) for record in records))
+    return path
+
+
+def wat_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
+    """Return records, one a row, each page holding one image."""
+    return [
+        wat_record(f"http://pages.example/{at}", [{"url": url, "alt": text}])
+        for at, (url, text, *_) in enumerate(rows)
+    ]
+
+
+@dataclass
+class World:
+    """Where a test's input, list and warehouses are, and the commands on them."""
+
+    root: Path
+    metadata: Path = field(init=False)
+    pool: Path = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.metadata = self.root / "entries.json"
+        self.metadata.write_text(json.dumps(ENTRIES), encoding="utf-8")
+        self.pool = self.root / "pool"
+        a = [row("a", n) for n in range(12)]
+        write_parquet(self.pool / "a.parquet", [*a, SHARED, a[3], UNMATCHED, EMPTY])
+        write_tsv(self.pool / "b.tsv", [SHARED, *(row("b", n, "cat") for n in range(8)), UNMATCHED])
+        pages = [*wat_of([SHARED, *(row("c", n, "dog") for n in range(6))])]
+        pages.append(wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}]))
+        write_wat(self.pool / "c.wat.gz", pages)
+
+    def words(self, warehouse: str | Path = "warehouse", *more: object, **instead: object) -> list[object]:
+        """Return the flags of `run`; `more` is added, `instead` replaces (`input=...`, `metadata=...`)."""
+        flags: dict[str, object] = {"input": self.pool, "metadata": self.metadata, "threshold": 2, **instead}
+        flags = {**flags, "warehouse": self.root / warehouse, "files_per_commit": 1}
+        words: list[object] = ["--no-lid"]
+        for name, value in flags.items():
+            if value is not None:
+                words += ["--" + name.replace("_", "-"), *(value if isinstance(value, list) else [value])]
+        return [*words, *more]
+
+
+def flag_words(**flags: object) -> list[object]:
+    """Return flags as words, e.g. `flag_words(warehouse=path)`."""
+    return [word for name, value in flags.items() for word in ("--" + name.replace("_", "-"), value)]
+
+
+def table_state(spark: Any, where: str | Path, without: Iterable[str] = ()) -> dict[str, list[tuple]]:
+    """Return every table's rows as sorted tuples, without what may differ between attempts.
+
+    Args:
+        where: a warehouse's folder, or `catalog.schema`.
+        without: more columns to leave out of every table, e.g. `run_id`.
+
+    Of `runs`, which tells attempts apart and so grows with each, the stages that were done are compared.
+    """
+    state = {name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES}
+    done = rows_of(spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'")
+    return {**state, "runs": sorted(set(done))}
+
+
+def rows_of(
+    spark: Any,
+    where: str | Path,
+    name: str,
+    columns: Sequence[str] = (),
+    drop: Iterable[str] = (),
+    condition: str = "true",
+) -> list[tuple]:
+    """Return a table's rows as sorted tuples; an absent table is empty."""
+    from metaclip_spark.tables import Warehouse
+
+    by_name = "/" not in str(where)
+    table = Warehouse(spark, None if by_name else str(where), str(where) if by_name else None).read(name)
+    rows = table.where(condition).select(*columns) if columns else table.where(condition).drop(*drop)
+    return sorted((tuple(_plain(value) for value in record) for record in rows.collect()), key=repr)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that can be compared and sorted: lists as tuples, maps as sorted pairs."""
+    if isinstance(value, dict):
+        return tuple(sorted(value.items()))
+    if isinstance(value, (list, tuple)):
+        return tuple(_plain(part) for part in value)
+    return bytes(value) if isinstance(value, bytearray) else value
+
+
+def versions(warehouse: str | Path, names: Iterable[str] = DATA_TABLES) -> dict[str, int]:
+    """Return each table's latest Delta version, read from the log's file names; -1 where it is absent."""
+    return {name: max((int(file.stem) for file in commits(warehouse, name)), default=-1) for name in names}
+
+
+def commits(warehouse: str | Path, name: str) -> list[Path]:
+    """Return a table's commits, oldest first."""
+    return sorted(file for file in (Path(warehouse) / name / "_delta_log").glob("*.json") if file.stem.isdigit())
+
+
+def appends(warehouse: str | Path, name: str) -> int:
+    """Return how many commits of a table added rows."""
+    infos = [json.loads(line) for file in commits(warehouse, name) for line in file.read_text().splitlines()]
+    return sum(info["commitInfo"]["operation"] == "WRITE" for info in infos if "commitInfo" in info)
+
+
+def counts_over(spark: Any, where: str | Path) -> dict[str, int]:
+    """Return entry -> count, summed over snapshots."""
+    sums: dict[str, int] = {}
+    for entry, count in rows_of(spark, where, "entry_counts", ("entry", "count")):
+        sums[entry] = sums.get(entry, 0) + count
+    return sums
+
+
+def assert_same(got: Mapping[str, list], wanted: Mapping[str, list]) -> None:
+    """Compare two states table by table, so that a difference names its table."""
+    for name, rows in wanted.items():
+        assert got[name] == rows, f"{name} differs"
+    assert set(got) == set(wanted)
+
+
+Command = Callable[..., Ended]

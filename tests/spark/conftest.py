@@ -1,0 +1,50 @@
+"""What the Spark tests share: a warehouse of their own, small pools, and tables as plain rows."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(TESTS), str(TESTS / "spark")]  # `import reference` works under importlib mode too
+
+
+@pytest.fixture
+def warehouse(spark, tmp_path):
+    """An empty warehouse by path."""
+    from metaclip_spark.tables import Warehouse
+
+    return Warehouse(spark, str(tmp_path / "warehouse"))
+
+
+@pytest.fixture
+def make_pairs(spark) -> Callable[..., Any]:
+    """Return pairs with these entry ids: (pair_id, ids) rows completed to the schema of `pairs`."""
+    from metaclip_spark.schemas import PAIRS
+
+    def make(rows: Iterable[tuple[str, list[int] | None]], **common: Any):  # noqa: ANN202
+        defaults = {"metadata_id": "m", "snapshot": "s", "lang": "und", **common}
+        full = [
+            tuple({**defaults, "pair_id": key, "entry_ids": ids}.get(name) for name in PAIRS.names)
+            for key, ids in rows
+        ]
+        return spark.createDataFrame(full, PAIRS.ddl)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def same() -> Callable[[Mapping, Mapping], None]:
+    """Compare two large mappings and show the first differences only (pytest's own diff takes minutes)."""
+
+    def check(actual: Mapping, expected: Mapping) -> None:
+        keys = actual.keys() | expected.keys()
+        different = sorted(key for key in keys if actual.get(key, "absent") != expected.get(key, "absent"))
+        shown = [(key, actual.get(key, "absent"), expected.get(key, "absent")) for key in different[:3]]
+        assert not different, f"{len(different)} of {len(keys)} differ, e.g. (key, got, expected): {shown}"
+
+    return check

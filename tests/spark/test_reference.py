@@ -1,0 +1,192 @@
+"""The pipeline equals a single-process MetaCLIP written from the algorithm's description, bit for bit."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reference
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
+WORDNET = ROOT / "metadata" / "wordnet.json.gz"
+
+ODD_ROWS = [
+    ("http://a.example/1.jpg", "photo of a cat, a dog and the sea"),
+    ("http://a.example/1.jpg", "photo of a cat, a dog and the sea"),
+    ("http://a.example/1.jpg", "another text on the same image"),
+    ("http://a.example/2 with space.jpg", '"a quoted cat" on a table'),
+    ("http://a.example/3.jpg", 'the 5" disk, a so-called "floppy"'),
+    ("http://a.example/4.jpg", " \u00a0red car \u3000"),
+    ("http://a.example/5.jpg", "a \U0001f600 cat, e\u0301 and \u4e2d\u6587 dog"),
+    ("http://a.example/6.jpg", "no-break\u00a0space is a letter; cat"),
+    ("http://a.example/7.jpg", "two  spaces between new  york and new york"),
+    ("http://a.example/8.jpg", "Tom &amp; cat &#39;s: entities stay in tables"),
+    ("http://a.example/9.jpg", "xyzzyq"),
+    ("data:image/gif;base64", "a cat inlined"),
+    ("", "a cat without a url"),
+    ("http://a.example/10.jpg", ""),
+    ("http://a.example/11.jpg", "   "),
+]
+WITH_LINE_ENDS = [
+    ("http://a.example/20.jpg", "a cat\non two lines"),
+    ("http://a.example/21.jpg", "a cat\r\nwith\ttabs\t"),
+]
+WITH_ANYTHING = [
+    ("http://a.example/30.jpg", "a \0NUL\0 cat"),
+    ("http://a.example/31.jpg", None),
+    (None, "a cat whose url is null"),
+]
+
+
+def read(spark, warehouse: Path, table: str, *columns: str, run_id: str | None = None) -> list[tuple]:
+    """Return a table's columns as rows."""
+    rows = spark.read.format("delta").load(str(warehouse / table))
+    rows = rows if run_id is None else rows.where(f"run_id = '{run_id}'")
+    found = rows.select(*columns).toArrow()
+    return list(zip(*[found[name].to_pylist() for name in columns], strict=True))
+
+
+def assert_pool_equals(spark, same, warehouse: Path, expected: reference.Curated, entries) -> None:
+    """Compare pairs, their ids and matches, and entry counts."""
+    columns = ("pair_id", "image_id", "url", "text", "text_source", "source_path", "page_url", "entry_ids")
+    rows = read(spark, warehouse, "pairs", *columns)
+    assert len({row[0] for row in rows}) == len(rows)
+    same(
+        {row[0]: (*row[1:6], row[6] or "", row[7]) for row in rows},
+        {
+            pair: (
+                expected.image_ids[pair],
+                row.url,
+                row.text,
+                row.text_source,
+                row.source_path,
+                row.page_url,
+                expected.entry_ids[pair],
+            )
+            for pair, row in expected.pairs.items()
+        },
+    )
+    counted = read(spark, warehouse, "entry_counts", "entry_id", "entry", "count")
+    same(
+        {entry_id: (entry, count) for entry_id, entry, count in counted},
+        {i: (entries[i], count) for i, count in expected.counts.items()},
+    )
+
+
+def assert_run_equals(spark, same, warehouse: Path, run_id: str, expected: reference.Curated) -> None:
+    """Compare t, entry probabilities, and the kept set with its probabilities and draws, floats exactly."""
+    columns = ("entry_id", "count", "threshold", "probability")
+    same(
+        {row[0]: row[1:] for row in read(spark, warehouse, "entry_probabilities", *columns, run_id=run_id)},
+        {
+            i: (expected.counts[i], expected.threshold, p)
+            for i, p in expected.entry_probabilities.items()
+        },
+    )
+    columns = ("pair_id", "sampling_probability", "draw")
+    rows = read(spark, warehouse, "curated_pairs", *columns, run_id=run_id)
+    assert len({row[0] for row in rows}) == len(rows)
+    same({row[0]: row[1:] for row in rows}, expected.kept)
+
+
+def run(metaclip, *words: object) -> str:
+    """Run a command that must succeed and return its run_id."""
+    ended = metaclip(*words, "--json")
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out)["run_id"]
+
+
+def write_tables(folder: Path, url: str = "url", text: str = "text") -> list[Path]:
+    """Write the odd rows in every tabular format, each format with rows of its own and rows of all."""
+    folder.mkdir()
+    mine = {
+        name: [(f"http://{name}.example/x.jpg", "a cat and a mouse")]
+        for name in ("parquet", "tsv", "tsv.gz", "csv", "csv.gz", "jsonl", "jsonl.gz")
+    }
+    paths = [folder / f"pool.{name}" for name in mine]
+    for path, (name, rows) in zip(paths, mine.items(), strict=True):
+        rows = rows + ODD_ROWS
+        opened = gzip.open if name.endswith(".gz") else open
+        if name == "parquet":
+            urls, texts = zip(*rows + WITH_LINE_ENDS + WITH_ANYTHING, strict=True)
+            pq.write_table(pa.table({text: texts, "other": range(len(urls)), url: urls}), path, row_group_size=7)
+            continue
+        with opened(path, "wt", encoding="utf-8", newline="") as file:
+            if name.startswith("tsv"):
+                file.writelines(f"{t}\t{u}\n" for u, t in [(url, text), *rows])
+            elif name.startswith("csv"):
+                csv.writer(file).writerows([(url, text), *rows, *WITH_LINE_ENDS])
+            else:
+                all_rows = [*rows, *WITH_LINE_ENDS, *WITH_ANYTHING, ("http://a.example/32.jpg", "a \ud800 cat")]
+                file.writelines(json.dumps({url: u, text: t}) + "\n" for u, t in all_rows)
+    return paths
+
+
+def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format(
+    spark, metaclip, same, tmp_path
+):
+    """The shipped WAT and small tables in all formats give the reference's tables, at two t and seeds."""
+    paths = [SAMPLE, *write_tables(tmp_path / "pool")]
+    warehouse = tmp_path / "warehouse"
+    first = run(metaclip, "run", "--input", *paths, "--metadata", WORDNET, "--warehouse", warehouse)
+    again = run(metaclip, "balance", "--warehouse", warehouse, "--threshold", 30, "--seed", 5)
+
+    entries = json.loads(gzip.open(WORDNET).read())
+    rows = reference.read_pool(paths)
+    expected = reference.curate(rows, entries)
+    assert 0 < len(expected.kept) < len(expected.pairs)
+    assert_pool_equals(spark, same, warehouse, expected, entries)
+    assert_run_equals(spark, same, warehouse, first, expected)
+    expected = reference.curate(rows, entries, threshold=30, seed=5)
+    assert_run_equals(spark, same, warehouse, again, expected)
+
+
+def test_reference_by_automaton_equals_the_reference_by_naive_scan():
+    """The reference's shortcut for speed changes nothing that it says of a pool."""
+    rows = reference.read_pool([SAMPLE])[:2000]
+    entries = json.loads(gzip.open(WORDNET).read())[::80] + ["a", "of", "by the", "St. John"]
+    assert reference.curate(rows, entries) == reference.curate(rows, entries, naive=True)
+
+
+REAL_POOLS = {
+    "noisy web texts, eight languages and a WAT": (
+        ["captions/laion_sample.parquet", "captions/xflickrco_8lang.parquet", "crawl/pages.wat.gz"],
+        {},
+        {},
+    ),
+    "a TSV without a header": (
+        ["captions/cc3m_val.tsv.gz"],
+        {"text_column": "0", "url_column": "1"},
+        {"threshold": 100, "seed": 7},
+    ),
+    "museum titles": (["captions/cmoa.parquet"], {}, {"tail_fraction": 0.2, "seed": 1}),
+}
+
+
+@pytest.mark.parametrize("name", REAL_POOLS)
+def test_pipeline_equals_the_reference_on_real_data(spark, metaclip, same, shared_data, tmp_path, name):
+    """Real captions and pages with 500,000 entries give the reference's tables."""
+    files, columns, choosing = REAL_POOLS[name]
+    paths = [shared_data / file for file in files]
+    metadata = shared_data / "metadata" / "approx_500k.json.gz"
+    warehouse = tmp_path / "warehouse"
+    flags = [
+        word
+        for key, value in {**columns, **choosing}.items()
+        for word in (f"--{key.replace('_', '-')}", value)
+    ]
+    run_id = run(metaclip, "run", "--input", *paths, "--metadata", metadata, "--warehouse", warehouse, *flags)
+
+    entries = json.loads(gzip.open(metadata).read())
+    expected = reference.curate(reference.read_pool(paths, **columns), entries, **choosing)
+    assert 0 < len(expected.kept) < len(expected.pairs)
+    assert_pool_equals(spark, same, warehouse, expected, entries)
+    assert_run_equals(spark, same, warehouse, run_id, expected)
