@@ -89,7 +89,7 @@ def tail_fraction(counts: np.ndarray, threshold: int) -> float:
 def fixed_point(values: np.ndarray) -> tuple[int, int]:
     """Return the sum of float64 values in [0, 1] as two integers, exact to 2**-53 a value and free of order.
 
-    The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 10**11 values.
+    The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 2**36 values.
     """
     scaled = np.rint(values * 2.0**53).astype(np.int64)
     return int((scaled >> 27).sum()), int((scaled & ((1 << 27) - 1)).sum())

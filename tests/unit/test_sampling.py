@@ -225,9 +225,10 @@ def test_fixed_point_holds_certainty_and_multiples_of_the_draw():
 
 
 def test_fixed_point_sums_of_a_large_pool_fit_64_bits():
-    """At 10**11 pairs both parts, kept in two BIGINT columns, are still below 2**63."""
-    high, low = fixed_point(np.array([1.0, 1 - 2**-53]))
-    assert max(high, low) * 10**11 < 2**63
+    """At 2**36 pairs (68 billion) both parts, kept in two BIGINT columns, are still below 2**63."""
+    for value in (1.0, 1 - 2**-53, 2**-26 - 2**-53):
+        high, low = fixed_point(np.array([value]))
+        assert max(high, low) * 2**36 < 2**63
 
 
 def test_every_decision_has_its_own_key():

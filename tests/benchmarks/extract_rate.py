@@ -1,0 +1,86 @@
+"""MB of input that one core extracts and matches in a second, by format, and bytes stored per byte read.
+
+    python tests/benchmarks/extract_rate.py [--texts 200000]
+
+`metaclip-spark plan` estimates with these figures (metaclip_spark.planning), rounded down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+sys.path.insert(0, str(Path(__file__).parent))
+from texts import ROOT, different_texts, entry_list, write_pool  # noqa: E402
+
+from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
+from metaclip_spark.extract.sources import find_sources, splits_of  # noqa: E402
+from metaclip_spark.extract.task import Stamp, extract_split  # noqa: E402
+from metaclip_spark.matchers import compile_matcher  # noqa: E402
+from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=200_000)
+    args = parser.parse_args()
+    matcher = compile_matcher(load_metadata(entry_list()))
+    work = Path(tempfile.mkdtemp(prefix="extract-rate-"))
+    rows = [_measured(kind, path, matcher, work) for kind, path in _inputs(work, args.texts)]
+    shutil.rmtree(work)
+    print_rows(["format", "MB", "texts", "seconds", "MB/s", "texts/s", "stored/read"], rows)
+
+
+def _inputs(work: Path, number: int) -> list[tuple[str, Path]]:
+    texts, name = different_texts(number)
+    print(f"{name}; one core")
+    write_pool(work / "parquet", texts, files=1)
+    parquet = next((work / "parquet").iterdir())
+    table = pq.read_table(parquet)
+    urls = table.column("url").to_pylist()
+    with gzip.open(work / "pool.tsv.gz", "wt") as tsv, gzip.open(work / "pool.jsonl.gz", "wt") as lines:
+        tsv.write("url\ttext\n")
+        for url, text in zip(urls, texts, strict=True):
+            tsv.write(f"{url}\t{' '.join(text.split())}\n")
+            lines.write(json.dumps({"url": url, "text": text}) + "\n")
+    real = ROOT.parent / "shared" / "data" / "crawl" / "pages.wat.gz"
+    wat = real if real.exists() else ROOT / "jobs" / "sample" / "pool.wat.gz"
+    return [("wat", wat), ("parquet", parquet), ("tsv", work / "pool.tsv.gz"), ("jsonl", work / "pool.jsonl.gz")]
+
+
+def _measured(kind: str, path: Path, matcher, work: Path) -> list[str]:
+    began = time.perf_counter()
+    batches = []
+    for split in splits_of(find_sources([str(path)])):
+        batches += extract_split(split, ExtractOptions(), matcher, Stamp("benchmark", matcher.metadata_id, "batch"))
+    took = time.perf_counter() - began
+    texts = sum(value.as_py() or 0 for batch in batches for value in batch.column("texts_read"))
+    stored = 0
+    with pq.ParquetWriter(work / "stored.parquet", batches[0].schema, compression="snappy") as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    stored = (work / "stored.parquet").stat().st_size * 2  # staging, then pairs
+    size = path.stat().st_size
+    return [
+        kind,
+        f"{size / 1e6:.1f}",
+        f"{texts:,}",
+        f"{took:.2f}",
+        f"{size / 1e6 / took:.1f}",
+        f"{texts / took:,.0f}",
+        f"{stored / size:.2f}",
+    ]
+
+
+if __name__ == "__main__":
+    main()
