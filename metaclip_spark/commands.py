@@ -18,7 +18,7 @@ from metaclip_spark.hashing import digest_of
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
-from metaclip_spark.session import get_session
+from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
 from metaclip_spark.steps.count import count_step
@@ -27,7 +27,7 @@ from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan
 from metaclip_spark.steps.summary import as_json, make_card
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.tables import Warehouse, matching
 
 INCOMPLETE = 3
 
@@ -149,7 +149,8 @@ def open_warehouse(settings: Settings, reporter: Reporter, create: bool = False)
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     if settings.warehouse is not None and "://" not in settings.warehouse:
         _check_folder(settings.warehouse, create)
-    reporter.say("Starting Spark ...")
+    first = "" if under_spark_submit() or jars_are_cached() else " (a first start fetches Delta's JARs, 13 MB)"
+    reporter.say(f"Starting Spark{first} ...")
     spark = get_session(settings.master, settings.driver_memory, settings.spark)
     return Warehouse(spark, settings.warehouse, settings.catalog)
 
@@ -209,7 +210,7 @@ def _of_run(
 ) -> tuple[Settings, Metadata, Mapping[str, Any]]:
     """Complete settings that name no list (or a run) with what that run, or the last one, was given."""
     rows = warehouse.read("runs").where("event = 'started'")
-    row = (rows if run_id is None else rows.where(f"run_id = '{run_id}'")).orderBy("at", ascending=False).first()
+    row = (rows if run_id is None else matching(rows, run_id=run_id)).orderBy("at", ascending=False).first()
     if row is None:
         named = "no run" if run_id is None else f"no run {run_id!r}"
         raise ConfigError(f"{warehouse.root or warehouse.catalog} holds {named}; expected tables made by run.")

@@ -100,7 +100,8 @@ class Settings(BaseModel):
     def _spark_map(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {str(k): str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()}
-        pairs = [str(item).partition("=") for item in value]
+        listed = value if isinstance(value, list | tuple) else [value]
+        pairs = [str(item).partition("=") for item in listed]
         if any(not sep for _, sep, _ in pairs):
             raise ValueError("expected NAME=VALUE")
         return {name: text for name, _, text in pairs}

@@ -16,6 +16,7 @@ import time
 import uuid
 from pathlib import Path
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
@@ -25,6 +26,7 @@ from metaclip_spark.tables import Warehouse
 
 TABLE = LEASE.name
 PROPERTY = "metaclip.lease"
+_CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
 MARGIN = 0.1
 """Share of the lease's length that others wait beyond its end, for clocks that differ."""
 
@@ -61,7 +63,7 @@ class Lease:
                 held = self._taken(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
-        except PySparkException as error:
+        except (PySparkException, Py4JJavaError) as error:
             raise _explained(error, self._where()) from error
         self._thread = threading.Thread(target=self._keep_alive, name="lease", daemon=True)
         self._thread.start()
@@ -136,12 +138,13 @@ class Lease:
         return f"warehouse {self._warehouse.root or self._warehouse.catalog}"
 
 
-def _explained(error: PySparkException, where: str) -> LeaseError | WarehouseError:
-    if "Concurrent" in str(error) or "CONCURRENT" in str(error) or "MetadataChanged" in str(error):
+def _explained(error: PySparkException | Py4JJavaError, where: str) -> LeaseError | WarehouseError:
+    # pyspark has no name for Delta's conflicts: they arrive as they are in Java.
+    said = str(error) if isinstance(error, PySparkException) else str(error.java_exception.toString())
+    if any(word in said for word in _CONFLICTS):
         return LeaseError(f"another run took {where} at the same moment; try again later.")
     return WarehouseError(
-        f"{where} cannot be written: {str(error).splitlines()[0]} "
-        "Give another --warehouse, or the right to write there."
+        f"{where} cannot be written: {said.splitlines()[0]} Give another --warehouse, or the right to write there."
     )
 
 

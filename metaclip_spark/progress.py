@@ -110,8 +110,9 @@ class Stage:
     def line(self) -> str:
         """Return the stage's state as one plain line."""
         done, total = self.done()
-        seconds = time.monotonic() - self._started
-        return f"{self.name:<8} {done:,} of {total:,} {self.unit}  {self.rows_text()}  {seconds:.0f} s".rstrip()
+        seconds = f"{time.monotonic() - self._started:.0f} s"
+        tasks = f"{done:,} of {total:,} {self.unit}" if total else ""
+        return "  ".join(part for part in (f"{self.name:<8}", tasks, self.rows_text(), seconds) if part)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import shutil
@@ -133,6 +134,11 @@ def ivy_folder() -> str:
     return os.environ.get("METACLIP_IVY") or where
 
 
+def jars_are_cached() -> bool:
+    """Return whether Delta's JARs are in the cache already."""
+    return any(Path(ivy_folder(), "jars").glob("io.delta_*.jar"))
+
+
 def delta_package() -> str:
     """Return the Maven coordinate of the Delta release made for the installed Spark."""
     import pyspark
@@ -178,6 +184,9 @@ def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
             "JARs, which needs Maven Central or a filled cache (METACLIP_IVY)."
         ) from error
     spark.sparkContext.setLogLevel("ERROR" if quiet else "WARN")
+    if quiet:
+        # pyspark logs every failed analysis with its Java trace, also of a question such as "is there a table".
+        logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
 
 

@@ -14,6 +14,9 @@ from pyspark.sql import functions as F
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 
+_OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
+_MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
+
 
 @dataclass(frozen=True)
 class Commit:
@@ -135,6 +138,16 @@ class Warehouse:
             if not status.getPath().getName().startswith("_"):
                 files.delete(status.getPath(), True)
 
+    def readable_version(self, name: str, pinned: int) -> int:
+        """Return the pinned version, or the latest where maintenance (OPTIMIZE, VACUUM) has come since.
+
+        Maintenance moves rows into other files and may remove the pinned version's; it changes no row.
+        """
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)}").where(F.col("version") > pinned)
+        later = history.select("version", "operation").orderBy("version").collect()
+        maintained = any(row["operation"] not in _OUR_OPERATIONS for row in later)
+        return later[-1]["version"] if maintained else pinned
+
     def version(self, name: str) -> int | None:
         """Return a table's latest version, or None where it is absent."""
         return self._last_commit(name)["version"] if self.exists(name) else None
@@ -169,9 +182,7 @@ def matching(df: DataFrame, **where: str) -> DataFrame:
 
 
 def _is_missing(error: AnalysisException) -> bool:
-    condition = error.getCondition() or ""
-    words = ("NOT_FOUND", "MISSING", "PATH_DOES_NOT_EXIST", "NOT_A_DELTA_TABLE", "NO_SUCH")
-    return any(word in condition for word in words) or "is not a Delta table" in str(error)
+    return error.getCondition() in _MISSING
 
 
 def _quoted(text: str) -> str:

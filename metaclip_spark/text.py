@@ -50,7 +50,9 @@ def clean_text(raw: str, *, is_html: bool = False) -> str:
     """
     if is_html and "&" in raw:
         raw = html.unescape(raw)
-    text = raw.translate(_CLEANED).strip()
-    if not text.isascii():
-        text = _SURROGATE.sub("\ufffd", text)
-    return text
+    return without_surrogates(raw.translate(_CLEANED).strip())
+
+
+def without_surrogates(text: str) -> str:
+    """Return the text with U+FFFD for each lone surrogate, which JSON can hold and UTF-8 cannot."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

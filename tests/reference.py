@@ -120,9 +120,10 @@ def inside(value, *keys):
 
 
 def json_lines(path):
-    for line in gzip.open(path):
-        with contextlib.suppress(ValueError):  # broken JSON is left out, as any other line is
-            yield json.loads(line) if line.startswith(b"{") else {}
+    with gzip.open(path) as lines:
+        for line in lines:
+            with contextlib.suppress(ValueError):  # broken JSON is left out, as any other line is
+                yield json.loads(line) if line.startswith(b"{") else {}
 
 
 def read_wat(path):
@@ -131,9 +132,7 @@ def read_wat(path):
         warc = inside(record, "Envelope", "WARC-Header-Metadata")
         if inside(warc, "WARC-Type") != "response":
             continue
-        html_metadata = inside(
-            record, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata"
-        )
+        html_metadata = inside(record, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
         page = warc["WARC-Target-URI"]
         base = urljoin(page, inside(html_metadata, "Head", "Base") or "")
         for link in inside(html_metadata, "Links"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,27 +30,28 @@ def read_tabular(split: Split, options: ExtractOptions, ledger: Ledger) -> Itera
 def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledger: Ledger) -> Candidates:
     """Check and clean one batch of rows; what is left out is counted in the ledger."""
     rows = len(columns[options.text_column])
-    ledger.records_read += rows
     url, bad_url = utf8(columns[options.url_column], options.url_column)
     text, bad_text = utf8(columns[options.text_column], options.text_column)
-    broken = pc.or_(bad_url, bad_text)
-    ledger.texts_read += rows - (pc.sum(broken).as_py() or 0)
+    lang = key = None
+    if options.lang_column:
+        lang, _ = utf8(columns[options.lang_column], options.lang_column)
+        lang = pc.if_else(pc.equal(lang, ""), pa.scalar(None, pa.string()), lang)
+    if options.id_column:
+        key, _ = utf8(columns[options.id_column], options.id_column)
+    ledger.records_read += rows
     keep = _Keep(rows, position, ledger)
-    keep.drop("broken_row", broken, text, "not UTF-8")
-    keep.drop("no_url", pc.fill_null(pc.equal(pc.utf8_trim_whitespace(url), ""), True), text)
+    keep.drop("broken_row", pc.or_(bad_url, bad_text), text, "not UTF-8")
+    if key is not None:
+        keep.drop("broken_row", pc.is_null(key), text, f"column {options.id_column!r} is null")
+    ledger.texts_read += int(keep.mask.sum())
+    trimmed = pc.utf8_trim_whitespace(url)
+    keep.drop("no_url", pc.fill_null(pc.equal(trimmed, ""), True), text)
     keep.drop("no_text", pc.is_null(text), url)
     text = cleaned(text)
     keep.drop("empty_text", pc.equal(text, ""), url)
-    keep.drop("data_url", pc.starts_with(url, "data:", ignore_case=True), url)
-    lang = None
-    if options.lang_column:
-        lang, _ = utf8(columns[options.lang_column], options.lang_column)
-        if options.languages:
-            keep.drop("language", pc.invert(pc.is_in(lang, pa.array(options.languages))), lang)
-    key = None
-    if options.id_column:
-        key, _ = utf8(columns[options.id_column], options.id_column)
-        keep.drop("broken_row", pc.is_null(key), text, f"column {options.id_column!r} is null")
+    keep.drop("data_url", pc.starts_with(trimmed, "data:", ignore_case=True), url)
+    if lang is not None and options.languages:
+        keep.drop("language", pc.invert(pc.is_in(lang, pa.array(options.languages))), lang)
     batch = Candidates(
         url=url,
         text=text,
@@ -88,18 +90,21 @@ def utf8(column: pa.Array, name: str) -> tuple[pa.Array, pa.Array]:
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
-    if pa.types.is_string(kind):
-        return column, pa.repeat(pa.scalar(False), len(column))
-    if pa.types.is_large_string(kind) or kind == pa.string_view():
-        return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))
-    if not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    if not _is_text(kind):
         raise Damage(f"column {name!r} has type {kind}; expected strings")
     try:
+        column.validate(full=True)  # a file may call bytes a string that are not UTF-8
         return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))
     except pa.ArrowInvalid:
+        column = column.cast(pa.large_binary())
         values = [None if raw is None else _decoded(raw) for raw in column.to_pylist()]
         bad = [v is None and raw.is_valid for v, raw in zip(values, column, strict=True)]
         return pa.array(values, pa.string()), pa.array(bad)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
+    return is_string or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
 
 
 def _decoded(raw: bytes) -> str | None:
@@ -133,9 +138,13 @@ def extra_map(columns: Columns, rows: int) -> pa.Array | None:
 
 
 def _as_string(column: pa.Array) -> pa.Array:
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+    if _is_text(column.type) or pa.types.is_dictionary(column.type) and _is_text(column.type.value_type):
         return utf8(column, "")[0]
     try:
         return column.cast(pa.string())
     except (pa.ArrowNotImplementedError, pa.ArrowInvalid):
-        return pa.array([None if v is None else str(v) for v in column.to_pylist()], pa.string())
+        return pa.array([None if v is None else _as_json(v) for v in column.to_pylist()], pa.string())
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from metaclip_spark.text import without_surrogates
+
 DETAIL_CHARS = 300
 
 RECORD_REASONS = {
@@ -64,10 +66,14 @@ class Ledger:
         room = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number
         for (record, detail), _ in zip(examples, range(room), strict=False):
-            self.sample.append((str(record)[:DETAIL_CHARS], reason, str(detail)[:DETAIL_CHARS]))
+            self.sample.append((_shown(record), reason, _shown(detail)))
 
     def damaged(self, error: Exception) -> None:
         """Close the source as partial (something was read) or failed (nothing was)."""
         self.status = "partial" if self.records_read else "failed"
         text = str(error) or type(error).__name__
         self.reason = text if isinstance(error, Damage) else f"{type(error).__name__}: {text}"
+
+
+def _shown(value: object) -> str:
+    return without_surrogates(str(value)[:DETAIL_CHARS])

@@ -55,8 +55,9 @@ def format_of(path: str) -> str | None:
 
 def source_path_of(path: str) -> str:
     """Return a source's key: the path inside the crawl where there is one, else the absolute path."""
-    inside = path.find("crawl-data/")
-    return path[inside:] if inside >= 0 else os.path.abspath(path)
+    path = os.path.abspath(path)
+    inside = path.find("/crawl-data/")
+    return path[inside + 1 :] if inside >= 0 else path
 
 
 def find_sources(inputs: Sequence[str]) -> list[Source]:
@@ -71,8 +72,13 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
     for given in inputs:
         for path in _expand(given):
             key = source_path_of(path)
+            uri = os.path.abspath(path)
             if key not in found:
-                found[key] = Source(key, os.path.abspath(path), _known_format(path), size_of(path), etag_of(path))
+                found[key] = Source(key, uri, _known_format(path), size_of(path), etag_of(path))
+            elif found[key].uri != uri and found[key].etag != etag_of(path):
+                raise InputError(
+                    f"input {uri} and {found[key].uri} are both {key}, but hold other bytes; give one of them."
+                )
     return [found[key] for key in sorted(found)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -16,9 +17,11 @@ from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
 from metaclip_spark.extract.wat import check_gzip
+from metaclip_spark.text import without_surrogates
 
 BATCH_ROWS = 8192
 CSV_BLOCK_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 16
 
 Columns = dict[str, pa.Array]
 """Column name -> Arrow array of the column's own type; all of one length."""
@@ -42,7 +45,7 @@ def column_names(uri: str, kind: str) -> list[str] | None:
     with open_source(uri) as raw:
         if kind == "parquet":
             return pq.ParquetFile(raw).schema_arrow.names
-        return _csv_names(_inflated(raw, uri), kind)
+        return _csv_names(_Rows(_inflated(raw, uri), kind), kind)
 
 
 def check_columns(names: list[str], wanted: list[str], where: str = "") -> None:
@@ -85,6 +88,53 @@ def _inflated(raw: BinaryIO, uri: str) -> BinaryIO:
     return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
 
 
+class _Rows(io.RawIOBase):
+    """A text file that ends after its last whole row where it cannot be read on; the error is kept for later.
+
+    Arrow reads blocks of megabytes, and would lose the rows of the block that an error falls into.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase, kind: str) -> None:
+        self.failure: Exception | None = None
+        self._stream = stream
+        self._quoting = kind == "csv"
+        self._quotes = 0
+        self._data = b""
+
+    def readable(self) -> bool:
+        """Say so to Arrow."""
+        return True
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes: whole rows, unless one is longer than that."""
+        parts, left = [self._data], size - len(self._data)
+        try:
+            while left > 0 and self.failure is None and (part := self._stream.read1(min(left, _PIECE_BYTES))):
+                parts.append(part)
+                left -= len(part)
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - raised once the rows before it were read
+            self.failure = error
+        data = b"".join(parts)
+        end = self._end_of_rows(data[:size])
+        if not end and self.failure is None:
+            end = min(size, len(data))
+        self._data = data[end:] if self.failure is None else b""
+        self._quotes += data.count(b'"', 0, end) if self._quoting else 0
+        return data[:end]
+
+    def _end_of_rows(self, data: bytes) -> int:
+        """Return where the last whole row ends: after a line feed that is not inside quotes."""
+        end = data.rfind(b"\n") + 1
+        odd = self._quoting and (self._quotes + data.count(b'"', 0, end)) % 2
+        while end and odd:
+            before = data.rfind(b"\n", 0, end - 1) + 1
+            odd = (odd + data.count(b'"', before, end)) % 2
+            end = before
+        return end
+
+
 def _csv_options(kind: str, headless: bool = False) -> dict:
     parse = pa_csv.ParseOptions(
         delimiter="\t" if kind == "tsv" else ",",
@@ -98,10 +148,13 @@ def _csv_options(kind: str, headless: bool = False) -> dict:
     return {"parse_options": parse, "read_options": read}
 
 
-def _csv_names(stream: BinaryIO, kind: str) -> list[str]:
+def _csv_names(stream: _Rows, kind: str) -> list[str]:
     options = _csv_options(kind)
     options["parse_options"].invalid_row_handler = lambda row: "skip"
-    return pa_csv.open_csv(stream, **options).schema.names
+    try:
+        return pa_csv.open_csv(stream, **options).schema.names
+    except pa.ArrowInvalid:
+        raise stream.failure or Damage("the file is empty") from None
 
 
 def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
@@ -125,8 +178,9 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         include_columns=list(types), column_types=types, strings_can_be_null=False, check_utf8=False
     )
     with open_source(uri) as raw:
+        stream = _Rows(_inflated(raw, uri), kind)
         try:
-            reader = pa_csv.open_csv(_inflated(raw, uri), convert_options=convert, **arrow)
+            reader = pa_csv.open_csv(stream, convert_options=convert, **arrow)
         except (KeyError, pa.ArrowKeyError) as error:
             raise Damage(f"a column position is out of range: {error}; wanted {list(fields)}") from error
         position = 0
@@ -137,6 +191,8 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
                 yield position, {name: part.column(field) for name, field in fields.items()}
                 position += part.num_rows
         ledger.bytes_read = raw.tell()
+    if stream.failure is not None:
+        raise stream.failure
 
 
 def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
@@ -152,12 +208,18 @@ def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterat
                     rows.append(row)
                 if len(rows) >= BATCH_ROWS:
                     ledger.bytes_read = raw.tell()
+                    if position == 0:
+                        _check_keys(rows, options)
                     yield position, _row_columns(rows, options)
                     position, rows = position + len(rows), []
-        except (OSError, EOFError, ValueError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - zlib.error is no OSError; what was gathered is kept first
             failure = error
         ledger.bytes_read = raw.tell()
     if rows:
+        if position == 0:
+            _check_keys(rows, options)
         yield position, _row_columns(rows, options)
     if failure is not None:
         raise failure
@@ -178,9 +240,13 @@ def _json_row(line: bytes, number: int, ledger: Ledger) -> dict | None:
     return None
 
 
+def _check_keys(rows: list[dict], options: ExtractOptions) -> None:
+    """Refuse a file of which no early row has a url or a text; single rows may lack them."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    check_columns(names, [options.url_column, options.text_column])
+
+
 def _row_columns(rows: list[dict], options: ExtractOptions) -> Columns:
-    if not any(name in row for row in rows for name in (options.text_column,)):
-        check_columns(sorted(rows[0]), options.columns)
     return {name: pa.array([_json_text(row.get(name)) for row in rows], pa.string()) for name in options.columns}
 
 
@@ -188,4 +254,4 @@ def _json_text(value: object) -> str | None:
     if value is None:
         return None
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
+    return without_surrogates(text)

@@ -83,7 +83,7 @@ def _pairs(
             repeat = np.ones(len(keys), dtype=bool)
             repeat[first] = False
             _reject(ledger, "repeat", candidates, repeat)
-            take = pa.array(first)
+            take = pa.array(first, pa.int64())
             candidates = candidates.select(take)
             entry_ids = None if entry_ids is None else entry_ids.take(take)
             keys = [keys[i] for i in first]

@@ -18,11 +18,13 @@ from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Damage, Ledger
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
-from metaclip_spark.text import clean_text
+from metaclip_spark.text import clean_text, without_surrogates
 
 BATCH_TEXTS = 8192
 TEXT_FIELDS = ("alt", "title")
 _MAX_HEADER_LINES = 1000
+_BAD_CHECKSUM = ("CRC check failed", "Incorrect length of data")
+_MAX_RECORD_BYTES = 1 << 28  # a length beyond this is damage: reading it would take the worker's memory
 _PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 
 
@@ -39,7 +41,9 @@ def read_wat(split: Split, ledger: Ledger) -> Iterator[Candidates]:
                 if len(batch.texts) >= BATCH_TEXTS:
                     ledger.bytes_read = raw.tell()
                     yield batch.flush()
-        except (OSError, EOFError, ValueError, Damage) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - zlib.error is no OSError; what was gathered is kept first
             failure = error
         ledger.bytes_read = raw.tell()
     yield batch.flush()
@@ -60,14 +64,23 @@ def check_gzip(raw: BinaryIO) -> None:
 def wat_payloads(stream: BinaryIO) -> Iterator[bytes | None]:
     """Yield the payload of each WARC record, None for records that are not JSON metadata.
 
+    A record is yielded when the line after it was read: by then gzip has held its member's checksum against it.
+
     Raises:
         Damage: the stream is not a WARC, is a WARC that is no WAT, or ends inside a record.
         OSError, EOFError: the gzip stream is cut or corrupt.
     """
+    before: list[bytes | None] = []
     while True:
-        line = stream.readline(4096)
-        while line in (b"\r\n", b"\n"):
+        try:
             line = stream.readline(4096)
+            while line in (b"\r\n", b"\n"):
+                line = stream.readline(4096)
+        except Exception as error:
+            if not str(error).startswith(_BAD_CHECKSUM):
+                yield from before
+            raise
+        yield from before
         if not line:
             return
         if not line.startswith(b"WARC/"):
@@ -76,12 +89,12 @@ def wat_payloads(stream: BinaryIO) -> Iterator[bytes | None]:
         if headers.get(b"warc-type") == b"response":
             raise Damage("a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON")
         length = headers.get(b"content-length", b"")
-        if not length.isdigit():
+        if not length.isdigit() or int(length) > _MAX_RECORD_BYTES:
             raise Damage(f"a record without a usable Content-Length: got {length[:40]!r}")
         payload = stream.read(int(length))
         if len(payload) < int(length):
             raise Damage(f"the file ends inside a record: {len(payload)} of {int(length)} bytes")
-        yield payload if headers.get(b"content-type", b"").startswith(b"application/json") else None
+        before = [payload if headers.get(b"content-type", b"").startswith(b"application/json") else None]
 
 
 def _read_headers(stream: BinaryIO) -> dict[bytes, bytes]:
@@ -110,7 +123,7 @@ class _Batch:
         self.urls: list[str] = []
         self.texts: list[str] = []
         self.fields: list[str] = []
-        self.pages: list[str] = []
+        self.pages: list[str | None] = []
         self.positions: list[int] = []
 
     def flush(self) -> Candidates:
@@ -137,7 +150,7 @@ class _Batch:
             return
         envelope = _get(record, "Envelope")
         header = _get(envelope, "WARC-Header-Metadata")
-        if _get(header, "WARC-Type") != "response":
+        if _string(_get(header, "WARC-Type")) != "response":
             return
         page = _string(_get(header, "WARC-Target-URI")) or ""
         html = envelope
@@ -166,7 +179,7 @@ class _Batch:
             self.urls.append(url)
             self.texts.append(text)
             self.fields.append(name)
-            self.pages.append(clean_text(page))
+            self.pages.append(clean_text(page) or None)
             self.positions.append(self._position - 1)
 
 
@@ -180,7 +193,7 @@ def absolute_url(url: str | None, base: str) -> tuple[str, str]:
     >>> absolute_url("data:image/gif;base64", "http://example.org/")
     ('', 'data_url')
     """
-    found = clean_text(url or "")
+    found = (url or "").strip()
     if not found:
         return "", "no_url"
     start = found[:8].lower()
@@ -210,7 +223,7 @@ def _get(value: Any, key: str) -> Any:
 
 
 def _string(value: Any) -> str | None:
-    """Return a string, the first string of a list (a repeated header), or None."""
+    """Return a string that UTF-8 can hold, the first one of a list (a repeated header), or None."""
     if isinstance(value, list) and value:
         value = value[0]
-    return value if isinstance(value, str) else None
+    return without_surrogates(value) if isinstance(value, str) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pandas as pd
 import pyarrow as pa
 import pyspark
 from pyspark.sql import DataFrame, SparkSession
@@ -62,8 +63,7 @@ def _arrow_function(matcher: Shipped):  # noqa: ANN202 - pyspark's own type is p
 
 
 def _pandas_function(matcher: Shipped):  # noqa: ANN202
-    import pandas as pd
-
+    # Spark reads the kind of function from the annotations: pd must be a name of the module, not of this function.
     def match_entries(texts: pd.Series) -> pd.Series:
         return _nullable_matches(matcher, pa.array(texts, pa.string())).to_pandas()
 

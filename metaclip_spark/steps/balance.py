@@ -68,7 +68,8 @@ def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, i
     counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
     counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
     states = [ctx.pool_state(snapshot) for snapshot in snapshots]
-    return counts, {"entry_counts": version, "pairs": max(state[1] for state in states if state)}
+    pinned = max(state[1] for state in states if state)
+    return counts, {"entry_counts": version, "pairs": ctx.warehouse.readable_version("pairs", pinned)}
 
 
 def _of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:

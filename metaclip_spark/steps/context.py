@@ -58,8 +58,10 @@ class Context:
         """Return (fingerprint, pinned version of pairs) of a snapshot's pool; None while it is not complete."""
         for stage in ("dedup", "match"):
             event = self.last(stage, snapshot)
+            if event is not None and event.event == DONE:
+                return event.fingerprint, event.versions["pairs"]
             if event is not None:
-                return (event.fingerprint, event.versions.get("pairs", -1)) if event.event == DONE else None
+                return None
         return None
 
     def pool_snapshots(self) -> list[str]:

@@ -28,6 +28,7 @@ def count_step(ctx: Context) -> dict[str, str]:
 
 def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
+    version = ctx.warehouse.readable_version("pairs", version)
     entries = ship(ctx.spark, pa.array(metadata.entries, pa.string()))
     with ctx.reporter.stage("count", ctx.spark) as stage:
         pairs = in_pool(ctx, "pairs", snapshot, version)

@@ -19,7 +19,8 @@ def extract_step(ctx: Context, plan: Plan) -> int:
         return 0
     options, snapshot = ctx.settings.extract_options, ctx.settings.snapshot
     sources = {split.source.source_path for split in plan.todo}
-    with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), "sources") as stage:
+    unit = "sources" if len(sources) == len(plan.todo) else "splits"
+    with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), unit) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names)

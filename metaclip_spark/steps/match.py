@@ -27,6 +27,7 @@ def match_step(ctx: Context) -> int:
 def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
     with ctx.reporter.stage("match", ctx.spark) as stage:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin})
+        version = ctx.warehouse.readable_version("pairs", version)
         stored = matching(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
         commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)

@@ -21,7 +21,7 @@ def warehouse(spark, tmp_path):
     return Warehouse(spark, str(tmp_path / "warehouse"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_pairs(spark) -> Callable[..., Any]:
     """Return pairs with these entry ids: (pair_id, ids) rows completed to the schema of `pairs`."""
     from metaclip_spark.schemas import PAIRS
@@ -29,8 +29,7 @@ def make_pairs(spark) -> Callable[..., Any]:
     def make(rows: Iterable[tuple[str, list[int] | None]], **common: Any):  # noqa: ANN202
         defaults = {"metadata_id": "m", "snapshot": "s", "lang": "und", **common}
         full = [
-            tuple({**defaults, "pair_id": key, "entry_ids": ids}.get(name) for name in PAIRS.names)
-            for key, ids in rows
+            tuple({**defaults, "pair_id": key, "entry_ids": ids}.get(name) for name in PAIRS.names) for key, ids in rows
         ]
         return spark.createDataFrame(full, PAIRS.ddl)
 

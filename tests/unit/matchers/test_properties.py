@@ -68,9 +68,7 @@ def test_joining_and_cutting_is_spacing_each_text(batch):
     joined = ahocorasick.joined_spaced(batch)
     ends = ahocorasick.text_ends(joined).tolist()
     assert len(ends) == len(batch) - 1
-    parts = [
-        joined[start:stop] for start, stop in zip([0, *(e + 1 for e in ends)], [*ends, None], strict=True)
-    ]
+    parts = [joined[start:stop] for start, stop in zip([0, *(e + 1 for e in ends)], [*ends, None], strict=True)]
     plain = []
     for text in batch:
         spaced = f" {text or ''} "

@@ -1,0 +1,167 @@
+"""Ends a command of metaclip-spark at a chosen write, as a dying driver would: by an exception, or by SIGKILL.
+
+    python crashing.py '{"point": "after append pairs", "words": ["run", ...]}'
+    python crashing.py '{"inside": "pairs", "entries": 1, "words": ["run", ...]}'
+
+A *point* is a place between two commits: before or after a write, named by what is written (`after append extracted`),
+of the log of events by what is said (`after append runs: dedup stage done`). The n-th time, from the second on, is
+`after append extracted #2`. *Inside* a commit means: its data files are there, its entry in the log is not.
+
+Only the process that calls `watched` is changed, never the package.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+
+class Crash(BaseException):
+    """The driver dies here; nothing of the package catches it."""
+
+
+@contextlib.contextmanager
+def watched(at: Callable[[str], None]) -> Iterator[None]:
+    """Call `at` with the point's name before and after every write of the commands run meanwhile.
+
+    `before commit` points come from the check of the lease that precedes every commit, also those that make a table.
+    """
+    from metaclip_spark.events import Attempt
+    from metaclip_spark.lease import Lease
+    from metaclip_spark.tables import Warehouse
+
+    seen: Counter[str] = Counter()
+    doing: list[str] = []
+
+    def reached(point: str) -> None:
+        seen[point] += 1
+        at(point if seen[point] == 1 else f"{point} #{seen[point]}")
+
+    def around(verb: str, write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+            doing.append(f"{verb} {name}{said(name)}")
+            try:
+                done = write(self, name, *args, **kwargs)
+            finally:
+                what = doing.pop()
+            if name != "lease":
+                reached(f"after {what}")
+            return done
+
+        return wrapped
+
+    def said(name: str) -> str:
+        return f": {events[-1]}" if name == "runs" and events else ""
+
+    events: list[str] = []
+    record, check = Attempt.record, Lease.check
+
+    def recorded(self: Any, event: str, stage: str | None = None, **kwargs: Any) -> None:
+        events.append(f"{stage} {event}" if stage else event)
+        try:
+            record(self, event, stage, **kwargs)
+        finally:
+            events.pop()
+
+    def checked(self: Any) -> None:
+        check(self)
+        reached(f"before commit of {doing[-1] if doing else 'nothing'}")
+
+    with contextlib.ExitStack() as patches:
+        for verb in ("append", "replace", "delete", "remove_files"):
+            patches.enter_context(mock.patch.object(Warehouse, verb, around(verb, getattr(Warehouse, verb))))
+        patches.enter_context(mock.patch.object(Attempt, "record", recorded))
+        patches.enter_context(mock.patch.object(Lease, "check", checked))
+        yield
+
+
+class CrashAt:
+    """Crashes at the first point that `chosen` says yes to, and at every point after it: a dead driver writes nothing.
+
+    Attributes:
+        points: the points that were passed, in order.
+        crashed: the point of the crash, or None.
+    """
+
+    def __init__(self, chosen: Callable[[str], bool]) -> None:
+        self.points: list[str] = []
+        self.crashed: str | None = None
+        self._chosen = chosen
+
+    def __call__(self, point: str) -> None:
+        if self.crashed is None:
+            self.points.append(point)
+            if not self._chosen(point):
+                return
+            self.crashed = point
+        raise Crash(self.crashed)
+
+
+def kill_all() -> None:
+    """SIGKILL this process and everything in its process group, the JVM included."""
+    os.killpg(os.getpgrp(), signal.SIGKILL)
+
+
+def kill_at(point: str) -> Callable[[str], None]:
+    """Return what ends this process group at a point."""
+
+    def at(reached: str) -> None:
+        if reached == point:
+            kill_all()
+
+    return at
+
+
+def kill_inside(table: Path, entries: int = 1) -> None:
+    """End this process group when a commit's first data file is written and its log entry is not.
+
+    Args:
+        entries: how many entries the table's log must hold already.
+    """
+    files, logged = _state(table)
+    while True:
+        now, entries_now = _state(table)
+        if now - files and entries_now == logged >= entries:
+            kill_all()
+        files, logged = now, entries_now
+        time.sleep(0.001)
+
+
+def _state(table: Path) -> tuple[set[str], int]:
+    """Return a table's data files that hold something, and how many entries its log has (read after the files)."""
+    files = set()
+    for folder, _, names in os.walk(table):
+        for name in names:
+            if name.endswith(".parquet") and not folder.endswith("_delta_log"):
+                with contextlib.suppress(OSError):
+                    path = os.path.join(folder, name)
+                    files |= {path} if os.path.getsize(path) else set()
+    return files, len(list((table / "_delta_log").glob("*.json")))
+
+
+def main() -> int:
+    """Run the command of the first argument until its end, which is meant to come early."""
+    from metaclip_spark.cli import main as command
+
+    given = json.loads(sys.argv[1])
+    words = given["words"]
+    if "inside" in given:
+        table = Path(words[words.index("--warehouse") + 1]) / given["inside"]
+        threading.Thread(target=kill_inside, args=(table, given.get("entries", 1)), daemon=True).start()
+        return command(words)
+    with watched(kill_at(given["point"])):
+        return command(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

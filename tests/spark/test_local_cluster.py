@@ -1,0 +1,169 @@
+"""Two executor processes make the tables that one process makes, also when executors are killed at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import islice
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pyspark
+import pytest
+import reference
+from processes import ancestors_of, executors
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1200)]
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
+WORDNET = ROOT / "metadata" / "wordnet.json.gz"
+PHASES = ("extract", "statistics", "balance")
+TABLES = (
+    "planned", "sources", "rejects", "pairs", "pair_keys", "entry_counts", "entry_probabilities", "curated_pairs",
+    "run_statistics",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory) -> list[Path]:
+    """The shipped WAT, and its pairs again in six Parquet files that overlap, so that there are tasks for two."""
+    folder = tmp_path_factory.mktemp("pool")
+    rows = iter(reference.read_pool([SAMPLE]))
+    paths = []
+    for number in range(6):
+        part = list(islice(rows, 3000))
+        table = pa.table({"url": [row.url for row in part], "text": [row.text for row in part]})
+        paths.append(folder / f"part-{number}.parquet")
+        pq.write_table(table, paths[-1])
+    return [SAMPLE, *paths]
+
+
+@pytest.fixture(scope="module")
+def spark_home(tmp_path_factory) -> Path:
+    """The installed Spark under a folder of its own, so that the cluster's work folder does not land in it."""
+    home = tmp_path_factory.mktemp("spark-home")
+    for item in Path(pyspark.__file__).parent.iterdir():
+        (home / item.name).symlink_to(item)
+    (home / "work").unlink(missing_ok=True)
+    return home
+
+
+def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:
+    """Return the command: two commits of sources, t = 20."""
+    return [
+        "run", "--input", *map(str, pool), "--metadata", str(WORDNET), "--warehouse", str(warehouse),
+        "--files-per-commit", "4", "--threshold", "20", "--master", master, "--driver-memory", "2g",
+        "--spark", "spark.sql.shuffle.partitions=4",
+    ]  # fmt: skip
+
+
+def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
+    """Return every table's rows, in an order of their own."""
+    found = {}
+    for name in TABLES:
+        rows = spark.read.format("delta").load(str(warehouse / name))
+        found[name] = sorted(map(repr, rows.select(*sorted(rows.columns)).toArrow().to_pylist()))
+    return found
+
+
+def assert_same_tables(actual: dict[str, list[str]], expected: dict[str, list[str]]) -> None:
+    """Compare table by table and show the first rows that differ."""
+    for name in TABLES:
+        assert expected[name], f"{name} is empty"
+        if actual[name] != expected[name]:
+            extra = sorted(set(actual[name]) - set(expected[name]))[:2]
+            lost = sorted(set(expected[name]) - set(actual[name]))[:2]
+            pytest.fail(f"{name}: {len(actual[name])} rows, expected {len(expected[name])}; {extra=} {lost=}")
+
+
+@pytest.fixture(scope="module")
+def one_process(spark, pool, tmp_path_factory) -> dict[str, list[str]]:
+    """The tables that local[2], the session of these tests, makes."""
+    from metaclip_spark.cli import main
+
+    warehouse = tmp_path_factory.mktemp("one") / "warehouse"
+    assert main(words(pool, warehouse, "local[2]")) == 0
+    return rows_of(spark, warehouse)
+
+
+class Cluster:
+    """A driver in a child process with its executors, as /proc shows them."""
+
+    def __init__(self, env: dict[str, str], command: list[str], marks: Path | None, log: Path) -> None:
+        given = json.dumps({"marks": None if marks is None else str(marks), "words": command})
+        self.log = log
+        self.marks = marks
+        self.seen: set[int] = set()
+        self.killed: dict[str, int] = {}
+        with open(log, "wb") as out:
+            script = [sys.executable, str(Path(__file__).with_name("gated.py")), given]
+            self.driver = subprocess.Popen(script, env=env, stdout=out, stderr=subprocess.STDOUT)
+
+    def watch(self, seconds: float) -> int:
+        """Follow the run to its end; kill, once a phase, an executor that has a task of it running."""
+        deadline = time.monotonic() + seconds
+        try:
+            while self.driver.poll() is None and time.monotonic() < deadline:
+                self.seen.update(executors(self.driver.pid))
+                for phase in PHASES if self.marks else ():
+                    if phase not in self.killed:
+                        self._kill_in(phase)
+                time.sleep(0.2)
+        finally:
+            if self.driver.poll() is None:
+                self.driver.kill()
+        return self.driver.wait()
+
+    def _kill_in(self, phase: str) -> None:
+        for mark in self.marks.glob(f"{phase}.running.*"):
+            worker = int(mark.name.split(".")[2])
+            victims = [pid for pid in ancestors_of(worker) if pid in executors(self.driver.pid)]
+            if victims:
+                os.kill(victims[0], signal.SIGKILL)
+                self.killed[phase] = victims[0]
+                (self.marks / f"{phase}.killed").touch()
+                return
+
+    def attempts(self, phase: str) -> set[int]:
+        """Return the attempt numbers of the phase's tasks."""
+        return {int(mark.name.split(".")[3]) for mark in self.marks.glob(f"{phase}.running.*")}
+
+
+@pytest.fixture
+def cluster_env(child_env, spark_home) -> dict[str, str]:
+    """The environment of a driver whose workers can import the gates."""
+    folders = [str(Path(__file__).parent), child_env["PYTHONPATH"]]
+    return {**child_env, "SPARK_HOME": str(spark_home), "PYTHONPATH": os.pathsep.join(folders)}
+
+
+def test_two_executor_processes_make_the_same_tables_as_one_process(spark, pool, one_process, cluster_env, tmp_path):
+    """local-cluster[2,1,1024] equals local[2], row by row in every table."""
+    warehouse = tmp_path / "warehouse"
+    command = words(pool, warehouse, "local-cluster[2,1,1024]")
+    cluster = Cluster(cluster_env, command, None, tmp_path / "log")
+    assert cluster.watch(500) == 0, cluster.log.read_text()
+    assert len(cluster.seen) == 2
+    assert_same_tables(rows_of(spark, warehouse), one_process)
+
+
+def test_executors_killed_in_extraction_and_balance_change_nothing(spark, pool, one_process, cluster_env, tmp_path):
+    """SIGKILL of an executor that is at work, once a phase: its tasks run again elsewhere, the tables are equal."""
+    warehouse, marks = tmp_path / "warehouse", tmp_path / "marks"
+    marks.mkdir()
+    command = words(pool, warehouse, "local-cluster[2,1,1024]")
+    cluster = Cluster(cluster_env, command, marks, tmp_path / "log")
+    status = cluster.watch(700)
+    assert status == 0, cluster.log.read_text()
+
+    assert sorted(cluster.killed) == sorted(PHASES)
+    assert len(set(cluster.killed.values())) == len(PHASES)
+    assert len(cluster.seen) > 2  # new executors came for the killed ones
+    for phase in PHASES:
+        assert max(cluster.attempts(phase)) >= 1, f"no task of {phase} ran again"
+    assert_same_tables(rows_of(spark, warehouse), one_process)

@@ -1,0 +1,315 @@
+"""Delta tables: schemas and comments as promised, writes that happen once, and a log without urls or texts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.errors import AnalysisException
+from pyspark.sql import functions as F
+from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
+
+from metaclip_spark.errors import LeaseError, WarehouseError
+from metaclip_spark.schemas import TABLES
+from metaclip_spark.tables import Warehouse
+
+pytestmark = pytest.mark.spark
+
+_PAIRS = {
+    "metadata_id": "string", "snapshot": "string", "pair_id": "string", "image_id": "string", "url": "string",
+    "text": "string", "text_source": "string", "page_url": "string", "lang": "string", "lang_score": "float",
+    "entry_ids": "array<int>", "source_path": "string", "extra": "map<string,string>",
+}  # fmt: skip
+CONTRACT = {
+    "sources": {
+        "snapshot": "string", "source_path": "string", "format": "string", "status": "string", "reason": "string",
+        "records_read": "bigint", "texts_read": "bigint", "texts_matched": "bigint", "pairs_written": "bigint",
+        "rejected": "map<string,bigint>", "bytes_read": "bigint", "etag": "string",
+    },
+    "rejects": {
+        "snapshot": "string", "source_path": "string", "record": "string", "reason": "string", "detail": "string",
+    },
+    "pairs": _PAIRS,
+    "entry_counts": {
+        "metadata_id": "string", "lang": "string", "snapshot": "string", "entry_id": "int", "entry": "string",
+        "count": "bigint",
+    },
+    "entry_probabilities": {
+        "run_id": "string", "metadata_id": "string", "lang": "string", "entry_id": "int", "entry": "string",
+        "count": "bigint", "threshold": "bigint", "probability": "double",
+    },
+    "curated_pairs": {"run_id": "string", **_PAIRS, "sampling_probability": "double", "draw": "double"},
+    "runs": {
+        "run_id": "string", "attempt_id": "string", "event": "string", "at": "timestamp", "stage": "string",
+        "config": "string", "versions": "map<string,bigint>", "metadata_ids": "array<string>", "rows": "bigint",
+    },
+}  # fmt: skip
+"""The columns that users may rely on; tables may have more."""
+
+SENTINEL = "sentinel-in-no-log"
+
+
+@pytest.fixture(scope="module")
+def full(spark, tmp_path_factory) -> Warehouse:
+    """A warehouse with every table, empty; tests here only read it."""
+    made = Warehouse(spark, str(tmp_path_factory.mktemp("full")))
+    for name in TABLES:
+        made.ensure(name)
+    return made
+
+
+def counts(spark, *rows: tuple[str, int, int]):  # noqa: ANN202
+    """Return rows of `entry_counts`: (snapshot, entry_id, count)."""
+    full = [("m", "und", snapshot, entry_id, f"e{entry_id}", n) for snapshot, entry_id, n in rows]
+    return spark.createDataFrame(full, TABLES["entry_counts"].ddl)
+
+
+def entries_of(warehouse: Warehouse) -> list[tuple[str, int, int]]:
+    rows = warehouse.read("entry_counts").select("snapshot", "entry_id", "count").collect()
+    return sorted(map(tuple, rows))
+
+
+@pytest.mark.parametrize("name", CONTRACT)
+def test_table_has_the_columns_that_users_rely_on_and_a_comment_on_each(full, name):
+    """Names and types are the contract's; the table and every column of it say what they hold."""
+    fields = {field.name: field for field in full.read(name).schema}
+    types = {column: fields[column].dataType.simpleString() for column in CONTRACT[name] if column in fields}
+    assert types == CONTRACT[name]
+    assert [column for column, field in fields.items() if not field.metadata.get("comment")] == []
+    detail = full.spark.sql(f"DESCRIBE DETAIL {full.identifier(name)}").first()
+    assert detail["description"] == TABLES[name].comment
+    assert detail["partitionColumns"] == list(TABLES[name].partitioned_by)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_stored_schema_is_the_declared_one_with_its_comments(full, name):
+    """What Delta stores is what `schemas` says, column by column, internal tables included."""
+    stored = full.read(name)
+    declared = full.spark.createDataFrame([], TABLES[name].ddl)
+    assertSchemaEqual(stored.schema, declared.schema)
+    comments = {field.name: field.metadata.get("comment") for field in stored.schema}
+    assert comments == {column.name: column.comment for column in TABLES[name].columns}
+    assert full.spark.sql(f"DESCRIBE DETAIL {full.identifier(name)}").first()["description"] == TABLES[name].comment
+
+
+def test_constraints_and_properties_are_there_once_made_and_are_kept(full):
+    """Every declared CHECK and property can be read back from Delta."""
+    for name, table in TABLES.items():
+        found = full.properties(name)
+        constraints = {key: value for key, value in found.items() if key.startswith("delta.constraints.")}
+        assert constraints == {f"delta.constraints.{check}": condition for check, condition in table.checks}
+        assert found.items() >= dict(table.properties).items()
+
+
+@pytest.mark.parametrize(
+    ("table", "bad"),
+    [
+        ("entry_counts", {"count": 0}),
+        ("entry_probabilities", {"probability": 1.5}),
+        ("entry_probabilities", {"probability": 0.0}),
+        ("curated_pairs", {"sampling_probability": 0.5, "draw": 0.5}),
+        ("curated_pairs", {"sampling_probability": 1.5, "draw": 0.5}),
+    ],
+)
+def test_row_against_a_constraint_is_refused(full, table, bad):
+    """A count of 0, a probability outside (0, 1], a draw that is not below its probability cannot be stored."""
+    row = {"sampling_probability": 0.9, "draw": 0.1, "probability": 0.5, "count": 1, **bad}
+    frame = full.spark.createDataFrame([tuple(row.get(n) for n in TABLES[table].names)], TABLES[table].ddl)
+    with pytest.raises(Exception, match="DELTA_VIOLATE_CONSTRAINT|CHECK constraint"):
+        full.append(table, frame)
+    assert full.read(table).isEmpty()
+
+
+def test_table_whose_making_was_cut_short_is_completed(spark, warehouse):
+    """A table without its CHECK (killed between two statements) gets it when it is next needed."""
+    warehouse.ensure("entry_counts")
+    check = TABLES["entry_counts"].checks[0][0]
+    spark.sql(f"ALTER TABLE {warehouse.identifier('entry_counts')} DROP CONSTRAINT {check}")
+    assert f"delta.constraints.{check}" not in warehouse.properties("entry_counts")
+    Warehouse(spark, warehouse.root).ensure("entry_counts")
+    assert f"delta.constraints.{check}" in warehouse.properties("entry_counts")
+
+
+def test_append_with_a_transaction_writes_once_and_says_so(spark, warehouse):
+    """The second write of one transaction adds nothing and is not new; another transaction is."""
+    rows = counts(spark, ("a", 1, 5), ("a", 2, 6))
+    first = warehouse.append("entry_counts", rows, txn="t1")
+    assert (first.was_new, first.rows) == (True, 2)
+    again = Warehouse(spark, warehouse.root).append("entry_counts", rows, txn="t1")
+    assert (again.was_new, again.rows, again.version) == (False, 0, first.version)
+    assert entries_of(warehouse) == [("a", 1, 5), ("a", 2, 6)]
+    other = warehouse.append("entry_counts", counts(spark, ("a", 3, 7)), txn="t2")
+    assert (other.was_new, other.rows, other.version) == (True, 1, first.version + 1)
+    assert entries_of(warehouse) == [("a", 1, 5), ("a", 2, 6), ("a", 3, 7)]
+    # One transaction name serves any table: what was committed to one is not taken for the other's.
+    runs = spark.createDataFrame([], TABLES["run_statistics"].ddl)
+    assert warehouse.append("run_statistics", runs, txn="t1").was_new
+
+
+def test_replace_touches_one_partition_only_and_can_be_repeated(spark, warehouse):
+    """A snapshot's rows are exchanged, the others stay; a quote in a name is no way out of the condition."""
+    warehouse.append("entry_counts", counts(spark, ("a", 1, 5), ("b", 1, 6), ("it's", 1, 7)))
+    for _ in range(2):
+        commit = warehouse.replace("entry_counts", counts(spark, ("a", 2, 8)), metadata_id="m", snapshot="a")
+        assert (commit.was_new, commit.rows) == (True, 1)
+    assert entries_of(warehouse) == [("a", 2, 8), ("b", 1, 6), ("it's", 1, 7)]
+    warehouse.replace("entry_counts", counts(spark, ("it's", 3, 9)), metadata_id="m", snapshot="it's")
+    assert entries_of(warehouse) == [("a", 2, 8), ("b", 1, 6), ("it's", 3, 9)]
+    emptied = warehouse.replace("entry_counts", counts(spark), metadata_id="m", snapshot="b")
+    assert (emptied.was_new, emptied.rows) == (True, 0)
+    assert entries_of(warehouse) == [("a", 2, 8), ("it's", 3, 9)]
+
+
+def test_replace_refuses_rows_of_another_partition(spark, warehouse):
+    """Rows that the condition does not cover are not written."""
+    with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|does not conform"):
+        warehouse.replace("entry_counts", counts(spark, ("b", 1, 1)), metadata_id="m", snapshot="a")
+    assert entries_of(warehouse) == []
+
+
+def test_table_can_be_read_as_of_a_version(spark, warehouse):
+    """A pinned version shows what was there then; an absent table is empty, with its schema."""
+    assertDataFrameEqual(warehouse.read("entry_counts"), counts(spark))
+    assert warehouse.version("entry_counts") is None
+    then = warehouse.append("entry_counts", counts(spark, ("a", 1, 5)))
+    warehouse.replace("entry_counts", counts(spark, ("a", 2, 6)), metadata_id="m", snapshot="a")
+    assert warehouse.version("entry_counts") > then.version
+    assertDataFrameEqual(warehouse.read("entry_counts", then.version), counts(spark, ("a", 1, 5)))
+
+
+def test_rows_of_the_log_of_runs_cannot_be_deleted(full):
+    """`runs` is append-only for Delta, not only by convention."""
+    with pytest.raises(Exception, match="DELTA_CANNOT_MODIFY_APPEND_ONLY|append"):
+        full.delete("runs", "run_id = 'x'")
+
+
+def test_staged_rows_go_and_their_files_with_them(spark, warehouse):
+    """After deletion and `remove_files` no data file is left, and the table still reads as empty."""
+    table = TABLES["extracted"]
+    row = {"metadata_id": "m", "snapshot": "s", "kind": "pair", "batch_id": "b", "text": "t"}
+    frame = spark.createDataFrame([tuple(row.get(name) for name in table.names)], table.ddl)
+    warehouse.append("extracted", frame)
+    files = [path for path in Path(warehouse.root, "extracted").rglob("*.parquet") if "_delta_log" not in path.parts]
+    assert files
+    warehouse.remove_files("extracted")
+    assert warehouse.read("extracted").count() == 1
+    warehouse.delete("extracted", "metadata_id = 'm' AND snapshot = 's'")
+    warehouse.remove_files("extracted")
+    left = [path for path in Path(warehouse.root, "extracted").rglob("*.parquet") if "_delta_log" not in path.parts]
+    assert left == []
+    assert Warehouse(spark, warehouse.root).read("extracted").isEmpty()
+    assert warehouse.append("extracted", frame).rows == 1
+
+
+def test_every_write_asks_the_guard_first(spark, tmp_path):
+    """Once the guard refuses (a lost lease), nothing is created, appended, replaced or deleted any more."""
+    path = str(tmp_path / "guarded")
+    allowed = Warehouse(spark, path)
+    allowed.append("entry_counts", counts(spark, ("a", 1, 5)))
+
+    def refuse() -> None:
+        raise LeaseError("lost")
+
+    refused = Warehouse(spark, path, guard=refuse)
+    writes = [
+        lambda: refused.ensure("pairs"),
+        lambda: refused.append("entry_counts", counts(spark, ("a", 2, 5))),
+        lambda: refused.replace("entry_counts", counts(spark, ("a", 2, 5)), snapshot="a"),
+        lambda: refused.delete("entry_counts", "count > 0"),
+    ]
+    for write in writes:
+        with pytest.raises(LeaseError, match="^lost$"):
+            write()
+    assert entries_of(allowed) == [("a", 1, 5)]
+    assert not refused.exists("pairs")
+
+
+def test_log_holds_no_urls_and_no_texts(spark, warehouse):
+    """Smallest and largest values of urls, texts, records and reasons do not reach `_delta_log`."""
+    skipped = {"snapshot", "metadata_id", "run_id"}  # partition columns are in every path
+    for name in ("extracted", "sources", "rejects", "pairs", "entry_counts", "curated_pairs"):
+        table = TABLES[name]
+        values = []
+        for column in table.columns:
+            value = None
+            if column.name in skipped:
+                value = "p"
+            elif column.type == "string":
+                value = f"{column.name}-{SENTINEL}"
+            elif column.type == "map<string,string>":
+                value = {SENTINEL: SENTINEL}
+            elif column.type == "bigint":
+                value = 1
+            elif column.type == "double":
+                value = {"draw": 0.25, "sampling_probability": 0.5}[column.name]
+            values.append(value)
+        warehouse.append(name, spark.createDataFrame([tuple(values)], table.ddl))
+        logged = [
+            found
+            for path in Path(warehouse.root, name, "_delta_log").glob("*.json")
+            for found in path.read_text().split('"')
+            if SENTINEL in found
+        ]
+        columns = {found.partition(f"-{SENTINEL}")[0].strip("\\") for found in logged}
+        assert columns <= set(table.stats_columns), f"{name}: {columns}"
+        assert not columns & {"url", "text", "page_url", "record", "detail", "source_path", "entry"}
+
+
+def test_statistics_are_there_for_the_columns_that_have_them(spark, warehouse):
+    """`pairs` can be skipped by pair_id: its minimum and maximum are in the log."""
+    table = TABLES["pairs"]
+    row = {"metadata_id": "m", "snapshot": "s", "pair_id": "0123", "url": "u"}
+    warehouse.append("pairs", spark.createDataFrame([tuple(row.get(n) for n in table.names)], table.ddl))
+    added = [
+        json.loads(line)["add"]
+        for path in Path(warehouse.root, "pairs", "_delta_log").glob("*.json")
+        for line in path.read_text().splitlines()
+        if '"add"' in line
+    ]
+    assert json.loads(added[0]["stats"])["minValues"] == {"pair_id": "0123"}
+
+
+def test_unreadable_log_does_not_pass_for_an_absent_table(spark, warehouse):
+    """Damage to a table is an error; only a table that is not there counts as absent."""
+    warehouse.append("entry_counts", counts(spark, ("a", 1, 5)))
+    for path in Path(warehouse.root, "entry_counts", "_delta_log").glob("*"):
+        if path.is_file() and (path.suffix == ".json" or path.name.endswith(".crc")):
+            path.write_text("not json\n")
+    for hidden in Path(warehouse.root, "entry_counts", "_delta_log").glob(".*.crc"):
+        hidden.unlink(missing_ok=True)
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    with pytest.raises(Exception, match="(?i)json|malformed|parse|token|delta"):
+        Warehouse(spark, warehouse.root).read("entry_counts").select(F.sum("count")).collect()
+
+
+def test_warehouse_by_name_is_a_schema_of_tables(spark, tmp_path):
+    """With a catalog the same calls work on `catalog.schema.table`."""
+    spark.sql(f"CREATE SCHEMA named LOCATION '{tmp_path / 'named'}'")
+    try:
+        named = Warehouse(spark, catalog="spark_catalog.named")
+        assert not named.exists("entry_counts")
+        assertDataFrameEqual(named.read("entry_counts"), counts(spark))
+        first = named.append("entry_counts", counts(spark, ("a", 1, 5)), txn="t")
+        assert (first.was_new, first.rows) == (True, 1)
+        assert not named.append("entry_counts", counts(spark, ("a", 1, 5)), txn="t").was_new
+        named.replace("entry_counts", counts(spark, ("a", 2, 6)), metadata_id="m", snapshot="a")
+        assert spark.table("spark_catalog.named.entry_counts").select("entry_id").collect() == [(2,)]
+        named.delete("entry_counts", "entry_id = 2")
+        assert named.read("entry_counts").isEmpty()
+    finally:
+        spark.sql("DROP SCHEMA named CASCADE")
+
+
+def test_warehouse_needs_exactly_one_place(spark):
+    """Neither a path nor a catalog, or both, is refused with what was given."""
+    with pytest.raises(WarehouseError, match="expected a warehouse or a catalog, got warehouse=None and catalog=None"):
+        Warehouse(spark)
+    with pytest.raises(WarehouseError, match="got warehouse='a' and catalog='b.c'"):
+        Warehouse(spark, "a", "b.c")
+
+
+def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
+    """A write selects the table's columns by name, so a stage that forgets one is found out."""
+    with pytest.raises(AnalysisException, match="count"):
+        warehouse.append("entry_counts", counts(spark, ("a", 1, 5)).drop("count"))

@@ -1,0 +1,165 @@
+"""What the tests of extraction share: a runner that checks every split's books, and a builder of small WATs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from metaclip_spark.extract.ledger import RECORD_REASONS, TEXT_REASONS
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import Split, find_sources, splits_of
+from metaclip_spark.extract.task import Stamp, extract_split
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import Metadata
+from metaclip_spark.schemas import EXTRACTED
+
+STAMP = Stamp("snap", "list-id", "batch-1")
+
+
+@dataclass
+class Extraction:
+    """What one split gave."""
+
+    pairs: list[dict]
+    rejects: list[dict]
+    outcome: dict
+
+    @property
+    def rows(self) -> list[tuple[str, str]]:
+        """The pairs as (url, text)."""
+        return [(pair["url"], pair["text"]) for pair in self.pairs]
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """How many were left out, by reason."""
+        return dict(self.outcome["rejected"])
+
+    @property
+    def ending(self) -> tuple[str, str | None]:
+        """(status, reason)."""
+        return self.outcome["status"], self.outcome["reason"]
+
+
+def run_split(split: Split, options: ExtractOptions, matcher=None) -> Extraction:
+    """Extracts a split and holds it against what must be true of every split."""
+    batches = list(extract_split(split, options, matcher, STAMP))
+    assert all(batch.schema == EXTRACTED.arrow for batch in batches)
+    rows = []
+    for batch in batches:
+        batch.validate(full=True)
+        rows += batch.to_pylist()
+    assert [row["kind"] for row in rows].count("source") == 1
+    assert rows[-1]["kind"] == "source"
+    for row in rows:
+        assert (row["snapshot"], row["metadata_id"], row["batch_id"]) == ("snap", "list-id", "batch-1")
+        assert (row["source_path"], row["split"]) == (split.source.source_path, split.index)
+        assert row["splits"] == split.of
+    found = Extraction(
+        [row for row in rows if row["kind"] == "pair"],
+        [row for row in rows if row["kind"] == "reject"],
+        rows[-1],
+    )
+    check_books(found, options)
+    return found
+
+
+def check_books(found: Extraction, options: ExtractOptions) -> None:
+    """A split's numbers add up: no text is lost without a reason, and no row is counted that was not sent."""
+    outcome, rejected = found.outcome, found.rejected
+    assert outcome["pairs_written"] == len(found.pairs)
+    assert set(rejected) <= set(TEXT_REASONS) | set(RECORD_REASONS)
+    left_out = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS)
+    assert outcome["texts_read"] == outcome["pairs_written"] + left_out
+    assert (outcome["reason"] is None) == (outcome["status"] == "done")
+    for reason, number in rejected.items():
+        shown = [row for row in found.rejects if row["reason"] == reason]
+        assert len(shown) == min(number, options.sample_cap)
+    for pair in found.pairs:
+        assert None not in (pair["pair_id"], pair["image_id"], pair["url"], pair["text"], pair["lang"])
+        assert pair["lang"]
+        assert pair["text"]
+    if options.dedup:
+        keys = [pair["pair_id"] for pair in found.pairs]
+        assert len(set(keys)) == len(keys)
+
+
+@pytest.fixture
+def extract():
+    """Extract one file in one split: `extract(path, entries=[...], **options)`."""
+
+    def run(path, entries: Sequence[str] | None = None, **options) -> Extraction:
+        matcher = None if entries is None else compile_matcher(Metadata.from_entries(entries))
+        (split,) = splits_of(find_sources([str(path)]), split_bytes=1 << 40)
+        return run_split(split, ExtractOptions(**options), matcher)
+
+    return run
+
+
+@pytest.fixture
+def extract_in_splits():
+    """Extract one file in splits of so many bytes; returns one extraction a split."""
+
+    def run(path, split_bytes: int, **options) -> list[Extraction]:
+        splits = splits_of(find_sources([str(path)]), split_bytes)
+        return [run_split(split, ExtractOptions(**options)) for split in splits]
+
+    return run
+
+
+class WatBuilder:
+    """Writes WAT files record by record, one gzip member each, as Common Crawl does."""
+
+    @staticmethod
+    def record(
+        payload: bytes | str | dict | list | None,
+        kind: str = "metadata",
+        content_type: str = "application/json",
+        length: str | None = None,
+    ) -> bytes:
+        """A WARC record; a payload that is not bytes is written as JSON."""
+        raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+        said = str(len(raw)) if length is None else length
+        head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Type: {content_type}\r\n"
+        if said:
+            head += f"Content-Length: {said}\r\n"
+        return head.encode() + b"\r\n" + raw + b"\r\n\r\n"
+
+    def page(self, uri: object, links: object, base: object = None, kind: object = "response") -> bytes:
+        """The metadata record of a response with these links."""
+        html: dict = {"Links": links}
+        if base is not None:
+            html["Head"] = {"Base": base}
+        return self.record(
+            {
+                "Envelope": {
+                    "WARC-Header-Metadata": {"WARC-Type": kind, "WARC-Target-URI": uri},
+                    "Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": html}},
+                }
+            }
+        )
+
+    @staticmethod
+    def img(url: object, **texts: object) -> dict:
+        """An image link."""
+        return {"path": "IMG@/src", "url": url, **texts}
+
+    @staticmethod
+    def write(path: Path, records: Iterable[bytes]) -> Path:
+        """A file of these records, one gzip member each, with the same bytes each time."""
+        path.write_bytes(b"".join(gzip.compress(record, mtime=0) for record in records))
+        return path
+
+    def of_links(self, path: Path, *links: dict, uri: str = "http://ex.org/a/page.html", **page) -> Path:
+        """A file of one page."""
+        return self.write(path, [self.page(uri, list(links), **page)])
+
+
+@pytest.fixture
+def wat() -> WatBuilder:
+    """A builder of small WATs."""
+    return WatBuilder()

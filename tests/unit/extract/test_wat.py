@@ -1,0 +1,382 @@
+"""WAT files, written by hand: which image texts are found, under which url, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import gzip
+from hashlib import sha224
+
+import pytest
+
+from metaclip_spark.extract.wat import absolute_url
+
+PAGE = "http://ex.org/a/page.html"
+
+
+def envelope(header: object, payload: object) -> dict:
+    return {"Envelope": {"WARC-Header-Metadata": header, "Payload-Metadata": payload}}
+
+
+def golden_records(wat) -> list[bytes]:
+    """Some thirty records as they occur, of which few carry anything."""
+    img = wat.img
+    response = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
+    lost = [img("http://img.org/lost.jpg", alt="lost")]
+    html = {"HTTP-Response-Metadata": {"HTML-Metadata": {"Links": lost}}}
+    return [
+        wat.record(b"Software-Info: test\r\n", kind="warcinfo", content_type="application/warc-fields"),
+        wat.page(PAGE, lost, kind="request"),
+        wat.page(PAGE, lost, kind="metadata"),
+        wat.page(PAGE, lost, kind=None),
+        wat.record(envelope(response, html), content_type="text/plain"),
+        # every level missing, null, or of another type
+        wat.record({}),
+        wat.record([1, 2]),
+        wat.record(b"null"),
+        wat.record({"Envelope": None}),
+        wat.record({"Envelope": []}),
+        wat.record(envelope(None, html)),
+        wat.record(envelope(response, None)),
+        wat.record(envelope(response, {})),
+        wat.record(envelope(response, {"HTTP-Response-Metadata": None})),
+        wat.record(envelope(response, {"HTTP-Response-Metadata": {"HTML-Metadata": None}})),
+        wat.record(envelope(response, {"HTTP-Response-Metadata": {"HTML-Metadata": {"Head": None}}})),
+        wat.page(PAGE, None),
+        wat.page(PAGE, {"path": "IMG@/src", "url": "x.jpg", "alt": "links are no list"}),
+        # broken JSON
+        wat.record(b'{"Envelope": '),
+        wat.record(b""),
+        wat.record(b'{"Envelope": "\xff"}'),
+        wat.record(b"[" * 100_000),
+        # links that are no image links
+        wat.page(
+            PAGE,
+            [
+                None,
+                "IMG@/src",
+                7,
+                {},
+                {"path": None, "url": "x.jpg", "alt": "null path"},
+                {"path": "STYLE/#text", "href": "x.css", "alt": "style"},
+                {"path": "A@/href", "url": "x.jpg", "alt": "anchor"},
+                {"path": "IMG@/longdesc", "url": "x.jpg", "alt": "other attribute"},
+                {"path": ["IMG@/src"], "url": "x.jpg", "alt": "list"},
+                {"path": "IMG@/src", "href": "x.jpg", "alt": "href and no url"},
+            ],
+        ),
+        # urls
+        wat.page(
+            PAGE,
+            [
+                img("http://img.org/1.jpg", alt="absolute"),
+                img("HTTPS://IMG.org/1.jpg", alt="other case"),
+                img("2.jpg", alt="relative"),
+                img("../3.jpg?x=1#f", alt="parent"),
+                img("/4.jpg", alt="root"),
+                img("//cdn.org/5.jpg", alt="protocol"),
+                img("?id=6", alt="query"),
+                img("my pic 7.jpg", alt="spaces"),
+                img(" \thttp://img.org/8.jpg \n", alt="outer whitespace"),
+                img("http://img.org/a\t9.jpg", alt="inner tab"),
+                img("http://img.org/?a=1&amp;b=%20", alt="not unescaped"),
+                img("http://img.org/../10.jpg", alt="not normalised"),
+                img("http://[bad/11.jpg", alt="absolute, not parsed"),
+                img("http:12.jpg", alt="scheme without host"),
+                img("data:image/gif;base64", alt="inlined", title="twice"),
+                img(" DATA:image/png", alt="inlined"),
+                img("mailto:a@b.org", alt="mail"),
+                img("ftp://ex.org/a.jpg", alt="ftp"),
+                img("javascript:void(0)", alt="script"),
+                img("//[::1/a.jpg", alt="bad IPv6"),
+                img("http://", alt="no host"),
+                img("https://", title="no host"),
+                img("", alt="empty url"),
+                img(" \t ", alt="blank url"),
+                img(None, alt="null url"),
+                img(5, alt="number as url"),
+                {"path": "IMG@/src", "alt": "no url"},
+            ],
+        ),
+        # texts
+        wat.page(
+            PAGE,
+            [
+                img("t1.jpg", alt="both", title="of them"),
+                img("t2.jpg", title="the title", alt="the alt"),
+                img("t3.jpg", alt="same", title="same"),
+                img("t4.jpg", alt="same again", title=" same\nagain "),
+                img("t5.jpg", alt="", title="only a title"),
+                img("t6.jpg", alt=" &nbsp;\t", title=""),
+                img("t7.jpg"),
+                img("t8.jpg", alt=8, title=None),
+                img("t9.jpg", alt=["a"], title={"b": 1}),
+                img("t10.jpg", alt="Tom &amp; Jerry &amp;#39;quoted&amp;#39; &#x41;&hearts;"),
+                img("t11.jpg", alt="two\r\nlines\tand\x00 more"),
+                img("t12.jpg", alt="half \ud83d, \u732b, \U0001f600"),
+                img("t1.jpg", alt="both"),
+            ],
+        ),
+        # where relative urls start
+        wat.page(PAGE, [img("b.jpg", alt="absolute base")], base="https://base.org/dir/index.html"),
+        wat.page(PAGE, [img("b.jpg", alt="relative base")], base="../up/"),
+        wat.page(PAGE, [img("b.jpg", alt="base with another host")], base="//host.org/x/"),
+        wat.page(PAGE, [img("b.jpg", alt="empty base")], base=""),
+        wat.page(PAGE, [img("b.jpg", alt="malformed base")], base="http://[bad/"),
+        wat.page(PAGE, [img("b.jpg", alt="numeric base")], base=3),
+        wat.page(PAGE, [img("http://img.org/b.jpg", alt="base does not matter")], base="http://base.org/"),
+        # repeated headers are lists
+        wat.page([PAGE, "http://second.org/"], [img("l.jpg", alt="lists")], base=["/l/", "/m/"], kind=["response"]),
+        # no page
+        wat.page(None, [img("http://img.org/n.jpg", alt="no page"), img("n.jpg", alt="nowhere")]),
+        wat.page([], [img("http://img.org/n2.jpg", alt="empty list of pages")]),
+    ]  # fmt: skip
+
+
+GOLDEN_ROWS = [
+    ("http://img.org/1.jpg", "absolute", "alt"),
+    ("HTTPS://IMG.org/1.jpg", "other case", "alt"),
+    ("http://ex.org/a/2.jpg", "relative", "alt"),
+    ("http://ex.org/3.jpg?x=1#f", "parent", "alt"),
+    ("http://ex.org/4.jpg", "root", "alt"),
+    ("http://cdn.org/5.jpg", "protocol", "alt"),
+    ("http://ex.org/a/page.html?id=6", "query", "alt"),
+    ("http://ex.org/a/my pic 7.jpg", "spaces", "alt"),
+    ("http://img.org/8.jpg", "outer whitespace", "alt"),
+    ("http://img.org/a\t9.jpg", "inner tab", "alt"),
+    ("http://img.org/?a=1&amp;b=%20", "not unescaped", "alt"),
+    ("http://img.org/../10.jpg", "not normalised", "alt"),
+    ("http://[bad/11.jpg", "absolute, not parsed", "alt"),
+    ("http://ex.org/a/12.jpg", "scheme without host", "alt"),
+    ("http://ex.org/a/t1.jpg", "both", "alt"),
+    ("http://ex.org/a/t1.jpg", "of them", "title"),
+    ("http://ex.org/a/t2.jpg", "the alt", "alt"),
+    ("http://ex.org/a/t2.jpg", "the title", "title"),
+    ("http://ex.org/a/t3.jpg", "same", "alt"),
+    ("http://ex.org/a/t4.jpg", "same again", "alt"),
+    ("http://ex.org/a/t5.jpg", "only a title", "title"),
+    ("http://ex.org/a/t10.jpg", "Tom & Jerry &#39;quoted&#39; A\u2665", "alt"),
+    ("http://ex.org/a/t11.jpg", "two  lines and more", "alt"),
+    ("http://ex.org/a/t12.jpg", "half \ufffd, \u732b, \U0001f600", "alt"),
+    ("https://base.org/dir/b.jpg", "absolute base", "alt"),
+    ("http://ex.org/up/b.jpg", "relative base", "alt"),
+    ("http://host.org/x/b.jpg", "base with another host", "alt"),
+    ("http://ex.org/a/b.jpg", "empty base", "alt"),
+    ("http://ex.org/a/b.jpg", "malformed base", "alt"),
+    ("http://ex.org/a/b.jpg", "numeric base", "alt"),
+    ("http://img.org/b.jpg", "base does not matter", "alt"),
+    ("http://ex.org/l/l.jpg", "lists", "alt"),
+    ("http://img.org/n.jpg", "no page", "alt"),
+    ("http://img.org/n2.jpg", "empty list of pages", "alt"),
+]
+
+GOLDEN_REJECTED = {
+    "broken_json": 4,
+    "no_url": 6,
+    "data_url": 3,
+    "not_http": 4,
+    "bad_url": 3,
+    "empty_text": 3,
+    "repeat": 3,
+}
+
+
+@pytest.fixture
+def golden(tmp_path, wat):
+    """The golden WAT."""
+    return wat.write(tmp_path / "golden.wat.gz", golden_records(wat))
+
+
+def test_golden_rows(extract, golden):
+    """Every text that is there comes out once, in the order of the file, and nothing else."""
+    found = extract(golden)
+    assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs] == GOLDEN_ROWS
+    pages = {pair["page_url"] for pair in found.pairs}
+    assert pages == {PAGE, None}
+    assert [pair["text"] for pair in found.pairs if pair["page_url"] is None] == [
+        "no page",
+        "empty list of pages",
+    ]
+
+
+def test_golden_counts(extract, golden, wat):
+    """The books of the golden WAT, to the last text."""
+    found = extract(golden)
+    assert found.rejected == GOLDEN_REJECTED
+    assert found.ending == ("done", None)
+    assert found.outcome["records_read"] == len(golden_records(wat))
+    assert found.outcome["texts_read"] == len(GOLDEN_ROWS) + sum(GOLDEN_REJECTED.values()) - 4
+    assert found.outcome["texts_matched"] == 0
+    assert found.outcome["bytes_read"] == golden.stat().st_size
+    assert found.outcome["format"] == "wat"
+
+
+def test_golden_rejects_show_what_was_found(extract, golden):
+    """A reject names its page or record, and holds the url or text that was the trouble."""
+    shown = {(row["record"], row["reason"], row["detail"]) for row in extract(golden, sample_cap=99).rejects}
+    assert (PAGE, "data_url", "data:image/gif;base64") in shown
+    assert (PAGE, "not_http", "ftp://ex.org/a.jpg") in shown
+    assert (PAGE, "bad_url", "//[::1/a.jpg") in shown
+    assert (PAGE, "empty_text", " &nbsp;\t") in shown
+    assert (PAGE, "repeat", "same again") in shown
+    broken = [row for row in shown if row[1] == "broken_json"]
+    assert sorted(record for record, _, _ in broken) == ["record 19", "record 20", "record 21", "record 22"]
+    assert any('{"Envelope": ' in detail for _, _, detail in broken)
+
+
+def test_positions_are_distinct_and_ascending(extract, golden):
+    """Each text has its place in the file, rejects counted too, so that ties can be broken the same way."""
+    positions = [pair["position"] for pair in extract(golden).pairs]
+    assert positions == sorted(set(positions))
+    # One text without a url, 14 with good urls, 14 without, and then the page of texts.
+    assert (positions[0], positions[13], positions[14]) == (1, 14, 29)
+
+
+def test_image_id_ignores_tabs_in_the_url(extract, golden):
+    """The url is stored as found, the image is the one without tabs and spaces."""
+    (pair,) = [pair for pair in extract(golden).pairs if pair["text"] == "inner tab"]
+    assert pair["image_id"] == sha224(b"http://img.org/a9.jpg").hexdigest()[:24]
+
+
+def test_matching_drops_and_counts_what_matches_nothing(extract, golden):
+    """With a list, texts without an entry are counted as no_match and the rest carry their ids."""
+    found = extract(golden, entries=["both", "base", "nothing", "no page"])
+    assert [(pair["text"], pair["entry_ids"]) for pair in found.pairs] == [
+        ("both", [0]),
+        ("absolute base", [1]),
+        ("relative base", [1]),
+        ("base with another host", [1]),
+        ("empty base", [1]),
+        ("malformed base", [1]),
+        ("numeric base", [1]),
+        ("base does not matter", [1]),
+        ("no page", [3]),
+    ]
+    assert found.outcome["texts_matched"] == 10
+    assert found.rejected["repeat"] == 1
+    assert found.rejected["no_match"] == len(GOLDEN_ROWS) + 3 - 10
+
+
+def test_unmatched_texts_are_kept_on_demand(extract, golden):
+    """With keep_unmatched they stay, with an empty list of entries, and are not counted as matched."""
+    found = extract(golden, entries=["both"], keep_unmatched=True)
+    assert [pair["entry_ids"] for pair in found.pairs] == [[0] if row[1] == "both" else [] for row in GOLDEN_ROWS]
+    assert found.outcome["texts_matched"] == 2
+    assert "no_match" not in found.rejected
+
+
+def test_without_a_list_entry_ids_are_null(extract, golden):
+    """Not matched yet is not the same as matched nothing."""
+    assert {pair["entry_ids"] is None for pair in extract(golden).pairs} == {True}
+
+
+def test_repeats_stay_where_the_pool_is_said_to_be_unique(extract, golden):
+    """Without deduplication the same pair comes as often as it stands there."""
+    found = extract(golden, dedup=False)
+    assert len(found.pairs) == len(GOLDEN_ROWS) + 3
+    assert "repeat" not in found.rejected
+
+
+@pytest.mark.parametrize(
+    "links",
+    [
+        [{"url": "http://img.org/\ud800.jpg", "alt": "in the url"}],
+        [{"url": "\udfff.jpg", "alt": "in a relative url"}],
+        [{"url": "ftp://img.org/\ud800.jpg", "alt": "in a url that is left out"}],
+        [{"url": "data:\ud800", "alt": "in a data url"}, {"url": "x.jpg", "alt": "fine"}],
+        [{"url": "x.jpg", "alt": "in a text \ud800"}],
+        [{"url": "", "alt": "\udfff\ud800"}],
+    ],
+)
+def test_lone_surrogates_in_links_harm_nothing(tmp_path, extract, wat, links):
+    r"""JSON can hold \ud800, which UTF-8 cannot: it becomes U+FFFD wherever it stands, and nothing fails."""
+    links = [{"path": "IMG@/src", **link} for link in links]
+    path = wat.write(tmp_path / "a.wat.gz", [wat.page(PAGE, links), wat.page(PAGE, [wat.img("ok.jpg", alt="ok")])])
+    found = extract(path, entries=["in", "ok"])
+    assert found.ending == ("done", None)
+    assert found.rows[-1] == ("http://ex.org/a/ok.jpg", "ok")
+    assert not any(0xD800 <= ord(char) <= 0xDFFF for row in found.rows for text in row for char in text)
+
+
+@pytest.mark.parametrize(
+    ("uri", "base"),
+    [("http://ex.org/\ud800/", None), (PAGE, "/\udfff/"), ("http://ex\ud800.org/", "/\ud800/")],
+)
+def test_lone_surrogates_in_pages_harm_nothing(tmp_path, extract, wat, uri, base):
+    """In a page's address, or its base, they reach the url of every relative image."""
+    links = [
+        wat.img("a.jpg", alt="relative"),
+        wat.img("a.jpg", alt=""),
+        wat.img("http://img.org/b.jpg", alt="b"),
+    ]
+    records = [wat.page(uri, links, base=base), wat.page(PAGE, [wat.img("ok.jpg", alt="ok")])]
+    found = extract(wat.write(tmp_path / "a.wat.gz", records))
+    assert found.ending == ("done", None)
+    assert [text for _, text in found.rows] == ["relative", "b", "ok"]
+    assert "\ufffd" in found.rows[0][0]
+
+
+def test_many_texts_come_in_several_batches(tmp_path, extract, wat):
+    """Repeats are seen across batches, and positions go on."""
+    links = [wat.img(f"{number}.jpg", alt=f"text {number}") for number in range(5_000)]
+    path = wat.write(tmp_path / "a.wat.gz", [wat.page(PAGE, links) for _ in range(5)])
+    found = extract(path)
+    assert [pair["position"] for pair in found.pairs] == list(range(5_000))
+    assert found.rejected == {"repeat": 20_000}
+    assert found.outcome["texts_read"] == 25_000
+
+
+def test_rejects_are_capped_as_rows_and_counted_exactly(tmp_path, extract, wat):
+    """A page of 1,000 images without text stores three of them and counts all."""
+    links = [wat.img(f"{number}.jpg", alt="") for number in range(1000)]
+    path = wat.of_links(tmp_path / "a.wat.gz", *links)
+    found = extract(path, sample_cap=3)
+    assert found.rejected == {"empty_text": 1000}
+    assert len(found.rejects) == 3
+    assert extract(path, sample_cap=0).rejects == []
+
+
+def test_one_gzip_member_for_the_whole_file_is_read_too(tmp_path, extract, golden):
+    """A WAT that was unpacked and packed again has the same rows."""
+    again = tmp_path / "again.wat.gz"
+    again.write_bytes(gzip.compress(gzip.decompress(golden.read_bytes())))
+    assert extract(again).rows == extract(golden).rows
+
+
+def test_line_ends_of_unix_and_spare_empty_lines_are_read_too(tmp_path, extract, wat):
+    """Records written with LF, and more or fewer empty lines between them, are records."""
+    page = wat.page(PAGE, [wat.img("a.jpg", alt="one")])
+    head, _, payload = page.partition(b"\r\n\r\n")
+    unix = head.replace(b"\r\n", b"\n") + b"\n\n" + payload.rstrip() + b"\n"
+    page = wat.page(PAGE, [wat.img("a.jpg", alt="two")])
+    found = extract(wat.write(tmp_path / "a.wat.gz", [b"\r\n\r\n\r\n" + unix, b"\n" + page]))
+    assert (found.ending, [text for _, text in found.rows]) == (("done", None), ["one", "two"])
+
+
+def test_header_names_are_read_in_any_case(tmp_path, extract, wat):
+    """content-length and CONTENT-TYPE are the same headers."""
+    page = wat.page(PAGE, [wat.img("a.jpg", alt="one")])
+    page = page.replace(b"Content-Length", b"content-length").replace(b"Content-Type", b"CONTENT-TYPE")
+    assert [text for _, text in extract(wat.write(tmp_path / "a.wat.gz", [page])).rows] == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "expected"),
+    [
+        ("a.jpg", "http://ex.org", ("http://ex.org/a.jpg", "")),
+        ("a.jpg", "https://ex.org/x/y/", ("https://ex.org/x/y/a.jpg", "")),
+        ("//cdn.org/a.jpg", "https://ex.org/", ("https://cdn.org/a.jpg", "")),
+        ("a.jpg", "", ("", "not_http")),
+        ("a.jpg", "ftp://ex.org/", ("", "not_http")),
+        ("http:/a.jpg", "http://ex.org/x/", ("http://ex.org/a.jpg", "")),
+        ("https:///a.jpg", "", ("https:///a.jpg", "")),
+        ("//[::1]/a.jpg", "http://ex.org/", ("http://[::1]/a.jpg", "")),
+        ("//[::1/a.jpg", "http://ex.org/", ("", "bad_url")),
+        ("a.jpg", "http://[::1/", ("", "bad_url")),
+        ("data:,x", "http://ex.org/", ("", "data_url")),
+        ("database.jpg", "http://ex.org/", ("http://ex.org/database.jpg", "")),
+        ("\u732b.jpg", "http://ex.org/", ("http://ex.org/\u732b.jpg", "")),
+        (None, "http://ex.org/", ("", "no_url")),
+    ],
+)
+def test_absolute_urls(url, base, expected):
+    """An image's url is absolute and http, or there is a reason."""
+    assert absolute_url(url, base) == expected

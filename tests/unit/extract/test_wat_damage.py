@@ -1,0 +1,198 @@
+"""Damaged WATs: what was read before the damage stays, nothing of what is damaged comes in, and it is said."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+PAGE = "http://ex.org/a/page.html"
+PAGES = 10
+TEXTS = 3
+
+
+@pytest.fixture
+def members(wat):
+    """Ten pages with three texts each, as ten gzip members."""
+    return [
+        gzip.compress(
+            wat.page(PAGE, [wat.img(f"{page}-{n}.jpg", alt=f"text {page} {n}") for n in range(TEXTS)]), mtime=0
+        )
+        for page in range(PAGES)
+    ]  # fmt: skip
+
+
+def rows_of(pages: int) -> list[tuple[str, str]]:
+    return [(f"http://ex.org/a/{page}-{n}.jpg", f"text {page} {n}") for page in range(pages) for n in range(TEXTS)]
+
+
+def write(path, content: bytes):
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("seventh", range(1, 7))
+def test_a_cut_file_keeps_the_records_before_the_cut(tmp_path, extract, members, seventh):
+    """A download that broke off at a seventh is partial, with exactly the rows of its whole members."""
+    whole = b"".join(members)
+    cut = len(whole) * seventh // 7
+    complete = sum(len(b"".join(members[: n + 1])) <= cut for n in range(PAGES))
+    found = extract(write(tmp_path / "a.wat.gz", whole[:cut]))
+    assert found.rows == rows_of(complete)
+    assert found.outcome["status"] == "partial"
+    assert "ended before the end-of-stream marker" in found.outcome["reason"]
+    assert found.outcome["records_read"] == complete
+    assert 0 < found.outcome["bytes_read"] <= cut
+
+
+def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extract, members):
+    """At every byte of a member: all rows before, and its own only where nothing but its end is missing."""
+    before = b"".join(members[:4])
+    for cut in range(1, len(members[4])):
+        found = extract(write(tmp_path / "a.wat.gz", before + members[4][:cut]))
+        assert found.outcome["status"] == "partial", cut
+        assert found.rows == rows_of(5 if found.outcome["records_read"] == 5 else 4), cut
+        assert found.outcome["records_read"] == 4 or len(members[4]) - cut < 16, cut
+
+
+def test_a_file_cut_in_its_first_record_has_failed(tmp_path, extract, members):
+    """Nothing was read, and nothing is claimed."""
+    found = extract(write(tmp_path / "a.wat.gz", members[0][: len(members[0]) // 2]))
+    assert (found.outcome["status"], found.rows, found.outcome["texts_read"]) == ("failed", [], 0)
+
+
+def test_a_corrupt_byte_keeps_the_records_before_it(tmp_path, extract, members):
+    """Any byte of a late member's data or checksum changed: no changed row comes in, none before is lost."""
+    before, member, after = b"".join(members[:7]), members[7], b"".join(members[8:])
+    for place in range(10, len(member)):
+        corrupt = bytearray(member)
+        corrupt[place] ^= 0x55
+        found = extract(write(tmp_path / "a.wat.gz", before + bytes(corrupt) + after))
+        assert found.outcome["status"] == "partial", place
+        # Its own rows come in only where the record was read whole before its last bytes turned out wrong.
+        assert found.rows == rows_of(7) or (found.rows == rows_of(8) and len(member) - place < 16), place
+        assert found.outcome["reason"]
+
+
+def test_corrupt_bytes_leave_texts_of_an_unfinished_batch_in_place(tmp_path, extract, members):
+    """Data that cannot be inflated at all does not take the rows gathered before it along."""
+    corrupt = bytearray(members[5])
+    corrupt[10:40] = b"\xff" * 30
+    found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:5]) + bytes(corrupt)))
+    assert found.rows == rows_of(5)
+    assert found.outcome["reason"].startswith("error: Error -3")
+
+
+def test_bytes_after_the_last_member(tmp_path, extract, members):
+    """Padding with zeros is allowed by gzip; anything else is damage, after all rows."""
+    whole = b"".join(members)
+    assert extract(write(tmp_path / "a.wat.gz", whole + bytes(100))).ending == ("done", None)
+    found = extract(write(tmp_path / "b.wat.gz", whole + b"<html>503 SlowDown</html>"))
+    assert found.rows == rows_of(PAGES)
+    assert found.outcome["status"] == "partial"
+    assert "Not a gzipped file" in found.outcome["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>", "not gzip: the first bytes are b'<?'"),
+        (b"WARC/1.0\r\n", "not gzip: the first bytes are b'WA', expected b'\\x1f\\x8b'"),
+        (b"\x1f", "not gzip: the first bytes are b'\\x1f'"),
+        (gzip.compress(b"hello\nworld"), "not a WARC record: expected a line 'WARC/1.0', got b'hello\\n'"),
+        (gzip.compress(b"\x00" * 10_000), "not a WARC record"),
+        (gzip.compress(b"WARC/1.0\r\nWARC-Type: metadata\r\n"), "the file ends inside a record's header"),
+    ],
+    ids=["empty", "an error page", "not packed", "one byte", "gzip of a text", "gzip of zeros", "header only"],
+)  # fmt: skip
+def test_bytes_that_are_no_wat_have_failed(tmp_path, extract, content, reason):
+    """Nothing was read, nothing came of it, and the reason says what was found."""
+    found = extract(write(tmp_path / "a.wat.gz", content), entries=["cat"])
+    assert (found.outcome["status"], found.rows, found.rejected) == ("failed", [], {})
+    assert reason in found.outcome["reason"]
+
+
+def test_gzip_without_any_record(tmp_path, extract):
+    """A well-formed gzip of nothing is a WAT of no records: nothing was lost."""
+    found = extract(write(tmp_path / "a.wat.gz", gzip.compress(b"")))
+    assert (found.ending, found.outcome["records_read"]) == (("done", None), 0)
+
+
+def test_a_warc_given_as_a_wat_is_told(tmp_path, extract, wat):
+    """Response records belong to a WARC; it is not read as a WAT without links."""
+    records = [
+        wat.record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields"),
+        wat.record(b"GET / HTTP/1.1\r\n\r\n", kind="request", content_type="application/http; msgtype=request"),
+        wat.record(b"HTTP/1.1 200 OK\r\n\r\n<html>", kind="response", content_type="application/http"),
+    ]  # fmt: skip
+    found = extract(wat.write(tmp_path / "a.wat.gz", records))
+    assert found.outcome["status"] in ("partial", "failed")
+    assert found.outcome["reason"].startswith("a WARC, not a WAT")
+    assert found.rows == []
+
+
+def test_a_real_warc_given_as_a_wat_is_told(tmp_path, extract, shared_data):
+    """The same for a WARC of Common Crawl."""
+    content = (shared_data / "crawl" / "whirlwind.warc.gz").read_bytes()
+    found = extract(write(tmp_path / "a.wat.gz", content))
+    assert found.outcome["status"] != "done"
+    assert found.outcome["reason"].startswith("a WARC, not a WAT")
+
+
+@pytest.mark.parametrize(
+    ("length", "reason"),
+    [
+        ("", "a record without a usable Content-Length: got b''"),
+        ("many", "a record without a usable Content-Length: got b'many'"),
+        ("-5", "a record without a usable Content-Length: got b'-5'"),
+        ("12abc", "a record without a usable Content-Length"),
+        ("9" * 30, "Content-Length"),
+        ("99999999999", "Content-Length"),
+        ("100000", "the file ends inside a record"),
+    ],
+    ids=["missing", "a word", "negative", "mixed", "absurd", "more than memory", "more than there is"],
+)
+def test_a_record_without_a_usable_length(tmp_path, extract, wat, members, length, reason):
+    """Where a record ends cannot be told: the records before it are kept, and the file is partial."""
+    page = wat.page(PAGE, [wat.img("x.jpg", alt="x")])
+    body = page.partition(b"\r\n\r\n")[2].rstrip()
+    bad = gzip.compress(wat.record(body, length=length))
+    found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:3]) + bad))
+    assert found.rows == rows_of(3)
+    assert found.outcome["status"] == "partial"
+    assert reason in found.outcome["reason"]
+
+
+def test_a_length_that_is_too_short_is_damage(tmp_path, extract, wat, members):
+    """The rest of such a payload is no record; what came before it is kept."""
+    body = wat.page(PAGE, [wat.img("x.jpg", alt="x")]).partition(b"\r\n\r\n")[2].rstrip()
+    bad = gzip.compress(wat.record(body, length=str(len(body) - 20)))
+    found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:3]) + bad))
+    assert found.rows == rows_of(3)
+    assert found.outcome["status"] == "partial"
+    assert "not a WARC record" in found.outcome["reason"]
+    assert found.rejected == {"broken_json": 1}
+
+
+def test_a_header_without_an_end(tmp_path, extract, members):
+    """A thousand header lines are no header."""
+    bad = gzip.compress(b"WARC/1.0\r\n" + b"X-Header: y\r\n" * 5000)
+    found = extract(write(tmp_path / "a.wat.gz", members[0] + bad))
+    assert found.rows == rows_of(1)
+    assert "more than 1000 header lines" in found.outcome["reason"]
+
+
+def test_a_file_that_is_gone_has_failed(tmp_path, wat, members):
+    """A source that vanished between planning and reading is a failed source, not a failed task."""
+    from metaclip_spark.extract.options import ExtractOptions
+    from metaclip_spark.extract.sources import find_sources, splits_of
+    from metaclip_spark.extract.task import Stamp, extract_split
+
+    path = write(tmp_path / "a.wat.gz", members[0])
+    (split,) = splits_of(find_sources([str(path)]))
+    path.unlink()
+    (batch,) = extract_split(split, ExtractOptions(), None, Stamp("s", "m", "b"))
+    (row,) = batch.to_pylist()
+    assert (row["kind"], row["status"]) == ("source", "failed")
+    assert row["reason"].startswith("FileNotFoundError: ")
