@@ -29,7 +29,7 @@ def _setting(default: Any, text: str, metavar: str | None = None, **kwargs: Any)
 class Settings(BaseModel):
     """Every setting of `run`; each is a flag and a key of the YAML file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     input: tuple[str, ...] = _setting(
         (), "Files, folders or globs: .wat.gz .parquet .tsv[.gz] .csv[.gz] .jsonl[.gz].", "PATH..."

@@ -43,12 +43,12 @@ def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledg
     keep.drop("broken_row", pc.or_(bad_url, bad_text), text, "not UTF-8")
     if key is not None:
         keep.drop("broken_row", pc.is_null(key), text, f"column {options.id_column!r} is null")
-    ledger.texts_read += int(keep.mask.sum())
-    trimmed = pc.utf8_trim_whitespace(url)
-    keep.drop("no_url", pc.fill_null(pc.equal(trimmed, ""), True), text)
     keep.drop("no_text", pc.is_null(text), url)
     text = cleaned(text)
     keep.drop("empty_text", pc.equal(text, ""), url)
+    ledger.texts_read += int(keep.mask.sum())
+    trimmed = pc.utf8_trim_whitespace(url)
+    keep.drop("no_url", pc.fill_null(pc.equal(trimmed, ""), True), text)
     keep.drop("data_url", pc.starts_with(trimmed, "data:", ignore_case=True), url)
     if lang is not None and options.languages:
         keep.drop("language", pc.invert(pc.is_in(lang, pa.array(options.languages))), lang)

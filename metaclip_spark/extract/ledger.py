@@ -16,10 +16,14 @@ RECORD_REASONS = {
 }
 """Reasons that leave out a whole record; its texts, if any, were never seen."""
 
-TEXT_REASONS = {
-    "no_url": "a text without a url",
+NO_TEXT_REASONS = {
     "no_text": "a row whose text is null",
     "empty_text": "nothing is left of the text once it is cleaned",
+}
+"""Reasons that leave out what is no text: counted, but not among the texts read."""
+
+TEXT_REASONS = {
+    "no_url": "a text without a url",
     "data_url": "the image is inlined as a data: url",
     "not_http": "the image's url is neither http nor https",
     "bad_url": "the image's url cannot be resolved",
@@ -29,9 +33,15 @@ TEXT_REASONS = {
 }
 """Reasons that leave out one text: texts_read = pairs_written + the sum of these."""
 
+REASONS = {**RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
+
 
 class Damage(Exception):
     """The source cannot be read any further; what was read before stays."""
+
+
+class WrongKind(Damage):
+    """The source is not of the kind that its name says."""
 
 
 @dataclass
@@ -61,7 +71,7 @@ class Ledger:
         """Count `number` records or texts as left out, and keep examples of them up to the cap."""
         if not number:
             return
-        if reason not in RECORD_REASONS and reason not in TEXT_REASONS:
+        if reason not in REASONS:
             raise KeyError(f"unknown reject reason {reason!r}")
         room = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number
@@ -70,7 +80,8 @@ class Ledger:
 
     def damaged(self, error: Exception) -> None:
         """Close the source as partial (something was read) or failed (nothing was)."""
-        self.status = "partial" if self.records_read else "failed"
+        nothing = not self.records_read or (isinstance(error, WrongKind) and not self.texts_read)
+        self.status = "failed" if nothing else "partial"
         text = str(error) or type(error).__name__
         self.reason = text if isinstance(error, Damage) else f"{type(error).__name__}: {text}"
 

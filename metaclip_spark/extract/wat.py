@@ -15,7 +15,7 @@ from urllib.parse import urljoin
 import pyarrow as pa
 
 from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Damage, Ledger
+from metaclip_spark.extract.ledger import Damage, Ledger, WrongKind
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
 from metaclip_spark.text import clean_text, without_surrogates
@@ -87,7 +87,7 @@ def wat_payloads(stream: BinaryIO) -> Iterator[bytes | None]:
             raise Damage(f"not a WARC record: expected a line 'WARC/1.0', got {line[:60]!r}")
         headers = _read_headers(stream)
         if headers.get(b"warc-type") == b"response":
-            raise Damage("a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON")
+            raise WrongKind("a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON")
         length = headers.get(b"content-length", b"")
         if not length.isdigit() or int(length) > _MAX_RECORD_BYTES:
             raise Damage(f"a record without a usable Content-Length: got {length[:40]!r}")
@@ -169,12 +169,14 @@ class _Batch:
         raw_url = _string(link.get("url"))
         url, problem = absolute_url(raw_url, base)
         for name, raw in found:
-            self._ledger.texts_read += 1
             self._position += 1
             text = clean_text(raw, is_html=True)
-            reason = problem or ("" if text else "empty_text")
-            if reason:
-                self._ledger.reject(reason, page, raw_url if problem else raw)
+            if not text:
+                self._ledger.reject("empty_text", page, raw)
+                continue
+            self._ledger.texts_read += 1
+            if problem:
+                self._ledger.reject(problem, page, raw_url)
                 continue
             self.urls.append(url)
             self.texts.append(text)

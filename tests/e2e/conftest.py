@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,21 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # e2e_world and crashing, also under importlib mode
 
-from e2e_world import Ended, World, call, table_state  # noqa: E402
+from e2e_world import Ended, World, call, rows_of, table_state  # noqa: E402
+
+NO_CODEGEN = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+"""For a dozen rows, to generate and compile code takes longer than to interpret (measured: 47 s of CPU a run, 34 s
+without). tests/spark runs with it."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def interpreted(spark) -> Iterator[None]:
+    """Spark interprets while these tests run."""
+    for name, value in NO_CODEGEN.items():
+        spark.conf.set(name, value)
+    yield
+    for name in NO_CODEGEN:
+        spark.conf.unset(name)
 
 
 @pytest.fixture
@@ -27,6 +42,7 @@ class Undisturbed:
     warehouse: Path
     ended: Ended
     state: dict[str, list[tuple]]
+    run_id: str
 
 
 @pytest.fixture(scope="session")
@@ -36,4 +52,5 @@ def undisturbed(spark, tmp_path_factory) -> Undisturbed:
     ended = call("run", *world.words())
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"
-    return Undisturbed(world, warehouse, ended, table_state(spark, warehouse))
+    (run_id,) = {run_id for (run_id,) in rows_of(spark, warehouse, "curated_pairs", ("run_id",))}
+    return Undisturbed(world, warehouse, ended, table_state(spark, warehouse), run_id)

@@ -205,7 +205,7 @@ def test_wrong_values_are_refused_in_one_sentence(flags, words):
         ("a: [1,\n b: {\n", "config conf.yaml is not YAML: "),
         ("input: 5\n", "(conf.yaml: input)."),
         ("input:\n", "(conf.yaml: input)."),
-        ("keep_columns: [a, 1]\n", "(conf.yaml: keep_columns)."),
+        ("keep_columns: [a, {b: c}]\n", "(conf.yaml: keep_columns)."),
         ("spark: 5\n", "(conf.yaml: spark)."),
         ("spark:\n", "(conf.yaml: spark)."),
         ("spark: [a=1, b]\n", "spark: expected NAME=VALUE (conf.yaml: spark)."),

@@ -382,6 +382,8 @@ def test_quickstart_runs_the_job_on_the_sample(ready):
         for word in [
             ready.bin.parent / "path java 17",
             "run",
+            "--config",
+            ready.root / "conf/quickstart.yaml",
             "--input",
             ready.root / "jobs/sample/pool.wat.gz",
             "--metadata",

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark.extract.ledger import RECORD_REASONS, TEXT_REASONS
+from metaclip_spark.extract.ledger import REASONS, TEXT_REASONS
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Split, find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, extract_split
@@ -72,7 +72,7 @@ def check_books(found: Extraction, options: ExtractOptions) -> None:
     """A split's numbers add up: no text is lost without a reason, and no row is counted that was not sent."""
     outcome, rejected = found.outcome, found.rejected
     assert outcome["pairs_written"] == len(found.pairs)
-    assert set(rejected) <= set(TEXT_REASONS) | set(RECORD_REASONS)
+    assert set(rejected) <= set(REASONS)
     left_out = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS)
     assert outcome["texts_read"] == outcome["pairs_written"] + left_out
     assert (outcome["reason"] is None) == (outcome["status"] == "done")

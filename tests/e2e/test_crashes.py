@@ -1,0 +1,208 @@
+"""A run that dies anywhere and is started again ends in the tables of a run that nothing disturbed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from crashing import Crash, CrashAt, watched
+from e2e_world import appends, assert_same, call, commits, rows_of, table_state
+
+pytestmark = pytest.mark.spark
+
+CRASHING = Path(__file__).parent / "crashing.py"
+CHILD_SPARK = {
+    "spark.sql.shuffle.partitions": "2",
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
+}
+
+WRITES = (
+    "after append runs: started",
+    "after append planned",
+    "after append extracted",
+    "after append extracted #2",
+    "after append extracted #3",
+    "after append runs: dedup stage started",
+    "after append pairs",
+    "after append pair_keys",
+    "after append rejects",
+    "after append sources",
+    "after delete extracted",
+    "after append runs: dedup stage done",
+    "after remove_files extracted",
+    "after replace entry_counts",
+    "after append runs: count stage done",
+    "after replace entry_probabilities",
+    "after replace run_statistics",
+    "after replace curated_pairs",
+    "after append runs: balance stage done",
+    "after append runs: finished",
+)
+"""Every write of a run, in order; right before one is right after the one before it."""
+
+BETWEEN_STAGES = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[12], WRITES[-1]))
+INSIDE = ("planned", "extracted", "pairs", "pair_keys", "rejects", "sources", "entry_counts", "curated_pairs")
+
+
+def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
+    """Run a command that dies at the first chosen point; say where it died, and what it passed."""
+    watch = CrashAt(chosen)
+    with watched(watch), contextlib.suppress(Crash):
+        ended = call(*words)
+        assert ended.status == 0, ended.err
+    return watch
+
+
+def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: object) -> int:
+    """Run a command in a process of its own that is killed at a point or inside a commit; return its id."""
+    spark = [word for name, value in CHILD_SPARK.items() for word in ("--spark", f"{name}={value}")]
+    words = [*map(str, words), "--master", "local[2]", "--driver-memory", "2g", *spark]
+    with open(tmp_path / "child.log", "ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(CRASHING), json.dumps({**given, "words": words})],
+            env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            status = process.wait(timeout=600)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert status == -signal.SIGKILL, (tmp_path / "child.log").read_text(errors="replace")[-3000:]
+    return process.pid
+
+
+def orphans(warehouse: Path, name: str) -> set[str]:
+    """Return a table's data files that no entry of its log names: what a commit that was cut short leaves."""
+    logged = [json.loads(line) for file in commits(warehouse, name) for line in file.read_text().splitlines()]
+    known = {os.path.basename(action["add"]["path"]) for action in logged if "add" in action}
+    files = (warehouse / name).rglob("*.parquet")
+    return {file.name for file in files if "_delta_log" not in file.parts} - known
+
+
+def batches(warehouse: Path) -> list[str]:
+    """Return the batch ids of the committed extractions, from the transactions in the staging table's log."""
+    logged = [json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()]
+    return [action["txn"]["appId"].rpartition(":")[2] for action in logged if "txn" in action]
+
+
+def finish(spark, undisturbed, warehouse: Path) -> None:
+    """Run the command again: it ends, its tables are those of an undisturbed run, and no batch was extracted twice."""
+    done = batches(warehouse)
+    ended = call("run", *undisturbed.world.words(warehouse))
+    assert ended.status == 0, ended.err
+    assert batches(warehouse)[: len(done)] == done
+    compare(spark, undisturbed, warehouse)
+
+
+def compare(spark, undisturbed, warehouse: Path) -> None:
+    """Check the tables against those of the undisturbed run."""
+    assert_same(table_state(spark, warehouse), undisturbed.state)
+    assert appends(warehouse, "extracted") == 3
+    assert batches(warehouse) == batches(undisturbed.warehouse)
+    assert not [file for file in (warehouse / "extracted").glob("**/*.parquet") if "_delta_log" not in file.parts]
+
+
+@pytest.mark.timeout(1800)
+def test_run_that_dies_after_every_write_in_turn_ends_as_if_undisturbed(spark, undisturbed, tmp_path):
+    """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
+    warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
+    crashed: list[str] = []
+    extracted = 0
+    while len(crashed) < len(BETWEEN_STAGES):
+        # Batches that are committed are not read again, so each attempt's first commit is the next batch.
+        left = [point for point in BETWEEN_STAGES if point not in crashed]
+        watch = crash(words, lambda point: _absolute(point, extracted) in left)  # noqa: B023 - called in this turn
+        assert watch.crashed is not None, f"never reached: {left}"
+        crashed.append(_absolute(watch.crashed, extracted))
+        extracted = appends(warehouse, "extracted") if (warehouse / "extracted").exists() else 0
+    assert crashed == list(BETWEEN_STAGES)
+    ended = call(*words)
+    assert ended.status == 0, ended.err
+    assert ended.out.replace(str(warehouse), str(undisturbed.warehouse)) == undisturbed.ended.out
+    compare(spark, undisturbed, warehouse)
+
+
+def _absolute(point: str, before: int) -> str:
+    """Return an extraction commit's point numbered over all attempts, `before` of which were committed earlier."""
+    name, _, number = point.partition(" #")
+    if name != "after append extracted":
+        return point
+    number_of_all = before + int(number or 1)
+    return name if number_of_all == 1 else f"{name} #{number_of_all}"
+
+
+@pytest.mark.timeout(1800)
+def test_killed_inside_a_commit_and_between_stages_goes_on(spark, undisturbed, child_env, tmp_path):
+    """SIGKILL of driver and JVM, twice: inside the second commit of extraction (one batch is committed, the other's
+    files are there without it), then right after `pairs` was written. The next run takes over the dead one's lease at
+    once, redoes neither, and ends in the same tables."""
+    warehouse = tmp_path / "wh"
+    words = ["run", *undisturbed.world.words(warehouse)]
+
+    first = child(child_env, tmp_path, words, inside="extracted", entries=2)
+    assert appends(warehouse, "extracted") == 1
+    assert len(orphans(warehouse, "extracted")) == 1
+    committed = batches(warehouse)
+
+    second = child(child_env, tmp_path, words, point="after append pairs")
+    assert batches(warehouse)[:1] == committed
+    assert appends(warehouse, "pairs") == 1
+    assert appends(warehouse, "extracted") == 3
+    assert commits(warehouse, "pair_keys") == []
+
+    finish(spark, undisturbed, warehouse)
+    assert appends(warehouse, "pairs") == 1
+    holders = rows_of(spark, warehouse, "lease", ("generation", "who"))
+    assert [json.loads(who)["pid"] for _, who in holders] == [first, second, os.getpid()]
+
+
+@pytest.mark.slow
+def test_a_run_writes_at_the_known_points_and_no_others(undisturbed, tmp_path):
+    """The list of points that the other tests crash at is all there is: a new write must join it."""
+    watch = crash(["run", *undisturbed.world.words(tmp_path / "wh")], lambda point: False)
+    assert [point for point in watch.points if point.startswith("after")] == list(WRITES)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_run_that_dies_before_every_commit_in_turn_ends_as_if_undisturbed(spark, undisturbed, tmp_path):
+    """Also the commits that make a table or add a constraint to it: a half-made table is completed."""
+    warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
+    crashed: set[str] = set()
+    while True:
+        watch = crash(words, lambda point: point.startswith("before") and point not in crashed)
+        if watch.crashed is None:
+            break
+        crashed.add(watch.crashed)
+    assert {"before commit of append pairs", "before commit of replace curated_pairs #3"} <= crashed
+    compare(spark, undisturbed, warehouse)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("point", WRITES)
+def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp_path, point):
+    """SIGKILL of the driver and its JVM right after one write: the same tables in the end."""
+    warehouse = tmp_path / "wh"
+    child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], point=point)
+    finish(spark, undisturbed, warehouse)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("table", INSIDE)
+def test_killed_inside_any_commit_goes_on(spark, undisturbed, child_env, tmp_path, table):
+    """SIGKILL when a table's data files are written and the log does not name them: the same tables in the end."""
+    warehouse = tmp_path / "wh"
+    child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)
+    assert orphans(warehouse, table)
+    assert appends(warehouse, table) == 0
+    finish(spark, undisturbed, warehouse)

@@ -1,0 +1,75 @@
+"""The same command twice: the second one finds everything done."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from e2e_world import DATA_TABLES, appends, assert_same, call, table_state, versions
+
+pytestmark = pytest.mark.spark
+
+
+def test_second_run_does_no_work_and_changes_nothing(spark, undisturbed):
+    """No data table gets a new Delta version, no row changes, and the closing table is the same."""
+    before = versions(undisturbed.warehouse)
+    again = call("run", *undisturbed.world.words())
+    assert again.status == 0, again.err
+    assert again.out == undisturbed.ended.out
+    assert "3 done already" in again.err
+    assert versions(undisturbed.warehouse) == before
+    assert min(before.values()) >= 0, f"a table of {DATA_TABLES} is not there"
+    assert_same(table_state(spark, undisturbed.warehouse), undisturbed.state)
+
+
+def test_json_is_all_that_stdout_holds(undisturbed):
+    """With --json stdout is one JSON document with the tables' numbers; progress goes to stderr."""
+    said = call("run", *undisturbed.world.words(), "--json")
+    assert said.status == 0, said.err
+    numbers = json.loads(said.out)
+    state = undisturbed.state
+    assert numbers["sources"] == {"done": 3, "partial": 0, "failed": 0}
+    assert numbers["texts_read"] == 34
+    assert numbers["texts_matched"] == 30
+    assert numbers["rejected"] == {"no_match": 2, "repeat": 1, "empty_text": 1, "data_url": 1}
+    assert numbers["unique_pairs"] == len(state["pairs"]) == 27
+    assert numbers["curated_size"] == len(state["curated_pairs"])
+    assert numbers["threshold"] == 2
+    assert numbers["entries"] == numbers["entries_unmatched"] + numbers["entries_tail"] + numbers["entries_head"] == 9
+    assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
+    assert "Starting Spark" in said.err
+    assert numbers["run_id"] in said.err
+
+
+def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
+    """Each stage says on stderr what it did; stdout holds the closing table alone."""
+    ended = undisturbed.ended
+    for stage in ("extract", "dedup", "count", "balance"):
+        assert [line for line in ended.err.splitlines() if line.startswith(f"{stage:<8} ")], f"{stage} said nothing"
+        assert f"{stage:<8} " not in ended.out
+    lines = [line.split() for line in ended.out.splitlines()]
+    assert ["sources", "3", "3", "done"] in lines
+    assert ["unique", "pairs", "27", "the", "pool"] in lines
+    assert any(line[:1] == ["report"] for line in lines)
+    assert "warning" not in ended.err
+
+
+def test_each_source_is_committed_by_itself(undisturbed):
+    """With --files-per-commit 1, three sources are three commits of extraction."""
+    assert appends(undisturbed.warehouse, "extracted") == 3
+
+
+def test_yaml_says_the_same_as_flags(undisturbed):
+    """A run configured by --config has the run_id, and so the tables, of the run configured by flags."""
+    world, before = undisturbed.world, versions(undisturbed.warehouse)
+    config = world.root / "config.yaml"
+    config.write_text(
+        f"input: [{world.pool}]\nmetadata: {world.metadata}\nwarehouse: {world.root}/nowhere\nno_lid: true\n"
+        "balance:\n  threshold: 3\nextract:\n  files-per-commit: 1\n",
+        encoding="utf-8",
+    )
+    words = ["run", "--config", config, "--json"]
+    said = call(*words, "--threshold", 2, "--warehouse", undisturbed.warehouse)  # a flag wins
+    assert said.status == 0, said.err
+    assert json.loads(said.out)["run_id"] == undisturbed.run_id
+    assert versions(undisturbed.warehouse) == before

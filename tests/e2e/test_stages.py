@@ -1,0 +1,126 @@
+"""Stage by stage, by another list, without deduplication, by name: the same tables by other ways."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from e2e_world import (
+    UNMATCHED,
+    assert_same,
+    call,
+    flag_words,
+    row,
+    rows_of,
+    table_state,
+    write_parquet,
+    write_tsv,
+)
+
+pytestmark = pytest.mark.spark
+
+OF_THE_RUN = ("run_id",)
+"""A hash of the configuration, which a stage has only its part of."""
+
+
+def done(*words: object) -> None:
+    """Run a command that is meant to end well."""
+    ended = call(*words)
+    assert ended.status == 0, ended.err
+
+
+@pytest.mark.timeout(900)
+def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
+    """extract, dedup, count, balance and report: the tables of `run`, but for the run's id."""
+    world, tables = undisturbed.world, ["--warehouse", tmp_path / "wh"]
+    done("extract", *world.words(tmp_path / "wh", threshold=None))
+    done("dedup", *tables, "--metadata", world.metadata)
+    done("count", *tables)
+    done("balance", *tables, "--threshold", 2)
+    done("report", *tables, "--output", tmp_path / "card.html")
+    assert_same(
+        table_state(spark, tmp_path / "wh", OF_THE_RUN), table_state(spark, undisturbed.warehouse, OF_THE_RUN)
+    )
+    assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.timeout(900)
+def test_texts_extracted_without_a_list_and_matched_later_make_the_same_subset(spark, undisturbed, tmp_path):
+    """extract without --metadata, dedup, then `match` with the list: the pairs, counts and subset of `run`; and
+    --keep-unmatched keeps the texts that match nothing beside them."""
+    world, warehouse = undisturbed.world, tmp_path / "wh"
+    tables = flag_words(warehouse=warehouse)
+    done("extract", *world.words(warehouse, threshold=None, metadata=None))
+    done("dedup", *tables)
+    assert len(rows_of(spark, warehouse, "pairs")) == 27 + 1  # UNMATCHED is there once, with no ids yet
+    done("match", *tables, "--metadata", world.metadata, "--keep-unmatched")
+    done("count", *tables, "--metadata", world.metadata)
+    done("balance", *tables, "--metadata", world.metadata, "--threshold", 2)
+
+    of_the_list = "metadata_id <> 'none'"
+    pairs = rows_of(spark, warehouse, "pairs", drop=(), condition=f"{of_the_list} AND size(entry_ids) > 0")
+    assert pairs == undisturbed.state["pairs"]
+    unmatched = rows_of(spark, warehouse, "pairs", ("url",), condition=f"{of_the_list} AND size(entry_ids) = 0")
+    assert unmatched == [(UNMATCHED[0],)]
+    state, wanted = (table_state(spark, where, OF_THE_RUN) for where in (warehouse, undisturbed.warehouse))
+    for name in ("entry_counts", "entry_probabilities", "curated_pairs"):
+        assert state[name] == wanted[name], f"{name} differs"
+
+
+@pytest.mark.timeout(900)
+def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, world):
+    """--no-dedup --id-column: pair_id is the pool's key, repeats stay, and kept columns travel to the end."""
+    repeated = [row("own", n, "cat") for n in range(4)]
+    again = [(url, text, lang, f"{number:032x}", "again") for number, (url, text, lang, _, _) in enumerate(repeated)]
+    write_parquet(world.root / "own" / "a.parquet", repeated)
+    write_tsv(world.root / "own" / "b.tsv", again)
+    ended = call(
+        "run", *world.words(input=world.root / "own"), "--no-dedup", "--id-column", "key", "--lang-column", "lang",
+        "--keep-columns", "note,lang", "--json",
+    )  # fmt: skip
+    assert ended.status == 0, ended.err
+    warehouse = world.root / "warehouse"
+    pairs = rows_of(spark, warehouse, "pairs", ("pair_id", "url", "lang", "extra"))
+    wanted = [(key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again]
+    assert pairs == sorted(wanted, key=repr)
+    assert rows_of(spark, warehouse, "pair_keys") == []
+    assert json.loads(ended.out)["unique_pairs"] == 8
+    counts = dict(rows_of(spark, warehouse, "entry_counts", ("entry", "count")))
+    assert counts["cat"] == 8
+    kept = rows_of(spark, warehouse, "curated_pairs", ("pair_id", "extra"))
+    assert kept
+    assert set(kept) <= {(key, extra) for key, _, _, extra in wanted}
+
+
+@pytest.mark.timeout(900)
+def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, tmp_path):
+    """--catalog: the same rows in named tables, and a second run that finds them."""
+    schema = "metaclip_e2e"
+    spark.sql(f"CREATE SCHEMA {schema} LOCATION '{tmp_path}/schema'")
+    try:
+        words = [word for word in undisturbed.world.words() if word not in ("--warehouse", undisturbed.warehouse)]
+        words += ["--catalog", f"spark_catalog.{schema}"]
+        first = call("run", *words, "--json")
+        assert first.status == 0, first.err
+        assert_same(table_state(spark, f"spark_catalog.{schema}"), undisturbed.state)
+        again = call("run", *words, "--json")
+        assert (again.status, again.out) == (0, first.out)
+        assert "3 done already" in again.err
+        assert json.loads(first.out)["tables"]["pairs"] == f"spark_catalog.{schema}.pairs"
+    finally:
+        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_kept_unmatched_texts_change_nothing_else(spark, undisturbed, tmp_path):
+    """run --keep-unmatched stores one pair more, without entry ids, and curates the same subset."""
+    warehouse = tmp_path / "wh"
+    done("run", *undisturbed.world.words(warehouse), "--keep-unmatched")
+    unmatched = rows_of(spark, warehouse, "pairs", ("url", "entry_ids"), condition="size(entry_ids) = 0")
+    assert unmatched == [(UNMATCHED[0], ())]
+    matched = rows_of(spark, warehouse, "pairs", drop=(), condition="size(entry_ids) > 0")
+    assert matched == undisturbed.state["pairs"]
+    state, wanted = (table_state(spark, where, OF_THE_RUN) for where in (warehouse, undisturbed.warehouse))
+    for name in ("entry_counts", "entry_probabilities", "curated_pairs"):
+        assert state[name] == wanted[name], f"{name} differs"

@@ -1,0 +1,188 @@
+"""Wrong usage: one clear sentence, an exit status, nothing begun."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from crashing import Crash, CrashAt, watched
+from e2e_world import call, commits, flag_words, rows_of, write_tsv
+
+from metaclip_spark.lease import Lease
+from metaclip_spark.tables import Warehouse
+
+pytestmark = pytest.mark.spark
+
+
+def refused(ended, status: int, sentence: str) -> None:
+    """Check that a command ended with one sentence on stderr and nothing else of weight."""
+    assert (ended.status, ended.out) == (status, "")
+    said = [line for line in ended.err.splitlines() if not line.startswith(("Starting Spark", "run "))]
+    assert said == [f"metaclip-spark: {sentence}"]
+
+
+def test_two_ways_to_choose_t_are_refused(world, metaclip):
+    """--threshold and --tail-fraction together say two things."""
+    ended = metaclip("run", *world.words(), "--tail-fraction", "0.1")
+    refused(ended, 2, "--threshold and --tail-fraction both choose t; give one of them.")
+
+
+def test_t_of_zero_is_refused(world, metaclip):
+    """t = 0 would keep nothing; the sentence names the flag and what the paper used."""
+    sentence = "threshold must be >= 1, got 0. MetaCLIP-400M used 20000 (flag --threshold)."
+    refused(metaclip("run", *world.words(threshold=0)), 2, sentence)
+
+
+def test_missing_input_file_is_named(world, metaclip):
+    """A path that is not there is an error, not an empty pool."""
+    missing = world.root / "none.parquet"
+    sentence = f"input {missing} does not exist; expected a file, a folder or a glob."
+    refused(metaclip("run", *world.words(input=missing)), 2, sentence)
+
+
+def test_no_input_is_refused(world, metaclip):
+    """run without --input says what to give."""
+    sentence = "input is missing; expected files, folders or globs, e.g. --input pool/*.parquet."
+    refused(metaclip("run", *world.words(input=None)), 2, sentence)
+
+
+def test_no_metadata_is_refused(world, metaclip):
+    """run without --metadata says what to give."""
+    sentence = "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz."
+    refused(metaclip("run", *world.words(metadata=None)), 2, sentence)
+
+
+def test_no_warehouse_is_refused(world, metaclip):
+    """run without --warehouse or --catalog says what to give."""
+    words = flag_words(input=world.pool, metadata=world.metadata)
+    sentence = "warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA."
+    refused(metaclip("run", *words), 2, sentence)
+
+
+@pytest.mark.parametrize(
+    ("entries", "problem"),
+    [
+        ([], "the list is empty, expected at least one entry; check the path."),
+        (["cat", 7], "position 1 (from 0) holds a number, expected a string; quote or remove it."),
+        (["cat", ""], "position 1 (from 0) holds an empty entry (''); remove it."),
+        (
+            ["cat", "dog", "cat"],
+            "1 entry repeats an earlier one ('cat' at positions 0 and 2); an id would be ambiguous; "
+            "remove the repeats.",
+        ),
+        ({"cat": 1}, 'the JSON is an object, expected an array of strings; write it as ["...", ...].'),
+    ],
+)
+def test_list_that_cannot_be_used_is_refused(world, metaclip, entries, problem):
+    """An empty list, entries that are no strings, empty or repeated: each is told by its position."""
+    world.metadata.write_text(json.dumps(entries), encoding="utf-8")
+    refused(metaclip("run", *world.words()), 2, f"{world.metadata}: {problem}")
+
+
+def test_missing_list_is_named(world, metaclip):
+    """A list that is not there is told by its path."""
+    missing = world.root / "none.json"
+    ended = metaclip("run", *world.words(metadata=missing))
+    refused(
+        ended, 2,
+        f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line (.txt, "
+        ".txt.gz). Check the path given as --metadata.",
+    )  # fmt: skip
+
+
+def test_column_that_is_not_there_is_refused_before_the_work(world, metaclip):
+    """The sentence says which columns there are, and which flags name them."""
+    ended = metaclip("run", *world.words(), "--text-column", "caption")
+    refused(
+        ended, 2,
+        f"column 'caption' is missing in {world.pool / 'a.parquet'}; got ['url', 'text', 'lang', 'key', 'note']. Name "
+        "the columns with --url-column and --text-column (in a file without a header line by position: 0, 1, ...).",
+    )  # fmt: skip
+    assert not (world.root / "warehouse").exists()
+
+
+def test_warehouse_below_a_file_is_refused(world, metaclip):
+    """A folder cannot be made below a regular file (which holds for root too, unlike rights)."""
+    (world.root / "somefile").write_text("", encoding="utf-8")
+    ended = metaclip("run", *world.words("somefile/wh"))
+    refused(
+        ended, 2,
+        f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a folder that can be, or the "
+        "right to write.",
+    )  # fmt: skip
+
+
+def test_unknown_flag_is_refused(metaclip):
+    """What click refuses has exit status 2 as well."""
+    ended = metaclip("run", "--treshold", "20")
+    assert ended.status == 2
+    assert ended.out == ""
+    assert "No such option" in ended.err
+    assert "--treshold" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_unknown_config_key_is_refused(world, metaclip):
+    """A misspelt key of the YAML file is told with the file's name."""
+    config = world.root / "c.yaml"
+    config.write_text("balance:\n  treshold: 3\n", encoding="utf-8")
+    ended = metaclip("run", *world.words(), "--config", config)
+    assert ended.status == 2
+    assert ended.err.startswith(f"metaclip-spark: {config}: unknown key balance.treshold; expected one of input, ")
+    assert len(ended.err.splitlines()) == 1
+
+
+def test_debug_shows_the_stack_trace(world, metaclip):
+    """The trace is there on demand, beside the sentence."""
+    ended = metaclip("run", *world.words(threshold=0), "--debug")
+    assert ended.status == 2
+    assert "Traceback (most recent call last)" in ended.err
+    assert "metaclip-spark: threshold must be >= 1, got 0." in ended.err
+
+
+def test_unknown_snapshot_is_refused_before_the_work(spark, world, metaclip):
+    """--snapshots with a name that neither the warehouse nor this run has: nothing is read."""
+    ended = metaclip("run", *world.words(), "--snapshots", "default,march")
+    refused(ended, 2, "snapshot 'march' has no pairs of this list; there are ['default'].")
+    assert rows_of(spark, world.root / "warehouse", "planned") == []
+
+
+def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
+    """While one run holds the warehouse, another ends with a sentence and exit status 1, before it plans anything."""
+    warehouse = world.root / "warehouse"
+    lease = Lease(Warehouse(spark, str(warehouse)))
+    lease.acquire()
+    try:
+        ended = metaclip("run", *world.words())
+    finally:
+        lease.release()
+    assert (ended.status, ended.out) == (1, "")
+    sentence = ended.err.splitlines()[-1]
+    assert sentence.startswith(f"metaclip-spark: another run holds warehouse {warehouse}: process ")
+    assert sentence.endswith("s more unless it renews. Wait for it, or use another --warehouse.")
+    assert "Traceback" not in ended.err
+    assert commits(warehouse, "planned") == []
+    assert commits(warehouse, "runs") == []
+
+
+@pytest.mark.timeout(600)
+def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(world, metaclip):
+    """A warehouse whose planned sources are not read yet refuses settings and bytes that are not the planned ones."""
+    words = world.words(input=world.pool / "b.tsv", threshold=None)
+    with watched(CrashAt(lambda point: point == "after append planned")), pytest.raises(Crash):
+        call("extract", *words)
+    ended = metaclip("extract", *words, "--keep-unmatched")
+    refused(
+        ended, 2,
+        "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, --languages, "
+        "--keep-unmatched or --no-dedup). Finish it with those settings, or use another --snapshot or --warehouse.",
+    )  # fmt: skip
+
+    path = world.pool / "b.tsv"
+    size = path.stat().st_size
+    write_tsv(path, [("http://example.org/other.jpg", "a cat", "en", "0" * 32, "changed")])
+    refused(
+        metaclip("extract", *words), 2,
+        f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was {size}). "
+        "Give the changed file another name, or another --snapshot.",
+    )  # fmt: skip
