@@ -44,6 +44,7 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
     metadata = need_metadata(settings)
     sources = _checked_input(settings, reporter)
     with _opened(settings, reporter, metadata, sources) as ctx:
+        ctx.check_snapshots(settings.snapshot)  # a misspelt --snapshots is better said before the work
         plan = _say_plan(ctx, make_plan(ctx, sources))
         card = curate(ctx, plan)
         report = write_report(ctx, card)

@@ -136,7 +136,7 @@ def read_wat(path):
         page = warc["WARC-Target-URI"]
         base = urljoin(page, inside(html_metadata, "Head", "Base") or "")
         for link in inside(html_metadata, "Links"):
-            url = clean(link.get("url") or "") if link.get("path") == "IMG@/src" else ""
+            url = (link.get("url") or "").strip() if link.get("path") == "IMG@/src" else ""
             if url and not url.lower().startswith(("http://", "https://")):
                 url = urljoin(base, url)
             if url.lower().startswith(("http://", "https://")):

@@ -69,12 +69,17 @@ class Context:
         pools = [event for event in self.attempt.stage_events if event.stage in ("dedup", "match")]
         return sorted({event.snapshot for event in pools if self.metadata_id in event.metadata_ids})
 
-    def chosen_snapshots(self) -> list[str]:
-        """Return the snapshots to count and balance; those cut short are left out, and that is said."""
-        there = self.pool_snapshots()
+    def check_snapshots(self, *coming: str) -> list[str]:
+        """Return the snapshots there are, and those that are coming; refuse a chosen one that is none of them."""
+        there = sorted({*self.pool_snapshots(), *coming})
         for name in self.settings.snapshots:
             if name not in there:
                 raise ConfigError(f"snapshot {name!r} has no pairs of this list; there are {there}.")
+        return there
+
+    def chosen_snapshots(self) -> list[str]:
+        """Return the snapshots to count and balance; those cut short are left out, and that is said."""
+        there = self.check_snapshots()
         chosen = []
         for name in self.settings.snapshots or there:
             if self.pool_state(name) is None:

@@ -44,7 +44,6 @@ def make_card(ctx: Context) -> Card:
     threshold = int(event.detail["threshold"])
     return Card(
         run_id=ctx.attempt.run_id,
-        attempt_id=ctx.attempt.attempt_id,
         created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         metaclip_spark_version=metaclip_spark.__version__,
         snapshots=snapshots,
@@ -65,7 +64,7 @@ def make_card(ctx: Context) -> Card:
         matches_per_text=histograms["matches"],
         curated_matches_per_text=histograms["curated_matches"],
         config=ctx.attempt.config,
-        versions=_software(ctx),
+        **_drawn_by(ctx),
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
         **_sources(ctx, snapshots),
     )
@@ -109,10 +108,11 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
     }
 
 
-def _software(ctx: Context) -> dict[str, str]:
+def _drawn_by(ctx: Context) -> dict[str, object]:
+    """Return the attempt that drew the subset and its software, as the card's fields: who asks again changes neither."""
     events = matching(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance")
     row = events.orderBy("at", ascending=False).first()
-    return dict(row["software"]) if row is not None else {}
+    return {"attempt_id": row["attempt_id"], "versions": dict(row["software"])}
 
 
 def as_json(card: Card, report: str | None) -> dict[str, object]:

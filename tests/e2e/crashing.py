@@ -1,11 +1,12 @@
-"""Ends a command of metaclip-spark at a chosen write, as a dying driver would: by an exception, or by SIGKILL.
+"""Ends a command of metaclip-spark at a chosen write, as a dying driver does: by an exception, or by SIGKILL.
 
     python crashing.py '{"point": "after append pairs", "words": ["run", ...]}'
     python crashing.py '{"inside": "pairs", "entries": 1, "words": ["run", ...]}'
 
-A *point* is a place between two commits: before or after a write, named by what is written (`after append extracted`),
-of the log of events by what is said (`after append runs: dedup stage done`). The n-th time, from the second on, is
-`after append extracted #2`. *Inside* a commit means: its data files are there, its entry in the log is not.
+A *point* is a place between two commits: before or after a write, named by what is written (`after append
+pairs`), in the log of events also by what is said (`after append runs: dedup stage done`), from the second
+time on with a number (`after append extracted #2`). *Inside* a commit means: its data files are there, its
+entry in the log is not.
 
 Only the process that calls `watched` is changed, never the package.
 """
@@ -34,7 +35,8 @@ class Crash(BaseException):
 def watched(at: Callable[[str], None]) -> Iterator[None]:
     """Call `at` with the point's name before and after every write of the commands run meanwhile.
 
-    `before commit` points come from the check of the lease that precedes every commit, also those that make a table.
+    `before commit` points come from the check of the lease that precedes every commit, also those that
+    make a table.
     """
     from metaclip_spark.events import Attempt
     from metaclip_spark.lease import Lease
@@ -86,7 +88,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
 
 
 class CrashAt:
-    """Crashes at the first point that `chosen` says yes to, and at every point after it: a dead driver writes nothing.
+    """Crashes at the first point that `chosen` says yes to, and at every later one: the dead write nothing.
 
     Attributes:
         points: the points that were passed, in order.
@@ -138,7 +140,7 @@ def kill_inside(table: Path, entries: int = 1) -> None:
 
 
 def _state(table: Path) -> tuple[set[str], int]:
-    """Return a table's data files that hold something, and how many entries its log has (read after the files)."""
+    """Return a table's data files that hold something, and then the number of its log's entries."""
     files = set()
     for folder, _, names in os.walk(table):
         for name in names:

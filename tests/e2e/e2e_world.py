@@ -1,4 +1,4 @@
-"""A tiny world for the end-to-end tests: a handful of input files, a list, and what tables hold in the end."""
+"""A tiny world for the end-to-end tests: some input files, a list, and what tables hold in the end."""
 
 from __future__ import annotations
 
@@ -21,7 +21,15 @@ COLUMNS = ("url", "text", "lang", "key", "note")
 COLORS = ("red", "blue", "green", "black", "white", "grey")
 ANIMALS = ("cat", "dog", "cow")
 
-CONTRACT_TABLES = ("sources", "rejects", "pairs", "entry_counts", "entry_probabilities", "curated_pairs", "runs")
+CONTRACT_TABLES = (
+    "sources",
+    "rejects",
+    "pairs",
+    "entry_counts",
+    "entry_probabilities",
+    "curated_pairs",
+    "runs",
+)
 DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "pair_keys", "run_statistics")
 """All but the log of events and the lease: what a second run leaves untouched."""
 
@@ -59,7 +67,13 @@ def row(name: str, number: int, animal: str | None = None) -> tuple[str, ...]:
     color = COLORS[number % len(COLORS)]
     text = f"photo of a {color} {animal or ANIMALS[number % len(ANIMALS)]} on a road"
     lang = "de" if number % 4 == 3 else "en"
-    return f"http://example.org/{name}/{number}.jpg", text, lang, f"{number:08x}{hash_of(name)}", f"note {number}"
+    return (
+        f"http://example.org/{name}/{number}.jpg",
+        text,
+        lang,
+        f"{number:08x}{hash_of(name)}",
+        f"note {number}",
+    )
 
 
 def hash_of(name: str) -> str:
@@ -77,7 +91,9 @@ def write_parquet(path: Path, rows: Iterable[Sequence[str | None]], columns: Seq
     """Write a Parquet file of string columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     by_column = list(zip(*rows, strict=True))
-    pq.write_table(pa.table({name: pa.array(by_column[at], pa.string()) for at, name in enumerate(columns)}), path)
+    pq.write_table(
+        pa.table({name: pa.array(by_column[at], pa.string()) for at, name in enumerate(columns)}), path
+    )
     return path
 
 
@@ -100,8 +116,13 @@ def wat_record(page: str, images: Iterable[Mapping[str, str]], kind: str = "resp
             }
         }
     ).encode()
-    head = f"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: {len(payload)}\r\n\r\n"
-    return head.encode() + payload + b"\r\n\r\n"
+    head = [
+        "WARC/1.0",
+        "WARC-Type: metadata",
+        "Content-Type: application/json",
+        f"Content-Length: {len(payload)}",
+    ]
+    return "\r\n".join([*head, "", ""]).encode() + payload + b"\r\n\r\n"
 
 
 def write_wat(path: Path, records: Iterable[bytes]) -> Path:
@@ -135,7 +156,9 @@ class World:
         write_parquet(self.pool / "a.parquet", [*a, SHARED, a[3], UNMATCHED, EMPTY])
         write_tsv(self.pool / "b.tsv", [SHARED, *(row("b", n, "cat") for n in range(8)), UNMATCHED])
         pages = [*wat_of([SHARED, *(row("c", n, "dog") for n in range(6))])]
-        pages.append(wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}]))
+        pages.append(
+            wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}])
+        )
         write_wat(self.pool / "c.wat.gz", pages)
 
     def words(self, warehouse: str | Path = "warehouse", *more: object, **instead: object) -> list[object]:
@@ -163,8 +186,12 @@ def table_state(spark: Any, where: str | Path, without: Iterable[str] = ()) -> d
 
     Of `runs`, which tells attempts apart and so grows with each, the stages that were done are compared.
     """
-    state = {name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES}
-    done = rows_of(spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'")
+    state = {
+        name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES
+    }
+    done = rows_of(
+        spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'"
+    )
     return {**state, "runs": sorted(set(done))}
 
 
@@ -201,7 +228,9 @@ def versions(warehouse: str | Path, names: Iterable[str] = DATA_TABLES) -> dict[
 
 def commits(warehouse: str | Path, name: str) -> list[Path]:
     """Return a table's commits, oldest first."""
-    return sorted(file for file in (Path(warehouse) / name / "_delta_log").glob("*.json") if file.stem.isdigit())
+    return sorted(
+        file for file in (Path(warehouse) / name / "_delta_log").glob("*.json") if file.stem.isdigit()
+    )
 
 
 def appends(warehouse: str | Path, name: str) -> int:

@@ -47,7 +47,9 @@ WRITES = (
 )
 """Every write of a run, in order; right before one is right after the one before it."""
 
-BETWEEN_STAGES = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[12], WRITES[-1]))
+BETWEEN_STAGES = tuple(
+    point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[12], WRITES[-1])
+)
 INSIDE = ("planned", "extracted", "pairs", "pair_keys", "rejects", "sources", "entry_counts", "curated_pairs")
 
 
@@ -89,12 +91,14 @@ def orphans(warehouse: Path, name: str) -> set[str]:
 
 def batches(warehouse: Path) -> list[str]:
     """Return the batch ids of the committed extractions, from the transactions in the staging table's log."""
-    logged = [json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()]
+    logged = [
+        json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()
+    ]
     return [action["txn"]["appId"].rpartition(":")[2] for action in logged if "txn" in action]
 
 
 def finish(spark, undisturbed, warehouse: Path) -> None:
-    """Run the command again: it ends, its tables are those of an undisturbed run, and no batch was extracted twice."""
+    """Run the command again: its tables are those of an undisturbed run, and no batch was extracted twice."""
     done = batches(warehouse)
     ended = call("run", *undisturbed.world.words(warehouse))
     assert ended.status == 0, ended.err
@@ -107,7 +111,9 @@ def compare(spark, undisturbed, warehouse: Path) -> None:
     assert_same(table_state(spark, warehouse), undisturbed.state)
     assert appends(warehouse, "extracted") == 3
     assert batches(warehouse) == batches(undisturbed.warehouse)
-    assert not [file for file in (warehouse / "extracted").glob("**/*.parquet") if "_delta_log" not in file.parts]
+    assert not [
+        file for file in (warehouse / "extracted").glob("**/*.parquet") if "_delta_log" not in file.parts
+    ]
 
 
 @pytest.mark.timeout(1800)
@@ -119,7 +125,7 @@ def test_run_that_dies_after_every_write_in_turn_ends_as_if_undisturbed(spark, u
     while len(crashed) < len(BETWEEN_STAGES):
         # Batches that are committed are not read again, so each attempt's first commit is the next batch.
         left = [point for point in BETWEEN_STAGES if point not in crashed]
-        watch = crash(words, lambda point: _absolute(point, extracted) in left)  # noqa: B023 - called in this turn
+        watch = crash(words, lambda point: _absolute(point, extracted) in left)  # noqa: B023 - called at once
         assert watch.crashed is not None, f"never reached: {left}"
         crashed.append(_absolute(watch.crashed, extracted))
         extracted = appends(warehouse, "extracted") if (warehouse / "extracted").exists() else 0
@@ -131,7 +137,7 @@ def test_run_that_dies_after_every_write_in_turn_ends_as_if_undisturbed(spark, u
 
 
 def _absolute(point: str, before: int) -> str:
-    """Return an extraction commit's point numbered over all attempts, `before` of which were committed earlier."""
+    """Return a point with extraction's commits numbered over all attempts; `before` were made earlier."""
     name, _, number = point.partition(" #")
     if name != "after append extracted":
         return point
@@ -141,9 +147,9 @@ def _absolute(point: str, before: int) -> str:
 
 @pytest.mark.timeout(1800)
 def test_killed_inside_a_commit_and_between_stages_goes_on(spark, undisturbed, child_env, tmp_path):
-    """SIGKILL of driver and JVM, twice: inside the second commit of extraction (one batch is committed, the other's
-    files are there without it), then right after `pairs` was written. The next run takes over the dead one's lease at
-    once, redoes neither, and ends in the same tables."""
+    """SIGKILL of driver and JVM, twice: inside the second commit of extraction (one batch is committed, the
+    other left only files), then right after `pairs` was written. The next run takes over the lease at once, redoes
+    neither, and ends in the same tables."""
     warehouse = tmp_path / "wh"
     words = ["run", *undisturbed.world.words(warehouse)]
 
@@ -200,7 +206,7 @@ def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("table", INSIDE)
 def test_killed_inside_any_commit_goes_on(spark, undisturbed, child_env, tmp_path, table):
-    """SIGKILL when a table's data files are written and the log does not name them: the same tables in the end."""
+    """SIGKILL when a table's data files are written and not named by its log: the same tables in the end."""
     warehouse = tmp_path / "wh"
     child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)
     assert orphans(warehouse, table)

@@ -31,7 +31,11 @@ def damaged_pool(folder: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-20])
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "empty.tsv").write_bytes(b"")
-    lines = write_tsv(folder / "bad_rows.tsv", [row("t", n) for n in range(6)]).read_bytes().splitlines(keepends=True)
+    lines = (
+        write_tsv(folder / "bad_rows.tsv", [row("t", n) for n in range(6)])
+        .read_bytes()
+        .splitlines(keepends=True)
+    )
     lines[2:2] = [b"http://example.org/short.jpg\tonly two\n"] * 13
     lines.append(b"http://example.org/latin.jpg\tphoto of a caf\xe9\ten\t00\tlatin\n")
     lines.append(b"\tphoto of a cat\ten\t00\tno url\n")
@@ -53,7 +57,9 @@ def damaged(spark, tmp_path_factory) -> SimpleNamespace:
         world=world,
         words=words,
         ended=ended,
-        sources={Path(path).name: SimpleNamespace(**dict(zip(columns, (path, *rest)))) for path, *rest in rows},
+        sources={
+            Path(found[0]).name: SimpleNamespace(**dict(zip(columns, found, strict=True))) for found in rows
+        },
     )
 
 
@@ -85,7 +91,9 @@ def test_run_over_damaged_sources_ends_with_status_3_and_names_them(damaged):
     """Everything is done, the table is printed, and stderr names each incomplete source with its reason."""
     assert damaged.ended.status == 3
     assert "curated subset" in damaged.ended.out
-    assert "7 of 11 sources are incomplete, 0 allowed (--allow-incomplete): exit status 3." in damaged.ended.err
+    assert (
+        "7 of 11 sources are incomplete, 0 allowed (--allow-incomplete): exit status 3." in damaged.ended.err
+    )
     for name, (status, reason) in INCOMPLETE.items():
         lines = [line for line in damaged.ended.err.splitlines() if f"{name} is {status}: " in line]
         assert len(lines) == 1, name
@@ -110,10 +118,14 @@ def test_every_text_is_a_pair_or_a_counted_reject(spark, damaged):
         assert_sums(name, source.texts_read, source.pairs_written, dict(source.rejected))
     assert dict(damaged.sources["bad_rows.tsv"].rejected) == {"broken_row": 14, "no_url": 1}
     assert dict(damaged.sources["lines.jsonl"].rejected) == {"broken_json": 2}
-    rows = rows_of(spark, damaged.world.root / "warehouse", "rejects", ("source_path", "reason", "record", "detail"))
+    rows = rows_of(
+        spark, damaged.world.root / "warehouse", "rejects", ("source_path", "reason", "record", "detail")
+    )
     broken = [rest for path, *rest in rows if path.endswith("bad_rows.tsv") and rest[0] == "broken_row"]
     assert len(broken) == 10
-    assert "2 columns, expected 5: http://example.org/short.jpg\tonly two" in {detail for _, _, detail in broken}
+    assert "2 columns, expected 5: http://example.org/short.jpg\tonly two" in {
+        detail for _, _, detail in broken
+    }
 
 
 def assert_sums(name: str, texts_read: int, pairs_written: int, rejected: dict[str, int]) -> None:
@@ -125,7 +137,7 @@ def assert_sums(name: str, texts_read: int, pairs_written: int, rejected: dict[s
 
 @pytest.mark.parametrize(("allowed", "status"), [("7", 0), ("6", 3), ("50%", 3), ("70%", 0)])
 def test_allowed_number_of_incomplete_sources_decides_the_status(damaged, allowed, status):
-    """A number or a share (of 11 sources, 7 are incomplete) may be damaged for exit status 0; nothing is redone."""
+    """A number or a share (7 of 11 are incomplete) may be damaged for exit status 0; nothing is redone."""
     ended = call("extract", *damaged.words, "--allow-incomplete", allowed)
     assert ended.status == status, ended.err
     assert "11 done already" in ended.err
@@ -133,12 +145,16 @@ def test_allowed_number_of_incomplete_sources_decides_the_status(damaged, allowe
 
 @pytest.mark.timeout(900)
 def test_no_text_of_a_real_crawl_is_lost(spark, shared_data, world):
-    """Every WAT of the shared crawl is read to its end, and each of its texts is a pair or a counted reject."""
-    ended = call("extract", *world.words(input=shared_data / "crawl", threshold=None), "--files-per-commit", 10)
+    """Every WAT of the shared crawl is read to its end; each of its texts is a pair or a counted reject."""
+    ended = call(
+        "extract", *world.words(input=shared_data / "crawl", threshold=None), "--files-per-commit", 10
+    )
     assert ended.status == 0, ended.err
     columns = ("source_path", "status", "reason", "texts_read", "pairs_written", "rejected")
     outcomes = rows_of(spark, world.root / "warehouse", "extracted", columns, condition="kind = 'source'")
-    assert {Path(path).name for path, *_ in outcomes} == {file.name for file in shared_data.glob("crawl/*.wat.gz")}
+    assert {Path(path).name for path, *_ in outcomes} == {
+        file.name for file in shared_data.glob("crawl/*.wat.gz")
+    }
     for path, status, reason, texts_read, pairs_written, rejected in outcomes:
         assert (status, reason) == ("done", None), path
         assert_sums(path, texts_read, pairs_written, dict(rejected))

@@ -12,14 +12,16 @@ def staged(world, inputs: list, snapshot: str) -> None:
     """Extract and deduplicate these files."""
     words = world.words(input=inputs, snapshot=snapshot, threshold=None)
     assert call("extract", *words).status == 0
-    dedup = call("dedup", "--warehouse", world.root / "warehouse", "--metadata", world.metadata, "--snapshot", snapshot)
+    dedup = call(
+        "dedup", "--warehouse", world.root / "warehouse", "--metadata", world.metadata, "--snapshot", snapshot
+    )
     assert dedup.status == 0, dedup.err
 
 
 @pytest.mark.timeout(900)
 def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, world, undisturbed):
-    """First half of a snapshot, then its rest, then a second snapshot that repeats it: balanced over both, the result
-    is that of one run over all; nothing that was there is erased, and counts are per snapshot."""
+    """Half of a snapshot, its rest, then a second snapshot that repeats it: balanced over both, the result is
+    that of one run over all; nothing that was there is erased, and counts are per snapshot."""
     warehouse = world.root / "warehouse"
     staged(world, [world.pool / "a.parquet"], "one")
     first = rows_of(spark, warehouse, "pairs")

@@ -49,7 +49,9 @@ def test_report_writes_the_page_again_with_the_tables_numbers(spark, undisturbed
     assert f"Matched {matched} " in words
     counts = rows_of(spark, warehouse, "entry_probabilities", ("entry", "count", "probability"))
     for entry, count, probability in counts:
-        assert re.search(rf"{re.escape(entry)} {count} \d+ {probability:.3g}", words), f"{entry}: {count}, {probability}"
+        assert re.search(rf"{re.escape(entry)} {count} \d+ {probability:.3g}", words), (
+            f"{entry}: {count}, {probability}"
+        )
     curated_counts = sum(len(ids) for (ids,) in rows_of(spark, warehouse, "curated_pairs", ("entry_ids",)))
     assert f"Counts after {curated_counts} " in words
 
@@ -73,9 +75,11 @@ def test_report_on_a_folder_without_tables_is_refused(spark, tmp_path):
 
 
 def test_explain_agrees_with_the_tables(spark, undisturbed):
-    """Kept pairs and dropped ones are explained with the probability, the draw and the verdict of the tables."""
+    """Kept pairs and dropped ones are explained with the tables' probability, draw and verdict."""
     kept = rows_of(spark, undisturbed.warehouse, "curated_pairs", ("pair_id", "sampling_probability", "draw"))
-    dropped = {pair for (pair,) in rows_of(spark, undisturbed.warehouse, "pairs", ("pair_id",))} - {k[0] for k in kept}
+    dropped = {pair for (pair,) in rows_of(spark, undisturbed.warehouse, "pairs", ("pair_id",))} - {
+        k[0] for k in kept
+    }
     pair, probability, draw = kept[0]
     said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", pair, "--json")
     assert said.status == 0, said.err
@@ -88,7 +92,9 @@ def test_explain_agrees_with_the_tables(spark, undisturbed):
 
 def child(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess:
     """Run Python on these words in a process of its own."""
-    return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(
+        [sys.executable, *words], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def test_module_says_its_version_without_spark(child_env, tmp_path):
@@ -104,7 +110,9 @@ def test_no_java_is_one_sentence(world, child_env, tmp_path):
     ended = child(*words, env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stdout) == (1, "")
     sentence = ended.stderr.splitlines()[-1]
-    assert sentence.startswith(f"metaclip-spark: Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} holds no bin/java.")
+    assert sentence.startswith(
+        f"metaclip-spark: Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} holds no bin/java."
+    )
     assert "Traceback" not in ended.stderr
 
 

@@ -46,7 +46,7 @@ def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
 
 @pytest.mark.timeout(900)
 def test_texts_extracted_without_a_list_and_matched_later_make_the_same_subset(spark, undisturbed, tmp_path):
-    """extract without --metadata, dedup, then `match` with the list: the pairs, counts and subset of `run`; and
+    """extract without --metadata, dedup, then `match` with the list: pairs, counts and subset of `run`; and
     --keep-unmatched keeps the texts that match nothing beside them."""
     world, warehouse = undisturbed.world, tmp_path / "wh"
     tables = flag_words(warehouse=warehouse)
@@ -60,7 +60,9 @@ def test_texts_extracted_without_a_list_and_matched_later_make_the_same_subset(s
     of_the_list = "metadata_id <> 'none'"
     pairs = rows_of(spark, warehouse, "pairs", drop=(), condition=f"{of_the_list} AND size(entry_ids) > 0")
     assert pairs == undisturbed.state["pairs"]
-    unmatched = rows_of(spark, warehouse, "pairs", ("url",), condition=f"{of_the_list} AND size(entry_ids) = 0")
+    unmatched = rows_of(
+        spark, warehouse, "pairs", ("url",), condition=f"{of_the_list} AND size(entry_ids) = 0"
+    )
     assert unmatched == [(UNMATCHED[0],)]
     state, wanted = (table_state(spark, where, OF_THE_RUN) for where in (warehouse, undisturbed.warehouse))
     for name in ("entry_counts", "entry_probabilities", "curated_pairs"):
@@ -71,17 +73,22 @@ def test_texts_extracted_without_a_list_and_matched_later_make_the_same_subset(s
 def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, world):
     """--no-dedup --id-column: pair_id is the pool's key, repeats stay, and kept columns travel to the end."""
     repeated = [row("own", n, "cat") for n in range(4)]
-    again = [(url, text, lang, f"{number:032x}", "again") for number, (url, text, lang, _, _) in enumerate(repeated)]
+    again = [
+        (url, text, lang, f"{number:032x}", "again")
+        for number, (url, text, lang, _, _) in enumerate(repeated)
+    ]
     write_parquet(world.root / "own" / "a.parquet", repeated)
     write_tsv(world.root / "own" / "b.tsv", again)
     ended = call(
-        "run", *world.words(input=world.root / "own"), "--no-dedup", "--id-column", "key", "--lang-column", "lang",
-        "--keep-columns", "note,lang", "--json",
+        "run", *world.words(input=world.root / "own"), "--no-dedup", "--id-column", "key", "--lang-column",
+        "lang", "--keep-columns", "note,lang", "--json",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"
     pairs = rows_of(spark, warehouse, "pairs", ("pair_id", "url", "lang", "extra"))
-    wanted = [(key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again]
+    wanted = [
+        (key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again
+    ]
     assert pairs == sorted(wanted, key=repr)
     assert rows_of(spark, warehouse, "pair_keys") == []
     assert json.loads(ended.out)["unique_pairs"] == 8
@@ -98,7 +105,9 @@ def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, tmp_pa
     schema = "metaclip_e2e"
     spark.sql(f"CREATE SCHEMA {schema} LOCATION '{tmp_path}/schema'")
     try:
-        words = [word for word in undisturbed.world.words() if word not in ("--warehouse", undisturbed.warehouse)]
+        words = [
+            word for word in undisturbed.world.words() if word not in ("--warehouse", undisturbed.warehouse)
+        ]
         words += ["--catalog", f"spark_catalog.{schema}"]
         first = call("run", *words, "--json")
         assert first.status == 0, first.err

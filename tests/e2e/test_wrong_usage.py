@@ -54,7 +54,7 @@ def test_no_metadata_is_refused(world, metaclip):
 
 def test_no_warehouse_is_refused(world, metaclip):
     """run without --warehouse or --catalog says what to give."""
-    words = flag_words(input=world.pool, metadata=world.metadata)
+    words = ["--no-lid", *flag_words(input=world.pool, metadata=world.metadata)]
     sentence = "warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA."
     refused(metaclip("run", *words), 2, sentence)
 
@@ -85,8 +85,8 @@ def test_missing_list_is_named(world, metaclip):
     ended = metaclip("run", *world.words(metadata=missing))
     refused(
         ended, 2,
-        f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line (.txt, "
-        ".txt.gz). Check the path given as --metadata.",
+        f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line "
+        "(.txt, .txt.gz). Check the path given as --metadata.",
     )  # fmt: skip
 
 
@@ -95,8 +95,9 @@ def test_column_that_is_not_there_is_refused_before_the_work(world, metaclip):
     ended = metaclip("run", *world.words(), "--text-column", "caption")
     refused(
         ended, 2,
-        f"column 'caption' is missing in {world.pool / 'a.parquet'}; got ['url', 'text', 'lang', 'key', 'note']. Name "
-        "the columns with --url-column and --text-column (in a file without a header line by position: 0, 1, ...).",
+        f"column 'caption' is missing in {world.pool / 'a.parquet'}; got ['url', 'text', 'lang', 'key', "
+        "'note']. Name the columns with --url-column and --text-column (in a file without a header line by "
+        "position: 0, 1, ...).",
     )  # fmt: skip
     assert not (world.root / "warehouse").exists()
 
@@ -107,8 +108,8 @@ def test_warehouse_below_a_file_is_refused(world, metaclip):
     ended = metaclip("run", *world.words("somefile/wh"))
     refused(
         ended, 2,
-        f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a folder that can be, or the "
-        "right to write.",
+        f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a folder that can be, "
+        "or the right to write.",
     )  # fmt: skip
 
 
@@ -128,7 +129,9 @@ def test_unknown_config_key_is_refused(world, metaclip):
     config.write_text("balance:\n  treshold: 3\n", encoding="utf-8")
     ended = metaclip("run", *world.words(), "--config", config)
     assert ended.status == 2
-    assert ended.err.startswith(f"metaclip-spark: {config}: unknown key balance.treshold; expected one of input, ")
+    assert ended.err.startswith(
+        f"metaclip-spark: {config}: unknown key balance.treshold; expected one of input, "
+    )
     assert len(ended.err.splitlines()) == 1
 
 
@@ -148,7 +151,7 @@ def test_unknown_snapshot_is_refused_before_the_work(spark, world, metaclip):
 
 
 def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
-    """While one run holds the warehouse, another ends with a sentence and exit status 1, before it plans anything."""
+    """While one run holds the warehouse, another ends with a sentence and status 1, before it plans."""
     warehouse = world.root / "warehouse"
     lease = Lease(Warehouse(spark, str(warehouse)))
     lease.acquire()
@@ -167,15 +170,16 @@ def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
 
 @pytest.mark.timeout(600)
 def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(world, metaclip):
-    """A warehouse whose planned sources are not read yet refuses settings and bytes that are not the planned ones."""
+    """Where planned sources are not read yet, settings and bytes other than the planned ones are refused."""
     words = world.words(input=world.pool / "b.tsv", threshold=None)
     with watched(CrashAt(lambda point: point == "after append planned")), pytest.raises(Crash):
         call("extract", *words)
     ended = metaclip("extract", *words, "--keep-unmatched")
     refused(
         ended, 2,
-        "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, --languages, "
-        "--keep-unmatched or --no-dedup). Finish it with those settings, or use another --snapshot or --warehouse.",
+        "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, "
+        "--languages, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
+        "--snapshot or --warehouse.",
     )  # fmt: skip
 
     path = world.pool / "b.tsv"
@@ -183,6 +187,6 @@ def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(worl
     write_tsv(path, [("http://example.org/other.jpg", "a cat", "en", "0" * 32, "changed")])
     refused(
         metaclip("extract", *words), 2,
-        f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was {size}). "
-        "Give the changed file another name, or another --snapshot.",
+        f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was "
+        f"{size}). Give the changed file another name, or another --snapshot.",
     )  # fmt: skip

@@ -36,7 +36,9 @@ def below(root: int, holding: str) -> list[int]:
 
 def executors(root: int) -> list[int]:
     """Return the executor JVMs of the application that `root` drives."""
-    return below(root, "CoarseGrainedExecutorBackend")
+    found = below(root, "CoarseGrainedExecutorBackend")
+    # A process that an executor has just forked shows the executor's own command line for a moment.
+    return [pid for pid in found if parent_of(pid) not in found]
 
 
 def python_workers(root: int) -> list[int]:

@@ -61,21 +61,13 @@ def read(spark, warehouse: Path, table: str, *columns: str, run_id: str | None =
 
 def assert_pool_equals(spark, same, warehouse: Path, expected: reference.Curated, entries) -> None:
     """Compare pairs, their ids and matches, and entry counts."""
-    columns = ("pair_id", "image_id", "url", "text", "text_source", "source_path", "page_url", "entry_ids")
+    columns = ("pair_id", "image_id", "url", "text", "entry_ids")
     rows = read(spark, warehouse, "pairs", *columns)
     assert len({row[0] for row in rows}) == len(rows)
     same(
-        {row[0]: (*row[1:6], row[6] or "", row[7]) for row in rows},
+        {row[0]: row[1:] for row in rows},
         {
-            pair: (
-                expected.image_ids[pair],
-                row.url,
-                row.text,
-                row.text_source,
-                row.source_path,
-                row.page_url,
-                expected.entry_ids[pair],
-            )
+            pair: (expected.image_ids[pair], row.url, row.text, expected.entry_ids[pair])
             for pair, row in expected.pairs.items()
         },
     )
@@ -97,6 +89,15 @@ def assert_run_equals(spark, same, warehouse: Path, run_id: str, expected: refer
     rows = read(spark, warehouse, "curated_pairs", *columns, run_id=run_id)
     assert len({row[0] for row in rows}) == len(rows)
     same({row[0]: row[1:] for row in rows}, expected.kept)
+
+
+def assert_keepers_equal(spark, same, warehouse: Path, expected: reference.Curated) -> None:
+    """Compare which source, page and field keeps each pair: the smallest of all that bring it."""
+    columns = ("pair_id", "source_path", "page_url", "text_source")
+    same(
+        {row[0]: (row[1], row[2] or "", row[3]) for row in read(spark, warehouse, "pairs", *columns)},
+        {pair: row[:3] for pair, row in expected.pairs.items()},
+    )
 
 
 def run(metaclip, *words: object) -> str:
@@ -147,6 +148,7 @@ def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format
     assert_run_equals(spark, same, warehouse, first, expected)
     expected = reference.curate(rows, entries, threshold=30, seed=5)
     assert_run_equals(spark, same, warehouse, again, expected)
+    assert_keepers_equal(spark, same, warehouse, expected)
 
 
 def test_reference_by_automaton_equals_the_reference_by_naive_scan():
@@ -191,3 +193,4 @@ def test_pipeline_equals_the_reference_on_real_data(
     assert 0 < len(expected.kept) < len(expected.pairs)
     assert_pool_equals(spark, same, warehouse, expected, entries)
     assert_run_equals(spark, same, warehouse, run_id, expected)
+    assert_keepers_equal(spark, same, warehouse, expected)

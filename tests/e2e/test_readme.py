@@ -1,0 +1,74 @@
+"""The commands that README shows are run as they stand."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+pytestmark = pytest.mark.spark
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def fenced(after: str, language: str = "") -> str:
+    """Return the first fenced block after a heading."""
+    return re.search(rf"^{re.escape(after)}\n.*?^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch) -> Path:
+    """A folder with the files that README's commands name."""
+    texts = ["a photo of a dog", "two cats, one dog", "in the garden", "xyzzy"]
+    (tmp_path / "pairs").mkdir()
+    for at in (0, 1):
+        urls = [f"https://img.example.org/{at}/{n}.jpg" for n in range(len(texts))]
+        pq.write_table(pa.table({"url": urls, "text": texts}), tmp_path / "pairs" / f"{at}.parquet")
+    (tmp_path / "crawl").mkdir()
+    shutil.copy(ROOT / "jobs" / "sample" / "pool.wat.gz", tmp_path / "crawl" / "a.wat.gz")
+    with gzip.open(tmp_path / "captions.tsv.gz", "wt") as file:
+        file.writelines(f"{text}\thttps://img.example.org/tsv/{n}.jpg\n" for n, text in enumerate(texts))
+    (tmp_path / "metadata.json").write_text(json.dumps(["photo", "dog", "garden", "in the", "a"]))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_commands_for_ones_own_pairs_run(metaclip, desk):
+    """Each command under "Your own pairs" ends with exit status 0 and a table."""
+    commands = [shlex.split(line) for line in fenced("## Your own pairs").splitlines()]
+    assert len(commands) == 3
+    for program, *words in commands:
+        assert program == "metaclip-spark"
+        ended = metaclip(*words)
+        assert ended.status == 0, ended.err
+        assert "curated subset" in ended.out
+
+
+def test_notebook_example_runs(spark, monkeypatch):
+    """The Python block gives ids for texts from SQL."""
+    monkeypatch.chdir(ROOT)
+    pool = spark.createDataFrame([("a photo of a dog",), (None,)], "text string")
+    pool.createOrReplaceTempView("pool")
+    *setup, query = fenced("## In a notebook", "python").strip().splitlines()
+    names = {"spark": spark}
+    exec("\n".join(setup), names)
+    rows = {row["text"]: row["entry_ids"] for row in eval(query, names).collect()}
+    assert len(rows["a photo of a dog"]) >= 3
+    assert rows[None] is None
+
+
+def test_flags_in_readme_exist():
+    """Every flag that README names is one of the command line's."""
+    from metaclip_spark.cli import cli
+
+    known = {"--help", "--packages"}
+    known |= {name for command in cli.commands.values() for param in command.params for name in param.opts}
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
