@@ -25,7 +25,7 @@ from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.match import match_step
-from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan
+from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
 from metaclip_spark.steps.summary import as_json, make_card
 from metaclip_spark.tables import Warehouse, matching
 
@@ -68,10 +68,10 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
     """Take what is extracted into `pairs`."""
     metadata = load_metadata(settings.metadata) if settings.metadata else None
     with _opened(settings, reporter, metadata, []) as ctx:
-        plan = make_plan(ctx, [])
-        if plan.todo:
+        left = unread_splits(ctx)
+        if left:
             raise ConfigError(
-                f"{len(plan.todo)} splits of snapshot {settings.snapshot!r} are planned but not extracted yet; "
+                f"{left:,} splits of snapshot {settings.snapshot!r} are planned but not extracted yet; "
                 "run extract to its end first."
             )
         dedup_step(ctx)

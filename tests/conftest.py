@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,9 +64,9 @@ def shared_data() -> Path:
 
 
 @pytest.fixture
-def child_env() -> Iterator[dict[str, str]]:
+def child_env() -> dict[str, str]:
     """The environment of a child process that starts its own Spark."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
     env.pop("PYSPARK_GATEWAY_PORT", None)
     env.pop("PYSPARK_GATEWAY_SECRET", None)
-    yield env
+    return env

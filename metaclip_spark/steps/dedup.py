@@ -43,12 +43,13 @@ def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
             warehouse.append("sources", closed, txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids)
+        # Before the step is noted as done: nothing comes back here afterwards.
+        warehouse.remove_files("extracted")
         stage.note = f"{stage.rows:,} unique pairs added"
     ctx.attempt.record(
         DONE, "dedup", snapshot=snapshot, fingerprint=fingerprint,
         versions=_versions(ctx), rows=stage.rows, detail={"batches": batch_ids},
     )  # fmt: skip
-    warehouse.remove_files("extracted")
     return stage.rows
 
 

@@ -68,6 +68,16 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
     return Plan(given, set(done), staged, todo, unplanned, other)
 
 
+def unread_splits(ctx: Context) -> int:
+    """Return how many planned splits of the snapshot are neither extracted nor taken in."""
+    snapshot, split = ctx.settings.snapshot, ["source_path", "split"]
+    planned = in_pool(ctx, "planned", snapshot).select(*split)
+    staged = in_pool(ctx, "extracted", snapshot).where("kind = 'source'").select(*split)
+    done = in_pool(ctx, "sources", snapshot).select("source_path")
+    left = planned.join(done, on="source_path", how="left_anti").join(staged, on=split, how="left_anti")
+    return left.count()
+
+
 def store_plan(ctx: Context, plan: Plan) -> None:
     """Write the sources given for the first time, before the first task reads one."""
     if not plan.unplanned:

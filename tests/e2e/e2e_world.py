@@ -14,8 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ENTRIES = ["a", "cat", "dog", "a cat", "red", "photo of", "St. John", "zebra", "on a"]
-"""`St. John` can never match, `zebra` matches no text of the world."""
+ENTRIES = ["a", "cat", "dog", "a cat", "red", "photo of", "St. John", "zebra", "on a", "purple"]
+"""`St. John` can never match, `zebra` matches no text of the world, `purple` one: a tail entry at t = 2."""
 
 COLUMNS = ("url", "text", "lang", "key", "note")
 COLORS = ("red", "blue", "green", "black", "white", "grey")
@@ -83,6 +83,7 @@ def hash_of(name: str) -> str:
 
 UNMATCHED = ("http://example.org/n/1.jpg", "nothing here", "en", "f" * 32, "unmatched")
 EMPTY = ("http://example.org/e/1.jpg", "  ", "en", "e" * 32, "empty")
+TAIL = ("http://example.org/c/tail.jpg", "a purple cow", "en", "d" * 32, "tail")
 SHARED = row("shared", 1)
 """A pair that several files hold."""
 
@@ -155,7 +156,7 @@ class World:
         a = [row("a", n) for n in range(12)]
         write_parquet(self.pool / "a.parquet", [*a, SHARED, a[3], UNMATCHED, EMPTY])
         write_tsv(self.pool / "b.tsv", [SHARED, *(row("b", n, "cat") for n in range(8)), UNMATCHED])
-        pages = [*wat_of([SHARED, *(row("c", n, "dog") for n in range(6))])]
+        pages = [*wat_of([SHARED, *(row("c", n, "dog") for n in range(6)), TAIL])]
         pages.append(
             wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}])
         )

@@ -35,8 +35,8 @@ WRITES = (
     "after append rejects",
     "after append sources",
     "after delete extracted",
-    "after append runs: dedup stage done",
     "after remove_files extracted",
+    "after append runs: dedup stage done",
     "after replace entry_counts",
     "after append runs: count stage done",
     "after replace entry_probabilities",
@@ -48,7 +48,7 @@ WRITES = (
 """Every write of a run, in order; right before one is right after the one before it."""
 
 BETWEEN_STAGES = tuple(
-    point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[12], WRITES[-1])
+    point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1])
 )
 INSIDE = ("planned", "extracted", "pairs", "pair_keys", "rejects", "sources", "entry_counts", "curated_pairs")
 

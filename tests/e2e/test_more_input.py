@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from e2e_world import OVER_CRAWLS, call, counts_over, rows_of
+from e2e_world import OVER_CRAWLS, TAIL, call, counts_over, rows_of
 
 pytestmark = pytest.mark.spark
 
@@ -38,7 +38,7 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     assert ended.status == 0, ended.err
     assert rows_of(spark, warehouse, "pairs", condition="snapshot = 'one'") == both
     new = rows_of(spark, warehouse, "pairs", ("url",), condition="snapshot = 'two'")
-    assert new == [(f"http://example.org/c/{n}.jpg",) for n in range(6)]
+    assert new == [(f"http://example.org/c/{n}.jpg",) for n in range(6)] + [(TAIL[0],)]
 
     # Counts are of pairs, so a repeat counts in the snapshot that brought it first.
     per_snapshot = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from e2e_world import DATA_TABLES, appends, assert_same, call, table_state, versions
+from e2e_world import DATA_TABLES, TAIL, appends, assert_same, call, rows_of, table_state, versions
 
 pytestmark = pytest.mark.spark
 
@@ -22,23 +22,25 @@ def test_second_run_does_no_work_and_changes_nothing(spark, undisturbed):
     assert_same(table_state(spark, undisturbed.warehouse), undisturbed.state)
 
 
-def test_json_is_all_that_stdout_holds(undisturbed):
+def test_json_is_all_that_stdout_holds(spark, undisturbed):
     """With --json stdout is one JSON document with the tables' numbers; progress goes to stderr."""
     said = call("run", *undisturbed.world.words(), "--json")
     assert said.status == 0, said.err
     numbers = json.loads(said.out)
     state = undisturbed.state
     assert numbers["sources"] == {"done": 3, "partial": 0, "failed": 0}
-    assert numbers["texts_read"] == 33  # an empty text is none
-    assert numbers["texts_matched"] == 30
+    assert numbers["texts_read"] == 34  # an empty text is none
+    assert numbers["texts_matched"] == 31
     assert numbers["rejected"] == {"no_match": 2, "repeat": 1, "empty_text": 1, "data_url": 1}
-    assert numbers["unique_pairs"] == len(state["pairs"]) == 27
+    assert numbers["unique_pairs"] == len(state["pairs"]) == 28
     assert numbers["curated_size"] == len(state["curated_pairs"])
     assert numbers["threshold"] == 2
+    assert numbers["entries_tail"] == 1
+    assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert (
         numbers["entries"]
         == numbers["entries_unmatched"] + numbers["entries_tail"] + numbers["entries_head"]
-        == 9
+        == 10
     )
     assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
     assert "Starting Spark" in said.err
@@ -55,7 +57,7 @@ def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
         assert f"{stage:<8} " not in ended.out
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["sources", "3", "3", "done"] in lines
-    assert ["unique", "pairs", "27", "the", "pool"] in lines
+    assert ["unique", "pairs", "28", "the", "pool"] in lines
     assert any(line[:1] == ["report"] for line in lines)
     assert "warning" not in ended.err
 
