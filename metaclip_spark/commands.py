@@ -261,19 +261,22 @@ def _say_plan(ctx: Context, plan: Plan) -> Plan:
 
 def _outcome(ctx: Context, sources: list[Source]) -> int:
     """Return 0 or 3: how many of this command's sources are partial, failed or unaccounted for."""
-    rows = in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path", "status", "reason").collect()
-    return _judged(ctx, sources, {row[0]: (row[1], row[2]) for row in rows})
+    return _judged(ctx, sources, _taken_in(ctx))
 
 
 def _staged_outcome(ctx: Context, sources: list[Source]) -> int:
     staged = in_pool(ctx, "extracted", ctx.settings.snapshot).where("kind = 'source'")
-    found = {
-        row[0]: ("done", "") for row in in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path").collect()
-    }
+    found = _taken_in(ctx)
     for row in staged.select("source_path", "status", "reason").collect():
         if found.get(row[0], ("done", ""))[0] == "done":
             found[row[0]] = (row[1], row[2])
     return _judged(ctx, sources, found)
+
+
+def _taken_in(ctx: Context) -> dict[str, tuple[str, str]]:
+    """Return source_path -> (status, reason) of the sources that deduplication has taken in."""
+    rows = in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path", "status", "reason").collect()
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _judged(ctx: Context, sources: list[Source], found: Mapping[str, tuple[str, str]]) -> int:
