@@ -29,7 +29,7 @@ TEXT_REASONS = {
     "bad_url": "the image's url cannot be resolved",
     "language": "the text is not in one of the wanted languages",
     "no_match": "the text matches no entry",
-    "repeat": "the same url and text stand earlier in the same source",
+    "repeat": "the same url and text stand elsewhere in the same source",
 }
 """Reasons that leave out one text: texts_read = pairs_written + the sum of these."""
 

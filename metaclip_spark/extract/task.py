@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 
 _ARROW = EXTRACTED.arrow
+Seen = dict[bytes, tuple[str, str]]
+"""Key of a pair -> the smallest (page, field) that was sent on, of one source."""
 UNKNOWN_LANG = "und"
 
 
@@ -46,7 +49,7 @@ def extract_split(
     """
     ledger = Ledger(sample_cap=options.sample_cap)
     reader = read_wat(split, ledger) if split.source.format == "wat" else read_tabular(split, options, ledger)
-    seen: set[bytes] = set()
+    seen: Seen = {}
     while True:
         try:
             candidates = next(reader)
@@ -64,7 +67,7 @@ def extract_split(
 
 
 def _pairs(
-    candidates: Candidates, options: ExtractOptions, matcher: Matcher | None, ledger: Ledger, seen: set[bytes]
+    candidates: Candidates, options: ExtractOptions, matcher: Matcher | None, ledger: Ledger, seen: Seen
 ) -> dict[str, pa.Array] | None:
     entry_ids = None
     if matcher is not None and len(candidates):
@@ -78,11 +81,11 @@ def _pairs(
             candidates, entry_ids = candidates.select(mask), entry_ids.filter(mask)
     keys = candidates.key.to_pylist() if candidates.key is not None else _pair_ids(candidates)
     if options.dedup:
-        first = _first_seen(keys, seen)
+        first = _not_repeats(keys, candidates, seen)
         if len(first) < len(keys):
-            repeat = np.ones(len(keys), dtype=bool)
-            repeat[first] = False
-            _reject(ledger, "repeat", candidates, repeat)
+            repeats = np.ones(len(keys), dtype=bool)
+            repeats[first] = False
+            _reject(ledger, "repeat", candidates, repeats)
             take = pa.array(first, pa.int64())
             candidates = candidates.select(take)
             entry_ids = None if entry_ids is None else entry_ids.take(take)
@@ -109,15 +112,20 @@ def _pair_ids(candidates: Candidates) -> list[str]:
     return [pair_id(url, text) for url, text in pairs]
 
 
-def _first_seen(keys: list[str], seen: set[bytes]) -> list[int]:
-    """Return the indices of the keys not seen before in the source, and remember those keys."""
-    first = []
-    for index, key in enumerate(keys):
-        raw = bytes.fromhex(key)
-        if raw not in seen:
-            seen.add(raw)
-            first.append(index)
-    return first
+def _not_repeats(keys: list[str], candidates: Candidates, seen: Seen) -> list[int]:
+    """Return the indices of the keys not seen before in the source, or seen under a larger page and field.
+
+    The smallest (page, field) of a source has to reach deduplication; a batch sends a key at most once.
+    """
+    pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(keys))
+    chosen: dict[bytes, int] = {}
+    shared: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for all rows of a page: `seen` keeps them
+    for index, (key, page, field) in enumerate(zip(keys, pages, candidates.text_source.to_pylist(), strict=True)):
+        raw, order = bytes.fromhex(key), (page or "", field)
+        if raw not in seen or order < seen[raw]:
+            seen[raw] = shared.setdefault(order, order)
+            chosen[raw] = index
+    return sorted(chosen.values())
 
 
 def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarray) -> None:

@@ -17,8 +17,8 @@ def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
 
     Reads: extracted (rows of kind pair), pair_keys. Writes: nothing.
     Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id; the anti-join moves keys alone and
-    uses the same partitioning. Skew is bounded: repeats inside a source are gone already, so a pair occurs
-    at most once a source.
+    uses the same partitioning. Skew is bounded: repeats inside a source are gone already, but for those that
+    stand on a smaller page, so a pair occurs a few times a source at most.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
     first = Window.partitionBy("pair_key").orderBy(*ORDER)
