@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))  # e2e_world and crashing, also under importlib mode
+# e2e_world, crashing and reference, also under importlib mode
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
 from e2e_world import Ended, World, call, rows_of, table_state  # noqa: E402
 

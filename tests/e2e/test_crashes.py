@@ -128,7 +128,9 @@ def compare(spark, undisturbed, warehouse: Path) -> None:
 @pytest.mark.parametrize(
     "points", [BETWEEN_TABLES, pytest.param(BETWEEN_STAGES, marks=pytest.mark.slow)], ids=["some", "all"]
 )
-def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spark, undisturbed, tmp_path, points):
+def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(
+    spark, undisturbed, tmp_path, points
+):
     """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
     warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
     crashed: list[str] = []

@@ -2,56 +2,75 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
-from e2e_world import OVER_CRAWLS, TAIL, call, counts_over, rows_of
+import reference
+from e2e_world import ENTRIES, OVER_CRAWLS, call, counts_over, flag_words, row, rows_of, write_parquet
 
 pytestmark = pytest.mark.spark
 
 
-def staged(world, inputs: list, snapshot: str) -> None:
-    """Extract and deduplicate these files."""
-    words = world.words(input=inputs, snapshot=snapshot, threshold=None)
-    assert call("extract", *words).status == 0
-    dedup = call(
-        "dedup", "--warehouse", world.root / "warehouse", "--metadata", world.metadata, "--snapshot", snapshot
-    )
-    assert dedup.status == 0, dedup.err
-
-
 @pytest.mark.timeout(900)
 def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, world, undisturbed):
-    """Half of a snapshot, its rest, then a second snapshot that repeats it: balanced over both, the result is
-    that of one run over all; nothing that was there is erased, and counts are per snapshot."""
-    warehouse = world.root / "warehouse"
-    staged(world, [world.pool / "a.parquet"], "one")
-    first = rows_of(spark, warehouse, "pairs")
-    first_sources = rows_of(spark, warehouse, "sources")
-    assert len(first) == 13
+    """More files for a finished snapshot, then a second snapshot that repeats it: nothing that was there is
+    erased, counts are per snapshot, and balanced over both the result is that of one process over all files."""
+    warehouse, tables = world.root / "warehouse", flag_words(warehouse=world.root / "warehouse")
+    shutil.copytree(undisturbed.warehouse, warehouse)
+    old = {name: rows_of(spark, warehouse, name) for name in ("pairs", "sources", "rejects")}
+    added = [row("d", n, "cat") for n in range(3)]
+    more = write_parquet(world.root / "more" / "d.parquet", [*added, row("b", 0, "cat")])
+    later = [row("e", n, "cow") for n in range(4)]
+    other = write_parquet(
+        world.root / "later" / "e.parquet", [*later, added[0], row("a", 0), row("b", 0, "cat")]
+    )
 
-    staged(world, [world.pool / "b.tsv"], "one")
-    both = rows_of(spark, warehouse, "pairs")
-    assert set(first) < set(both)
-    assert set(first_sources) < set(rows_of(spark, warehouse, "sources"))
-    assert len(both) == 13 + 8
-
-    ended = call("run", *world.words(snapshot="two"))
+    # The first snapshot once more: its files are given again, and one that is new.
+    pool = undisturbed.world.pool
+    ended = call("extract", *world.words(input=[pool, more], threshold=None))
     assert ended.status == 0, ended.err
-    assert rows_of(spark, warehouse, "pairs", condition="snapshot = 'one'") == both
-    new = rows_of(spark, warehouse, "pairs", ("url",), condition="snapshot = 'two'")
-    assert new == [(f"http://example.org/c/{n}.jpg",) for n in range(6)] + [(TAIL[0],)]
+    assert "4 sources" in ended.err
+    assert "3 done already" in ended.err
+    assert call("dedup", *tables, "--metadata", world.metadata).status == 0
+    for name, rows in old.items():
+        assert set(rows) <= set(rows_of(spark, warehouse, name)), name
+    urls = {url for (url,) in rows_of(spark, warehouse, "pairs", ("url",))}
+    assert urls - {pair[4] for pair in old["pairs"]} == {url for url, *_ in added}
 
-    # Counts are of pairs, so a repeat counts in the snapshot that brought it first.
+    before = rows_of(spark, warehouse, "pairs")
+    ended = call("run", *world.words(input=other, snapshot="second"))
+    assert ended.status == 0, ended.err
+    assert rows_of(spark, warehouse, "pairs", condition="snapshot = 'default'") == before
+    new = rows_of(spark, warehouse, "pairs", ("url",), condition="snapshot = 'second'")
+    assert new == [(url,) for url, *_ in later]
+
+    # Counts are of pairs: a repeat counts in the snapshot that brought it first.
     per_snapshot = {
         (name, entry): count
         for name, entry, count in rows_of(spark, warehouse, "entry_counts", ("snapshot", "entry", "count"))
     }
-    assert per_snapshot["one", "photo of"] == 21
-    assert per_snapshot["two", "photo of"] == 6
-    assert ("two", "cat") not in per_snapshot
+    assert per_snapshot["default", "photo of"] == len(before) - 1  # all but the tail's pair
+    assert per_snapshot["second", "photo of"] == len(later)
+    assert ("second", "cat") not in per_snapshot
 
-    one_run = undisturbed.warehouse
-    assert counts_over(spark, warehouse) == counts_over(spark, one_run)
-    assert rows_of(spark, warehouse, "curated_pairs", OVER_CRAWLS) == rows_of(
-        spark, one_run, "curated_pairs", OVER_CRAWLS
+    files = [*sorted(pool.iterdir()), more, other]
+    wanted = reference.curate(reference.read_pool(files), ENTRIES, threshold=2)
+    assert counts_over(spark, warehouse) == {ENTRIES[i]: count for i, count in wanted.counts.items()}
+    kept = rows_of(
+        spark, warehouse, "curated_pairs", OVER_CRAWLS, condition=f"run_id <> '{undisturbed.run_id}'"
     )
-    assert "pairs kept" in ended.err
+    assert kept == sorted(
+        (
+            (
+                pair,
+                wanted.pairs[pair].url,
+                wanted.pairs[pair].text,
+                "und",
+                tuple(wanted.entry_ids[pair]),
+                p,
+                u,
+            )
+            for pair, (p, u) in wanted.kept.items()
+        ),
+        key=repr,
+    )

@@ -22,11 +22,24 @@ def test_second_run_does_no_work_and_changes_nothing(spark, undisturbed):
     assert_same(table_state(spark, undisturbed.warehouse), undisturbed.state)
 
 
-def test_json_is_all_that_stdout_holds(spark, undisturbed):
-    """With --json stdout is one JSON document with the tables' numbers; progress goes to stderr."""
-    said = call("run", *undisturbed.world.words(), "--json")
+def test_json_is_all_that_stdout_holds_and_yaml_says_the_same_as_flags(spark, undisturbed):
+    """With --config and --json: the run_id, and so the tables, of the run configured by flags; stdout is one
+    JSON document with the tables' numbers, and progress goes to stderr."""
+    world, before = undisturbed.world, versions(undisturbed.warehouse)
+    config = world.root / "config.yaml"
+    config.write_text(
+        f"input: [{world.pool}]\nmetadata: {world.metadata}\nwarehouse: {world.root}/nowhere\nno_lid: true\n"
+        "balance:\n  threshold: 3\nextract:\n  files-per-commit: 1\n",
+        encoding="utf-8",
+    )
+    # A flag wins over the file.
+    words = ["run", "--config", config, "--threshold", 2, "--warehouse", undisturbed.warehouse, "--json"]
+    said = call(*words)
     assert said.status == 0, said.err
+    assert versions(undisturbed.warehouse) == before
     numbers = json.loads(said.out)
+    assert numbers["run_id"] == undisturbed.run_id
+    assert undisturbed.run_id in said.err
     state = undisturbed.state
     assert numbers["sources"] == {"done": 3, "partial": 0, "failed": 0}
     assert numbers["texts_read"] == 34  # an empty text is none
@@ -35,16 +48,15 @@ def test_json_is_all_that_stdout_holds(spark, undisturbed):
     assert numbers["unique_pairs"] == len(state["pairs"]) == 28
     assert numbers["curated_size"] == len(state["curated_pairs"])
     assert numbers["threshold"] == 2
-    assert numbers["entries_tail"] == 1
-    assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert (
         numbers["entries"]
         == numbers["entries_unmatched"] + numbers["entries_tail"] + numbers["entries_head"]
         == 10
     )
+    assert numbers["entries_tail"] == 1
+    assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
     assert "Starting Spark" in said.err
-    assert numbers["run_id"] in said.err
 
 
 def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
@@ -65,19 +77,3 @@ def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
 def test_each_source_is_committed_by_itself(undisturbed):
     """With --files-per-commit 1, three sources are three commits of extraction."""
     assert appends(undisturbed.warehouse, "extracted") == 3
-
-
-def test_yaml_says_the_same_as_flags(undisturbed):
-    """A run configured by --config has the run_id, and so the tables, of the run configured by flags."""
-    world, before = undisturbed.world, versions(undisturbed.warehouse)
-    config = world.root / "config.yaml"
-    config.write_text(
-        f"input: [{world.pool}]\nmetadata: {world.metadata}\nwarehouse: {world.root}/nowhere\nno_lid: true\n"
-        "balance:\n  threshold: 3\nextract:\n  files-per-commit: 1\n",
-        encoding="utf-8",
-    )
-    words = ["run", "--config", config, "--json"]
-    said = call(*words, "--threshold", 2, "--warehouse", undisturbed.warehouse)  # a flag wins
-    assert said.status == 0, said.err
-    assert json.loads(said.out)["run_id"] == undisturbed.run_id
-    assert versions(undisturbed.warehouse) == before

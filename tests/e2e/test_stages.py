@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from e2e_world import (
     UNMATCHED,
     assert_same,
     call,
-    flag_words,
     row,
     rows_of,
     table_state,
@@ -29,6 +29,7 @@ def done(*words: object) -> None:
     assert ended.status == 0, ended.err
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
     """extract, dedup, count, balance and report: the tables of `run`, but for the run's id."""
@@ -44,29 +45,51 @@ def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
     assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+@pytest.fixture
+def schema(spark, tmp_path, monkeypatch) -> Iterator[str]:
+    """An empty schema for named tables, below the test's folder."""
+    monkeypatch.chdir(tmp_path)  # where the report goes when the tables are not in a folder
+    spark.sql(f"CREATE SCHEMA metaclip_e2e LOCATION '{tmp_path}/schema'")
+    yield "spark_catalog.metaclip_e2e"
+    spark.sql("DROP SCHEMA metaclip_e2e CASCADE")
+
+
+def by_name(world, schema: str, **instead: object) -> list[object]:
+    """Return the flags of `extract` (of `run`, with threshold=2) for named tables."""
+    words = world.words("-", **{"threshold": None, **instead})
+    at = words.index("--warehouse")
+    return [*words[:at], "--catalog", schema, *words[at + 2 :]]
+
+
 @pytest.mark.timeout(900)
-def test_texts_extracted_without_a_list_and_matched_later_make_the_same_subset(spark, undisturbed, tmp_path):
-    """extract without --metadata, dedup, then `match` with the list: pairs, counts and subset of `run`; and
-    --keep-unmatched keeps the texts that match nothing beside them."""
-    world, warehouse = undisturbed.world, tmp_path / "wh"
-    tables = flag_words(warehouse=warehouse)
-    done("extract", *world.words(warehouse, threshold=None, metadata=None))
+def test_texts_matched_after_extraction_stage_by_stage_in_named_tables_make_the_same_subset(
+    spark, undisturbed, schema, tmp_path
+):
+    """extract without a list, dedup, match, count, balance and report with --catalog: pairs, counts and subset of
+    `run --warehouse`; and match --keep-unmatched keeps the texts that match nothing beside them."""
+    tables, metadata = ["--catalog", schema], ["--metadata", undisturbed.world.metadata]
+    done("extract", *by_name(undisturbed.world, schema, metadata=None))
     done("dedup", *tables)
-    assert len(rows_of(spark, warehouse, "pairs")) == 28 + 1  # UNMATCHED is there once, with no ids yet
-    done("match", *tables, "--metadata", world.metadata, "--keep-unmatched")
-    done("count", *tables, "--metadata", world.metadata)
-    done("balance", *tables, "--metadata", world.metadata, "--threshold", 2)
+    assert len(rows_of(spark, schema, "pairs")) == 28 + 1  # UNMATCHED is there once, with no ids yet
+    done("match", *tables, *metadata, "--keep-unmatched")
+    done("count", *tables, *metadata)
+    done("balance", *tables, *metadata, "--threshold", 2)
+    done("report", *tables, "--output", tmp_path / "card.html")
 
     of_the_list = "metadata_id <> 'none'"
-    pairs = rows_of(spark, warehouse, "pairs", drop=(), condition=f"{of_the_list} AND size(entry_ids) > 0")
+    pairs = rows_of(spark, schema, "pairs", condition=f"{of_the_list} AND size(entry_ids) > 0")
     assert pairs == undisturbed.state["pairs"]
-    unmatched = rows_of(
-        spark, warehouse, "pairs", ("url",), condition=f"{of_the_list} AND size(entry_ids) = 0"
-    )
+    unmatched = rows_of(spark, schema, "pairs", ("url",), condition=f"{of_the_list} AND size(entry_ids) = 0")
     assert unmatched == [(UNMATCHED[0],)]
-    state, wanted = (table_state(spark, where, OF_THE_RUN) for where in (warehouse, undisturbed.warehouse))
+    same_choice(spark, schema, undisturbed)
+    assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def same_choice(spark, where, undisturbed) -> None:
+    """Check counts, probabilities and the curated subset against the undisturbed run's."""
     for name in ("entry_counts", "entry_probabilities", "curated_pairs"):
-        assert state[name] == wanted[name], f"{name} differs"
+        wanted = rows_of(spark, undisturbed.warehouse, name, drop=OF_THE_RUN)
+        assert rows_of(spark, where, name, drop=OF_THE_RUN) == wanted, f"{name} differs"
 
 
 @pytest.mark.timeout(900)
@@ -80,8 +103,8 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
     write_parquet(world.root / "own" / "a.parquet", repeated)
     write_tsv(world.root / "own" / "b.tsv", again)
     ended = call(
-        "run", *world.words(input=world.root / "own"), "--no-dedup", "--id-column", "key", "--lang-column",
-        "lang", "--keep-columns", "note,lang", "--json",
+        "run", *world.words(input=world.root / "own"), "--files-per-commit", 9, "--no-dedup",
+        "--id-column", "key", "--lang-column", "lang", "--keep-columns", "note,lang", "--json",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"
@@ -99,26 +122,18 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
     assert set(kept) <= {(key, extra) for key, _, _, extra in wanted}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, tmp_path, monkeypatch):
-    """--catalog: the same rows in named tables, and a second run that finds them."""
-    monkeypatch.chdir(tmp_path)  # where the report goes when the tables are not in a folder
-    schema = "metaclip_e2e"
-    spark.sql(f"CREATE SCHEMA {schema} LOCATION '{tmp_path}/schema'")
-    try:
-        words = [
-            word for word in undisturbed.world.words() if word not in ("--warehouse", undisturbed.warehouse)
-        ]
-        words += ["--catalog", f"spark_catalog.{schema}"]
-        first = call("run", *words, "--json")
-        assert first.status == 0, first.err
-        assert_same(table_state(spark, f"spark_catalog.{schema}"), undisturbed.state)
-        again = call("run", *words, "--json")
-        assert (again.status, again.out) == (0, first.out)
-        assert "3 done already" in again.err
-        assert json.loads(first.out)["tables"]["pairs"] == f"spark_catalog.{schema}.pairs"
-    finally:
-        spark.sql(f"DROP SCHEMA {schema} CASCADE")
+def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, schema):
+    """run --catalog: the same rows in named tables, and a second run that finds them."""
+    words = by_name(undisturbed.world, schema, threshold=2)
+    first = call("run", *words, "--json")
+    assert first.status == 0, first.err
+    assert_same(table_state(spark, schema), undisturbed.state)
+    again = call("run", *words, "--json")
+    assert (again.status, again.out) == (0, first.out)
+    assert "3 done already" in again.err
+    assert json.loads(first.out)["tables"]["pairs"] == f"{schema}.pairs"
 
 
 @pytest.mark.slow
@@ -129,8 +144,6 @@ def test_kept_unmatched_texts_change_nothing_else(spark, undisturbed, tmp_path):
     done("run", *undisturbed.world.words(warehouse), "--keep-unmatched")
     unmatched = rows_of(spark, warehouse, "pairs", ("url", "entry_ids"), condition="size(entry_ids) = 0")
     assert unmatched == [(UNMATCHED[0], ())]
-    matched = rows_of(spark, warehouse, "pairs", drop=(), condition="size(entry_ids) > 0")
+    matched = rows_of(spark, warehouse, "pairs", condition="size(entry_ids) > 0")
     assert matched == undisturbed.state["pairs"]
-    state, wanted = (table_state(spark, where, OF_THE_RUN) for where in (warehouse, undisturbed.warehouse))
-    for name in ("entry_counts", "entry_probabilities", "curated_pairs"):
-        assert state[name] == wanted[name], f"{name} differs"
+    same_choice(spark, warehouse, undisturbed)
