@@ -80,6 +80,9 @@ class Lease:
         row = self._spark.createDataFrame([tuple(mine[name] for name in LEASE.names)], LEASE.ddl)
         if not self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new:
             return False
+        if time.time() >= mine["expires"]:
+            return False  # a store so slow that the lease ended while it was taken: the next generation is free
+        mine["expires"] = time.time() + self._seconds
         self._announce(mine)
         self._mine, self._until = mine, mine["expires"]
         return True

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.spark
 @pytest.mark.timeout(900)
 def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, world, undisturbed):
     """More files for a finished snapshot, then a second snapshot that repeats it: nothing that was there is
-    erased, counts are per snapshot, and balanced over both the result is that of one process over all files."""
+    erased, counts are per snapshot, and balanced over both it is that of one process over all."""
     warehouse, tables = world.root / "warehouse", flag_words(warehouse=world.root / "warehouse")
     shutil.copytree(undisturbed.warehouse, warehouse)
     old = {name: rows_of(spark, warehouse, name) for name in ("pairs", "sources", "rejects")}
