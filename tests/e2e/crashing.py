@@ -66,7 +66,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
         return f": {events[-1]}" if name == "runs" and events else ""
 
     events: list[str] = []
-    record, check = Attempt.record, Lease.check
+    record, check, ensure = Attempt.record, Lease.check, Warehouse.ensure
 
     def recorded(self: Any, event: str, stage: str | None = None, **kwargs: Any) -> None:
         events.append(f"{stage} {event}" if stage else event)
@@ -74,6 +74,13 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
             record(self, event, stage, **kwargs)
         finally:
             events.pop()
+
+    def made(self: Any, name: str) -> None:
+        doing.append(f"making {name}")
+        try:
+            ensure(self, name)
+        finally:
+            doing.pop()
 
     def checked(self: Any) -> None:
         check(self)
@@ -83,6 +90,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
         for verb in ("append", "replace", "delete", "remove_files"):
             patches.enter_context(mock.patch.object(Warehouse, verb, around(verb, getattr(Warehouse, verb))))
         patches.enter_context(mock.patch.object(Attempt, "record", recorded))
+        patches.enter_context(mock.patch.object(Warehouse, "ensure", made))
         patches.enter_context(mock.patch.object(Lease, "check", checked))
         yield
 

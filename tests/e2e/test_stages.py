@@ -65,7 +65,7 @@ def by_name(world, schema: str, **instead: object) -> list[object]:
 def test_texts_matched_after_extraction_stage_by_stage_in_named_tables_make_the_same_subset(
     spark, undisturbed, schema, tmp_path
 ):
-    """extract without a list, dedup, match, count, balance and report with --catalog: pairs, counts and subset
+    """extract without a list, dedup, match, count, balance and report with --catalog: pairs, counts, subset
     of `run --warehouse`; and match --keep-unmatched keeps the texts that match nothing beside them."""
     tables, metadata = ["--catalog", schema], ["--metadata", undisturbed.world.metadata]
     done("extract", *by_name(undisturbed.world, schema, metadata=None))
