@@ -1,4 +1,4 @@
-"""Which files there are to read: paths, folders and globs -> sources -> splits, one split a task."""
+"""Which files there are to read: paths, folders, globs, uris and lists -> sources -> splits, one split a task."""
 
 from __future__ import annotations
 
@@ -6,12 +6,30 @@ import glob
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract.storage import etag_of, size_of
+from metaclip_spark.extract import manifests
+from metaclip_spark.extract.fetching import Unfetched
+from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.extract.storage import (
+    Info,
+    check_transport,
+    etag_of,
+    has_glob,
+    info_of,
+    is_remote,
+    list_remote,
+    local_path,
+    same_source,
+    size_of,
+)
+from metaclip_spark.extract.transport import scheme_of, shown
 
 SUFFIXES = {
     ".wat.gz": "wat",
+    ".warc.gz": "warc",
+    ".warc": "warc",
     ".parquet": "parquet",
     ".tsv": "tsv",
     ".tsv.gz": "tsv",
@@ -20,20 +38,31 @@ SUFFIXES = {
     ".jsonl": "jsonl",
     ".jsonl.gz": "jsonl",
 }
-LATER_SUFFIXES = (".warc.gz", ".warc")
 SPLIT_BYTES = 64 << 20
 """Parquet files are read by one task per this many bytes, at row-group borders; other formats by one task."""
+UNKNOWN: Info = (0, "")
+"""Of a remote source in a list: a crawl has 90,000, and asking for each would be 90,000 requests before the work."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input file; its key is (snapshot, source_path), and equal keys must mean equal bytes."""
+    """An input file; its key is (snapshot, source_path), and equal keys must mean equal bytes.
+
+    Attributes:
+        source_path: the path inside the crawl where there is one, else the absolute path or the uri.
+        bytes, etag: as `info_of` says, or 0 and "" for a remote source that was not asked.
+    """
 
     source_path: str
     uri: str
     format: str
     bytes: int
     etag: str
+
+    @property
+    def info(self) -> Info:
+        """Bytes and etag."""
+        return self.bytes, self.etag
 
 
 @dataclass(frozen=True)
@@ -49,37 +78,123 @@ class Split:
 
 def format_of(path: str) -> str | None:
     """Return the format that a file's name says, or None."""
-    name = path.lower()
+    name = (urlsplit(path).path if is_remote(path) else path).lower()
     return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
 def source_path_of(path: str) -> str:
-    """Return a source's key: the path inside the crawl where there is one, else the absolute path."""
-    path = os.path.abspath(path)
-    inside = path.find("/crawl-data/")
+    """Return a source's key: the path inside the crawl where there is one, else the absolute path or the uri.
+
+    >>> source_path_of("s3://commoncrawl/crawl-data/CC-MAIN-2024-51/a.wat.gz")
+    'crawl-data/CC-MAIN-2024-51/a.wat.gz'
+    """
+    path = _plain(path) if is_remote(path) else os.path.abspath(local_path(path))
+    inside = path.find("/" + manifests.INSIDE)
     return path[inside + 1 :] if inside >= 0 else path
 
 
+def _plain(uri: str) -> str:
+    """Return a uri as it is kept in tables: s3:// for s3a://, and no signature, which is a secret and changes."""
+    scheme, rest = scheme_of(uri), uri.partition("://")[2]
+    signed = any(sign in uri.lower() for sign in ("signature=", "sig=", "token="))
+    uri = ("s3" if scheme == "s3a" else scheme) + "://" + rest
+    return shown(uri) if signed else uri
+
+
 def find_sources(inputs: Sequence[str]) -> list[Source]:
-    """List the sources behind paths, folders and globs, ordered by source_path, each once.
+    """List the sources behind paths, folders, globs, uris and lists, ordered by source_path, each once.
 
     Raises:
-        InputError: nothing was given, a path is missing, or a file's kind is not known.
+        InputError: nothing was given, a path is missing, a file's kind or a scheme is not known, or a file is a list
+            and its name says otherwise.
     """
     if not inputs:
         raise InputError("input is missing; expected files, folders or globs, e.g. --input pool/*.parquet.")
     found: dict[str, Source] = {}
     for given in inputs:
-        for path in _expand(given):
-            key = source_path_of(path)
-            uri = os.path.abspath(path)
-            if key not in found:
-                found[key] = Source(key, uri, _known_format(path), size_of(path), etag_of(path))
-            elif found[key].uri != uri and found[key].etag != etag_of(path):
+        for source in _sources(given):
+            before = found.get(source.source_path)
+            if before is None or not before.etag:
+                found[source.source_path] = source
+            elif before.uri != source.uri and not same_source(before.info, source.info):
                 raise InputError(
-                    f"input {uri} and {found[key].uri} are both {key}, but hold other bytes; give one of them."
+                    f"input {source.uri} and {before.uri} are both {source.source_path}, but hold other bytes; "
+                    "give one of them."
                 )
     return [found[key] for key in sorted(found)]
+
+
+def _sources(given: str) -> Iterator[Source]:
+    check_transport(given)
+    for uri, info in _listed(given) if is_remote(given) else ((path, None) for path in _expand(local_path(given))):
+        if manifests.is_manifest(uri):
+            yield from sources_of_list(uri)
+        else:
+            yield _source(uri, info)
+
+
+def _source(uri: str, info: Info | None) -> Source:
+    kind = _known_format(uri)
+    if not is_remote(uri):
+        path = os.path.abspath(local_path(uri))
+        if not os.path.isfile(path):
+            raise InputError(f"input {path} does not exist; expected a file.")
+        if kind in ("wat", "warc"):
+            manifests.check_records(path)
+        return Source(source_path_of(path), path, kind, size_of(path), etag_of(path))
+    try:
+        size, etag = info_of(uri) if info is None else info
+    except Unfetched as error:
+        raise InputError(f"input {error.what}.") from error
+    except Damage as error:
+        raise InputError(f"input {error}.") from error
+    return Source(source_path_of(uri), uri, kind, size, etag)
+
+
+def sources_of_list(uri: str) -> Iterator[Source]:
+    """Yield the sources that a list names; the remote ones are not asked for their sizes.
+
+    Raises:
+        InputError: the list cannot be read, or what it names is not there or of no known kind.
+    """
+    uris = manifests.read_manifest(uri)
+    missing = [found for found in uris if not is_remote(found) and not os.path.isfile(local_path(found))]
+    for found in uris:
+        if format_of(found) is None:
+            kinds = f"of no known kind; expected names ending in {_suffixes()}."
+            raise InputError(f"list {shown(uri)} names {found}, {kinds}")
+    if missing:
+        raise InputError(
+            f"list {shown(uri)} names {len(uris):,} files, of which {len(missing):,} do not exist, e.g. {missing[0]}; "
+            "a list outside of any crawl-data folder is read from Common Crawl's server."
+        )
+    for scheme_uri in {scheme_of(found): found for found in uris}.values():
+        check_transport(scheme_uri)
+    for found in uris:
+        yield source_of_list(found)
+
+
+def source_of_list(uri: str) -> Source:
+    """Return a source that a list names; a remote one is not asked for its size."""
+    return _source(uri, UNKNOWN)
+
+
+def _listed(given: str) -> Iterator[tuple[str, Info | None]]:
+    """Yield the files behind a remote uri, with what their listing says of them."""
+    if not has_glob(given) and (format_of(given) or manifests.is_manifest(given)):
+        yield given, None
+        return
+    files = list_remote(given)
+    if not has_glob(given):
+        files = [(uri, info) for uri, info in files if format_of(uri) and not _hidden(uri[len(given.rstrip("/")) :])]
+    if not files:
+        kind = "matches no file" if has_glob(given) else f"holds no files ending in {_suffixes()}"
+        raise InputError(f"input {shown(given)} {kind}.")
+    yield from files
+
+
+def _hidden(below: str) -> bool:
+    return any(part.startswith((".", "_")) for part in below.split("/"))
 
 
 def _expand(given: str) -> Iterator[str]:
@@ -107,11 +222,9 @@ def _files_below(folder: str) -> Iterator[str]:
 
 
 def _known_format(path: str) -> str:
-    if path.lower().endswith(LATER_SUFFIXES):
-        raise InputError(f"input {path} is a WARC, which this version does not read; give the crawl's WAT instead.")
     kind = format_of(path)
     if kind is None:
-        raise InputError(f"input {path} is of no known kind; expected a name ending in {_suffixes()}.")
+        raise InputError(f"input {shown(path)} is of no known kind; expected a name ending in {_suffixes()}.")
     return kind
 
 
@@ -120,7 +233,7 @@ def _suffixes() -> str:
 
 
 def splits_of(sources: Iterable[Source], split_bytes: int = SPLIT_BYTES) -> list[Split]:
-    """Cut sources into splits: Parquet by bytes, the others whole."""
+    """Cut sources into splits: Parquet by bytes (where they are known), the others whole."""
     splits = []
     for source in sources:
         of = max(1, -(-source.bytes // split_bytes)) if source.format == "parquet" else 1

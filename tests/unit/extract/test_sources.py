@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 
@@ -43,12 +44,19 @@ def refusal(*inputs) -> str:
         ("a.wat.gz", "wat"), ("A.WAT.GZ", "wat"), ("a.parquet", "parquet"), ("a.snappy.parquet", "parquet"),
         ("a.tsv", "tsv"), ("a.tsv.gz", "tsv"), ("a.csv", "csv"), ("a.csv.gz", "csv"), ("a.jsonl", "jsonl"),
         ("a.jsonl.gz", "jsonl"), ("a.json", None), ("a.txt", None), ("a.gz", None), ("a.wat", None), ("a", None),
-        ("a.warc.gz", None), ("a.parquet.crc", None), ("parquet", None),
+        ("a.warc.gz", "warc"), ("A.warc", "warc"), ("a.warc.wat.gz", "wat"), ("a.warc.wet.gz", None),
+        ("a.parquet.crc", None), ("parquet", None),
     ],
 )  # fmt: skip
 def test_suffix_says_the_format(name, kind):
     """The name's end decides, in any case of letters."""
     assert format_of(f"some/where/{name}") == kind
+
+
+def test_suffix_of_a_uri_says_the_format():
+    """A query is no part of the name."""
+    assert format_of("https://x.org/a.parquet?download=true") == "parquet"
+    assert format_of("s3://bucket/a.wat.gz") == "wat"
 
 
 def test_a_folder_is_all_its_files_of_known_kinds(pool):
@@ -112,6 +120,12 @@ def test_order_does_not_depend_on_how_files_are_given(pool):
         ("/data/my-crawl-data/x.parquet", "/data/my-crawl-data/x.parquet"),
         ("/data/../pool/x.parquet", "/pool/x.parquet"),
         ("/data/crawl-data/../pool/x.parquet", "/data/pool/x.parquet"),
+        ("file:///data/pool/x.parquet", "/data/pool/x.parquet"),
+        ("https://data.commoncrawl.org/crawl-data/CC/x.wat.gz", "crawl-data/CC/x.wat.gz"),
+        ("s3://commoncrawl/crawl-data/CC/x.wat.gz", "crawl-data/CC/x.wat.gz"),
+        ("s3a://bucket/x.wat.gz", "s3://bucket/x.wat.gz"),
+        ("https://ex.org/x.wat.gz?version=2", "https://ex.org/x.wat.gz?version=2"),
+        ("https://ex.org/x.wat.gz?X-Amz-Signature=ab", "https://ex.org/x.wat.gz"),
     ],
 )
 def test_key_is_the_path_inside_the_crawl(path, key):
@@ -164,8 +178,8 @@ def test_a_path_that_is_not_there_is_refused(pool):
 
 def test_a_file_of_an_unknown_kind_is_refused(pool):
     """A file that was named must be readable; the known endings are listed."""
-    said = refusal(pool / "notes.txt")
-    assert f"input {pool}/notes.txt is of no known kind" in said
+    said = refusal(pool / "README")
+    assert f"input {pool}/README is of no known kind" in said
     assert ".parquet" in said
     assert ".wat.gz" in said
 
@@ -173,13 +187,6 @@ def test_a_file_of_an_unknown_kind_is_refused(pool):
 def test_a_pattern_that_takes_in_unknown_kinds_is_refused(pool):
     """A pattern is as good as the names it gives: nothing is skipped silently."""
     assert "no known kind" in refusal(pool / "*")
-
-
-@pytest.mark.parametrize("name", ["a.warc.gz", "a.warc", "A.WARC.GZ"])
-def test_a_warc_is_refused_by_its_name(tmp_path, name):
-    """WARCs come later; the sentence says what to give today."""
-    (tmp_path / name).write_text("x")
-    assert "is a WARC, which this version does not read; give the crawl's WAT" in refusal(tmp_path / name)
 
 
 def test_a_folder_without_input_is_refused(tmp_path):
@@ -207,11 +214,16 @@ def test_parquet_splits_cover_every_byte_once(size, split_bytes):
     assert all(split.stop - split.start <= split_bytes for split in splits)
 
 
-@pytest.mark.parametrize("kind", ["wat", "tsv", "csv", "jsonl"])
+@pytest.mark.parametrize("kind", ["wat", "warc", "tsv", "csv", "jsonl"])
 def test_other_formats_are_one_split(kind):
     """What cannot be entered in the middle is read by one task."""
     (split,) = splits_of([source(kind, 10**9)], 1000)
     assert (split.index, split.of, split.start, split.stop) == (0, 1, 0, 10**9)
+
+
+def test_a_parquet_file_of_unknown_size_is_one_split():
+    """Its task reads all row groups."""
+    assert [(split.start, split.stop, split.of) for split in splits_of([source("parquet", 0)])] == [(0, 0, 1)]
 
 
 def test_etag_depends_on_content_alone(tmp_path):
@@ -244,3 +256,113 @@ def test_etag_of_an_empty_file(tmp_path):
     """An empty file has a fingerprint too."""
     (tmp_path / "a").touch()
     assert len(etag_of(str(tmp_path / "a"))) == 32
+
+
+PATHS = ["crawl-data/CC/segments/1/wat/b.warc.wat.gz", "crawl-data/CC/segments/1/wat/a.warc.wat.gz"]
+SERVER = "https://data.commoncrawl.org/"
+
+
+def write_list(path, lines, packed: bool = True):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = "".join(f"{line}\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(text) if packed else text)
+    return path
+
+
+@pytest.mark.parametrize(("name", "packed"), [("wat.paths.gz", True), ("wat.paths", False), ("uris.txt", False)])
+def test_a_list_is_the_files_it_names(tmp_path, name, packed):
+    """Paths inside a crawl come from Common Crawl's server; nothing is asked of it yet."""
+    path = write_list(tmp_path / name, ["# two files", *PATHS, "", PATHS[0]], packed)
+    assert find_sources([str(path)]) == [Source(inside, SERVER + inside, "wat", 0, "") for inside in sorted(PATHS)]
+
+
+@pytest.mark.parametrize("where", ["crawl-data/CC/wat.paths.gz", "wat.paths.gz", "lists/deep/wat.paths.gz"])
+def test_a_list_in_a_mirror_is_read_there(tmp_path, where):
+    """A crawl-data folder above the list, or beside it, holds its files."""
+    for inside in PATHS:
+        (tmp_path / inside).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / inside).write_bytes(b"x")
+    found = find_sources([str(write_list(tmp_path / where, PATHS))])
+    assert [(source.source_path, source.uri, source.bytes) for source in found] == [
+        (inside, str(tmp_path / inside), 1) for inside in sorted(PATHS)
+    ]
+
+
+def test_a_list_whose_files_are_not_all_in_the_mirror_is_refused(tmp_path):
+    """Half a mirror is not filled up from the network without a word."""
+    (tmp_path / PATHS[0]).parent.mkdir(parents=True)
+    (tmp_path / PATHS[0]).write_bytes(b"x")
+    path = write_list(tmp_path / "wat.paths.gz", PATHS)
+    assert refusal(path) == (
+        f"list {path} names 2 files, of which 1 do not exist, e.g. {tmp_path}/{PATHS[1]}; "
+        "a list outside of any crawl-data folder is read from Common Crawl's server."
+    )
+
+
+def test_lines_of_a_list_may_be_of_any_kind(tmp_path):
+    """Absolute uris and paths stay as they are; other names stand beside the list."""
+    (tmp_path / "beside.tsv").write_text("x")
+    (tmp_path / "other.tsv").write_text("y")
+    lines = ["s3://bucket/a.parquet", "https://ex.org/b.wat.gz", str(tmp_path / "other.tsv"), "beside.tsv"]
+    found = find_sources([str(write_list(tmp_path / "uris.txt", lines, packed=False))])
+    assert [source.uri for source in found] == [
+        str(tmp_path / "beside.tsv"), str(tmp_path / "other.tsv"), "https://ex.org/b.wat.gz", "s3://bucket/a.parquet",
+    ]  # fmt: skip
+
+
+def test_a_file_and_a_list_that_names_it_are_one_source(tmp_path):
+    """What is known of the file is kept, whichever comes first."""
+    mirror = tmp_path / PATHS[0]
+    mirror.parent.mkdir(parents=True)
+    mirror.write_bytes(b"x")
+    path = write_list(tmp_path.parent / f"{tmp_path.name}.paths", [PATHS[0]], packed=False)
+    for order in ([mirror, path], [path, mirror]):
+        (found,) = find_sources([str(one) for one in order])
+        assert (found.uri, found.bytes) == (str(mirror), 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty; expected one path or uri a line."),
+        (gzip.compress(b""), "is empty; expected one path or uri a line."),
+        (b"WARC/1.0\r\nWARC-Type: warcinfo\r\n", "holds WARC records, not paths; a WAT is named .wat.gz"),
+        (gzip.compress(b"WARC/1.0\r\nWARC-Type: warcinfo\r\n"), "holds WARC records, not paths"),
+        (b"\xff\xfe", "is not text in UTF-8"),
+        (gzip.compress(PATHS[0].encode() * 50)[:-9], "cannot be read: Compressed file ended before"),
+        (b"\x1f\x8b\x00" + b"x" * 50, "cannot be read: Unknown compression method"),
+        (b"https://ex.org/a.jpg\n", "names https://ex.org/a.jpg, of no known kind; expected names ending in .wat.gz"),
+        (b"gopher://ex.org/a.tsv\n", "is of the unknown scheme gopher://"),
+    ],
+    ids=["empty", "empty gzip", "WARC", "WARC gzip", "binary", "cut", "broken", "other names", "scheme"],
+)
+def test_what_is_no_list_is_refused(tmp_path, content, said):
+    """One sentence, before anything starts."""
+    (tmp_path / "x.paths.gz").write_bytes(content)
+    assert said in refusal(tmp_path / "x.paths.gz")
+
+
+@pytest.mark.parametrize("name", ["x.wat.gz", "x.warc.gz", "x.warc"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_a_list_named_as_a_wat_is_refused(tmp_path, name, packed):
+    """The other way round: read as records it would be an empty file."""
+    path = write_list(tmp_path / name, PATHS, packed)
+    assert refusal(path) == f"input {path} holds lines of paths, not records; name it .paths.gz to have its files read."
+
+
+def test_a_broken_wat_is_left_to_its_reader(tmp_path):
+    """Damage is a source's outcome, not a wrong flag."""
+    (tmp_path / "a.wat.gz").write_bytes(b"\x1f\x8b broken")
+    assert len(find_sources([str(tmp_path / "a.wat.gz")])) == 1
+
+
+def test_the_real_list_is_read(shared_data):
+    """300 names; their files are not here, and that is said."""
+    path = shared_data / "crawl" / "CC-MAIN-2024-22.warc.paths.gz"
+    said = refusal(path)
+    assert said.startswith(f"list {path} names 300 files, of which 300 do not exist, e.g. {path.parent}/part-00000-")
+
+
+def test_an_unknown_scheme_is_refused():
+    """At the start, in one sentence."""
+    assert "gopher://ex.org/a.tsv is of the unknown scheme gopher://" in refusal("gopher://ex.org/a.tsv")

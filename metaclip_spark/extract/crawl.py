@@ -1,0 +1,159 @@
+"""Whole crawls: their lists of files, samples of those, and what to warn of before a crawl is read."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
+
+from metaclip_spark.errors import InputError
+from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.extract.manifests import CRAWL_ROOT, manifest_lines, resolve
+from metaclip_spark.extract.sources import Source, format_of, source_of_list
+from metaclip_spark.extract.storage import check_transport, info_of
+from metaclip_spark.sampling import draw_key
+
+FORMATS = ("wat", "warc")
+REGION = "us-east-1"
+"""Where Common Crawl's bucket is."""
+MANY_FILES = 1000
+"""Above this many files over https, Common Crawl's throttling decides how long a run takes."""
+_NAME = re.compile(r"CC-MAIN-(2012|\d{4}-(\d{2}|\d{4}))")
+_SEGMENT = re.compile(r"/segments/([^/]+)/")
+_ASK_AT_ONCE = 8
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+def crawl_sources(
+    names: Sequence[str],
+    format: str = "wat",
+    max_files: int | None = None,
+    seed: int = 0,
+    root: str = CRAWL_ROOT,
+) -> list[Source]:
+    """List the files of whole crawls, ordered by source_path.
+
+    Args:
+        names: such as CC-MAIN-2024-51.
+        format: "wat" or "warc".
+        max_files: a sample of so many files over all crawls; see `sample`.
+        root: what `crawl-data/` lies in: a uri or a local mirror.
+
+    Returns:
+        Sources whose key is the path inside the crawl; bytes and etag of remote ones are not known (0 and "").
+
+    Raises:
+        InputError: a name that is no crawl's, a crawl that is not there, or a root that cannot be read.
+    """
+    if format not in FORMATS:
+        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    check_transport(root)
+    paths: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        if not _NAME.fullmatch(name):
+            raise InputError(f"crawl {name!r} is no crawl's name; expected one such as CC-MAIN-2024-51.")
+        paths.update(dict.fromkeys(_paths(name, format, root), name))
+    chosen = sample(paths, max_files, seed) if max_files is not None else list(paths)
+    return [source_of_list(resolve(path, root)) for path in sorted(chosen)]
+
+
+def _paths(name: str, format: str, root: str) -> list[str]:
+    manifest = resolve(f"crawl-data/{name}/{format}.paths.gz", root)
+    try:
+        lines = [line.strip() for line in manifest_lines(manifest)]
+    except InputError as error:
+        raise InputError(f"crawl {name} cannot be listed: {error}") from error
+    lines = [line for line in lines if line]
+    wrong = next((line for line in lines if format_of(line) != format or not line.startswith("crawl-data/")), None)
+    if wrong is not None or not lines:
+        got = repr(wrong) if lines else "nothing"
+        raise InputError(f"crawl {name} cannot be listed: {manifest} names {got}; expected {format.upper()} files.")
+    return lines
+
+
+def sample(paths: Mapping[str, str], number: int, seed: int) -> list[str]:
+    """Choose so many files, as evenly as possible over the crawls and the segments of each.
+
+    Segments differ, so a part of a crawl is taken across all of them. The same seed chooses the same files, and more
+    files hold those that fewer gave.
+
+    Args:
+        paths: path inside the crawl -> the crawl's name.
+    """
+    strata: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for path, crawl in paths.items():
+        segment = _SEGMENT.search(path)
+        strata[crawl, segment.group(1) if segment else ""].append(path)
+    keyed = {path: _hash(path, seed) for path in paths}
+    crawls: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+    for (crawl, _), members in strata.items():
+        members.sort(key=keyed.__getitem__)
+        crawls[crawl] += [(rank, keyed[path], path) for rank, path in enumerate(members)]
+    order: list[tuple[int, int, str]] = []
+    for crawl, members in crawls.items():
+        members.sort()  # the first of every segment, then the second of every segment, ...
+        order += [(rank, _hash(crawl, seed), path) for rank, (_, _, path) in enumerate(members)]
+    return [path for _, _, path in sorted(order)[:number]]
+
+
+def _hash(name: str, seed: int) -> int:
+    return int.from_bytes(blake2b(name.encode(), digest_size=8, key=draw_key(seed, "sample").encode()).digest(), "big")
+
+
+def sample_sizes(sources: Sequence[Source], n: int = 32, seed: int = 0) -> dict[str, int]:
+    """Ask a seeded sample of sources for their bytes, a few at a time.
+
+    Returns:
+        source_path -> bytes, of those that answered with a size; their mean estimates the others.
+    """
+    chosen = sorted(sources, key=lambda source: _hash(source.source_path, seed))[:n]
+
+    def ask(source: Source) -> int:
+        try:
+            return source.bytes or info_of(source.uri)[0]
+        except (Damage, OSError):  # its own task will say why; an estimate can do without it
+            return 0
+
+    with ThreadPoolExecutor(_ASK_AT_ONCE) as pool:
+        sizes = list(pool.map(ask, chosen))
+    return {source.source_path: size for source, size in zip(chosen, sizes, strict=True) if size}
+
+
+def warnings_of(sources: Iterable[Source], environ: Mapping[str, str]) -> list[str]:
+    """Say what would make reading these sources slow, or fail, each in a sentence.
+
+    Args:
+        environ: the environment of the driver; that of the workers may differ.
+    """
+    uris = [source.uri for source in sources]
+    over_s3 = any(uri.startswith(("s3://commoncrawl/", "s3a://commoncrawl/")) for uri in uris)
+    over_https = sum(uri.startswith(CRAWL_ROOT) for uri in uris)
+    said = []
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
+    if over_s3 and region != REGION:
+        where = f"region here is {region}" if region else "region here is not known (AWS_REGION is not set)"
+        said.append(
+            f"s3://commoncrawl is in {REGION}, and the {where}: from elsewhere it is slower. "
+            f"Run in {REGION}, or read https (--crawl-root {CRAWL_ROOT})."
+        )
+    if over_s3 and not any(environ.get(name) for name in _CREDENTIALS):
+        said.append(
+            "s3://commoncrawl needs AWS credentials, and the environment names none: unless the machines have a role "
+            "or ~/.aws/credentials, every file will fail. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, on the workers too."
+        )
+    if over_https > MANY_FILES:
+        said.append(
+            f"{over_https:,} files over https: Common Crawl throttles many requests at once (503, 403), and a whole "
+            f"crawl is meant to be read in {REGION} with --crawl-root s3://commoncrawl/."
+        )
+    return said

@@ -1,0 +1,129 @@
+"""Lists of sources: Common Crawl's *.paths.gz, and plain text with one path or uri a line."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import zlib
+
+from metaclip_spark.errors import InputError
+from metaclip_spark.extract.fetching import Unfetched
+from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.extract.storage import PLANNING_PATIENCE, is_remote, local_path, open_source
+from metaclip_spark.extract.transport import shown
+
+SUFFIXES = (".paths", ".paths.gz", ".txt", ".txt.gz")
+CRAWL_ROOT = "https://data.commoncrawl.org/"
+INSIDE = "crawl-data/"
+"""Paths inside a crawl begin with this, wherever the crawl is."""
+_MAX_BYTES = 1 << 28
+_HEAD_BYTES = 4096
+_PATH_LINE = re.compile(rb"(?:crawl-data/|[a-z][a-z0-9+]*://|/)[^\s]+\.[a-z]+\s*$", re.IGNORECASE)
+
+
+def is_manifest(uri: str) -> bool:
+    """Return whether a file's name says that it is a list of sources.
+
+    >>> is_manifest("crawl-data/CC-MAIN-2024-51/wat.paths.gz"), is_manifest("x.wat.gz")
+    (True, False)
+    """
+    return uri.lower().partition("?")[0].endswith(SUFFIXES)
+
+
+def read_manifest(uri: str) -> list[str]:
+    """Return the uris that a list holds, in its order; empty lines and lines that begin with # say nothing.
+
+    A line's own absolute uri or path stays. A path inside a crawl belongs to the mirror that the list lies in, else
+    to Common Crawl's server; any other relative path stands beside the list.
+
+    Raises:
+        InputError: the list does not exist or cannot be read, is empty, or is no list.
+    """
+    lines = [line.strip() for line in manifest_lines(uri)]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if not lines:
+        raise InputError(f"list {shown(uri)} is empty; expected one path or uri a line.")
+    root, beside = _root_of(uri), uri.rpartition("/")[0] + "/" if is_remote(uri) else _folder(uri)
+    return [resolve(line, root if line.startswith(INSIDE) else beside) for line in lines]
+
+
+def manifest_lines(uri: str) -> list[str]:
+    """Return a list's lines as they are, inflated where its first bytes are gzip's.
+
+    Raises:
+        InputError: as `read_manifest`.
+    """
+    try:
+        with open_source(uri, PLANNING_PATIENCE) as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            stream = gzip.GzipFile(fileobj=raw) if packed else raw
+            head = stream.read(_HEAD_BYTES)
+            if kind_of(head) == "records":
+                raise InputError(
+                    f"list {shown(uri)} holds WARC records, not paths; a WAT is named .wat.gz and a WARC .warc.gz."
+                )
+            data = bytearray(head)
+            while len(data) <= _MAX_BYTES and (piece := stream.read(1 << 20)):
+                data += piece
+        if len(data) > _MAX_BYTES:
+            raise InputError(f"list {shown(uri)} has more than {_MAX_BYTES >> 20} MiB; that is no list of paths.")
+        return data.decode("utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"list {shown(uri)} is not text in UTF-8; expected one path or uri a line.") from None
+    except Unfetched as error:
+        raise InputError(f"list {error.what}.") from error
+    except (Damage, OSError, EOFError, zlib.error) as error:
+        raise InputError(f"list {shown(uri)} cannot be read: {error}.") from error
+
+
+def resolve(line: str, root: str) -> str:
+    """Return a line as a uri: as it is where it is absolute, else below the root."""
+    return line if "://" in line or line.startswith("/") else root.rstrip("/") + "/" + line
+
+
+def kind_of(head: bytes) -> str | None:
+    """Say what a file's first (inflated) bytes look like: "records" of a WARC, "paths" of a list, or None.
+
+    >>> kind_of(b"WARC/1.0\\r\\n"), kind_of(b"crawl-data/CC-MAIN-2024-51/x.wat.gz\\n"), kind_of(b"url,text\\n")
+    ('records', 'paths', None)
+    """
+    if head.startswith(b"WARC/"):
+        return "records"
+    return "paths" if _PATH_LINE.match(head.partition(b"\n")[0]) else None
+
+
+def check_records(path: str) -> None:
+    """Refuse a local WAT or WARC that is a list of paths; what else it may be, its reader says.
+
+    Raises:
+        InputError: the file holds lines of paths.
+    """
+    with open(local_path(path), "rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(b"\x1f\x8b"):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
+        except zlib.error:
+            return
+    if kind_of(head) == "paths":
+        raise InputError(f"input {path} holds lines of paths, not records; name it .paths.gz to have its files read.")
+
+
+def _folder(uri: str) -> str:
+    return os.path.dirname(os.path.abspath(local_path(uri))) + "/"
+
+
+def _root_of(uri: str) -> str:
+    """Return where the paths inside a crawl lie that a list names."""
+    if is_remote(uri):
+        before, inside, _ = uri.partition("/" + INSIDE)
+        return before + "/" if inside and before.count("/") >= 2 else CRAWL_ROOT
+    folder = _folder(uri)
+    while not os.path.isdir(os.path.join(folder, INSIDE)):
+        above = os.path.dirname(folder.rstrip("/")) or "/"
+        if above == folder.rstrip("/") or folder == "/":
+            return CRAWL_ROOT
+        folder = above
+    return folder

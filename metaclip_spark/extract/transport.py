@@ -1,0 +1,97 @@
+"""What every way to a remote source has in common. One try is made at a time; `fetching.py` tries again.
+
+Nothing is made at import: a forked worker makes its own connections, loops and threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+from metaclip_spark.extract.ledger import Damage
+
+
+class Lost(Exception):
+    """A try failed, and the next may not; its text says what was got.
+
+    Attributes:
+        wait: seconds that the server asks to be left alone for.
+    """
+
+    def __init__(self, what: str, wait: float = 0.0) -> None:
+        super().__init__(what)
+        self.wait = wait
+
+
+class Forbidden(Lost):
+    """A refusal (403) that may be throttling: worth a few tries, not many."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a server says of a source: its size in bytes (None: not said) and its etag ("": not said)."""
+
+    size: int | None
+    etag: str
+
+
+@dataclass(frozen=True)
+class Body:
+    """Bytes on their way.
+
+    Attributes:
+        start: the position of the first byte, which may lie before the one asked for.
+        read: returns at most so many bytes, b"" at the end; raises `Lost` or `Damage`.
+    """
+
+    identity: Identity
+    start: int
+    read: Callable[[int], bytes]
+    close: Callable[[], None]
+
+
+class Transport(Protocol):
+    """A way to one source."""
+
+    def open(self, start: int, stop: int | None) -> Body:
+        """Ask for the bytes [start, stop), or from start to the end; raises `Lost` or `Damage`."""
+
+    def close(self) -> None:
+        """Give up what is open."""
+
+
+def scheme_of(uri: str) -> str:
+    """Return the scheme in lower case, "" for a local path.
+
+    >>> scheme_of("S3://bucket/a"), scheme_of("/data/a"), scheme_of("file:///data/a")
+    ('s3', '', '')
+    """
+    scheme, sep, _ = uri.partition("://")
+    scheme = scheme.lower() if sep and scheme.replace("+", "").isalnum() else ""
+    return "" if scheme in ("file", "local") else scheme
+
+
+def shown(uri: str) -> str:
+    """Return a uri as it may be printed: without user, password or query, which can hold secrets."""
+    if not scheme_of(uri):
+        return uri
+    parts = urlsplit(uri)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def changed(uri: str) -> Damage:
+    """Return the error for a source whose bytes are no longer those that were read so far."""
+    return Damage(f"{shown(uri)} changed while it was read; run again with --retry partial,failed")
+
+
+def etag_in(details: Mapping[str, Any]) -> str:
+    """Return the etag among a response's headers or a listing's details: by content, else by time, else ""."""
+    for name in ("ETag", "etag", "e_tag"):
+        if details.get(name):
+            return "remote:" + str(details[name]).removeprefix("W/").strip('"')
+    for name in ("Last-Modified", "LastModified", "last_modified", "mtime", "created"):
+        if details.get(name):
+            return f"remote-modified:{details[name]}"
+    return ""

@@ -1,0 +1,195 @@
+"""A local HTTP server that misbehaves as it is told: one entry of its plan a request, well-behaved after that."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Behaviour = Callable[["_Handler", bytes, int, int], None]
+"""Answers one request: handler, the file, and the range [start, stop) that was asked for."""
+
+
+def status(code: int, retry_after: str | None = None) -> Behaviour:
+    """An error page."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        body = b"<Error><Code>SlowDown</Code></Error>"
+        handler.send_response(code)
+        if retry_after is not None:
+            handler.send_header("Retry-After", retry_after)
+        handler.send_header("Content-Length", str(len(body)))
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return answer
+
+
+def error_page_with_status_200() -> Behaviour:
+    """What a cache can make of a 503."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        page = b'<?xml version="1.0"?><Error><Code>SlowDown</Code></Error>'
+        handler.head(page, 0, len(page))
+        handler.wfile.write(page)
+
+    return answer
+
+
+def reset(after: int) -> Behaviour:
+    """So many bytes, then a connection reset."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.head(data, start, stop)
+        handler.wfile.write(data[start : min(stop, start + after)])
+        handler.wfile.flush()
+        time.sleep(0.02)  # a reset overtakes bytes that are still on their way
+        handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        handler.close_connection = True
+
+    return answer
+
+
+def cut(after: int) -> Behaviour:
+    """A body that ends cleanly, but short of its Content-Length."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.head(data, start, stop)
+        handler.wfile.write(data[start : min(stop, start + after)])
+        handler.close_connection = True
+
+    return answer
+
+
+def stall(after: int, seconds: float) -> Behaviour:
+    """So many bytes, then silence."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.head(data, start, stop)
+        handler.wfile.write(data[start : min(stop, start + after)])
+        handler.wfile.flush()
+        handler.server.stop_waiting.wait(seconds)
+        handler.close_connection = True
+
+    return answer
+
+
+def drip(size: int, pause: float) -> Behaviour:
+    """All bytes, a few at a time."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.head(data, start, stop)
+        for at in range(start, stop, size):
+            handler.wfile.write(data[at : min(stop, at + size)])
+            if handler.server.stop_waiting.wait(pause):
+                return
+
+    return answer
+
+
+def becomes(content: bytes, then: Behaviour) -> Behaviour:
+    """The file is another one from this request on."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.server.files[handler.path] = content
+        then(handler, content, start, min(stop, len(content)))
+
+    return answer
+
+
+def well(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+    """The file, or the range of it."""
+    if start >= len(data) and handler.headers.get("Range") and handler.server.ranges:
+        handler.send_response(416)
+        handler.send_header("Content-Range", f"bytes */{len(data)}")
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+        return
+    handler.head(data, start, stop)
+    handler.wfile.write(data[start:stop])
+
+
+class BadServer(ThreadingHTTPServer):
+    """Serves `files` (path -> bytes).
+
+    Attributes:
+        plan: what to do with the next requests, first come first served.
+        asked: (path, Range header or None) of every request.
+        ranges, lengths, etags: whether range requests are understood, and what headers say.
+        coding: Content-Encoding, if any.
+    """
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.files: dict[str, bytes] = {}
+        self.plan: list[Behaviour] = []
+        self.asked: list[tuple[str, str | None]] = []
+        self.ranges = self.lengths = self.etags = True
+        self.coding: str | None = None
+        self.stop_waiting = threading.Event()
+        self.lock = threading.Lock()
+
+    @property
+    def root(self) -> str:
+        """The server's url."""
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def add(self, path: str, content: bytes) -> str:
+        """Serve one more file; return its url."""
+        self.files[path] = content
+        return self.root + path
+
+    def shutdown_request(self, request: socket.socket) -> None:
+        """Close at once: a shutdown before it would make a clean end out of a reset."""
+        self.close_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that goes away in the middle is no error here."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: BadServer
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        """Take the next entry of the plan."""
+        server = self.server
+        asked = self.headers.get("Range")
+        with server.lock:
+            server.asked.append((self.path, asked))
+            behaviour = server.plan.pop(0) if server.plan else well
+        data = server.files.get(self.path)
+        if data is None:
+            status(404)(self, b"", 0, 0)
+            return
+        start, stop = 0, len(data)
+        if asked and server.ranges:
+            first, _, last = asked.removeprefix("bytes=").partition("-")
+            start, stop = int(first), min(stop, int(last) + 1) if last else stop
+        behaviour(self, data, start, stop)
+
+    def head(self, data: bytes, start: int, stop: int) -> None:
+        """The status line and headers of a whole file or a range of it."""
+        partial = bool(self.headers.get("Range")) and self.server.ranges and start < len(data)
+        self.send_response(206 if partial else 200)
+        if partial:
+            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{len(data)}")
+        if self.server.etags:
+            self.send_header("ETag", f'"{hash(data):x}"')
+        if self.server.coding:
+            self.send_header("Content-Encoding", self.server.coding)
+        if self.server.lengths:
+            self.send_header("Content-Length", str(stop - start))
+        else:
+            self.close_connection = True
+            self.send_header("Connection", "close")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
