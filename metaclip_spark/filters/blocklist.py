@@ -1,0 +1,184 @@
+"""Domains whose pages and images are left out: a file of them, compiled for millions, and the look-up."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.filters.hosts import hosts_of, is_ip, normal_host
+
+# Labels as they occur in urls, "_" included. The last one is no number, or it would be an address.
+_LAST_LABEL = r"[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
+_PLAIN = rf"(?:[a-z0-9_-]{{1,63}}\.)+{_LAST_LABEL}"
+_WILDCARD = r"^\*?\."
+_HOSTS_LINE = r"^(?:0\.0\.0\.0|127\.0\.0\.1|255\.255\.255\.255|[0-9a-f]*:[0-9a-f:]*(?:%[a-z0-9]+)?)[ \t]+"
+_OWN_NAMES = {"0.0.0.0", "localhost.localdomain"}
+"""Names with a dot that hosts files give the machine itself; names without a dot are skipped there anyway."""
+_MAX_DOMAIN = 253
+_SHOWN_CHARS = 80
+_SLICE = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Blocklist:
+    """A set of domains; each blocks itself and its subdomains. Picklable: each name and 16 bytes.
+
+    Attributes:
+        hashes: uint64 array of n, ascending: `_hash` of each domain.
+        domains: string array of n, in the order of `hashes`; it decides where hashes collide.
+        id: 16 hex digits of the sha256 over the sorted domains.
+    """
+
+    hashes: np.ndarray
+    domains: pa.Array
+    id: str
+
+    @classmethod
+    def from_domains(cls, domains: Iterable[str] | pa.Array) -> Blocklist:
+        """Compile domains that are normal already (`normal_host`); repeats count once."""
+        given = domains if isinstance(domains, pa.Array) else pa.array(list(domains), pa.large_string())
+        distinct = given.unique()
+        ordered = distinct.take(pc.sort_indices(distinct))
+        digest = hashlib.sha256()
+        hashes = np.empty(len(ordered), dtype=np.uint64)
+        for start in range(0, len(ordered), _SLICE):  # not all as Python strings at once
+            names = ordered.slice(start, _SLICE).cast(pa.large_binary()).to_pylist()
+            hashes[start : start + len(names)] = [_hash(name) for name in names]
+            digest.update(b"".join(name + b"\n" for name in names))
+        order = np.argsort(hashes, kind="stable")
+        return cls(hashes[order], ordered.take(pa.array(order)), digest.hexdigest()[:16])
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def blocks(self, urls: pa.Array) -> pa.Array:
+        """Return whether the host of each url is on the list, or under a domain that is.
+
+        Args:
+            urls: string array of n; a null, or what has no host, is not blocked.
+
+        Returns:
+            Boolean array of n, without nulls.
+        """
+        hosts = hosts_of(urls)
+        verdicts = pa.array(self._hosts_blocked(hosts.dictionary.to_pylist()), pa.bool_())
+        return pc.fill_null(verdicts.take(hosts.indices), False)
+
+    def _hosts_blocked(self, hosts: list[str]) -> list[bool]:
+        owners, names = [], []
+        for at, host in enumerate(hosts):
+            suffixes = _suffixes(host)
+            owners += [at] * len(suffixes)
+            names += suffixes
+        blocked = [False] * len(hosts)
+        for at, held in zip(owners, self._holds(names), strict=True):
+            blocked[at] |= held
+        return blocked
+
+    def _holds(self, names: list[str]) -> list[bool]:
+        if not names or not len(self):
+            return [False] * len(names)
+        keys = np.array([_hash(name.encode()) for name in names], dtype=np.uint64)
+        at = np.searchsorted(self.hashes, keys)
+        near = np.flatnonzero(self.hashes[np.minimum(at, len(self) - 1)] == keys)
+        held = [False] * len(names)
+        for index in near.tolist():
+            place = int(at[index])
+            while place < len(self) and self.hashes[place] == keys[index] and not held[index]:
+                held[index] = self.domains[place].as_py() == names[index]
+                place += 1
+        return held
+
+
+def _suffixes(host: str) -> list[str]:
+    """Return the host and the domains above it; an address has none above it."""
+    if is_ip(host):
+        return [host]
+    labels = host.split(".")
+    return [".".join(labels[at:]) for at in range(len(labels))]
+
+
+def _hash(raw: bytes) -> int:
+    return int.from_bytes(blake2b(raw, digest_size=8).digest(), "little")
+
+
+def load_blocklist(path: str | Path) -> Blocklist:
+    """Read a list of domains, one a line, plain or gzip.
+
+    A line is a domain ("example.com", "*.example.com", ".example.com": all block the domain and what is under
+    it), an address, or a line of a hosts file ("0.0.0.0 ads.example.com"). "#" begins a comment. Upper case and
+    non-ASCII names are brought to the form that urls use.
+
+    Raises:
+        ConfigError: the file cannot be read, holds no domain, or has a line that cannot be a domain.
+    """
+    lines = _lines(Path(path))
+    trimmed = pc.utf8_trim_whitespace(pc.utf8_lower(pc.replace_substring_regex(lines, "#.*", "")))
+    bare = pc.replace_substring_regex(trimmed, rf"{_WILDCARD}|\.$", "")
+    # Only what is not plain goes through Python: a list of millions is plain ASCII domains, line after line.
+    plain = pc.and_(pc.match_substring_regex(bare, f"^{_PLAIN}$"), pc.less_equal(pc.binary_length(bare), _MAX_DOMAIN))
+    rest = pc.invert(pc.or_(plain, pc.equal(trimmed, "")))
+    numbers = np.flatnonzero(rest.to_numpy(zero_copy_only=False))
+    more = [name for number in numbers for name in _names(trimmed[int(number)].as_py(), int(number) + 1, path)]
+    domains = pa.concat_arrays([bare.filter(plain), pa.array(more, pa.large_string())])
+    if not len(domains):
+        raise ConfigError(f"blocklist {path} holds no domain.")
+    return Blocklist.from_domains(domains)
+
+
+def _lines(path: Path) -> pa.Array:
+    """Return the lines of a file as a large_string array, without a Python string a line."""
+    try:
+        raw = path.read_bytes()
+        if raw[:2] == b"\x1f\x8b":
+            raw = gzip.decompress(raw)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ConfigError(f"blocklist {path} cannot be read: {error}.") from None
+    raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    try:
+        whole = pa.array([raw], pa.large_binary()).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        number = next(at for at, line in enumerate(raw.split(b"\n"), 1) if not _is_utf8(line))
+        raise ConfigError(f"blocklist {path}, line {number} is not UTF-8.") from None
+    return pc.list_flatten(pc.split_pattern(whole, "\n"))
+
+
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        raw.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _names(line: str, number: int, path: str | Path) -> list[str]:
+    """Return the domains of a line that is no plain domain; most such lines are of hosts files."""
+    if re.match(_HOSTS_LINE, line):
+        words = [word for word in line.split()[1:] if "." in word and word not in _OWN_NAMES]
+        return [_domain(word, number, path) for word in words]
+    return [_domain(line, number, path)]
+
+
+def _domain(written: str, number: int, path: str | Path) -> str:
+    host = normal_host(re.sub(_WILDCARD, "", written))
+    last_label_alone = re.fullmatch(_LAST_LABEL, host) is not None
+    if len(host) <= _MAX_DOMAIN:
+        if is_ip(host) or re.fullmatch(_PLAIN, host):
+            return host
+        # A top-level domain needs its dot, so that a stray word does not block a part of the web.
+        if last_label_alone and re.match(_WILDCARD, written):
+            return host
+    shown = written if len(written) <= _SHOWN_CHARS else written[:_SHOWN_CHARS] + "..."
+    hint = f' Write ".{host}" to block a whole top-level domain.' if last_label_alone else ""
+    raise ConfigError(f"blocklist {path}, line {number}: {shown!r} is not a domain.{hint}")

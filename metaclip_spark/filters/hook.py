@@ -1,0 +1,215 @@
+"""A filter of the user's own: named as package:function, called with batches, held to what it promises."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import unquote
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaclip_spark.errors import ConfigError, MetaclipError
+from metaclip_spark.extract.candidates import Candidates
+from metaclip_spark.extract.ledger import FILTER_PREFIX
+from metaclip_spark.imports import load_named
+
+HOOK_SCHEMA = pa.schema(
+    [
+        pa.field("url", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        pa.field("text_source", pa.string(), nullable=False),
+        pa.field("page_url", pa.string()),
+        pa.field("lang", pa.string()),
+        pa.field("extra", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""What a filter is given; `lang` is null unless the input brought it: identification comes later."""
+
+MAX_REASONS = 100
+MAX_REASON_CHARS = 100
+"""Reasons are counted one by one and stored with each source: they are kinds, not texts."""
+
+
+class FilterError(MetaclipError):
+    """A filter broke its promise while it ran; the task ends, so that no row is lost silently (exit status 1)."""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A loaded filter.
+
+    A plain function travels to the workers by its name and is imported there. What a factory made travels
+    itself, with what it holds: a file that it read on the driver need not be on the workers.
+
+    Attributes:
+        name: "package:function", as errors name it.
+        id: name, "@", and 12 hex digits of the sha256 over the module's source (and over what it holds).
+        call: takes a record batch with `HOOK_SCHEMA`, returns (mask, reason).
+    """
+
+    name: str
+    id: str
+    call: Callable[[pa.RecordBatch], tuple]
+    made: bool = False
+
+    def __reduce__(self) -> tuple:
+        if self.made:
+            return Hook, (self.name, self.id, self.call, True)
+        return _load_again, (self.name, self.id)
+
+    def reasons(self, candidates: Candidates) -> pa.Array | None:
+        """Call the filter on one batch.
+
+        Returns:
+            String array, one element a text: "filter:<reason>", null where the text is kept; None: all are.
+
+        Raises:
+            FilterError: the filter raised, or returned something else than (mask, reason).
+        """
+        batch = batch_of(candidates)
+        try:
+            result = self.call(batch)
+        except Exception as error:  # the filter is the user's: whatever it raises ends the task under its name
+            raise FilterError(f"filter {self.name} raised {type(error).__name__}: {error}") from error
+        if not isinstance(result, tuple) or len(result) != 2:
+            raise self._broken(f"returned {type(result).__name__}", "a tuple (mask, reason)")
+        keep = self._mask(result[0], len(batch))
+        reason = self._reason(result[1], keep)
+        if keep.true_count == len(keep):
+            return None
+        stored = pc.binary_join_element_wise(FILTER_PREFIX, reason, "")
+        return pc.if_else(keep, pa.scalar(None, pa.string()), stored)
+
+    def _mask(self, mask: object, rows: int) -> pa.BooleanArray:
+        if isinstance(mask, np.ndarray) and mask.dtype == bool and mask.ndim == 1:
+            mask = pa.array(mask)
+        mask = _one_array(mask)
+        if not isinstance(mask, pa.BooleanArray):
+            got = getattr(mask, "type", None) or getattr(mask, "dtype", None) or type(mask).__name__
+            raise self._broken(f"returned a mask of type {got}", "a boolean pyarrow or numpy array")
+        self._check_rows("mask", mask, rows)
+        if mask.null_count:
+            raise self._broken(f"returned a mask with {mask.null_count} nulls", "true (keep) or false for each row")
+        return mask
+
+    def _reason(self, reason: object, keep: pa.BooleanArray) -> pa.Array:
+        """Return one reason a row; rows that are kept may have any."""
+        if isinstance(reason, str):
+            reasons = pa.repeat(pa.scalar(reason), len(keep))
+        else:
+            reasons = _one_array(reason)
+            if not isinstance(reasons, pa.StringArray | pa.LargeStringArray):
+                got = getattr(reasons, "type", None) or type(reasons).__name__
+                raise self._broken(f"returned a reason of type {got}", "a str, or a string array")
+            self._check_rows("reason array", reasons, len(keep))
+            reasons = reasons.cast(pa.string())
+        used = reasons.filter(pc.invert(keep)).unique()
+        if used.null_count or "" in used.to_pylist():
+            raise self._broken("left out a row without a reason", "a reason wherever the mask is false")
+        if len(used) > MAX_REASONS or any(len(one) > MAX_REASON_CHARS for one in used.to_pylist()):
+            raise self._broken(
+                f"returned {len(used)} different reasons in one batch, the longest of "
+                f"{max(map(len, used.to_pylist()))} characters",
+                f"a few kinds, of at most {MAX_REASON_CHARS} characters",
+            )
+        return reasons
+
+    def _check_rows(self, what: str, array: pa.Array, rows: int) -> None:
+        if len(array) != rows:
+            raise self._broken(f"returned a {what} of {len(array):,} rows", f"{rows:,}, one for each row of the batch")
+
+    def _broken(self, got: str, expected: str) -> FilterError:
+        return FilterError(f"filter {self.name} {got}; expected {expected}.")
+
+
+def _one_array(value: object) -> object:
+    return value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value
+
+
+def batch_of(candidates: Candidates) -> pa.RecordBatch:
+    """Return the texts as a filter gets them (`HOOK_SCHEMA`)."""
+    arrays = []
+    for field in HOOK_SCHEMA:
+        array = getattr(candidates, field.name)
+        arrays.append(pa.nulls(len(candidates), field.type) if array is None else array.cast(field.type))
+    return pa.record_batch(arrays, schema=HOOK_SCHEMA)
+
+
+def load_filter(spec: str) -> Hook:
+    """Load a filter.
+
+    Args:
+        spec: "package:function" names the filter itself. "package:factory?path=words.txt" names a function that
+            makes one: it is called with the parameters as keyword arguments (strings, percent-decoded).
+
+    Raises:
+        ConfigError: it cannot be imported or made, or a factory made something that is no filter.
+    """
+    name, has_parameters, query = spec.partition("?")
+    module, function = load_named(name, "filter")
+    digest = hashlib.sha256(_source(module, function, name))
+    if not has_parameters:
+        return Hook(name, _id(name, digest), function)
+    made = _make(name, function, query)
+    digest.update(b"\0" + made.id.encode())
+    return Hook(name, _id(name, digest), made, made=True)
+
+
+def _id(name: str, digest) -> str:
+    return f"{name}@{digest.hexdigest()[:12]}"
+
+
+def _source(module: ModuleType, function: Callable, name: str) -> bytes:
+    """Return the source of the module that defines the function, which may not be the one that names it."""
+    home = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None) or "", module)
+    file = getattr(home, "__file__", None) or getattr(module, "__file__", None)
+    try:
+        return Path(file or "").read_bytes()
+    except OSError:
+        raise ConfigError(
+            f"filter {name}: the source of module {home.__name__} cannot be read; its hash is part of what decides "
+            "which pairs are curated."
+        ) from None
+
+
+def _make(name: str, factory: Callable, query: str) -> Callable:
+    # Not urllib's parse_qsl, which makes a space of the "+" in a path.
+    pairs = [part.partition("=") for part in query.split("&")] if query else []
+    parameters = {key: unquote(value) for key, equals, value in pairs if equals and key.isidentifier()}
+    if len(parameters) < len(pairs):
+        raise ConfigError(f"filter {name}: parameters must be name=value&name=value, each once, got {query!r}.")
+    try:
+        made = factory(**parameters)
+    except ConfigError:
+        raise
+    except Exception as error:  # the factory is the user's: whatever it raises is the answer
+        raise ConfigError(f"filter {name}?{query}: {type(error).__name__}: {error}") from error
+    if not callable(made) or not isinstance(getattr(made, "id", None), str):
+        raise ConfigError(
+            f"filter {name}: the factory returned {type(made).__name__}; expected an object that is called with a "
+            "batch, with an attribute id (str) that changes with everything it holds."
+        )
+    try:
+        pickle.dumps(made)
+    except Exception as error:  # pickle raises what the object's own parts raise
+        raise ConfigError(f"filter {name}: what the factory made cannot be sent to workers: {error}.") from error
+    return made
+
+
+def _load_again(name: str, expected: str) -> Hook:
+    """Import a filter in a worker, and see that it is the one the driver had."""
+    hook = load_filter(name)
+    if hook.id != expected:
+        raise FilterError(
+            f"filter {name} is another one on this worker: got {hook.id}, expected {expected}. "
+            "Ship the same module to every worker (--py-files)."
+        )
+    return hook

@@ -1,0 +1,65 @@
+"""The host of a url, in the one form in which hosts are compared."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# Behind the scheme and "//": user information up to the last "@", then the host up to the port or the path.
+# Browsers take "\" for "/".
+_HOST = r"^[^/?#\\]*//(?:[^/?#\\]*@)?(?P<host>\[[^\]/?#\\]*\]|[^/?#\\:]*)"
+_NORMAL = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
+
+
+def hosts_of(urls: pa.Array) -> pa.DictionaryArray:
+    """Return the normal host of each url.
+
+    Args:
+        urls: string array of n.
+
+    Returns:
+        Dictionary array of n (values: string, may repeat); null where the url is null or has no host.
+    """
+    encoded = urls.dictionary_encode()  # a batch has few pages, and each page many texts
+    found = pc.struct_field(pc.extract_regex(encoded.dictionary, _HOST), "host")
+    found = pc.if_else(pc.equal(found, ""), pa.scalar(None, found.type), found)
+    hosts = found.dictionary_encode()
+    normal = pa.array([normal_host(host) for host in hosts.dictionary.to_pylist()], pa.string())
+    return pa.DictionaryArray.from_arrays(hosts.indices.take(encoded.indices), normal)
+
+
+def normal_host(host: str) -> str:
+    """Return the host in lower case, IDNA-encoded, without the last dot; an IPv6 address shortened, in brackets.
+
+    >>> normal_host("WWW.Bücher.example.")
+    'www.xn--bcher-kva.example'
+    """
+    if "%" in host:
+        host = unquote(host)
+    host = host.strip().lower().removesuffix(".")
+    if _NORMAL.fullmatch(host):
+        return host
+    if ":" in host or host.startswith("["):
+        try:
+            return f"[{ipaddress.IPv6Address(host.strip('[]').partition('%')[0])}]"
+        except ValueError:
+            return host
+    try:
+        return host.encode("idna").decode().lower()
+    except UnicodeError:  # no name that DNS knows; it is compared as it stands
+        return host
+
+
+def is_ip(host: str) -> bool:
+    """Return whether a normal host is an address."""
+    if not host.endswith(("]", *"0123456789")):  # most hosts: quicker than the exception
+        return False
+    try:
+        ipaddress.ip_address(host.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        return False
+    return True

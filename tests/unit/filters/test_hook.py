@@ -1,0 +1,235 @@
+"""A filter of the user's own: how it is named, what it is given, and everything that it can do wrong."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.filters.hook import HOOK_SCHEMA, FilterError, Hook, load_filter
+
+CATS = """
+import pyarrow.compute as pc
+
+LIST = ["no function"]
+
+def no_cats(batch):
+    return pc.invert(pc.match_substring(batch.column("text"), "cat")), "cat"
+"""
+
+FACTORY = """
+class Longer:
+    def __init__(self, chars):
+        self.chars = int(chars)
+        self.id = chars
+
+    def __call__(self, batch):
+        return [len(text) <= self.chars for text in batch.column("text").to_pylist()], "long"
+
+def longer(chars="3"):
+    return Longer(chars)
+
+def without_id():
+    return len
+
+def local():
+    made = lambda batch: (True, "")
+    made.id = "1"
+    return made
+"""
+
+
+def hook(call) -> Hook:
+    """A hook around a function of the test's own."""
+    return Hook("my:filter", "my:filter@0", call)
+
+
+def test_a_filter_leaves_out_what_its_mask_says(module, batch):
+    """False in the mask leaves the text out, under the filter's reason."""
+    module("cats", CATS)
+    found = load_filter("cats:no_cats").reasons(batch(["a cat", "a dog"]))
+    assert found.to_pylist() == ["filter:cat", None]
+    assert load_filter("cats:no_cats").reasons(batch(["a dog"])) is None
+
+
+def test_a_filter_sees_the_documented_columns(batch):
+    """Every column is there with its type, null where the reader has none."""
+    seen = []
+
+    def look(given):
+        seen.append(given)
+        return np.ones(len(given), dtype=bool), "never"
+
+    columns = {"page_url": ["http://ex.org/"], "lang": ["en"], "extra": [[("width", "80")]]}
+    assert hook(look).reasons(batch(["a cat"], **columns)) is None
+    assert hook(look).reasons(batch(["a cat"])) is None
+    assert [given.schema for given in seen] == [HOOK_SCHEMA, HOOK_SCHEMA]
+    first = {"url": "http://ex.org/0.jpg", "text": "a cat", "text_source": "alt"}
+    assert seen[0].to_pylist() == [first | {"page_url": "http://ex.org/", "lang": "en", "extra": [("width", "80")]}]
+    assert seen[1].to_pylist() == [first | {"page_url": None, "lang": None, "extra": None}]
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [np.array([True, False]), pa.array([True, False]), pa.chunked_array([[True], [False]])],
+    ids=["numpy", "array", "chunked"],
+)
+@pytest.mark.parametrize(
+    "reason",
+    ["b", pa.array([None, "b"]), pa.array(["", "b"], pa.large_string()), pa.chunked_array([["a"], ["b"]])],
+    ids=["str", "array", "large", "chunked"],
+)
+def test_masks_and_reasons_may_come_in_several_forms(batch, mask, reason):
+    """Arrow or numpy; one reason for all or one a row, which a row that is kept need not have."""
+    assert hook(lambda _: (mask, reason)).reasons(batch(["a", "b"])).to_pylist() == [None, "filter:b"]
+
+
+KEEP, DROP = [True, True], [True, False]
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (None, "returned NoneType; expected a tuple (mask, reason)."),
+        (pa.array(KEEP), "returned BooleanArray; expected a tuple (mask, reason)."),
+        ((pa.array(KEEP), "a", "b"), "returned tuple; expected a tuple (mask, reason)."),
+        ((KEEP, "a"), "returned a mask of type list; expected a boolean pyarrow or numpy array."),
+        ((pa.array([1, 0]), "a"), "returned a mask of type int64; expected a boolean pyarrow or numpy array."),
+        ((np.array([1, 0]), "a"), "returned a mask of type int64; expected a boolean pyarrow or numpy array."),
+        ((pa.array([True]), "a"), "returned a mask of 1 rows; expected 2, one for each row of the batch."),
+        ((pa.array([True, None]), "a"), "returned a mask with 1 nulls; expected true (keep) or false for each row."),
+        ((pa.array(DROP), 7), "returned a reason of type int; expected a str, or a string array."),
+        ((pa.array(DROP), pa.array([1, 2])), "returned a reason of type int64; expected a str, or a string array."),
+        (
+            (pa.array(DROP), pa.array(["a"])),
+            "returned a reason array of 1 rows; expected 2, one for each row of the batch.",
+        ),
+        (
+            (pa.array(DROP), pa.array(["a", None])),
+            "left out a row without a reason; expected a reason wherever the mask is false.",
+        ),
+        ((pa.array(DROP), ""), "left out a row without a reason; expected a reason wherever the mask is false."),
+        (
+            (pa.array(DROP), "r" * 101),
+            "returned 1 different reasons in one batch, the longest of 101 characters; "
+            "expected a few kinds, of at most 100 characters.",
+        ),
+    ],
+)
+def test_a_filter_that_breaks_its_promise_ends_the_task(batch, result, message):
+    """No row is lost silently: the error names the filter, what it returned and what was expected."""
+    with pytest.raises(FilterError) as error:
+        hook(lambda _: result).reasons(batch(["a", "b"]))
+    assert str(error.value) == f"filter my:filter {message}"
+
+
+def test_texts_are_no_reasons(batch):
+    """Each reason is stored with each source: a filter that gives every text its own is refused."""
+    texts = [f"text {at}" for at in range(101)]
+    with pytest.raises(FilterError, match="returned 101 different reasons in one batch"):
+        hook(lambda given: (np.zeros(len(given), dtype=bool), given.column("text"))).reasons(batch(texts))
+
+
+def test_a_filter_that_raises_ends_the_task_under_its_name(batch):
+    """The filter's own error is said and kept as the cause."""
+    with pytest.raises(FilterError, match=r"^filter my:filter raised KeyError: 'texts'$") as error:
+        hook(lambda given: {}["texts"]).reasons(batch(["a"]))
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("cats", "filter must be named package:function, got 'cats'."),
+        ("cats.py:no_cats()", "filter must be named package:function, got 'cats.py:no_cats()'."),
+        (":no_cats", "filter must be named package:function, got ':no_cats'."),
+        (
+            "dogs:no_dogs",
+            "filter dogs:no_dogs: there is no module 'dogs'. Install it, or put its folder on PYTHONPATH "
+            "(on a cluster: --py-files).",
+        ),
+        ("cats:no_dogs", "filter cats:no_dogs: module cats has no 'no_dogs'."),
+        ("cats:LIST", "filter cats:LIST: LIST is list; expected a function."),
+        ("broken:f", "filter broken:f: importing broken raised ZeroDivisionError: division by zero"),
+        ("needs:f", "filter needs:f: importing needs needs 'no_such_thing', which is missing."),
+        ("sys:exit", "filter sys:exit: the source of module sys cannot be read; its hash is part of what decides "
+         "which pairs are curated."),
+        ("factory:longer?chars", "filter factory:longer: parameters must be name=value&name=value, each once, "
+         "got 'chars'."),
+        ("factory:longer?chars=1&chars=2", "filter factory:longer: parameters must be name=value&name=value, "
+         "each once, got 'chars=1&chars=2'."),
+        ("factory:longer?chars=x", "filter factory:longer?chars=x: ValueError: invalid literal for int() with base "
+         "10: 'x'"),
+        ("factory:longer?words=1", "filter factory:longer?words=1: TypeError: longer() got an unexpected keyword "
+         "argument 'words'"),
+        ("factory:without_id?", "filter factory:without_id: the factory returned builtin_function_or_method; expected "
+         "an object that is called with a batch, with an attribute id (str) that changes with everything it holds."),
+    ],
+)  # fmt: skip
+def test_a_filter_that_cannot_be_loaded_is_said_before_the_work(module, spec, message):
+    """Each wrong name has its sentence, and is a matter of configuration."""
+    module("cats", CATS)
+    module("factory", FACTORY)
+    module("broken", "1 / 0")
+    module("needs", "import no_such_thing")
+    with pytest.raises(ConfigError) as error:
+        load_filter(spec)
+    assert str(error.value) == message
+
+
+def test_what_cannot_be_pickled_is_refused_at_the_start(module):
+    """Workers are other processes, so a factory's filter has to travel."""
+    module("factory", FACTORY)
+    with pytest.raises(ConfigError, match=r"^filter factory:local: what the factory made cannot be sent to workers: "):
+        load_filter("factory:local?")
+
+
+def test_the_id_changes_with_the_source(module):
+    """The same name with other code is another filter; the same code is the same one."""
+    module("cats", CATS)
+    first = load_filter("cats:no_cats").id
+    assert load_filter("cats:no_cats").id == first
+    name, _, digest = first.partition("@")
+    assert (name, len(digest)) == ("cats:no_cats", 12)
+    module("cats", CATS + "\n# changed\n")
+    assert load_filter("cats:no_cats").id != first
+
+
+def test_the_id_changes_with_the_source_behind_another_name(module):
+    """A function that a package only re-exports is known by the module that defines it."""
+    module("cats", CATS)
+    module("front", "from cats import no_cats")
+    first = load_filter("front:no_cats").id
+    module("cats", CATS + "\n# changed\n")
+    module("front", "from cats import no_cats")
+    assert load_filter("front:no_cats").id != first
+
+
+def test_the_id_changes_with_what_a_factory_holds(module):
+    """Parameters decide what is left out, so they are part of the id; their spelling is not."""
+    module("factory", FACTORY)
+    ids = [load_filter(f"factory:longer?{query}").id for query in ("", "chars=3", "chars=4", "chars=%33")]
+    assert ids[0] == ids[1] == ids[3] != ids[2]
+    assert ids[0].startswith("factory:longer@")
+
+
+def test_a_plain_function_travels_by_name(module):
+    """Pickled, it is imported again where it arrives."""
+    module("cats", CATS)
+    sent = pickle.dumps(load_filter("cats:no_cats"))
+    del sys.modules["cats"]
+    assert pickle.loads(sent).id == load_filter("cats:no_cats").id
+    assert b"match_substring" not in sent
+
+
+def test_a_worker_with_another_source_is_an_error(module):
+    """Two workers must not filter by two versions."""
+    module("cats", CATS)
+    sent = pickle.dumps(load_filter("cats:no_cats"))
+    module("cats", CATS + "\n# changed\n")
+    with pytest.raises(FilterError, match="^filter cats:no_cats is another one on this worker: got cats:no_cats@"):
+        pickle.loads(sent)
