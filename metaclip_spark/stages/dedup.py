@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.schemas import PAIRS, REJECTS, SOURCES
+from metaclip_spark.keyfilter import KEY_BYTES, build_shard
+from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
 from metaclip_spark.stages.columns import need_columns
+from metaclip_spark.stages.shipping import Shipped
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The smallest of these keeps a pair; the position makes the order total."""
@@ -35,6 +41,53 @@ def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
 def staged_pairs(extracted: DataFrame) -> DataFrame:
     """Return the rows of kind pair (all of them: what `--no-dedup` stores)."""
     return extracted.where("kind = 'pair'")
+
+
+def sightings(extracted: DataFrame, seen: DataFrame) -> DataFrame:
+    """Return which pairs the snapshot holds, new or not, but for those in `seen` (the snapshot's own so far).
+
+    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes a row.
+    """
+    keys = staged_pairs(extracted).select("metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key")).distinct()
+    return keys.join(seen, on=["metadata_id", "snapshot", "pair_key"], how="left_anti").select(*SIGHTINGS.names)
+
+
+def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
+    """Return (shard int, bits binary): filters that between them know every `pair_key`.
+
+    Rows: n:1 per shard. Shuffle: keys, 16 bytes a row. What they are: metaclip_spark.keyfilter.
+    """
+
+    def build(table: pa.Table) -> pa.Table:
+        bits = build_shard(_key_array(table["pair_key"].combine_chunks()))
+        return pa.table({"shard": table["shard"].slice(0, 1), "bits": pa.array([bits], pa.binary())})
+
+    first_byte = F.conv(F.hex(F.substring("pair_key", 1, 1)), 16, 10).cast("int")
+    shard = F.shiftright(first_byte, 8 - shard_bits)
+    return (
+        keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
+    )
+
+
+def that_may_matter(pair_keys: DataFrame, key_filter: Shipped) -> DataFrame:
+    """Return the keys that may be among those the filter was built from: all that are, and few others.
+
+    Rows: subset. Shuffle: none; this is what keeps the join from moving the keys of every earlier crawl.
+    """
+
+    def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        known = key_filter()
+        for batch in batches:
+            yield batch.filter(pa.array(known.may_hold(_key_array(batch.column(0)))))
+
+    return pair_keys.select("pair_key").mapInArrow(keep, "pair_key binary")
+
+
+def _key_array(keys: pa.Array) -> np.ndarray:
+    """Return binary keys, none null, as uint8[n, 16]."""
+    fixed = keys.cast(pa.binary(KEY_BYTES))
+    raw = np.frombuffer(fixed.buffers()[1], dtype=np.uint8) if len(fixed) else np.zeros(0, dtype=np.uint8)
+    return raw.reshape(-1, KEY_BYTES)[fixed.offset : fixed.offset + len(fixed)]
 
 
 def missing_keys(pairs: DataFrame, pair_keys: DataFrame) -> DataFrame:

@@ -1,0 +1,48 @@
+"""The filter in front of the deduplication's join: it may let a stranger through, never lose a member."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaclip_spark.keyfilter import KEY_BYTES, KeyFilter, build_shard, shard_bits_for
+
+
+def some_keys(number: int, seed: int) -> np.ndarray:
+    """Random keys, as hashes are."""
+    return np.random.default_rng(seed).integers(0, 256, (number, KEY_BYTES), dtype=np.uint8)
+
+
+def filter_of(keys: np.ndarray, shard_bits: int) -> KeyFilter:
+    """A filter over these keys, in 2**shard_bits shards."""
+    numbers = keys[:, 0].astype(int) >> (8 - shard_bits)
+    return KeyFilter({n: build_shard(keys[numbers == n]) for n in np.unique(numbers).tolist()}, shard_bits)
+
+
+@given(number=st.integers(0, 300), shard_bits=st.integers(0, 8), seed=st.integers(0, 1000))
+def test_every_key_of_the_set_is_let_through(number, shard_bits, seed):
+    """Whatever the number of keys and shards, a member is never lost."""
+    keys = some_keys(number, seed)
+    assert filter_of(keys, shard_bits).may_hold(keys).all()
+
+
+@pytest.mark.parametrize("shard_bits", [0, 3])
+def test_few_other_keys_are_let_through(shard_bits):
+    """Of keys that are not in the set fewer than one in 100 passes, and some do: it is no exact set."""
+    passed = filter_of(some_keys(200_000, 1), shard_bits).may_hold(some_keys(200_000, 2)).mean()
+    assert 0 < passed < 0.01
+
+
+def test_a_shard_without_keys_lets_nothing_through():
+    """A filter over nothing says no to everything."""
+    assert not KeyFilter({}, 4).may_hold(some_keys(100, 3)).any()
+
+
+@pytest.mark.parametrize(
+    ("keys", "bits"), [(0, 0), (1, 0), (1 << 20, 0), ((1 << 20) + 1, 1), (1 << 24, 4), (1 << 40, 8)]
+)
+def test_shards_hold_about_a_million_keys(keys, bits):
+    """The number of shards follows the number of keys, up to the 256 that one byte can number."""
+    assert shard_bits_for(keys) == bits
