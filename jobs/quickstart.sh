@@ -26,7 +26,7 @@ source "$here/setup.sh" spark,report
 
 status=0
 "$root/.venv/bin/metaclip-spark" run --config "$root/conf/quickstart.yaml" --input "$root/jobs/sample/pool.wat.gz" \
-  --metadata "$root/metadata/wordnet.json.gz" --no-lid --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
+  --metadata "$root/metadata/wordnet.json.gz" --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
   status=$?
 
 # 3 is a run that ended, with a source or two not read to the end.
@@ -35,9 +35,10 @@ if [ "$status" = 0 ] || [ "$status" = 3 ]; then
   if [ "$PWD" != "$root" ]; then printf -v from '%q/' "$root"; fi
   cat <<END
 
-Your own pairs, from Parquet with columns url and text, or from Common Crawl's WAT files:
-  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/wordnet.json.gz --no-lid --warehouse my-warehouse
-  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/wordnet.json.gz --no-lid --warehouse my-warehouse
+Your own pairs, from Parquet with columns url and text, from Common Crawl's WAT or WARC files, or from a crawl:
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --crawl CC-MAIN-2024-51 --max-files 2 --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
 END
 fi
 exit "$status"

@@ -16,15 +16,17 @@ from metaclip_spark import __version__
 from metaclip_spark.config import Settings, make_settings
 from metaclip_spark.errors import MetaclipError
 
-INPUT = ("input", "snapshot", "url_column", "text_column", "lang_column", "id_column", "keep_columns", "languages",
-         "no_lid")  # fmt: skip
+INPUT = ("input", "crawl", "format", "max_files", "crawl_root", "snapshot", "url_column", "text_column", "lang_column",
+         "id_column", "keep_columns", "text_fields")  # fmt: skip
+CHECKS = ("languages", "no_lid", "lid", "min_lang_score", "opt_outs", "blocklist", "min_chars", "max_chars",
+          "min_words", "max_words", "no_file_names", "no_digits", "image_extensions", "filter")  # fmt: skip
 LIST = ("metadata", "matcher", "keep_unmatched")
 TABLES = ("warehouse", "catalog", "lease_seconds")
-READING = ("no_dedup", "files_per_commit", "allow_incomplete", "rejects_per_reason")
+READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
 SPARK = ("master", "driver_memory", "spark")
 
-VARIADIC = ("--input",)
+VARIADIC = ("--input", "--crawl")
 """Flags that take every word up to the next flag, as a shell's globs give them."""
 _SHORT = {"threshold": "-t"}
 
@@ -50,7 +52,7 @@ def _option(name: str) -> Callable[[Callable], Callable]:
     if field.default not in (None, (), "") and not isinstance(field.default, dict):
         text += f"  [default: {field.default}]"
     flags = [flag] if name not in _SHORT else [flag, _SHORT[name]]
-    many = name in ("input", "spark")
+    many = name in ("input", "crawl", "filter", "spark")
     metavar = (field.json_schema_extra or {}).get("metavar")  # type: ignore[union-attr]
     return click.option(*flags, name, multiple=many, metavar=metavar, help=text, default=None)
 
@@ -73,7 +75,7 @@ def cli() -> None:
 
 
 @cli.command()
-@settings_options(*INPUT, *LIST, *TABLES, *READING, *CHOOSING, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """All stages and the report; goes on where an earlier attempt stopped."""
@@ -83,7 +85,7 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(*INPUT, *LIST, *TABLES, *READING, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *SPARK)
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
     from metaclip_spark import commands
@@ -132,7 +134,7 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 
 
 @cli.command()
-@settings_options(*INPUT, *LIST, *TABLES, *READING, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """What run would read: sources, bytes, what is done already, estimated core-hours; starts nothing."""

@@ -6,15 +6,17 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.events import Attempt
+from metaclip_spark.extract.crawl import crawl_sources
 from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.hashing import digest_of
+from metaclip_spark.loading import Extraction, load_extraction
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
@@ -26,15 +28,20 @@ from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
+from metaclip_spark.steps.retry import retry_step
 from metaclip_spark.steps.summary import as_json, make_card
 from metaclip_spark.tables import Warehouse, matching
 
 INCOMPLETE = 3
+Given = dict[str, list[Source]]
+"""The sources of a command, by snapshot."""
+Plans = list[tuple[Context, Plan]]
+"""The plan of each snapshot, with the context to carry it out in."""
 
 # What does not change any result: where things are, how fast, and how much is shown.
 _NOT_IN_RUN_ID = {
     "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
-    "rejects_per_reason", "master", "driver_memory", "spark", "no_lid",
+    "rejects_per_reason", "master", "driver_memory", "spark", "crawl_root", "retry", "max_fetches",
 }  # fmt: skip
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
@@ -42,14 +49,14 @@ _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IG
 def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """All stages and the report; return the exit status."""
     metadata = need_metadata(settings)
-    sources = _checked_input(settings, reporter)
-    with _opened(settings, reporter, metadata, sources) as ctx:
-        ctx.check_snapshots(settings.snapshot)  # a misspelt --snapshots is better said before the work
-        plan = _say_plan(ctx, make_plan(ctx, sources))
-        card = curate(ctx, plan)
+    given, extraction = checked_input(settings, reporter)
+    with _opened(settings, reporter, metadata, given, extraction) as ctx:
+        ctx.check_snapshots(*given)  # a misspelt --snapshots is better said before the work
+        plans = _make_plans(ctx, given)
+        card = curate(ctx, plans)
         report = write_report(ctx, card)
         _print(ctx, card, report, as_json_text)
-        return _outcome(ctx, sources)
+        return _outcome(plans, _taken_in)
 
 
 def extract(settings: Settings, reporter: Reporter) -> int:
@@ -57,17 +64,18 @@ def extract(settings: Settings, reporter: Reporter) -> int:
     metadata = load_metadata(settings.metadata) if settings.metadata else None
     if metadata is None and not settings.keep_unmatched:
         settings = settings.model_copy(update={"keep_unmatched": True})
-    sources = _checked_input(settings, reporter)
-    with _opened(settings, reporter, metadata, sources) as ctx:
-        plan = _say_plan(ctx, make_plan(ctx, sources))
-        extract_step(ctx, plan)
-        return _staged_outcome(ctx, sources)
+    given, extraction = checked_input(settings, reporter)
+    with _opened(settings, reporter, metadata, given, extraction) as ctx:
+        plans = _make_plans(ctx, given)
+        for at, plan in plans:
+            extract_step(at, plan)
+        return _outcome(plans, _staged)
 
 
 def dedup(settings: Settings, reporter: Reporter) -> int:
     """Take what is extracted into `pairs`."""
     metadata = load_metadata(settings.metadata) if settings.metadata else None
-    with _opened(settings, reporter, metadata, []) as ctx:
+    with _opened(settings, reporter, metadata, {}) as ctx:
         left = unread_splits(ctx)
         if left:
             raise ConfigError(
@@ -81,21 +89,21 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
 def match(settings: Settings, reporter: Reporter) -> int:
     """Match stored pairs again with another list."""
     metadata = need_metadata(settings)
-    with _opened(settings, reporter, metadata, []) as ctx:
+    with _opened(settings, reporter, metadata, {}) as ctx:
         match_step(ctx)
         return 0
 
 
 def count(settings: Settings, reporter: Reporter) -> int:
     """Bring entry counts up to date."""
-    with _opened(settings, reporter, None, [], list_of_last_run=True) as ctx:
+    with _opened(settings, reporter, None, {}, list_of_last_run=True) as ctx:
         count_step(ctx)
         return 0
 
 
 def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """Choose t and draw the curated subset from the counted pool."""
-    with _opened(settings, reporter, None, [], list_of_last_run=True) as ctx:
+    with _opened(settings, reporter, None, {}, list_of_last_run=True) as ctx:
         balance_step(ctx, count_step(ctx))
         card = make_card(ctx)
         _print(ctx, card, write_report(ctx, card), as_json_text)
@@ -104,7 +112,7 @@ def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) 
 
 def report(settings: Settings, reporter: Reporter, run_id: str | None, output: str | None) -> int:
     """Write the report of a run again; return the exit status."""
-    with _opened(settings, reporter, None, [], list_of_last_run=True, write=False, run_id=run_id) as ctx:
+    with _opened(settings, reporter, None, {}, list_of_last_run=True, write=False, run_id=run_id) as ctx:
         card = make_card(ctx)
         print(write_report(ctx, card, output))
         return 0
@@ -115,7 +123,8 @@ def _opened(
     settings: Settings,
     reporter: Reporter,
     metadata: Metadata | None,
-    sources: list[Source],
+    given: Given,
+    extraction: Extraction | None = None,
     *,
     list_of_last_run: bool = False,
     write: bool = True,
@@ -128,8 +137,8 @@ def _opened(
         run_id = run_id or (None if write else last_balanced_run(warehouse))
         settings, metadata, config = _of_run(warehouse, settings, run_id, config)
     metadata_id = metadata.metadata_id if metadata is not None else NO_LIST
-    attempt = Attempt(warehouse, run_id or _run_id(settings, metadata_id, sources), config, [metadata_id])
-    ctx = Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
+    attempt = Attempt(warehouse, run_id or _run_id(settings, metadata_id, given), config, [metadata_id])
+    ctx = Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt, extraction)
     if not write:
         yield ctx
         return
@@ -176,18 +185,31 @@ def need_metadata(settings: Settings) -> Metadata:
     return load_metadata(settings.metadata)
 
 
-def _checked_input(settings: Settings, reporter: Reporter) -> list[Source]:
-    sources = find_sources(settings.input)
-    check_input_columns(sources, settings.extract_options)
-    if not settings.no_lid and settings.lang_column is None:
-        reporter.say("Language identification is not in this version: running as with --no-lid (lang is 'und').")
-    return sources
+def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extraction]:
+    """Return the sources by snapshot and what reads them, or refuse what the user got wrong."""
+    extraction = load_extraction(settings)
+    if settings.crawl:
+        if len(settings.crawl) > 1 and settings.snapshot != "default":
+            raise ConfigError("--snapshot names one snapshot; of several crawls each is its own: leave it out.")
+        given = {}
+        for name in settings.crawl:
+            snapshot = name if settings.snapshot == "default" else settings.snapshot
+            reporter.say(f"Reading the list of {name}'s {settings.format.upper()} files from {settings.crawl_root} ...")
+            given[snapshot] = crawl_sources(
+                [name], settings.format, settings.max_files, settings.seed, settings.crawl_root
+            )
+    else:
+        given = {settings.snapshot: find_sources(settings.input)}
+        check_input_columns(given[settings.snapshot], extraction.options)
+    return given, extraction
 
 
-def _run_id(settings: Settings, metadata_id: str, sources: list[Source]) -> str:
+def _run_id(settings: Settings, metadata_id: str, given: Given) -> str:
     kept = {name: value for name, value in settings.model_dump().items() if name not in _NOT_IN_RUN_ID}
     kept["tail_fraction"] = settings.chosen_tail_fraction
-    return digest_of([kept, metadata_id, [(source.source_path, source.etag) for source in sources]])
+    kept["languages"] = settings.wanted_languages
+    sources = [(name, source.source_path, source.etag) for name, listed in given.items() for source in listed]
+    return digest_of([kept, metadata_id, sources])
 
 
 def shown_config(settings: Settings) -> dict[str, Any]:
@@ -234,10 +256,23 @@ def run_settings(warehouse: Warehouse, settings: Settings, run_id: str | None) -
     return run_id, settings, metadata
 
 
-def planning_context(warehouse: Warehouse, settings: Settings, metadata: Metadata, reporter: Reporter) -> Context:
+def planning_context(
+    warehouse: Warehouse, settings: Settings, metadata: Metadata, reporter: Reporter, extraction: Extraction
+) -> Context:
     """Return a context that only reads."""
     attempt = Attempt(warehouse, "", {}, [metadata.metadata_id])
-    return Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
+    return Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt, extraction)
+
+
+def _make_plans(ctx: Context, given: Given) -> Plans:
+    plans = []
+    for name, sources in given.items():
+        at = ctx.of_snapshot(name)
+        if ctx.settings.retry:
+            again = retry_step(at, sources)
+            at.reporter.say(f"{again:,} sources of snapshot {name} are read again (--retry).")
+        plans.append((at, _say_plan(at, make_plan(at, sources))))
+    return plans
 
 
 def _say_plan(ctx: Context, plan: Plan) -> Plan:
@@ -259,18 +294,14 @@ def _say_plan(ctx: Context, plan: Plan) -> Plan:
     return plan
 
 
-def _outcome(ctx: Context, sources: list[Source]) -> int:
-    """Return 0 or 3: how many of this command's sources are partial, failed or unaccounted for."""
-    return _judged(ctx, sources, _taken_in(ctx))
-
-
-def _staged_outcome(ctx: Context, sources: list[Source]) -> int:
+def _staged(ctx: Context) -> dict[str, tuple[str, str]]:
+    """Return source_path -> (status, reason) of the sources that are extracted, deduplicated yet or not."""
     staged = in_pool(ctx, "extracted", ctx.settings.snapshot).where("kind = 'source'")
     found = _taken_in(ctx)
     for row in staged.select("source_path", "status", "reason").collect():
         if found.get(row[0], ("done", ""))[0] == "done":
             found[row[0]] = (row[1], row[2])
-    return _judged(ctx, sources, found)
+    return found
 
 
 def _taken_in(ctx: Context) -> dict[str, tuple[str, str]]:
@@ -279,19 +310,24 @@ def _taken_in(ctx: Context) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _judged(ctx: Context, sources: list[Source], found: Mapping[str, tuple[str, str]]) -> int:
-    bad = [
-        (source.source_path, *found.get(source.source_path, ("unaccounted for", "no outcome was committed")))
-        for source in sources
-        if found.get(source.source_path, ("",))[0] != "done"
-    ]
+def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str, str]]]) -> int:
+    """Return 0 or 3: how many of this command's sources are partial, failed or unaccounted for."""
+    bad, total = [], 0
+    for at, plan in plans:
+        found = outcomes(at)
+        total += len(plan.given)
+        for source in plan.given:
+            ended = found.get(source.source_path, ("unaccounted for", "no outcome was committed"))
+            if ended[0] != "done":
+                bad.append((source.source_path, *ended))
+    ctx = plans[0][0]
     for path, status, reason in bad[:20]:
         ctx.reporter.warn(f"{path} is {status}: {reason}")
-    allowed = ctx.settings.allowed_incomplete(len(sources))
+    allowed = ctx.settings.allowed_incomplete(total)
     if len(bad) > allowed:
         ctx.reporter.warn(
-            f"{len(bad):,} of {len(sources):,} sources are incomplete, {allowed:,} allowed (--allow-incomplete): "
-            f"exit status {INCOMPLETE}."
+            f"{len(bad):,} of {total:,} sources are incomplete, {allowed:,} allowed (--allow-incomplete): "
+            f"exit status {INCOMPLETE}. --retry partial,failed reads them again."
         )
         return INCOMPLETE
     return 0

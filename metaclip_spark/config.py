@@ -8,15 +8,28 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.language import IDENTIFIERS
+from metaclip_spark.extract.manifests import CRAWL_ROOT
+from metaclip_spark.extract.options import DEFAULT_OPT_OUTS, DEFAULT_TEXT_FIELDS, OPT_OUTS, TEXT_FIELDS, ExtractOptions
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sampling import TAIL_FRACTION
 
 # Settings that say the same thing in different ways: a flag of one wins over the file's other.
 _ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "catalog"})
+
+_LISTS = ("keep_columns", "languages", "snapshots", "retry", "text_fields", "opt_outs", "image_extensions")
+"""Settings that take several values with commas between them."""
 
 LOW_THRESHOLD = 20
 """Below this t a warning is given: balancing then keeps next to nothing of the head."""
@@ -32,9 +45,32 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     input: tuple[str, ...] = _setting(
-        (), "Files, folders or globs: .wat.gz .parquet .tsv[.gz] .csv[.gz] .jsonl[.gz].", "PATH..."
+        (),
+        "Files, folders, globs or uris (https://, s3://, ...): .wat.gz .warc.gz .warc .parquet .tsv[.gz] .csv[.gz] "
+        ".jsonl[.gz]; a .paths[.gz] names many.",
+        "PATH...",
     )
-    snapshot: str = _setting("default", "The snapshot that these sources belong to; more input adds to it.", "NAME")
+    crawl: tuple[str, ...] = _setting(
+        (), "Instead of --input: these crawls of Common Crawl, e.g. CC-MAIN-2024-51; each is a snapshot.", "NAME..."
+    )
+    format: Literal["wat", "warc"] = _setting("wat", "With --crawl: which files, wat or warc.", "wat|warc")
+    max_files: int | None = _setting(
+        None, "With --crawl: a sample of N files a crawl, the same each time, over all its segments.", "N", ge=1
+    )
+    crawl_root: str = _setting(
+        CRAWL_ROOT, "With --crawl: where crawl-data/ is: s3://commoncrawl/, or a mirror's folder.", "URI"
+    )
+    retry: tuple[str, ...] = _setting(
+        (), "Read the input's sources that ended so again: partial, failed or both.", "partial,failed"
+    )
+    max_fetches: int | None = _setting(
+        None, "At most so many sources are read at once.  [default: one a core]", "N", ge=1
+    )
+    snapshot: str = _setting(
+        "default",
+        "The snapshot that these sources belong to; more input adds to it.  [default: the crawl's name, else default]",
+        "NAME",
+    )
     url_column: str = _setting("url", "Tabular input: the column of image urls.", "COLUMN")
     text_column: str = _setting(
         "text",
@@ -49,10 +85,33 @@ class Settings(BaseModel):
         "The entry list: a JSON array of strings (.json, .json.gz), or .txt with one entry a line.",
         "PATH",
     )
-    languages: tuple[str, ...] = _setting(
-        (), "Keep only texts whose --lang-column holds one of these (comma-separated).", "A,B"
+    languages: tuple[str, ...] | None = _setting(
+        None, "Keep the texts in these languages; all keeps every text.  [default: en]", "A,B"
     )
     no_lid: bool = _setting(False, "No language identification: lang is 'und' (or what --lang-column holds).")
+    lid: str = _setting(
+        "lid176", f"The language identifier: {', '.join(IDENTIFIERS)}, or package:factory of your own.", "NAME"
+    )
+    min_lang_score: float = _setting(
+        0.0, "A language identified with a lower score is unknown ('und').", "S", ge=0, le=1
+    )
+    text_fields: tuple[str, ...] = _setting(
+        DEFAULT_TEXT_FIELDS, f"WAT and WARC: which texts of an image are taken, of {', '.join(TEXT_FIELDS)}.", "A,B"
+    )
+    opt_outs: tuple[str, ...] = _setting(
+        DEFAULT_OPT_OUTS, f"WAT and WARC: opt-outs of a page that count, of {', '.join(OPT_OUTS)}; or none.", "A,B"
+    )
+    blocklist: str | None = _setting(None, "Leave out pages and images of these domains (one a line).", "FILE")
+    min_chars: int = _setting(0, "Leave out texts of fewer characters.", "N", ge=0)
+    max_chars: int = _setting(0, "Leave out texts of more characters; 0: no limit.", "N", ge=0)
+    min_words: int = _setting(0, "Leave out texts of fewer words.", "N", ge=0)
+    max_words: int = _setting(0, "Leave out texts of more words; 0: no limit.", "N", ge=0)
+    no_file_names: bool = _setting(False, "Leave out texts that look like a file's name (IMG_1234.JPG).")
+    no_digits: bool = _setting(False, "Leave out texts that have digits but no letters.")
+    image_extensions: tuple[str, ...] = _setting((), "Keep images whose url ends in one of these: jpg,png.", "A,B")
+    filter: tuple[str, ...] = _setting(
+        (), "A filter of your own, repeatable: a function on Arrow batches; see docs/FILTERS.md.", "PACKAGE:FUNCTION"
+    )
     warehouse: str | None = _setting(None, "Delta tables at DIR/<table>.", "DIR")
     catalog: str | None = _setting(None, "Delta tables by name, instead of --warehouse.", "CATALOG.SCHEMA")
     threshold: int | None = _setting(None, "t, the count from which entries are thinned out.", "T")
@@ -84,16 +143,33 @@ class Settings(BaseModel):
     )
     spark: dict[str, str] = _setting({}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE")
 
-    @field_validator("input", "keep_columns", "languages", "snapshots", mode="before")
+    @field_validator("input", "crawl", "filter", *_LISTS, mode="before")
     @classmethod
     def _listed(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("keep_columns", "languages", "snapshots", mode="after")
+    @field_validator(*_LISTS, mode="after")
     @classmethod
-    def _split(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _split(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is None:
+            return None
         parts = [part.strip() for text in value for part in text.split(",")]
         return tuple(dict.fromkeys(part for part in parts if part))
+
+    @field_validator("text_fields", "retry", mode="after")
+    @classmethod
+    def _among(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return _known(value, TEXT_FIELDS if info.field_name == "text_fields" else ("partial", "failed"))
+
+    @field_validator("opt_outs", mode="after")
+    @classmethod
+    def _opt_outs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return () if value == ("none",) else _known(value, OPT_OUTS)
+
+    @field_validator("image_extensions", mode="after")
+    @classmethod
+    def _extensions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(extension.lower().lstrip(".") for extension in value)
 
     @field_validator("spark", mode="before")
     @classmethod
@@ -155,10 +231,10 @@ class Settings(BaseModel):
             raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
         if self.id_column is not None and not self.no_dedup:
             raise ValueError("--id-column takes the pool's own key, which needs --no-dedup")
-        if self.languages and self.lang_column is None:
-            raise ValueError(
-                "--languages needs language identification, which is not in this version, or --lang-column"
-            )
+        if self.languages and self.no_lid and self.lang_column is None:
+            raise ValueError("--languages needs to know languages: leave --no-lid out, or give --lang-column")
+        if self.crawl and self.input:
+            raise ValueError("--input and --crawl both say what to read; give one of them")
         return self
 
     @property
@@ -167,15 +243,40 @@ class Settings(BaseModel):
         return None if self.threshold is not None else (self.tail_fraction or TAIL_FRACTION)
 
     @property
-    def extract_options(self) -> ExtractOptions:
-        """The part that decides which rows leave a source."""
+    def wanted_languages(self) -> tuple[str, ...]:
+        """The languages to keep; empty keeps all, and so does a run that cannot tell them."""
+        if self.no_lid and self.lang_column is None or self.languages == ("all",):
+            return ()
+        return ("en",) if self.languages is None else self.languages
+
+    def extract_options(
+        self, identifier: str | None = None, blocklist: str | None = None, filters: tuple[str, ...] = ()
+    ) -> ExtractOptions:
+        """Return the part that decides which rows leave a source.
+
+        Args:
+            identifier, blocklist, filters: what was loaded for `lid`, `blocklist` and `filter`, by content.
+        """
         return ExtractOptions(
             url_column=self.url_column,
             text_column=self.text_column,
             lang_column=self.lang_column,
             id_column=self.id_column,
             keep_columns=self.keep_columns,
-            languages=self.languages,
+            languages=self.wanted_languages,
+            text_fields=self.text_fields,
+            opt_outs=self.opt_outs,
+            min_chars=self.min_chars,
+            max_chars=self.max_chars,
+            min_words=self.min_words,
+            max_words=self.max_words,
+            no_file_names=self.no_file_names,
+            no_digits=self.no_digits,
+            image_extensions=self.image_extensions,
+            blocklist=blocklist,
+            filters=filters,
+            identifier=identifier,
+            min_lang_score=self.min_lang_score,
             keep_unmatched=self.keep_unmatched,
             dedup=not self.no_dedup,
             sample_cap=self.rejects_per_reason,
@@ -236,6 +337,13 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 def _name(key: object) -> str:
     return str(key).replace("-", "_")
+
+
+def _known(values: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if value not in known:
+            raise ValueError(f"must be of {', '.join(known)}, got {value!r}")
+    return values
 
 
 def _flag(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -66,6 +67,7 @@ class Explanation:
     pair_id: str | None = None
     url: str | None = None
     in_pool: bool = False
+    seen_in: list[str] = field(default_factory=list)
     draw: float | None = None
     verdict: str = ""
 
@@ -120,6 +122,7 @@ def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str,
         run_id=run_id,
         **{name: pair[name] for name in ("pair_id", "url", "in_pool")},
     )
+    answer.seen_in += _seen_in(warehouse, metadata, pair["pair_id"])
     for entry_id in ids.tolist():
         row = found.get(entry_id)
         # An entry that the pool never matched would be kept by every text that does.
@@ -132,6 +135,15 @@ def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str,
     answer.sampling_probability = float(pair_probability(np.array([0, len(ranks)]), ranks, by_entry)[0])
     _judge(warehouse, answer)
     return answer
+
+
+def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[str]:
+    """Return the snapshots that hold a pair, in order: the first and the last time it was seen."""
+    if key is None or not re.fullmatch("[0-9a-f]{32}", key):
+        return []
+    seen = matching(warehouse.read("sightings"), metadata_id=metadata.metadata_id)
+    rows = seen.where(F.col("pair_key") == F.unhex(F.lit(key))).select("snapshot").collect()
+    return sorted(row["snapshot"] for row in rows)
 
 
 def _positions(text: str, entry: str) -> list[int]:
@@ -164,6 +176,7 @@ def _print(answer: Explanation) -> None:
         ("url", answer.url),
         ("text", repr(answer.text)),
         ("spaced", repr(answer.spaced)),
+        ("seen in", ", ".join(answer.seen_in) or None),
     ]
     out.print()
     for name, value in lines:

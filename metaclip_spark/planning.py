@@ -6,18 +6,27 @@ import json
 import os
 import shutil
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
-from metaclip_spark.commands import need_metadata, open_warehouse, planning_context
+from metaclip_spark.commands import Given, checked_input, need_metadata, open_warehouse, planning_context
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.sources import Source, find_sources
+from metaclip_spark.extract.crawl import sample_sizes, warnings_of
+from metaclip_spark.extract.sources import Source
+from metaclip_spark.loading import Extraction
+from metaclip_spark.metadata import load_metadata
 from metaclip_spark.progress import Reporter
-from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan
+from metaclip_spark.session import available_bytes, under_spark_submit
+from metaclip_spark.steps.plan import make_plan
 from metaclip_spark.terminal import console, print_rows
 
-MB_PER_CORE_SECOND = {"wat": 6.0, "parquet": 2.4, "tsv": 2.0, "csv": 2.0, "jsonl": 1.3}
-STORED_PER_READ = {"wat": 0.3, "parquet": 4.5, "tsv": 6.5, "csv": 6.5, "jsonl": 6.5}
+SIZES_ASKED = 32
+"""Of so many of a crawl's sources the size is asked for; the others are taken to be as large on average."""
+LIST_BYTES_PER_ENTRY = 200
+"""Memory of a compiled entry list, per entry: in the driver, and once more while it is shipped."""
+MB_PER_CORE_SECOND = {"wat": 6.0, "warc": 6.0, "parquet": 2.4, "tsv": 2.0, "csv": 2.0, "jsonl": 1.3}
+STORED_PER_READ = {"wat": 0.3, "warc": 0.1, "parquet": 4.5, "tsv": 6.5, "csv": 6.5, "jsonl": 6.5}
 """By format: bytes of input that one core extracts and matches in a second, and bytes stored (staging and pairs
 together) per byte read. `python tests/benchmarks/extract_rate.py` prints the figures of a machine."""
 
@@ -26,11 +35,13 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     """Print the plan; return 0."""
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
-    sources = find_sources(settings.input)
-    check_input_columns(sources, settings.extract_options)
-    done, todo = _split(settings, reporter, sources)
-    answer = _figures(sources, done, todo)
-    answer["warnings"] = _warnings(settings, answer["bytes_stored"])
+    given, extraction = checked_input(settings, reporter)
+    sources = [source for listed in given.values() for source in listed]
+    done, todo = _split(settings, reporter, given, extraction)
+    answer = _figures(sources, done, todo, _typical_bytes(sources, settings.seed))
+    answer["warnings"] = [
+        *warnings_of(sources, os.environ), *_space(settings, answer["bytes_stored"]), *_memory(settings)
+    ]  # fmt: skip
     if as_json:
         print(json.dumps(answer))
     else:
@@ -38,35 +49,64 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     return 0
 
 
-def _split(settings: Settings, reporter: Reporter, sources: list[Source]) -> tuple[set[str], list[Source]]:
-    """Return the paths that are done, and the sources that are left. Spark starts only to read the ledger."""
+def _split(
+    settings: Settings, reporter: Reporter, given: Given, extraction: Extraction
+) -> tuple[int, list[Source]]:
+    """Return how many sources are done, and those that are left. Spark starts only to read the ledger."""
+    sources = [source for listed in given.values() for source in listed]
     fresh = settings.warehouse is not None and "://" not in settings.warehouse
     if fresh and not os.path.isdir(os.path.join(settings.warehouse, "sources", "_delta_log")):
         planned = os.path.isdir(os.path.join(settings.warehouse, "planned", "_delta_log"))
         if not planned:
-            return set(), sources
+            return 0, sources
     metadata = need_metadata(settings)
-    warehouse = open_warehouse(settings, reporter)
-    found: Plan = make_plan(planning_context(warehouse, settings, metadata, reporter), sources)
-    left = {split.source.source_path: split.source for split in found.todo}
-    return {s.source_path for s in sources} - set(left), list(left.values())
+    ctx = planning_context(open_warehouse(settings, reporter), settings, metadata, reporter, extraction)
+    todo: list[Source] = []
+    for name, listed in given.items():
+        at = replace(ctx, settings=settings.model_copy(update={"snapshot": name}))
+        todo += {split.source.source_path: split.source for split in make_plan(at, listed).todo}.values()
+    keys = {source.source_path for source in todo}
+    return sum(source.source_path not in keys for source in sources), todo
 
 
-def _figures(sources: list[Source], done: set[str], todo: list[Source]) -> dict[str, Any]:
-    hours = sum(source.bytes / 1e6 / MB_PER_CORE_SECOND[source.format] for source in todo) / 3600
+def _typical_bytes(sources: list[Source], seed: int) -> int:
+    """Return the average size of a sample of the sources whose size is not known yet; 0 where all are known."""
+    unknown = [source for source in sources if not source.bytes]
+    sizes = sample_sizes(unknown, SIZES_ASKED, seed) if unknown else {}
+    return sum(sizes.values()) // len(sizes) if sizes else 0
+
+
+def _figures(sources: list[Source], done: int, todo: list[Source], typical: int) -> dict[str, Any]:
+    def size(source: Source) -> int:
+        return source.bytes or typical
+
+    hours = sum(size(source) / 1e6 / MB_PER_CORE_SECOND[source.format] for source in todo) / 3600
     return {
         "sources": len(sources),
-        "bytes": sum(source.bytes for source in sources),
+        "bytes": sum(size(source) for source in sources),
+        "bytes_estimated": typical > 0,
         "formats": dict(Counter(source.format for source in sources)),
-        "done": len(done),
+        "done": done,
         "todo": len(todo),
-        "bytes_todo": sum(source.bytes for source in todo),
+        "bytes_todo": sum(size(source) for source in todo),
         "core_hours": round(hours, 4),
-        "bytes_stored": int(sum(source.bytes * STORED_PER_READ[source.format] for source in todo)),
+        "bytes_stored": int(sum(size(source) * STORED_PER_READ[source.format] for source in todo)),
     }
 
 
-def _warnings(settings: Settings, stored: int) -> list[str]:
+def _memory(settings: Settings) -> list[str]:
+    """Warn where the driver's Python, which compiles and ships the list, has too little memory for it."""
+    if settings.metadata is None or under_spark_submit():
+        return []
+    need = 3 * LIST_BYTES_PER_ENTRY * len(load_metadata(settings.metadata).entries)
+    free = available_bytes()
+    if free is None or free > need + (1 << 30):
+        return []
+    return [f"the driver compiles the entry list, for which it takes about {need / 1e9:,.1f} GB; "
+            f"{free / 1e9:,.1f} GB are free on this machine."]  # fmt: skip
+
+
+def _space(settings: Settings, stored: int) -> list[str]:
     if settings.warehouse is None or "://" in settings.warehouse:
         return []
     folder = os.path.abspath(settings.warehouse)
@@ -82,7 +122,7 @@ def _print(answer: dict[str, Any]) -> None:
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(answer["formats"].items()))
     rows = [
         ["sources", f"{answer['sources']:,}", kinds],
-        ["bytes", f"{answer['bytes'] / 1e6:,.1f} MB", ""],
+        ["bytes", f"{answer['bytes'] / 1e6:,.1f} MB", answer["bytes_estimated"] and "estimated from a sample" or ""],
         ["done already", f"{answer['done']:,}", ""],
         ["to read", f"{answer['todo']:,}", f"{answer['bytes_todo'] / 1e6:,.1f} MB"],
         ["core-hours", f"{answer['core_hours']:,.4g}", "estimated, extraction and matching"],

@@ -187,6 +187,13 @@ PAIR_KEYS = Table(
     partitioned_by=("metadata_id", "snapshot"),
 )
 
+SIGHTINGS = Table(
+    "sightings",
+    "One row says that a snapshot holds a pair, whichever snapshot brought it first",
+    (METADATA_ID, SNAPSHOT, Column("pair_key", "binary", "the 16 bytes of pair_id: unhex(pair_id)")),
+    partitioned_by=("metadata_id", "snapshot"),
+)
+
 ENTRY_COUNTS = Table(
     "entry_counts",
     "One row is an entry that matched, per snapshot, counted in pairs of the whole pool (paper: section 3.3)",
@@ -273,7 +280,7 @@ LEASE = Table(
 TABLES = {
     table.name: table
     for table in (
-        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, ENTRY_COUNTS, ENTRY_PROBABILITIES, CURATED_PAIRS,
-        RUN_STATISTICS, RUNS, LEASE,
+        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, SIGHTINGS, ENTRY_COUNTS, ENTRY_PROBABILITIES,
+        CURATED_PAIRS, RUN_STATISTICS, RUNS, LEASE,
     )
 }  # fmt: skip

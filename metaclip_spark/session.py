@@ -171,6 +171,14 @@ def _memory_gib() -> int:
         return 4
 
 
+def available_bytes() -> int | None:
+    """Return how much memory is free on this machine, or None where the system does not say."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
 def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
     log = Path(tempfile.gettempdir()) / f"metaclip-spark-{os.getpid()}.log"
     try:

@@ -11,7 +11,8 @@ import pyarrow as pa
 class Candidates:
     """Texts that passed a reader's checks: cleaned, not empty, with an absolute url.
 
-    All arrays have one element a text. `key` is the pool's own key where `--id-column` names one.
+    All arrays have one element a text. `key` is the pool's own key where `--id-column` names one, else pair_id
+    once repeats were looked for. `entry_ids` (list<int32>) comes with matching, `lang_score` with identification.
     """
 
     url: pa.Array
@@ -22,6 +23,8 @@ class Candidates:
     lang: pa.Array | None = None
     key: pa.Array | None = None
     extra: pa.Array | None = None
+    entry_ids: pa.Array | None = None
+    lang_score: pa.Array | None = None
 
     def __len__(self) -> int:
         return len(self.url)

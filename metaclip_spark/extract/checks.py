@@ -50,8 +50,10 @@ def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledg
     trimmed = pc.utf8_trim_whitespace(url)
     keep.drop("no_url", pc.fill_null(pc.equal(trimmed, ""), True), text)
     keep.drop("data_url", pc.starts_with(trimmed, "data:", ignore_case=True), url)
-    if lang is not None and options.languages:
-        keep.drop("language", pc.invert(pc.is_in(lang, pa.array(options.languages))), lang)
+    wanted = options.languages
+    if lang is not None and wanted:
+        # A row without a language goes on: it may be identified later.
+        keep.drop("language", pc.invert(pc.is_in(pc.fill_null(lang, wanted[0]), pa.array(wanted))), lang)
     batch = Candidates(
         url=url,
         text=text,

@@ -13,6 +13,7 @@ DETAIL_CHARS = 300
 RECORD_REASONS = {
     "broken_json": "the record or line is not the JSON that was expected",
     "broken_row": "the row does not have the columns of its file, or is not UTF-8",
+    "broken_record": "the response's header or body cannot be read",
 }
 """Reasons that leave out a whole record; its texts, if any, were never seen."""
 
@@ -27,11 +28,25 @@ TEXT_REASONS = {
     "data_url": "the image is inlined as a data: url",
     "not_http": "the image's url is neither http nor https",
     "bad_url": "the image's url cannot be resolved",
+    "noai": "the page opts out: robots say noai",
+    "noimageai": "the page opts out: robots say noimageai",
+    "noindex": "the page opts out: robots say noindex",
+    "noimageindex": "the page opts out: robots say noimageindex",
+    "tdm": "the page reserves text and data mining",
+    "blocklist": "the page's or the image's domain is on the blocklist",
+    "too_short": "fewer characters or words than asked for",
+    "too_long": "more characters or words than asked for",
+    "file_name": "the text looks like a file's name",
+    "digits": "the text has digits but no letters",
+    "image_extension": "the image's url does not end in a wanted extension",
     "language": "the text is not in one of the wanted languages",
     "no_match": "the text matches no entry",
     "repeat": "the same url and text stand elsewhere in the same source",
 }
 """Reasons that leave out one text: texts_read = pairs_written + the sum of these."""
+
+FILTER_PREFIX = "filter:"
+"""Reasons that a filter of the user's own names begin with this; they leave out one text."""
 
 REASONS = {**RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
@@ -49,6 +64,7 @@ class Ledger:
     """Counts of one split while it is read.
 
     Attributes:
+        etag: fingerprint of the bytes that were read, where the source's plan did not know it.
         sample: rejects kept as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
@@ -58,6 +74,7 @@ class Ledger:
     texts_matched: int = 0
     pairs_written: int = 0
     bytes_read: int = 0
+    etag: str = ""
     status: str = "done"
     reason: str | None = None
     rejected: Counter = field(default_factory=Counter)
@@ -71,12 +88,16 @@ class Ledger:
         """Count `number` records or texts as left out, and keep examples of them up to the cap."""
         if not number:
             return
-        if reason not in REASONS:
+        if reason not in REASONS and not reason.startswith(FILTER_PREFIX):
             raise KeyError(f"unknown reject reason {reason!r}")
         room = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number
         for (record, detail), _ in zip(examples, range(room), strict=False):
             self.sample.append((_shown(record), reason, _shown(detail)))
+
+    def opened(self, raw: object) -> None:
+        """Take from an opened source what its server said of it."""
+        self.etag = getattr(raw, "info", (0, ""))[1]
 
     def damaged(self, error: Exception) -> None:
         """Close the source as partial (something was read) or failed (nothing was)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -62,6 +63,7 @@ def check_columns(names: list[str], wanted: list[str], where: str = "") -> None:
 def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
     with open_source(split.source.uri) as raw:
         file = pq.ParquetFile(raw)
+        ledger.opened(raw)
         check_columns(file.schema_arrow.names, options.columns)
         position = 0
         for group in range(file.num_row_groups):
@@ -73,7 +75,7 @@ def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iter
                     row += batch.num_rows
                 ledger.bytes_read += meta.total_byte_size if split.of > 1 else 0
             position += meta.num_rows
-    ledger.bytes_read = split.stop - split.start
+        ledger.bytes_read = (split.stop - split.start) or raw.seek(0, os.SEEK_END)
 
 
 def _first_byte(row_group: pq.RowGroupMetaData) -> int:
@@ -191,6 +193,7 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
                 yield position, {name: part.column(field) for name, field in fields.items()}
                 position += part.num_rows
         ledger.bytes_read = raw.tell()
+        ledger.opened(raw)
     if stream.failure is not None:
         raise stream.failure
 
@@ -217,6 +220,7 @@ def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterat
         except Exception as error:  # noqa: BLE001 - zlib.error is no OSError; what was gathered is kept first
             failure = error
         ledger.bytes_read = raw.tell()
+        ledger.opened(raw)
     if rows:
         if position == 0:
             _check_keys(rows, options)

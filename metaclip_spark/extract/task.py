@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import repeat
 
 import numpy as np
@@ -13,17 +13,22 @@ import pyarrow.compute as pc
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.checks import read_tabular
 from metaclip_spark.extract.ids import image_id, pair_id
+from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Split
+from metaclip_spark.extract.warc import read_warc
 from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 
 _ARROW = EXTRACTED.arrow
+Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
+READERS: dict[str, Reader] = {"wat": read_wat, "warc": read_warc}
+"""By format; every other format is tabular."""
 Seen = dict[bytes, tuple[str, str]]
 """Key of a pair -> the smallest (page, field) that was sent on, of one source."""
-UNKNOWN_LANG = "und"
 
 
 @dataclass(frozen=True)
@@ -35,21 +40,32 @@ class Stamp:
     batch_id: str
 
 
-def extract_split(
-    split: Split, options: ExtractOptions, matcher: Matcher | None, stamp: Stamp
-) -> Iterator[pa.RecordBatch]:
-    """Read, match and reduce one split.
+@dataclass(frozen=True)
+class Tools:
+    """What a task works with besides its split; the step of a tool that is None is left out."""
 
-    Order of the work: parse, check, match, drop what matches nothing, drop repeats. Filters come before
-    matching and language identification after it; both join here.
+    filters: Filters | None = None
+    matcher: Matcher | None = None
+    identifier: Identifier | None = None
+
+
+@dataclass
+class _Task:
+    options: ExtractOptions
+    tools: Tools
+    ledger: Ledger
+    seen: Seen = field(default_factory=dict)
+
+
+def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp) -> Iterator[pa.RecordBatch]:
+    """Read, filter, match, reduce and identify one split.
 
     Yields:
         Record batches with the schema of `extracted`; the last row is the split's outcome. An error of the
         *reader* ends the split as partial or failed; an error of ours ends the task.
     """
-    ledger = Ledger(sample_cap=options.sample_cap)
-    reader = read_wat(split, ledger) if split.source.format == "wat" else read_tabular(split, options, ledger)
-    seen: Seen = {}
+    task = _Task(options, tools, Ledger(sample_cap=options.sample_cap))
+    reader = READERS.get(split.source.format, read_tabular)(split, options, task.ledger)
     while True:
         try:
             candidates = next(reader)
@@ -58,74 +74,113 @@ def extract_split(
         except (MemoryError, KeyboardInterrupt):
             raise
         except Exception as error:  # the source's fault, whatever the reader calls it: kept as its reason
-            ledger.damaged(error)
+            task.ledger.damaged(error)
             break
-        batch = _pairs(candidates, options, matcher, ledger, seen)
-        if batch:
-            yield _rows("pair", len(batch["url"]), split, stamp, batch)
-    yield from _closing_rows(split, options, ledger, stamp)
+        for step in STEPS:
+            candidates = step(candidates, task)
+        if len(candidates):
+            task.ledger.pairs_written += len(candidates)
+            yield _rows("pair", len(candidates), split, stamp, _columns(candidates))
+    yield from _closing_rows(split, options, task.ledger, stamp)
 
 
-def _pairs(
-    candidates: Candidates, options: ExtractOptions, matcher: Matcher | None, ledger: Ledger, seen: Seen
-) -> dict[str, pa.Array] | None:
-    entry_ids = None
-    if matcher is not None and len(candidates):
-        matches = matcher.match(candidates.text)
-        entry_ids = matches.to_arrow()
-        hit = matches.counts > 0
-        ledger.texts_matched += int(hit.sum())
-        if not options.keep_unmatched and not hit.all():
-            _reject(ledger, "no_match", candidates, ~hit)
-            mask = pa.array(hit)
-            candidates, entry_ids = candidates.select(mask), entry_ids.filter(mask)
-    keys = candidates.key.to_pylist() if candidates.key is not None else _pair_ids(candidates)
-    if options.dedup:
-        first = _not_repeats(keys, candidates, seen)
-        if len(first) < len(keys):
-            repeats = np.ones(len(keys), dtype=bool)
-            repeats[first] = False
-            _reject(ledger, "repeat", candidates, repeats)
-            take = pa.array(first, pa.int64())
-            candidates = candidates.select(take)
-            entry_ids = None if entry_ids is None else entry_ids.take(take)
-            keys = [keys[i] for i in first]
-    if not keys:
-        return None
-    ledger.pairs_written += len(keys)
-    return {
-        "pair_id": pa.array(keys, pa.string()),
-        "image_id": pa.array([image_id(url) for url in candidates.url.to_pylist()], pa.string()),
-        "url": candidates.url,
-        "text": candidates.text,
-        "text_source": candidates.text_source,
-        "page_url": candidates.page_url,
-        "lang": UNKNOWN_LANG if candidates.lang is None else pc.fill_null(candidates.lang, UNKNOWN_LANG),
-        "entry_ids": entry_ids,
-        "extra": candidates.extra,
-        "position": candidates.position,
-    }
+def _filter(candidates: Candidates, task: _Task) -> Candidates:
+    """Leave out what a filter names a reason for: before counting, and before the work of matching."""
+    reasons = task.tools.filters.reasons(candidates) if task.tools.filters is not None else None
+    if reasons is None or reasons.null_count == len(reasons):
+        return candidates
+    for reason in pc.unique(reasons.drop_null()).to_pylist():
+        where = pc.fill_null(pc.equal(reasons, reason), False).to_numpy(zero_copy_only=False)
+        _reject(task.ledger, reason, candidates, where)
+    return candidates.select(pc.is_null(reasons))
 
 
-def _pair_ids(candidates: Candidates) -> list[str]:
-    pairs = zip(candidates.url.to_pylist(), candidates.text.to_pylist(), strict=True)
-    return [pair_id(url, text) for url, text in pairs]
+def _match(candidates: Candidates, task: _Task) -> Candidates:
+    """Find each text's entries; leave out what has none."""
+    if task.tools.matcher is None or not len(candidates):
+        return candidates
+    matches = task.tools.matcher.match(candidates.text)
+    hit = matches.counts > 0
+    task.ledger.texts_matched += int(hit.sum())
+    candidates = replace(candidates, entry_ids=matches.to_arrow())
+    if task.options.keep_unmatched or hit.all():
+        return candidates
+    _reject(task.ledger, "no_match", candidates, ~hit)
+    return candidates.select(pa.array(hit))
 
 
-def _not_repeats(keys: list[str], candidates: Candidates, seen: Seen) -> list[int]:
+def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
+    """Give every pair its key, and leave out those that the source brought before."""
+    if candidates.key is None:
+        pairs = zip(candidates.url.to_pylist(), candidates.text.to_pylist(), strict=True)
+        candidates = replace(candidates, key=pa.array([pair_id(url, text) for url, text in pairs], pa.string()))
+    if not task.options.dedup:
+        return candidates
+    first = _not_repeats(candidates, task.seen)
+    if len(first) == len(candidates):
+        return candidates
+    repeats = np.ones(len(candidates), dtype=bool)
+    repeats[first] = False
+    _reject(task.ledger, "repeat", candidates, repeats)
+    return candidates.select(pa.array(first, pa.int64()))
+
+
+def _not_repeats(candidates: Candidates, seen: Seen) -> list[int]:
     """Return the indices of the keys not seen before in the source, or seen under a larger page and field.
 
     The smallest (page, field) of a source has to reach deduplication; a batch sends a key at most once.
     """
-    pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(keys))
+    pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(candidates))
+    keys, fields = candidates.key.to_pylist(), candidates.text_source.to_pylist()
     chosen: dict[bytes, int] = {}
     shared: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for all rows of a page: `seen` keeps them
-    for index, (key, page, field) in enumerate(zip(keys, pages, candidates.text_source.to_pylist(), strict=True)):
-        raw, order = bytes.fromhex(key), (page or "", field)
+    for index, (key, page, field_name) in enumerate(zip(keys, pages, fields, strict=True)):
+        raw, order = bytes.fromhex(key), (page or "", field_name)
         if raw not in seen or order < seen[raw]:
             seen[raw] = shared.setdefault(order, order)
             chosen[raw] = index
     return sorted(chosen.values())
+
+
+def _identify(candidates: Candidates, task: _Task) -> Candidates:
+    """Give every text its language, where the input names none; leave out the languages not wanted."""
+    if not len(candidates):
+        return candidates
+    lang = candidates.lang if candidates.lang is not None else pa.nulls(len(candidates), pa.string())
+    score = pa.nulls(len(candidates), pa.float32())
+    if task.tools.identifier is not None and lang.null_count:
+        missing = pc.is_null(lang)
+        codes, scores = task.tools.identifier.identify(candidates.text.filter(missing))
+        lang = pc.replace_with_mask(lang, missing, codes)
+        score = pc.replace_with_mask(score, missing, scores)
+    lang, score, keep = keep_languages(pc.fill_null(lang, UNKNOWN), score, task.options)
+    candidates = replace(candidates, lang=lang, lang_score=score)
+    if pc.all(keep).as_py():
+        return candidates
+    _reject(task.ledger, "language", candidates, ~keep.to_numpy(zero_copy_only=False))
+    return candidates.select(keep)
+
+
+STEPS = (_filter, _match, _drop_repeats, _identify)
+"""The order of the work after parsing: the dear steps see the fewest texts. With one list per language,
+identification has to come before matching: `_identify` moves there."""
+
+
+def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
+    urls = candidates.url.to_pylist()
+    return {
+        "pair_id": candidates.key,
+        "image_id": pa.array([image_id(url) for url in urls], pa.string()),
+        "url": candidates.url,
+        "text": candidates.text,
+        "text_source": candidates.text_source,
+        "page_url": candidates.page_url,
+        "lang": candidates.lang,
+        "lang_score": candidates.lang_score,
+        "entry_ids": candidates.entry_ids,
+        "extra": candidates.extra,
+        "position": candidates.position,
+    }
 
 
 def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarray) -> None:
@@ -154,7 +209,7 @@ def _closing_rows(split: Split, options: ExtractOptions, ledger: Ledger, stamp: 
         "pairs_written": ledger.pairs_written,
         "rejected": sorted(ledger.rejected.items()),
         "bytes_read": ledger.bytes_read,
-        "etag": split.source.etag,
+        "etag": split.source.etag or ledger.etag,
         "extract_id": options.extract_id,
     }
     yield _rows("source", 1, split, stamp, {name: [value] for name, value in outcome.items()})
@@ -173,14 +228,14 @@ def _rows(kind: str, rows: int, split: Split, stamp: Stamp, columns: dict) -> pa
         **columns,
     }
     arrays = []
-    for field in _ARROW:
-        value = given.get(field.name)
+    for column in _ARROW:
+        value = given.get(column.name)
         if value is None:
-            arrays.append(pa.nulls(rows, field.type))
+            arrays.append(pa.nulls(rows, column.type))
         elif isinstance(value, pa.Array):
             arrays.append(value)
         elif isinstance(value, list):
-            arrays.append(pa.array(value, field.type))
+            arrays.append(pa.array(value, column.type))
         else:
-            arrays.append(pa.repeat(pa.scalar(value, field.type), rows))
+            arrays.append(pa.repeat(pa.scalar(value, column.type), rows))
     return pa.record_batch(arrays, schema=_ARROW)

@@ -3,37 +3,72 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Split
-from metaclip_spark.extract.task import Stamp, extract_split
+from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.stages.shipping import Shipped
+
+
+@dataclass(frozen=True)
+class ShippedTools:
+    """The tools of extraction on their way to the workers; the identifier goes by name and is loaded there."""
+
+    filters: Shipped | None = None
+    matcher: Shipped | None = None
+    identifier: str | None = None
+
+    def unpack(self, options: ExtractOptions) -> Tools:
+        """Return the tools, in a worker.
+
+        Raises:
+            ConfigError: the worker has another identifier than the driver, whose name stands with the pairs.
+        """
+        identifier = load_identifier(self.identifier) if self.identifier is not None else None
+        if identifier is not None and f"{identifier.name}:{identifier.version}" != options.identifier:
+            raise ConfigError(
+                f"language identifier: this worker has {identifier.name}:{identifier.version}, the driver "
+                f"{options.identifier}. Install the same packages on the workers."
+            )
+        return Tools(
+            filters=self.filters() if self.filters is not None else None,
+            matcher=self.matcher() if self.matcher is not None else None,
+            identifier=identifier,
+        )
 
 
 def extract(
     spark: SparkSession,
     splits: Sequence[Split],
     options: ExtractOptions,
-    matcher: Shipped | None,
+    tools: ShippedTools,
     stamp: Stamp,
+    max_tasks: int | None = None,
 ) -> DataFrame:
-    """Read, match and reduce sources in the workers.
+    """Read, filter, match, reduce and identify sources in the workers.
+
+    Args:
+        max_tasks: at most so many tasks, and so fetches, at once; each then reads several sources in turn.
 
     Reads: the sources themselves. Writes: nothing.
     Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome a split, in one stream, so
     that a split's rows and its outcome are committed together or not at all.
     Shuffle: none. Source: paper, section 3.2.
     """
-    tasks = list(splits)
+    listed = list(splits)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        engine = matcher() if matcher is not None else None
+        unpacked = tools.unpack(options)
         for batch in batches:
             for index in batch.column(0).to_pylist():
-                yield from extract_split(tasks[index], options, engine, stamp)
+                yield from extract_split(listed[index], options, unpacked, stamp)
 
-    return spark.range(0, len(tasks), 1, max(1, len(tasks))).mapInArrow(work, EXTRACTED.ddl)
+    tasks = max(1, min(len(listed), max_tasks or len(listed)))
+    return spark.range(0, len(listed), 1, tasks).mapInArrow(work, EXTRACTED.ddl)

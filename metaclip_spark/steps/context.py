@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import Attempt, StageEvent
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.lease import Lease
+from metaclip_spark.loading import Extraction
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
+from metaclip_spark.stages.extract import ShippedTools
 from metaclip_spark.stages.shipping import Shipped, ship
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.tables import Commit, Warehouse, matching
 
 DONE = "stage done"
 STARTED = "stage started"
@@ -36,6 +39,14 @@ class Context:
     metadata: Metadata | None
     reporter: Reporter
     attempt: Attempt
+    extraction: Extraction | None = None
+
+    def of_snapshot(self, name: str) -> Context:
+        """Return the same context at work on another snapshot; the compiled list is shared."""
+        other = replace(self, settings=self.settings.model_copy(update={"snapshot": name}))
+        if self.extraction is not None:
+            other.__dict__.update(tools=self.tools, matcher=self.matcher)
+        return other
 
     @property
     def metadata_id(self) -> str:
@@ -49,6 +60,14 @@ class Context:
             return None
         engine = compile_matcher(self.metadata, self.settings.matcher)
         return ship(self.spark, engine, key=f"{engine.metadata_id}:{engine.name}")
+
+    @cached_property
+    def tools(self) -> ShippedTools:
+        """What extraction's workers need, on its way to them."""
+        filters = None
+        if self.extraction.filters is not None:
+            filters = ship(self.spark, self.extraction.filters, key=f"filters:{self.extraction.options.extract_id}")
+        return ShippedTools(filters, self.matcher, self.extraction.identifier)
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
         """Return the last event of a stage on this list."""
@@ -106,6 +125,19 @@ def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
 def batch_digest(*parts: object) -> str:
     """Return the id of a unit of work: a hash of what it is made of."""
     return digest_of([str(part) for part in parts])
+
+
+def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:
+    """Append rows that the table does not hold, also where equal ones were appended once and deleted since (a retry).
+
+    Delta drops a transaction that it has seen, whatever became of its rows: so the table is asked whether they are
+    there (rows with these values), and they are appended under the next name where they are not.
+    """
+    for number in itertools.count():
+        commit = ctx.warehouse.append(table, rows, txn=f"{txn}:{number}" if number else txn)
+        if commit.was_new or not matching(in_pool(ctx, table, ctx.settings.snapshot), **there).isEmpty():
+            return commit
+    raise AssertionError("unreachable")
 
 
 def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):  # noqa: ANN201

@@ -6,7 +6,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.task import UNKNOWN_LANG
+from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.shipping import ship
 from metaclip_spark.steps.context import DONE, Context, in_pool
@@ -35,7 +35,7 @@ def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int)
         counts = with_entry(count(pairs, len(metadata.entries)), entries).withColumns(
             {
                 "metadata_id": F.lit(metadata.metadata_id),
-                "lang": F.lit(UNKNOWN_LANG),
+                "lang": F.lit(UNKNOWN),
                 "snapshot": F.lit(snapshot),
             }
         )

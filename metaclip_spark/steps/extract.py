@@ -8,7 +8,7 @@ from itertools import groupby
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.stages.extract import extract
-from metaclip_spark.steps.context import Context, batch_digest
+from metaclip_spark.steps.context import Context, append_missing, batch_digest
 from metaclip_spark.steps.plan import Plan, store_plan
 
 
@@ -17,16 +17,19 @@ def extract_step(ctx: Context, plan: Plan) -> int:
     store_plan(ctx, plan)
     if not plan.todo:
         return 0
-    options, snapshot = ctx.settings.extract_options, ctx.settings.snapshot
+    options, snapshot = ctx.extraction.options, ctx.settings.snapshot
     sources = {split.source.source_path for split in plan.todo}
+    # A source that is read again after it was taken in must not pass for the batch that brought it first.
+    last = ctx.last("dedup", snapshot)
+    before = last.fingerprint if last is not None else ""
     unit = "sources" if len(sources) == len(plan.todo) else "splits"
     with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), unit) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
-            batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names)
+            batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
             stamp = Stamp(snapshot, ctx.metadata_id, batch_id)
-            rows = extract(ctx.spark, batch, options, ctx.matcher, stamp)
-            commit = ctx.warehouse.append("extracted", rows, txn=batch_id)
+            rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches)
+            commit = append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
             stage.committed += len(batch)
             stage.rows += commit.rows
         stage.note = f"{len(sources):,} sources, {stage.rows:,} rows"

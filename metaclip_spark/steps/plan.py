@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import Source, Split, splits_of
+from metaclip_spark.extract.sources import Source, Split, same_source, splits_of
 from metaclip_spark.extract.tabular import check_columns, column_names
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.schemas import PLANNED
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.steps.context import Context, append_missing, in_pool
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
         ConfigError: an extraction with other settings is unfinished.
     """
     snapshot = ctx.settings.snapshot
-    options = ctx.settings.extract_options
+    options = ctx.extraction.options
     planned = in_pool(ctx, "planned", snapshot).collect()
     finished = in_pool(ctx, "sources", snapshot).select("source_path", "extract_id").collect()
     outcomes = in_pool(ctx, "extracted", snapshot).where("kind = 'source'")
@@ -53,10 +53,11 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
     etags = {row["source_path"]: (row["bytes"], row["etag"]) for row in planned}
     for source in given:
         before = etags.get(source.source_path)
-        if before is not None and before != (source.bytes, source.etag):
+        if before is not None and not same_source(before, source.info):
             raise InputError(
                 f"{source.source_path} has other bytes than when snapshot {snapshot!r} took it in "
-                f"(size {source.bytes}, was {before[0]}). Give the changed file another name, or another --snapshot."
+                f"(size {source.bytes}, was {before[0]}). Give the changed file another name, or another --snapshot "
+                "(--retry, if it was not read to its end)."
             )
     unplanned = [source for source in given if source.source_path not in etags]
     open_rows = [row for row in planned if row["source_path"] not in done]
@@ -82,7 +83,7 @@ def store_plan(ctx: Context, plan: Plan) -> None:
     """Write the sources given for the first time, before the first task reads one."""
     if not plan.unplanned:
         return
-    options = ctx.settings.extract_options
+    options = ctx.extraction.options
     rows = [
         (
             ctx.settings.snapshot, ctx.metadata_id, split.source.source_path, split.source.uri, split.source.format,
@@ -91,14 +92,14 @@ def store_plan(ctx: Context, plan: Plan) -> None:
         for split in splits_of(plan.unplanned)
     ]  # fmt: skip
     frame = ctx.spark.createDataFrame(rows, PLANNED.ddl).coalesce(1)
-    ctx.warehouse.append("planned", frame, txn=digest_of(rows))
+    append_missing(ctx, "planned", frame, digest_of(rows), source_path=rows[0][2])
 
 
 def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> None:
     """Look into the first file of each tabular kind: a wrong column name is better said before the work."""
     seen: set[str] = set()
     for source in sources:
-        if source.format == "wat" or source.format in seen or options.by_position:
+        if source.format in ("wat", "warc") or source.format in seen or options.by_position:
             continue
         seen.add(source.format)
         try:
@@ -117,8 +118,8 @@ def _check_settings(open_rows: list, options: ExtractOptions, snapshot: str) -> 
     if others:
         raise ConfigError(
             f"snapshot {snapshot!r} has {len(open_rows)} splits of an unfinished extraction with other settings "
-            "(columns, --languages, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
-            "--snapshot or --warehouse."
+            "(columns, texts, languages, filters, --keep-unmatched or --no-dedup). Finish it with those settings, or "
+            "use another --snapshot or --warehouse."
         )
 
 

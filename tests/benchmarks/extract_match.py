@@ -30,7 +30,7 @@ from metaclip_spark.extract.task import Stamp  # noqa: E402
 from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.stages.extract import extract  # noqa: E402
+from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
 from metaclip_spark.stages.shipping import ship  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
 from metaclip_spark.text import spaced, spaced_entry  # noqa: E402
@@ -121,7 +121,7 @@ def main() -> None:
     for at in range(args.repeat + 1):  # the first round warms the JVM and unpacks the list; it is not counted
         target, copy = str(work / f"ours-{at}"), str(work / f"copy-{at}")
         began = time.perf_counter()
-        rows = extract(spark, splits, ExtractOptions(), matcher, stamp)
+        rows = extract(spark, splits, ExtractOptions(), ShippedTools(matcher=matcher), stamp)
         rows.write.format("delta").partitionBy("metadata_id", "snapshot").save(target)
         took = time.perf_counter() - began
         if at == 0:

@@ -23,7 +23,7 @@ from texts import ROOT, different_texts, entry_list, write_pool  # noqa: E402
 
 from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
 from metaclip_spark.extract.sources import find_sources, splits_of  # noqa: E402
-from metaclip_spark.extract.task import Stamp, extract_split  # noqa: E402
+from metaclip_spark.extract.task import Stamp, Tools, extract_split  # noqa: E402
 from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
@@ -62,7 +62,8 @@ def _measured(kind: str, path: Path, matcher, work: Path) -> list[str]:
     began = time.perf_counter()
     batches = []
     for split in splits_of(find_sources([str(path)])):
-        batches += extract_split(split, ExtractOptions(), matcher, Stamp("benchmark", matcher.metadata_id, "batch"))
+        stamp = Stamp("benchmark", matcher.metadata_id, "batch")
+        batches += extract_split(split, ExtractOptions(), Tools(matcher=matcher), stamp)
     took = time.perf_counter() - began
     texts = sum(value.as_py() or 0 for batch in batches for value in batch.column("texts_read"))
     stored = 0

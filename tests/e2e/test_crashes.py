@@ -32,6 +32,7 @@ WRITES = (
     "after append runs: dedup stage started",
     "after append pairs",
     "after append pair_keys",
+    "after append sightings",
     "after append rejects",
     "after append sources",
     "after delete extracted",
@@ -53,12 +54,11 @@ BETWEEN_STAGES = tuple(
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
-    "after append sources",
-    "after replace entry_counts",
     "after replace curated_pairs",
 )
 """The writes after which most is half done: what is tried by default; all of them are in the slow set."""
-INSIDE = ("planned", "extracted", "pairs", "pair_keys", "rejects", "sources", "entry_counts", "curated_pairs")
+INSIDE = ("planned", "extracted", "pairs", "pair_keys", "sightings", "rejects", "sources", "entry_counts",
+          "curated_pairs")  # fmt: skip
 
 
 def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
@@ -158,6 +158,7 @@ def _absolute(point: str, before: int) -> str:
     return name if number_of_all == 1 else f"{name} #{number_of_all}"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_inside_a_commit_and_between_stages_goes_on(spark, undisturbed, child_env, tmp_path):
     """SIGKILL of driver and JVM, twice: inside the second commit of extraction (one batch is committed, the

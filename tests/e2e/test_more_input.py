@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 
 import pytest
 import reference
@@ -43,6 +44,11 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     assert rows_of(spark, warehouse, "pairs", condition="snapshot = 'default'") == before
     new = rows_of(spark, warehouse, "pairs", ("url",), condition="snapshot = 'second'")
     assert new == [(url,) for url, *_ in later]
+
+    # Every snapshot's pairs are noted, whichever brought them first, and each once.
+    seen = rows_of(spark, warehouse, "sightings", ("snapshot", "pair_key"))
+    assert len(seen) == len(set(seen))
+    assert sorted(Counter(name for name, _ in seen).items()) == [("default", len(before)), ("second", len(later) + 3)]
 
     # Counts are of pairs: a repeat counts in the snapshot that brought it first.
     per_snapshot = {

@@ -6,12 +6,12 @@ import gzip
 import json
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from e2e_world import wat_of, write_wat
 
 pytestmark = pytest.mark.spark
 
@@ -24,6 +24,9 @@ def fenced(after: str, language: str = "") -> str:
     return re.search(rf"^{re.escape(after)}\n.*?^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
 
 
+RECORDS = wat_of((f"http://img.example.org/{n}.jpg", f"a photo of a dog in the garden {n}") for n in range(9))
+
+
 @pytest.fixture
 def desk(tmp_path, monkeypatch) -> Path:
     """A folder with the files that README's commands name."""
@@ -33,7 +36,13 @@ def desk(tmp_path, monkeypatch) -> Path:
         urls = [f"https://img.example.org/{at}/{n}.jpg" for n in range(len(texts))]
         pq.write_table(pa.table({"url": urls, "text": texts}), tmp_path / "pairs" / f"{at}.parquet")
     (tmp_path / "crawl").mkdir()
-    shutil.copy(ROOT / "jobs" / "sample" / "pool.wat.gz", tmp_path / "crawl" / "a.wat.gz")
+    write_wat(tmp_path / "crawl" / "a.wat.gz", RECORDS)
+    mirror = tmp_path / "mirror" / "crawl-data" / "CC-MAIN-2024-51"
+    names = [f"crawl-data/CC-MAIN-2024-51/segments/{n}/wat/{n}.warc.wat.gz" for n in range(2)]
+    for name in names:
+        write_wat(tmp_path / "mirror" / name, RECORDS)
+    with gzip.open(mirror / "wat.paths.gz", "wt") as file:
+        file.writelines(f"{name}\n" for name in names)
     with gzip.open(tmp_path / "captions.tsv.gz", "wt") as file:
         file.writelines(f"{text}\thttps://img.example.org/tsv/{n}.jpg\n" for n, text in enumerate(texts))
     (tmp_path / "metadata.json").write_text(json.dumps(["photo", "dog", "garden", "in the", "a"]))
@@ -50,6 +59,21 @@ def test_commands_for_ones_own_pairs_run(metaclip, desk):
         ended = metaclip(*words)
         assert ended.status == 0, ended.err
         assert "curated subset" in ended.out
+
+
+def test_commands_for_a_crawl_run(metaclip, desk):
+    """Each command under "Common Crawl", on a mirror of a crawl: a plan, a run, and nothing left to read again."""
+    plan, run, retry = [shlex.split(line)[1:] for line in fenced("## Common Crawl").splitlines()]
+    mirror = ["--crawl-root", desk / "mirror"]
+    ended = metaclip(*plan, *mirror)
+    assert (ended.status, "2 wat" in ended.out) == (0, True), ended.err
+    ended = metaclip(*run, *mirror)
+    assert ended.status == 0, ended.err
+    assert "2 sources" in ended.err
+    assert "snapshot CC-MAIN-2024-51" in ended.err
+    again = metaclip(*retry, *mirror)
+    assert (again.status, again.out) == (0, ended.out), again.err
+    assert "0 sources of snapshot CC-MAIN-2024-51 are read again" in again.err
 
 
 def test_notebook_example_runs(spark, monkeypatch):

@@ -85,6 +85,7 @@ def test_explain_agrees_with_the_tables(spark, undisturbed):
     assert said.status == 0, said.err
     assert repr(probability) in said.out
     assert repr(draw) in said.out
+    assert json.loads(said.out)[0]["seen_in"] == ["default"]
     said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", min(dropped), "--json")
     assert said.status == 0, said.err
     assert json.loads(said.out)

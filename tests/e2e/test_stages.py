@@ -61,6 +61,7 @@ def by_name(world, schema: str, **instead: object) -> list[object]:
     return [*words[:at], "--catalog", schema, *words[at + 2 :]]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_texts_matched_after_extraction_stage_by_stage_in_named_tables_make_the_same_subset(
     spark, undisturbed, schema, tmp_path
@@ -92,6 +93,7 @@ def same_choice(spark, where, undisturbed) -> None:
         assert rows_of(spark, where, name, drop=OF_THE_RUN) == wanted, f"{name} differs"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, world):
     """--no-dedup --id-column: pair_id is the pool's key, repeats stay, and kept columns travel to the end."""

@@ -178,7 +178,7 @@ def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(worl
     refused(
         ended, 2,
         "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, "
-        "--languages, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
+        "texts, languages, filters, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
         "--snapshot or --warehouse.",
     )  # fmt: skip
 
@@ -188,5 +188,6 @@ def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(worl
     refused(
         metaclip("extract", *words), 2,
         f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was "
-        f"{size}). Give the changed file another name, or another --snapshot.",
+        f"{size}). Give the changed file another name, or another --snapshot (--retry, if it was not read to its "
+        "end).",
     )  # fmt: skip

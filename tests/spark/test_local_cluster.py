@@ -25,8 +25,8 @@ SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
 WORDNET = ROOT / "metadata" / "wordnet.json.gz"
 PHASES = ("extract", "statistics", "balance")
 TABLES = (
-    "planned", "sources", "rejects", "pairs", "pair_keys", "entry_counts", "entry_probabilities", "curated_pairs",
-    "run_statistics",
+    "planned", "sources", "rejects", "pairs", "pair_keys", "sightings", "entry_counts", "entry_probabilities",
+    "curated_pairs", "run_statistics",
 )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import ENGINES, compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.stages import match as match_stage
-from metaclip_spark.stages.extract import extract
+from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
 from metaclip_spark.stages.shipping import ship
 
@@ -200,7 +200,7 @@ def test_extract_stage_matches_every_case(spark, tmp_path, combined):
         spark,
         splits_of(find_sources([str(tmp_path / "cases.parquet")])),
         ExtractOptions(keep_unmatched=True),
-        ship(spark, compile_matcher(combined)),
+        ShippedTools(matcher=ship(spark, compile_matcher(combined))),
         Stamp("s", combined.metadata_id, "b"),
     ).cache()
     scan = reference.make_matcher(COMBINED, naive=True)

@@ -197,15 +197,13 @@ def test_no_input(metaclip, files, command):
     [
         ("gone.parquet", "does not exist; expected a file, a folder or a glob."),
         ("*.csv", "matches no file; expected a file, a folder or a glob."),
-        ("notes.txt", "is of no known kind; expected a name ending in .wat.gz, "),
-        ("a.warc.gz", "is a WARC, which this version does not read"),
+        ("notes.md", "is of no known kind; expected a name ending in .wat.gz, "),
         ("empty", "no input in folder "),
     ],
 )
 def test_input_that_cannot_be_read(metaclip, files, command, name, said):
     """A path that leads nowhere, or to nothing that is read, starts nothing."""
-    (files.folder / "notes.txt").touch()
-    (files.folder / "a.warc.gz").touch()
+    (files.folder / "notes.md").touch()
     (files.folder / "empty").mkdir()
     ended = metaclip(command, *files.flags(input=files.folder / name))
     assert ended.status == 2

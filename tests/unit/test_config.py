@@ -172,7 +172,15 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ({"unit": "text"}, "got 'text' (flag --unit)."),
         ({"warehouse": "w", "catalog": "c.s"}, "--warehouse and --catalog both say where the tables are"),
         ({"id_column": "uid"}, "--id-column takes the pool's own key, which needs --no-dedup"),
-        ({"languages": "en"}, "--languages needs language identification"),
+        ({"languages": "en", "no_lid": True}, "--languages needs to know languages: leave --no-lid out, or give"),
+        ({"input": "a", "crawl": "CC-MAIN-2024-51"}, "--input and --crawl both say what to read; give one of them"),
+        ({"format": "wet", "crawl": "CC-MAIN-2024-51"}, "got 'wet' (flag --format)."),
+        ({"max_files": 0}, "got 0 (flag --max-files)."),
+        ({"retry": "partial,done"}, "retry must be of partial, failed, got 'done' (flag --retry)."),
+        ({"opt_outs": "noia"}, "opt_outs must be of noai, noimageai, tdm, noindex, noimageindex, got 'noia'"),
+        ({"text_fields": "alt,caption"}, "text_fields must be of alt, title, data-image-title, aria-label, "),
+        ({"min_lang_score": 1.5}, "got 1.5 (flag --min-lang-score)."),
+        ({"min_words": -1}, "got -1 (flag --min-words)."),
         ({"matcher": "regex"}, "matcher must be one of auto, ahocorasick"),
         ({"snapshot": "a b"}, "snapshot: expected letters, digits and . _ - +, got 'a b' (flag --snapshot)."),
         ({"snapshot": "../x"}, "got '../x'"),
@@ -197,7 +205,7 @@ def test_wrong_values_are_refused_in_one_sentence(flags, words):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("treshold: 5\n", "conf.yaml: unknown key treshold; expected one of input, snapshot, "),
+        ("treshold: 5\n", "conf.yaml: unknown key treshold; expected one of input, crawl, "),
         ("balance: {treshold: 5}\n", "conf.yaml: unknown key balance.treshold; expected one of "),
         ("5: 6\n", "unknown key 5;"),
         ("- a\n- b\n", "config conf.yaml holds a list; expected keys and values."),
@@ -249,12 +257,36 @@ def test_extraction_gets_its_part():
         {
             "url_column": "u", "text_column": "t", "lang_column": "l", "id_column": "i", "keep_columns": "k,m",
             "languages": "en,de", "keep_unmatched": True, "no_dedup": True, "rejects_per_reason": 3,
+            "text_fields": "alt,og:title", "opt_outs": "none", "min_chars": 1, "max_chars": 2, "min_words": 3,
+            "max_words": 4, "no_file_names": True, "no_digits": True, "image_extensions": ".JPG,png",
+            "min_lang_score": 0.5,
         }
     )  # fmt: skip
-    options = settings.extract_options
+    options = settings.extract_options("lid:1", "domains", ("own:filter@1",))
+    assert (options.text_fields, options.opt_outs) == (("alt", "og:title"), ())
+    assert (options.min_chars, options.max_chars, options.min_words, options.max_words) == (1, 2, 3, 4)
+    assert (options.no_file_names, options.no_digits, options.image_extensions) == (True, True, ("jpg", "png"))
+    assert (options.identifier, options.blocklist, options.filters) == ("lid:1", "domains", ("own:filter@1",))
+    assert options.min_lang_score == 0.5
     assert (options.url_column, options.text_column, options.lang_column, options.id_column) == ("u", "t", "l", "i")
     assert (options.keep_columns, options.languages) == (("k", "m"), ("en", "de"))
     assert (options.keep_unmatched, options.dedup, options.sample_cap) == (True, False, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "wanted"),
+    [
+        ({}, ("en",)),
+        ({"languages": "de, fr"}, ("de", "fr")),
+        ({"languages": "all"}, ()),
+        ({"no_lid": True}, ()),
+        ({"no_lid": True, "lang_column": "lang"}, ("en",)),
+        ({"no_lid": True, "lang_column": "lang", "languages": "de"}, ("de",)),
+    ],
+)
+def test_english_is_kept_unless_other_languages_are_asked_for_or_none_can_be_told(flags, wanted):
+    """The default is the paper's; without identification and without a column every text stays."""
+    assert make_settings(flags).extract_options().languages == wanted
 
 
 def test_settings_do_not_change_once_made():

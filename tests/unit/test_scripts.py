@@ -388,14 +388,14 @@ def test_quickstart_runs_the_job_on_the_sample(ready):
             ready.root / "jobs/sample/pool.wat.gz",
             "--metadata",
             ready.root / "metadata/wordnet.json.gz",
-            "--no-lid",
             "--warehouse",
             ready.root / "warehouse",
             "--threshold",
             "20",
         ]
     )
-    assert [".parquet" in line or ".wat.gz" in line for line in rest[-2:]] == [True, True]
+    assert [".parquet" in line or ".wat.gz" in line for line in rest[-3:]] == [True, True, False]
+    assert "--crawl CC-MAIN-" in rest[-1]
 
 
 @pytest.mark.parametrize("status", [1, 2, 3])

@@ -15,7 +15,7 @@ from metaclip_spark.text import PADDED, clean_text, spaced, spaced_entry
 
 CASES = Path(__file__).parents[1] / "data" / "matching_cases.json"
 CORE = [
-    "text", "hashing", "sampling", "cli", "extract.ids", "extract.wat", "metadata.load",
+    "text", "hashing", "sampling", "cli", "extract.ids", "extract.urls", "metadata.load",
 ]  # fmt: skip
 
 any_text = st.text(

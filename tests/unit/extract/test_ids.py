@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.extract.ids import image_id, pair_id
+from metaclip_spark.extract.ids import image_id, image_ids, pair_id, pair_ids
 
 
 def test_published_examples():
@@ -53,3 +53,12 @@ def test_border_between_url_and_text_counts():
 def test_pair_id_keeps_spaces_of_the_url():
     """Two spellings of an image's url are one image and two pairs."""
     assert pair_id("http://e.org/a b", "x") != pair_id("http://e.org/ab", "x")
+
+
+def test_ids_of_a_batch_are_those_of_its_rows():
+    """Urls that repeat, spaces, tabs and text beyond ASCII included; no rows give no ids."""
+    urls = ["http://a.org/a b.jpg", "http://a.org/ab.jpg", "http://a.org/\u732b\t.jpg", "http://a.org/a b.jpg", ""]
+    texts = ["one", "two", "\u732b", "", "five"]
+    assert image_ids(urls) == [image_id(url) for url in urls]
+    assert pair_ids(urls, texts) == [pair_id(url, text) for url, text in zip(urls, texts, strict=True)]
+    assert (image_ids([]), pair_ids([], [])) == ([], [])

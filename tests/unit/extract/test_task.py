@@ -11,7 +11,7 @@ from metaclip_spark.extract import task as task_module
 from metaclip_spark.extract.ledger import TEXT_REASONS
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of
-from metaclip_spark.extract.task import Stamp, extract_split
+from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.schemas import EXTRACTED
@@ -34,7 +34,7 @@ def split_of(path):
 def test_rows_have_the_schema_of_the_table(page):
     """Every batch, of pairs, rejects or the outcome, is what Spark was told: names, types and order."""
     matcher = compile_matcher(Metadata.from_entries(["cat"]))
-    batches = list(extract_split(split_of(page), ExtractOptions(), matcher, STAMP))
+    batches = list(extract_split(split_of(page), ExtractOptions(), Tools(matcher=matcher), STAMP))
     assert [batch.column("kind")[0].as_py() for batch in batches] == ["pair", "reject", "source"]
     for batch in batches:
         assert batch.schema == EXTRACTED.arrow
@@ -45,7 +45,7 @@ def test_outcome_comes_last_and_says_everything(page):
     """The last row closes the split: its status, numbers, fingerprint and settings."""
     options = ExtractOptions()
     split = split_of(page)
-    *_, last = extract_split(split, options, compile_matcher(Metadata.from_entries(["cat"])), STAMP)
+    *_, last = extract_split(split, options, Tools(matcher=compile_matcher(Metadata.from_entries(["cat"]))), STAMP)
     (row,) = last.to_pylist()
     assert {name: value for name, value in row.items() if value is not None} == {
         "snapshot": "snap", "metadata_id": "list-id", "batch_id": "batch-1", "kind": "source",
@@ -59,7 +59,9 @@ def test_a_reject_says_which_record_and_what_was_found(page):
     """The page and the text that matched nothing."""
     matcher = compile_matcher(Metadata.from_entries(["cat"]))
     rows = [
-        row for batch in extract_split(split_of(page), ExtractOptions(), matcher, STAMP) for row in batch.to_pylist()
+        row
+        for batch in extract_split(split_of(page), ExtractOptions(), Tools(matcher=matcher), STAMP)
+        for row in batch.to_pylist()
     ]
     (reject,) = [row for row in rows if row["kind"] == "reject"]
     assert (reject["record"], reject["reason"], reject["detail"]) == (
@@ -86,31 +88,32 @@ class Broken:
 def test_errors_of_the_engine_end_the_task(page, error):
     """Our own defect is not booked as the source's damage: it must be seen, and the task tried again."""
     with pytest.raises(type(error), match="ours"):
-        list(extract_split(split_of(page), ExtractOptions(), Broken(error), STAMP))
+        list(extract_split(split_of(page), ExtractOptions(), Tools(matcher=Broken(error)), STAMP))
 
 
 def test_running_out_of_memory_ends_the_task(page, monkeypatch):
     """That says nothing about the source, so it is not written into the ledger."""
 
-    def reader(split, ledger):
+    def reader(split, options, ledger):
         raise MemoryError
         yield
 
-    monkeypatch.setattr(task_module, "read_wat", reader)
+    monkeypatch.setitem(task_module.READERS, "wat", reader)
     with pytest.raises(MemoryError):
-        list(extract_split(split_of(page), ExtractOptions(), None, STAMP))
+        list(extract_split(split_of(page), ExtractOptions(), Tools(), STAMP))
 
 
 def test_whatever_the_reader_raises_ends_the_source(page, monkeypatch):
     """An error that nobody foresaw in one file is its reason, and what it gave before is kept."""
 
-    def reader(split, ledger):
-        yield from task_module_reader(split, ledger)
+    read_wat = task_module.READERS["wat"]
+
+    def reader(split, options, ledger):
+        yield from read_wat(split, options, ledger)
         raise ArithmeticError("surprise")
 
-    task_module_reader = task_module.read_wat
-    monkeypatch.setattr(task_module, "read_wat", reader)
-    batches = list(extract_split(split_of(page), ExtractOptions(), None, STAMP))
+    monkeypatch.setitem(task_module.READERS, "wat", reader)
+    batches = list(extract_split(split_of(page), ExtractOptions(), Tools(), STAMP))
     last = batches[-1].to_pylist()[0]
     assert (last["status"], last["reason"], last["pairs_written"]) == (
         "partial",
@@ -122,7 +125,8 @@ def test_whatever_the_reader_raises_ends_the_source(page, monkeypatch):
 def test_extraction_is_a_function_of_the_file(page):
     """A task that is run again sends the same rows."""
     runs = [
-        [batch.to_pylist() for batch in extract_split(split_of(page), ExtractOptions(), None, STAMP)] for _ in range(2)
+        [batch.to_pylist() for batch in extract_split(split_of(page), ExtractOptions(), Tools(), STAMP)]
+        for _ in range(2)
     ]
     assert runs[0] == runs[1]
 

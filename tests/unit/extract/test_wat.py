@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import gzip
+import json
 from hashlib import sha224
 
 import pytest
 
-from metaclip_spark.extract.wat import absolute_url
+from metaclip_spark.extract.urls import absolute_url
 
 PAGE = "http://ex.org/a/page.html"
 
 
 def envelope(header: object, payload: object) -> dict:
     return {"Envelope": {"WARC-Header-Metadata": header, "Payload-Metadata": payload}}
+
+
+def not_found(link: dict) -> dict:
+    response = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
+    http = {"Response-Message": {"Status": "404"}, "HTML-Metadata": {"Links": [link]}}
+    return envelope(response, {"HTTP-Response-Metadata": http})
+
+
+def compact(record: bytes) -> bytes:
+    """Writes a record's JSON as extractors do: no white space between tokens, UTF-8 unescaped."""
+    start, stop = record.find(b"{"), record.rfind(b"}") + 1
+    try:
+        value = json.loads(record[start:stop])
+    except ValueError:
+        return record
+    raw = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+    if b"\xed" in raw:  # half a surrogate pair, which UTF-8 cannot hold
+        raw = json.dumps(value, separators=(",", ":")).encode()
+    length = (b"Content-Length: %d\r\n" % size for size in (stop - start, len(raw)))
+    return (record[:start] + raw + record[stop:]).replace(*length)
 
 
 def golden_records(wat) -> list[bytes]:
@@ -27,6 +48,7 @@ def golden_records(wat) -> list[bytes]:
         wat.page(PAGE, lost, kind="request"),
         wat.page(PAGE, lost, kind="metadata"),
         wat.page(PAGE, lost, kind=None),
+        wat.page(PAGE, lost, kind="revisit"),
         wat.record(envelope(response, html), content_type="text/plain"),
         # every level missing, null, or of another type
         wat.record({}),
@@ -125,6 +147,9 @@ def golden_records(wat) -> list[bytes]:
         wat.page(PAGE, [img("http://img.org/b.jpg", alt="base does not matter")], base="http://base.org/"),
         # repeated headers are lists
         wat.page([PAGE, "http://second.org/"], [img("l.jpg", alt="lists")], base=["/l/", "/m/"], kind=["response"]),
+        # a page that was not found has images too; a record after more empty lines than there should be
+        wat.record(not_found(img("404.jpg", alt="not found"))),
+        b"\r\n\r\n" + wat.page(PAGE, [img("late.jpg", alt="after empty lines")]) + b"\r\n",
         # no page
         wat.page(None, [img("http://img.org/n.jpg", alt="no page"), img("n.jpg", alt="nowhere")]),
         wat.page([], [img("http://img.org/n2.jpg", alt="empty list of pages")]),
@@ -164,6 +189,8 @@ GOLDEN_ROWS = [
     ("http://ex.org/a/b.jpg", "numeric base", "alt"),
     ("http://img.org/b.jpg", "base does not matter", "alt"),
     ("http://ex.org/l/l.jpg", "lists", "alt"),
+    ("http://ex.org/a/404.jpg", "not found", "alt"),
+    ("http://ex.org/a/late.jpg", "after empty lines", "alt"),
     ("http://img.org/n.jpg", "no page", "alt"),
     ("http://img.org/n2.jpg", "empty list of pages", "alt"),
 ]
@@ -179,10 +206,13 @@ GOLDEN_REJECTED = {
 }
 
 
-@pytest.fixture
-def golden(tmp_path, wat):
-    """The golden WAT."""
-    return wat.write(tmp_path / "golden.wat.gz", golden_records(wat))
+@pytest.fixture(params=["loose", "compact"])
+def golden(request, tmp_path, wat):
+    """The golden WAT: with its JSON as Python writes it, and as extractors do, which is read in another way."""
+    records = golden_records(wat)
+    if request.param == "compact":
+        records = [compact(record) for record in records]
+    return wat.write(tmp_path / "golden.wat.gz", records)
 
 
 def test_golden_rows(extract, golden):
@@ -219,7 +249,7 @@ def test_golden_rejects_show_what_was_found(extract, golden):
     assert (PAGE, "empty_text", " &nbsp;\t") in shown
     assert (PAGE, "repeat", "same again") in shown
     broken = [row for row in shown if row[1] == "broken_json"]
-    assert sorted(record for record, _, _ in broken) == ["record 19", "record 20", "record 21", "record 22"]
+    assert sorted(record for record, _, _ in broken) == ["record 20", "record 21", "record 22", "record 23"]
     assert any('{"Envelope": ' in detail for _, _, detail in broken)
 
 
@@ -381,3 +411,50 @@ def test_header_names_are_read_in_any_case(tmp_path, extract, wat):
 def test_absolute_urls(url, base, expected):
     """An image's url is absolute and http, or there is a reason."""
     assert absolute_url(url, base) == expected
+
+
+def page_that_says(wat, metas: list, headers: dict, *links: dict) -> bytes:
+    http = {"Headers": headers, "HTML-Metadata": {"Head": {"Metas": metas}, "Links": list(links)}}
+    response = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
+    return wat.record(envelope(response, {"HTTP-Response-Metadata": http}))
+
+
+@pytest.mark.parametrize("as_written", [lambda record: record, compact], ids=["loose", "compact"])
+def test_texts_of_a_page_that_opts_out_are_rejected_with_the_reason(tmp_path, extract, wat, as_written):
+    """Each of its texts was read and is rejected, whatever its url; an empty text stays an empty text."""
+    links = [wat.img("a.jpg", alt="one", title="two"), wat.img("data:x", alt="three"), wat.img("b.jpg", alt=" ")]
+    records = [
+        page_that_says(wat, [{"name": "ROBOTS", "content": "follow, NoAI"}], {}, *links),
+        page_that_says(wat, [], {"X-Robots-Tag": ["all", "bot: noimageai"]}, *links),
+        page_that_says(wat, [{"name": "tdm-reservation", "content": "1"}], {}, *links),
+        page_that_says(wat, [{"name": "robots", "content": "noindex"}], {}, *links),
+    ]
+    path = wat.write(tmp_path / "a.wat.gz", [as_written(record) for record in records])
+    found = extract(path)
+    assert found.rows == [("http://ex.org/a/a.jpg", "one"), ("http://ex.org/a/a.jpg", "two")]
+    assert found.rejected == {"noai": 3, "noimageai": 3, "tdm": 3, "data_url": 1, "empty_text": 4}
+    assert found.outcome["texts_read"] == 12
+    shown = [(row["record"], row["detail"]) for row in found.rejects if row["reason"] == "noai"]
+    assert shown == [(PAGE, "one"), (PAGE, "two"), (PAGE, "three")]
+    assert extract(path, opt_outs=("noindex",)).rejected == {"noindex": 3, "repeat": 4, "data_url": 3, "empty_text": 4}
+    assert extract(path, opt_outs=()).rejected == {"repeat": 6, "data_url": 4, "empty_text": 4}
+
+
+def test_only_the_wanted_fields_are_texts(tmp_path, extract, wat):
+    """What is not asked for is not read, and not counted."""
+    path = wat.of_links(tmp_path / "a.wat.gz", wat.img("a.jpg", alt="one", title="two"), wat.img("b.jpg", alt=""))
+    assert [text for _, text in extract(path, text_fields=("title",)).rows] == ["two"]
+    assert extract(path, text_fields=("title", "figcaption")).rejected == {}
+    assert extract(path, text_fields=("alt",)).rows == [("http://ex.org/a/a.jpg", "one")]
+
+
+def test_og_title_is_a_text_of_og_image_on_demand(tmp_path, extract, wat):
+    """It comes after the texts of the page's images, with the same checks."""
+    metas = [{"property": "og:image", "content": "/og.jpg"}, {"property": "og:title", "content": "A &amp; B "}]
+    path = wat.write(tmp_path / "a.wat.gz", [page_that_says(wat, metas, {}, wat.img("a.jpg", alt="one"))])
+    found = extract(path, text_fields=("alt", "og:title"))
+    assert [(pair["url"], pair["text"], pair["text_source"], pair["position"]) for pair in found.pairs] == [
+        ("http://ex.org/a/a.jpg", "one", "alt", 0),
+        ("http://ex.org/og.jpg", "A & B", "og:title", 1),
+    ]
+    assert [text for _, text in extract(path).rows] == ["one"]

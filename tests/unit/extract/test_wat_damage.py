@@ -80,7 +80,7 @@ def test_corrupt_bytes_leave_texts_of_an_unfinished_batch_in_place(tmp_path, ext
     corrupt[10:40] = b"\xff" * 30
     found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:5]) + bytes(corrupt)))
     assert found.rows == rows_of(5)
-    assert found.outcome["reason"].startswith("error: Error -3")
+    assert found.outcome["reason"].startswith("the gzip data is corrupt: Error -")
 
 
 def test_bytes_after_the_last_member(tmp_path, extract, members):
@@ -187,12 +187,12 @@ def test_a_file_that_is_gone_has_failed(tmp_path, wat, members):
     """A source that vanished between planning and reading is a failed source, not a failed task."""
     from metaclip_spark.extract.options import ExtractOptions
     from metaclip_spark.extract.sources import find_sources, splits_of
-    from metaclip_spark.extract.task import Stamp, extract_split
+    from metaclip_spark.extract.task import Stamp, Tools, extract_split
 
     path = write(tmp_path / "a.wat.gz", members[0])
     (split,) = splits_of(find_sources([str(path)]))
     path.unlink()
-    (batch,) = extract_split(split, ExtractOptions(), None, Stamp("s", "m", "b"))
+    (batch,) = extract_split(split, ExtractOptions(), Tools(), Stamp("s", "m", "b"))
     (row,) = batch.to_pylist()
     assert (row["kind"], row["status"]) == ("source", "failed")
     assert row["reason"].startswith("FileNotFoundError: ")

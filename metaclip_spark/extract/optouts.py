@@ -1,0 +1,64 @@
+"""What a page says against the use of its texts and images: robots directives and the TDM reservation.
+
+Sources: the robots meta tag and `X-Robots-Tag` (RFC 9309 leaves them to their de facto definition), the
+directives `noai` and `noimageai`, and the TDM Reservation Protocol (W3C community group report, 2024).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+from metaclip_spark.extract.options import OPT_OUTS
+
+Named = tuple[str | None, str | Sequence[str] | None]
+"""A meta tag's (name, content) or a header's (name, value); a repeated header may come as a list."""
+
+_ROBOTS = {name: name for name in OPT_OUTS if name != "tdm"} | {"none": "noindex"}  # none: noindex, nofollow
+_NAMES = {"robots", "x-robots-tag", "tdm-reservation"}
+_SEPARATORS = re.compile(r"[\s,;:]+")  # the colon: `X-Robots-Tag: somebot: noai`
+
+
+def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequence[str]) -> str | None:
+    """Return the first of the wanted opt-outs (in the order of `OPT_OUTS`) that a page declares, or None.
+
+    Names and directives are compared without regard to case. Of meta tags, `robots` counts and what is meant for one
+    crawler (`googlebot`) does not; a header that names a crawler before its directives counts, whoever is named.
+
+    Args:
+        metas: the page's meta tags as (name, content).
+        headers: the response's headers as (name, value).
+        wanted: the opt-outs that are honoured, of `OPT_OUTS`.
+
+    >>> opt_out_of([("ROBOTS", "NoAI, follow")], [], ("noai", "tdm"))
+    'noai'
+    >>> opt_out_of([], [("tdm-reservation", "1")], ("noai", "tdm"))
+    'tdm'
+    """
+    declared: set[str] = set()
+    for name, content in metas:
+        declared.update(_declared(name, content, "robots"))
+    for name, value in headers:
+        declared.update(_declared(name, value, "x-robots-tag"))
+    return next((opt_out for opt_out in OPT_OUTS if opt_out in wanted and opt_out in declared), None)
+
+
+def may_opt_out(name: str | None) -> bool:
+    """Return whether a meta tag or header of this name can declare an opt-out at all."""
+    return name is not None and name.strip().lower() in _NAMES
+
+
+def _declared(name: object, value: object, robots: str) -> Iterator[str]:
+    name = name.strip().lower() if isinstance(name, str) else ""
+    if name not in (robots, "tdm-reservation"):
+        return
+    for said in value if isinstance(value, (list, tuple)) else (value,):
+        if not isinstance(said, str):
+            continue
+        if name == "tdm-reservation":
+            if said.strip() == "1":
+                yield "tdm"
+            continue
+        for word in _SEPARATORS.split(said.lower()):
+            if word in _ROBOTS:
+                yield _ROBOTS[word]

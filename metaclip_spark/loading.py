@@ -1,0 +1,44 @@
+"""What settings name, loaded: the identifier, the blocklist, the filters. A wrong name is said before the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from metaclip_spark.config import Settings
+from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.filters import Filters
+from metaclip_spark.filters.blocklist import load_blocklist
+from metaclip_spark.filters.hook import load_filter
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How sources become pairs: the parameters, and what the workers need besides them.
+
+    Attributes:
+        filters: None where no filter is on.
+        identifier: name of the language identifier, which each worker loads itself; None: none runs.
+    """
+
+    options: ExtractOptions
+    filters: Filters | None = None
+    identifier: str | None = None
+
+
+def load_extraction(settings: Settings) -> Extraction:
+    """Load what the settings name.
+
+    Raises:
+        ConfigError: a blocklist that is none, a filter or an identifier that cannot be imported.
+    """
+    blocklist = load_blocklist(settings.blocklist) if settings.blocklist else None
+    hooks = [load_filter(name) for name in settings.filter]
+    identifier = None if settings.no_lid else load_identifier(settings.lid)
+    options = settings.extract_options(
+        identifier=f"{identifier.name}:{identifier.version}" if identifier is not None else None,
+        blocklist=blocklist.id if blocklist is not None else None,
+        filters=tuple(hook.id for hook in hooks),
+    )
+    filters = Filters(options, blocklist, hooks)
+    return Extraction(options, filters if filters.any else None, settings.lid if identifier is not None else None)

@@ -1,0 +1,152 @@
+"""What a WARC gives more than the WAT of the same pages, and what the WAT has that it does not.
+
+    python tests/benchmarks/warc_gain.py
+
+Counts different (page, url, text). Every one of the WAT's is either among the WARC's or differs by one of the `RULES`.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+from metaclip_spark.extract.charset import utf8_of
+from metaclip_spark.extract.html import LAZY_SOURCES, HtmlPage
+from metaclip_spark.extract.ledger import Ledger
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.responses import response_of
+from metaclip_spark.extract.sources import Source, Split
+from metaclip_spark.extract.urls import Resolver, resolve
+from metaclip_spark.extract.warc import read_warc
+from metaclip_spark.extract.warc_records import block_records
+from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.terminal import print_rows
+
+ROOT = Path(__file__).resolve().parents[2]
+CRAWL = ROOT.parent / "shared" / "data" / "crawl"
+FIELDS = ExtractOptions().text_fields
+_SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script", re.IGNORECASE | re.DOTALL)
+
+RULES = {
+    "url with entities": "an HTML parser decodes the entities in a url; the extractor leaves them",
+    "charset": "the page's charset is another than the extractor took",
+    "line ends": "an HTML parser reads CR LF as one line end, so as one space",
+    "inside a script": "the extractor takes markup in a script's text for elements",
+}
+"""Why a pair of the WAT is not among the WARC's as it is."""
+
+Pair = tuple[str, str, str]
+"""(page's url, image's url, text)."""
+
+
+def pairs_of(path: Path, kind: str) -> dict[Pair, str]:
+    """Read a file; returns its pairs with the field of the first of equals."""
+    split = Split(Source(path.name, str(path), kind, path.stat().st_size, ""), 0, 1, 0, 1)
+    read = read_wat if kind == "wat" else read_warc
+    found: dict[Pair, str] = {}
+    for batch in read(split, ExtractOptions(), Ledger()):
+        columns = (batch.page_url, batch.url, batch.text, batch.text_source)
+        for page, url, text, field in zip(*(column.to_pylist() for column in columns), strict=True):
+            found.setdefault((page, url, text), field)
+    return found
+
+
+def pages_of(path: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (url, page in UTF-8) of each response."""
+    with open(path, "rb") as file:
+        for record, block in block_records(file):
+            if record.get(b"warc-type") == b"response" and block is not None:
+                response = response_of(block)
+                yield record.get(b"warc-target-uri").decode(), utf8_of(response.body(), response.get("content-type"))
+
+
+def differences(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> tuple[Counter, list[Pair]]:
+    """Return how many pairs of a WAT are the same or differ by which rule, and those that no rule explains."""
+    texts: defaultdict[str, set[str]] = defaultdict(set)
+    by_url: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    for page, url, text in warc:
+        texts[page].add(text)
+        by_url[page, url].add(text)
+    rules: Counter = Counter()
+    left: list[Pair] = []
+    for pair in wat:
+        page, url, text = pair
+        others = by_url[page, html.unescape(url)]
+        if pair in warc:
+            rules["the same"] += 1
+        elif text in others or ("&" in url and text in texts[page]):
+            rules["url with entities"] += 1
+        elif " ".join(text.split()) in {" ".join(other.split()) for other in others}:
+            rules["line ends"] += 1
+        elif others and not text.isascii():
+            rules["charset"] += 1
+        elif text in texts_in_scripts(pages[page]):
+            rules["inside a script"] += 1
+        else:
+            left.append(pair)
+    return rules, left
+
+
+def texts_in_scripts(page: bytes) -> set[str]:
+    """Return the image texts in the text of a page's scripts, read as HTML, unescaped once more or not."""
+    found = set()
+    for script in _SCRIPT.findall(page):
+        for raw in (script, html.unescape(script.decode("utf-8", "replace")).encode()):
+            for image in HtmlPage(raw, FIELDS).images():
+                found |= {html.unescape(text).strip() for _, text in image.texts(FIELDS)}
+    return found
+
+
+def gains(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> Counter:
+    """Return how many pairs only the WARC has, by where their text or url stands."""
+    known = {(page, html.unescape(url)) for page, url, _ in wat} | {(page, url) for page, url, _ in wat}
+    wheres = {page: where_urls_stand(page, pages[page]) for page in {page for page, _, _ in warc}}
+    found: Counter = Counter()
+    for (page, url, text), field in warc.items():
+        if (page, url, text) in wat:
+            continue
+        if field not in ("alt", "title"):
+            found[field] += 1
+        elif wheres[page].get(url, "src") != "src":
+            found[wheres[page][url]] += 1
+        elif (page, url) not in known:
+            found["src, lost or damaged in the WAT"] += 1
+    return found
+
+
+def where_urls_stand(url: str, page: bytes) -> dict[str, str]:
+    """Return for each absolute url of a page's images the kind of attribute that it stands in, `src` first."""
+    tree = HtmlPage(page, FIELDS)
+    absolute = Resolver((resolve(url, tree.base) or url) if tree.base else url).absolute
+    found: dict[str, str] = {}
+    lazy = f"{', '.join(LAZY_SOURCES)}"
+    for image in tree.images():
+        usable = not absolute(image.src)[1]
+        if usable:
+            found[absolute(image.src)[0]] = "src"
+        for other in image.lazy_sources():
+            found.setdefault(absolute(other)[0], f"{lazy}: {'beside a usable src' if usable else 'no usable src'}")
+        for other in image.largest_sources():
+            found.setdefault(absolute(other)[0], "srcset, data-srcset, <picture>: no usable src")
+    return found
+
+
+def main() -> None:
+    """Print both tables."""
+    if not CRAWL.is_dir():
+        sys.exit(f"real data is not here: {CRAWL} does not exist")
+    wat, warc = pairs_of(CRAWL / "pages.wat.gz", "wat"), pairs_of(CRAWL / "pages.warc.gz", "warc")
+    pages = dict(pages_of(CRAWL / "pages.warc.gz"))
+    rules, left = differences(wat, warc, pages)
+    print(f"{len(pages):,} pages; {len(wat):,} different pairs in the WAT, {len(warc):,} in the WARC")
+    rows = [[name, f"{number:,}"] for name, number in [*rules.most_common(), ("not explained", len(left))]]
+    print_rows(["the WAT's pairs in the WARC", "pairs"], rows)
+    print_rows(["the WARC's own", "pairs"], [[name, f"{n:,}"] for name, n in gains(wat, warc, pages).most_common()])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Crawls over HTTP: each is a snapshot, every file is accounted for, and what could not be read is read again."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from e2e_world import call, row, rows_of, wat_of
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "extract"))
+
+from bad_server import BadServer, reset, status, well  # noqa: E402
+
+pytestmark = pytest.mark.spark
+
+CRAWLS = ("CC-MAIN-2023-50", "CC-MAIN-2024-10")
+BLOCKED = ("http://images.blocked.example/1.jpg", "photo of a red dog on a road")
+SHORT = ("http://example.org/short.jpg", "dog")
+GERMAN = ("http://example.org/de.jpg", "ein Hund und eine Katze sitzen auf der Straße, photo of nothing")
+
+
+def wat(rows) -> bytes:  # noqa: ANN001
+    """A WAT with one page a row."""
+    return b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows))
+
+
+@pytest.fixture
+def server():
+    """Two crawls: the first has a file that is cut, the second one that is missing."""
+    files = {
+        CRAWLS[0]: [
+            [*(row("a", n, "dog")[:2] for n in range(9)), BLOCKED, SHORT],
+            [row("b", n, "cat")[:2] for n in range(9)],
+        ],
+        CRAWLS[1]: [[*(row("c", n, "cow")[:2] for n in range(9)), row("a", 0, "dog")[:2], GERMAN]],
+    }
+    made = BadServer()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    made.whole = {}
+    for crawl, parts in files.items():
+        names = [f"crawl-data/{crawl}/segments/{n}/wat/{n}.warc.wat.gz" for n in range(len(parts))]
+        made.add(f"/crawl-data/{crawl}/wat.paths.gz", gzip.compress("".join(f"{n}\n" for n in names).encode()))
+        made.whole.update({f"/{name}": wat(rows) for name, rows in zip(names, parts, strict=True)})
+    for path, content in made.whole.items():
+        if path.startswith(f"/crawl-data/{CRAWLS[0]}/segments/1"):
+            made.add(path, content[: len(content) // 2])
+        elif not path.startswith(f"/crawl-data/{CRAWLS[1]}/segments/0"):
+            made.add(path, content)
+    yield made
+    made.stop_waiting.set()
+    made.shutdown()
+    made.server_close()
+    thread.join()
+
+
+@pytest.mark.timeout(900)
+def test_crawls_are_snapshots_and_what_was_not_read_to_its_end_is_read_again(spark, world, server):
+    """Two crawls at once, one file cut and one missing: exit status 3, the rest is there. Once the server has the
+    files, --retry reads those two alone and brings exactly what was missing."""
+    (world.root / "blocked.txt").write_text("blocked.example\n")
+    warehouse = world.root / "warehouse"
+    words = [
+        "run", "--crawl", *CRAWLS, "--crawl-root", server.root, "--metadata", world.metadata, "--warehouse", warehouse,
+        "--threshold", 2, "--blocklist", world.root / "blocked.txt", "--min-words", 2, "--json",
+    ]  # fmt: skip
+    ended = call(*words)
+    assert ended.status == 3, ended.err
+    assert "2 of 3 sources are incomplete, 0 allowed" in ended.err
+    ends = dict(rows_of(spark, warehouse, "sources", ("source_path", "status")))
+    assert {name.split("/", 1)[1][:30]: state for name, state in ends.items()} == {
+        f"{CRAWLS[0]}/segments/0/wat/"[:30]: "done",
+        f"{CRAWLS[0]}/segments/1/wat/"[:30]: "partial",
+        f"{CRAWLS[1]}/segments/0/wat/"[:30]: "failed",
+    }
+    said = json.loads(ended.out)
+    assert said["snapshots"] == list(CRAWLS)
+    assert (said["rejected"]["blocklist"], said["rejected"]["too_short"]) == (1, 1)
+
+    for path, content in server.whole.items():
+        server.add(path, content)
+    asked = len(server.asked)
+    server.plan = [well, well, status(503, "0"), reset(10)]  # the lists, then reads that fail and are repeated
+    again = call(*words, "--retry", "partial,failed")
+    assert again.status == 0, again.err
+    read = {path for path, _ in server.asked[asked:] if path.endswith("wat.gz")}
+    assert read == {f"/{name}" for name, state in ends.items() if state != "done"}
+    found = rows_of(spark, warehouse, "pairs", ("snapshot", "url", "text", "lang"))
+    wanted = [
+        *((CRAWLS[0], *row("a", n, "dog")[:2], "en") for n in range(9)),
+        *((CRAWLS[0], *row("b", n, "cat")[:2], "en") for n in range(9)),
+        *((CRAWLS[1], *row("c", n, "cow")[:2], "en") for n in range(9)),
+    ]
+    assert found == sorted(wanted, key=repr)
+    assert json.loads(again.out)["sources"] == {"done": 3, "partial": 0, "failed": 0}
+    assert all(etag for (etag,) in rows_of(spark, warehouse, "sources", ("etag",)))
+    assert json.loads(again.out)["rejected"]["language"] == 1
+    seen = rows_of(spark, warehouse, "sightings", ("snapshot",))
+    assert [len([1 for (name,) in seen if name == crawl]) for crawl in CRAWLS] == [18, 10]
+
+    once_more = call(*words, "--retry", "partial,failed")
+    assert (once_more.status, once_more.out) == (0, again.out)

@@ -1,0 +1,257 @@
+"""Pages: which images they have, with which texts and which urls."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metaclip_spark.extract import html
+from metaclip_spark.extract.html import (
+    HtmlImage,
+    HtmlPage,
+    largest_of,
+    og_image,
+    pieces_of,
+    up_to_last_image,
+    without_long_tags,
+)  # fmt: skip
+from metaclip_spark.extract.options import DEFAULT_TEXT_FIELDS, TEXT_FIELDS
+
+
+def images_of(page: str | bytes, fields=DEFAULT_TEXT_FIELDS) -> list[HtmlImage]:
+    return list(HtmlPage(page if isinstance(page, bytes) else page.encode(), fields).images())
+
+
+def texts_of(page: str | bytes, fields=DEFAULT_TEXT_FIELDS) -> list[tuple[str, str]]:
+    return [text for image in images_of(page, fields) for text in image.texts(fields)]
+
+
+def test_texts_of_attributes_come_in_the_order_of_the_fields():
+    """Whatever the order in the tag; an attribute that is there and empty is there."""
+    page = '<img title=t src=a.jpg data-image-title=d alt="x"><img alt><img alt=""><IMG ALT=y><image alt=z><img src=b>'
+    assert texts_of(page) == [
+        ("alt", "x"), ("title", "t"), ("data-image-title", "d"), ("alt", ""), ("alt", ""), ("alt", "y"), ("alt", "z"),
+    ]  # fmt: skip
+
+
+def test_entities_are_decoded_once():
+    """The parser decodes; what looks like an entity after that is text."""
+    assert texts_of("<img alt='Tom &amp; Jerry &amp;amp; &eacute;&#233;&#xe9; &nosuch;' src=x>") == [
+        ("alt", "Tom & Jerry &amp; ééé &nosuch;")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "alts"),
+    [
+        ("<!-- <img alt=no> --><img alt=yes>", ["yes"]),
+        ("<script>'<img alt=no>'</script><img alt=yes>", ["yes"]),
+        ("<style><img alt=no></style><textarea><img alt=no></textarea><img alt=yes>", ["yes"]),
+        ("<div title='<img alt=no>'></div><img alt=yes>", ["yes"]),
+        ("<noscript><img alt=yes></noscript>", ["yes"]),
+        ("<head><noscript><img alt=yes></noscript><title>t</title>", ["yes"]),
+        ("<template><img alt=b><p><template><img alt=c></template></template><img alt=a>", ["a", "b", "c"]),
+        ("<svg><img alt=yes></svg>", ["yes"]),
+        ("<table><img alt=yes><tr><td><img alt=too>", ["yes", "too"]),
+        ("<p><img alt='a > b <i>' src=x><p>", ["a > b <i>"]),
+        ("<img alt=5\" title='x>y' src=a>", ['5"']),
+        ("<img alt=cut src='a.jpg", []),
+        ("<a href=x<img alt=no>", []),
+        ("no tag at all", []),
+        ("", []),
+    ],
+)
+def test_what_is_an_image(page, alts):
+    """What a browser without scripting shows, and what stands ready in a template."""
+    assert [text for field, text in texts_of(page) if field == "alt"] == alts
+
+
+def test_figcaption_and_aria_label_stand_behind_a_switch():
+    """A caption is the text of the innermost figure's own caption, white space collapsed."""
+    page = """<figure><figure><div><img src=a aria-label="label"></div><figcaption>the
+        <b>inner</b>   one</figcaption></figure><img src=b><figcaption>outer</figcaption></figure><img src=c alt=x>
+        <figure><img src=d></figure>"""
+    assert texts_of(page) == [("alt", "x")]
+    assert texts_of(page, TEXT_FIELDS) == [
+        ("aria-label", "label"), ("figcaption", "the inner one"), ("figcaption", "outer"), ("alt", "x"),
+    ]  # fmt: skip
+
+
+def test_urls_of_an_image():
+    """`src`, what scripts read, and the largest of each set are told apart; templates of urls are none."""
+    (image,) = images_of(
+        "<picture><source srcset='p1.webp 1x, p2.webp 2x'><source data-srcset='q.webp'>"
+        "<img alt=x src=a.gif data-src=b.jpg data-original='{\"u\":1}' data-lazy-src=c.jpg srcset='s 5w, l 9w'>"
+    )
+    assert image.src == "a.gif"
+    assert image.lazy_sources() == ["b.jpg", "c.jpg"]
+    assert image.largest_sources() == ["l", "p2.webp", "q.webp"]
+
+
+def test_sizes_are_there_where_the_page_has_them():
+    """width and height as they stand; None where there is neither."""
+    page = "<img alt=a width=5 height='7px'><img alt=b height=3><img alt=c width>"
+    found = [image.sizes() for image in images_of(page)]
+    assert found == [[("width", "5"), ("height", "7px")], [("height", "3")], None]
+
+
+@pytest.mark.parametrize(
+    ("srcset", "url"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("a.jpg 1x, b.jpg 2x, c.jpg 1.5x", "b.jpg"),
+        ("a.jpg 100w, b.jpg 9x", "a.jpg"),
+        ("a.jpg 100w,b.jpg 300w,c.jpg 200w", "b.jpg"),
+        ("a.jpg, b.jpg", "a.jpg"),
+        ("a,b.jpg 2x, c.jpg 1x", "a,b.jpg"),
+        (" , ,a.jpg, ", "a.jpg"),
+        ("data:image/gif;base64,R0lG 900w, a.jpg 10w", "a.jpg"),
+        ("a.jpg 600w 400h, b.jpg 500w", "a.jpg"),
+        ("a.jpg nonsense", "a.jpg"),
+        ("a.jpg nanw, b.jpg -3w, c.jpg infw", "a.jpg"),
+        ("", ""),
+        (" , ", ""),
+        ("data:image/gif;base64,R0lG", ""),
+    ],
+)
+def test_the_largest_of_a_set(srcset, url):
+    """Widths beat densities, the first of equals wins, inlined images do not count."""
+    assert largest_of(srcset) == url
+
+
+def test_base_and_metas():
+    """The first base with an address; metas wherever they stand, in any case of letters."""
+    head = b"<base target=x><base href='/b/'><base href='/c/'><META Name=Robots content=NOAI>"
+    body = b"<body><meta name=x><meta name='tdm-reservation' content=1><img alt=x>"
+    page = HtmlPage(head + body, DEFAULT_TEXT_FIELDS)
+    assert page.base == "/b/"
+    assert page.metas == [{"name": "Robots", "content": "NOAI"}, {"name": "tdm-reservation", "content": "1"}]
+
+
+def test_the_pages_own_image():
+    """The first og:image and og:title that say something; both are needed."""
+    titles = b"<meta property='og:title' content=''><meta name='og:title' content='T'>"
+    image = b"<meta property='og:image' content='i'>"
+    assert og_image(HtmlPage(titles + image, TEXT_FIELDS).metas) == ("i", "T")
+    assert og_image(HtmlPage(titles, TEXT_FIELDS).metas) is None
+
+
+@pytest.mark.parametrize(
+    ("page", "kept"),
+    [
+        (b"<p><img src=a><p>tail", b"<p><img src=a>"),
+        (b"<img src=a><IMG alt='x > y' src=b>tail", b"<img src=a><IMG alt='x > y' src=b>"),
+        (b"<img src=a><image/>tail", b"<img src=a><image/>"),
+        (b"<img alt=5\" title='x>y' src=a>tail", b"<img alt=5\" title='x>y' src=a>"),
+        (b"<img alt= >tail", b"<img alt= >"),
+        (b"<img alt=\"never closed>tail", b"<img alt=\"never closed>tail"),
+        (b"<img src=a", b"<img src=a"),
+        (b"<p>none", b""),
+        (b"", b""),
+    ],
+)  # fmt: skip
+def test_a_page_is_read_up_to_its_last_image(page, kept):
+    """The end of a tag is where the tokenizer of the HTML Standard finds it."""
+    assert up_to_last_image(page) == kept
+
+
+PARTS = st.sampled_from(
+    ["<img alt=a src=b>", "<img alt='x>y' src=c>", "<IMG title=\"it's\" src=d>", "<p>", "</p>", "<div title='", "'",
+     '"', "<!--", "-->", "<script>", "</script>", "<template>", "</template>", "text", " ", ">", "<", "=", "/", "<a b=",
+     "<table>", "<td>", "<noscript>", "</noscript>", "<base href=/x>", "<figure>", "é"]
+)  # fmt: skip
+
+
+@given(st.lists(PARTS, max_size=40))
+def test_what_comes_after_the_last_image_does_not_change_the_images(parts):
+    """Any page: the images of the part that is parsed are the images of the whole."""
+    page = "".join(parts).encode()
+    cut = [(image.texts(DEFAULT_TEXT_FIELDS), image.src) for image in images_of(page)]
+    whole = images_of(page, (*DEFAULT_TEXT_FIELDS, "og:title"))
+    assert cut == [(image.texts(DEFAULT_TEXT_FIELDS), image.src) for image in whole]
+
+
+def test_a_large_page_is_cut_outside_of_scripts_and_keeps_its_images():
+    """The pieces are the page; each image comes once, in order."""
+    one = "<div><p>text <b>bold</b><script>if (a < b) '<div><img alt=no>'</script><img alt=%d src=x></div>"
+    page = "".join(one % n for n in range(5000)).encode()
+    pieces = list(pieces_of(page))
+    assert b"".join(pieces) == page
+    assert len(pieces) > 5
+    assert all(piece.count(b"<script") == piece.count(b"</script") for piece in pieces)
+    assert [text for _, text in texts_of(page)] == [str(n) for n in range(5000)]
+
+
+def test_a_small_page_is_one_piece():
+    """Nothing is copied, nothing is cut."""
+    page = b"<p>" * 4096
+    (piece,) = pieces_of(page)
+    assert piece is page
+
+
+def test_text_after_a_stray_bracket_is_not_read_as_attributes():
+    """A book in one tag is left out; a long attribute or script is not."""
+    words = b" ".join(b"w%d" % n for n in range(20_000))
+    assert without_long_tags(b"<p>a</p><b " + words + b"> <img alt=x src=y>") == b"<p>a</p> <img alt=x src=y>"
+    for page in (b"<script>" + words + b"</script><img alt=x>", b"<p>" + words + b"<img alt=x>",
+                 b"<img alt=x src='data:" + b"A" * 50_000 + b"'>"):  # fmt: skip
+        assert without_long_tags(page) is page
+
+
+N = 30_000
+HOSTILE = {
+    "depth": b"<div>" * N,
+    "depth of figures": b"<figure>" * N,
+    "formatting": b"<b><p>" * N,
+    "misnested": b"<a><div></a>" * N,
+    "end tags": b"<div>" * N + b"</p>" * N,
+    "lists": b"<ul><li>" * N,
+    "templates": b"<template>" * N,
+    "svg": b"<svg>" * N,
+    "tables": b"<table><tr><td>" * N,
+    "copies": b"<select><button><selectedcontent></selectedcontent></button>" + b"<option selected><b>x" * N,
+    "attributes": b"<p " + b" ".join(b"a%d=1" % n for n in range(N)) + b">",
+    "comments": b"<!--" * N,
+    "brackets": b"<" * N,
+    "quotes": b"<a b='" * N,
+    "commas": b"<img alt=x srcset='" + b"," * 10 * N + b"'>",
+    "sets": b"<img alt=x srcset='" + b"a 1x," * N + b"'>",
+    "equals": b"<img " + b"= " * N,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages_take_a_moment_and_no_more(name):
+    """Deep, broken and repeated markup, each of which costs a plain parse minutes or a stack."""
+    began = time.process_time()
+    fields = (*DEFAULT_TEXT_FIELDS, "figcaption")
+    for image in images_of(HOSTILE[name] + b"<img alt=last src=x>", fields):
+        image.texts(fields)
+        image.largest_sources()
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["depth", "lists", "end tags"])
+def test_a_hundred_thousand_levels(name):
+    """A page of a megabyte."""
+    began = time.process_time()
+    images_of(HOSTILE[name] * 4 + b"<img alt=last src=x>")
+    assert time.process_time() - began < 20
+
+
+def test_pieces_hold_what_one_tree_holds(shared_data, monkeypatch):
+    """Real pages give the same images cut into pieces of 512 tags, but for a few whose context is cut."""
+    from metaclip_spark.extract.responses import response_of
+    from metaclip_spark.extract.warc_records import block_records
+
+    with open(shared_data / "crawl" / "ccmain2020-34_sample.warc.gz", "rb") as file:
+        pages = [response_of(block).body() for record, block in block_records(file)
+                 if record.get(b"warc-type") == b"response"]  # fmt: skip
+    whole = [texts_of(page) for page in pages]
+    monkeypatch.setattr(html, "_PIECE_TAGS", 512)
+    assert max(len(list(pieces_of(page))) for page in pages) > 2
+    assert [texts_of(page) for page in pages] == whole

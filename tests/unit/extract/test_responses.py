@@ -1,0 +1,145 @@
+"""HTTP responses inside a WARC: header fields, and bodies without their codings."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+import brotli
+import pytest
+
+from metaclip_spark.extract import responses
+from metaclip_spark.extract.responses import BrokenResponse, response_of, without_chunks
+
+HTML = b"<html><img src=a.jpg alt=b></html>"
+
+
+def body_of(*fields: str, body: bytes = HTML) -> bytes:
+    return response_of("\r\n".join(["HTTP/1.1 200 OK", *fields]).encode() + b"\r\n\r\n" + body).body()
+
+
+def test_header_lines_may_end_in_lf_and_go_on():
+    """What old crawlers wrote is read like what the standard says."""
+    response = response_of(b"HTTP/1.0 404\nContent-Type: text/html;\n charset=euc-jp\nnonsense\nX-A: 1\nX-A: 2\n\n<p>")
+    assert response.headers == [("Content-Type", "text/html; charset=euc-jp"), ("X-A", "1"), ("X-A", "2")]
+    assert response.get("content-type") == "text/html; charset=euc-jp"
+    assert bytes(response.stored) == b"<p>"
+
+
+@pytest.mark.parametrize(
+    ("block", "reason"),
+    [
+        (b"", "no status line: expected 'HTTP/1.1 200 OK', got b''"),
+        (b"<html>", "no status line: expected 'HTTP/1.1 200 OK', got b'<html>'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n", "the HTTP header has no end"),
+    ],
+    ids=["empty", "no header", "no end"],
+)
+def test_a_response_without_a_header_is_broken(block, reason):
+    """The reason says what was found."""
+    with pytest.raises(BrokenResponse) as raised:
+        response_of(block)
+    assert str(raised.value) == reason
+
+
+@pytest.mark.parametrize(
+    ("field", "body", "is_html"),
+    [
+        ("Content-Type: text/html; charset=utf-8", b"x", True),
+        ("content-type: TEXT/HTML", b"x", True),
+        ("Content-Type: application/xhtml+xml", b"x", True),
+        ("Content-Type: text/plain", HTML, False),
+        ("Content-Type: image/jpeg", HTML, False),
+        ("X: y", HTML, True),
+        ("Content-Type:", b"\n<!DOCTYPE  html>", True),
+        ("X: y", b"%PDF-1.4", False),
+        ("X: y", b" " * 2000 + HTML, False),
+    ],
+)
+def test_what_is_html_is_said_by_the_header_or_else_by_the_start(field, body, is_html):
+    """The bytes count only where there is no Content-Type."""
+    assert response_of(f"HTTP/1.1 200 OK\r\n{field}\r\n\r\n".encode() + body).is_html is is_html
+
+
+@pytest.mark.parametrize(
+    ("fields", "body"),
+    [
+        (["Content-Encoding: gzip"], gzip.compress(HTML)),
+        (["Content-Encoding: x-gzip"], gzip.compress(HTML[:9]) + gzip.compress(HTML[9:])),
+        (["Content-Encoding: gzip"], gzip.compress(HTML) + b"slop"),
+        (["Content-Encoding: deflate"], zlib.compress(HTML)),
+        (["Content-Encoding: deflate"], zlib.compress(HTML)[2:-4]),
+        (["Content-Encoding: br"], brotli.compress(HTML)),
+        (["Content-Encoding: br, gzip"], gzip.compress(brotli.compress(HTML))),
+        (["Content-Encoding: br", "Content-Encoding: gzip"], gzip.compress(brotli.compress(HTML))),
+        (["Content-Encoding: identity"], HTML),
+        (["Content-Encoding: gzip"], HTML),
+        (["Content-Encoding: deflate"], HTML),
+        (["Content-Encoding: br"], HTML),
+        (["Content-Encoding: utf-8"], HTML),
+        (["Transfer-Encoding: chunked"], b"%x\r\n%b\r\n0\r\n\r\n" % (len(HTML), HTML)),
+        (["Transfer-Encoding: chunked"], HTML),
+        (["Transfer-Encoding: chunked", "Content-Encoding: gzip"],
+         b"%x\r\n%b\r\n0\r\n\r\n" % (len(gzip.compress(HTML)), gzip.compress(HTML))),
+    ],
+    ids=["gzip", "members", "slop", "deflate", "raw deflate", "br", "two codings", "two headers", "identity",
+         "said gzip", "said deflate", "said br", "no coding", "chunked", "said chunked", "chunked gzip"],
+)  # fmt: skip
+def test_a_coding_is_undone_where_the_body_has_it(fields, body):
+    """Crawlers that store what they decoded leave the header in place."""
+    assert body_of(*fields, body=body) == HTML
+
+
+def test_a_coded_body_that_is_cut_is_decoded_as_far_as_it_goes():
+    """Crawlers cut bodies at a length, whatever their coding."""
+    page = b"".join(b"<img src=%d.jpg alt=b%d>" % (n, n * n) for n in range(5000))
+    for coding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)):
+        coded = pack(page)
+        found = body_of(f"Content-Encoding: {coding}", body=coded[: len(coded) // 2])
+        assert page.startswith(found)
+        assert len(found) > 1000
+
+
+@pytest.mark.parametrize(
+    ("coding", "body", "reason"),
+    [
+        ("gzip", b"\x1f\x8b\x08\x00" + b"\xff" * 40, "the body cannot be inflated: "),
+        ("deflate", b"\x00\x01\x02 garbage", "the body cannot be inflated: "),
+        ("br", b"\xff\x01\x02 garbage", "the body cannot be decoded: "),
+        ("zstd", b"\x28\xb5\x2f\xfd\x00\x01", "the body's coding 'zstd' is not known"),
+    ],
+)
+def test_a_coding_that_cannot_be_undone_is_said(coding, body, reason):
+    """Such a body is no page."""
+    with pytest.raises(BrokenResponse) as raised:
+        body_of(f"Content-Encoding: {coding}", body=body)
+    assert str(raised.value).startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("body", "whole"),
+    [
+        (b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n", b"abcde"),
+        (b"3;name=value\r\nabc\r\n0\r\nTrailer: x\r\n\r\n", b"abc"),
+        (b"3\nabc\n0\n\n", b"abc"),
+        (b"A\r\nabc", b"abc"),
+        (b"3\r\nabc\r\nnonsense", b"abc"),
+        (b"0\r\n\r\n", b""),
+        (b"<html>", b"<html>"),
+        (b"ffffffff\r\nabc", b"abc"),
+        (b"", b""),
+    ],
+)
+def test_chunks_are_joined_up_to_a_cut_or_damage(body, whole):
+    """A body that does not start with a chunk has none."""
+    assert without_chunks(body) == whole
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", ""])
+def test_a_body_beyond_the_limit_is_broken(monkeypatch, coding):
+    """A small body may inflate to any size: it is not inflated to the end."""
+    monkeypatch.setattr(responses, "MAX_BODY_BYTES", 1000)
+    page = HTML + b" " * 100_000
+    coded = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}.get(coding, bytes)(page)
+    with pytest.raises(BrokenResponse, match="^a body of more than 1000 bytes$"):
+        body_of(f"Content-Encoding: {coding}", body=coded)

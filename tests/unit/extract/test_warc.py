@@ -1,0 +1,251 @@
+"""WARC files, written by hand: which image texts are found, under which url, and what becomes of the rest."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from warc_builder import HTML, PAGE, http, page, record, write
+
+from metaclip_spark.extract.options import OPT_OUTS, TEXT_FIELDS
+
+THREE_FIELDS = "<img src=i.jpg alt='an alt' title='a title' data-image-title='a third'>"
+
+
+def golden_records() -> list[bytes]:
+    """Records as they occur, of which only responses with HTML carry anything."""
+    lost = http("<img src=http://img.org/lost.jpg alt=lost>")
+    packed = gzip.compress(b"<img src=z.jpg alt=packed>", mtime=0)
+    return [
+        record(b"software: test\r\n", kind="warcinfo", content_type="application/warc-fields"),
+        record(b"GET / HTTP/1.1\r\n\r\n", kind="request", content_type="application/http; msgtype=request"),
+        record(b"fetchTimeMs: 5\r\n", kind="metadata", content_type="application/warc-fields"),
+        record(lost, kind="revisit"),
+        record(lost, kind="resource", content_type="text/html"),
+        record(lost, kind="continuation"),
+        record(lost, content_type="text/dns"),
+        page("<img src=http://img.org/lost.jpg alt=lost>", "Content-Type: text/plain"),
+        # what cannot be read
+        record(b""),
+        record(b"<html><img src=a.jpg alt=lost>"),
+        record(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"),
+        page(b"\x28\xb5\x2f\xfd\x00", HTML, "Content-Encoding: zstd"),
+        # statuses, headers, codings
+        record(http("<img src=s.jpg alt='not found'>", HTML, status="404 Not Found")),
+        record(http("<img src=s.jpg alt='no reason'>", HTML, status="500")),
+        page("<html><img src=n.jpg alt='no type'>", "X: y"),
+        page("1c\r\n<img src=c.jpg alt=chunked>\r\n0\r\n\r\n", HTML, "Transfer-Encoding: chunked"),
+        page(packed, HTML, "Content-Encoding: gzip"),
+        page("<img src=z.jpg alt='said to be packed'>", HTML, "Content-Encoding: gzip"),
+        record(http("<img src=l.jpg alt='old lines'>").replace(b"\r\n", b"\n")),
+        page("<img src=w.jpg alt=wget>", uri="<http://wget.org/>"),
+        page("<img src=http://img.org/u.jpg alt='no page'><img src=u.jpg alt=nowhere>", uri=""),
+        # charsets
+        page("<img src=é.jpg alt='größer ž'>".encode("iso8859-2"), "Content-Type: text/html; charset=latin2"),
+        page("<meta charset=euc-jp><img src=j.jpg alt='日本'>".encode("euc_jp"), "Content-Type: text/html"),
+        page(b"<img src=x.jpg alt='bad \xff byte'>"),
+        # urls
+        page(
+            "<img src=http://img.org/1.jpg alt=absolute><img src=2.jpg alt=relative><img src=../3.jpg?x=1#f alt=parent>"
+            "<img src=/4.jpg alt=root><img src=//cdn.org/5.jpg alt=protocol><img src='my pic.jpg' alt=spaces>"
+            "<img src=' \thttp://img.org/8.jpg \n' alt='outer whitespace'><img src='/?a=1&amp;b=2' alt=entity>"
+            "<img src='data:image/gif;base64,R0' alt=inlined title=twice><img src=ftp://ex.org/a.jpg alt=ftp>"
+            "<img src='//[::1/a.jpg' alt='bad IPv6'><img src='' alt='empty url'><img alt='no url'>"
+        ),
+        page("<base href='https://base.org/dir/index.html'><img src=b.jpg alt='absolute base'>"),
+        page("<base href='../up/'><img src=b.jpg alt='relative base'>"),
+        page("<base href='http://[bad/'><img src=b.jpg alt='malformed base'>"),
+        # lazy-loaded images
+        page(
+            "<img src='data:image/gif;base64,R0' data-src=real1.jpg alt='inlined placeholder'>"
+            "<img data-original=real2.jpg alt='no src'><img src='' data-lazy-src=real3.jpg alt='empty src'>"
+            "<img src=blank.gif data-src=real4.jpg alt=both><img src=same.jpg data-src=/a/same.jpg alt='the same'>"
+            "<img src=5.jpg srcset='5b.jpg 2x' alt='src wins'><img srcset='6s.jpg 1w, 6l.jpg 2w' alt='set'>"
+            "<img src='data:x' data-srcset='7.jpg' alt='lazy set'>"
+            "<picture><source srcset='8s.webp 1x, 8l.webp 2x'><img src='data:x' alt=picture></picture>"
+            "<img src='data:x' data-src='{\"a\":1}' srcset='9.jpg' alt='no url there'>"
+            "<img data-src='data:x' alt='lazy, inlined'><img src=javascript:1 data-src='ftp://x/y' alt='neither'>"
+            "<noscript><img src=10.jpg alt=noscript></noscript>"
+        ),
+        # texts
+        page(
+            THREE_FIELDS + "<img src=t1.jpg alt='' title=' &nbsp;\t'><img src=t2.jpg>"
+            "<img src=t3.jpg alt='Tom &amp;amp; Jerry'><img width=80 height=60"
+            " src=t4.jpg alt='two\r\nlines\tand &#0; more'>"
+            "<img src=t5.jpg alt=' edges '>"
+            "<img src=blank.gif data-src=t6.jpg alt='' width=1>"
+        ),
+        page(THREE_FIELDS),
+    ]  # fmt: skip
+
+
+GOLDEN_ROWS = [
+    ("http://ex.org/a/s.jpg", "not found", "alt"),
+    ("http://ex.org/a/s.jpg", "no reason", "alt"),
+    ("http://ex.org/a/n.jpg", "no type", "alt"),
+    ("http://ex.org/a/c.jpg", "chunked", "alt"),
+    ("http://ex.org/a/z.jpg", "packed", "alt"),
+    ("http://ex.org/a/z.jpg", "said to be packed", "alt"),
+    ("http://ex.org/a/l.jpg", "old lines", "alt"),
+    ("http://wget.org/w.jpg", "wget", "alt"),
+    ("http://img.org/u.jpg", "no page", "alt"),
+    ("http://ex.org/a/é.jpg", "größer ž", "alt"),
+    ("http://ex.org/a/j.jpg", "日本", "alt"),
+    ("http://ex.org/a/x.jpg", "bad \ufffd byte", "alt"),
+    ("http://img.org/1.jpg", "absolute", "alt"),
+    ("http://ex.org/a/2.jpg", "relative", "alt"),
+    ("http://ex.org/3.jpg?x=1#f", "parent", "alt"),
+    ("http://ex.org/4.jpg", "root", "alt"),
+    ("http://cdn.org/5.jpg", "protocol", "alt"),
+    ("http://ex.org/a/my pic.jpg", "spaces", "alt"),
+    ("http://img.org/8.jpg", "outer whitespace", "alt"),
+    ("http://ex.org/?a=1&b=2", "entity", "alt"),
+    ("https://base.org/dir/b.jpg", "absolute base", "alt"),
+    ("http://ex.org/up/b.jpg", "relative base", "alt"),
+    ("http://ex.org/a/b.jpg", "malformed base", "alt"),
+    ("http://ex.org/a/real1.jpg", "inlined placeholder", "alt"),
+    ("http://ex.org/a/real2.jpg", "no src", "alt"),
+    ("http://ex.org/a/real3.jpg", "empty src", "alt"),
+    ("http://ex.org/a/blank.gif", "both", "alt"),
+    ("http://ex.org/a/real4.jpg", "both", "alt"),
+    ("http://ex.org/a/same.jpg", "the same", "alt"),
+    ("http://ex.org/a/5.jpg", "src wins", "alt"),
+    ("http://ex.org/a/6l.jpg", "set", "alt"),
+    ("http://ex.org/a/7.jpg", "lazy set", "alt"),
+    ("http://ex.org/a/8l.webp", "picture", "alt"),
+    ("http://ex.org/a/9.jpg", "no url there", "alt"),
+    ("http://ex.org/a/10.jpg", "noscript", "alt"),
+    ("http://ex.org/a/i.jpg", "an alt", "alt"),
+    ("http://ex.org/a/i.jpg", "a title", "title"),
+    ("http://ex.org/a/i.jpg", "a third", "data-image-title"),
+    ("http://ex.org/a/t3.jpg", "Tom &amp; Jerry", "alt"),
+    ("http://ex.org/a/t4.jpg", "two lines and \ufffd more", "alt"),
+    ("http://ex.org/a/t5.jpg", "edges", "alt"),
+]
+
+GOLDEN_REJECTED = {
+    "broken_record": 4,
+    "empty_text": 3,
+    "no_url": 2,
+    "data_url": 3,
+    "not_http": 3,
+    "bad_url": 1,
+    "repeat": 3,
+}
+
+
+@pytest.fixture(params=["a.warc.gz", "a.warc"])
+def golden(tmp_path, request):
+    """The golden WARC, with a gzip member a record, and plain."""
+    return write(tmp_path / request.param, golden_records())
+
+
+def test_golden_rows(extract, golden):
+    """Every text that is there comes out once, in the order of the file, and nothing else."""
+    found = extract(golden)
+    assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs] == GOLDEN_ROWS
+    assert {pair["page_url"] for pair in found.pairs} == {PAGE, "http://wget.org/", None}
+    assert [pair["text"] for pair in found.pairs if pair["page_url"] is None] == ["no page"]
+
+
+def test_golden_counts(extract, golden):
+    """Each record and each text is accounted for."""
+    found = extract(golden)
+    assert found.ending == ("done", None)
+    assert found.outcome["records_read"] == len(golden_records())
+    assert found.rejected == GOLDEN_REJECTED
+    reasons = {row["detail"] for row in found.rejects if row["reason"] == "broken_record"}
+    assert reasons == {
+        "no status line: expected 'HTTP/1.1 200 OK', got b''",
+        "no status line: expected 'HTTP/1.1 200 OK', got b'<html><img src=a.jpg alt=lost>'",
+        "the HTTP header has no end",
+        "the body's coding 'zstd' is not known",
+    }
+    assert {row["record"] for row in found.rejects} == {PAGE, ""}
+
+
+def test_sizes_stand_in_extra(extract, golden):
+    """width and height of the tag, as the page has them; null where there is neither."""
+    extras = {pair["text"]: pair["extra"] for pair in extract(golden).pairs}
+    assert extras.pop("two lines and \ufffd more") == [("width", "80"), ("height", "60")]
+    assert set(extras.values()) == {None}
+
+
+def test_one_gzip_member_around_the_whole_file(tmp_path, extract):
+    """A file that was packed as a whole reads like any other."""
+    path = tmp_path / "a.warc.gz"
+    path.write_bytes(gzip.compress(b"".join(golden_records())))
+    found = extract(path)
+    assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs] == GOLDEN_ROWS
+    assert found.ending == ("done", None)
+
+
+@pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
+@pytest.mark.parametrize("rest", [b"p>", b">\n", b"\r\n", b"\n>", b"\n\n"])
+def test_lengths_that_are_two_bytes_short(tmp_path, extract, name, rest):
+    """One crawl of 2018 has an empty line too many after the header, and lengths that do not count it."""
+    records = []
+    for n in range(3):
+        block = http(f"\r\n<img src={n}.jpg alt='text {n}'>").replace(b"charset=utf-8", b"charset=utf-8\r\nX: y") + rest
+        records.append(record(block, length=str(len(block) - 2)))
+    found = extract(write(tmp_path / name, records))
+    assert found.rows == [(f"http://ex.org/a/{n}.jpg", f"text {n}") for n in range(3)]
+    assert found.ending == ("done", None)
+
+
+def test_texts_behind_the_switch(tmp_path, extract):
+    """aria-label, figcaption and the page's own image come only when they are asked for."""
+    body = (
+        "<meta property=og:title content='The page &amp; its title'><meta property=og:image content=/og.jpg>"
+        "<figure><img src=f.jpg alt=x aria-label=label><figcaption>The <b>caption</b></figcaption></figure>"
+    )
+    path = write(tmp_path / "a.warc.gz", [page(body), page(body.replace("/og.jpg", "data:x"), uri="http://ex.org/2")])
+    assert [pair["text"] for pair in extract(path).pairs] == ["x", "x"]
+    found = extract(path, text_fields=TEXT_FIELDS)
+    assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs[:4]] == [
+        ("http://ex.org/a/f.jpg", "x", "alt"),
+        ("http://ex.org/a/f.jpg", "label", "aria-label"),
+        ("http://ex.org/a/f.jpg", "The caption", "figcaption"),
+        ("http://ex.org/og.jpg", "The page & its title", "og:title"),
+    ]
+    assert found.rejected == {"data_url": 1}
+    assert [pair["text"] for pair in extract(path, text_fields=("og:title",)).pairs] == ["The page & its title"]
+
+
+@pytest.mark.parametrize(
+    ("head", "field", "reason"),
+    [
+        ("<meta name=robots content='index, NoAI'>", "X: y", "noai"),
+        ("<META NAME=ROBOTS CONTENT=noimageai>", "X: y", "noimageai"),
+        ("<meta name=tdm-reservation content=1>", "X: y", "tdm"),
+        ("", "X-Robots-Tag: noai", "noai"),
+        ("", "TDM-Reservation: 1", "tdm"),
+        ("<meta name=robots content=noindex>", "X: y", None),
+    ],
+)
+def test_a_page_that_opts_out_gives_nothing(tmp_path, extract, head, field, reason):
+    """Its texts are read and rejected with the reason; what is not honoured changes nothing."""
+    path = write(tmp_path / "a.warc.gz", [page(f"{head}<img src=a.jpg alt=x title=y><img alt=''>", HTML, field)])
+    found = extract(path)
+    assert found.rejected == ({"empty_text": 1} | ({reason: 2} if reason else {}))
+    assert found.outcome["texts_read"] == 2
+    assert {row["detail"] for row in found.rejects if row["reason"] == reason} == ({"x", "y"} if reason else set())
+    assert len(extract(path, opt_outs=()).pairs) == 2
+
+
+def test_opt_outs_behind_the_switch(tmp_path, extract):
+    """noindex is honoured where it is asked for."""
+    path = write(tmp_path / "a.warc.gz", [page("<meta name=robots content=none><img src=a.jpg alt=x>")])
+    assert extract(path, opt_outs=OPT_OUTS).rejected == {"noindex": 1}
+
+
+def test_a_page_of_more_texts_than_a_batch(tmp_path, extract):
+    """Batches end inside a page; all of it comes out, in order."""
+    body = "".join(f"<img src={n}.jpg alt='text {n}'>" for n in range(20_000))
+    found = extract(write(tmp_path / "a.warc.gz", [page(body)]))
+    assert [pair["text"] for pair in found.pairs] == [f"text {n}" for n in range(20_000)]
+    assert [pair["position"] for pair in found.pairs] == list(range(20_000))

@@ -1,0 +1,276 @@
+"""Damaged and mistaken WARCs: what was read before the damage stays, and what became of the rest is said."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from warc_builder import HTML, http, page, record, write
+
+from metaclip_spark.extract import warc, warc_records
+from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.extract.warc_records import block_records
+
+PAGES = 8
+NOISE = random.Random(5).randbytes(400).hex()
+
+
+def rows_of(pages: int) -> list[tuple[str, str]]:
+    return [(f"http://ex.org/a/{n}.jpg", f"text {n}") for n in range(pages)]
+
+
+@pytest.fixture
+def records() -> list[bytes]:
+    """Pages of one text each, with something in them that packs badly."""
+    return [page(f"<p title={NOISE}><img src={n}.jpg alt='text {n}'>") for n in range(PAGES)]
+
+
+@pytest.fixture
+def members(records) -> list[bytes]:
+    """The same, as gzip members."""
+    return [gzip.compress(one, mtime=0) for one in records]
+
+
+def put(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extract, members):
+    """At every seventh byte of a member: all rows before, its own only where nothing but its end is missing."""
+    before = b"".join(members[:4])
+    for cut in range(1, len(members[4]), 7):
+        found = extract(put(tmp_path / "a.warc.gz", before + members[4][:cut]))
+        assert found.outcome["status"] == "partial", cut
+        assert found.rows == rows_of(found.outcome["records_read"]), cut
+        assert found.outcome["records_read"] == 4 or len(members[4]) - cut < 16, cut
+
+
+def test_a_plain_file_cut_anywhere_keeps_the_records_before(tmp_path, extract, records):
+    """Inside a header, a block, or the empty lines after it."""
+    before, whole = b"".join(records[:2]), records[2]
+    for cut in range(1, len(whole), 11):
+        found = extract(put(tmp_path / "a.warc", before + whole[:cut]))
+        complete = len(whole) - cut <= 4
+        assert found.rows == rows_of(3 if complete else 2), cut
+        assert found.outcome["status"] == ("done" if complete else "partial"), cut
+
+
+@pytest.mark.parametrize(("step", "size"), [(31, 1), (97, 40)])
+def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, step, size):
+    """A changed byte or forty of a late member's data: no changed row comes in, none before is lost."""
+    before, member, after = b"".join(members[:5]), members[5], b"".join(members[6:])
+    for place in range(10, len(member) - size, step):
+        corrupt = bytearray(member)
+        corrupt[place : place + size] = bytes(byte ^ 0x55 for byte in corrupt[place : place + size])
+        found = extract(put(tmp_path / "a.warc.gz", before + bytes(corrupt) + after))
+        assert found.outcome["status"] == "partial", place
+        assert found.rows == rows_of(5), place
+        assert found.outcome["reason"]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>",
+         "not a WARC: the first bytes are b'<?xml', expected b'WARC/' or gzip's b'\\x1f\\x8b'"),
+        (b"\x1f", "not a WARC: the first bytes are b'\\x1f'"),
+        (b"WARC", "not a WARC: the first bytes are b'WARC'"),
+        (b"WARC/1.0\r\n", "the file ends inside a record's header"),
+        (gzip.compress(b"hello\nworld\r\n\r\n"), "not a WARC record: expected a line 'WARC/1.0', got b'hello\\nworld"),
+        (gzip.compress(b"<html>\n\nSlowDown</html>"), "not a WARC record: expected a line 'WARC/1.0', got b'<html>"),
+        (gzip.compress(b"\x00" * 100_000), "not a WARC record"),
+        (gzip.compress(b"WARC/1.0\r\nWARC-Type: response\r\n"), "the file ends inside a record's header"),
+        (gzip.compress(b"WARC/1.0\r\n" + b"X-A: y\r\n" * 50_000), "a record with a header of more than 65536 bytes"),
+        (gzip.compress(b"WARC/1.0\r\n" + b"X" * 500_000), "a record with a header of more than 65536 bytes"),
+        (random.Random(1).randbytes(5000), "not a WARC: the first bytes are"),
+    ],
+    ids=["empty", "an error page", "one byte", "four bytes", "a line", "gzip of a text", "gzip of a page",
+         "gzip of zeros", "header only", "endless header", "endless line", "noise"],
+)  # fmt: skip
+def test_bytes_that_are_no_warc_have_failed(tmp_path, extract, content, reason):
+    """Nothing was read, nothing came of it, and the reason says what was found."""
+    for name in ("a.warc.gz", "a.warc"):
+        found = extract(put(tmp_path / name, content), entries=["cat"])
+        assert (found.outcome["status"], found.rows, found.rejected) == ("failed", [], {})
+        assert reason in found.outcome["reason"]
+
+
+def test_a_warc_without_any_record(tmp_path, extract):
+    """A well-formed gzip of nothing is a WARC of no records: nothing was lost."""
+    found = extract(put(tmp_path / "a.warc.gz", gzip.compress(b"")))
+    assert (found.ending, found.outcome["records_read"]) == (("done", None), 0)
+
+
+def test_bytes_after_the_last_member(tmp_path, extract, members):
+    """Zeros and stray line ends are nothing; anything else is damage, after all rows."""
+    whole = b"".join(members)
+    assert extract(put(tmp_path / "a.warc.gz", whole + bytes(100))).ending == ("done", None)
+    assert extract(put(tmp_path / "b.warc.gz", whole + gzip.compress(b"\r\r\n"))).ending == ("done", None)
+    found = extract(put(tmp_path / "c.warc.gz", whole + b"<html>503 SlowDown</html>"))
+    assert found.rows == rows_of(PAGES)
+    assert found.outcome["status"] == "partial"
+    assert "Not a gzipped file" in found.outcome["reason"]
+
+
+def test_other_files_of_a_crawl_are_told(tmp_path, extract, wat):
+    """A WAT and a WET are recognised by their first records; a WARC may have JSON of its own."""
+    info = record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields")
+    text = record(b"plain text", kind="conversion", content_type="text/plain")
+    found = extract(write(tmp_path / "a.warc.gz", [info, wat.page("http://ex.org/", [wat.img("a.jpg", alt="x")])]))
+    assert found.ending == (
+        "failed", "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records",
+    )  # fmt: skip
+    found = extract(write(tmp_path / "b.warc.gz", [info, text]))
+    assert found.ending == (
+        "failed", "a WET, not a WARC: it holds conversion records in plain text; a WARC holds response records",
+    )  # fmt: skip
+    own = record(b'{"fetchTimeMs": 5}', kind="metadata", content_type="application/json")
+    assert extract(write(tmp_path / "c.warc.gz", [info, own, page("<img src=a alt=x>")])).ending == ("done", None)
+
+
+@pytest.mark.parametrize(
+    ("length", "reason"),
+    [
+        ("", "a record without a usable Content-Length: got b''"),
+        ("many", "a record without a usable Content-Length: got b'many'"),
+        ("-5", "a record without a usable Content-Length: got b'-5'"),
+        ("9" * 30, "a record without a usable Content-Length: got b'999"),
+        ("99999999999", "the file ends inside a record"),
+        ("100000", "the file ends inside a record: "),
+        ("200", "not a WARC record: expected a line 'WARC/1.0'"),
+    ],
+)
+def test_a_record_without_a_usable_length(tmp_path, extract, members, length, reason):
+    """Where a record ends cannot be told: the records before it are kept, and the file is partial."""
+    bad = record(http(f"<img src=x.jpg alt=x>{NOISE}"), length=length)
+    found = extract(put(tmp_path / "a.warc.gz", b"".join(members[:3]) + gzip.compress(bad)))
+    assert found.rows[:3] == rows_of(3)
+    assert found.outcome["status"] == "partial"
+    assert reason in found.outcome["reason"]
+
+
+@pytest.mark.parametrize("name", ["a.warc.gz", "a.warc"])
+def test_a_record_beyond_the_limit_is_read_over(tmp_path, extract, records, monkeypatch, name):
+    """It is one broken record, whatever its length; what follows it is read."""
+    monkeypatch.setattr(warc_records, "MAX_BLOCK_BYTES", 50_000)
+    long = page(f"<img src=x.jpg alt=x>{'<p>' * 1_000_000}", HTML)
+    picture = record(bytes(300_000), kind="resource", content_type="image/jpeg")
+    found = extract(write(tmp_path / name, [*records[:2], long, picture, *records[2:]]))
+    assert found.rows == rows_of(PAGES)
+    assert found.ending == ("done", None)
+    assert found.rejected == {"broken_record": 1}
+    assert [row["detail"] for row in found.rejects] == [
+        f"a record of more than {warc.MAX_BLOCK_BYTES} bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
+    ]
+
+
+class Endless:
+    """A WARC that is made while it is read."""
+
+    def __init__(self, parts: Iterator[bytes]) -> None:
+        self._parts = parts
+        self.bytes = 0
+
+    def read(self, size: int) -> bytes:
+        """Return the next part, of whatever size."""
+        part = next(self._parts, b"")
+        self.bytes += len(part)
+        return part
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_memory_does_not_grow_with_the_file(packed):
+    """A gigabyte of records, one of them of 400 MB, takes some tens of megabytes."""
+    import tracemalloc
+
+    one = page("<p>text</p>" * 5000 + "<img src=a.jpg alt=x>")
+    one = gzip.compress(one) if packed else one
+    long = record(b"", length=str(400 << 20))[:-4]
+    filler = [bytes(1 << 20)] * 400
+    long = [gzip.compress(b"".join([long, *filler]))] if packed else [long, *filler]
+    count = (1 << 30) // 55_000
+    stream = Endless(part for n in range(count) for part in ([one] if n != 9 else [*long, b"" if packed else b"\r\n"]))
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        blocks = [block is None for _, block in block_records(stream)]
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert (len(blocks), sum(blocks)) == (count, 1)
+    assert peak < 64 << 20
+
+
+def mutated(content: bytes, seed: int, packed: bool) -> bytes:
+    """A WARC with something wrong in it; a packed one is changed inside its gzip in half of the cases."""
+    chance = random.Random(seed)
+    if packed and chance.random() < 0.5:
+        return gzip.compress(changed(gzip.decompress(content), chance), compresslevel=1)
+    return changed(content, chance)
+
+
+def changed(content: bytes, chance: random.Random) -> bytes:
+    raw = bytearray(content)
+    for _ in range(chance.choice((1, 1, 3, 20))):
+        place = chance.randrange(len(raw) or 1)
+        size = chance.choice((1, 1, 8, 200))
+        kind = chance.randrange(6)
+        if kind == 0:
+            raw[place : place + 1] = bytes(byte ^ 1 << chance.randrange(8) for byte in raw[place : place + 1])
+        elif kind == 1:
+            del raw[place : place + size]
+        elif kind == 2:
+            raw[place:place] = raw[max(0, place - size * 10) : place]
+        elif kind == 3:
+            raw[place : place + size] = chance.randbytes(size)
+        elif kind == 4:
+            raw[place:place] = chance.choice((b"<" * 500, b"A" * 70_000, b"\r\n\r\n", b"WARC/1.0\r\n", b"<div>" * 500))
+        else:
+            del raw[place:]
+            raw += raw[: size * 3] or b"x"
+    return bytes(raw)
+
+
+def fuzz(tmp_path: Path, extract, seeds: range) -> None:
+    from test_warc import golden_records
+
+    contents = [b"".join(golden_records()), b"".join(gzip.compress(one) for one in golden_records())]
+    endings = set()
+    for seed in seeds:
+        content = mutated(contents[seed % 2], seed, seed % 2 == 1)
+        began = time.process_time()
+        found = extract(put(tmp_path / "a.warc.gz", content))  # its books are checked there
+        assert time.process_time() - began < 5, seed
+        endings.add(found.outcome["status"])
+        assert found.outcome["status"] == "done" or found.outcome["reason"], seed
+        assert found.outcome["status"] != "failed" or not found.rows, seed
+    assert endings == {"done", "partial", "failed"}
+
+
+def test_any_damage_ends_accounted_for(tmp_path, extract):
+    """Bits, cuts, repeats, giant headers, in gzip or around it: never a crash or a hang, and the books add up."""
+    fuzz(tmp_path, extract, range(150))
+
+
+@pytest.mark.slow
+def test_any_damage_ends_accounted_for_a_thousand_times(tmp_path, extract):
+    """The same with other seeds."""
+    fuzz(tmp_path, extract, range(150, 1300))
+
+
+def test_a_block_that_ends_before_its_file_does():
+    """The error says how much of it there was."""
+    import io
+
+    with pytest.raises(Damage, match="^the file ends inside a record: 4 of 10 bytes$"):
+        list(block_records(io.BytesIO(record(b"abcd", length="10")[:-4])))

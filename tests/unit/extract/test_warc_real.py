@@ -1,0 +1,96 @@
+"""Real WARCs: each ends as it should, and a WAT has nothing that the WARC of its pages has not, but by rule."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+import warc_gain
+
+WAT = "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records"
+WET = "a WET, not a WARC: it holds conversion records in plain text; a WARC holds response records"
+LIST = "not a WARC record: expected a line 'WARC/1.0', got b'part-00000-"
+
+FILES = [
+    # file, status, start of the reason, records, texts, pairs
+    ("aut-issue-493.warc", "done", "", 32, 0, 0),
+    ("aut-issue-514.warc", "done", "", 8, 3, 3),
+    ("ccmain2020-34_sample.warc.gz", "done", "", 50, 41, 32),
+    ("ccrawl-html-lang-attribute.warc", "done", "", 5, 0, 0),
+    ("ccrawl-link-extraction-test.warc", "done", "", 10, 4, 4),
+    ("clueweb-quirk.warc.gz", "done", "", 30, 556, 19),
+    ("jwarc-cc.warc.gz", "done", "", 1, 6, 6),
+    ("nodewarc-books.toscrape.warc", "done", "", 60, 20, 20),
+    ("pages.warc.gz", "done", "", 3073, 14937, 10190),
+    ("warcio-example-bad-non-chunked.warc.gz", "done", "", 6, 0, 0),
+    ("warcio-example-iana-chunked.warc", "done", "", 3, 0, 0),
+    ("whirlwind.warc.gz", "done", "", 4, 7, 7),
+    # what is no WARC
+    ("CC-MAIN-2024-22.warc.paths.gz", "failed", LIST, 0, 0, 0),
+    ("pages.wat.gz", "failed", WAT, 1, 0, 0),
+    ("whirlwind.warc.wat.gz", "failed", WAT, 1, 0, 0),
+    ("whirlwind.warc.wet.gz", "failed", WET, 1, 0, 0),
+]
+
+
+def test_no_real_file_is_left_out(shared_data):
+    """The table has every file of the folder."""
+    assert {path.name for path in (shared_data / "crawl").iterdir()} == {name for name, *_ in FILES}
+
+
+@pytest.mark.parametrize("name", [name for name, *_ in FILES])
+def test_how_a_real_file_ends(shared_data, tmp_path, extract, name):
+    """Done, partial or failed, with the reason, and how many records, texts and different pairs came of it."""
+    status, reason, records, texts, pairs = next(rest for file, *rest in FILES if file == name)
+    path = tmp_path / ("a.warc.gz" if name.endswith(".gz") else "a.warc")
+    shutil.copy(shared_data / "crawl" / name, path)
+    found = extract(path)
+    assert found.outcome["status"] == status
+    assert (found.outcome["reason"] or "").startswith(reason)
+    assert (found.outcome["reason"] is None) == (reason == "")
+    assert (found.outcome["records_read"], found.outcome["texts_read"]) == (records, texts)
+    assert len({pair["pair_id"] for pair in found.pairs}) == pairs
+
+
+def test_charsets_of_real_files(shared_data, extract):
+    """Japanese by the header, Russian and Chinese by header and meta; nothing is lost to a wrong charset."""
+    texts = {}
+    for name in ("clueweb-quirk.warc.gz", "ccmain2020-34_sample.warc.gz"):
+        texts[name] = {pair["text"] for pair in extract(shared_data / "crawl" / name).pairs}
+        assert not any("\ufffd" in text for text in texts[name])
+    assert any("\u30d8\u30c3\u30c9\u30dd\u30fc\u30bf\u30fc" in text for text in texts["clueweb-quirk.warc.gz"])
+    chinese = [text for text in texts["ccmain2020-34_sample.warc.gz"] if any("\u4e00" <= c <= "\u9fff" for c in text)]
+    assert len(chinese) > 5
+
+
+def test_every_pair_of_the_wat_is_in_the_warc_or_a_rule_says_why_not(shared_data):
+    """The rules are named in the benchmark; what the WARC gains is in its places."""
+    crawl = shared_data / "crawl"
+    wat, warc = (warc_gain.pairs_of(crawl / f"pages.{kind}.gz", kind) for kind in ("wat", "warc"))
+    pages = dict(warc_gain.pages_of(crawl / "pages.warc.gz"))
+    rules, left = warc_gain.differences(wat, warc, pages)
+    assert left == []
+    assert rules == {
+        "the same": 8771, "url with entities": 633, "charset": 31, "inside a script": 26, "line ends": 1,
+    }  # fmt: skip
+    assert set(rules) == {"the same", *warc_gain.RULES}
+    gains = warc_gain.gains(wat, warc, pages)
+    assert gains == {
+        "data-src, data-original, data-lazy-src: no usable src": 748,
+        "data-src, data-original, data-lazy-src: beside a usable src": 228,
+        "srcset, data-srcset, <picture>: no usable src": 162,
+        "data-image-title": 125,
+        "src, lost or damaged in the WAT": 50,
+    }
+
+
+def test_the_wat_of_a_real_page_has_nothing_that_the_warc_has_not(shared_data):
+    """The page of Common Crawl's own example; its shortened WAT lists no image."""
+    wat = warc_gain.pairs_of(shared_data / "crawl" / "whirlwind.warc.wat.gz", "wat")
+    warc = warc_gain.pairs_of(shared_data / "crawl" / "whirlwind.warc.gz", "warc")
+    assert wat == {}
+    assert len(warc) == 7

@@ -1,0 +1,229 @@
+"""Reading a record in parts gives what decoding it in full gives, on real records, made ones and broken ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from metaclip_spark.extract.options import OPT_OUTS, ExtractOptions
+from metaclip_spark.extract.records import warc_records
+from metaclip_spark.extract.wat_pages import Link, OgLink, Page, PageReader, Unusual
+
+PAGE = "http://ex.org/a/page.html"
+ALL = ExtractOptions(opt_outs=OPT_OUTS)
+
+
+def record(links: object, head: object = None, **more) -> dict:
+    """The JSON of a response, keys in the order of Internet Archive's extractor."""
+    http = {"Headers": more.pop("headers", {"Server": "x"}), "HTML-Metadata": {"Head": head or {}, "Links": links}}
+    header = {"WARC-Type": "response", "WARC-Target-URI": PAGE, **more}
+    return {"Envelope": {"WARC-Header-Metadata": header, "Payload-Metadata": {"HTTP-Response-Metadata": http}}}
+
+
+def packed(value: object, ascii_only: bool = False) -> bytes:
+    """JSON as extractors write it."""
+    return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":")).encode()
+
+
+def img(url: object, **texts: object) -> dict:
+    return {"path": "IMG@/src", "url": url, **texts}
+
+
+def outcome(way, payload: bytes) -> Page | str | None:
+    """What a way of reading makes of a record; a page without image links is no page."""
+    try:
+        page = way(payload)
+    except (ValueError, RecursionError):
+        return "not JSON"
+    return page if page is not None and page.links else None
+
+
+def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
+    """Both ways agree wherever the record can be read in parts; returns whether it can."""
+    reader = PageReader(options)
+    try:
+        found = reader.in_parts(payload)
+    except Unusual:
+        return False
+    assert outcome(lambda _: found, payload) == outcome(reader.in_full, payload)
+    return True
+
+
+def test_every_real_record(shared_data):
+    """Each record of real WATs gives the same page both ways, and nearly all can be read in parts."""
+    in_parts = records = 0
+    for name in ("pages.wat.gz", "whirlwind.warc.wat.gz"):
+        with open(shared_data / "crawl" / name, "rb") as file:
+            for found in warc_records(file):
+                if found.get(b"content-type") == b"application/json":
+                    records += 1
+                    in_parts += assert_same(found.payload)
+    assert records > 3000
+    assert in_parts > 0.99 * records
+
+
+USUAL = {
+    "an image": record([img("a.jpg", alt="a")]),
+    "between other links": record([{"path": "A@/href", "url": "x"}, img("a.jpg", alt="a"), {"path": "A@/href"}]),
+    "last": record([{"path": "A@/href", "url": "x", "text": "}]"}, img("a.jpg", alt="a", title="x}]")]),
+    "no images": record([{"path": "A@/href", "url": "x", "text": "}]"}]),
+    "no texts": record([img("a.jpg"), {"path": "IMG@/src"}]),
+    "braces and brackets in texts": record([img("{a}.jpg", alt='{"path":"'), img("b", alt='a},{"x":1}]')]),
+    "quotes and backslashes": record([img('a"b\\.jpg', alt='say "x" } \\'), img("b.jpg", title="\\}")]),
+    "the path as text": record([{"path": "A@/href", "text": 'IMG@/src"'}, img("a.jpg", alt="a")]),
+    "another attribute of an image": record([{"path": "IMG@/longdesc", "url": "x"}, img("a.jpg", alt="a")]),
+    "a base": record([img("a.jpg", alt="a")], {"Base": "/b/"}),
+    "metas": record([img("a.jpg", alt="a")], {"Metas": [{"name": "robots", "content": "NOAI"}, {"content": "x"}]}),
+    "headers": record([img("a.jpg", alt="a")], headers={"x-robots-tag": ["all", "noimageai"], "a": "b"}),
+    "a request": record([img("a.jpg", alt="a")], **{"WARC-Type": "request"}),
+    "no address": record([img("a.jpg", alt="a")], **{"WARC-Target-URI": None}),
+    "the head after the links": {
+        "Envelope": {
+            "WARC-Header-Metadata": {"WARC-Type": "response", "WARC-Target-URI": PAGE},
+            "Payload-Metadata": {
+                "HTTP-Response-Metadata": {
+                    "HTML-Metadata": {
+                        "Links": [img("a.jpg", alt='x}],"Head":{')],
+                        "Head": {"Base": "/b/", "Metas": [{"name": "robots", "content": "noindex"}]},
+                    }
+                }
+            },
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_what_extractors_write_is_read_in_parts(name):
+    """None of these needs to be decoded in full, and both ways agree on them."""
+    assert assert_same(packed(USUAL[name]))
+
+
+UNUSUAL = {
+    "white space": json.dumps(record([img("a.jpg", alt="a")])).encode(),
+    "a text that begins with a brace": packed(record([img("a.jpg", alt="}]")])),
+    "a quote before a brace": packed(record([img("a.jpg", alt='say "}"')])),
+    "white space in an image": packed(record([img("a.jpg", alt="a")])).replace(b'"path":', b'"path": '),
+    "path not first": packed(record([img("a.jpg", alt="a"), {"url": "b.jpg", "path": "IMG@/src", "alt": "b"}])),
+    "first link without a path": packed(record([{"url": "b.jpg", "path": "A@/href"}, img("a.jpg", alt="a")])),
+    "a path with escapes": packed(record([img("a.jpg", alt="a")])).replace(b"IMG", b"I\\u004dG"),
+    "a path with an escaped slash": packed(record([img("a.jpg", alt="a")])).replace(b"@/s", b"@\\/s"),
+    "a path after many escapes": packed(record([img("a\n" * 300)])).replace(b"@/s", b"@\\/s"),
+    "a number as text": packed(record([img("a.jpg", alt=5)])),
+    "a list as url": packed(record([img(["a.jpg"], alt="a")])),
+    "an object in an image": packed(record([img("a.jpg", alt={"b": "c"}, title="t")])),
+    "an image ending in null": packed(record([img("a.jpg", alt=None), img("b.jpg", alt="b")])),
+    "an image in an image": packed(record([img("a.jpg", alt="a", more=[img("b.jpg", alt="b")])])),
+    "a second path": packed(record([img("a.jpg", alt="a")])).replace(b',"alt"', b',"path":"A@/href","alt"'),
+    "half a pair": packed(record([img("a.jpg", alt="\ud800")]), ascii_only=True),
+    "half a pair elsewhere": packed(record([{"path": "A@/href", "text": "\ud800"}, img("a", alt="b")]), True),
+    "links elsewhere": packed({"Links": [img("a.jpg", alt="a")], **record(None)}),
+    "an array after the links": packed(record([img("a.jpg", alt="a")])).replace(b'"a"}]', b'"a"}],"x":null,"y":[{}]'),
+    "a page's address in a list": packed(record([img("a.jpg", alt="a")], **{"WARC-Target-URI": [PAGE]})),
+    "a head that is a list": packed(record([img("a.jpg", alt="a")], [1])),
+    "a number too large": packed(record([img("a.jpg", alt="a"), {"path": "x", "n": 10**30}])),
+    "not a number": packed(record([img("a.jpg", alt="a"), {"path": "x", "n": float("nan")}])),
+    "a byte order mark": b"\xef\xbb\xbf" + packed(record([img("a.jpg", alt="a")])),
+    "cut in an image": packed(record([img("a.jpg", alt="a")])).partition(b'"a.jpg')[0],
+    "cut": packed(record([img("a.jpg", alt="a")]))[:-1],
+    "cut in a link that is no image": packed(record([img("a.jpg", alt="a"), {"path": "x"}])).replace(b'"x"}', b'"x}'),
+    "not UTF-8 in a link that is no image": packed(record([img("a"), {"path": "x"}])).replace(b'"x"', b'"\xff"'),
+    "a line end in a text": packed(record([img("a.jpg", alt="a")])).replace(b'"a"', b'"a\n"'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_anything_else_is_decoded_in_full(name):
+    """What is not as extractors write it, or broken, is left to the decoder."""
+    reader = PageReader(ALL)
+    with pytest.raises(Unusual):
+        reader.in_parts(UNUSUAL[name])
+    assert outcome(reader.read, UNUSUAL[name]) == outcome(reader.in_full, UNUSUAL[name])
+
+
+def test_of_two_lists_of_links_the_last_counts():
+    """As for any key of JSON that repeats."""
+    payload = packed(record([img("a.jpg", alt="a")])).replace(b'"Links":', b'"Links":[],"Links":')
+    assert assert_same(payload)
+    assert PageReader(ALL).read(payload).links == [Link("a.jpg", "a")]
+
+
+def test_nested_images_are_taken_by_both_ways():
+    """No extractor puts image links deeper into the links; where they are, it is the same for both ways."""
+    payload = packed(record([{"path": "A@/href", "inside": [img("a.jpg", alt="a")]}, img("b.jpg", alt="b")]))
+    assert assert_same(payload)
+    assert PageReader(ALL).read(payload).links == [Link("a.jpg", "a"), Link("b.jpg", "b")]
+
+
+def test_og_title_goes_with_og_image():
+    """Where it is wanted, the page's own image and title are one more link; one without the other is none."""
+    metas = [
+        {"property": "og:title", "content": "first"},
+        {"property": "og:title", "content": "second"},
+        {"name": "og:image", "content": "/og.jpg"},
+    ]
+    reader = PageReader(ExtractOptions(text_fields=("alt", "og:title")))
+    page = reader.read(packed(record([img("a.jpg", alt="a")], {"Metas": metas})))
+    assert page.links == [Link("a.jpg", "a"), OgLink("/og.jpg", og_title="first")]
+    assert reader.read(packed(record(None, {"Metas": metas}))).links == [OgLink("/og.jpg", og_title="first")]
+    assert reader.read(packed(record([], {"Metas": metas[:2]}))).links == []
+    assert PageReader(ExtractOptions()).read(packed(record([], {"Metas": metas}))) is None
+
+
+def test_names_of_metas_are_told_apart_after_many_records():
+    """A name once known to say nothing does not hide one that does, on the same page or a later one."""
+    reader = PageReader(ALL)
+    plain = packed(record([img("a.jpg", alt="a")], {"Metas": [{"name": "viewport", "content": "noai"}]}))
+    metas = [{"name": "viewport"}, {"name": "Robots", "content": "noai"}]
+    opted = packed(record([img("a.jpg", alt="a")], {"Metas": metas}))
+    assert [reader.read(payload).opt_out for payload in (plain, opted, plain, opted)] == [None, "noai", None, "noai"]
+
+
+KEYS = st.sampled_from(["path", "url", "alt", "title", "text", "Links", "Head", "og:title", ""])
+WORDS = st.sampled_from(
+    ["IMG@/src", "A@/href", "x", "", '"', "\\", "}", '"}', "}]", '}],"Head":{', '{"path":"', 'IMG@/src"', '"Links":[']
+)
+TEXTS = st.one_of(WORDS, st.text(max_size=4), st.lists(WORDS, max_size=3).map("".join))
+VALUES = st.recursive(
+    st.one_of(TEXTS, st.none(), st.integers(-9, 9)),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=4,
+)
+LINKS = st.one_of(
+    st.builds(lambda url, alt: img(url, alt=alt), TEXTS, TEXTS),
+    st.builds(lambda url: {"path": "A@/href", "url": url}, TEXTS),
+    st.builds(lambda path, more: {"path": path, **more}, TEXTS, st.dictionaries(KEYS, VALUES, max_size=3)),
+    st.dictionaries(KEYS, VALUES, max_size=3),
+    VALUES,
+)
+HEADS = st.dictionaries(st.sampled_from(["Base", "Metas", "Links", "Scripts"]), VALUES, max_size=3)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(LINKS, max_size=4), HEADS, st.booleans(), st.booleans())
+@example([img("a", alt="b")], {}, False, True)
+def test_made_records(links, head, ascii_only, head_last):
+    """Any JSON in the place of links and head gives the same page both ways."""
+    value = record(links, head)
+    if head_last:
+        html = value["Envelope"]["Payload-Metadata"]["HTTP-Response-Metadata"]["HTML-Metadata"]
+        html["Head"] = html.pop("Head")
+    assert_same(packed(value, ascii_only))
+
+
+BYTES = st.sampled_from([*(bytes([char]) for char in b'"}]{[,:\\ \n\x00\xffx'), b'"}', b"}]", b"\\u0049", b'"path":'])
+EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.one_of(BYTES, st.binary(max_size=2))), max_size=4)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(sorted(USUAL)), EDITS)
+def test_damaged_records(name, edits):
+    """Bytes replaced, taken out or put in anywhere: both ways agree on what is there, or that it is not JSON."""
+    payload = packed(USUAL[name])
+    for place, removed, added in edits:
+        at = int(place * len(payload))
+        payload = payload[:at] + added + payload[at + removed :]
+    assert_same(payload)
