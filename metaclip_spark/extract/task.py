@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.checks import read_tabular
-from metaclip_spark.extract.ids import image_id, pair_id
+from metaclip_spark.extract.ids import image_ids, pair_ids
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
@@ -112,8 +112,8 @@ def _match(candidates: Candidates, task: _Task) -> Candidates:
 def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
     """Give every pair its key, and leave out those that the source brought before."""
     if candidates.key is None:
-        pairs = zip(candidates.url.to_pylist(), candidates.text.to_pylist(), strict=True)
-        candidates = replace(candidates, key=pa.array([pair_id(url, text) for url, text in pairs], pa.string()))
+        keys = pair_ids(candidates.url.to_pylist(), candidates.text.to_pylist())
+        candidates = replace(candidates, key=pa.array(keys, pa.string()))
     if not task.options.dedup:
         return candidates
     first = _not_repeats(candidates, task.seen)
@@ -167,10 +167,9 @@ identification has to come before matching: `_identify` moves there."""
 
 
 def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
-    urls = candidates.url.to_pylist()
     return {
         "pair_id": candidates.key,
-        "image_id": pa.array([image_id(url) for url in urls], pa.string()),
+        "image_id": pa.array(image_ids(candidates.url.to_pylist()), pa.string()),
         "url": candidates.url,
         "text": candidates.text,
         "text_source": candidates.text_source,
