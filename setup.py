@@ -33,7 +33,9 @@ EXTRAS = {
     "s3": ["s3fs>=2024.2"],
     "test": [
         "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1",
-        "moto[server]>=5", "boto3", "s3fs>=2024.2",
+        # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
+        # fix the newest boto3 first and then try every aiobotocore there is.
+        "s3fs>=2024.2", "moto[server]>=5",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }

@@ -131,7 +131,8 @@ class HtmlImage:
 
     def texts(self, fields: Sequence[str]) -> list[tuple[str, str]]:
         """Return (field, text as it stands) for each wanted field that the image has, empty ones too."""
-        found = [(field, self.attributes[field] or "") for field in fields if field in self.attributes]
+        attributes = self.attributes
+        found = [(field, attributes[field] or "") for field in fields if field in attributes]
         if "figcaption" in fields and (caption := self._figcaption()):
             found.append(("figcaption", caption))
         return found

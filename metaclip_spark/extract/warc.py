@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +28,7 @@ from metaclip_spark.extract.warc_records import MAX_BLOCK_BYTES, Block, block_re
 from metaclip_spark.text import clean_text
 
 BATCH_TEXTS = 8192
+Extra = list[tuple[str, str]] | None
 _WAT_STARTS = (b'{"Container":', b'{"Envelope":')
 _OTHER_KINDS = {
     b"metadata": "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records",
@@ -100,6 +102,14 @@ def _add_response(batch: _Batch, record: Record, block: Block | None) -> Iterato
         batch.reject("broken_record", url or f"record {batch.ledger.records_read}", str(error))
 
 
+class _PageInfo(NamedTuple):
+    """What all texts of a page share: its url as it stands and as it is shown, and the opt-out it declares."""
+
+    url: str
+    shown: str | None
+    opt_out: str | None
+
+
 class _Batch:
     """Texts gathered page by page until there are enough of them."""
 
@@ -153,7 +163,7 @@ class _Batch:
             named = ((meta.get("name"), meta.get("content")) for meta in page.metas)
             opt_out = opt_out_of(named, headers, self._options.opt_outs)
         base = (resolve(url, page.base.strip()) or url) if page.base else url
-        of_page = _OfPage(self, url, base, opt_out)
+        of_page = _OfPage(self, base, _PageInfo(url, clean_text(url) or None, opt_out))
         for image in page.images():
             if texts := image.texts(self._options.text_fields):
                 of_page.add_image(image, texts)
@@ -162,17 +172,26 @@ class _Batch:
         if self._og and (og := og_image(page.metas)):
             of_page.add_own(og[1], og[0])
 
-    def add(self, url: str, text: str, field: str, page: str | None, extra: list[tuple[str, str]] | None) -> None:
-        """Take a text that passed all checks."""
+    def add(self, url: str, problem: str, text: str, field: str, page: _PageInfo, extra: Extra) -> None:
+        """Take a text that is not empty, or count it as left out: the page opted out, or the url has a problem."""
+        self.ledger.texts_read += 1
+        self.position += 1
+        if page.opt_out:
+            self.reject(page.opt_out, page.url, text)
+            return
+        if problem:
+            self.reject(problem, page.url, url)
+            return
         self._urls.append(url)
         self._texts.append(text)
         self._fields.append(field)
-        self._pages.append(page)
-        for name, value in extra or ():
-            self._extra_keys.append(name)
-            self._extra_values.append(value)
-        self._extra_ends.append(len(self._extra_keys))
+        self._pages.append(page.shown)
         self._positions.append(self.position - 1)
+        if extra:
+            for name, value in extra:
+                self._extra_keys.append(name)
+                self._extra_values.append(value)
+        self._extra_ends.append(len(self._extra_keys))
 
     def reject(self, reason: str, record: str, detail: str | None) -> None:
         """Count what is left out, and keep the first of them as examples."""
@@ -185,15 +204,14 @@ class _Batch:
 class _OfPage:
     """Takes the texts of one page."""
 
-    def __init__(self, batch: _Batch, url: str, base: str, opt_out: str | None) -> None:
+    def __init__(self, batch: _Batch, base: str, page: _PageInfo) -> None:
         self._batch = batch
-        self._url = url
-        self._page = clean_text(url) or None
+        self._page = page
         self._absolute = Resolver(base).absolute
-        self._opt_out = opt_out
 
     def add_image(self, image: HtmlImage, texts: list[tuple[str, str]]) -> None:
         """Take each text with each of the image's urls (see `metaclip_spark.extract.html`)."""
+        batch, page = self._batch, self._page
         sources: list[tuple[str, str]] = []
         sizes = None
         for field, raw in texts:
@@ -203,13 +221,13 @@ class _OfPage:
             if not sources:
                 sources, sizes = self._sources(image), image.sizes()
             for url, problem in sources:
-                self._add(text, field, url, problem, sizes)
+                batch.add(url, problem, text, field, page, sizes)
 
     def add_own(self, text: str, url: str) -> None:
         """Take the text that the page itself has, with the image that stands for it."""
         if text := self._text(text):
             resolved, problem = self._absolute(url)
-            self._add(text, "og:title", resolved or url, problem, None)
+            self._batch.add(resolved or url, problem, text, "og:title", self._page, None)
 
     def _text(self, raw: str) -> str:
         """Return a text cleaned; one that is empty then is counted."""
@@ -219,7 +237,7 @@ class _OfPage:
         text = clean_text(raw)
         if not text:
             self._batch.position += 1
-            self._batch.reject("empty_text", self._url, raw)
+            self._batch.reject("empty_text", self._page.url, raw)
         return text
 
     def _sources(self, image: HtmlImage) -> list[tuple[str, str]]:
@@ -243,14 +261,3 @@ class _OfPage:
         if why_not == "no_url" and lazy:
             return [(lazy[0], self._absolute(lazy[0])[1])]
         return [(src or "", why_not)]
-
-    def _add(self, text: str, field: str, url: str, problem: str, extra: list[tuple[str, str]] | None) -> None:
-        batch = self._batch
-        batch.position += 1
-        batch.ledger.texts_read += 1
-        if self._opt_out:
-            batch.reject(self._opt_out, self._url, text)
-        elif problem:
-            batch.reject(problem, self._url, url)
-        else:
-            batch.add(url, text, field, self._page, extra)

@@ -17,8 +17,8 @@ from metaclip_spark.extract.storage import open_source
 from metaclip_spark.extract.wat_batch import Batch
 from metaclip_spark.extract.wat_pages import PageReader
 
-BATCH_LINKS = 16384
-"""Image links that are gathered before they become candidates; about half of them have a text."""
+BATCH_LINKS = 8192
+"""Image links with a text that are gathered before they become candidates."""
 
 
 def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[Candidates]:

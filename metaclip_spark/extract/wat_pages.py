@@ -54,7 +54,7 @@ class Page(msgspec.Struct, gc=False):
     Attributes:
         url: the page's address, "" where there is none.
         base: where relative urls start.
-        links: its image links, in the record's order, and og:image with og:title where that is wanted.
+        links: its image links that have a text, in the record's order, and og:image with og:title where that is wanted.
         opt_out: the opt-out that is honoured, or None.
     """
 
@@ -191,13 +191,15 @@ class PageReader:
         return opt_out_of(said, ((name, headers[name]) for name in saying & headers.keys()), self._opt_outs)
 
     def _images(self, images: list[bytes]) -> list[Link]:
+        if not images:
+            return []
         try:
             links = self._links.decode(b'[{"":0%b]' % b',{"":0'.join(images))
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise Unusual from None
         if len(links) != len(images):
             raise Unusual
-        return links
+        return [link for link in links if link.alt is not None or link.title is not None]
 
     def in_full(self, payload: bytes) -> Page | None:
         """Decode a record in full; arguments, result and errors as for `read`."""
@@ -224,7 +226,9 @@ def _image_links(value: Any) -> Iterator[Link]:
     """Yield the image links in a value at any depth, in their order."""
     if isinstance(value, dict):
         if value.get("path") == _IMAGE_PATH:
-            yield Link(_string(value.get("url")), _text(value.get("alt")), _text(value.get("title")))
+            link = Link(_string(value.get("url")), _text(value.get("alt")), _text(value.get("title")))
+            if link.alt is not None or link.title is not None:
+                yield link
         value = value.values()
     for inner in value:
         if isinstance(inner, (dict, list)):
@@ -248,7 +252,9 @@ def _base(url: str, base: str | None) -> str:
 
 
 def _cut_images(payload: bytes, at: int) -> tuple[list[bytes], int]:
-    """Cut out the image links from behind their path to the first quote with a brace; returns where the last one ends.
+    """Cut out the image links that may have a text, from behind their path to the first quote with a brace.
+
+    Returns them, and where the last image link ends.
 
     Args:
         at: the first place where the path of images stands.
@@ -265,7 +271,9 @@ def _cut_images(payload: bytes, at: int) -> tuple[list[bytes], int]:
             end = payload.find(b"}", end + 1)
         if end < 0:
             raise Unusual
-        images.append(payload[at + 9 : end + 1])
+        image = payload[at + 9 : end + 1]
+        if b'"alt"' in image or b'"title"' in image:
+            images.append(image)
         at = find(payload, _IMAGE, end)
     return images, end + 1
 

@@ -2,9 +2,10 @@
 
     python tests/benchmarks/warc_rate.py [--rounds 5]
 
-The ways run in turn in each round, in this process, the slowest in the last round only; time is that of the CPU, so that
-other work on the machine does not count. The peers give (url, text) of `src`, `alt` and `title` of each `<img>`, in the page's charset; ours gives
-these and the lazy-loaded ones, and looks at opt-outs. Exits with 1 where a bar is missed.
+The ways run in turn in each round, in this process, the slowest in the last round only; time is that of the CPU, so
+that other work on the machine does not count. The peers give (url, text) of `src`, `alt` and `title` of each `<img>`,
+in the page's charset; ours gives these and the lazy-loaded ones, and looks at opt-outs. Exits with 1 where a bar is
+missed.
 """
 
 from __future__ import annotations

@@ -168,7 +168,8 @@ def test_of_very_many_images_without_texts_only_the_last_are_cut_off():
 
 
 PARTS = st.sampled_from(
-    ["<img alt=a src=b>", "<img src=e>", "<img b=\"", "<img alt='x>y' src=c>", "<IMG title=\"it's\" src=d>", "<p>", "</p>", "<div title='", "'",
+    ["<img alt=a src=b>", "<img src=e>", "<img b=\"",
+     "<img alt='x>y' src=c>", "<IMG title=\"it's\" src=d>", "<p>", "</p>", "<div title='", "'",
      '"', "<!--", "-->", "<script>", "</script>", "<template>", "</template>", "text", " ", ">", "<", "=", "/", "<a b=",
      "<table>", "<td>", "<noscript>", "</noscript>", "<base href=/x>", "<figure>", "é"]
 )  # fmt: skip
