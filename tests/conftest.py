@@ -16,12 +16,11 @@ SHARED = ROOT.parent / "shared" / "data"
 TEST_CONF = {
     "spark.sql.shuffle.partitions": "2",
     "spark.databricks.delta.snapshotPartitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
     "spark.sql.adaptive.enabled": "true",
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
 }
-"""Small tables: few partitions, a JVM that does not spend its time on compiling, no checksum file beside each file."""
+"""Small tables: few partitions, and no checksum file beside each file."""
 
 
 @pytest.fixture(scope="session")

@@ -146,7 +146,7 @@ def test_allowed_number_of_incomplete_sources_decides_the_status(damaged, allowe
 def test_no_text_of_a_real_crawl_is_lost(spark, shared_data, world):
     """Every WAT of the shared crawl is read to its end; each of its texts is a pair or a counted reject."""
     ended = call(
-        "extract", *world.words(input=shared_data / "crawl", threshold=None), "--files-per-commit", 10
+        "extract", *world.words(input=shared_data / "crawl" / "*.wat.gz", threshold=None), "--files-per-commit", 10
     )
     assert ended.status == 0, ended.err
     columns = ("source_path", "status", "reason", "texts_read", "pairs_written", "rejected")

@@ -12,6 +12,7 @@ from e2e_world import ENTRIES, OVER_CRAWLS, call, counts_over, flag_words, row, 
 pytestmark = pytest.mark.spark
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, world, undisturbed):
     """More files for a finished snapshot, then a second snapshot that repeats it: nothing that was there is

@@ -149,6 +149,7 @@ def test_lease_from_before_a_restart_of_this_machine_is_waited_for(warehouse, ta
         take().acquire()
 
 
+@pytest.mark.slow
 def test_renewal_extends_the_lease_while_it_is_held(warehouse, take):
     """A run longer than its lease keeps it; others see the later end and stay refused."""
     lease = take(20.0)

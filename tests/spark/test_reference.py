@@ -102,9 +102,9 @@ def assert_keepers_equal(spark, same, warehouse: Path, expected: reference.Curat
 
 def run(metaclip, *words: object) -> str:
     """Run a command that must succeed and return its run_id."""
-    # The reference identifies no languages.
-    lid = ["--no-lid"] if words[0] == "run" else []
-    ended = metaclip(*words, *lid, "--json")
+    # The reference identifies no languages and honours no opt-outs.
+    every_text = ["--no-lid", "--opt-outs", "none"] if words[0] == "run" else []
+    ended = metaclip(*words, *every_text, "--json")
     assert ended.status == 0, ended.err
     return json.loads(ended.out)["run_id"]
 
@@ -169,6 +169,7 @@ def test_reference_by_automaton_equals_the_reference_by_naive_scan():
             {},
             {},
             id="noisy web texts and a WAT",
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ["captions/xflickrco_8lang.parquet", "captions/cmoa.parquet", "crawl/pages.wat.gz"],

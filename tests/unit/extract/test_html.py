@@ -8,16 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.extract import html
-from metaclip_spark.extract.html import (
-    HtmlImage,
-    HtmlPage,
-    largest_of,
-    og_image,
-    pieces_of,
-    up_to_last_image,
-    without_long_tags,
-)  # fmt: skip
+from metaclip_spark.extract import html_pieces
+from metaclip_spark.extract.html import HtmlImage, HtmlPage, largest_of, og_image
+from metaclip_spark.extract.html_pieces import pieces_of, up_to_last_image, without_long_tags
 from metaclip_spark.extract.options import DEFAULT_TEXT_FIELDS, TEXT_FIELDS
 
 
@@ -151,7 +144,7 @@ def test_the_pages_own_image():
         (b"<IMG alt>tail<img src=pixel>", b"<IMG alt>"),
         (b'<img alt="never closed>tail', b'<img alt="never closed>tail'),
         (b"<img alt=a", b"<img alt=a"),
-        (b"<img src=a>", b""),
+        (b"<p><img src=a><img src=b>", b""),
         (b"<p>none", b""),
         (b"", b""),
     ],
@@ -263,6 +256,6 @@ def test_pieces_hold_what_one_tree_holds(shared_data, monkeypatch):
         pages = [response_of(block).body() for record, block in block_records(file)
                  if record.get(b"warc-type") == b"response"]  # fmt: skip
     whole = [texts_of(page) for page in pages]
-    monkeypatch.setattr(html, "_PIECE_TAGS", 512)
+    monkeypatch.setattr(html_pieces, "_PIECE_TAGS", 512)
     assert max(len(list(pieces_of(page))) for page in pages) > 2
     assert [texts_of(page) for page in pages] == whole

@@ -1,0 +1,119 @@
+"""WAT files to the Delta table in Spark, against the same extraction without Spark plus a plain write of its rows.
+
+    python tests/benchmarks/extract_spark.py [--files 4] [--megabytes 30] [--repeat 3] [--cores 2]
+
+Prints seconds (medians) and the ratio; the bar is 1.25. Matching (500,000 entries, where ../shared/data is there) and
+language identification are on, as in a run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from texts import ROOT, entry_list  # noqa: E402
+
+from metaclip_spark.extract.language import load_identifier  # noqa: E402
+from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
+from metaclip_spark.extract.sources import Split, find_sources, splits_of  # noqa: E402
+from metaclip_spark.extract.task import Stamp, Tools, extract_split  # noqa: E402
+from metaclip_spark.matchers import compile_matcher  # noqa: E402
+from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.session import get_session  # noqa: E402
+from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
+from metaclip_spark.stages.shipping import ship  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+STAMP = Stamp("benchmark", "m", "batch")
+_matcher = None
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=4)
+    parser.add_argument("--megabytes", type=float, default=30)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--cores", type=int, default=2)
+    args = parser.parse_args()
+
+    global _matcher
+    work = Path(tempfile.mkdtemp(prefix="extract-spark-"))
+    splits = splits_of(find_sources([str(_files(work / "crawl", args.files, args.megabytes))]))
+    metadata = load_metadata(entry_list())
+    _matcher = compile_matcher(metadata)
+    identifier = load_identifier("lid176")
+    options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
+    kernels = [_kernel_seconds(splits, options, args.cores) for _ in range(args.repeat)]
+    spark = get_session(f"local[{args.cores}]")
+    tools = ShippedTools(matcher=ship(spark, _matcher, key=metadata.metadata_id), identifier="lid176")
+    ours, writes = [], []
+    for at in range(args.repeat + 1):  # the first round warms the JVM and unpacks the list; it is not counted
+        target, copy = str(work / f"ours-{at}"), str(work / f"copy-{at}")
+        began = time.perf_counter()
+        rows = extract(spark, splits, options, tools, STAMP)
+        rows.write.format("delta").partitionBy("metadata_id", "snapshot").save(target)
+        took = time.perf_counter() - began
+        if at == 0:
+            spark.read.format("delta").load(target).write.parquet(str(work / "rows"))
+        began = time.perf_counter()
+        spark.read.parquet(str(work / "rows")).write.format("delta").partitionBy("metadata_id", "snapshot").save(copy)
+        if at:
+            ours.append(took)
+            writes.append(time.perf_counter() - began)
+    size = sum(split.source.bytes for split in splits) / 1e6
+    shutil.rmtree(work)
+    kernel, write, both = (statistics.median(x) for x in (kernels, writes, ours))
+    print(f"{len(splits)} WAT files, {size:.0f} MB; {len(metadata.entries):,} entries; {args.cores} cores; "
+          f"medians of {args.repeat}")  # fmt: skip
+    passes = [
+        ["extraction without Spark, over the cores", kernel],
+        ["plain Delta write of the same rows", write],
+        ["both, one after the other: the floor", kernel + write],
+        ["extraction in Spark into Delta", both],
+    ]
+    print_rows(["pass", "seconds", "MB/s"], [[name, f"{took:.2f}", f"{size / took:.1f}"] for name, took in passes])
+    print(f"ratio {both / (kernel + write):.2f} (bar: at most 1.25)")
+
+
+def _files(folder: Path, number: int, megabytes: float) -> Path:
+    """Write so many files of real pages, each as often as it takes, and return their folder."""
+    real = ROOT.parent / "shared" / "data" / "crawl" / "pages.wat.gz"
+    once = (real if real.exists() else ROOT / "jobs" / "sample" / "pool.wat.gz").read_bytes()
+    folder.mkdir()
+    for at in range(number):
+        (folder / f"{at}.wat.gz").write_bytes(once * max(1, round(megabytes * 1e6 / len(once))))
+    return folder
+
+
+def _kernel_seconds(splits: Sequence[Split], options: ExtractOptions, cores: int) -> float:
+    """Return how long forked processes, which hold the compiled list already, take for all files."""
+    context = multiprocessing.get_context("fork")
+    began = time.perf_counter()
+    workers = [context.Process(target=_extract, args=(splits[at::cores], options)) for at in range(cores)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        if worker.exitcode:
+            sys.exit("a process of the bare extraction failed")
+    return time.perf_counter() - began
+
+
+def _extract(splits: Sequence[Split], options: ExtractOptions) -> None:
+    tools = Tools(matcher=_matcher, identifier=load_identifier("lid176"))
+    for split in splits:
+        for _ in extract_split(split, options, tools, STAMP):
+            pass
+
+
+if __name__ == "__main__":
+    main()
