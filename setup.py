@@ -69,9 +69,10 @@ setup(
         "pysimdjson>=7",
         "msgspec>=0.18",
         "stringzilla>=4; sys_platform != 'darwin' or platform_machine == 'arm64'",
-        # WARC: the charset of a page, and its image tags.
+        # WARC: the charset of a page, brotli bodies (with a bound on what they inflate to), image tags.
         "resiliparse>=0.14",
-        "selectolax>=0.3.20",
+        "brotli>=1.2",
+        "selectolax>=1.0",
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
     entry_points={"console_scripts": ["metaclip-spark = metaclip_spark.cli:main"]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
+_NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
+_CREATION_TRIES = 10
+_CREATION_SECONDS = 5.0
 _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 
 
@@ -88,14 +92,29 @@ class Warehouse:
         table = TABLES[name]
         found = self.properties(name)
         if found is None:
-            self.guard()
-            self.spark.sql(_create_statement(table, self.identifier(name)))
-            found = {}
+            found = self._create(name)
         for check, condition in table.checks:
             if f"delta.constraints.{check}" not in found:
                 self.guard()
                 self.spark.sql(f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})")
         self._known.add(name)
+
+    def _create(self, name: str) -> dict[str, str]:
+        """Create a table and return its properties so far; where another run is at it, wait for that."""
+        for left in reversed(range(_CREATION_TRIES)):
+            self.guard()
+            try:
+                self.spark.sql(_create_statement(TABLES[name], self.identifier(name)))
+                return {}
+            except AnalysisException as error:
+                # Two runs that start at once make the lease's table: its folder is there before its log is.
+                if not left or error.getCondition() != _NOT_EMPTY:
+                    raise
+            time.sleep(_CREATION_SECONDS / _CREATION_TRIES)
+            found = self.properties(name)
+            if found is not None:
+                return found
+        raise AssertionError("unreachable")
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Return a table, at a version if one is given; an absent table is empty."""

@@ -191,8 +191,6 @@ class PageReader:
         return opt_out_of(said, ((name, headers[name]) for name in saying & headers.keys()), self._opt_outs)
 
     def _images(self, images: list[bytes]) -> list[Link]:
-        if not images:
-            return []
         try:
             links = self._links.decode(b'[{"":0%b]' % b',{"":0'.join(images))
         except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -252,9 +250,9 @@ def _base(url: str, base: str | None) -> str:
 
 
 def _cut_images(payload: bytes, at: int) -> tuple[list[bytes], int]:
-    """Cut out the image links that may have a text, from behind their path to the first quote with a brace.
+    """Cut out the image links from behind their path to the first quote with a brace; returns where the last one ends.
 
-    Returns them, and where the last image link ends.
+    A brace behind a quote may also begin a string: decoding such a piece fails, so every piece has to be decoded.
 
     Args:
         at: the first place where the path of images stands.
@@ -271,9 +269,7 @@ def _cut_images(payload: bytes, at: int) -> tuple[list[bytes], int]:
             end = payload.find(b"}", end + 1)
         if end < 0:
             raise Unusual
-        image = payload[at + 9 : end + 1]
-        if b'"alt"' in image or b'"title"' in image:
-            images.append(image)
+        images.append(payload[at + 9 : end + 1])
         at = find(payload, _IMAGE, end)
     return images, end + 1
 

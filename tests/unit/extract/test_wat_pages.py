@@ -205,6 +205,8 @@ HEADS = st.dictionaries(st.sampled_from(["Base", "Metas", "Links", "Scripts"]), 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(LINKS, max_size=4), HEADS, st.booleans(), st.booleans())
 @example([img("a", alt="b")], {}, False, True)
+@example([img("}", alt="b")], {}, False, False)
+@example([img("a")], {}, False, False)
 def test_made_records(links, head, ascii_only, head_last):
     """Any JSON in the place of links and head gives the same page both ways."""
     value = record(links, head)
