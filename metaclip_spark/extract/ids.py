@@ -5,11 +5,17 @@ Source: the contract of the tables (`image_id` is upstream v2's; `pair_id` is ou
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from hashlib import blake2b, sha224
 from struct import Struct
 
+import numpy as np
+import pyarrow as pa
+
+from metaclip_spark.extract.hashes import blake2b_of_pairs, sha224_of_urls
+
 _LENGTH = Struct("<Q").pack
+_IMAGE_DIGITS = 24
+_PAIR_DIGITS = 32
 
 
 def image_id(url: str) -> str:
@@ -29,19 +35,34 @@ def pair_id(url: str, text: str) -> str:
     return blake2b(_LENGTH(len(raw)) + raw + text.encode(), digest_size=16).hexdigest()
 
 
-def image_ids(urls: Sequence[str]) -> list[str]:
-    """Return `image_id` of every url; a url that repeats is hashed once."""
-    known = {url: image_id(url) for url in dict.fromkeys(urls)}
-    return [known[url] for url in urls]
+def image_ids(urls: pa.Array) -> pa.Array:
+    """Return `image_id` of every url: a string array without nulls to one of the same length."""
+    out = np.empty(_IMAGE_DIGITS * len(urls), np.uint8)
+    sha224_of_urls(*_buffers(urls), out)
+    return _digits(out, _IMAGE_DIGITS)
 
 
-def pair_ids(urls: Sequence[str], texts: Sequence[str]) -> list[str]:
-    """Return `pair_id` of every url and the text at its place."""
-    new, length = blake2b(digest_size=16).copy, _LENGTH  # a copy costs less than a hash made anew
-    ids = []
-    for url, text in zip(urls, texts, strict=True):
-        raw = url.encode()
-        digest = new()
-        digest.update(length(len(raw)) + raw + text.encode())
-        ids.append(digest.hexdigest())
-    return ids
+def pair_ids(urls: pa.Array, texts: pa.Array) -> pa.Array:
+    """Return `pair_id` of every url and the text at its place: two string arrays without nulls to one."""
+    if len(urls) != len(texts):
+        raise ValueError(f"as many urls as texts are expected, got {len(urls)} and {len(texts)}")
+    out = np.empty(_PAIR_DIGITS * len(urls), np.uint8)
+    blake2b_of_pairs(*_buffers(urls), *_buffers(texts), out)
+    return _digits(out, _PAIR_DIGITS)
+
+
+def _buffers(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes of an array's strings, and where each starts, with the end of the last."""
+    if strings.null_count:
+        raise ValueError(f"no nulls are expected, got {strings.null_count}")
+    strings = strings.cast(pa.string())
+    if not len(strings):
+        return np.empty(0, np.uint8), np.zeros(1, np.int32)
+    _, ends, data = strings.buffers()
+    ends = np.frombuffer(ends, np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return np.frombuffer(data or b"", np.uint8), ends
+
+
+def _digits(out: np.ndarray, size: int) -> pa.Array:
+    ends = np.arange(0, len(out) + 1, size, dtype=np.int32)
+    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(out))

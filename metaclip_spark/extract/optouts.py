@@ -15,7 +15,7 @@ Named = tuple[str | None, str | Sequence[str] | None]
 """A meta tag's (name, content) or a header's (name, value); a repeated header may come as a list."""
 
 _ROBOTS = {name: name for name in OPT_OUTS if name != "tdm"} | {"none": "noindex"}  # none: noindex, nofollow
-_NAMES = {"robots", "x-robots-tag", "tdm-reservation"}
+_WORDS = _ROBOTS | {"tdm-reservation": "tdm"}
 _SEPARATORS = re.compile(r"[\s,;:]+")  # the colon: `X-Robots-Tag: somebot: noai`
 
 
@@ -43,9 +43,13 @@ def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequenc
     return next((opt_out for opt_out in OPT_OUTS if opt_out in wanted and opt_out in declared), None)
 
 
-def may_opt_out(name: str | None) -> bool:
-    """Return whether a meta tag or header of this name can declare an opt-out at all."""
-    return name is not None and name.strip().lower() in _NAMES
+def opt_out_words(wanted: Sequence[str]) -> list[str]:
+    """Return the words of which every page that declares a wanted opt-out has one, in whatever case.
+
+    >>> opt_out_words(["noindex", "tdm"])
+    ['noindex', 'none', 'tdm-reservation']
+    """
+    return [word for word, opt_out in _WORDS.items() if opt_out in wanted]
 
 
 def _declared(name: object, value: object, robots: str) -> Iterator[str]:

@@ -12,8 +12,10 @@ from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import deflate
+import numpy as np
 
 from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.extract.record_heads import only_record
 
 try:
     from stringzilla import find  # several times as fast as bytes.find, with the same arguments and results
@@ -41,19 +43,31 @@ class CorruptGzip(Damage):
 
 
 class Record:
-    """A WARC record: its header as it stands (without the empty line after it), and its content block."""
+    """A WARC record.
 
-    __slots__ = ("_lowered", "head", "payload")
+    Attributes:
+        head: its header as it stands, without the empty line after it.
+        payload: its content block.
+        holds_json: whether it is known to be no response and to hold JSON; where it is not, its header has to be asked.
+    """
 
-    def __init__(self, head: bytes) -> None:
+    __slots__ = ("_lowered", "head", "holds_json", "payload")
+
+    def __init__(self, head: bytes, payload: bytes | memoryview = b"", *, holds_json: bool = False) -> None:
         self.head = head
-        self.payload = b""
-        self._lowered = head.lower()
+        self.payload = payload
+        self.holds_json = holds_json
+        self._lowered: bytes | None = None
 
     def get(self, name: bytes) -> bytes:
         """Return a header field by its lower-case name, the last one if it is repeated, b"" if it is missing."""
-        start = self._lowered.rfind(b"\n%b:" % name)
-        return b"" if start < 0 else self.head[start + len(name) + 2 :].partition(b"\n")[0].strip()
+        if self._lowered is None:
+            self._lowered = self.head.lower()
+        start = self._lowered.rfind(b"\n" + name + b":") + 1
+        if not start:
+            return b""
+        end = self.head.find(b"\n", start)
+        return self.head[start + len(name) + 1 : end if end >= 0 else None].strip()
 
     def length(self) -> int:
         """Return the content block's length in bytes.
@@ -187,15 +201,10 @@ def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, 
 
 def _only_record(data: bytes | bytearray) -> Record | None:
     """Return the record that `data` consists of, if its header is short and nothing but two line ends follows it."""
-    end = data.find(b"\r\n\r\n", 0, _MAX_LINE_BYTES)
-    if end < 0 or not data.startswith(b"WARC/"):
+    end, stop, holds_json = only_record(np.frombuffer(data, np.uint8))
+    if end < 0:
         return None
-    record = Record(bytes(data[:end]))
-    stop = end + 4 + record.length()
-    if stop != len(data) - 4 or not data.endswith(b"\r\n\r\n"):
-        return None
-    record.payload = bytes(memoryview(data)[end + 4 : stop])
-    return record
+    return Record(bytes(data[:end]), memoryview(data)[end + 4 : stop], holds_json=holds_json)
 
 
 class _Buffer:

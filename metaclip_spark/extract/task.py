@@ -112,8 +112,7 @@ def _match(candidates: Candidates, task: _Task) -> Candidates:
 def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
     """Give every pair its key, and leave out those that the source brought before."""
     if candidates.key is None:
-        keys = pair_ids(candidates.url.to_pylist(), candidates.text.to_pylist())
-        candidates = replace(candidates, key=pa.array(keys, pa.string()))
+        candidates = replace(candidates, key=pair_ids(candidates.url, candidates.text))
     if not task.options.dedup:
         return candidates
     first = _not_repeats(candidates, task.seen)
@@ -169,7 +168,7 @@ identification has to come before matching: `_identify` moves there."""
 def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
     return {
         "pair_id": candidates.key,
-        "image_id": pa.array(image_ids(candidates.url.to_pylist()), pa.string()),
+        "image_id": image_ids(candidates.url),
         "url": candidates.url,
         "text": candidates.text,
         "text_source": candidates.text_source,

@@ -30,6 +30,10 @@ class Resolver:
         if "//" not in folder and "/." not in folder:
             self._folder = folder
 
+    def parts(self) -> tuple[bytes, bytes, bytes]:
+        """Return scheme (`http:`), scheme with host, and folder of the base; empty where `urljoin` has to be asked."""
+        return self._scheme.encode(), self._host.encode(), self._folder.encode()
+
     def absolute(self, url: str | None) -> tuple[str, str]:
         """Return the absolute url and "", or "" and the reason why there is none.
 

@@ -35,12 +35,12 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
         check_gzip(raw)
         try:
             for record in warc_records(raw):
-                if record.get(b"warc-type") == b"response":
+                if not record.holds_json and record.get(b"warc-type") == b"response":
                     raise WrongKind(
                         "a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON"
                     )
                 ledger.records_read += 1
-                if record.get(b"content-type").startswith(b"application/json"):
+                if record.holds_json or record.get(b"content-type").startswith(b"application/json"):
                     _add_record(batch, reader, record.payload, ledger)
                 if len(batch) >= BATCH_LINKS:
                     ledger.bytes_read = raw.tell()
@@ -56,11 +56,11 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
         raise failure
 
 
-def _add_record(batch: Batch, reader: PageReader, payload: bytes, ledger: Ledger) -> None:
+def _add_record(batch: Batch, reader: PageReader, payload: bytes | memoryview, ledger: Ledger) -> None:
     try:
-        page = reader.read(payload)
+        found = reader.read(payload)
     except (ValueError, RecursionError) as error:
-        ledger.reject("broken_json", f"record {ledger.records_read}", f"{error}: {payload[:100]!r}")
+        ledger.reject("broken_json", f"record {ledger.records_read}", f"{error}: {bytes(payload[:100])!r}")
         return
-    if page is not None and page.links:
-        batch.add(page)
+    if found is not None:
+        batch.add(*found)

@@ -1,6 +1,6 @@
 """The image links of many pages -> candidates: texts cleaned, urls made absolute, the rest rejected with its reason.
 
-Most texts are clean and most urls absolute, which Arrow finds out for a whole batch at once; only the others go
+Most texts are clean and most urls in one of the usual forms, which `add_rows` sees and does; only the others go
 through Python one by one.
 """
 
@@ -16,15 +16,14 @@ from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.urls import Resolver
-from metaclip_spark.extract.wat_pages import Page
+from metaclip_spark.extract.wat_links import DATA, TO_CLEAN, TO_JOIN, add_rows
+from metaclip_spark.extract.wat_pages import Links, Page
 from metaclip_spark.text import clean_text
 
 FIELDS = ("alt", "title", "og:title")
 
-# What clean_text may change: an entity, a control character or line end inside, an edge that is not printable ASCII.
-_UNCLEAN = r"[\x00\t\n\r&]|^[^!-~]|[^!-~]$"
-# A url that is kept as found: absolute, with a host, and no white space at its end.
-_KEPT_URL = r"^https?://.*[!-~]$"
+_ROWS = 1 << 14
+_BYTES = 1 << 20
 
 
 class Batch:
@@ -32,25 +31,52 @@ class Batch:
 
     def __init__(self, options: ExtractOptions, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._wanted = [name in options.text_fields for name in FIELDS]
+        self._wanted = sum((name in options.text_fields) << bit for bit, name in enumerate(FIELDS))
         self._position = 0
         self._clear()
 
     def _clear(self) -> None:
         self._pages: list[Page] = []
-        self._links = 0
+        self._links = self._rows = 0
+        self._urls = np.empty(_BYTES, np.uint8)
+        self._texts = np.empty(_BYTES, np.uint8)
+        self._ends = np.zeros((2, _ROWS + 1), np.int32)
+        self._about = np.empty((3, _ROWS), np.int32)
 
     def __len__(self) -> int:
         return self._links
 
-    def add(self, page: Page) -> None:
-        """Take a page."""
+    def add(self, page: Page, links: Links) -> None:
+        """Take a page's links."""
+        count = len(links.spans)
+        scheme, host, folder = (np.frombuffer(part, np.uint8) for part in Resolver(page.base).parts())
+        self._make_room(count, len(links.raw), 2 * count * (len(scheme) + len(host) + len(folder)))
+        self._rows = add_rows(
+            np.frombuffer(links.raw, np.uint8), links.spans, count, len(self._pages), self._wanted,
+            scheme, host, folder, self._rows, self._urls, self._texts, self._ends, self._about,
+        )  # fmt: skip
         self._pages.append(page)
-        self._links += len(page.links)
+        self._links += count
+
+    def _make_room(self, links: int, text_bytes: int, url_bytes: int) -> None:
+        rows = self._rows
+        if rows + 3 * links > self._about.shape[1]:
+            more = rows + 3 * links
+            self._ends = np.pad(self._ends, ((0, 0), (0, more)))
+            self._about = np.pad(self._about, ((0, 0), (0, more)))
+        if self._ends[0, rows] + 3 * text_bytes + url_bytes > len(self._urls):
+            self._urls = np.pad(self._urls, (0, len(self._urls) + 3 * text_bytes + url_bytes))
+        if self._ends[1, rows] + text_bytes > len(self._texts):
+            self._texts = np.pad(self._texts, (0, len(self._texts) + text_bytes))
 
     def flush(self) -> Candidates:
         """Return the texts of what was gathered, count what was left out, and start again."""
-        rows = _Rows(self._pages, self._wanted, self._ledger)
+        about = self._about[:, : self._rows]
+        urls, texts = (
+            _strings(self._ends[0, : self._rows + 1], self._urls),
+            _strings(self._ends[1, : self._rows + 1], self._texts),
+        )
+        rows = _Rows(self._pages, urls, texts, about, self._ledger)
         texts = rows.clean_texts()
         rows.drop_opted_out(texts)
         urls = rows.absolute_urls()
@@ -58,7 +84,7 @@ class Batch:
         batch = Candidates(
             url=urls.filter(keep),
             text=texts.filter(keep),
-            text_source=pa.array(FIELDS).take(pa.array(rows.field[rows.keep])),
+            text_source=pa.array(FIELDS).take(pa.array(about[0][rows.keep])),
             position=pa.array(np.flatnonzero(rows.keep) + self._position),
             page_url=rows.page_urls().filter(keep),
         )
@@ -67,36 +93,27 @@ class Batch:
         return batch
 
 
+def _strings(ends: np.ndarray, data: np.ndarray) -> pa.Array:
+    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(data[: ends[-1]]))
+
+
 class _Rows:
     """The texts of a batch, one row each, in the order of the pages' links, an alt before its title.
 
     Attributes:
         keep: which rows are still in (bool).
-        field: index into `FIELDS` (int64).
     """
 
-    def __init__(self, pages: list[Page], wanted: list[bool], ledger: Ledger) -> None:
-        links = [link for page in pages for link in page.links]
-        nothing = [None] * len(links)
-        texts = pa.concat_arrays(
-            [
-                pa.array([link.alt for link in links] if wanted[0] else nothing, pa.string()),
-                pa.array([link.title for link in links] if wanted[1] else nothing, pa.string()),
-                pa.array([link.og_title for link in links] if wanted[2] else nothing, pa.string()),
-            ]
-        )
-        there = texts.is_valid().to_numpy(zero_copy_only=False).reshape(len(FIELDS), len(links))
-        link, self.field = np.nonzero(there.T)
+    def __init__(self, pages: list[Page], urls: pa.Array, texts: pa.Array, about: np.ndarray, ledger: Ledger) -> None:
         self._pages = pages
         self._ledger = ledger
-        self._page = np.repeat(np.arange(len(pages)), [len(page.links) for page in pages])[link]
-        self._raw = texts.take(pa.array(self.field * len(links) + link))
-        self._url = pc.fill_null(pa.array([link.url for link in links], pa.string()), "").take(pa.array(link))
-        self.keep = np.ones(len(link), dtype=bool)
+        self._url, self._raw = urls, texts
+        self._page, self._state = about[1], about[2]
+        self.keep = np.ones(len(texts), dtype=bool)
 
     def clean_texts(self) -> pa.Array:
         """Return every row's text; rows of which nothing is left are rejected, the others are texts read."""
-        unclean = pc.match_substring_regex(self._raw, _UNCLEAN)
+        unclean = pa.array(self._state & TO_CLEAN != 0)
         found = self._raw.filter(unclean).to_pylist()
         fixed = {text: _cleaned(text) for text in dict.fromkeys(found)}
         texts = pc.replace_with_mask(self._raw, unclean, pa.array([fixed[text] for text in found], pa.string()))
@@ -113,8 +130,8 @@ class _Rows:
 
     def absolute_urls(self) -> pa.Array:
         """Return every row's url, of those that are still in absolute; rows without one are rejected."""
-        kept = pc.match_substring_regex(self._url, _KEPT_URL).to_numpy(zero_copy_only=False)
-        rows = np.flatnonzero(self.keep & ~kept)
+        self._reject("data_url", np.flatnonzero(self.keep & (self._state & 3 == DATA)), self._url)
+        rows = np.flatnonzero(self.keep & (self._state & 3 == TO_JOIN))
         fixed: list[str] = []
         problems: dict[str, list[int]] = {}
         page, before, result, absolute = -1, None, ("", ""), Resolver("").absolute

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
+import pyarrow.compute as pc
 import simdjson
 from fastwarc.warc import ArchiveIterator
 
@@ -45,8 +46,7 @@ def ours(path: Path) -> int:
     split = Split(Source(path.name, str(path), "wat", path.stat().st_size, ""), 0, 1, 0, 1)
     pairs = 0
     for batch in read_wat(split, ExtractOptions(), Ledger()):
-        urls = batch.url.to_pylist()
-        pairs += len(set(pair_ids(urls, batch.text.to_pylist()))) and len(image_ids(urls))
+        pairs += len(pc.unique(pair_ids(batch.url, batch.text))) and len(image_ids(batch.url))
     return pairs
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -59,6 +60,42 @@ def test_ids_of_a_batch_are_those_of_its_rows():
     """Urls that repeat, spaces, tabs and text beyond ASCII included; no rows give no ids."""
     urls = ["http://a.org/a b.jpg", "http://a.org/ab.jpg", "http://a.org/\u732b\t.jpg", "http://a.org/a b.jpg", ""]
     texts = ["one", "two", "\u732b", "", "five"]
-    assert image_ids(urls) == [image_id(url) for url in urls]
-    assert pair_ids(urls, texts) == [pair_id(url, text) for url, text in zip(urls, texts, strict=True)]
-    assert (image_ids([]), pair_ids([], [])) == ([], [])
+    of_images, of_pairs = [image_id(url) for url in urls], [*map(pair_id, urls, texts)]
+    columns = pa.array(urls), pa.array(texts)
+    assert image_ids(columns[0]).to_pylist() == of_images
+    assert pair_ids(*columns).to_pylist() == of_pairs
+    assert image_ids(columns[0][1:4]).to_pylist() == of_images[1:4]
+    assert pair_ids(*(column[1:4] for column in columns)).to_pylist() == of_pairs[1:4]
+    assert (
+        image_ids(pa.array([], pa.string())).to_pylist() == pair_ids(*[pa.array([], pa.string())] * 2).to_pylist() == []
+    )
+
+
+def test_hashes_of_every_length_are_hashlibs():
+    """Around every border between blocks, on either side of the seam between url and text."""
+    urls = ["é" * (length // 2) + "x" * (length % 2) for length in range(300)]
+    texts = ["y" * (7 * length % 290) for length in range(300)]
+    assert image_ids(pa.array(urls)).to_pylist() == [image_id(url) for url in urls]
+    assert pair_ids(pa.array(urls), pa.array(texts)).to_pylist() == [*map(pair_id, urls, texts)]
+    long = ["z" * 1_000_003, " \t" * 70 + "z" * 63 + " "]
+    assert image_ids(pa.array(long)).to_pylist() == [image_id(url) for url in long]
+    assert pair_ids(pa.array(long), pa.array(long)).to_pylist() == [*map(pair_id, long, long)]
+
+
+@settings(deadline=None)  # the first call compiles
+@given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
+def test_hashes_of_any_strings_are_hashlibs(rows):
+    """Of anything that UTF-8 can hold."""
+    urls, texts = ([row[side] for row in rows] for side in (0, 1))
+    assert image_ids(pa.array(urls, pa.string())).to_pylist() == [image_id(url) for url in urls]
+    assert pair_ids(pa.array(urls, pa.string()), pa.array(texts, pa.string())).to_pylist() == [
+        *map(pair_id, urls, texts)
+    ]
+
+
+def test_nulls_have_no_ids():
+    """What has no url or no text is no pair; nothing is made up for it."""
+    with pytest.raises(ValueError, match="no nulls"):
+        image_ids(pa.array(["a", None]))
+    with pytest.raises(ValueError, match="as many urls as texts"):
+        pair_ids(pa.array(["a"]), pa.array(["a", "b"]))

@@ -79,11 +79,13 @@ def test_resolution_of_every_real_image_link(shared_data):
     for name in ("pages.wat.gz", "whirlwind.warc.wat.gz"):
         with open(shared_data / "crawl" / name, "rb") as file:
             for record in warc_records(file):
-                page = PageReader(ExtractOptions()).in_full(record.payload) if record.payload[:1] == b"{" else None
-                if page is None:
+                payload = bytes(record.payload)
+                read = PageReader(ExtractOptions()).in_full(payload) if payload.startswith(b"{") else None
+                if read is None:
                     continue
+                page, _ = read
                 # All of them: a page's own list holds those with a text.
-                http = json.loads(record.payload)["Envelope"]["Payload-Metadata"]["HTTP-Response-Metadata"]
+                http = json.loads(payload)["Envelope"]["Payload-Metadata"]["HTTP-Response-Metadata"]
                 found = [link for link in http.get("HTML-Metadata", {}).get("Links", ()) if "IMG@/src" in link.values()]
                 links += len(found)
                 given = [link.get("url") or "" for link in found]

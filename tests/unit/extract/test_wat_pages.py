@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from metaclip_spark.extract.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.extract.records import warc_records
-from metaclip_spark.extract.wat_pages import Link, OgLink, Page, PageReader, Unusual
+from metaclip_spark.extract.wat_pages import Links, Page, PageReader, Unusual
+from metaclip_spark.text import without_surrogates
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)
@@ -32,13 +33,24 @@ def img(url: object, **texts: object) -> dict:
     return {"path": "IMG@/src", "url": url, **texts}
 
 
-def outcome(way, payload: bytes) -> Page | str | None:
-    """What a way of reading makes of a record; a page without image links is no page."""
+def strings_of(links: Links) -> list[tuple[str | None, ...]]:
+    """(url, alt, title, og:title) of every link, as JSON's own decoder reads what the spans say."""
+    return [
+        tuple(
+            None if start < 0 else without_surrogates(json.loads(b'"%b"' % links.raw[start:stop]))
+            for start, stop in row.reshape(-1, 2).tolist()
+        )
+        for row in links.spans
+    ]
+
+
+def outcome(way, payload: bytes) -> tuple[Page, list] | str | None:
+    """What a way of reading makes of a record."""
     try:
-        page = way(payload)
+        found = way(payload)
     except (ValueError, RecursionError):
         return "not JSON"
-    return page if page is not None and page.links else None
+    return found and (found[0], strings_of(found[1]))
 
 
 def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
@@ -52,6 +64,11 @@ def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
     return True
 
 
+def read_links(payload: bytes, options: ExtractOptions = ALL) -> list[tuple[str | None, ...]]:
+    """The strings of a record's links."""
+    return strings_of(PageReader(options).read(payload)[1])
+
+
 def test_every_real_record(shared_data):
     """Each record of real WATs gives the same page both ways, and nearly all can be read in parts."""
     in_parts = records = 0
@@ -62,7 +79,7 @@ def test_every_real_record(shared_data):
                     records += 1
                     in_parts += assert_same(found.payload)
     assert records > 3000
-    assert in_parts > 0.99 * records
+    assert in_parts > 0.98 * records
 
 
 USUAL = {
@@ -72,12 +89,13 @@ USUAL = {
     "no images": record([{"path": "A@/href", "url": "x", "text": "}]"}]),
     "no texts": record([img("a.jpg"), {"path": "IMG@/src"}]),
     "braces and brackets in texts": record([img("{a}.jpg", alt='{"path":"'), img("b", alt='a},{"x":1}]')]),
+    "a text that begins with a brace": record([img("a.jpg", alt="}]")]),
+    "a quote before a brace": record([img("a.jpg", alt='say "}"')]),
+    "an image ending in null": record([img("a.jpg", alt=None), img("b.jpg", alt="b")]),
     "quotes and backslashes": record([img('a"b\\.jpg', alt='say "x" } \\'), img("b.jpg", title="\\}")]),
     "the path as text": record([{"path": "A@/href", "text": 'IMG@/src"'}, img("a.jpg", alt="a")]),
     "another attribute of an image": record([{"path": "IMG@/longdesc", "url": "x"}, img("a.jpg", alt="a")]),
     "a base": record([img("a.jpg", alt="a")], {"Base": "/b/"}),
-    "metas": record([img("a.jpg", alt="a")], {"Metas": [{"name": "robots", "content": "NOAI"}, {"content": "x"}]}),
-    "headers": record([img("a.jpg", alt="a")], headers={"x-robots-tag": ["all", "noimageai"], "a": "b"}),
     "a request": record([img("a.jpg", alt="a")], **{"WARC-Type": "request"}),
     "no address": record([img("a.jpg", alt="a")], **{"WARC-Target-URI": None}),
     "the head after the links": {
@@ -87,7 +105,7 @@ USUAL = {
                 "HTTP-Response-Metadata": {
                     "HTML-Metadata": {
                         "Links": [img("a.jpg", alt='x}],"Head":{')],
-                        "Head": {"Base": "/b/", "Metas": [{"name": "robots", "content": "noindex"}]},
+                        "Head": {"Base": "/b/", "Metas": [{"name": "robots", "content": "noarchive"}]},
                     }
                 }
             },
@@ -103,9 +121,12 @@ def test_what_extractors_write_is_read_in_parts(name):
 
 
 UNUSUAL = {
+    "an opt-out in metas": packed(record([img("a", alt="a")], {"Metas": [{"name": "Robots", "content": "NoAI"}]})),
+    "an opt-out in headers": packed(record([img("a", alt="a")], headers={"x-robots-tag": ["all", "noimageai"]})),
+    "an opt-out with escapes": packed(record([img("a", alt="a")], {"Metas": [{"name": "robots"}]})).replace(
+        b"robots", b"tdm-\\u0052eservation"
+    ),
     "white space": json.dumps(record([img("a.jpg", alt="a")])).encode(),
-    "a text that begins with a brace": packed(record([img("a.jpg", alt="}]")])),
-    "a quote before a brace": packed(record([img("a.jpg", alt='say "}"')])),
     "white space in an image": packed(record([img("a.jpg", alt="a")])).replace(b'"path":', b'"path": '),
     "path not first": packed(record([img("a.jpg", alt="a"), {"url": "b.jpg", "path": "IMG@/src", "alt": "b"}])),
     "first link without a path": packed(record([{"url": "b.jpg", "path": "A@/href"}, img("a.jpg", alt="a")])),
@@ -115,7 +136,6 @@ UNUSUAL = {
     "a number as text": packed(record([img("a.jpg", alt=5)])),
     "a list as url": packed(record([img(["a.jpg"], alt="a")])),
     "an object in an image": packed(record([img("a.jpg", alt={"b": "c"}, title="t")])),
-    "an image ending in null": packed(record([img("a.jpg", alt=None), img("b.jpg", alt="b")])),
     "an image in an image": packed(record([img("a.jpg", alt="a", more=[img("b.jpg", alt="b")])])),
     "a second path": packed(record([img("a.jpg", alt="a")])).replace(b',"alt"', b',"path":"A@/href","alt"'),
     "half a pair": packed(record([img("a.jpg", alt="\ud800")]), ascii_only=True),
@@ -148,14 +168,14 @@ def test_of_two_lists_of_links_the_last_counts():
     """As for any key of JSON that repeats."""
     payload = packed(record([img("a.jpg", alt="a")])).replace(b'"Links":', b'"Links":[],"Links":')
     assert assert_same(payload)
-    assert PageReader(ALL).read(payload).links == [Link("a.jpg", "a")]
+    assert read_links(payload) == [("a.jpg", "a", None, None)]
 
 
 def test_nested_images_are_taken_by_both_ways():
     """No extractor puts image links deeper into the links; where they are, it is the same for both ways."""
     payload = packed(record([{"path": "A@/href", "inside": [img("a.jpg", alt="a")]}, img("b.jpg", alt="b")]))
     assert assert_same(payload)
-    assert PageReader(ALL).read(payload).links == [Link("a.jpg", "a"), Link("b.jpg", "b")]
+    assert read_links(payload) == [("a.jpg", "a", None, None), ("b.jpg", "b", None, None)]
 
 
 def test_og_title_goes_with_og_image():
@@ -165,11 +185,11 @@ def test_og_title_goes_with_og_image():
         {"property": "og:title", "content": "second"},
         {"name": "og:image", "content": "/og.jpg"},
     ]
-    reader = PageReader(ExtractOptions(text_fields=("alt", "og:title")))
-    page = reader.read(packed(record([img("a.jpg", alt="a")], {"Metas": metas})))
-    assert page.links == [Link("a.jpg", "a"), OgLink("/og.jpg", og_title="first")]
-    assert reader.read(packed(record(None, {"Metas": metas}))).links == [OgLink("/og.jpg", og_title="first")]
-    assert reader.read(packed(record([], {"Metas": metas[:2]}))).links == []
+    options = ExtractOptions(text_fields=("alt", "og:title"))
+    image, og = ("a.jpg", "a", None, None), ("/og.jpg", None, None, "first")
+    assert read_links(packed(record([img("a.jpg", alt="a")], {"Metas": metas})), options) == [image, og]
+    assert read_links(packed(record(None, {"Metas": metas})), options) == [og]
+    assert PageReader(options).read(packed(record([], {"Metas": metas[:2]}))) is None
     assert PageReader(ExtractOptions()).read(packed(record([], {"Metas": metas}))) is None
 
 
@@ -179,7 +199,7 @@ def test_names_of_metas_are_told_apart_after_many_records():
     plain = packed(record([img("a.jpg", alt="a")], {"Metas": [{"name": "viewport", "content": "noai"}]}))
     metas = [{"name": "viewport"}, {"name": "Robots", "content": "noai"}]
     opted = packed(record([img("a.jpg", alt="a")], {"Metas": metas}))
-    assert [reader.read(payload).opt_out for payload in (plain, opted, plain, opted)] == [None, "noai", None, "noai"]
+    assert [reader.read(payload)[0].opt_out for payload in (plain, opted, plain, opted)] == [None, "noai", None, "noai"]
 
 
 KEYS = st.sampled_from(["path", "url", "alt", "title", "text", "Links", "Head", "og:title", ""])

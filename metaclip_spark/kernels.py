@@ -1,0 +1,22 @@
+"""Functions over bytes and arrays that are compiled to machine code, and the cache of what was compiled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numba
+
+
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function at its first call, without the interpreter's lock.
+
+    What was compiled is kept beside the package or in the user's cache folder, for all processes of a machine. Where
+    neither can be written to, every process compiles for itself, which takes some seconds.
+    """
+    try:
+        return numba.njit(cache=True, nogil=True)(function)
+    except RuntimeError as error:
+        warnings.warn(f"{function.__name__} is compiled anew in every process: {error}", stacklevel=2)
+        return numba.njit(nogil=True)(function)

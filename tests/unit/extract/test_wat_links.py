@@ -1,0 +1,168 @@
+"""The compiled reader of image links gives what plain Python makes of the same links, and stays inside its bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from metaclip_spark.extract.ledger import Ledger
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.urls import absolute_url
+from metaclip_spark.extract.wat_batch import FIELDS, Batch
+from metaclip_spark.extract.wat_pages import PageReader
+from metaclip_spark.text import clean_text, without_surrogates
+
+PAGE = "http://ex.org/a/b/page.html"
+
+
+def payload_of(links: list[dict], base: str | None = None, ascii_only: bool = False) -> bytes:
+    """A record as extractors write it."""
+    html = {"Head": {"Base": base}, "Links": [{"path": "IMG@/src", **link} for link in links]}
+    header = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
+    envelope = {
+        "WARC-Header-Metadata": header,
+        "Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": html}},
+    }
+    text = json.dumps({"Envelope": envelope}, ensure_ascii=False, separators=(",", ":"))
+    if ascii_only or text != without_surrogates(text):  # half a pair can only be written as an escape
+        text = json.dumps({"Envelope": envelope}, separators=(",", ":"))
+    return text.encode()
+
+
+def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[list, dict]:
+    """The rows and the counts of rejects, by `clean_text` and `absolute_url`, one text after the other."""
+    rows, rejected, position = [], {}, -1
+    for link in links:
+        for field in ("alt", "title"):
+            if link.get(field) is None or field not in options.text_fields:
+                continue
+            position += 1
+            url, reason = absolute_url(without_surrogates(link.get("url") or ""), base)
+            text = clean_text(without_surrogates(link[field]), is_html=True)
+            reason = "empty_text" if not text else reason
+            if reason:
+                rejected[reason] = rejected.get(reason, 0) + 1
+            else:
+                rows.append((url, text, field, position))
+    return rows, rejected
+
+
+def read(payloads: list[bytes], options: ExtractOptions) -> tuple[list, dict]:
+    """The same by the reader."""
+    reader, ledger = PageReader(options), Ledger()
+    batch = Batch(options, ledger)
+    for payload in payloads:
+        found = reader.read(payload)
+        if found is not None:
+            batch.add(*found)
+    got = batch.flush()
+    columns = (got.url, got.text, got.text_source, got.position)
+    return list(zip(*(column.to_pylist() for column in columns), strict=True)), dict(ledger.rejected)
+
+
+BASES = [
+    "", "http://ex.org", "https://ex.org/", "http://ex.org/a/b/c?d=/e#f", "http://ex.org/a;b/c", "http://ex.org//a/./b",
+    "ftp://ex.org/", "HTTP://ex.org/x", "http://é.org/", "http:///x", "/rel/", "//other.org/x/", "http://ex.org:80/a/",
+]  # fmt: skip
+PIECES = [
+    "http://", "https://", "HTTPS://", "//", "/", "./", "../", "..", ".", "data:", "Data:,", "a", "ex.org", "b.jpg",
+    "?", "?x=/../y", "#f", ";p", ":", " ", "\t", "\n", "\0", "\x7f", "\u00a0", "é", "\U0001f600", "\ud800", "\udc00",
+    "\\", '"', "%20", "&amp;",
+]  # fmt: skip
+WORDS = [
+    "a", "b c", " ", "\t", "\n", "\r", "\0", "&", "&amp;", "&nbsp;", "&#65;", "é", "\u00a0", "\u3000", "\x85", "\x7f",
+    "\ud83d", "\ude00", "\U0001f600", '"', "\\", "/", "}", "]", "\b", "\f", "\x1c", "\u200b",
+]  # fmt: skip
+URLS = st.lists(st.sampled_from(PIECES), max_size=6).map("".join) | st.none()
+TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map("".join) | st.text(max_size=5) | st.none()
+STRINGS = {"url": URLS, "alt": TEXTS, "title": TEXTS, "x": st.just(1.5)}
+LINKS = st.lists(st.fixed_dictionaries({}, optional=STRINGS), max_size=4)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(LINKS, st.sampled_from(BASES), st.booleans(), st.sampled_from([("alt", "title"), ("alt",), ("title",)]))
+@example([{"url": "../../../x", "alt": "a", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
+@example([{"url": "x", "alt": "", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
+def test_links_become_what_plain_python_makes_of_them(links, base, ascii_only, fields):
+    """Any url and text, escaped or not, under any base."""
+    options = ExtractOptions(text_fields=fields)
+    payload = payload_of(links, base or None, ascii_only)
+    from_full = PageReader(options).in_full(payload)
+    page_base = from_full[0].base if from_full else PAGE
+    want = expected(links, page_base, options)
+    assert read([payload], options) == want
+
+
+def test_a_batch_grows_with_what_it_holds():
+    """Far more links, longer texts and longer urls than a batch has room for at first; every row is as it was."""
+    options = ExtractOptions()
+    many = [{"url": f"{number}.jpg", "alt": f"a{number}", "title": "t"} for number in range(20_000)]
+    long = [{"url": "x" * 700_000, "alt": "é" * 900_000, "title": "t" * 10}] * 4
+    last = [{"url": "/z.jpg", "alt": "last"}]
+    base = f"http://ex.org/{'y' * 4000}/"
+    got, rejected = read([payload_of(links, base) for links in (many, long, last)], options)
+    rows = [row[:3] for links in (many, long, last) for row in expected(links, base, options)[0]]
+    assert [row[:3] for row in got] == rows
+    assert [row[3] for row in got] == list(range(len(rows)))
+    assert rejected == {}
+
+
+def test_fields_are_those_of_the_columns():
+    """`add_rows` numbers the texts of a link as `FIELDS` does."""
+    links = [{"url": "http://ex.org/a", "alt": "a", "title": "t"}]
+    assert [row[2] for row in read([payload_of(links)], ExtractOptions())[0]] == list(FIELDS[:2])
+
+
+BOUNDS = """
+import json, random, sys
+import numpy as np
+from metaclip_spark.extract.wat_links import SPANS, add_rows, cut_links
+
+bits, found = random.Random(7), 0
+payload = json.loads(sys.stdin.readline()).encode()
+spans = np.empty((64, SPANS), np.int64)
+some = np.frombuffer(b"http://ex.org/", np.uint8)
+for _ in range(int(sys.argv[1])):
+    raw = bytearray(payload)
+    for _ in range(bits.randrange(4)):
+        at = bits.randrange(len(raw))
+        new = bits.choice([b'"', b"\\\\", b"}", b"{", b",", b":", b"\\\\u", b"\\xff", b"null", b""])
+        raw[at : at + bits.randrange(3)] = new
+    raw = bytes(raw[: bits.randrange(len(raw) + 1)] if bits.random() < 0.5 else raw)
+    data = np.frombuffer(raw, np.uint8)
+    links, _, _ = cut_links(data, spans)
+    if links > 0:
+        found += 1
+        room = len(raw)
+        urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
+        ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
+        add_rows(data, spans, links, 0, 7, some[:5], some[:13], some[13:], 0, urls, texts, ends, about)
+print(found)
+"""
+
+
+@pytest.mark.slow  # compiles everything a second time
+def test_no_byte_outside_is_read_or_written_whatever_the_bytes(tmp_path):
+    """With numba's check of every index, on bytes that no grammar has been held against."""
+    links = [
+        {"url": "a\n.jpg", "alt": 'say "x" } \\ é', "n": 1},
+        {"url": "data:,x", "alt": "\U0001f600", "title": None},
+    ]
+    payload = payload_of(links * 2, ascii_only=True).decode().replace("u00e9", "u20ac")
+    env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", BOUNDS, "20000"],
+        input=json.dumps(payload),
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 2000
