@@ -53,7 +53,7 @@ class Record:
 
     __slots__ = ("_lowered", "head", "holds_json", "payload")
 
-    def __init__(self, head: bytes, payload: bytes | memoryview = b"", *, holds_json: bool = False) -> None:
+    def __init__(self, head: bytes | memoryview, payload: bytes | memoryview = b"", holds_json: bool = False) -> None:
         self.head = head
         self.payload = payload
         self.holds_json = holds_json
@@ -62,6 +62,7 @@ class Record:
     def get(self, name: bytes) -> bytes:
         """Return a header field by its lower-case name, the last one if it is repeated, b"" if it is missing."""
         if self._lowered is None:
+            self.head = bytes(self.head)
             self._lowered = self.head.lower()
         start = self._lowered.rfind(b"\n" + name + b":") + 1
         if not start:
@@ -204,7 +205,8 @@ def _only_record(data: bytes | bytearray) -> Record | None:
     end, stop, holds_json = only_record(np.frombuffer(data, np.uint8))
     if end < 0:
         return None
-    return Record(bytes(data[:end]), memoryview(data)[end + 4 : stop], holds_json=holds_json)
+    view = memoryview(data)
+    return Record(view[:end], view[end + 4 : stop], holds_json)
 
 
 class _Buffer:

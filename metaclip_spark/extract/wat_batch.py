@@ -10,20 +10,19 @@ from html import unescape
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.urls import Resolver
-from metaclip_spark.extract.wat_links import DATA, TO_CLEAN, TO_JOIN, add_rows
+from metaclip_spark.extract.wat_links import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
 from metaclip_spark.extract.wat_pages import Links, Page
 from metaclip_spark.text import clean_text
 
 FIELDS = ("alt", "title", "og:title")
 
 _ROWS = 1 << 14
-_BYTES = 1 << 20
+_BYTES = 1 << 22  # taken from the system page by page, as it is written to
 
 
 class Batch:
@@ -49,11 +48,11 @@ class Batch:
     def add(self, page: Page, links: Links) -> None:
         """Take a page's links."""
         count = len(links.spans)
-        scheme, host, folder = (np.frombuffer(part, np.uint8) for part in Resolver(page.base).parts())
-        self._make_room(count, len(links.raw), 2 * count * (len(scheme) + len(host) + len(folder)))
+        base, scheme, host = Resolver(page.base).start()
+        self._make_room(count, len(links.raw), 4 * count * len(base))
         self._rows = add_rows(
             np.frombuffer(links.raw, np.uint8), links.spans, count, len(self._pages), self._wanted,
-            scheme, host, folder, self._rows, self._urls, self._texts, self._ends, self._about,
+            np.frombuffer(base, np.uint8), scheme, host, self._rows, self._urls, self._texts, self._ends, self._about,
         )  # fmt: skip
         self._pages.append(page)
         self._links += count
@@ -71,30 +70,46 @@ class Batch:
 
     def flush(self) -> Candidates:
         """Return the texts of what was gathered, count what was left out, and start again."""
-        about = self._about[:, : self._rows]
-        urls, texts = (
-            _strings(self._ends[0, : self._rows + 1], self._urls),
-            _strings(self._ends[1, : self._rows + 1], self._texts),
-        )
-        rows = _Rows(self._pages, urls, texts, about, self._ledger)
-        texts = rows.clean_texts()
-        rows.drop_opted_out(texts)
-        urls = rows.absolute_urls()
-        keep = pa.array(rows.keep)
+        url_ends, text_ends = self._ends[:, : self._rows + 1]
+        urls, texts = _Column(url_ends, self._urls), _Column(text_ends, self._texts)
+        rows = _Rows(self._pages, urls, texts, self._about[:, : self._rows], self._ledger)
+        rows.clean_texts()
+        rows.drop_opted_out()
+        rows.join_urls()
+        keep = np.flatnonzero(rows.keep)
         batch = Candidates(
-            url=urls.filter(keep),
-            text=texts.filter(keep),
-            text_source=pa.array(FIELDS).take(pa.array(about[0][rows.keep])),
-            position=pa.array(np.flatnonzero(rows.keep) + self._position),
-            page_url=rows.page_urls().filter(keep),
+            url=urls.take(keep),
+            text=texts.take(keep),
+            text_source=pa.array(FIELDS).take(pa.array(self._about[0, keep])),
+            position=pa.array(keep + self._position),
+            page_url=rows.page_urls(keep),
         )
         self._position += len(rows.keep)
         self._clear()
         return batch
 
 
-def _strings(ends: np.ndarray, data: np.ndarray) -> pa.Array:
-    return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(data[: ends[-1]]))
+class _Column:
+    """Strings, of which some are replaced."""
+
+    def __init__(self, ends: np.ndarray, data: np.ndarray) -> None:
+        """Take where the strings end in `data`, after a 0."""
+        self._strings = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(data[: ends[-1]]))
+        self._where = np.arange(len(ends) - 1)
+
+    def take(self, rows: np.ndarray) -> pa.Array:
+        """Return the strings of some rows."""
+        return self._strings.take(pa.array(self._where[rows]))
+
+    def replace(self, rows: np.ndarray, new: list[str]) -> None:
+        """Put others in the place of some rows' strings."""
+        added = pa.array(new, pa.string())
+        self._where[rows] = len(self._strings) + np.arange(len(rows))
+        self._strings = pa.concat_arrays([self._strings, added])
+
+    def __getitem__(self, row: int) -> str:
+        """Return one row's string."""
+        return self._strings[int(self._where[row])].as_py()
 
 
 class _Rows:
@@ -104,38 +119,38 @@ class _Rows:
         keep: which rows are still in (bool).
     """
 
-    def __init__(self, pages: list[Page], urls: pa.Array, texts: pa.Array, about: np.ndarray, ledger: Ledger) -> None:
+    def __init__(self, pages: list[Page], urls: _Column, texts: _Column, about: np.ndarray, ledger: Ledger) -> None:
         self._pages = pages
         self._ledger = ledger
-        self._url, self._raw = urls, texts
+        self._urls, self._texts = urls, texts
         self._page, self._state = about[1], about[2]
-        self.keep = np.ones(len(texts), dtype=bool)
+        self.keep = np.ones(len(self._page), dtype=bool)
 
-    def clean_texts(self) -> pa.Array:
-        """Return every row's text; rows of which nothing is left are rejected, the others are texts read."""
-        unclean = pa.array(self._state & TO_CLEAN != 0)
-        found = self._raw.filter(unclean).to_pylist()
+    def clean_texts(self) -> None:
+        """Clean every row's text; rows of which nothing is left are rejected, the others are texts read."""
+        rows = np.flatnonzero(self._state & TO_CLEAN)
+        found = self._texts.take(rows).to_pylist()
         fixed = {text: _cleaned(text) for text in dict.fromkeys(found)}
-        texts = pc.replace_with_mask(self._raw, unclean, pa.array([fixed[text] for text in found], pa.string()))
-        empty = pc.equal(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False)
-        self._reject("empty_text", np.flatnonzero(empty), self._raw)
+        empty = self._state & EMPTY != 0
+        empty[rows] = [not fixed[text] for text in found]
+        self._reject("empty_text", np.flatnonzero(empty), self._texts)
+        self._texts.replace(rows, [fixed[text] for text in found])
         self._ledger.texts_read += int(self.keep.sum())
-        return texts
 
-    def drop_opted_out(self, texts: pa.Array) -> None:
+    def drop_opted_out(self) -> None:
         """Reject the rows of pages that opt out."""
         for reason in sorted({page.opt_out for page in self._pages if page.opt_out}):
             pages = np.array([page.opt_out == reason for page in self._pages])
-            self._reject(reason, np.flatnonzero(self.keep & pages[self._page]), texts)
+            self._reject(reason, np.flatnonzero(self.keep & pages[self._page]), self._texts)
 
-    def absolute_urls(self) -> pa.Array:
-        """Return every row's url, of those that are still in absolute; rows without one are rejected."""
-        self._reject("data_url", np.flatnonzero(self.keep & (self._state & 3 == DATA)), self._url)
+    def join_urls(self) -> None:
+        """Make the urls absolute of the rows that are still in; rows without one are rejected."""
+        self._reject("data_url", np.flatnonzero(self.keep & (self._state & 3 == DATA)), self._urls)
         rows = np.flatnonzero(self.keep & (self._state & 3 == TO_JOIN))
         fixed: list[str] = []
         problems: dict[str, list[int]] = {}
         page, before, result, absolute = -1, None, ("", ""), Resolver("").absolute
-        found = self._url.take(pa.array(rows)).to_pylist()
+        found = self._urls.take(rows).to_pylist()
         for row, of, raw in zip(rows.tolist(), self._page[rows].tolist(), found, strict=True):
             if of != page:
                 page, before, absolute = of, None, Resolver(self._pages[of].base).absolute
@@ -146,19 +161,17 @@ class _Rows:
             if problem:
                 problems.setdefault(problem, []).append(row)
         for problem, where in problems.items():
-            self._reject(problem, np.array(where), self._url)
-        mask = np.zeros(len(self.keep), dtype=bool)
-        mask[rows] = True
-        return pc.replace_with_mask(self._url, pa.array(mask), pa.array(fixed, pa.string()))
+            self._reject(problem, np.array(where), self._urls)
+        self._urls.replace(rows, fixed)
 
-    def page_urls(self) -> pa.Array:
-        """Return every row's page, null where it has none."""
+    def page_urls(self, rows: np.ndarray) -> pa.Array:
+        """Return some rows' pages, null where a row has none."""
         urls = pa.array([_cleaned(page.url, is_html=False) or None for page in self._pages], pa.string())
-        return urls.take(pa.array(self._page))
+        return urls.take(pa.array(self._page[rows]))
 
-    def _reject(self, reason: str, rows: np.ndarray, details: pa.Array) -> None:
+    def _reject(self, reason: str, rows: np.ndarray, details: _Column) -> None:
         self.keep[rows] = False
-        examples = ((self._pages[self._page[row]].url, details[int(row)].as_py()) for row in rows)
+        examples = ((self._pages[self._page[row]].url, details[row]) for row in rows)
         self._ledger.reject_many(reason, len(rows), examples)
 
 

@@ -17,13 +17,13 @@ STRINGS = (b"url", b"alt", b"title", b"og:title")
 SPANS = 2 * len(STRINGS)
 
 UNUSUAL = -1
-FULL = -2
+FULL = HIDDEN = -2
 
 JOINED, TO_JOIN, DATA = 0, 1, 2
 """What became of a row's url: absolute now; as found, for `Resolver.absolute` to see to; a `data:` url, of which the
 start is copied."""
-TO_CLEAN = 4
-"""Added to it: the row's text has something that `clean_text` may change."""
+TO_CLEAN, EMPTY = 4, 8
+"""Added to it: the row's text has something that `clean_text` may change; it is empty."""
 
 _BEFORE = np.frombuffer(b'{"path":"', np.uint8)
 _PATH = np.frombuffer(b'IMG@/src"', np.uint8)
@@ -44,57 +44,39 @@ _ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
 
 
 @kernel
-def _may_stand(block: np.ndarray, later: np.ndarray, first: int, last: int) -> bool:
-    """Return whether `first` stands anywhere in a block where `later` has `last`; becomes vector instructions."""
-    hit = np.uint8(0)
-    for place in range(_BLOCK):
-        hit = max(hit, np.uint8((block[place] ^ first | later[place] ^ last) == 0))
-    return hit != 0
+def _hides(raw: np.ndarray, at: int) -> bool:
+    r"""Return whether the backslash at `at` begins an escape that none needs: `\/` after @, `\u006e`.
+
+    With these a path or a word may be hidden: `\u0049MG@\/src`.
+    """
+    if at + 1 < len(raw) and raw[at + 1] == 47:
+        return at > 0 and raw[at - 1] == 64
+    if at + 4 >= len(raw) or raw[at + 1] != 117 or raw[at + 2] != 48 or raw[at + 3] != 48:
+        return False
+    return 50 <= raw[at + 4] < 56
 
 
 @kernel
 def _next_path(raw: np.ndarray, at: int) -> int:
-    """Return where the path of images stands next, from `at` on; -1 where it does not."""
-    first, slash = np.uint8(73), np.uint8(47)  # of IMG@/src
-    while at + _BLOCK + len(_PATH) <= len(raw):
-        if _may_stand(raw[at : at + _BLOCK], raw[at + 4 : at + 4 + _BLOCK], first, slash):
-            for place in range(at, at + _BLOCK):
-                if raw[place] == first and starts(raw, place, _PATH):
-                    return place
-        at += _BLOCK
-    while at + len(_PATH) <= len(raw):
-        if raw[at] == first and starts(raw, at, _PATH):
-            return at
-        at += 1
-    return -1
-
-
-@kernel
-def _escape_may_hide(raw: np.ndarray, at: int) -> bool:
-    r"""Return whether the backslash at `at` begins an escape that none needs: `\/` after @, `\u006e`."""
-    if at + 1 < len(raw) and raw[at + 1] == 47:
-        return at > 0 and raw[at - 1] == 64
-    return (
-        at + 4 < len(raw) and raw[at + 1] == 117 and raw[at + 2] == 48 and raw[at + 3] == 48 and 50 <= raw[at + 4] < 56
-    )
-
-
-@kernel
-def _may_hide(raw: np.ndarray) -> bool:
-    r"""Return whether any path or word may be written with escapes for its characters (`\u0049MG@\/src`)."""
-    at, backslash = 0, np.uint8(92)
-    while at + _BLOCK <= len(raw):
-        block = raw[at : at + _BLOCK]
-        if _may_stand(block, block, backslash, backslash):
-            for place in range(at, at + _BLOCK):
-                if raw[place] == backslash and _escape_may_hide(raw, place):
-                    return True
-        at += _BLOCK
+    """Return where the path of images stands next, from `at` on; -1 where it does not, `HIDDEN` where it may."""
+    backslash, first, slash = np.uint8(92), np.uint8(73), np.uint8(47)  # the latter of IMG@/src
     while at < len(raw):
-        if raw[at] == backslash and _escape_may_hide(raw, at):
-            return True
-        at += 1
-    return False
+        stop = at + _BLOCK
+        if stop + 4 <= len(raw):
+            block, later = raw[at:stop], raw[at + 4 : stop + 4]
+            hit = False  # this loop becomes vector instructions
+            for place in range(_BLOCK):
+                hit |= (block[place] == backslash) | ((block[place] == first) & (later[place] == slash))
+            if not hit:
+                at = stop
+                continue
+        for place in range(at, min(stop, len(raw))):
+            if raw[place] == first and starts(raw, place, _PATH):
+                return place
+            if raw[place] == backslash and _hides(raw, place):
+                return HIDDEN
+        at = stop
+    return -1
 
 
 @kernel
@@ -149,7 +131,10 @@ def mentions_any(raw: np.ndarray, words: np.ndarray, sizes: np.ndarray) -> bool:
 
 @kernel
 def _end_of_string(raw: np.ndarray, at: int) -> int:
-    """Return the place of the quote that ends the string whose first character stands at `at`; -1 where none does."""
+    """Return the place of the quote that ends the string whose first character stands at `at`.
+
+    -1 where none does, or where something may be hidden.
+    """
     size = len(raw)
     while at < size:
         while at + 16 <= size:
@@ -166,6 +151,8 @@ def _end_of_string(raw: np.ndarray, at: int) -> int:
             return -1
         if raw[at] == 34:
             return at
+        if _hides(raw, at):
+            return -1
         at += 2
     return -1
 
@@ -243,8 +230,6 @@ def cut_links(raw: np.ndarray, spans: np.ndarray) -> tuple[int, int, int]:
         link. Instead of the first, `UNUSUAL` where a path may be hidden by escapes, or a link is not written as
         extractors write it, `FULL` where there are more than m.
     """
-    if _may_hide(raw):
-        return UNUSUAL, -1, -1
     links, first = 0, _next_path(raw, 0)
     at = end = first
     while at >= 0:
@@ -259,7 +244,7 @@ def cut_links(raw: np.ndarray, spans: np.ndarray) -> tuple[int, int, int]:
         if row[2] >= 0 or row[4] >= 0 or row[6] >= 0:
             links += 1
         at = _next_path(raw, end)
-    return links, first, end
+    return UNUSUAL if at == HIDDEN else links, first, end
 
 
 @kernel
@@ -336,9 +321,7 @@ def _decoded(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> i
 
 @kernel
 def _is_unclean(text: np.ndarray) -> bool:
-    """Return whether `clean_text` may change a text: entities, control characters, edges beyond printable ASCII."""
-    if len(text) == 0:
-        return False
+    """Return whether `clean_text` may change a text that is not empty: entities, controls, edges beyond ASCII."""
     for edge in (text[0], text[-1]):
         if edge < 33 or edge > 126:
             return True
@@ -358,14 +341,14 @@ def _copied(text: np.ndarray, out: np.ndarray, to: int) -> int:
 
 
 @kernel
-def _joined(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.ndarray, out: np.ndarray, to: int) -> int:
+def _joined(url: np.ndarray, base: np.ndarray, scheme: int, host: int, out: np.ndarray, to: int) -> int:
     """Write what `Resolver.absolute` makes of a relative url in its usual forms; arguments as for `add_rows`.
 
     Returns:
         The place behind it, or -1 where `Resolver` has to be asked; then `url` is still as it was.
     """
     size = len(url)
-    if len(host) == 0:
+    if host == 0:
         return -1
     path = size
     for place in range(size):
@@ -379,7 +362,7 @@ def _joined(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.nd
                 return -1
     if path == 0 or path == size - 1:  # nothing but a query, or an empty one
         return -1
-    start, end = 0, len(folder)
+    start, end = 0, len(base) - host  # the folder ends at base[host + end]
     if url[0] == 47:
         if path > 1 and url[1] == 47:
             stop = 2
@@ -387,14 +370,14 @@ def _joined(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.nd
                 if not _IN_HOST[url[stop]]:
                     return -1
                 stop += 1
-            return -1 if stop == 2 else _copied(url, out, _copied(scheme, out, to))
+            return -1 if stop == 2 else _copied(url, out, _copied(base[:scheme], out, to))
         end = 0
     elif end == 0:
         return -1
     while start + 2 < path and url[start] == 46 and url[start + 1] == 46 and url[start + 2] == 47 and end > 1:
         start += 3
         end -= 1
-        while folder[end - 1] != 47:
+        while base[host + end - 1] != 47:
             end -= 1
     if start + 1 < path and url[start] == 46 and url[start + 1] == 47:
         start += 2
@@ -403,11 +386,11 @@ def _joined(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.nd
     for place in range(start, path - 1):
         if url[place] == 47 and (url[place + 1] == 47 or url[place + 1] == 46):
             return -1
-    return _copied(url[start:], out, _copied(folder[:end], out, _copied(host, out, to)))
+    return _copied(url[start:], out, _copied(base[: host + end], out, to))
 
 
 @kernel
-def _with_url(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.ndarray, out: np.ndarray, to: int):
+def _with_url(url: np.ndarray, base: np.ndarray, scheme: int, host: int, out: np.ndarray, to: int):
     """Write a link's url; returns the place behind it, and what became of it."""
     size = len(url)
     if size == 0 or url[0] < 33 or url[0] > 126 or url[-1] < 33 or url[-1] > 126:
@@ -427,14 +410,14 @@ def _with_url(url: np.ndarray, scheme: np.ndarray, host: np.ndarray, folder: np.
             while place < min(size, _SHOWN) and url[place] < 128:
                 place += 1
             return _copied(url[:place], out, to), DATA
-    end = _joined(url, scheme, host, folder, out, to)
+    end = _joined(url, base, scheme, host, out, to)
     if end >= 0:
         return end, JOINED
     return _copied(url, out, to), TO_JOIN
 
 
 @kernel
-def add_rows(raw, spans, links, page, wanted, scheme, host, folder, rows, urls, texts, ends, about):
+def add_rows(raw, spans, links, page, wanted, base, scheme, host, rows, urls, texts, ends, about):
     """Write one row for every text of some links, in their order, an alt before its title.
 
     Args:
@@ -443,7 +426,7 @@ def add_rows(raw, spans, links, page, wanted, scheme, host, folder, rows, urls, 
         links: how many of them.
         page: the number that the rows get as their page's.
         wanted: bits, the first for alt, then title and og:title.
-        scheme, host, folder: (.,) uint8, of `Resolver.parts`.
+        base: (.,) uint8, where relative urls start: with `scheme` and `host`, lengths, as of `Resolver.start`.
         rows: how many rows there are already.
         urls, texts: (.,) uint8, the bytes of all rows' urls and texts, one after the other.
         ends: (2, .) int32; [0, i + 1] is where row i's url ends, [1, i + 1] its text; the first column is 0.
@@ -451,9 +434,9 @@ def add_rows(raw, spans, links, page, wanted, scheme, host, folder, rows, urls, 
 
     Returns:
         How many rows there are now. There has to be room for three rows a link, as many bytes in `texts` as the links'
-        texts have in JSON, and in `urls` for each of their rows its url's and those of scheme, host and folder, twice.
+        texts have in JSON, and in `urls` for each of their rows its url's and twice the base's.
     """
-    gap = len(scheme) + len(host) + len(folder)
+    gap = 2 * len(base)
     for link in range(links):
         span = spans[link]
         first = -1
@@ -469,7 +452,7 @@ def add_rows(raw, spans, links, page, wanted, scheme, host, folder, rows, urls, 
                 url = urls[url_at + gap : url_at + gap]
                 if span[0] >= 0:
                     url = urls[url_at + gap : _decoded(raw, span[0], span[1], urls, url_at + gap)]
-                url_end, state = _with_url(url, scheme, host, folder, urls, url_at)
+                url_end, state = _with_url(url, base, scheme, host, urls, url_at)
                 first = rows
             elif len(text):
                 url_end = _copied(urls[ends[0, first] : ends[0, first + 1]], urls, url_at)
@@ -477,6 +460,6 @@ def add_rows(raw, spans, links, page, wanted, scheme, host, folder, rows, urls, 
             ends[0, rows + 1], ends[1, rows + 1] = url_end, text_end
             about[0, rows] = field
             about[1, rows] = page
-            about[2, rows] = state + (TO_CLEAN if _is_unclean(text) else 0)
+            about[2, rows] = state + (EMPTY if len(text) == 0 else TO_CLEAN if _is_unclean(text) else 0)
             rows += 1
     return rows

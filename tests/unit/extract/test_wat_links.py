@@ -142,7 +142,7 @@ for _ in range(int(sys.argv[1])):
         room = len(raw)
         urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
-        add_rows(data, spans, links, 0, 7, some[:5], some[:13], some[13:], 0, urls, texts, ends, about)
+        add_rows(data, spans, links, 0, 7, some, 5, 13, 0, urls, texts, ends, about)
 print(found)
 """
 
