@@ -1,0 +1,63 @@
+"""A filter of the user's own works in Spark's workers, where its module was sent to them, and says so where it was not."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.errors import PythonException
+
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import find_sources, splits_of
+from metaclip_spark.extract.task import Stamp
+from metaclip_spark.filters import Filters, load_filter
+from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.stages.shipping import ship
+
+pytestmark = pytest.mark.spark
+
+SOURCE = """
+import pyarrow as pa
+import pyarrow.compute as pc
+
+def no_addresses(batch):
+    has = pc.match_substring_regex(batch.column("text"), "@")
+    return pc.invert(has), "personal"
+"""
+TEXTS = ["a red kite", "write to me@example.org", "a dog", "", "x@y"]
+
+
+def rows(spark, folder, hook) -> list:
+    """Run the stage over the texts with that filter."""
+    urls = [f"http://e.org/{number}" for number in range(len(TEXTS))]
+    pq.write_table(pa.table({"url": urls, "text": TEXTS}), folder / "t.parquet")
+    options = ExtractOptions(filters=(hook.id,))
+    tools = ShippedTools(filters=ship(spark, Filters(options, hooks=(hook,))))
+    splits = splits_of(find_sources([str(folder / "t.parquet")]))
+    return extract(spark, splits, options, tools, Stamp("s", "m", "b")).collect()
+
+
+def test_a_filter_of_ones_own_runs_in_the_workers(spark, tmp_path, monkeypatch):
+    """Sent with addPyFile (as --py-files does), its rows are left out and counted under its reason."""
+    module = tmp_path / "my_worker_filters.py"
+    module.write_text(SOURCE)
+    spark.sparkContext.addPyFile(str(module))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = rows(spark, tmp_path, load_filter("my_worker_filters:no_addresses"))
+    assert sorted(row["text"] for row in found if row["kind"] == "pair") == ["a dog", "a red kite"]
+    (outcome,) = [row for row in found if row["kind"] == "source"]
+    assert outcome["rejected"] == {"empty_text": 1, "filter:personal": 2}
+    assert sorted(row["detail"] for row in found if row["reason"] == "filter:personal") == [TEXTS[1], TEXTS[4]]
+
+
+def test_a_filter_that_the_workers_do_not_have_is_an_error_that_names_it(spark, tmp_path, monkeypatch):
+    """The driver alone has the module: the task ends, and says what is missing; no row is lost silently."""
+    (tmp_path / "my_driver_filters.py").write_text(SOURCE)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    hook = load_filter("my_driver_filters:no_addresses")
+    assert import_module("my_driver_filters") is sys.modules["my_driver_filters"]
+    with pytest.raises(PythonException, match="my_driver_filters"):
+        rows(spark, tmp_path, hook)
