@@ -106,7 +106,7 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
     write_tsv(world.root / "own" / "b.tsv", again)
     ended = call(
         "run", *world.words(input=world.root / "own"), "--files-per-commit", 9, "--no-dedup",
-        "--id-column", "key", "--lang-column", "lang", "--keep-columns", "note,lang", "--json",
+        "--id-column", "key", "--lang-column", "lang", "--languages", "all", "--keep-columns", "note,lang", "--json",
     )  # fmt: skip
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"
