@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Generator, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import deflate
 import numpy as np
@@ -20,7 +20,11 @@ from metaclip_spark.extract.record_heads import only_record
 try:
     from stringzilla import find  # several times as fast as bytes.find, with the same arguments and results
 except ImportError:
-    find = bytes.find
+
+    def find(data: bytes | memoryview, *what: Any) -> int:
+        """Return what `bytes.find` does."""
+        return bytes(data).find(*what)
+
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_RECORD_BYTES = 1 << 28

@@ -55,7 +55,7 @@ class Links(NamedTuple):
         spans: (links, SPANS) int64, where in it their strings are.
     """
 
-    raw: bytes
+    raw: bytes | memoryview
     spans: np.ndarray
 
 
@@ -133,12 +133,11 @@ class PageReader:
         if first < 0:
             self._must_be_json(payload)
             return None
-        payload = bytes(payload)
         # A quote after a comma or brace, with a letter after it, can only be one that begins a string.
         start = find(payload, b'"Links":[{"path":"', 0, first)
         stop = find(payload, b'}],"Head":{', end - 1)
         if stop < 0:
-            stop = payload.rfind(b"}]", end - 1)
+            stop = bytes(payload).rfind(b"}]", end - 1)
         if start < 1 or stop < 0 or payload[start - 1] not in b",{":
             raise Unusual
         start, stop = start + 8, stop + 2
@@ -146,9 +145,8 @@ class PageReader:
         if mentions_any(np.frombuffer(outside, np.uint8), self._said, self._said_sizes):
             raise Unusual  # the page may opt out: few do
         # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
-        self._must_be_json(outside)
-        self._must_be_json(memoryview(payload)[start:stop])
         page = self._page(outside)
+        self._must_be_json(memoryview(payload)[start:stop])
         return (page, Links(payload, spans)) if page is not None and len(spans) else None
 
     def _cut(self, raw: bytes | memoryview) -> tuple[np.ndarray, int, int]:
@@ -175,6 +173,7 @@ class PageReader:
 
     def _page(self, outside: bytes) -> Page | None:
         try:
+            str(outside, "utf-8")  # msgspec does not look at the bytes of strings that it passes over
             envelope = self._outside.decode(outside).envelope
             header, http = envelope.header, envelope.payload.http
             html = http.html

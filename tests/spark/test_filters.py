@@ -1,4 +1,4 @@
-"""A filter of the user's own works in Spark's workers, where its module was sent to them, and says so where it was not."""
+"""A filter of the user's own works in the workers where its module was sent to them; where not, the error names it."""
 
 from __future__ import annotations
 
