@@ -101,9 +101,15 @@ class Lid176:
     def _identify_distinct(self, lines: pa.Array) -> tuple[pa.Array, pa.Array]:
         # The extension module's own method: fasttext's Python wrapper around it costs a tenth of the time.
         predict = _model(str(self.path)).f.predict
-        found = [predict(line, 1, 0.0, "strict") for line in lines.to_pylist()]
-        codes = pa.array([best[0][1][_LABEL:] if best else UNKNOWN for best in found], pa.string())
-        scores = np.array([best[0][0] if best else 0.0 for best in found], dtype=np.float32)
+        labels, scores = [], np.zeros(len(lines), np.float32)
+        for row, line in enumerate(lines.to_pylist()):
+            best = predict(line, 1, 0.0, "strict")  # not kept: a list of them is work for the garbage collector
+            if best:
+                ((scores[row], label),) = best
+                labels.append(label[_LABEL:])
+            else:
+                labels.append(UNKNOWN)
+        codes = pa.array(labels, pa.string())
         has_letter = pc.match_substring_regex(lines, r"\p{L}")
         return (
             pc.if_else(has_letter, codes, UNKNOWN),

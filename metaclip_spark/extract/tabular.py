@@ -70,7 +70,10 @@ def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iter
             meta = file.metadata.row_group(group)
             if split.start <= _first_byte(meta) < split.stop or (split.of == 1):
                 row = position
-                for batch in file.iter_batches(BATCH_ROWS, row_groups=[group], columns=options.columns):
+                # One thread: a task has one core, and each thread of Arrow's keeps memory of its own.
+                for batch in file.iter_batches(
+                    BATCH_ROWS, row_groups=[group], columns=options.columns, use_threads=False
+                ):
                     yield row, {name: batch.column(name) for name in options.columns}
                     row += batch.num_rows
                 ledger.bytes_read += meta.total_byte_size if split.of > 1 else 0

@@ -65,6 +65,8 @@ def extract(
     listed = list(splits)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        # Arrow's own allocator keeps some 50 MB of what it was given back; a worker that is small is worth more.
+        pa.set_memory_pool(pa.system_memory_pool())
         unpacked = tools.unpack(options)
         for batch in batches:
             for index in batch.column(0).to_pylist():
