@@ -44,6 +44,7 @@ _BLAKE_ORDER = np.array(
     ]
 )
 _BLAKE_ORDER = np.concatenate([_BLAKE_ORDER, _BLAKE_ORDER[:2]])
+_BLAKE_START = tuple(_BLAKE_IV)
 _BLAKE_BLOCK = 128
 
 # SHA-224 starts from the second 32 bits of the fractions of the square roots of the 9th to 16th primes.
@@ -53,40 +54,42 @@ _SHA_BLOCK = 64
 
 
 @kernel
-def _mix(v: np.ndarray, a: int, b: int, c: int, d: int, x: int, y: int) -> None:
-    va, vb, vc, vd = v[a], v[b], v[c], v[d]
-    va = va + vb + x
-    vd ^= va
-    vd = vd >> np.uint64(32) | vd << np.uint64(32)
-    vc += vd
-    vb ^= vc
-    vb = vb >> np.uint64(24) | vb << np.uint64(40)
-    va = va + vb + y
-    vd ^= va
-    vd = vd >> np.uint64(16) | vd << np.uint64(48)
-    vc += vd
-    vb ^= vc
-    v[a], v[b], v[c], v[d] = va, vb >> np.uint64(63) | vb << np.uint64(1), vc, vd
+def _mixed(a: int, b: int, c: int, d: int, x: int, y: int) -> tuple[int, int, int, int]:
+    a = a + b + x
+    d ^= a
+    d = d >> np.uint64(32) | d << np.uint64(32)
+    c += d
+    b ^= c
+    b = b >> np.uint64(24) | b << np.uint64(40)
+    a = a + b + y
+    d ^= a
+    d = d >> np.uint64(16) | d << np.uint64(48)
+    c += d
+    b ^= c
+    return a, b >> np.uint64(63) | b << np.uint64(1), c, d
 
 
 @kernel
-def _blake_block(state: np.ndarray, v: np.ndarray, message: np.ndarray, done: int, *, last: bool) -> None:
-    v[:8] = state
-    v[8:] = _BLAKE_IV
-    v[12] ^= np.uint64(done)
+def _blake_block(state: np.ndarray, message: np.ndarray, done: int, last: bool) -> None:
+    v0, v1, v2, v3, v4, v5, v6, v7 = (
+        state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
+    )
+    v8, v9, v10, v11, v12, v13, v14, v15 = _BLAKE_START
+    v12 ^= np.uint64(done)
     if last:
-        v[14] = ~v[14]
-    for order in _BLAKE_ORDER:
-        _mix(v, 0, 4, 8, 12, message[order[0]], message[order[1]])
-        _mix(v, 1, 5, 9, 13, message[order[2]], message[order[3]])
-        _mix(v, 2, 6, 10, 14, message[order[4]], message[order[5]])
-        _mix(v, 3, 7, 11, 15, message[order[6]], message[order[7]])
-        _mix(v, 0, 5, 10, 15, message[order[8]], message[order[9]])
-        _mix(v, 1, 6, 11, 12, message[order[10]], message[order[11]])
-        _mix(v, 2, 7, 8, 13, message[order[12]], message[order[13]])
-        _mix(v, 3, 4, 9, 14, message[order[14]], message[order[15]])
-    for index in range(8):
-        state[index] ^= v[index] ^ v[index + 8]
+        v14 = ~v14
+    for turn in range(len(_BLAKE_ORDER)):
+        order = _BLAKE_ORDER[turn]
+        v0, v4, v8, v12 = _mixed(v0, v4, v8, v12, message[order[0]], message[order[1]])
+        v1, v5, v9, v13 = _mixed(v1, v5, v9, v13, message[order[2]], message[order[3]])
+        v2, v6, v10, v14 = _mixed(v2, v6, v10, v14, message[order[4]], message[order[5]])
+        v3, v7, v11, v15 = _mixed(v3, v7, v11, v15, message[order[6]], message[order[7]])
+        v0, v5, v10, v15 = _mixed(v0, v5, v10, v15, message[order[8]], message[order[9]])
+        v1, v6, v11, v12 = _mixed(v1, v6, v11, v12, message[order[10]], message[order[11]])
+        v2, v7, v8, v13 = _mixed(v2, v7, v8, v13, message[order[12]], message[order[13]])
+        v3, v4, v9, v14 = _mixed(v3, v4, v9, v14, message[order[14]], message[order[15]])
+    for index, value in enumerate((v0 ^ v8, v1 ^ v9, v2 ^ v10, v3 ^ v11, v4 ^ v12, v5 ^ v13, v6 ^ v14, v7 ^ v15)):
+        state[index] ^= value
 
 
 @kernel
@@ -106,7 +109,7 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
         first_ends, second_ends: (n + 1,) int32, where they end; the first value is where the first one starts.
         out: (32 n,) uint8, written.
     """
-    state, v, block = np.empty(8, np.uint64), np.empty(16, np.uint64), np.empty(_BLAKE_BLOCK, np.uint8)
+    state, block = np.empty(8, np.uint64), np.empty(_BLAKE_BLOCK, np.uint8)
     message = block.view(np.uint64)
     for row in range(len(first_ends) - 1):
         start, middle = first_ends[row], first_ends[row + 1] - first_ends[row]
@@ -128,7 +131,7 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
             done += filled
             block[filled:] = 0
             last = at == total
-            _blake_block(state, v, message, done, last)
+            _blake_block(state, message, done, last)
             if last:
                 break
             filled = 0
@@ -144,6 +147,14 @@ def _turned(value: np.uint32, bits: int) -> np.uint32:
 
 
 @kernel
+def _turn(a, b, c, d, e, f, g, h, added):
+    """Return what becomes of d and h; the other six only change their names."""
+    first = np.uint32(h + (_turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25)) + (e & f ^ ~e & g) + added)
+    second = (_turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22)) + (a & b ^ a & c ^ b & c)
+    return np.uint32(d + first), np.uint32(first + second)
+
+
+@kernel
 def _sha_block(state: np.ndarray, w: np.ndarray, block: np.ndarray) -> None:
     for word in range(16):
         at = 4 * word
@@ -156,13 +167,16 @@ def _sha_block(state: np.ndarray, w: np.ndarray, block: np.ndarray) -> None:
         first = _turned(low, 7) ^ _turned(low, 18) ^ low >> np.uint32(3)
         second = _turned(high, 17) ^ _turned(high, 19) ^ high >> np.uint32(10)
         w[word] = np.uint32(w[word - 16] + first + w[word - 7] + second)
-    a, b, c, d, e, f, g, h = state
-    for turn in range(64):
-        chosen = e & f ^ ~e & g
-        most = a & b ^ a & c ^ b & c
-        first = np.uint32(h + (_turned(e, 6) ^ _turned(e, 11) ^ _turned(e, 25)) + chosen + _SHA_ADDED[turn] + w[turn])
-        second = np.uint32((_turned(a, 2) ^ _turned(a, 13) ^ _turned(a, 22)) + most)
-        h, g, f, e, d, c, b, a = g, f, e, np.uint32(d + first), c, b, a, np.uint32(first + second)
+    a, b, c, d, e, f, g, h = state[0], state[1], state[2], state[3], state[4], state[5], state[6], state[7]
+    for turn in range(0, 64, 8):
+        d, h = _turn(a, b, c, d, e, f, g, h, w[turn] + _SHA_ADDED[turn])
+        c, g = _turn(h, a, b, c, d, e, f, g, w[turn + 1] + _SHA_ADDED[turn + 1])
+        b, f = _turn(g, h, a, b, c, d, e, f, w[turn + 2] + _SHA_ADDED[turn + 2])
+        a, e = _turn(f, g, h, a, b, c, d, e, w[turn + 3] + _SHA_ADDED[turn + 3])
+        h, d = _turn(e, f, g, h, a, b, c, d, w[turn + 4] + _SHA_ADDED[turn + 4])
+        g, c = _turn(d, e, f, g, h, a, b, c, w[turn + 5] + _SHA_ADDED[turn + 5])
+        f, b = _turn(c, d, e, f, g, h, a, b, w[turn + 6] + _SHA_ADDED[turn + 6])
+        e, a = _turn(b, c, d, e, f, g, h, a, w[turn + 7] + _SHA_ADDED[turn + 7])
     for index, value in enumerate((a, b, c, d, e, f, g, h)):
         state[index] += value
 

@@ -293,6 +293,18 @@ def _decoded(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> i
     Never more bytes than it has in JSON.
     """
     while at < stop:
+        while at + 16 <= stop:
+            block, copy = raw[at : at + 16], out[to : to + 16]
+            hit = False
+            for place in range(16):
+                hit |= block[place] == 92
+                copy[place] = block[place]
+            if hit:
+                break
+            at += 16
+            to += 16
+        if at == stop:
+            break
         char = raw[at]
         if char != 92:
             out[to] = char

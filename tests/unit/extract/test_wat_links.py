@@ -95,7 +95,7 @@ def test_links_become_what_plain_python_makes_of_them(links, base, ascii_only, f
     payload = payload_of(links, base or None, ascii_only)
     from_full = PageReader(options).in_full(payload)
     page_base = from_full[0].base if from_full else PAGE
-    want = expected(links, page_base, options)
+    want = expected(json.loads(json.dumps(links)), page_base, options)  # two halves of a pair become one character
     assert read([payload], options) == want
 
 
