@@ -1,4 +1,4 @@
-"""MB of input that one core extracts and matches in a second, by format, and bytes stored per byte read.
+"""MB of input that one core extracts, matches and identifies in a second, by format, and bytes stored per byte read.
 
     python tests/benchmarks/extract_rate.py [--texts 200000]
 
@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import ROOT, different_texts, entry_list, write_pool  # noqa: E402
 
+from metaclip_spark.extract.language import load_identifier  # noqa: E402
 from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
 from metaclip_spark.extract.sources import find_sources, splits_of  # noqa: E402
 from metaclip_spark.extract.task import Stamp, Tools, extract_split  # noqa: E402
@@ -34,9 +35,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=200_000)
     args = parser.parse_args()
-    matcher = compile_matcher(load_metadata(entry_list()))
+    identifier = load_identifier("lid176")
+    tools = Tools(matcher=compile_matcher(load_metadata(entry_list())), identifier=identifier)
+    options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
     work = Path(tempfile.mkdtemp(prefix="extract-rate-"))
-    rows = [_measured(kind, path, matcher, work) for kind, path in _inputs(work, args.texts)]
+    rows = [_measured(kind, path, options, tools, work) for kind, path in _inputs(work, args.texts)]
     shutil.rmtree(work)
     print_rows(["format", "MB", "texts", "seconds", "MB/s", "texts/s", "stored/read"], rows)
 
@@ -55,16 +58,18 @@ def _inputs(work: Path, number: int) -> list[tuple[str, Path]]:
             lines.write(json.dumps({"url": url, "text": text}) + "\n")
     real = ROOT.parent / "shared" / "data" / "crawl" / "pages.wat.gz"
     wat = real if real.exists() else ROOT / "jobs" / "sample" / "pool.wat.gz"
-    return [("wat", wat), ("parquet", parquet), ("tsv", work / "pool.tsv.gz"), ("jsonl", work / "pool.jsonl.gz")]
+    found = [("wat", wat), ("warc", wat.with_name("pages.warc.gz"))] if real.exists() else [("wat", wat)]
+    return [*found, ("parquet", parquet), ("tsv", work / "pool.tsv.gz"), ("jsonl", work / "pool.jsonl.gz")]
 
 
-def _measured(kind: str, path: Path, matcher, work: Path) -> list[str]:
-    began = time.perf_counter()
-    batches = []
-    for split in splits_of(find_sources([str(path)])):
-        stamp = Stamp("benchmark", matcher.metadata_id, "batch")
-        batches += extract_split(split, ExtractOptions(), Tools(matcher=matcher), stamp)
-    took = time.perf_counter() - began
+def _measured(kind: str, path: Path, options: ExtractOptions, tools: Tools, work: Path) -> list[str]:
+    took = float("inf")
+    for _ in range(2):  # the first round compiles, and loads the model
+        began = time.perf_counter()
+        batches = []
+        for split in splits_of(find_sources([str(path)])):
+            batches += extract_split(split, options, tools, Stamp("benchmark", "m", "batch"))
+        took = min(took, time.perf_counter() - began)
     texts = sum(value.as_py() or 0 for batch in batches for value in batch.column("texts_read"))
     stored = 0
     with pq.ParquetWriter(work / "stored.parquet", batches[0].schema, compression="snappy") as writer:
