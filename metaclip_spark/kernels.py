@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
+import numpy as np
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,3 +21,13 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     except RuntimeError as error:
         warnings.warn(f"{function.__name__} is compiled anew in every process: {error}", stacklevel=2)
         return numba.njit(nogil=True)(function)
+
+
+def bytes_of(data: Any) -> np.ndarray:
+    """Return the bytes of a buffer as (n,) uint8, without a copy, for kernels.
+
+    Never writable, whatever the buffer is: to a kernel a writable array is another type, and it is compiled for each.
+    """
+    found = np.frombuffer(data, np.uint8)
+    found.flags.writeable = False
+    return found

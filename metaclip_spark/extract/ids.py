@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from metaclip_spark.extract.hashes import blake2b_of_pairs, sha224_of_urls
+from metaclip_spark.kernels import bytes_of
 
 _LENGTH = Struct("<Q").pack
 _IMAGE_DIGITS = 24
@@ -57,10 +58,10 @@ def _buffers(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         raise ValueError(f"no nulls are expected, got {strings.null_count}")
     strings = strings.cast(pa.string())
     if not len(strings):
-        return np.empty(0, np.uint8), np.zeros(1, np.int32)
+        return bytes_of(b""), bytes_of(bytes(4)).view(np.int32)
     _, ends, data = strings.buffers()
-    ends = np.frombuffer(ends, np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    return np.frombuffer(data or b"", np.uint8), ends
+    ends = bytes_of(ends).view(np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return bytes_of(data or b""), ends
 
 
 def _digits(out: np.ndarray, size: int) -> pa.Array:

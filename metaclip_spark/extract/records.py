@@ -12,10 +12,10 @@ from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 import deflate
-import numpy as np
 
 from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.record_heads import only_record
+from metaclip_spark.kernels import bytes_of
 
 try:
     from stringzilla import find  # several times as fast as bytes.find, with the same arguments and results
@@ -206,7 +206,7 @@ def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, 
 
 def _only_record(data: bytes | bytearray) -> Record | None:
     """Return the record that `data` consists of, if its header is short and nothing but two line ends follows it."""
-    end, stop, holds_json = only_record(np.frombuffer(data, np.uint8))
+    end, stop, holds_json = only_record(bytes_of(data))
     if end < 0:
         return None
     view = memoryview(data)

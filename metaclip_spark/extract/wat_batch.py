@@ -17,6 +17,7 @@ from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.urls import Resolver
 from metaclip_spark.extract.wat_links import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
 from metaclip_spark.extract.wat_pages import Links, Page
+from metaclip_spark.kernels import bytes_of
 from metaclip_spark.text import clean_text
 
 FIELDS = ("alt", "title", "og:title")
@@ -51,8 +52,8 @@ class Batch:
         base, scheme, host = Resolver(page.base).start()
         self._make_room(count, len(links.raw), 4 * count * len(base))
         self._rows = add_rows(
-            np.frombuffer(links.raw, np.uint8), links.spans, count, len(self._pages), self._wanted,
-            np.frombuffer(base, np.uint8), scheme, host, self._rows, self._urls, self._texts, self._ends, self._about,
+            bytes_of(links.raw), links.spans, count, len(self._pages), self._wanted,
+            bytes_of(base), scheme, host, self._rows, self._urls, self._texts, self._ends, self._about,
         )  # fmt: skip
         self._pages.append(page)
         self._links += count

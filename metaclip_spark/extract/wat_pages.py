@@ -22,6 +22,7 @@ from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
 from metaclip_spark.extract.records import find
 from metaclip_spark.extract.urls import resolve
 from metaclip_spark.extract.wat_links import FULL, SPANS, UNUSUAL, cut_links, mentions_any
+from metaclip_spark.kernels import bytes_of
 from metaclip_spark.text import without_surrogates
 
 _IMAGE_PATH = "IMG@/src"
@@ -142,7 +143,7 @@ class PageReader:
             raise Unusual
         start, stop = start + 8, stop + 2
         outside = b"%b%d%b" % (payload[:start], _CUT, payload[stop:])
-        if mentions_any(np.frombuffer(outside, np.uint8), self._said, self._said_sizes):
+        if mentions_any(bytes_of(outside), self._said, self._said_sizes):
             raise Unusual  # the page may opt out: few do
         # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
         page = self._page(outside)
@@ -155,7 +156,7 @@ class PageReader:
         Raises:
             Unusual: a link is not written as extractors write it.
         """
-        data = np.frombuffer(raw, np.uint8)
+        data = bytes_of(raw)
         while True:
             links, first, end = cut_links(data, self._spans)
             if links != FULL:
