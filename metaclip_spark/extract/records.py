@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, BinaryIO
 
 import deflate
-import numpy as np
 
 from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.record_heads import only_record
@@ -97,18 +96,11 @@ def check_gzip(raw: BinaryIO) -> None:
         raise Damage(f"not gzip: the first bytes are {magic!r}, expected {GZIP_MAGIC!r}")
 
 
-def warc_records(
-    stream: BinaryIO, passed_over: Callable[[np.ndarray], bool] | None = None
-) -> Iterator[Record | None]:
+def warc_records(stream: BinaryIO) -> Iterator[Record]:
     """Yield the records of a WARC, gzip or plain.
 
     A record is yielded when its gzip member was held against its checksum; in a member of several records, when what
     follows it could be inflated.
-
-    Args:
-        stream: where to read, from its start.
-        passed_over: says of a member's bytes, (n,) uint8, that they are one record and nobody needs more of it than to
-            count it: then None is yielded in its place.
 
     Raises:
         Damage: the stream is not a WARC, ends inside a record, or a record's header makes no sense.
@@ -119,7 +111,7 @@ def warc_records(
         first += more
     buffer = _Buffer(inflated(stream, first) if first[:2] == GZIP_MAGIC else _plain(stream, first))
     while True:
-        yield from buffer.whole_records(passed_over)
+        yield from buffer.whole_records()
         if not buffer.at_record():
             return
         record = buffer.record()
@@ -260,13 +252,10 @@ class _Buffer:
                 return self._at < len(self._data)
         return True
 
-    def whole_records(self, passed_over: Callable[[np.ndarray], bool] | None) -> Iterator[Record | None]:
+    def whole_records(self) -> Iterator[Record]:
         """Yield records as long as nothing is left over and each chunk is exactly one."""
         if not self._skip_empty_lines():
             for data, checked in () if self._at < len(self._data) else self._chunks:
-                if passed_over is not None and checked and passed_over(bytes_of(data)):
-                    yield None
-                    continue
                 record = _only_record(data) if checked else None
                 if record is None:
                     self._data, self._checked, self._at = data, checked, 0

@@ -15,7 +15,6 @@ from metaclip_spark.extract.records import check_gzip, warc_records
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
 from metaclip_spark.extract.wat_batch import Batch
-from metaclip_spark.extract.wat_links import describes_no_page
 from metaclip_spark.extract.wat_pages import PageReader
 
 BATCH_LINKS = 8192
@@ -35,10 +34,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
     with open_source(split.source.uri) as raw:
         check_gzip(raw)
         try:
-            for record in warc_records(raw, None if "og:title" in options.text_fields else describes_no_page):
-                if record is None:
-                    ledger.records_read += 1
-                    continue
+            for record in warc_records(raw):
                 if not record.holds_json and record.get(b"warc-type") == b"response":
                     raise WrongKind(
                         "a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.plain_json import is_plain_json
-from metaclip_spark.extract.record_heads import lowered, only_record, starts
+from metaclip_spark.extract.record_heads import lowered, starts
 from metaclip_spark.kernels import kernel
 
 STRINGS = (b"url", b"alt", b"title", b"og:title")
@@ -36,7 +35,6 @@ _KEYS = np.array([name.ljust(8) for name in (*STRINGS, b"path")], "S8").view(np.
 _KEY_SIZES = np.array([len(name) for name in (*STRINGS, b"path")])
 _IS_PATH = len(STRINGS)
 _BLOCK = 128
-_SHORT_RECORD = 6000  # bytes; of longer ones a parser tells sooner whether they are JSON
 _SHOWN = 300  # bytes of a data: url, which may have a million
 # By byte: may stand in the host of a url that `urljoin` keeps as it is.
 _IN_HOST = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@%~-"))
@@ -79,21 +77,6 @@ def _next_path(raw: np.ndarray, at: int) -> int:
                 return HIDDEN
         at = stop
     return -1
-
-
-@kernel
-def describes_no_page(raw: np.ndarray) -> bool:
-    """Return True only if these bytes are one short WARC record that holds JSON without any image link.
-
-    Such are the records of requests and of fetches: two of three in a WAT.
-    """
-    if len(raw) > _SHORT_RECORD:
-        return False
-    end, stop, holds_json = only_record(raw)
-    if end < 0 or not holds_json:
-        return False
-    payload = raw[end + 4 : stop]
-    return _next_path(payload, 0) == -1 and is_plain_json(payload, 0, len(payload))
 
 
 @kernel
