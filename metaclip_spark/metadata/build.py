@@ -1,7 +1,7 @@
-"""Building metadata: an entry list becomes a file whose bytes depend on the entries alone.
+"""Writing metadata: an entry list becomes a file whose bytes depend on the entries alone.
 
 Beside `<name>.json.gz` stands `<name>.sidecar.json`, which says where the entries are from, under which
-licence, how many there are, and the list's id.
+licence, how many there are, and the list's id; and `<name>.provenance.parquet` says it of each entry.
 """
 
 from __future__ import annotations
@@ -11,13 +11,15 @@ import gzip
 import io
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from metaclip_spark import __version__
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.load import Metadata, never_matching
-from metaclip_spark.metadata.wordnet import wordnet_entries, wordnet_origin
 
 SUFFIX = ".json.gz"
 
@@ -30,9 +32,13 @@ class Source:
         name: What it is called, such as "WordNet".
         version: Its own version.
         licence: The licence's name.
-        entries: How many entries it brought, before repeats of other sources went.
+        entries: How many entries it offered, before repeats of other sources went.
         files: sha256 in hex of each file that was read, by name.
         notice: The licence's text, where it asks to be carried along.
+        read: How many candidates it was read from.
+        taken: How many entries of the list are its own.
+        first_id: The id of the first of them; the others follow it.
+        cut: How many candidates were not taken, by reason.
     """
 
     name: str
@@ -41,19 +47,33 @@ class Source:
     entries: int
     files: dict[str, str]
     notice: str = ""
+    read: int | None = None
+    taken: int | None = None
+    first_id: int | None = None
+    cut: Mapping[str, int] = field(default_factory=dict)
 
 
-def build(entries: Iterable[str], output: Path, sources: Sequence[Source], order: str) -> Metadata:
+def build(
+    entries: Iterable[str],
+    output: Path,
+    sources: Sequence[Source],
+    order: str,
+    parameters: Mapping[str, Any] | None = None,
+    provenance: bytes | None = None,
+) -> Metadata:
     """Writes an entry list and its sidecar.
 
-    Both files are complete before either takes its name, and the list's name comes last. The list is
-    a JSON array, one entry a line, in gzip without time or file name.
+    All files are complete before any takes its name, and the list's name comes last. The list is
+    a JSON array, one entry a line, in gzip without time or file name. The sidecar alone holds the time: now,
+    or what the environment's SOURCE_DATE_EPOCH says.
 
     Args:
         entries: The list, in the order that gives the ids.
         output: A path that ends in `.json.gz`; its folder is made when it is missing.
         sources: Where the entries are from.
         order: One sentence on the order of the entries, for the sidecar.
+        parameters: What the entries were chosen by, for the sidecar.
+        provenance: The Parquet file that goes beside the list.
 
     Returns:
         The list as `load_metadata(output)` reads it.
@@ -61,9 +81,7 @@ def build(entries: Iterable[str], output: Path, sources: Sequence[Source], order
     Raises:
         MetadataError: The list cannot be used, or the files cannot be written.
     """
-    output = Path(output)
-    if not output.name.endswith(SUFFIX) or output.name == SUFFIX:
-        raise MetadataError(f"{output}: got {output.name!r}, expected a name that ends in {SUFFIX}; change --output.")
+    output = check_output(output)
     metadata = Metadata.from_entries(entries, source="the built list")
     sidecar = {
         "file": output.name,
@@ -71,34 +89,39 @@ def build(entries: Iterable[str], output: Path, sources: Sequence[Source], order
         "entries": len(metadata.entries),
         "never_matching": int(never_matching(metadata.entries).sum()),
         "order": order,
+        "built": _build_time(),
+        "builder": f"metaclip-spark {__version__}",
+        "parameters": dict(parameters or {}),
         "sources": [asdict(source) for source in sources],
     }
     described = json.dumps(sidecar, ensure_ascii=False, indent=2).encode() + b"\n"
-    _write_together({sidecar_path(output): described, output: _compress(metadata.entries)})
+    beside = {provenance_path(output): provenance} if provenance is not None else {}
+    _write_together({**beside, sidecar_path(output): described, output: _compress(metadata.entries)})
     return metadata
 
 
-def build_from_wordnet(dictionary_folder: Path, output: Path) -> Metadata:
-    """Writes the lemmas of a WordNet dictionary folder as metadata.
+def check_output(output: Path) -> Path:
+    """Refuses a path that does not end in `.json.gz`, before any work."""
+    output = Path(output)
+    if not output.name.endswith(SUFFIX) or output.name == SUFFIX:
+        raise MetadataError(f"{output}: got {output.name!r}, expected a name that ends in {SUFFIX}; change --output.")
+    return output
 
-    Args:
-        dictionary_folder: The folder that holds WordNet's `data.*` files.
-        output: A path that ends in `.json.gz`.
 
-    Raises:
-        MetadataError: The folder is not WordNet's, or the files cannot be written; nothing is written.
-    """
-    entries = wordnet_entries(dictionary_folder)
-    origin = wordnet_origin(dictionary_folder)
-    licence = f"WordNet {origin.version} licence"
-    source = Source("WordNet", origin.version, licence, len(entries), origin.files, origin.notice)
-    order = "Nouns, verbs, adjectives, adverbs, each as in its data file; a lemma stands where it first appears."
-    return build(entries, output, [source], order)
+def _build_time() -> str:
+    given = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(given), timezone.utc) if given.isdigit() else datetime.now(timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sidecar_path(output: Path) -> Path:
     """Names the sidecar of a list: `wordnet.json.gz` has `wordnet.sidecar.json`."""
     return output.with_name(output.name[: -len(SUFFIX)] + ".sidecar.json")
+
+
+def provenance_path(output: Path) -> Path:
+    """Names the provenance of a list: `en.json.gz` has `en.provenance.parquet`."""
+    return output.with_name(output.name[: -len(SUFFIX)] + ".provenance.parquet")
 
 
 def _compress(entries: Sequence[str]) -> bytes:

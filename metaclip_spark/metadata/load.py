@@ -90,13 +90,21 @@ def load_metadata(path: str | os.PathLike[str]) -> Metadata:
     Raises:
         MetadataError: The file cannot be read as a list, or the list cannot be used.
     """
+    return Metadata.from_entries(read_entries(path), source=str(path))
+
+
+def read_entries(path: str | os.PathLike[str]) -> list[object]:
+    """Reads what a file lists, unchecked: for `metadata inspect`, which names what is wrong with it.
+
+    Raises:
+        MetadataError: The file cannot be read, or its JSON is no array.
+    """
     path = Path(path)
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
         raise MetadataError(f"{path}: the suffix says no format; {_EXPECTED}. Rename or convert the file.")
     text = _decode(_read_bytes(path, name.endswith(".gz")), path)
-    entries = _parse_json(text, path) if ".json" in name[-8:] else _split_lines(text)
-    return Metadata.from_entries(entries, source=str(path))
+    return list(_parse_json(text, path) if ".json" in name[-8:] else _split_lines(text))
 
 
 def never_matching(entries: Sequence[str]) -> np.ndarray:
@@ -161,7 +169,7 @@ def _parse_json(text: str, path: Path) -> list[str]:
         ) from error
     if not isinstance(parsed, list):
         raise MetadataError(
-            f'{path}: the JSON is {_json_type(parsed)}, expected an array of strings; write it as ["...", ...].'
+            f'{path}: the JSON is {json_type(parsed)}, expected an array of strings; write it as ["...", ...].'
         )
     return parsed
 
@@ -181,7 +189,7 @@ def _check(entries: tuple[object, ...], source: str) -> None:
     for position, entry in enumerate(entries):
         if not isinstance(entry, str):
             raise MetadataError(
-                f"{source}: position {position} (from 0) holds {_json_type(entry)}, expected a string;"
+                f"{source}: position {position} (from 0) holds {json_type(entry)}, expected a string;"
                 " quote or remove it."
             )
         if not entry or entry.isspace():
@@ -209,7 +217,7 @@ def _describe_repeats(entries: tuple[str, ...]) -> str:
     return f"{len(repeats)} {noun} an earlier one ({named}{more})"
 
 
-def _json_type(value: object) -> str:
+def json_type(value: object) -> str:
     names = {dict: "an object", list: "an array", bool: "a boolean", int: "a number", float: "a number"}
     names |= {str: "a string", type(None): "null"}
     return names.get(type(value), f"a {type(value).__name__}")

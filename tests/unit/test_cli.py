@@ -170,7 +170,7 @@ def test_every_setting_is_a_flag_of_run():
         (["run", "stray.parquet"], "unexpected extra argument"),
         (["run", "--input"], "requires an argument"),
         (["run", "--threshold"], "requires an argument"),
-        (["metadata", "build"], "Missing option '--wordnet'"),
+        (["metadata", "build"], "Missing option '--output'"),
         (["metadata", "melt"], "No such command 'melt'"),
     ],
 )

@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 
+from metaclip_spark import __version__
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.metadata import Source, build, build_from_wordnet, load_metadata, never_matching
+from metaclip_spark.metadata import Metadata, Recipe, Source, build, build_from, load_metadata, never_matching
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests" / "data" / "wordnet_tiny"
 SHIPPED = ROOT / "metadata" / "wordnet.json.gz"
 SOURCE = Source("hand", "1", "none", 2, {})
+
+
+def build_from_wordnet(folder: Path, output: Path) -> Metadata:
+    """Builds a list of WordNet's lemmas alone."""
+    return build_from(Recipe(wordnet=str(folder), numbers=0), output).metadata
 
 
 def test_built_list_is_the_loaded_list(tmp_path):
@@ -36,23 +42,29 @@ def test_bytes_do_not_depend_on_time_or_place(tmp_path):
     assert raw[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
 
 
-def test_sidecar_says_where_the_entries_are_from(tmp_path):
-    """Sources, versions, licences, counts and the id stand beside the list."""
+def test_sidecar_says_where_the_entries_are_from(tmp_path, monkeypatch):
+    """Sources, versions, licences, counts, parameters, the time and the id stand beside the list."""
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     metadata = build_from_wordnet(TINY, tmp_path / "tiny.json.gz")
     sidecar = json.loads((tmp_path / "tiny.sidecar.json").read_text())
     noun = hashlib.sha256((TINY / "data.noun").read_bytes()).hexdigest()
     [source] = sidecar.pop("sources")
+    parameters = sidecar.pop("parameters")
     assert sidecar == {
         "file": "tiny.json.gz",
         "metadata_id": metadata.metadata_id,
         "entries": 14,
         "never_matching": 1,
-        "order": "Nouns, verbs, adjectives, adverbs, each as in its data file;"
-        " a lemma stands where it first appears.",
+        "order": "Sources as listed, each by rank; an entry stands where it first appears.",
+        "built": "1970-01-02T00:00:00Z",
+        "builder": f"metaclip-spark {__version__}",
     }
     assert (source["name"], source["version"], source["licence"]) == ("WordNet", "0.1", "WordNet 0.1 licence")
     assert (source["entries"], source["files"]["data.noun"]) == (14, noun)
+    assert (source["read"], source["taken"], source["first_id"], source["cut"]) == (14, 14, 0, {})
     assert source["notice"].endswith("made up for these tests.")
+    assert (parameters["inputs"], parameters["wordnet_names"], parameters["budget"]) == (["wordnet"], "lemmas", 500_000)
+    assert str(tmp_path) not in json.dumps(sidecar) + json.dumps(parameters)
 
 
 def test_nothing_else_is_left_in_the_folder(tmp_path):
