@@ -111,7 +111,7 @@ def inspect(path: Path, compiled: bool = True) -> Inspection:
 def _errors(listed: Sequence[object]) -> list[Finding]:
     first: dict[object, int] = {}
     repeats = [
-        (at, f"{entry!r}, first at position {first[entry]}")
+        (at, f"{entry!r} (first at {first[entry]})")
         for at, entry in enumerate(listed)
         if isinstance(entry, str) and first.setdefault(entry, at) != at
     ]

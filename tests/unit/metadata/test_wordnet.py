@@ -34,6 +34,14 @@ def test_lemmas_keep_case_lose_markers_and_stand_where_they_first_appear():
     ]  # fmt: skip
 
 
+def test_synsets_have_one_name_each_and_upstream_cuts_it():
+    """A synset's name is its first lemma; upstream lower-cases it and keeps what is before the first dot."""
+    names = wordnet_entries(TINY, "synsets")
+    assert names == ["entity", "cat", "New York", "E. coli", "set up", "galore", "utter", "awake", "f(x)", "a cappella"]
+    upstream = wordnet_entries(TINY, "upstream")
+    assert upstream == ["entity", "cat", "new york", "e", "set up", "galore", "utter", "awake", "f(x)", "a cappella"]
+
+
 def test_word_counts_are_hexadecimal(folder):
     """A synset of 0a words has ten."""
     words = " ".join(f"word{number} 0" for number in range(10))
@@ -140,6 +148,16 @@ def test_entries_are_the_lemmas_of_wordnets_index():
     entries = wordnet_entries(dictionary)
     assert {entry.lower().replace(" ", "_") for entry in entries} == index_lemmas(dictionary)
     assert not [entry for entry in entries if "_" in entry or re.search(r"\((a|p|ip)\)$", entry)]
+
+
+def test_wordnet_has_the_lemmas_and_the_papers_names():
+    """147,306 lemmas but for case; upstream's names with the numbers 0 to 99 are the paper's 86,654 entries."""
+    dictionary = require_dictionary()
+    if wordnet_origin(dictionary).version != "3.0":
+        pytest.skip(f"{dictionary} is not WordNet 3.0")
+    lemmas = wordnet_entries(dictionary)
+    assert (len(lemmas), len({lemma.lower() for lemma in lemmas})) == (148_730, 147_306)
+    assert len({*wordnet_entries(dictionary, "upstream"), *map(str, range(100))}) == 86_654
 
 
 def test_shipped_list_is_what_wordnet_gives():
