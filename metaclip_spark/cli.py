@@ -176,6 +176,26 @@ def report(config: str | None, debug: bool, run_id: str | None, output: str | No
 cli.add_command(metadata)
 
 
+@metadata.command("count-words")
+@settings_options(*SPARK)
+@click.argument("dumps", metavar="DUMP...", nargs=-1, required=True)
+@click.option("--output", metavar="FOLDER", required=True, help="A new folder: words.tsv, bigrams.tsv, counts.json.")
+@click.option("--min-count", metavar="N", type=click.IntRange(1), default=1,
+              help="Leave out what occurs less often in all dumps together.  [default: 1]")  # fmt: skip
+@click.option("--split-bytes", metavar="N", type=click.IntRange(1), help="Bytes of bz2 a task.  [default: 16 MiB]")
+@click.option("--json", "as_json", is_flag=True, help="Print what was counted as JSON.")
+def metadata_count_words(
+    config: str | None, debug: bool, dumps: tuple[str, ...], output: str, min_count: int, split_bytes: int | None,
+    as_json: bool, **flags: Any,
+) -> int:  # fmt: skip
+    """Count words and bigrams of Wikipedia's dumps (pages-articles, .xml.bz2 or .xml), for `metadata build`."""
+    from metaclip_spark import counting
+    from metaclip_spark.metadata.dumps import SPLIT_BYTES
+
+    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    return counting.count_words(settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json)
+
+
 def spread_variadic(arguments: Sequence[str]) -> list[str]:
     """Return the arguments with a variadic flag repeated before each of its values.
 

@@ -33,3 +33,7 @@ class LeaseError(MetaclipError):
 
 class WarehouseError(MetaclipError):
     """A table that is missing, unwritable or not what was expected (exit status 1)."""
+
+
+class DumpError(MetaclipError):
+    """A Wikipedia dump that turned out damaged while it was read (exit status 1)."""

@@ -1,0 +1,85 @@
+"""Count words: Wikipedia's dumps become counts of words and bigrams."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from metaclip_spark.metadata.dumps import DumpSplit
+from metaclip_spark.metadata.wikipedia import COUNTS_DDL, MAX_KEYS, STATISTIC, count_split
+
+LINES_DDL = "kind tinyint, lines binary, rows bigint, total bigint"
+_LINES_BYTES = 1 << 20
+
+
+def partial_counts(spark: SparkSession, splits: Sequence[DumpSplit], max_keys: int = MAX_KEYS) -> DataFrame:
+    """Count words and bigrams of each split in the workers.
+
+    Args:
+        max_keys: different words and bigrams that a task holds at most, whatever its split's size.
+
+    Reads: the dumps themselves. Writes: nothing. Rows: 1:n, partial sums by (kind, gram), nothing left out; what was
+    read stands in the same stream (kind STATISTIC), so that a retried task counts once in both.
+    Shuffle: none. Source: paper, section 3.1 (metadata).
+    """
+    listed = list(splits)
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for index in batch.column(0).to_pylist():
+                yield from count_split(listed[index], max_keys)
+
+    return spark.range(0, len(listed), 1, max(1, len(listed))).mapInArrow(work, COUNTS_DDL)
+
+
+def total_counts(partial: DataFrame, min_count: int = 1) -> DataFrame:
+    """Add up partial sums, and only then drop what is under the floor.
+
+    Args:
+        min_count: words and bigrams with a smaller sum over all splits are left out; statistics never are.
+
+    Reads: partial counts. Writes: nothing. Rows: n:1 per (kind, gram). Shuffle: partial sums by (kind, gram).
+    """
+    sums = partial.groupBy("kind", "gram").agg(F.sum("count").alias("count"))
+    return sums.where((F.col("kind") == STATISTIC) | (F.col("count") >= min_count))
+
+
+def as_lines(totals: DataFrame) -> DataFrame:
+    r"""Write sorted counts as text, `gram<TAB>count<LF>`, in pieces of about a megabyte.
+
+    Reads: total counts. Writes: nothing. Rows: n:1, pieces in the order kind, count descending, gram by its UTF-8
+    bytes; `rows` and `total` say how many grams a piece holds and what their counts add up to. Their concatenation
+    does not depend on how many pieces or partitions there are. Shuffle: one sort by range.
+    """
+    ordered = totals.select("kind", "gram", "count").orderBy("kind", F.desc("count"), "gram")
+
+    def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        lines: list[str] = []
+        kind, size, total = -1, 0, 0
+        for batch in batches:
+            for now, gram, count in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if lines and (now != kind or size > _LINES_BYTES):
+                    yield _piece(kind, lines, total)
+                    lines, size, total = [], 0, 0
+                kind = now
+                lines.append(f"{gram}\t{count}\n")
+                size += len(lines[-1])
+                total += count
+        if lines:
+            yield _piece(kind, lines, total)
+
+    return ordered.mapInArrow(join, LINES_DDL)
+
+
+def _piece(kind: int, lines: list[str], total: int) -> pa.RecordBatch:
+    return pa.record_batch(
+        {
+            "kind": pa.array([kind], pa.int8()),
+            "lines": pa.array(["".join(lines).encode()], pa.binary()),
+            "rows": pa.array([len(lines)], pa.int64()),
+            "total": pa.array([total], pa.int64()),
+        }
+    )

@@ -1,0 +1,98 @@
+"""Words of Wikipedia's dumps counted by Spark are those that one process counts, byte for byte however it is cut."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "metadata"))
+pytest.importorskip("mwparserfromhell", reason="mwparserfromhell is not installed (pip install '.[wikipedia]')")
+
+from test_dumps import TINY, damaged_at_its_start, many_pages, multistream  # noqa: E402
+
+from metaclip_spark.cli import main  # noqa: E402
+from metaclip_spark.metadata.dumps import find_dumps, splits_of  # noqa: E402
+from metaclip_spark.metadata.wikipedia import pages_of  # noqa: E402
+from metaclip_spark.metadata.wikitext import plain_text  # noqa: E402
+from metaclip_spark.metadata.words import phrases_of  # noqa: E402
+
+pytestmark = pytest.mark.spark
+
+REAL = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+
+
+def lines(counts: Counter, least: int = 1) -> bytes:
+    """Counts as the file has them."""
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))
+    return "".join(f"{gram}\t{count}\n" for gram, count in ordered if count >= least).encode()
+
+
+def single_process(path: Path) -> tuple[Counter, Counter]:
+    """Words and bigrams by a plain loop over the pages of the whole file."""
+    words, bigrams = Counter(), Counter()
+    for dump in find_dumps([str(path)]):
+        (split,) = splits_of([dump], 1 << 40)
+        for page in pages_of(split):
+            if page.namespace == "0" and not page.redirect and page.model == "wikitext":
+                for run in phrases_of(plain_text(page.text, dump.link_prefixes)):
+                    words.update(run)
+                    bigrams.update(f"{first} {second}" for first, second in zip(run, run[1:], strict=False))
+    return words, bigrams
+
+
+def test_the_command_writes_what_one_process_counts(spark, tmp_path, capsys):
+    """Two dumps, cut small: files and sidecar equal another cut's, and a plain count; the floor is for the sums."""
+    (tmp_path / "dumps").mkdir()
+    (tmp_path / "dumps" / "a.xml").write_bytes(TINY.read_bytes())
+    (tmp_path / "dumps" / "b.xml.bz2").write_bytes(multistream(many_pages(60, words=40)))
+    (tmp_path / "dumps" / "c.xml.bz2").write_bytes(bz2.compress(TINY.read_bytes()))
+    for name, split in (("small", "500"), ("large", "100000000")):
+        words = ["metadata", "count-words", str(tmp_path / "dumps"), "--output", str(tmp_path / name)]
+        assert main([*words, "--min-count", "2", "--split-bytes", split, "--json"]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    words, bigrams = single_process(tmp_path / "dumps")
+    for name in ("small", "large"):
+        assert (tmp_path / name / "words.tsv").read_bytes() == lines(words, 2)
+        assert (tmp_path / name / "bigrams.tsv").read_bytes() == lines(bigrams, 2)
+    sidecars = [(tmp_path / name / "counts.json").read_bytes() for name in ("small", "large")]
+    assert sidecars[0] == sidecars[1]
+    assert said[0]["statistics"]["words"] == words.total()
+    assert said[0]["statistics"]["pages_read"] == 2 * 6 + 60
+
+
+def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):
+    """A block that cannot be decoded is found by a task: one sentence, status 1, no folder."""
+    (tmp_path / "d.xml.bz2").write_bytes(damaged_at_its_start())
+    status = main(["metadata", "count-words", str(tmp_path / "d.xml.bz2"), "--output", str(tmp_path / "out")])
+    said = capsys.readouterr().err
+    assert status == 1
+    assert "compare its checksum" in said
+    assert "Traceback" not in said
+    assert [path.name for path in tmp_path.iterdir()] == ["d.xml.bz2"]
+
+
+@pytest.mark.slow  # fetches a package
+@pytest.mark.timeout(900)
+def test_a_real_shortened_dump_is_counted_as_by_one_process(spark, tmp_path):
+    """gensim's package has one among its tests' data; where the package cannot be had, this says so."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(tmp_path), "gensim==4.3.3"]
+    subprocess.run(command, check=False, capture_output=True)
+    wheels = [*tmp_path.glob("gensim*.whl")]
+    if not wheels:
+        pytest.skip("gensim's package cannot be had here (pip download gensim==4.3.3)")
+    dump = tmp_path / "real-pages-articles.xml.bz2"
+    with zipfile.ZipFile(wheels[0]) as package:
+        dump.write_bytes(package.read(f"gensim/test/test_data/{REAL}"))
+    out = tmp_path / "out"
+    assert main(["metadata", "count-words", str(dump), "--output", str(out), "--split-bytes", "50000"]) == 0
+    words, bigrams = single_process(dump)
+    assert words.total() > 10_000
+    assert (out / "words.tsv").read_bytes() == lines(words)
+    assert (out / "bigrams.tsv").read_bytes() == lines(bigrams)
