@@ -93,6 +93,6 @@ def test_flags_in_readme_exist():
     """Every flag that README names is one of the command line's."""
     from metaclip_spark.cli import cli
 
-    known = {"--help", "--packages"}
-    known |= {name for command in cli.commands.values() for param in command.params for name in param.opts}
+    commands = [*cli.commands.values(), *cli.commands["metadata"].commands.values()]
+    known = {"--help", "--packages"} | {name for command in commands for param in command.params for name in param.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
