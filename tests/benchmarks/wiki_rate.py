@@ -1,0 +1,113 @@
+"""MB of Wikipedia's XML whose words are counted in a second, and the memory that it takes, however large the dump is.
+
+    python tests/benchmarks/wiki_rate.py [--megabytes 200] [--dump FILE] [--cores 2]
+
+The dump (gensim's shortened one, fetched with pip, where none is named) is copied until its XML has so many megabytes,
+and counted by the command as a user runs it, in a process of its own. Prints the peak memory of the driver's Python, of
+the JVM and of the largest worker, and checks that all words are as many times as in one copy. 5 GB: --megabytes 5000.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+from metaclip_spark.terminal import print_rows
+
+REAL = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--megabytes", type=float, default=200)
+    parser.add_argument("--dump", type=Path)
+    parser.add_argument("--cores", type=int, default=2)
+    args = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="wiki-rate-"))
+    packed = (args.dump or fetched(work)).read_bytes()
+    size = len(bz2.decompress(packed)) / 1e6
+    copies = max(1, round(args.megabytes / size))
+    rows = [measured(packed, number, size, args.cores, work) for number in sorted({1, copies})]
+    print(f"{size:.1f} MB of XML a copy; {args.cores} cores; seconds with Spark's start")
+    heads = ["copies", "MB", "seconds", "MB/s", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
+    print_rows(heads, [[f"{value:,.1f}" if name == "MB/s" else f"{value:,.0f}"
+                        for name, value in zip(heads, row, strict=True)] for row in rows])  # fmt: skip
+    shutil.rmtree(work)
+    alike = rows[-1][-1] == rows[0][-1] * rows[-1][0]
+    print("words of all copies: " + ("as many times as of one" if alike else "NOT as many times as of one"))
+    return int(not alike)
+
+
+def fetched(work: Path) -> Path:
+    """Return the shortened dump from gensim's package."""
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work), "gensim==4.3.3"]
+    subprocess.run(command, check=True)
+    with zipfile.ZipFile(next(work.glob("gensim*.whl"))) as package:
+        (work / "real.bz2").write_bytes(package.read(REAL))
+    return work / "real.bz2"
+
+
+def measured(packed: bytes, copies: int, size: float, cores: int, work: Path) -> list[float]:
+    """Count so many copies; return a row of the table."""
+    folder, out = work / f"dumps-{copies}", work / f"out-{copies}"
+    folder.mkdir()
+    for number in range(copies):
+        (folder / f"p{number:05}-pages-articles.xml.bz2").write_bytes(packed)
+    command = [sys.executable, "-m", "metaclip_spark", "metadata", "count-words", str(folder), "--output", str(out),
+               "--master", f"local[{cores}]"]  # fmt: skip
+    began = time.perf_counter()
+    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peaks = [0.0, 0.0, 0.0]
+    while running.poll() is None:
+        for pid, name in descendants(running.pid):
+            kind = 0 if pid == running.pid else 1 if name.startswith("java") else 2
+            peaks[kind] = max(peaks[kind], resident_mib(pid))
+        time.sleep(0.2)
+    took = time.perf_counter() - began
+    if running.returncode:
+        sys.exit(f"{' '.join(command)} ended with status {running.returncode}")
+    words = json.loads((out / "counts.json").read_text())["statistics"]["words"]
+    shutil.rmtree(folder)
+    return [copies, copies * size, took, copies * size / took, *peaks, words]
+
+
+def descendants(root: int) -> list[tuple[int, str]]:
+    """Return (process id, name) of a process and of all below it."""
+    parents: dict[int, tuple[int, str]] = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            continue  # it has ended meanwhile
+        name, _, rest = stat.partition("(")[2].rpartition(")")
+        parents[int(pid)] = (int(rest.split()[1]), name)
+    found = []
+    for pid, (_, name) in parents.items():
+        above = pid
+        while above not in (root, 0):
+            above = parents.get(above, (0, ""))[0]
+        if above == root:
+            found.append((pid, name))
+    return found
+
+
+def resident_mib(pid: int) -> float:
+    """Return a process's resident set, 0 where it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
+    except (OSError, IndexError):
+        return 0.0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
