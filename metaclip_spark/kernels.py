@@ -23,11 +23,17 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(nogil=True)(function)
 
 
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function part of every kernel that calls it, with the constants that it is given there.
+
+    Where these say that what is written and what is read do not overlap, its loops become vector instructions.
+    """
+    return numba.njit(nogil=True, inline="always")(function)
+
+
 def bytes_of(data: Any) -> np.ndarray:
     """Return the bytes of a buffer as (n,) uint8, without a copy, for kernels.
 
     Never writable, whatever the buffer is: to a kernel a writable array is another type, and it is compiled for each.
     """
-    found = np.frombuffer(data, np.uint8)
-    found.flags.writeable = False
-    return found
+    return np.frombuffer(memoryview(data).toreadonly(), np.uint8)

@@ -11,7 +11,8 @@ from struct import Struct
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.extract.hashes import blake2b_of_pairs, sha224_of_urls
+from metaclip_spark.extract.blake2b import blake2b_of_pairs
+from metaclip_spark.extract.sha224 import sha224_of_urls
 from metaclip_spark.kernels import bytes_of
 
 _LENGTH = Struct("<Q").pack

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import zlib
 from collections.abc import Generator, Iterator
+from struct import Struct
 from typing import Any, BinaryIO
 
 import deflate
+import numpy as np
 
 from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.record_heads import only_record
-from metaclip_spark.kernels import bytes_of
 
 try:
     from stringzilla import find  # several times as fast as bytes.find, with the same arguments and results
@@ -30,6 +31,7 @@ GZIP_MAGIC = b"\x1f\x8b"
 MAX_RECORD_BYTES = 1 << 28
 """A length beyond this is damage: reading it would take the worker's memory."""
 
+_INFLATED_BYTES = Struct("<I").unpack_from
 _MEMBER = b"\x1f\x8b\x08"  # a member's first bytes; by chance they also occur inside one, once in 16 MiB
 _READ_BYTES = 1 << 18
 _SMALL_MEMBER_BYTES = 1 << 20
@@ -50,29 +52,39 @@ class Record:
     """A WARC record.
 
     Attributes:
-        head: its header as it stands, without the empty line after it.
         payload: its content block.
+        raw: the same for kernels, (n,) uint8, where it is at hand.
         holds_json: whether it is known to be no response and to hold JSON; where it is not, its header has to be asked.
     """
 
-    __slots__ = ("_lowered", "head", "holds_json", "payload")
+    __slots__ = ("_head", "_head_bytes", "_lowered", "holds_json", "payload", "raw")
 
-    def __init__(self, head: bytes | memoryview, payload: bytes | memoryview = b"", holds_json: bool = False) -> None:
-        self.head = head
+    def __init__(
+        self,
+        head: bytes | memoryview,
+        payload: bytes | memoryview = b"",
+        raw: np.ndarray | None = None,
+        holds_json: bool = False,
+        head_bytes: int | None = None,
+    ) -> None:
+        """Take the header without the empty line after it; `head_bytes` says how long it is where more follows."""
+        self._head = head
+        self._head_bytes = head_bytes
         self.payload = payload
+        self.raw = raw
         self.holds_json = holds_json
         self._lowered: bytes | None = None
 
     def get(self, name: bytes) -> bytes:
         """Return a header field by its lower-case name, the last one if it is repeated, b"" if it is missing."""
         if self._lowered is None:
-            self.head = bytes(self.head)
-            self._lowered = self.head.lower()
+            self._head = bytes(self._head[: self._head_bytes])
+            self._lowered = self._head.lower()
         start = self._lowered.rfind(b"\n" + name + b":") + 1
         if not start:
             return b""
-        end = self.head.find(b"\n", start)
-        return self.head[start + len(name) + 1 : end if end >= 0 else None].strip()
+        end = self._head.find(b"\n", start)
+        return self._head[start + len(name) + 1 : end if end >= 0 else None].strip()
 
     def length(self) -> int:
         """Return the content block's length in bytes.
@@ -150,7 +162,7 @@ def inflated(stream: BinaryIO, data: bytes = b"") -> Iterator[Chunk]:
             data += more
             if at == stop:
                 return
-        whole = _whole_member(data, at, stop)
+        whole = _whole_member(data[at:stop])
         if whole is None:
             data, at = yield from _in_parts(stream, data, at)
         else:
@@ -158,13 +170,15 @@ def inflated(stream: BinaryIO, data: bytes = b"") -> Iterator[Chunk]:
             at = stop
 
 
-def _whole_member(data: bytes, at: int, stop: int) -> bytearray | None:
-    """Inflate `data[at:stop]` if it is one gzip member that is small, whole and sound; else return None."""
-    size = int.from_bytes(data[stop - 4 : stop], "little")
-    if not 18 <= stop - at <= _SMALL_MEMBER_BYTES or not 0 < size <= _SMALL_MEMBER_INFLATED:
+def _whole_member(member: bytes) -> bytearray | None:
+    """Inflate what is one gzip member that is small, whole and sound; else return None."""
+    if not 18 <= len(member) <= _SMALL_MEMBER_BYTES:
+        return None
+    (size,) = _INFLATED_BYTES(member, len(member) - 4)
+    if not 0 < size <= _SMALL_MEMBER_INFLATED:
         return None
     try:
-        whole = deflate.gzip_decompress(data[at:stop], size)
+        whole = deflate.gzip_decompress(member, size)
     except deflate.DeflateError:
         return None
     return whole if len(whole) == size else None
@@ -206,11 +220,12 @@ def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, 
 
 def _only_record(data: bytes | bytearray) -> Record | None:
     """Return the record that `data` consists of, if its header is short and nothing but two line ends follows it."""
-    end, stop, holds_json = only_record(bytes_of(data))
+    view = memoryview(data).toreadonly()
+    raw = np.frombuffer(view, np.uint8)
+    end, stop, holds_json = only_record(raw)
     if end < 0:
         return None
-    view = memoryview(data)
-    return Record(view[:end], view[end + 4 : stop], holds_json)
+    return Record(view, view[end + 4 : stop], raw[end + 4 : stop], holds_json, end)
 
 
 class _Buffer:

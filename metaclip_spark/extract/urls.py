@@ -30,13 +30,6 @@ class Resolver:
         if "//" not in folder and "/." not in folder:
             self._folder = folder
 
-    def start(self) -> tuple[bytes, int, int]:
-        """Return the base up to its last slash, how much of it is the scheme (`http:`), and how much scheme and host.
-
-        Where only `urljoin` can tell what the base's host is, nothing; where it can tell the folder, the host alone.
-        """
-        return (self._host + self._folder).encode(), len(self._scheme), len(self._host)
-
     def absolute(self, url: str | None) -> tuple[str, str]:
         """Return the absolute url and "", or "" and the reason why there is none.
 

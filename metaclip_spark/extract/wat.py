@@ -40,9 +40,18 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
                         "a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON"
                     )
                 ledger.records_read += 1
-                if record.holds_json or record.get(b"content-type").startswith(b"application/json"):
-                    _add_record(batch, reader, record.payload, ledger)
-                if len(batch) >= BATCH_LINKS:
+                if not record.holds_json and not record.get(b"content-type").startswith(b"application/json"):
+                    continue
+                try:
+                    found = reader.read(record.payload, record.raw)
+                except (ValueError, RecursionError) as error:
+                    shown = f"{error}: {bytes(record.payload[:100])!r}"
+                    ledger.reject("broken_json", f"record {ledger.records_read}", shown)
+                    continue
+                if found is None:
+                    continue
+                batch.add(*found)
+                if batch.links >= BATCH_LINKS:
                     ledger.bytes_read = raw.tell()
                     yield batch.flush()
         except MemoryError:
@@ -54,13 +63,3 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
     yield batch.flush()
     if failure is not None:
         raise failure
-
-
-def _add_record(batch: Batch, reader: PageReader, payload: bytes | memoryview, ledger: Ledger) -> None:
-    try:
-        found = reader.read(payload)
-    except (ValueError, RecursionError) as error:
-        ledger.reject("broken_json", f"record {ledger.records_read}", f"{error}: {bytes(payload[:100])!r}")
-        return
-    if found is not None:
-        batch.add(*found)

@@ -15,59 +15,69 @@ from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.urls import Resolver
-from metaclip_spark.extract.wat_links import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
 from metaclip_spark.extract.wat_pages import Links, Page
+from metaclip_spark.extract.wat_rows import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
 from metaclip_spark.kernels import bytes_of
 from metaclip_spark.text import clean_text
 
 FIELDS = ("alt", "title", "og:title")
 
 _ROWS = 1 << 14
-_BYTES = 1 << 22  # taken from the system page by page, as it is written to
+_BYTES = 1 << 22
 
 
 class Batch:
-    """Pages gathered until there are enough of them; its length is the number of links."""
+    """Pages gathered until there are enough of them.
+
+    Attributes:
+        links: how many links they have.
+    """
 
     def __init__(self, options: ExtractOptions, ledger: Ledger) -> None:
         self._ledger = ledger
         self._wanted = sum((name in options.text_fields) << bit for bit, name in enumerate(FIELDS))
         self._position = 0
+        self._row_room = self._url_room = self._text_room = 0
         self._clear()
 
     def _clear(self) -> None:
         self._pages: list[Page] = []
-        self._links = self._rows = 0
-        self._urls = np.empty(_BYTES, np.uint8)
-        self._texts = np.empty(_BYTES, np.uint8)
-        self._ends = np.zeros((2, _ROWS + 1), np.int32)
-        self._about = np.empty((3, _ROWS), np.int32)
-
-    def __len__(self) -> int:
-        return self._links
+        self.links = self._rows = self._url_bytes = self._text_bytes = 0
+        if self._row_room != _ROWS:
+            self._row_room = _ROWS
+            self._ends = np.zeros((2, _ROWS + 1), np.int32)
+            self._about = np.empty((3, _ROWS), np.int32)
+        if self._url_room != _BYTES:
+            self._url_room = _BYTES
+            self._urls = np.empty(_BYTES, np.uint8)
+        if self._text_room != _BYTES:
+            self._text_room = _BYTES
+            self._texts = np.empty(_BYTES, np.uint8)
 
     def add(self, page: Page, links: Links) -> None:
         """Take a page's links."""
-        count = len(links.spans)
-        base, scheme, host = Resolver(page.base).start()
-        self._make_room(count, len(links.raw), 4 * count * len(base))
-        self._rows = add_rows(
-            bytes_of(links.raw), links.spans, count, len(self._pages), self._wanted,
-            bytes_of(base), scheme, host, self._rows, self._urls, self._texts, self._ends, self._about,
+        raw, spans, count = links
+        base = page.base.encode()
+        rows, text_bytes, url_bytes = 3 * count, len(raw), 3 * len(raw) + 5 * count * (len(base) + 1)
+        self._make_room(self._rows + rows, self._url_bytes + url_bytes, self._text_bytes + text_bytes)
+        self._rows, self._url_bytes, self._text_bytes = add_rows(
+            raw, spans, count, len(self._pages), self._wanted, bytes_of(base), self._rows,
+            self._urls, self._texts, self._ends, self._about,
         )  # fmt: skip
         self._pages.append(page)
-        self._links += count
+        self.links += count
 
-    def _make_room(self, links: int, text_bytes: int, url_bytes: int) -> None:
-        rows = self._rows
-        if rows + 3 * links > self._about.shape[1]:
-            more = rows + 3 * links
-            self._ends = np.pad(self._ends, ((0, 0), (0, more)))
-            self._about = np.pad(self._about, ((0, 0), (0, more)))
-        if self._ends[0, rows] + 3 * text_bytes + url_bytes > len(self._urls):
-            self._urls = np.pad(self._urls, (0, len(self._urls) + 3 * text_bytes + url_bytes))
-        if self._ends[1, rows] + text_bytes > len(self._texts):
-            self._texts = np.pad(self._texts, (0, len(self._texts) + text_bytes))
+    def _make_room(self, rows: int, url_bytes: int, text_bytes: int) -> None:
+        if rows > self._row_room:
+            self._row_room = 2 * rows
+            self._ends = _grown(self._ends, 2 * rows + 1)
+            self._about = _grown(self._about, 2 * rows)
+        if url_bytes > self._url_room:
+            self._url_room = 2 * url_bytes
+            self._urls = _grown(self._urls, 2 * url_bytes)
+        if text_bytes > self._text_room:
+            self._text_room = 2 * text_bytes
+            self._texts = _grown(self._texts, 2 * text_bytes)
 
     def flush(self) -> Candidates:
         """Return the texts of what was gathered, count what was left out, and start again."""
@@ -90,6 +100,13 @@ class Batch:
         return batch
 
 
+def _grown(array: np.ndarray, size: int) -> np.ndarray:
+    """Return a longer copy of an array, with room behind what it holds."""
+    new = np.empty((*array.shape[:-1], size), array.dtype)
+    new[..., : array.shape[-1]] = array
+    return new
+
+
 class _Column:
     """Strings, of which some are replaced."""
 
@@ -99,7 +116,7 @@ class _Column:
         self._where = np.arange(len(ends) - 1)
 
     def take(self, rows: np.ndarray) -> pa.Array:
-        """Return the strings of some rows."""
+        """Return a copy of the strings of some rows."""
         return self._strings.take(pa.array(self._where[rows]))
 
     def replace(self, rows: np.ndarray, new: list[str]) -> None:

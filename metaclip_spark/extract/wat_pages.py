@@ -19,17 +19,17 @@ import simdjson
 
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
-from metaclip_spark.extract.records import find
 from metaclip_spark.extract.urls import resolve
-from metaclip_spark.extract.wat_links import FULL, SPANS, UNUSUAL, cut_links, mentions_any
+from metaclip_spark.extract.wat_links import FULL, SPANS, cut_links, cut_page
 from metaclip_spark.kernels import bytes_of
 from metaclip_spark.text import without_surrogates
 
 _IMAGE_PATH = "IMG@/src"
 _PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
-_KEEP_PARSER_BYTES = 1 << 23  # a parser keeps the memory of the largest record that it has seen
+_KEEP_BYTES = 1 << 23  # a parser keeps the memory of the largest record that it has seen
+_ROOM = 1 << 16
 _CUT = 7_142_857_142_857  # stands in for the links that were cut out; no WAT has it there
-_NO_SPANS = np.empty((0, SPANS), np.int64)
+_CUT_DIGITS = str(_CUT).encode()
 _WRITE = msgspec.json.Encoder().encode
 _Link = dict[str, "str | None"]
 
@@ -52,12 +52,15 @@ class Links(NamedTuple):
     """A page's image links that have a text, in their order; last og:image with og:title, where that is wanted.
 
     Attributes:
-        raw: JSON in which they stand.
-        spans: (links, SPANS) int64, where in it their strings are.
+        raw: (n,) uint8, JSON in which they stand.
+        spans: (m, SPANS) int64, of which the first `count` rows say where in it their strings are; the reader's own,
+            good until it reads on.
+        count: how many links.
     """
 
-    raw: bytes | memoryview
+    raw: np.ndarray
     spans: np.ndarray
+    count: int
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -103,79 +106,74 @@ class PageReader:
         self._og = "og:title" in options.text_fields
         self._parser = simdjson.Parser()
         self._spans = np.empty((256, SPANS), np.int64)
-        self._outside = msgspec.json.Decoder(_Outside)
+        self._make_room(_ROOM)
+        self._decode = msgspec.json.Decoder(_Outside).decode
         said = opt_out_words(options.opt_outs)
-        self._said = np.array([word.encode().ljust(32) for word in said], "S32").view(np.uint8).reshape(-1, 32)
-        self._said_sizes = np.array([len(word) for word in said], np.int64)
+        self._cut_args = (
+            bytes_of(_CUT_DIGITS),
+            np.array([word.encode().ljust(32) for word in said], "S32").view(np.uint8).reshape(-1, 32),
+            np.array([len(word) for word in said], np.int64),
+        )
 
-    def read(self, payload: bytes | memoryview) -> tuple[Page, Links] | None:
+    def read(self, payload: bytes | memoryview, raw: np.ndarray | None = None) -> tuple[Page, Links] | None:
         """Return the page that a record describes and its links, None where there is no page or no such link.
+
+        Args:
+            payload: a record's JSON.
+            raw: the same as `bytes_of` gives it, where it is at hand.
 
         Raises:
             ValueError, RecursionError: the record is not JSON.
         """
         try:
-            return self.in_parts(payload)
+            return self.in_parts(payload, bytes_of(payload) if raw is None else raw)
         except Unusual:
             return self.in_full(payload)
         finally:
-            if len(payload) > _KEEP_PARSER_BYTES:
+            if len(payload) > _KEEP_BYTES:
                 self._parser = simdjson.Parser()
+                self._make_room(_ROOM)
 
-    def in_parts(self, payload: bytes | memoryview) -> tuple[Page, Links] | None:
-        """Return what `in_full` returns, at a fraction of its cost.
+    def in_parts(self, payload: bytes | memoryview, raw: np.ndarray) -> tuple[Page, Links] | None:
+        """Return what `in_full` returns, at a fraction of its cost; arguments as for `read`.
 
         Raises:
-            Unusual: the record is not JSON, or not as extractors write it.
+            Unusual: the record is not JSON, or not as extractors write it, or the page may opt out.
         """
         if self._og:
             raise Unusual
-        spans, first, end = self._cut(payload)
-        if first < 0:
-            self._must_be_json(payload)
-            return None
-        # A quote after a comma or brace, with a letter after it, can only be one that begins a string.
-        start = find(payload, b'"Links":[{"path":"', 0, first)
-        stop = find(payload, b'}],"Head":{', end - 1)
-        if stop < 0:
-            stop = bytes(payload).rfind(b"}]", end - 1)
-        if start < 1 or stop < 0 or payload[start - 1] not in b",{":
-            raise Unusual
-        start, stop = start + 8, stop + 2
-        outside = b"%b%d%b" % (payload[:start], _CUT, payload[stop:])
-        if mentions_any(bytes_of(outside), self._said, self._said_sizes):
-            raise Unusual  # the page may opt out: few do
-        # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
-        page = self._page(outside)
-        self._must_be_json(memoryview(payload)[start:stop])
-        return (page, Links(payload, spans)) if page is not None and len(spans) else None
-
-    def _cut(self, raw: bytes | memoryview) -> tuple[np.ndarray, int, int]:
-        """Return the spans of the image links with a text, where the first image link's path stands, and the last ends.
-
-        Raises:
-            Unusual: a link is not written as extractors write it.
-        """
-        data = bytes_of(raw)
+        if len(payload) > self._room:
+            self._make_room(2 * len(payload))
         while True:
-            links, first, end = cut_links(data, self._spans)
+            links, start, stop, size = cut_page(raw, self._spans, self._outside, *self._cut_args)
             if links != FULL:
                 break
-            self._spans = np.empty((2 * len(self._spans), SPANS), np.int64)
-        if links == UNUSUAL:
+            self._more_spans()
+        if links < 0:
             raise Unusual
-        return self._spans[:links].copy() if links else _NO_SPANS, first, end
-
-    def _must_be_json(self, raw: bytes | memoryview) -> None:
         try:
-            self._parser.parse(raw)
+            if not stop:
+                self._parser.parse(payload)
+                return None
+            # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
+            page = self._page(self._view[:size])
+            self._parser.parse(payload[start:stop])
         except (ValueError, RuntimeError):
             raise Unusual from None
+        return (page, Links(raw, self._spans, links)) if page is not None and links else None
 
-    def _page(self, outside: bytes) -> Page | None:
+    def _make_room(self, size: int) -> None:
+        self._room = size
+        self._outside = np.empty(size + len(_CUT_DIGITS), np.uint8)
+        self._view = memoryview(self._outside)
+
+    def _more_spans(self) -> None:
+        self._spans = np.empty((2 * len(self._spans), SPANS), np.int64)
+
+    def _page(self, outside: memoryview) -> Page | None:
         try:
             str(outside, "utf-8")  # msgspec does not look at the bytes of strings that it passes over
-            envelope = self._outside.decode(outside).envelope
+            envelope = self._decode(outside).envelope
             header, http = envelope.header, envelope.payload.http
             html = http.html
             if html.links != _CUT:
@@ -205,11 +203,14 @@ class PageReader:
             found += _og_link(metas)
         named = ((meta.get("name"), meta.get("content")) for meta in metas)
         opt_out = opt_out_of(named, headers, self._opt_outs) if self._opt_outs else None
-        raw = b"[%b]" % b",".join(map(_WRITE, found))  # as extractors write them
-        spans, _, _ = self._cut(raw)
-        return (
-            (Page(url, _base(url, _string(_get(html, "Head", "Base"))), opt_out), Links(raw, spans)) if found else None
-        )
+        if not found:
+            return None
+        raw = bytes_of(b"[%b]" % b",".join(map(_WRITE, found)))  # as extractors write them
+        while len(found) > len(self._spans):
+            self._more_spans()
+        cut_links(raw, self._spans)
+        page = Page(url, _base(url, _string(_get(html, "Head", "Base"))), opt_out)
+        return page, Links(raw, self._spans, len(found))
 
 
 def _image_links(value: Any) -> Iterator[_Link]:

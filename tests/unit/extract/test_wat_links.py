@@ -78,6 +78,7 @@ PIECES = [
 WORDS = [
     "a", "b c", " ", "\t", "\n", "\r", "\0", "&", "&amp;", "&nbsp;", "&#65;", "é", "\u00a0", "\u3000", "\x85", "\x7f",
     "\ud83d", "\ude00", "\U0001f600", '"', "\\", "/", "}", "]", "\b", "\f", "\x1c", "\u200b",
+    "\u1680", "\u180e", "\u2003", "\u205f", "\u2060", "\u306e", "\u7f6e",
 ]  # fmt: skip
 URLS = st.lists(st.sampled_from(PIECES), max_size=6).map("".join) | st.none()
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=5).map("".join) | st.text(max_size=5) | st.none()
@@ -122,12 +123,15 @@ def test_fields_are_those_of_the_columns():
 BOUNDS = """
 import json, random, sys
 import numpy as np
-from metaclip_spark.extract.wat_links import SPANS, add_rows, cut_links
+from metaclip_spark.extract.wat_links import SPANS, cut_page
+from metaclip_spark.extract.wat_rows import add_rows
 
 bits, found = random.Random(7), 0
 payload = json.loads(sys.stdin.readline()).encode()
 spans = np.empty((64, SPANS), np.int64)
-some = np.frombuffer(b"http://ex.org/", np.uint8)
+bases = [np.frombuffer(base, np.uint8) for base in (b"http://ex.org/", b"https://ex.org/a/b?c", b"http://e", b"")]
+cut, words = np.frombuffer(b"789", np.uint8), np.frombuffer(b"zzzzz", np.uint8).reshape(1, 5)
+sizes = np.array([5])
 for _ in range(int(sys.argv[1])):
     raw = bytearray(payload)
     for _ in range(bits.randrange(4)):
@@ -136,13 +140,16 @@ for _ in range(int(sys.argv[1])):
         raw[at : at + bits.randrange(3)] = new
     raw = bytes(raw[: bits.randrange(len(raw) + 1)] if bits.random() < 0.5 else raw)
     data = np.frombuffer(raw, np.uint8)
-    links, _, _ = cut_links(data, spans)
+    outside = np.empty(len(raw) + len(cut), np.uint8)
+    links, start, stop, size = cut_page(data, spans, outside, cut, words, sizes)
+    if links >= 0 and stop:
+        assert outside[:size].tobytes() == raw[:start] + b"789" + raw[stop:]
     if links > 0:
         found += 1
         room = len(raw)
         urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
-        add_rows(data, spans, links, 0, 7, some, 5, 13, 0, urls, texts, ends, about)
+        add_rows(data, spans, links, 0, 7, bases[found % 4], 0, urls, texts, ends, about)
 print(found)
 """
 

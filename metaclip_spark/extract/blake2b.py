@@ -1,0 +1,132 @@
+"""BLAKE2b of many short strings at once. Source: RFC 7693."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaclip_spark.extract.byte_search import copied
+from metaclip_spark.extract.hash_lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
+from metaclip_spark.kernels import kernel, part
+
+_IV = np.array(fractions(2, 8, 64), np.uint64)
+_ORDER = np.array(
+    [
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        [14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3],
+        [11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4],
+        [7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8],
+        [9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13],
+        [2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9],
+        [12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11],
+        [13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10],
+        [6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5],
+        [10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0],
+    ]
+)
+_ORDER = np.concatenate([_ORDER, _ORDER[:2]])
+_PARAMETERS = np.uint64(0x01010000 ^ 16)  # no key, one leaf, 16 bytes
+_ROWS = 24
+
+
+@part
+def _mix(v: np.ndarray, words: np.ndarray, a: int, b: int, c: int, d: int, x: int, y: int) -> None:
+    """BLAKE2b's G on all lanes, by the numbers of four rows that are worked on, and of two words."""
+    a, b, c, d = WORK + LANES * a, WORK + LANES * b, WORK + LANES * c, WORK + LANES * d
+    x, y = LANES * x, LANES * y
+    for i in range(LANES):
+        one = v[a + i] + v[b + i] + words[x + i]
+        four = v[d + i] ^ one
+        four = four >> np.uint64(32) | four << np.uint64(32)
+        three = v[c + i] + four
+        two = v[b + i] ^ three
+        two = two >> np.uint64(24) | two << np.uint64(40)
+        one = one + two + words[y + i]
+        four = four ^ one
+        four = four >> np.uint64(16) | four << np.uint64(48)
+        three = three + four
+        two = two ^ three
+        v[a + i], v[c + i], v[d + i] = one, three, four
+        v[b + i] = two >> np.uint64(63) | two << np.uint64(1)
+
+
+@kernel
+def _take_in(v: np.ndarray, words: np.ndarray, done: np.ndarray, last: np.ndarray) -> None:
+    """Take in one block on all lanes.
+
+    Args:
+        v: (rows * lanes,) uint64, of which the state is set.
+        words: (16 * lanes,) uint64, the block.
+        done: (lanes,) uint64, the bytes up to this block's end.
+        last: (lanes,) uint64, all ones where the block is the last.
+    """
+    size = LANES
+    for i in range(8 * size):
+        v[WORK + i] = v[STATE + i]
+        v[WORK + 8 * size + i] = _IV[i // size]
+    for i in range(size):
+        v[WORK + 12 * size + i] ^= done[i]
+        v[WORK + 14 * size + i] ^= last[i]
+    for turn in range(len(_ORDER)):
+        order = _ORDER[turn]
+        _mix(v, words, 0, 4, 8, 12, order[0], order[1])
+        _mix(v, words, 1, 5, 9, 13, order[2], order[3])
+        _mix(v, words, 2, 6, 10, 14, order[4], order[5])
+        _mix(v, words, 3, 7, 11, 15, order[6], order[7])
+        _mix(v, words, 0, 5, 10, 15, order[8], order[9])
+        _mix(v, words, 1, 6, 11, 12, order[10], order[11])
+        _mix(v, words, 2, 7, 8, 13, order[12], order[13])
+        _mix(v, words, 3, 4, 9, 14, order[14], order[15])
+    for i in range(8 * size):
+        v[STATE + i] ^= v[WORK + i] ^ v[WORK + 8 * size + i]
+
+
+@kernel
+def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
+    """Write the hexadecimal digits of BLAKE2b with 16 bytes over: length of the first (8 bytes, little-endian), both.
+
+    Args:
+        firsts, seconds: (.,) uint8, the bytes of the strings.
+        first_ends, second_ends: (n + 1,) int32, where they end; the first value is where the first one starts.
+        out: (32 n,) uint8, written.
+    """
+    count = len(first_ends) - 1
+    starts, sizes = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
+    for row in range(count):
+        sizes[row] = 8 + first_ends[row + 1] - first_ends[row] + second_ends[row + 1] - second_ends[row]
+        starts[row + 1] = starts[row] + (sizes[row] + 127) // 128
+    content = np.zeros(16 * starts[count], np.uint64)
+    raw = content.view(np.uint8)
+    for row in range(count):
+        content[16 * starts[row]] = np.uint64(first_ends[row + 1] - first_ends[row])
+        to = copied(firsts[first_ends[row] : first_ends[row + 1]], raw, 128 * starts[row] + 8)
+        copied(seconds[second_ends[row] : second_ends[row + 1]], raw, to)
+    v, words = np.zeros(_ROWS * LANES, np.uint64), np.zeros(16 * LANES, np.uint64)
+    at, rows, given, pairs = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
+    done, last = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
+    while True:
+        given = next_strings(at, starts, rows, given)
+        busy = False
+        for lane in range(LANES):
+            row = rows[lane]
+            if row < 0:
+                continue
+            busy = True
+            if at[lane] == starts[row]:
+                for index in range(8):
+                    v[STATE + index * LANES + lane] = _IV[index]
+                v[STATE + lane] ^= _PARAMETERS
+            for word in range(16):
+                words[word * LANES + lane] = content[16 * at[lane] + word]
+            at[lane] += 1
+            ends = at[lane] == starts[row + 1]
+            done[lane] = sizes[row] if ends else 128 * (at[lane] - starts[row])
+            last[lane] = ~np.uint64(0) if ends else np.uint64(0)
+        if not busy:
+            break
+        _take_in(v, words, done, last)
+        for lane in range(LANES):
+            row = rows[lane]
+            if row >= 0 and at[lane] == starts[row + 1]:
+                for index in range(2):
+                    for byte in range(8):
+                        pairs[16 * row + 8 * index + byte] = digits_of(v[STATE + index * LANES + lane], byte)

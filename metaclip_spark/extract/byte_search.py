@@ -1,0 +1,97 @@
+"""Bytes sought in bytes, 128 at a time: compiled loops that become vector instructions."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaclip_spark.extract.record_heads import lowered, starts
+from metaclip_spark.kernels import kernel
+
+BLOCK = 128
+
+
+@kernel
+def find_in(raw: np.ndarray, what: np.ndarray, a: int, b: int, at: int, stop: int) -> int:
+    """Return where `what` stands first in [at, stop), -1 where it does not.
+
+    Args:
+        raw, what: (.,) uint8.
+        a, b: places in `what` that are looked at first; seldom both are met elsewhere.
+        at, stop: bounds.
+    """
+    stop -= len(what) - 1
+    one, other = what[a], what[b]
+    while at < stop:
+        end = min(at + BLOCK, stop)
+        if end - at == BLOCK:
+            first, later = raw[at + a : end + a], raw[at + b : end + b]
+            hit = False
+            for place in range(BLOCK):
+                hit |= (first[place] == one) & (later[place] == other)
+            if not hit:
+                at = end
+                continue
+        for place in range(at, end):
+            if raw[place + a] == one and starts(raw, place, what):
+                return place
+        at = end
+    return -1
+
+
+@kernel
+def _uppered(char: int) -> int:
+    return np.uint8(char - 32) if 97 <= char <= 122 else np.uint8(char)
+
+
+@kernel
+def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
+    """Return whether a lower-case word stands anywhere, in whatever case."""
+    size, middle, at = len(word), len(word) // 2, 0
+    a, b, c = word[0], word[middle], word[-1]
+    upper_a, upper_b, upper_c = _uppered(a), _uppered(b), _uppered(c)
+    while at + size <= len(raw):
+        stop = min(at + BLOCK, len(raw) - size + 1)
+        if stop - at == BLOCK:
+            first, later, last = raw[at:stop], raw[at + middle : stop + middle], raw[at + size - 1 : stop + size - 1]
+            hit = False
+            for place in range(BLOCK):
+                hit |= (
+                    ((first[place] == a) | (first[place] == upper_a))
+                    & ((later[place] == b) | (later[place] == upper_b))
+                    & ((last[place] == c) | (last[place] == upper_c))
+                )
+            if not hit:
+                at = stop
+                continue
+        for start in range(at, stop):
+            same = 0
+            while same < size and lowered(raw[start + same]) == word[same]:
+                same += 1
+            if same == size:
+                return True
+        at = stop
+    return False
+
+
+@kernel
+def mentions_any(raw: np.ndarray, words: np.ndarray, sizes: np.ndarray) -> bool:
+    """Return whether any word stands anywhere, in whatever case.
+
+    Args:
+        raw: (n,) uint8.
+        words: (k, m) uint8, lower-case ASCII letters and hyphens.
+        sizes: (k,) int64, how many bytes of each row are its word.
+    """
+    for index in range(len(words)):  # noqa: SIM110 - this is compiled
+        if _mentions(raw, words[index, : sizes[index]]):
+            return True
+    return False
+
+
+@kernel
+def copied(text: np.ndarray, out: np.ndarray, to: int) -> int:
+    """Write bytes, maybe from further on in the same array; returns the place behind them."""
+    for char in text:
+        out[to] = char
+        to += 1
+    return to

@@ -1,0 +1,101 @@
+"""Strings as JSON writes them -> UTF-8, by a compiled loop."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from metaclip_spark.kernels import kernel
+
+# By byte, what follows a backslash in JSON: what it stands for, 0 for none.
+_ESCAPED = np.zeros(256, np.uint8)
+_ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
+
+
+@kernel
+def _hex(raw: np.ndarray, at: int, stop: int) -> int:
+    """Return the number that the four hexadecimal digits at `at` make; -1 where there are none."""
+    if at + 4 > stop:
+        return -1
+    value = 0
+    for place in range(at, at + 4):
+        digit = raw[place]
+        if 48 <= digit <= 57:
+            value = 16 * value + digit - 48
+        elif 97 <= digit | 32 <= 102:
+            value = 16 * value + (digit | 32) - 87
+        else:
+            return -1
+    return value
+
+
+@kernel
+def _utf8(point: int, out: np.ndarray, to: int) -> int:
+    """Write a character; returns the place behind it."""
+    if point < 0x80:
+        out[to] = point
+        return to + 1
+    if point < 0x800:
+        out[to] = 0xC0 | point >> 6
+        out[to + 1] = 0x80 | point & 63
+        return to + 2
+    if point < 0x10000:
+        out[to] = 0xE0 | point >> 12
+        out[to + 1] = 0x80 | point >> 6 & 63
+        out[to + 2] = 0x80 | point & 63
+        return to + 3
+    out[to] = 0xF0 | point >> 18
+    out[to + 1] = 0x80 | point >> 12 & 63
+    out[to + 2] = 0x80 | point >> 6 & 63
+    out[to + 3] = 0x80 | point & 63
+    return to + 4
+
+
+@kernel
+def decoded(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> int:
+    """Write the string at [at, stop), U+FFFD for a lone surrogate; returns the place behind it.
+
+    Never more bytes than it has in JSON.
+    """
+    source, copy, escaped = raw[at:stop], out[to : to + stop - at], np.uint8(0)
+    for place in range(len(source)):  # this loop becomes vector instructions
+        copy[place] = source[place]
+        escaped = max(escaped, np.uint8(source[place] == 92))
+    if not escaped:
+        return to + stop - at
+    while at < stop:
+        while at + 16 <= stop:
+            block, copy = raw[at : at + 16], out[to : to + 16]
+            hit = False
+            for place in range(16):
+                hit |= block[place] == 92
+                copy[place] = block[place]
+            if hit:
+                break
+            at += 16
+            to += 16
+        if at == stop:
+            break
+        char = raw[at]
+        if char != 92:
+            out[to] = char
+            to += 1
+            at += 1
+            continue
+        if at + 1 >= stop:
+            return to
+        if raw[at + 1] != 117:
+            out[to] = _ESCAPED[raw[at + 1]]
+            to += 1
+            at += 2
+            continue
+        point = _hex(raw, at + 2, stop)
+        at += 6
+        if 0xD800 <= point < 0xDC00 and at + 1 < stop and raw[at] == 92 and raw[at + 1] == 117:
+            low = _hex(raw, at + 2, stop)
+            if 0xDC00 <= low < 0xE000:
+                point = 0x10000 + (point - 0xD800 << 10) + low - 0xDC00
+                at += 6
+        if point < 0 or 0xD800 <= point < 0xE000:
+            point = 0xFFFD
+        to = _utf8(point, out, to)
+    return to
