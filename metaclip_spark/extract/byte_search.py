@@ -95,3 +95,38 @@ def copied(text: np.ndarray, out: np.ndarray, to: int) -> int:
         out[to] = char
         to += 1
     return to
+
+
+@kernel
+def count_of(raw: np.ndarray, byte: int) -> int:
+    """Return how often a byte occurs."""
+    wanted, count, at = np.uint8(byte), 0, 0
+    while at < len(raw):
+        found = np.uint8(0)
+        for char in raw[at : at + BLOCK]:
+            found += np.uint8(char == wanted)
+        count += found
+        at += BLOCK
+    return count
+
+
+@kernel
+def last_image(raw: np.ndarray, end: int) -> int:
+    """Return where `<im` stands last that ends before `end`, in whatever case; -1 where it does not."""
+    stop = end - 2
+    while stop > 0:
+        at = max(0, stop - BLOCK)
+        if stop - at == BLOCK:
+            first, second, third = raw[at:stop], raw[at + 1 : stop + 1], raw[at + 2 : stop + 2]
+            hit = np.uint8(0)
+            for place in range(BLOCK):
+                found = (first[place] == 60) & (second[place] | 32 == 105) & (third[place] | 32 == 109)
+                hit = max(hit, np.uint8(found))
+            if not hit:
+                stop = at
+                continue
+        for place in range(stop - 1, at - 1, -1):
+            if raw[place] == 60 and raw[place + 1] | 32 == 105 and raw[place + 2] | 32 == 109:
+                return place
+        stop = at
+    return -1

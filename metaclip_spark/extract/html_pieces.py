@@ -12,6 +12,10 @@ from itertools import islice
 
 import numpy as np
 
+from metaclip_spark.extract.byte_search import count_of, last_image
+from metaclip_spark.kernels import bytes_of
+
+_TAG = ord("<")
 _PIECE_TAGS = 4096
 _TAG_BYTES = 1 << 14
 _TAG_WORDS = 1000
@@ -19,7 +23,6 @@ _TRIED_IMAGES = 20
 _SEEN_BYTES = 1 << 16
 _BLOCK = re.compile(rb"<(?:p|div|li|tr|td|dt|dd|h[1-6]|section|article|figure|table|ul)[\s>]")
 _TAG_START = re.compile(rb"<[A-Za-z]")
-_MAYBE_IMAGE = re.compile(rb"<[iI][mM]")
 _TAG_NAME = re.compile(rb"<[^\s/>]*")
 _ATTRIBUTE = re.compile(rb"[\s/]*(?:([^\s/>][^\s/>=]*)|(>))")
 _VALUE = re.compile(rb"\s*=\s*(?:\"[^\"]*\"|'[^']*'|(?=>)|[^\s>\"'][^\s>]*)")
@@ -46,13 +49,11 @@ def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
 
 def _images_from_the_end(html: bytes) -> Iterator[int]:
     """Yield where an `<img>`, `<IMG>` or `<image>` (which is one too) may start, the last first."""
-    end = len(html)
-    while end >= 0:
-        usual = html.rfind(b"<img", 0, end)
-        yield from reversed([found.start() for found in _MAYBE_IMAGE.finditer(html, usual + 1, end)])
-        if usual >= 0:
-            yield usual
-        end = usual
+    raw = bytes_of(html)
+    at = last_image(raw, len(raw))
+    while at >= 0:
+        yield at
+        at = last_image(raw, at)
 
 
 def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
@@ -79,9 +80,9 @@ def pieces_of(html: bytes) -> Iterator[bytes]:
     before block elements and outside scripts, styles and comments. Few pages are cut: 28 of 1,024 real ones.
     """
     start = 0
-    is_tag = np.frombuffer(html, np.uint8) == ord("<")
-    if np.count_nonzero(is_tag) > _PIECE_TAGS:
-        tags = np.flatnonzero(is_tag)
+    raw = bytes_of(html)
+    if count_of(raw, _TAG) > _PIECE_TAGS:
+        tags = np.flatnonzero(raw == _TAG)
         while cut := _cut_after(html, start, tags):
             yield html[start:cut]
             start = cut
