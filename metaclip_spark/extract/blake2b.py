@@ -25,22 +25,22 @@ _ORDER = np.array(
 )
 _ORDER = np.concatenate([_ORDER, _ORDER[:2]])
 _PARAMETERS = np.uint64(0x01010000 ^ 16)  # no key, one leaf, 16 bytes
-_ROWS = 24
+_WORDS, _ROWS = 24 * LANES, 40
 
 
 @part
-def _mix(v: np.ndarray, words: np.ndarray, a: int, b: int, c: int, d: int, x: int, y: int) -> None:
-    """BLAKE2b's G on all lanes, by the numbers of four rows that are worked on, and of two words."""
+def _mix(v: np.ndarray, a: int, b: int, c: int, d: int, x: int) -> None:
+    """BLAKE2b's G on all lanes, by the numbers of four rows that are worked on, and of the first of two words."""
     a, b, c, d = WORK + LANES * a, WORK + LANES * b, WORK + LANES * c, WORK + LANES * d
-    x, y = LANES * x, LANES * y
+    x, y = _WORDS + LANES * x, _WORDS + LANES * (x + 1)
     for i in range(LANES):
-        one = v[a + i] + v[b + i] + words[x + i]
+        one = v[a + i] + v[b + i] + v[x + i]
         four = v[d + i] ^ one
         four = four >> np.uint64(32) | four << np.uint64(32)
         three = v[c + i] + four
         two = v[b + i] ^ three
         two = two >> np.uint64(24) | two << np.uint64(40)
-        one = one + two + words[y + i]
+        one = one + two + v[y + i]
         four = four ^ one
         four = four >> np.uint64(16) | four << np.uint64(48)
         three = three + four
@@ -67,15 +67,18 @@ def _take_in(v: np.ndarray, words: np.ndarray, done: np.ndarray, last: np.ndarra
         v[WORK + 12 * size + i] ^= done[i]
         v[WORK + 14 * size + i] ^= last[i]
     for turn in range(len(_ORDER)):
-        order = _ORDER[turn]
-        _mix(v, words, 0, 4, 8, 12, order[0], order[1])
-        _mix(v, words, 1, 5, 9, 13, order[2], order[3])
-        _mix(v, words, 2, 6, 10, 14, order[4], order[5])
-        _mix(v, words, 3, 7, 11, 15, order[6], order[7])
-        _mix(v, words, 0, 5, 10, 15, order[8], order[9])
-        _mix(v, words, 1, 6, 11, 12, order[10], order[11])
-        _mix(v, words, 2, 7, 8, 13, order[12], order[13])
-        _mix(v, words, 3, 4, 9, 14, order[14], order[15])
+        for word in range(16):  # in the turn's order, so that `_mix` knows where they are
+            source = LANES * _ORDER[turn, word]
+            for i in range(size):
+                v[_WORDS + word * size + i] = words[source + i]
+        _mix(v, 0, 4, 8, 12, 0)
+        _mix(v, 1, 5, 9, 13, 2)
+        _mix(v, 2, 6, 10, 14, 4)
+        _mix(v, 3, 7, 11, 15, 6)
+        _mix(v, 0, 5, 10, 15, 8)
+        _mix(v, 1, 6, 11, 12, 10)
+        _mix(v, 2, 7, 8, 13, 12)
+        _mix(v, 3, 4, 9, 14, 14)
     for i in range(8 * size):
         v[STATE + i] ^= v[WORK + i] ^ v[WORK + 8 * size + i]
 

@@ -39,27 +39,17 @@ def find_in(raw: np.ndarray, what: np.ndarray, a: int, b: int, at: int, stop: in
 
 
 @kernel
-def _uppered(char: int) -> int:
-    return np.uint8(char - 32) if 97 <= char <= 122 else np.uint8(char)
-
-
-@kernel
 def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
     """Return whether a lower-case word stands anywhere, in whatever case."""
     size, middle, at = len(word), len(word) // 2, 0
-    a, b, c = word[0], word[middle], word[-1]
-    upper_a, upper_b, upper_c = _uppered(a), _uppered(b), _uppered(c)
+    a, b, c, low = word[0], word[middle], word[-1], np.uint8(32)
     while at + size <= len(raw):
         stop = min(at + BLOCK, len(raw) - size + 1)
         if stop - at == BLOCK:
             first, later, last = raw[at:stop], raw[at + middle : stop + middle], raw[at + size - 1 : stop + size - 1]
             hit = False
-            for place in range(BLOCK):
-                hit |= (
-                    ((first[place] == a) | (first[place] == upper_a))
-                    & ((later[place] == b) | (later[place] == upper_b))
-                    & ((last[place] == c) | (last[place] == upper_c))
-                )
+            for place in range(BLOCK):  # a few other characters become a letter or a hyphen, too
+                hit |= (first[place] | low == a) & (later[place] | low == b) & (last[place] | low == c)
             if not hit:
                 at = stop
                 continue
@@ -74,18 +64,26 @@ def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
 
 
 @kernel
-def mentions_any(raw: np.ndarray, words: np.ndarray, sizes: np.ndarray) -> bool:
+def mentions_any(raw: np.ndarray, words: np.ndarray) -> bool:
     """Return whether any word stands anywhere, in whatever case.
 
     Args:
         raw: (n,) uint8.
-        words: (k, m) uint8, lower-case ASCII letters and hyphens.
-        sizes: (k,) int64, how many bytes of each row are its word.
+        words: (k, m) uint8, lower-case ASCII letters and hyphens, and zeros behind them.
     """
     for index in range(len(words)):  # noqa: SIM110 - this is compiled
-        if _mentions(raw, words[index, : sizes[index]]):
+        if _mentions(raw, words[index, : np.count_nonzero(words[index])]):
             return True
     return False
+
+
+@kernel
+def is_ascii(raw: np.ndarray) -> bool:
+    """Return whether all bytes are."""
+    largest = np.uint8(0)
+    for char in raw:
+        largest = max(largest, char)
+    return largest < 128
 
 
 @kernel

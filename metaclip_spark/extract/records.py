@@ -53,21 +53,24 @@ class Record:
 
     Attributes:
         payload: its content block.
-        raw: the same for kernels, (n,) uint8, where it is at hand.
+        raw: (n,) uint8, for kernels, which holds its content block, where that is at hand.
+        start: where in it the block begins.
         holds_json: whether it is known to be no response and to hold JSON; where it is not, its header has to be asked.
     """
 
-    __slots__ = ("_head", "_head_bytes", "_lowered", "holds_json", "payload", "raw")
+    __slots__ = ("_head", "_head_bytes", "_lowered", "holds_json", "payload", "raw", "start")
 
     def __init__(
         self,
         head: bytes | memoryview,
         payload: bytes | memoryview = b"",
         raw: np.ndarray | None = None,
+        start: int = 0,
         holds_json: bool = False,
         head_bytes: int | None = None,
     ) -> None:
         """Take the header without the empty line after it; `head_bytes` says how long it is where more follows."""
+        self.start = start
         self._head = head
         self._head_bytes = head_bytes
         self.payload = payload
@@ -225,7 +228,7 @@ def _only_record(data: bytes | bytearray) -> Record | None:
     end, stop, holds_json = only_record(raw)
     if end < 0:
         return None
-    return Record(view, view[end + 4 : stop], raw[end + 4 : stop], holds_json, end)
+    return Record(view, view[end + 4 : stop], raw, end + 4, holds_json, end)
 
 
 class _Buffer:

@@ -43,7 +43,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
                 if not record.holds_json and not record.get(b"content-type").startswith(b"application/json"):
                     continue
                 try:
-                    found = reader.read(record.payload, record.raw)
+                    found = reader.read(record.payload, record.raw, record.start)
                 except (ValueError, RecursionError) as error:
                     shown = f"{error}: {bytes(record.payload[:100])!r}"
                     ledger.reject("broken_json", f"record {ledger.records_read}", shown)

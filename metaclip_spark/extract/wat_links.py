@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import BLOCK, copied, find_in, mentions_any
+from metaclip_spark.extract.byte_search import BLOCK, copied, find_in, is_ascii, mentions_any
 from metaclip_spark.extract.record_heads import starts
 from metaclip_spark.kernels import kernel
 
@@ -17,9 +17,13 @@ STRINGS = (b"url", b"alt", b"title", b"og:title")
 """The strings of a link, in the order of the columns of its row of spans: [start, stop) each, -1 where it has none."""
 SPANS = 2 * len(STRINGS)
 
+CUT = b"7142857142857"
+"""A number that stands for the links where they were cut out; no WAT has it there."""
+
 UNUSUAL = -1
 FULL = HIDDEN = -2
 
+_CUT = np.frombuffer(CUT, np.uint8)
 _BEFORE = np.frombuffer(b'{"path":"', np.uint8)
 _PATH = np.frombuffer(b'IMG@/src"', np.uint8)
 _LINKS = np.frombuffer(b'"Links":[{"path":"', np.uint8)
@@ -198,31 +202,32 @@ def _end_of_links(raw: np.ndarray, at: int) -> int:
 
 
 @kernel
-def cut_page(raw, spans, outside, stand_in, words, sizes):
+def cut_page(raw, at, stop, spans, outside, words):
     """Find the strings of a record's image links as `cut_links` does, and write the record without its links.
 
     Args:
-        raw: (n,) uint8, a record's JSON.
+        raw: (n,) uint8, which holds a record's JSON at [at, stop).
+        at, stop: its bounds; all places that are returned are counted from `at`.
         spans: (m, SPANS) int64, of which the first rows are written.
-        outside: (n + k,) uint8 at least, written.
-        stand_in: (k,) uint8, what is written in the links' place.
-        words, sizes: as for `mentions_any`.
+        outside: (n + len(CUT),) uint8 at least, written; `CUT` stands for the links.
+        words: as for `mentions_any`.
 
     Returns:
-        How many rows, as of `cut_links`; [start, stop) of the links in `raw`, `stop` is 0 where there is no image link;
-        and how many bytes of `outside` were written. `UNUSUAL` in the place of the first, too, where the links are not
-        found, or any word stands outside them.
+        How many rows, as of `cut_links`; [start, stop) of the links, `stop` is 0 where there is no image link; how
+        many bytes of `outside` were written, and whether all of them are ASCII. `UNUSUAL` in the place of the first,
+        too, where the links are not found, or any word stands outside them.
     """
+    raw = raw[at:stop]
     links, first, end = cut_links(raw, spans)
     if links < 0 or first < 0:
-        return links, 0, 0, 0
+        return links, 0, 0, 0, True
     # A quote after a comma or brace, with a letter after it, can only be one that begins a string.
     start = find_in(raw, _LINKS, 1, 8, 0, first)
     stop = _end_of_links(raw, end)
     if start < 1 or stop == 0 or (raw[start - 1] != 44 and raw[start - 1] != 123):
-        return UNUSUAL, 0, 0, 0
+        return UNUSUAL, 0, 0, 0, True
     start += _LINKS_KEY
-    size = copied(raw[stop:], outside, copied(stand_in, outside, copied(raw[:start], outside, 0)))
-    if mentions_any(outside[:size], words, sizes):
-        return UNUSUAL, 0, 0, 0
-    return links, start, stop, size
+    size = copied(raw[stop:], outside, copied(_CUT, outside, copied(raw[:start], outside, 0)))
+    if mentions_any(outside[:size], words):
+        return UNUSUAL, 0, 0, 0, True
+    return links, start, stop, size, is_ascii(outside[:size])

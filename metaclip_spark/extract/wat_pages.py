@@ -20,7 +20,7 @@ import simdjson
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
 from metaclip_spark.extract.urls import resolve
-from metaclip_spark.extract.wat_links import FULL, SPANS, cut_links, cut_page
+from metaclip_spark.extract.wat_links import CUT, FULL, SPANS, cut_links, cut_page
 from metaclip_spark.kernels import bytes_of
 from metaclip_spark.text import without_surrogates
 
@@ -28,8 +28,7 @@ _IMAGE_PATH = "IMG@/src"
 _PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
 _KEEP_BYTES = 1 << 23  # a parser keeps the memory of the largest record that it has seen
 _ROOM = 1 << 16
-_CUT = 7_142_857_142_857  # stands in for the links that were cut out; no WAT has it there
-_CUT_DIGITS = str(_CUT).encode()
+_CUT = int(CUT)
 _WRITE = msgspec.json.Encoder().encode
 _Link = dict[str, "str | None"]
 
@@ -109,24 +108,23 @@ class PageReader:
         self._make_room(_ROOM)
         self._decode = msgspec.json.Decoder(_Outside).decode
         said = opt_out_words(options.opt_outs)
-        self._cut_args = (
-            bytes_of(_CUT_DIGITS),
-            np.array([word.encode().ljust(32) for word in said], "S32").view(np.uint8).reshape(-1, 32),
-            np.array([len(word) for word in said], np.int64),
-        )
+        self._said = np.array([word.encode() for word in said], "S32").view(np.uint8).reshape(-1, 32)
 
-    def read(self, payload: bytes | memoryview, raw: np.ndarray | None = None) -> tuple[Page, Links] | None:
+    def read(
+        self, payload: bytes | memoryview, raw: np.ndarray | None = None, at: int = 0
+    ) -> tuple[Page, Links] | None:
         """Return the page that a record describes and its links, None where there is no page or no such link.
 
         Args:
             payload: a record's JSON.
-            raw: the same as `bytes_of` gives it, where it is at hand.
+            raw: (n,) uint8, what `bytes_of` gives of it, or of anything that holds it, where that is at hand.
+            at: where in this it begins.
 
         Raises:
             ValueError, RecursionError: the record is not JSON.
         """
         try:
-            return self.in_parts(payload, bytes_of(payload) if raw is None else raw)
+            return self.in_parts(payload, bytes_of(payload) if raw is None else raw, at)
         except Unusual:
             return self.in_full(payload)
         finally:
@@ -134,7 +132,7 @@ class PageReader:
                 self._parser = simdjson.Parser()
                 self._make_room(_ROOM)
 
-    def in_parts(self, payload: bytes | memoryview, raw: np.ndarray) -> tuple[Page, Links] | None:
+    def in_parts(self, payload: bytes | memoryview, raw: np.ndarray, at: int = 0) -> tuple[Page, Links] | None:
         """Return what `in_full` returns, at a fraction of its cost; arguments as for `read`.
 
         Raises:
@@ -144,8 +142,9 @@ class PageReader:
             raise Unusual
         if len(payload) > self._room:
             self._make_room(2 * len(payload))
+        end = at + len(payload)
         while True:
-            links, start, stop, size = cut_page(raw, self._spans, self._outside, *self._cut_args)
+            links, start, stop, size, plain = cut_page(raw, at, end, self._spans, self._outside, self._said)
             if links != FULL:
                 break
             self._more_spans()
@@ -156,23 +155,24 @@ class PageReader:
                 self._parser.parse(payload)
                 return None
             # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
-            page = self._page(self._view[:size])
+            page = self._page(self._view[:size], plain)
             self._parser.parse(payload[start:stop])
         except (ValueError, RuntimeError):
             raise Unusual from None
-        return (page, Links(raw, self._spans, links)) if page is not None and links else None
+        return (page, Links(raw[at:end], self._spans, links)) if page is not None and links else None
 
     def _make_room(self, size: int) -> None:
         self._room = size
-        self._outside = np.empty(size + len(_CUT_DIGITS), np.uint8)
+        self._outside = np.empty(size + len(CUT), np.uint8)
         self._view = memoryview(self._outside)
 
     def _more_spans(self) -> None:
         self._spans = np.empty((2 * len(self._spans), SPANS), np.int64)
 
-    def _page(self, outside: memoryview) -> Page | None:
+    def _page(self, outside: memoryview, is_ascii: bool) -> Page | None:
         try:
-            str(outside, "utf-8")  # msgspec does not look at the bytes of strings that it passes over
+            if not is_ascii:
+                str(outside, "utf-8")  # msgspec does not look at the bytes of strings that it passes over
             envelope = self._decode(outside).envelope
             header, http = envelope.header, envelope.payload.http
             html = http.html
@@ -183,7 +183,8 @@ class PageReader:
         if header is None or header.type != "response":
             return None
         url = header.uri or ""
-        return Page(url, _base(url, html.head.base if html.head else None))
+        base = html.head.base if html.head else None
+        return Page(url, _base(url, base) if base else url)
 
     def in_full(self, payload: bytes | memoryview) -> tuple[Page, Links] | None:
         """Decode a record in full; arguments, result and errors as for `read`."""

@@ -123,15 +123,14 @@ def test_fields_are_those_of_the_columns():
 BOUNDS = """
 import json, random, sys
 import numpy as np
-from metaclip_spark.extract.wat_links import SPANS, cut_page
+from metaclip_spark.extract.wat_links import CUT, SPANS, cut_page
 from metaclip_spark.extract.wat_rows import add_rows
 
 bits, found = random.Random(7), 0
 payload = json.loads(sys.stdin.readline()).encode()
 spans = np.empty((64, SPANS), np.int64)
 bases = [np.frombuffer(base, np.uint8) for base in (b"http://ex.org/", b"https://ex.org/a/b?c", b"http://e", b"")]
-cut, words = np.frombuffer(b"789", np.uint8), np.frombuffer(b"zzzzz", np.uint8).reshape(1, 5)
-sizes = np.array([5])
+words = np.frombuffer(b"zzzzz", np.uint8).reshape(1, 5)
 for _ in range(int(sys.argv[1])):
     raw = bytearray(payload)
     for _ in range(bits.randrange(4)):
@@ -140,10 +139,10 @@ for _ in range(int(sys.argv[1])):
         raw[at : at + bits.randrange(3)] = new
     raw = bytes(raw[: bits.randrange(len(raw) + 1)] if bits.random() < 0.5 else raw)
     data = np.frombuffer(raw, np.uint8)
-    outside = np.empty(len(raw) + len(cut), np.uint8)
-    links, start, stop, size = cut_page(data, spans, outside, cut, words, sizes)
+    outside = np.empty(len(raw) + len(CUT), np.uint8)
+    links, start, stop, size, _ = cut_page(data, 0, len(data), spans, outside, words)
     if links >= 0 and stop:
-        assert outside[:size].tobytes() == raw[:start] + b"789" + raw[stop:]
+        assert outside[:size].tobytes() == raw[:start] + CUT + raw[stop:]
     if links > 0:
         found += 1
         room = len(raw)
