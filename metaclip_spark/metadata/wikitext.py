@@ -83,7 +83,7 @@ class _Prose:
         self.tokens = tokens
         self.prefixes = prefixes
         self.found: list[str] = []
-        # Of each link that is open, where its title or url begins in `found`, None behind it; of each tag, what follows.
+        # Of each open link where its title or url begins in `found` (None behind it), of each open tag what follows.
         self.open: list[Any] = []
         self.at = 0
 
