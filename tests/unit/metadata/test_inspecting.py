@@ -12,10 +12,12 @@ import pytest
 
 from metaclip_spark.cli import main
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.metadata import Metadata
+from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.comparing import compare, compare_coverage
-from metaclip_spark.metadata.coverage import measure_coverage, read_texts
+from metaclip_spark.metadata.coverage import CURVE, HEAD_SHARE, measure_coverage, read_texts
 from metaclip_spark.metadata.inspecting import inspect
+
+SHIPPED = Path(__file__).resolve().parents[3] / "metadata" / "en.json.gz"
 
 
 def write(path: Path, entries: list) -> Path:
@@ -125,6 +127,17 @@ def test_texts_that_cannot_be_read_are_told(tmp_path):
 
 ONE = Metadata.from_entries(["cat", "the", "old"])
 TWO = Metadata.from_entries(["the", "cat", "New York", "nothing"])
+
+
+def test_shipped_list_covers_real_texts_as_its_readme_says(shared_data):
+    """At least 95% of the LAION sample match, and few entries hold most of the matches; the README has the figures."""
+    found = measure_coverage(load_metadata(SHIPPED), read_texts(shared_data / "captions" / "laion_sample.parquet"))
+    assert found.matched_share >= 0.95
+    held = dict(found.curve)
+    assert held[HEAD_SHARE] > 0.9
+    readme = SHIPPED.with_name("README.md").read_text(encoding="utf-8")
+    assert f"| LAION sample, {found.texts:,} | {found.matched_share:.1%} | {found.matches_per_text:.1f} |" in readme
+    assert [f"| {share * 100:g}% | {held[share]:.1%} |" in readme for share in CURVE[:4]] == [True] * 4
 
 
 def test_difference_names_what_is_only_in_one_and_what_moved():

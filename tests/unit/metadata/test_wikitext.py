@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 
 import mwparserfromhell
 import pytest
@@ -57,13 +58,13 @@ FRAGMENTS = [
 ]  # fmt: skip
 
 
-def tree_text(wikitext: str) -> str:
+def tree_text(wikitext: str, prefixes: Iterable[str] = LINK_PREFIXES) -> str:
     """Return the prose of a page by a walk over the library's own tree of nodes."""
     parsed = mwparserfromhell.parse(_FOOTNOTES.sub("", wikitext), skip_style_tags=True)
-    return _MAGIC.sub("\n", _STYLE.sub("", "".join(tree_pieces(parsed))))
+    return _MAGIC.sub("\n", _STYLE.sub("", "".join(tree_pieces(parsed, frozenset(prefixes)))))
 
 
-def tree_pieces(code: mwparserfromhell.wikicode.Wikicode) -> list[str]:
+def tree_pieces(code: mwparserfromhell.wikicode.Wikicode, prefixes: frozenset[str]) -> list[str]:
     """Return the text of each node."""
     found = []
     for node in code.nodes:
@@ -72,19 +73,19 @@ def tree_pieces(code: mwparserfromhell.wikicode.Wikicode) -> list[str]:
             found.append(node.value)
         elif kind == "Wikilink":
             name, colon, _ = str(node.title).partition(":")
-            if not (colon and name.strip().lower() in LINK_PREFIXES):
-                found += tree_pieces(node.title if node.text is None else node.text)
+            if not (colon and name.strip().lower() in prefixes):
+                found += tree_pieces(node.title if node.text is None else node.text, prefixes)
         elif kind == "HTMLEntity":
             found.append("\n" if node.value == "1114112" else node.normalize())
         elif kind == "Heading":
-            found += ["\n", *tree_pieces(node.title), "\n"]
+            found += ["\n", *tree_pieces(node.title, prefixes), "\n"]
         elif kind == "Tag":
             name = str(node.tag).strip().lower()
             around = "" if name in _INLINE or name == "ref" else "\n"
-            inside = [] if name in _LEFT_OUT else tree_pieces(node.contents)
+            inside = [] if name in _LEFT_OUT else tree_pieces(node.contents, prefixes)
             found += [around, *inside, around]
         elif kind == "ExternalLink" and node.title is not None:
-            found += tree_pieces(node.title)
+            found += tree_pieces(node.title, prefixes)
         elif kind != "Comment":
             found.append("\n")
     return found
