@@ -53,7 +53,7 @@ def count_words(
     found = find_dumps(dumps)
     splits = splits_of(found, split_bytes)
     size = sum(dump.bytes for dump in found)
-    reporter.say(f"{len(found):,} dumps ({size / 1e6:,.1f} MB), read by {len(splits):,} tasks. Starting Spark ...")
+    reporter.say(f"dumps: {len(found):,} ({size / 1e6:,.1f} MB); tasks: {len(splits):,}. Starting Spark ...")
     from metaclip_spark.session import get_session, under_spark_submit
     from metaclip_spark.stages.count_words import as_lines, partial_counts, total_counts
 
