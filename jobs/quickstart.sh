@@ -10,7 +10,7 @@ case ${1:-} in
 Usage: bash jobs/quickstart.sh [OPTIONS OF metaclip-spark run]
 
 Installs the package into .venv, finds Java 17 or 21, and curates the sample
-(jobs/sample/pool.wat.gz) with the entry list metadata/wordnet.json.gz.
+(jobs/sample/pool.wat.gz) with the 500,000 entries of metadata/en.json.gz.
 The tables go to the folder warehouse, or to $METACLIP_WAREHOUSE.
 
   PYTHON=/path/to/python3.12   use this Python (3.10 or newer)
@@ -26,7 +26,7 @@ source "$here/setup.sh" spark,report
 
 status=0
 "$root/.venv/bin/metaclip-spark" run --config "$root/conf/quickstart.yaml" --input "$root/jobs/sample/pool.wat.gz" \
-  --metadata "$root/metadata/wordnet.json.gz" --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
+  --metadata "$root/metadata/en.json.gz" --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
   status=$?
 
 # 3 is a run that ended, with a source or two not read to the end.
@@ -36,9 +36,9 @@ if [ "$status" = 0 ] || [ "$status" = 3 ]; then
   cat <<END
 
 Your own pairs, from Parquet with columns url and text, from Common Crawl's WAT or WARC files, or from a crawl:
-  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
-  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
-  ${java_prefix}${from}.venv/bin/metaclip-spark run --crawl CC-MAIN-2024-51 --max-files 2 --metadata ${from}metadata/wordnet.json.gz --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/en.json.gz --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/en.json.gz --warehouse my-warehouse
+  ${java_prefix}${from}.venv/bin/metaclip-spark run --crawl CC-MAIN-2024-51 --max-files 2 --metadata ${from}metadata/en.json.gz --warehouse my-warehouse
 END
 fi
 exit "$status"

@@ -176,7 +176,7 @@ def report(config: str | None, debug: bool, run_id: str | None, output: str | No
 cli.add_command(metadata)
 
 
-@metadata.command("count-words")
+@metadata.command("count-words", short_help="Count the words of Wikipedia's dumps.")
 @settings_options(*SPARK)
 @click.argument("dumps", metavar="DUMP...", nargs=-1, required=True)
 @click.option("--output", metavar="FOLDER", required=True, help="A new folder: words.tsv, bigrams.tsv, counts.json.")

@@ -31,7 +31,7 @@ def _many(flag: str, text: str) -> Any:
     return click.option(flag, multiple=True, metavar="FILE...", help=text)
 
 
-@metadata.command("build")
+@metadata.command("build", short_help="Make an entry list from its sources.")
 @click.option("--wordnet", metavar="DIR", help="WordNet's dictionary folder, e.g. /usr/share/wordnet.")
 @click.option(
     "--wordnet-names",
@@ -40,9 +40,9 @@ def _many(flag: str, text: str) -> Any:
     show_default=True,
     help="Every lemma; each synset's name; or that in lower case, cut at its first dot.",
 )
-@click.option("--numbers", type=int, default=100, show_default=True, help="The first so many whole numbers, from 0.")
+@click.option("--numbers", metavar="N", type=int, default=100, show_default=True, help="So many whole numbers, from 0.")
 @_many("--unigrams", "Word counts, word<TAB>count: files, or a folder of them.")
-@click.option("--min-count", type=int, default=100, show_default=True, help="Leave out rarer words.")
+@click.option("--min-count", metavar="N", type=int, default=100, show_default=True, help="Leave out rarer words.")
 @click.option("--best-unigrams", metavar="N", type=int, help="Take at most so many words, best first.")
 @click.option(
     "--word-case",
@@ -60,11 +60,12 @@ def _many(flag: str, text: str) -> Any:
     help="Leave out bigrams of a lower PMI.  [default: 30; none with --best-bigrams]",
 )
 @click.option("--best-bigrams", metavar="N", type=int, help="Take at most so many bigrams, best first.")
-@_many("--pageviews", "Hourly dumps of page views, domain title count bytes.")
-@click.option("--domain", default="en", show_default=True, help="Which of their domains.")
-@click.option("--min-views", type=int, default=70, show_default=True, help="Leave out titles with fewer views.")
+@_many("--pageviews", "Hourly dumps of page views, domain title count bytes; hours and days add up.")
+@click.option("--domain", metavar="NAME", default="en", show_default=True, help="Which of their domains.")
+@click.option("--min-views", metavar="N", type=int, default=70, show_default=True, help="Leave out titles with fewer.")
 @click.option(
     "--min-hourly-views",
+    metavar="N",
     type=int,
     default=1,
     show_default=True,
@@ -72,19 +73,25 @@ def _many(flag: str, text: str) -> Any:
 )
 @_many("--titles", "Instead of page views: title<TAB>number, ranked by number.")
 @click.option("--best-titles", metavar="N", type=int, help="Take at most so many titles, best first.")
-@click.option("--budget", type=int, default=500_000, show_default=True, help="How many entries the list may have.")
+@click.option("--budget", metavar="N", type=int, default=500_000, show_default=True, help="At most so many entries.")
 @click.option("--drop-never-matching", is_flag=True, help="Leave out entries that no text can match.")
 @click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
 @_JSON
 @_DEBUG
 def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:  # fmt: skip
-    """Make an entry list from WordNet, words, bigrams and titles; the same inputs give the same bytes.
+    """Make an entry list from numbers, WordNet, words, bigrams and titles, in this order, until the budget is full.
 
-    The defaults are the paper's. A file FILE.source.json beside an input (name, version, licence, notice) goes
-    into the list's sidecar.
+    The defaults are the paper's; the same inputs give the same bytes. A file FILE.source.json beside an input (name,
+    version, licence, notice) goes into the list's sidecar.
+
+    \b
+    metaclip-spark metadata build --wordnet /usr/share/wordnet \\
+      --unigrams counts/words.tsv --bigrams counts/bigrams.tsv \\
+      --pageviews pageviews-202401*.gz --output mine.json.gz
     """
     from metaclip_spark.metadata.build import provenance_path, sidecar_path
     from metaclip_spark.metadata.recipe import Recipe, build_from
+    from metaclip_spark.terminal_metadata import print_taken
 
     recipe = Recipe(**{name: tuple(value) if isinstance(value, (list, tuple)) else value
                        for name, value in flags.items()})  # fmt: skip
@@ -95,36 +102,14 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:  # fmt:
             "sources": [asdict(taken) for taken in built.taken],
         }, indent=2))  # fmt: skip
         return 0
-    _print_taken(built.taken)
+    print_taken(built.taken)
     beside = f"{sidecar_path(Path(output)).name}, {provenance_path(Path(output)).name}"
     print(f"{len(built.metadata.entries):,} entries, metadata_id {built.metadata.metadata_id}")
     print(f"in {output} (beside it {beside})")
     return 0
 
 
-def _print_rows(rows: list[list[str]]) -> None:
-    """Print columns side by side, numbers to the right; lines are as long as they are."""
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    for row in rows:
-        cells = [cell.rjust(width) if _is_number(cell) else cell.ljust(width)
-                 for cell, width in zip(row, widths, strict=True)]  # fmt: skip
-        print("  ".join(cells).rstrip())
-
-
-def _is_number(cell: str) -> bool:
-    return cell[:1].isdigit() and cell.replace(",", "").replace(".", "").replace("%", "").isdigit()
-
-
-def _print_taken(taken: list) -> None:
-    rows = [
-        [one.name, f"{one.read:,}", f"{one.offered:,}", f"{one.taken:,}",
-         "; ".join(f"{number:,} {reason}" for reason, number in sorted(one.cut.items(), key=lambda item: -item[1]))]
-        for one in taken
-    ]  # fmt: skip
-    _print_rows([["source", "read", "offered", "taken", "cut"], *rows])
-
-
-@metadata.command("inspect")
+@metadata.command("inspect", short_help="Say what is in a list and what it is worth.")
 @click.argument("path", metavar="LIST")
 @_TEXTS[0]
 @_TEXTS[1]
@@ -138,6 +123,7 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
     from metaclip_spark.metadata.coverage import measure_coverage, read_texts
     from metaclip_spark.metadata.inspecting import inspect as look
     from metaclip_spark.metadata.load import Metadata
+    from metaclip_spark.terminal_metadata import print_coverage, print_inspection
 
     sample = read_texts(Path(texts), text_column) if texts else None
     found = look(Path(path))
@@ -147,9 +133,9 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
         shown["entries"] = len(found.entries)
         print(json.dumps({**shown, "coverage": coverage and _coverage_json(coverage)}, indent=2, ensure_ascii=False))
     else:
-        _print_inspection(found)
+        print_inspection(found)
         if coverage:
-            _print_coverage({path: coverage})
+            print_coverage({path: coverage})
     for error in found.errors:
         print(f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; the list is refused where it is used.",
               file=sys.stderr)  # fmt: skip
@@ -158,51 +144,6 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
 
 def _noun(finding: Any) -> str:
     return f"{'entry' if finding.number == 1 else 'entries'}: {finding.name}"
-
-
-def _print_inspection(found: Any) -> None:
-    size = len(found.entries)
-    shares = [f"{number:,} of {words}{' or more' if words == 4 else ''}" for words, number in enumerate(found.words, 1)]
-    low, p10, p50, p90, p99, high = found.chars
-    rows = [
-        ["entries", f"{size:,}" + (f" of {found.listed:,} listed" if size != found.listed else "")],
-        ["metadata_id", found.metadata_id or "none: the list is refused"],
-        ["characters", f"{low} to {high}; 10%: {p10}, half: {p50}, 90%: {p90}, 99%: {p99}"],
-        ["words", ", ".join(shares)],
-        ["with a capital", f"{found.with_capital:,}"],
-        ["in one case only", f"{found.one_case_only:,}"],
-    ]
-    if found.compile_seconds is not None:
-        megabytes = found.compiled_bytes / 1e6
-        rows.append(["to compile", f"{found.compile_seconds:.1f} s, {megabytes:,.0f} MB to each Python worker"])
-    for name, value in rows:
-        print(f"{name:<18}{value}")
-    print()
-    findings = [
-        [f"{one.number:,}", ("refused: " if one.is_error else "") + one.name,
-         ", ".join(f"{text} at {at}" for at, text in one.examples)]
-        for one in found.findings
-    ]  # fmt: skip
-    _print_rows([["entries", "that", "examples (positions from 0)"], *findings])
-
-
-def _print_coverage(coverages: dict[str, Any]) -> None:
-    many = list(coverages.values())
-    rows = [
-        ["texts", *[f"{one.texts:,}" for one in many]],
-        ["matched", *[f"{one.matched_share:.1%}" for one in many]],
-        ["matches per matched text", *[f"{one.matches_per_text:.2f}" for one in many]],
-        ["unmatched entries", *[f"{one.unmatched_entries:,}" for one in many]],
-    ]
-    for at, (share, _) in enumerate(many[0].curve):
-        rows.append(
-            [f"matches held by the commonest {share * 100:g}% of entries", *[f"{one.curve[at][1]:.1%}" for one in many]]
-        )
-    names = list(coverages) if len(coverages) > 1 else [""]
-    print()
-    _print_rows([["on these texts", *names], *rows])
-    if len(many) == 1:
-        print("commonest entries: " + ", ".join(f"{entry} {count:,}" for entry, count in many[0].top))
 
 
 def _coverage_json(coverage: Any) -> dict:
@@ -216,7 +157,7 @@ def _coverage_json(coverage: Any) -> dict:
     }
 
 
-@metadata.command("diff")
+@metadata.command("diff", short_help="Compare two lists.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @_TEXTS[0]
@@ -234,6 +175,7 @@ def diff(
     from metaclip_spark.metadata.comparing import compare, compare_coverage
     from metaclip_spark.metadata.coverage import read_texts
     from metaclip_spark.metadata.load import load_metadata
+    from metaclip_spark.terminal_metadata import print_change, print_difference
 
     sample = read_texts(Path(texts), text_column) if texts else None
     one, two = load_metadata(first), load_metadata(second)
@@ -242,28 +184,10 @@ def diff(
     if as_json:
         print(json.dumps(_difference_json(found, change), indent=2, ensure_ascii=False))
     else:
-        _print_difference(first, second, found, examples)
+        print_difference(first, second, found, examples)
         if change:
-            _print_coverage({first: change.first, second: change.second})
-            print(f"texts that match only under {second}: {change.gained:,}; only under {first}: {change.lost:,}")
-            print(f"texts with more matches under {second}: {change.more:,}; with fewer: {change.fewer:,}")
+            print_change(change)
     return 0
-
-
-def _print_difference(first: str, second: str, found: Any, examples: int) -> None:
-    if found.is_empty:
-        print(f"the lists are equal: {found.common:,} entries with the same ids")
-        return
-    moved = [f"{entry!r} {before} -> {after}" for entry, before, after in found.moved[:examples]]
-    _print_rows([
-        ["", "entries", "examples"],
-        [f"only in {first}", f"{len(found.only_first):,}", ", ".join(map(repr, found.only_first[:examples]))],
-        [f"only in {second}", f"{len(found.only_second):,}", ", ".join(map(repr, found.only_second[:examples]))],
-        ["in both", f"{found.common:,}", ""],
-        ["  with another id", f"{len(found.moved):,}", ", ".join(moved)],
-    ])  # fmt: skip
-    if found.moved or found.only_first:
-        print("ids differ: counts and matches of one list cannot be used with the other")
 
 
 def _difference_json(found: Any, change: Any) -> dict:

@@ -181,7 +181,7 @@ def _check_folder(folder: str, create: bool) -> None:
 
 def need_metadata(settings: Settings) -> Metadata:
     if settings.metadata is None:
-        raise ConfigError("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz.")
+        raise ConfigError("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz.")
     return load_metadata(settings.metadata)
 
 

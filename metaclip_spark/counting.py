@@ -23,6 +23,8 @@ from metaclip_spark.progress import Reporter
 
 FILES = {WORD: "words.tsv", BIGRAM: "bigrams.tsv"}
 SIDECAR = "counts.json"
+SHUFFLE_BYTES = 4 * SPLIT_BYTES
+"""Bytes of dumps for each partition of the sums, on one machine: what is sorted and handed to the driver at once."""
 
 
 def count_words(
@@ -51,11 +53,14 @@ def count_words(
     found = find_dumps(dumps)
     splits = splits_of(found, split_bytes)
     size = sum(dump.bytes for dump in found)
-    reporter.say(f"{len(found):,} dumps ({size / 1e6:,.1f} MB), read by {len(splits):,} tasks. Starting Spark ...")
-    from metaclip_spark.session import get_session
+    reporter.say(f"dumps: {len(found):,} ({size / 1e6:,.1f} MB); tasks: {len(splits):,}. Starting Spark ...")
+    from metaclip_spark.session import get_session, under_spark_submit
     from metaclip_spark.stages.count_words import as_lines, partial_counts, total_counts
 
-    spark = get_session(settings.master, settings.driver_memory, settings.spark)
+    # A partition for so many bytes, so that a large dump does not make them large; small ones Spark puts together.
+    partitions = max(4 * (os.cpu_count() or 1), size // SHUFFLE_BYTES)
+    local = {} if under_spark_submit() else {"spark.sql.shuffle.partitions": str(partitions)}
+    spark = get_session(settings.master, settings.driver_memory, {**local, **settings.spark})
     with _staging(folder) as staging, reporter.stage("count", spark) as stage:
         totals = total_counts(partial_counts(spark, splits), min_count)
         written = _write(as_lines(totals), staging)

@@ -107,8 +107,12 @@ def find_wordnet(given: str | None, scratch: Path) -> Path:
             f"WordNet: data.noun is not in {', '.join(str(c) for c in candidates)}, expected WordNet 3.0's dictionary"
             f" folder; name it with --wordnet (Debian's package {WORDNET} has it in usr/share/wordnet)."
         )
-    subprocess.run(["apt-get", "download", WORDNET], cwd=scratch, check=True, stdout=subprocess.DEVNULL)
-    [package] = scratch.glob(f"{WORDNET}_*.deb")
+    done = subprocess.run(["apt-get", "download", WORDNET], cwd=scratch, capture_output=True, text=True, check=False)
+    packages = list(scratch.glob(f"{WORDNET}_*.deb"))
+    if done.returncode or not packages:
+        said = (done.stderr.strip().splitlines() or ["no package"])[-1]
+        sys.exit(f"WordNet: apt-get download {WORDNET} failed ({said}); fetch it and name its folder with --wordnet.")
+    [package] = packages
     subprocess.run(["dpkg", "-x", package.name, "unpacked"], cwd=scratch, check=True)
     return scratch / "unpacked" / "usr" / "share" / "wordnet"
 

@@ -32,11 +32,13 @@ def read_counts(paths: Iterable[Path], what: str = "word") -> dict[str, int]:
         MetadataError: A line is not a word, one TAB and a whole number from 0 on, or there is no line at all.
     """
     totals: dict[str, int] = {}
-    for path in paths:
+    files = list(paths)
+    for path in files:
         for _, word, count in _rows(path, f"{what}<TAB>count"):
             totals[word] = totals.get(word, 0) + count
     if not totals:
-        raise MetadataError(f"the {what} counts are empty, expected lines of {what}<TAB>count; check the files.")
+        named = ", ".join(map(str, files[:3])) + (", ..." if len(files) > 3 else "")
+        raise MetadataError(f"{named}: no {what} is counted, expected lines of {what}<TAB>count; check the files.")
     return totals
 
 

@@ -21,7 +21,8 @@ PLAIN_FACTOR = 4
 _NAMES = re.compile(r"\.xml(-[^.]*)?(\.bz2)?$")
 _NAMESPACE = re.compile(r'<namespace key="(?:6|14)"[^>]*>([^<]+)</namespace>')
 _PIECE = 1 << 20
-_TAIL = 2 << 20
+_TAILS = (1 << 19, 2 << 20)
+"""Bytes looked at for a dump's end: its last blocks are mostly in the first, and are always in the second."""
 _HEAD = 1 << 12
 _NEXT = "expected Wikipedia's pages-articles.xml.bz2 (or .xml)"
 _PACKED = {b"\x1f\x8b": "gzip", b"7z\xbc\xaf": "7-Zip", b"PK\x03\x04": "zip", b"\xfd7zXZ": "xz"}
@@ -127,14 +128,16 @@ def _check_head(path: str, head: bytes, first: bytes) -> None:
 
 
 def _check_tail(path: str, file: BinaryIO, size: int, packed: bool) -> None:
-    tail = b""
-    for _, data in _pieces(file, packed, max(0, size - _TAIL), size):
-        tail = (tail + data)[-_HEAD:]
-    if not tail.rstrip().endswith(b"</mediawiki>"):
-        raise InputError(
-            f"dump {path} is cut short: it ends with {bytes(tail.rstrip()[-24:])!r}, expected </mediawiki>; fetch it "
-            "again, and compare its checksum."
-        )
+    for reach in _TAILS:
+        tail = b""
+        for _, data in _pieces(file, packed, max(0, size - reach), size):
+            tail = (tail + data)[-_HEAD:]
+        if tail.rstrip().endswith(b"</mediawiki>"):
+            return
+    raise InputError(
+        f"dump {path} is cut short: it ends with {bytes(tail.rstrip()[-24:])!r}, expected </mediawiki>; fetch it "
+        "again, and compare its checksum."
+    )
 
 
 def splits_of(dumps: Sequence[Dump], split_bytes: int = SPLIT_BYTES) -> list[DumpSplit]:

@@ -46,7 +46,7 @@ def register_match_entries(
     once per Python worker. Arrow columns where Spark has them (4.1 and newer), pandas before.
 
     Example:
-        >>> match_entries = register_match_entries(spark, load_metadata("metadata/wordnet.json.gz"))
+        >>> match_entries = register_match_entries(spark, load_metadata("metadata/en.json.gz"))
         >>> spark.sql("select text, match_entries(text) as entry_ids from pool")  # doctest: +SKIP
     """
     matcher = ship(spark, compile_matcher(metadata, engine), key=f"{metadata.metadata_id}:{engine}")

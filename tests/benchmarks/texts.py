@@ -17,7 +17,7 @@ LIST_500K = ROOT.parent / "shared" / "data" / "metadata" / "approx_500k.json.gz"
 
 def entry_list() -> Path:
     """Return the list of 500,000 entries, or the one that ships where that is absent."""
-    return LIST_500K if LIST_500K.exists() else ROOT / "metadata" / "wordnet.json.gz"
+    return LIST_500K if LIST_500K.exists() else ROOT / "metadata" / "en.json.gz"
 
 
 def base_texts() -> tuple[list[str], str]:

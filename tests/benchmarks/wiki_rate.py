@@ -1,10 +1,11 @@
 """MB of Wikipedia's XML whose words are counted in a second, and the memory that it takes, however large the dump is.
 
-    python tests/benchmarks/wiki_rate.py [--megabytes 200] [--dump FILE] [--cores 2]
+    python tests/benchmarks/wiki_rate.py [--megabytes 150 1000] [--dump FILE] [--cores 2]
 
 The dump (gensim's shortened one, fetched with pip, where none is named) is copied until its XML has so many megabytes,
-and counted by the command as a user runs it, in a process of its own. Prints the peak memory of the driver's Python, of
-the JVM and of the largest worker, and checks that all words are as many times as in one copy. 5 GB: --megabytes 5000.
+and counted by the command as a user runs it, in a process of its own; each number is a row. Prints the peak memory of
+the driver's Python, of the JVM and of the largest worker, and checks that all words are as many times as in one copy.
+5 GB: --megabytes 5000.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ REAL = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p00003
 def main() -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--megabytes", type=float, default=200)
+    parser.add_argument("--megabytes", type=float, nargs="+", default=[200])
     parser.add_argument("--dump", type=Path)
     parser.add_argument("--cores", type=int, default=2)
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="wiki-rate-"))
     packed = (args.dump or fetched(work)).read_bytes()
     size = len(bz2.decompress(packed)) / 1e6
-    copies = max(1, round(args.megabytes / size))
-    rows = [measured(packed, number, size, args.cores, work) for number in sorted({1, copies})]
+    copies = {1} | {max(1, round(megabytes / size)) for megabytes in args.megabytes}
+    rows = [measured(packed, number, size, args.cores, work) for number in sorted(copies)]
     print(f"{size:.1f} MB of XML a copy; {args.cores} cores; seconds with Spark's start")
     heads = ["copies", "MB", "seconds", "MB/s", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
     print_rows(heads, [[f"{value:,.1f}" if name == "MB/s" else f"{value:,.0f}"
                         for name, value in zip(heads, row, strict=True)] for row in rows])  # fmt: skip
     shutil.rmtree(work)
-    alike = rows[-1][-1] == rows[0][-1] * rows[-1][0]
+    alike = all(row[-1] == rows[0][-1] * row[0] for row in rows)
     print("words of all copies: " + ("as many times as of one" if alike else "NOT as many times as of one"))
     return int(not alike)
 

@@ -6,6 +6,7 @@ import gzip
 import json
 import re
 import shlex
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,11 +18,12 @@ pytestmark = pytest.mark.spark
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LISTS = (ROOT / "metadata" / "README.md").read_text(encoding="utf-8")
 
 
-def fenced(after: str, language: str = "") -> str:
+def fenced(after: str, language: str = "", page: str = README) -> str:
     """Return the first fenced block after a heading."""
-    return re.search(rf"^{re.escape(after)}\n.*?^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE).group(1)
+    return re.search(rf"^{re.escape(after)}\n.*?^```{language}\n(.*?)^```", page, re.DOTALL | re.MULTILINE).group(1)
 
 
 RECORDS = wat_of((f"http://img.example.org/{n}.jpg", f"a photo of a dog in the garden {n}") for n in range(9))
@@ -74,6 +76,28 @@ def test_commands_for_a_crawl_run(metaclip, desk):
     again = metaclip(*retry, *mirror)
     assert (again.status, again.out) == (0, ended.out), again.err
     assert "0 sources of snapshot CC-MAIN-2024-51 are read again" in again.err
+
+
+def test_commands_for_a_list_of_ones_own_run(metaclip, tmp_path, monkeypatch):
+    """Each command of metadata/README.md, from a dump to what the list changes, on tiny inputs."""
+    pytest.importorskip("mwparserfromhell")
+    data = ROOT / "tests" / "data"
+    for name in ("wordnet", "pageviews"):
+        shutil.copytree(next(data.glob(f"{name}*")), tmp_path / name)
+    for name in ("enwiki", "metadata"):
+        (tmp_path / name).mkdir()
+    for number in range(5):  # so that words reach the floor
+        shutil.copyfile(data / "wikipedia" / "tiny.xml", tmp_path / "enwiki" / f"{number}.xml")
+    (tmp_path / "metadata" / "en.json.gz").write_bytes(gzip.compress(b'["the", "The", "cat"]'))
+    (tmp_path / "texts.txt").write_text("the cat\nNew York\n")
+    monkeypatch.chdir(tmp_path)
+    commands = [shlex.split(line) for line in fenced("## A list of your own", page=LISTS).splitlines()]
+    said = [metaclip(*words) for _, *words in commands]
+    assert [ended.status for ended in said] == [0] * 4, [ended.err for ended in said]
+    assert "words.tsv" in said[0].out
+    assert said[1].out.startswith("source")
+    assert "matched" in said[2].out
+    assert "only in B" in said[3].out
 
 
 def test_notebook_example_runs(spark, monkeypatch):

@@ -48,7 +48,7 @@ def test_no_input_is_refused(world, metaclip):
 
 def test_no_metadata_is_refused(world, metaclip):
     """run without --metadata says what to give."""
-    sentence = "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz."
+    sentence = "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz."
     refused(metaclip("run", *world.words(metadata=None)), 2, sentence)
 
 

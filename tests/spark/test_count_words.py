@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "metadata"))
 pytest.importorskip("mwparserfromhell", reason="mwparserfromhell is not installed (pip install '.[wikipedia]')")
 
 from test_dumps import TINY, damaged_at_its_start, many_pages, multistream  # noqa: E402
+from test_wikitext import tree_text  # noqa: E402
 
 from metaclip_spark.cli import main  # noqa: E402
 from metaclip_spark.metadata.dumps import find_dumps, splits_of  # noqa: E402
 from metaclip_spark.metadata.wikipedia import pages_of  # noqa: E402
-from metaclip_spark.metadata.wikitext import plain_text  # noqa: E402
 from metaclip_spark.metadata.words import phrases_of  # noqa: E402
 
 pytestmark = pytest.mark.spark
@@ -35,13 +35,13 @@ def lines(counts: Counter, least: int = 1) -> bytes:
 
 
 def single_process(path: Path) -> tuple[Counter, Counter]:
-    """Words and bigrams by a plain loop over the pages of the whole file."""
+    """Words and bigrams by a plain loop over the pages of the whole file, and over the tree of each."""
     words, bigrams = Counter(), Counter()
     for dump in find_dumps([str(path)]):
         (split,) = splits_of([dump], 1 << 40)
         for page in pages_of(split):
             if page.namespace == "0" and not page.redirect and page.model == "wikitext":
-                for run in phrases_of(plain_text(page.text, dump.link_prefixes)):
+                for run in phrases_of(tree_text(page.text, dump.link_prefixes)):
                     words.update(run)
                     bigrams.update(f"{first} {second}" for first, second in zip(run, run[1:], strict=False))
     return words, bigrams

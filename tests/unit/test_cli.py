@@ -219,7 +219,7 @@ def test_no_list(metaclip, files, command):
     ended = metaclip(command, *flags)
     assert ended.status == 2
     assert ended.sentence == (
-        "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/wordnet.json.gz."
+        "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz."
     )
 
 

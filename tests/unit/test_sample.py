@@ -90,7 +90,7 @@ def texts(images) -> list[str]:
 
 @pytest.fixture(scope="module")
 def entries() -> list[str]:
-    """The list that the quickstart matches against."""
+    """The list that the sample was made from."""
     return json.loads(gzip.decompress((ROOT / "metadata" / "wordnet.json.gz").read_bytes()))
 
 

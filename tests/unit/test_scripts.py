@@ -387,7 +387,7 @@ def test_quickstart_runs_the_job_on_the_sample(ready):
             "--input",
             ready.root / "jobs/sample/pool.wat.gz",
             "--metadata",
-            ready.root / "metadata/wordnet.json.gz",
+            ready.root / "metadata/en.json.gz",
             "--warehouse",
             ready.root / "warehouse",
             "--threshold",

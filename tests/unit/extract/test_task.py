@@ -175,7 +175,7 @@ def test_columns_are_wanted_once_each():
 
 
 def test_the_shipped_samples_books_balance(extract):
-    """On the pool of the quickstart with its list, every text is a pair or has a reason."""
+    """On the pool of the quickstart with the list that it was made from, every text is a pair or has a reason."""
     entries = load_metadata(ROOT / "metadata" / "wordnet.json.gz").entries
     found = extract(ROOT / "jobs" / "sample" / "pool.wat.gz", entries=entries)
     outcome = found.outcome

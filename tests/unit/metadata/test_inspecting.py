@@ -12,10 +12,12 @@ import pytest
 
 from metaclip_spark.cli import main
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.metadata import Metadata
+from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.comparing import compare, compare_coverage
-from metaclip_spark.metadata.coverage import measure_coverage, read_texts
+from metaclip_spark.metadata.coverage import CURVE, HEAD_SHARE, measure_coverage, read_texts
 from metaclip_spark.metadata.inspecting import inspect
+
+SHIPPED = Path(__file__).resolve().parents[3] / "metadata" / "en.json.gz"
 
 
 def write(path: Path, entries: list) -> Path:
@@ -127,6 +129,17 @@ ONE = Metadata.from_entries(["cat", "the", "old"])
 TWO = Metadata.from_entries(["the", "cat", "New York", "nothing"])
 
 
+def test_shipped_list_covers_real_texts_as_its_readme_says(shared_data):
+    """At least 95% of the LAION sample match, and few entries hold most of the matches; the README has the figures."""
+    found = measure_coverage(load_metadata(SHIPPED), read_texts(shared_data / "captions" / "laion_sample.parquet"))
+    assert found.matched_share >= 0.95
+    held = dict(found.curve)
+    assert held[HEAD_SHARE] > 0.9
+    readme = SHIPPED.with_name("README.md").read_text(encoding="utf-8")
+    assert f"| LAION sample, {found.texts:,} | {found.matched_share:.1%} | {found.matches_per_text:.1f} |" in readme
+    assert [f"| {share * 100:g}% | {held[share]:.1%} |" in readme for share in CURVE[:4]] == [True] * 4
+
+
 def test_difference_names_what_is_only_in_one_and_what_moved():
     """In the order of each list."""
     found = compare(ONE, TWO)
@@ -156,9 +169,8 @@ def test_inspect_command_prints_and_says_in_its_status_whether_a_list_can_be_use
     good = write(tmp_path / "good.json", ["cat", "New York", "E. coli"])
     status, out, err = run(capsys, "metadata", "inspect", good, "--texts", tmp_path / "texts.txt")
     assert (status, err) == (0, "")
-    assert "      1  can never match" in out
-    assert "'E. coli' at 2" in out
-    assert "matched                                         75.0%" in out
+    assert "\n1  can never match; positions from 0:\n   'E. coli' at 2\nnone: not a string; empty; blank; " in out
+    assert "\nmatched                                         75.0%\n" in out
     bad = write(tmp_path / "bad.json", ["cat", "cat"])
     status, out, err = run(capsys, "metadata", "inspect", bad)
     assert status == 1
@@ -186,8 +198,26 @@ def test_diff_command_says_what_changes(tmp_path, capsys):
     assert status == 0
     assert "'dog' 1 -> 0" in out
     assert "ids differ: counts and matches of one list cannot be used with the other" in out
-    assert f"texts that match only under {two}: 0; only under {one}: 3" in out
+    assert f"A  {one}\nB  {two}\n" in out
+    assert "texts that match only under B: 0; only under A: 3" in out
     assert run(capsys, "metadata", "diff", one, one)[1] == "the lists are equal: 2 entries with the same ids\n"
+
+
+def test_tables_keep_to_the_terminals_width(tmp_path, capsys, monkeypatch):
+    """What is long goes on below, and no entry is broken; where stdout is no terminal each row is one line."""
+    many = write(tmp_path / "many.json", [f"U.S. Mint number {number}" for number in range(9)] + ["cat"])
+    one = write(tmp_path / "one.json", ["cat"])
+    inspected, compared = [], []
+    for columns in ("80", "0"):
+        monkeypatch.setenv("COLUMNS", columns)
+        inspected.append(run(capsys, "metadata", "inspect", many)[1])
+        compared.append(run(capsys, "metadata", "diff", many, one, "--examples", 9)[1])
+    wide = [line for out in (inspected[0], compared[0]) for line in out.splitlines() if str(tmp_path) not in line]
+    assert max(map(len, wide)) <= 80
+    assert compared[0].count("'U.S. Mint number") == compared[1].count("'U.S. Mint number") == 9
+    assert "'U.S. Mint number 1',\n" in compared[0]
+    assert ["only in A" in line and "number 8'" in line for line in compared[1].splitlines()].count(True) == 1
+    assert inspected[1].splitlines()[-1].startswith("none: not a string; ")
 
 
 def test_build_command_prints_what_each_source_brought(tmp_path, capsys):

@@ -140,7 +140,7 @@ def test_line_that_is_no_bigram_is_named(tmp_path, line):
 def test_empty_counts_are_refused(tmp_path):
     """No line at all is a wrong file, not an empty source."""
     (tmp_path / "words.tsv").write_text("\n")
-    with pytest.raises(MetadataError, match=r"^the word counts are empty, expected lines of word<TAB>count; check"):
+    with pytest.raises(MetadataError, match=r"words\.tsv: no word is counted, expected lines of word<TAB>count; check"):
         read_counts([tmp_path / "words.tsv"])
 
 

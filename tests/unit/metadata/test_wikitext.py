@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Iterable
 
+import mwparserfromhell
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.metadata.wikitext import LINK_PREFIXES, cleaner, plain_text
+from metaclip_spark.metadata.wikitext import (
+    _FOOTNOTES,
+    _INLINE,
+    _LEFT_OUT,
+    _MAGIC,
+    _STYLE,
+    LINK_PREFIXES,
+    cleaner,
+    plain_text,
+)
 from metaclip_spark.metadata.words import phrases_of
 
 CASES = [
@@ -20,6 +33,7 @@ CASES = [
     ("comments", "a <!-- no {{ --> cat", [["a", "cat"]]),
     ("pictures with nested captions", "[[File:A.jpg|thumb|A [[cat]] there]]here", [["here"]]),
     ("categories", "x [[Category:Cats|*]]", [["x"]]),
+    ("an article of a namespace's name is no file", "an [[image]] or [[File|files]]", [["an", "image", "or", "files"]]),
     ("a colon in a title is no namespace", "[[Star Wars: Andor]]", [["Star", "Wars"], ["Andor"]]),
     ("tables", 'a\n{| class="x"\n! head\n|-\n| cell || [[cell]]\n|}\nb', [["a"], ["b"]]),
     ("headings end a run", "a\n== See also ==\nb", [["a"], ["See", "also"], ["b"]]),
@@ -32,6 +46,56 @@ CASES = [
     ("what is not closed", "a {{b [[c ''d", [["a"], ["b"], ["c", "d"]]),
     ("empty", "", []),
 ]
+
+
+FRAGMENTS = [
+    "cat", "two dogs", " ", "\n", "[[", "]]", "|", "File:", "category :", "image", ":", "{{", "}}", "{{{", "}}}", "=",
+    "==", "\n== ", " ==\n", "[http://x.org", "[", "]", "https://y.org/z ", "//", "<ref>", "</ref>", "<ref name=a />",
+    "<br>", "<br/>", "<div class='x'>", '<span title="<i>b</i>" {{t|<br>}}>', "</div>", "</span>", "<math>", "</math>",
+    "<b>", "</b>", "<pre>", "</pre>", "<nowiki>", "</nowiki>", "\n{|", "\n|-", "\n|", "||", "\n!", "\n|}", "\n* ",
+    "\n# ", "\n; ", "\n----", "'''", "''", "<!--", "-->", "&amp;", "&nbsp;", "&#65;", "&#x42;", "&#1114112;", "&bogus;",
+    "&", "__TOC__", "<", ">", "/", '"', "é",
+]  # fmt: skip
+
+
+def tree_text(wikitext: str, prefixes: Iterable[str] = LINK_PREFIXES) -> str:
+    """Return the prose of a page by a walk over the library's own tree of nodes."""
+    parsed = mwparserfromhell.parse(_FOOTNOTES.sub("", wikitext), skip_style_tags=True)
+    return _MAGIC.sub("\n", _STYLE.sub("", "".join(tree_pieces(parsed, frozenset(prefixes)))))
+
+
+def tree_pieces(code: mwparserfromhell.wikicode.Wikicode, prefixes: frozenset[str]) -> list[str]:
+    """Return the text of each node."""
+    found = []
+    for node in code.nodes:
+        kind = type(node).__name__
+        if kind == "Text":
+            found.append(node.value)
+        elif kind == "Wikilink":
+            name, colon, _ = str(node.title).partition(":")
+            if not (colon and name.strip().lower() in prefixes):
+                found += tree_pieces(node.title if node.text is None else node.text, prefixes)
+        elif kind == "HTMLEntity":
+            found.append("\n" if node.value == "1114112" else node.normalize())
+        elif kind == "Heading":
+            found += ["\n", *tree_pieces(node.title, prefixes), "\n"]
+        elif kind == "Tag":
+            name = str(node.tag).strip().lower()
+            around = "" if name in _INLINE or name == "ref" else "\n"
+            inside = [] if name in _LEFT_OUT else tree_pieces(node.contents, prefixes)
+            found += [around, *inside, around]
+        elif kind == "ExternalLink" and node.title is not None:
+            found += tree_pieces(node.title, prefixes)
+        elif kind != "Comment":
+            found.append("\n")
+    return found
+
+
+@given(st.lists(st.sampled_from(FRAGMENTS), max_size=40).map("".join))
+@example("<div {{a|<b>x</b>}} class='[[y]]'>in</div> [[a|b|c]] [http://x {{y}} [[z]]] {{{p|d}}}")
+def test_the_walk_over_tokens_is_one_over_the_librarys_tree(wikitext):
+    """Whatever is opened and not closed, and however it nests."""
+    assert plain_text(wikitext) == tree_text(wikitext)
 
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])

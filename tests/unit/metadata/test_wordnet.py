@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -15,7 +14,6 @@ from metaclip_spark.metadata.wordnet import DATA_FILES, wordnet_entries, wordnet
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests" / "data" / "wordnet_tiny"
-DICTIONARY = Path(os.environ.get("WORDNET_FOLDER", "/usr/share/wordnet"))
 
 
 @pytest.fixture
@@ -128,41 +126,32 @@ def index_lemmas(folder: Path) -> set[str]:
     return {line.split(" ")[0] for text in texts for line in text.splitlines() if not line.startswith("  ")}
 
 
-def require_dictionary() -> Path:
-    """Skips, with its reason, where WordNet is not installed."""
-    if not (DICTIONARY / "data.noun").is_file():
-        reason = f"WordNet is not at {DICTIONARY} (Debian: wordnet-base, or set WORDNET_FOLDER)"
-        print(reason)
-        pytest.skip(reason)
-    return DICTIONARY
-
-
 def test_tiny_entries_are_the_lemmas_of_its_index():
     """Lower-cased and with underscores, entries and index agree."""
     assert {entry.lower().replace(" ", "_") for entry in wordnet_entries(TINY)} == index_lemmas(TINY)
 
 
-def test_entries_are_the_lemmas_of_wordnets_index():
+@pytest.mark.slow  # may fetch a package
+def test_entries_are_the_lemmas_of_wordnets_index(wordnet):
     """Over the whole of WordNet, no lemma is missed and no marker stays."""
-    dictionary = require_dictionary()
-    entries = wordnet_entries(dictionary)
-    assert {entry.lower().replace(" ", "_") for entry in entries} == index_lemmas(dictionary)
+    entries = wordnet_entries(wordnet)
+    assert {entry.lower().replace(" ", "_") for entry in entries} == index_lemmas(wordnet)
     assert not [entry for entry in entries if "_" in entry or re.search(r"\((a|p|ip)\)$", entry)]
 
 
-def test_wordnet_has_the_lemmas_and_the_papers_names():
+@pytest.mark.slow  # may fetch a package
+def test_wordnet_has_the_lemmas_and_the_papers_names(wordnet):
     """147,306 lemmas but for case; upstream's names with the numbers 0 to 99 are the paper's 86,654 entries."""
-    dictionary = require_dictionary()
-    if wordnet_origin(dictionary).version != "3.0":
-        pytest.skip(f"{dictionary} is not WordNet 3.0")
-    lemmas = wordnet_entries(dictionary)
+    if wordnet_origin(wordnet).version != "3.0":
+        pytest.skip(f"{wordnet} is not WordNet 3.0")
+    lemmas = wordnet_entries(wordnet)
     assert (len(lemmas), len({lemma.lower() for lemma in lemmas})) == (148_730, 147_306)
-    assert len({*wordnet_entries(dictionary, "upstream"), *map(str, range(100))}) == 86_654
+    assert len({*wordnet_entries(wordnet, "upstream"), *map(str, range(100))}) == 86_654
 
 
-def test_shipped_list_is_what_wordnet_gives():
+@pytest.mark.slow  # may fetch a package
+def test_shipped_list_is_what_wordnet_gives(wordnet):
     """The list in the repository is rebuilt, in order."""
-    dictionary = require_dictionary()
-    if wordnet_origin(dictionary).version != "3.0":
-        pytest.skip(f"{dictionary} is not WordNet 3.0")
-    assert load_metadata(ROOT / "metadata" / "wordnet.json.gz").entries == tuple(wordnet_entries(dictionary))
+    if wordnet_origin(wordnet).version != "3.0":
+        pytest.skip(f"{wordnet} is not WordNet 3.0")
+    assert load_metadata(ROOT / "metadata" / "wordnet.json.gz").entries == tuple(wordnet_entries(wordnet))
