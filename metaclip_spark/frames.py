@@ -67,6 +67,7 @@ def curate(
     and balance that. One row is one pair; rows that stand twice count twice, so drop repeats first.
 
     Args:
+        df: with a column of texts; any other columns.
         metadata: the entry list: its path on the driver, its entries in order, or loaded.
         threshold: t. Entries that fewer pairs match keep every pair.
         tail_fraction: chooses t instead: the share of counts below it (default 0.06). See `choose_threshold`.
@@ -84,7 +85,7 @@ def curate(
         ConfigError: a t or tail fraction that is none.
         MetadataError: the entry list cannot be used.
 
-    Example:
+    Examples:
         >>> import metaclip_spark as mc
         >>> texts = ["a photo"] * 1000 + ["a photo of an otter", "no entry in this one"]
         >>> pairs = [(f"https://example.org/{n}.jpg", text) for n, text in enumerate(texts)]
@@ -114,18 +115,19 @@ def match(df: DataFrame, metadata: Entries, *, text_column: str = "text", engine
     """Return the DataFrame with a column `entry_ids`: the entries that each text matches.
 
     Args:
+        df: with a column of texts; any other columns.
         metadata: the entry list: its path on the driver, its entries in order, or loaded.
         text_column: what is matched, as it stands: case and punctuation count, as in the paper.
         engine: which matcher; all give the same ids.
 
     Returns:
-        All rows. `entry_ids` (array<int>) is ascending and distinct; empty where nothing matches, null for a null.
+        All rows. `entry_ids` (`array<int>`) is ascending and distinct; empty where nothing matches, null for a null.
 
     Raises:
         InputError: the text column is missing or holds no strings, or `entry_ids` is there already.
         MetadataError: the entry list cannot be used.
 
-    Example:
+    Examples:
         >>> import metaclip_spark as mc
         >>> df = spark.createDataFrame([("a photo of an otter",), ("PHOTO",), (None,)], "text string")
         >>> mc.match(df, metadata=["photo", "otter", "an otter"]).show()
@@ -139,7 +141,7 @@ def match(df: DataFrame, metadata: Entries, *, text_column: str = "text", engine
         <BLANKLINE>
     """
     refuse_taken(_frame(df).columns, "match", MATCHED)
-    text = _string(df, text_column, "match", "text_column names the texts.")
+    text = _string(df, text_column, "match")
     function = computed_once(match_entries_function(df.sparkSession, as_metadata(metadata), engine))
     return df.withColumn("entry_ids", function(text))
 
@@ -157,7 +159,7 @@ def count_entries(df: DataFrame, metadata: Entries | None = None) -> DataFrame:
     Raises:
         InputError: there is no column `entry_ids`.
 
-    Example:
+    Examples:
         >>> import metaclip_spark as mc
         >>> entries = ["photo", "otter", "kite"]
         >>> df = spark.createDataFrame([("a photo",), ("photo of an otter",)], "text string")
@@ -212,7 +214,7 @@ def balance(
 
     A row without a key, and one that matches an entry without a count, fail the job that computes the result.
 
-    Example:
+    Examples:
         >>> import metaclip_spark as mc
         >>> rows = [(n, "a photo") for n in range(999)] + [(999, "an otter")]
         >>> df = spark.createDataFrame(rows, "id bigint, text string")
@@ -269,7 +271,7 @@ def explain(
         InputError: the text column is missing or holds no strings, or a column is in the way.
         ConfigError: counts without t, or a t that is none.
 
-    Example:
+    Examples:
         >>> import metaclip_spark as mc
         >>> counts = spark.createDataFrame([(0, 1000), (1, 3)], "entry_id int, count bigint")
         >>> df = spark.createDataFrame([("a photo of an otter",)], "text string")
@@ -286,7 +288,7 @@ def explain(
         'kept with probability 1; the draw depends on the key'
     """
     refuse_taken(_frame(df).columns, "explain", EXPLAINED.names)
-    text = _string(df, text_column, "explain", "text_column names the texts.")
+    text = _string(df, text_column, "explain")
     shipped = ship(df.sparkSession, Explainer.of(as_metadata(metadata), counts, threshold))
     try:
         keys = key_columns(df.columns, "explain", key, url_column, text_column)
@@ -319,11 +321,11 @@ def _column(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
-def _string(df: DataFrame, name: str, verb: str, hint: str = "") -> Column:
-    need_columns(df, verb, [name], hint)
+def _string(df: DataFrame, name: str, verb: str, expected: str = "strings") -> Column:
+    need_columns(df, verb, [name], "text_column names the texts.")
     kind = df.schema[name].dataType
     if not isinstance(kind, StringType):
-        raise InputError(f"{verb}: column {name!r} holds {kind.simpleString()}; expected strings.")
+        raise InputError(f"{verb}: column {name!r} holds {kind.simpleString()}; expected {expected}.")
     return _column(name)
 
 
@@ -334,4 +336,4 @@ def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
         return function(*(_string(df, name, verb) for name in keys))
     if isinstance(df.schema[keys[0]].dataType, IntegralType):
         return _column(keys[0]).cast("string")
-    return _string(df, keys[0], verb)
+    return _string(df, keys[0], verb, "strings or integers")

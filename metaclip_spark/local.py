@@ -58,6 +58,7 @@ def curate(
     One row is one pair; rows that stand twice count twice, so drop repeats first.
 
     Args:
+        table: with a column of texts, in memory.
         metadata: the entry list: its path, its entries in order, or loaded.
         threshold: t. Entries that fewer pairs match keep every pair.
         tail_fraction: chooses t instead: the share of counts below it (default 0.06). See `choose_threshold`.
@@ -75,7 +76,7 @@ def curate(
         ConfigError: a t or tail fraction that is none.
         MetadataError: the entry list cannot be used.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> texts = ["a photo"] * 1000 + ["a photo of an otter", "no entry in this one"]
@@ -99,6 +100,7 @@ def match(table: pa.Table, metadata: Entries, *, text_column: str = "text", engi
     """Return the table with a column `entry_ids`: the entries that each text matches.
 
     Args:
+        table: with a column of texts, in memory.
         metadata: the entry list: its path, its entries in order, or loaded.
         text_column: what is matched, as it stands: case and punctuation count, as in the paper.
         engine: which matcher; all give the same ids.
@@ -110,7 +112,7 @@ def match(table: pa.Table, metadata: Entries, *, text_column: str = "text", engi
         InputError: the text column is missing or holds no strings, or `entry_ids` is there already.
         MetadataError: the entry list cannot be used.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> pairs = pa.table({"text": ["a photo of an otter", "PHOTO", None]})
@@ -137,7 +139,7 @@ def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
     Raises:
         InputError: there is no column `entry_ids`.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> entries = ["photo", "otter", "kite"]
@@ -188,7 +190,7 @@ def balance(
             that has no count.
         ConfigError: t is missing or none.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> pairs = pa.table({"id": range(1000), "text": ["a photo"] * 999 + ["an otter"]})
@@ -245,7 +247,7 @@ def explain(
         InputError: the text column is missing or holds no strings, or a column is in the way.
         ConfigError: counts without t, or a t that is none.
 
-    Example:
+    Examples:
         >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> counts = pa.table({"entry_id": [0, 1], "count": [1000, 3]})
@@ -278,13 +280,13 @@ def _names(table: pa.Table) -> list[str]:
     return table.column_names
 
 
-def _strings(table: pa.Table, name: str, verb: str, hint: str = "text_column names the texts.") -> pa.ChunkedArray:
-    need_names(_names(table), verb, [name], hint)
+def _strings(table: pa.Table, name: str, verb: str, expected: str = "strings") -> pa.ChunkedArray:
+    need_names(_names(table), verb, [name], "text_column names the texts.")
     column = table[name]
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
     strings = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     if not any(is_kind(kind) for is_kind in strings):
-        raise InputError(f"{verb}: column {name!r} holds {kind}; expected strings.")
+        raise InputError(f"{verb}: column {name!r} holds {kind}; expected {expected}.")
     return column.cast(pa.large_string())
 
 
@@ -312,4 +314,4 @@ def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.A
 def _key_strings(table: pa.Table, verb: str, name: str) -> pa.Array:
     if pa.types.is_integer(table.schema.field(name).type):
         return table[name].cast(pa.string()).combine_chunks()
-    return _strings(table, name, verb, "").combine_chunks()
+    return _strings(table, name, verb, "strings or integers").combine_chunks()

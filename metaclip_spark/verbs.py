@@ -68,36 +68,36 @@ def choose_threshold(counts: Counts, metadata: Entries, tail_fraction: float = T
     Raises:
         ConfigError: a tail fraction that is none.
 
-    Example:
+    Examples:
+        >>> import pyarrow as pa
         >>> import metaclip_spark as mc
         >>> counts = pa.table({"entry_id": [0, 1, 2], "count": [1000, 30, 30]})
         >>> mc.choose_threshold(counts, ["a", "otter", "kite", "never seen"])
         30
     """
+    return _nearest_threshold(counts, as_metadata(metadata), tail_fraction, "choose_threshold")
+
+
+def _nearest_threshold(counts: Counts, metadata: Metadata, tail_fraction: float, verb: str) -> int:
     if not 0 < tail_fraction < 1:
         raise ConfigError(f"tail_fraction must be between 0 and 1, got {tail_fraction!r}. The paper's is 0.06.")
-    known = as_metadata(metadata)
-    by_entry = count_array(as_table(counts, "choose_threshold", "count"), len(known.entries))
+    by_entry = count_array(as_table(counts, verb, "count"), len(metadata.entries))
     threshold = threshold_for_tail_fraction(by_entry, tail_fraction)
     if threshold < LOW_THRESHOLD:
-        warnings.warn(
-            f"t = {threshold} is very low: the pool is small for a tail fraction of {tail_fraction}. "
-            "threshold=... sets t itself.",
-            stacklevel=2,
-        )
+        said = f"t = {threshold} is very low: the pool is small for a tail fraction of {tail_fraction}."
+        # The line that is shown is the caller's: of choose_threshold one above, of curate one more.
+        warnings.warn(f"{said} threshold=... sets t itself.", stacklevel=3 if verb == "choose_threshold" else 4)
     return threshold
 
 
-def curating_threshold(
-    counts: Counts, metadata: Metadata, threshold: int | None, tail_fraction: float | None
-) -> int:
+def curating_threshold(counts: Counts, metadata: Metadata, threshold: int | None, tail_fraction: float | None) -> int:
     """Return the t that `curate` draws with: given, or by tail fraction.
 
     Raises:
         ConfigError: both are given, or the one that is given is none.
     """
     if threshold is None:
-        return choose_threshold(counts, metadata, TAIL_FRACTION if tail_fraction is None else tail_fraction)
+        return _nearest_threshold(counts, metadata, TAIL_FRACTION if tail_fraction is None else tail_fraction, "curate")
     if tail_fraction is not None:
         raise ConfigError("curate: threshold and tail_fraction say the same thing in two ways; give one of them.")
     return checked_threshold(threshold)
