@@ -40,6 +40,8 @@ EXTRAS = {
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",
+        # docs/api, rendered: another version would render it otherwise.
+        "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
