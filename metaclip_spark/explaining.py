@@ -6,22 +6,21 @@ import json
 import re
 from dataclasses import asdict, dataclass, field
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from metaclip_spark.batches import draws
 from metaclip_spark.commands import open_warehouse, run_settings
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.explanation import Match, matches_of, sampling_probability, verdict
 from metaclip_spark.extract.ids import image_id, pair_id
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
-from metaclip_spark.sampling import pair_probability
-from metaclip_spark.stages.columns import draw
 from metaclip_spark.tables import Warehouse, matching
 from metaclip_spark.terminal import console, print_rows
-from metaclip_spark.text import clean_text, spaced, spaced_entry
+from metaclip_spark.text import clean_text, spaced
 
 MOST_PAIRS = 20
 
@@ -39,18 +38,6 @@ class Question:
             raise ConfigError("explain needs a pair; expected --pair-id, --url or --text.")
         if self.pair_id and (self.url or self.text):
             raise ConfigError("--pair-id names one pair already; give it without --url and --text.")
-
-
-@dataclass
-class Match:
-    """An entry that the text matches; positions are 0-based, in characters of the spaced text."""
-
-    entry_id: int
-    entry: str
-    positions: list[int]
-    count: int
-    part: str
-    probability: float
 
 
 @dataclass
@@ -112,7 +99,7 @@ def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list
 def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str, pair: dict) -> Explanation:
     ids = compile_matcher(metadata).match(pa.array([pair["text"]], pa.string())).ids
     run = matching(warehouse.read("entry_probabilities"), run_id=run_id)
-    found = {row["entry_id"]: row for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
+    found = {row["entry_id"]: row["count"] for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
     threshold = run.select("threshold").first()
     answer = Explanation(
         text=pair["text"],
@@ -123,17 +110,11 @@ def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str,
         **{name: pair[name] for name in ("pair_id", "url", "in_pool")},
     )
     answer.seen_in += _seen_in(warehouse, metadata, pair["pair_id"])
-    for entry_id in ids.tolist():
-        row = found.get(entry_id)
-        # An entry that the pool never matched would be kept by every text that does.
-        count, probability = (row["count"], row["probability"]) if row else (0, 1.0)
-        part = "head" if count >= answer.threshold else "tail"
-        entry = metadata.entries[entry_id]
-        answer.matches.append(Match(entry_id, entry, _positions(answer.spaced, entry), count, part, probability))
-    by_entry = np.array([match.probability for match in answer.matches])
-    ranks = np.arange(len(by_entry), dtype=np.int32)
-    answer.sampling_probability = float(pair_probability(np.array([0, len(ranks)]), ranks, by_entry)[0])
-    _judge(warehouse, answer)
+    answer.matches += matches_of(
+        answer.spaced, ids.tolist(), metadata.entries, lambda entry_id: found.get(entry_id, 0), answer.threshold
+    )
+    answer.sampling_probability = sampling_probability(answer.matches)
+    _judge(answer)
     return answer
 
 
@@ -146,25 +127,10 @@ def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[
     return sorted(row["snapshot"] for row in rows)
 
 
-def _positions(text: str, entry: str) -> list[int]:
-    wanted, found, at = spaced_entry(entry), [], -1
-    while (at := text.find(wanted, at + 1)) >= 0:
-        found.append(at + 1)
-    return found
-
-
-def _judge(warehouse: Warehouse, answer: Explanation) -> None:
+def _judge(answer: Explanation) -> None:
     if answer.pair_id is not None:
-        row = warehouse.spark.range(1).select(draw(F.lit(answer.pair_id), answer.seed)).first()
-        answer.draw = row[0]
-    if not answer.matches:
-        answer.verdict = "dropped: the text matches no entry"
-    elif answer.draw is None:
-        answer.verdict = f"kept with probability {answer.sampling_probability:.6g}; the draw depends on the url"
-    elif answer.draw < answer.sampling_probability:
-        answer.verdict = "kept: the draw is below the sampling probability"
-    else:
-        answer.verdict = "dropped: the draw is not below the sampling probability"
+        answer.draw = float(draws(pa.array([answer.pair_id]), answer.seed)[0])
+    answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
     if answer.pair_id is not None and not answer.in_pool:
         answer.verdict = f"not in the pool; if it were: {answer.verdict}"
 

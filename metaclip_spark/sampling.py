@@ -10,6 +10,9 @@ import numpy as np
 TAIL_FRACTION = 0.06
 """Share of all counts in tail entries; about 6% for both of the paper's sets."""
 
+LOW_THRESHOLD = 20
+"""Below this t a warning is given: balancing then keeps next to nothing of the head."""
+
 DRAW_SCALE = 2.0**-53
 
 

@@ -54,7 +54,7 @@ class Metadata:
         Raises:
             MetadataError: The list is empty, or an entry is no string, blank, repeated or not UTF-8.
 
-        Example:
+        Examples:
             >>> Metadata.from_entries(["cat", "dog"]).metadata_id[:8]
             '1237dae1'
         """
@@ -119,7 +119,7 @@ def never_matching(entries: Sequence[str]) -> np.ndarray:
         Array of bool, shape (len(entries),), True where the entry can never match. It judges spacing
         alone: texts of the pipeline have also lost NUL characters and outer whitespace.
 
-    Example:
+    Examples:
         >>> never_matching(["St. John", "St . John", ". .", ".  .", "a\tb"]).tolist()
         [True, False, True, False, True]
     """

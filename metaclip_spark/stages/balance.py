@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.sampling import pair_probability
+from metaclip_spark.batches import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.shipping import Shipped
@@ -63,15 +61,3 @@ def balance(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str) ->
     ddl = ", ".join(f"{c.name} {c.type}" for c in schema.columns if c.name != "run_id")
     drawn = pairs.select(*columns, draw("pair_id", seed).alias("draw"))
     return drawn.mapInArrow(keep, ddl).select(F.lit(run_id).alias("run_id"), "*")
-
-
-def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarray:
-    """Return p(pair) for an Arrow list<int32> array, float64; raises where an entry was never counted."""
-    lengths = pc.fill_null(pc.list_value_length(entry_ids), 0).to_numpy(zero_copy_only=False)
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    ids = entry_ids.flatten().to_numpy(zero_copy_only=False)
-    p = pair_probability(offsets, ids, by_entry)
-    if np.isnan(p).any():
-        raise ValueError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
-    return p

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.errors import InputError
+from metaclip_spark.batches import need_names
 from metaclip_spark.sampling import DRAW_SCALE, draw_key
 
 
 def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> None:
     """Refuse a DataFrame that lacks a column, saying what is there and what to do."""
-    for name in wanted:
-        if name not in df.columns:
-            raise InputError(f"{stage}: column {name!r} is missing; got {df.columns}. {hint}")
+    need_names(df.columns, stage, wanted, hint)
 
 
 def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:

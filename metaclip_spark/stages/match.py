@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import pandas as pd
 import pyarrow as pa
-import pyspark
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from metaclip_spark.batches import matched_ids
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.stages.columns import need_columns
+from metaclip_spark.stages.functions import column_function
 from metaclip_spark.stages.shipping import Shipped, ship
 
 
@@ -49,31 +49,12 @@ def register_match_entries(
         >>> match_entries = register_match_entries(spark, load_metadata("metadata/en.json.gz"))
         >>> spark.sql("select text, match_entries(text) as entry_ids from pool")  # doctest: +SKIP
     """
-    matcher = ship(spark, compile_matcher(metadata, engine), key=f"{metadata.metadata_id}:{engine}")
-    function = _arrow_function(matcher) if pyspark.__version__ >= "4.1" else _pandas_function(matcher)
+    function = match_entries_function(spark, metadata, engine)
     spark.udf.register(name, function)
     return function
 
 
-def _arrow_function(matcher: Shipped):  # noqa: ANN202 - pyspark's own type is private
-    def match_entries(texts: pa.Array) -> pa.Array:
-        return _nullable_matches(matcher, texts)
-
-    return F.arrow_udf(match_entries, "array<int>")
-
-
-def _pandas_function(matcher: Shipped):  # noqa: ANN202
-    # Spark reads the kind of function from the annotations: pd must be a name of the module, not of this function.
-    def match_entries(texts: pd.Series) -> pd.Series:
-        return _nullable_matches(matcher, pa.array(texts, pa.string())).to_pandas()
-
-    return F.pandas_udf(match_entries, "array<int>")
-
-
-def _nullable_matches(matcher: Shipped, texts: pa.Array) -> pa.Array:
-    if isinstance(texts, pa.ChunkedArray):
-        texts = texts.combine_chunks()
-    matches = matcher().match(texts)
-    return pa.ListArray.from_arrays(
-        pa.array(matches.offsets), pa.array(matches.ids), mask=texts.is_null() if texts.null_count else None
-    )
+def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):  # noqa: ANN201
+    """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
+    matcher = ship(spark, compile_matcher(metadata, engine), key=f"{metadata.metadata_id}:{engine}")
+    return column_function(lambda texts: matched_ids(matcher(), texts), "array<int>", pa.string())

@@ -14,9 +14,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.batches import batch_probability
 from metaclip_spark.sampling import fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
-from metaclip_spark.stages.balance import batch_probability
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.shipping import Shipped
 

@@ -6,9 +6,8 @@ import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.config import LOW_THRESHOLD
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.sampling import entry_probability, threshold_for_tail_fraction
+from metaclip_spark.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.shipping import ship
 from metaclip_spark.stages.statistics import statistics

@@ -100,17 +100,23 @@ def test_commands_for_a_list_of_ones_own_run(metaclip, tmp_path, monkeypatch):
     assert "only in B" in said[3].out
 
 
-def test_notebook_example_runs(spark, monkeypatch):
-    """The Python block gives ids for texts from SQL."""
+def test_notebook_examples_run(spark, monkeypatch):
+    """The Python blocks curate a DataFrame, in one call and in steps to the same rows, and give ids in SQL."""
     monkeypatch.chdir(ROOT)
-    pool = spark.createDataFrame([("a photo of a dog",), (None,)], "text string")
-    pool.createOrReplaceTempView("pool")
-    *setup, query = fenced("## In a notebook", "python").strip().splitlines()
-    names = {"spark": spark}
+    verbs, sql = re.findall(r"^```python\n(.*?)^```", README.partition("## In a notebook")[2], re.DOTALL | re.MULTILINE)
+    texts = ["a photo of a dog", "xyzzy", None]
+    df = spark.createDataFrame([(f"u{n}", text) for n, text in enumerate(texts)], "url string, text string")
+    df.createOrReplaceTempView("pool")
+    names = {"spark": spark, "df": df}
+    exec(verbs.replace("curated", "at_once", 1), names)
+    (row,) = names["curated"].collect()
+    assert (row["text"], [row]) == ("a photo of a dog", names["at_once"].collect())
+    assert [row["verdict"].partition(":")[0] for row in names["why"].collect()] == ["kept", "dropped", "dropped"]
+    *setup, query = sql.strip().splitlines()
     exec("\n".join(setup), names)
     rows = {row["text"]: row["entry_ids"] for row in eval(query, names).collect()}
-    assert len(rows["a photo of a dog"]) >= 3
-    assert rows[None] is None
+    assert rows == {"a photo of a dog": row["entry_ids"], "xyzzy": [], None: None}
+    assert len(row["entry_ids"]) >= 3
 
 
 def test_flags_in_readme_exist():

@@ -13,13 +13,14 @@ import pytest
 import reference
 from pyspark.sql import functions as F
 
+from metaclip_spark.batches import matched_ids
 from metaclip_spark.errors import InputError
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import ENGINES, compile_matcher
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.stages import match as match_stage
+from metaclip_spark.stages import functions
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
 from metaclip_spark.stages.shipping import ship
@@ -117,7 +118,9 @@ def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, 
     """The Arrow function (Spark 4.1 and newer) and the pandas function (4.0) give the same column."""
     if variant == "_arrow_function" and pyspark.__version__ < "4.1":
         pytest.skip(f"pyspark {pyspark.__version__} has no arrow_udf")
-    function = getattr(match_stage, variant)(ship(spark, compile_matcher(combined)))
+    matcher = ship(spark, compile_matcher(combined))
+    takes = () if variant == "_arrow_function" else ((pa.string(),),)
+    function = getattr(functions, variant)(lambda texts: matched_ids(matcher(), texts), "array<int>", *takes)
     answered = texts.select("number", function("text").alias("ids"))
     assert answered.schema["ids"].dataType.simpleString() == "array<int>"
     assert_answers({row["number"]: row["ids"] for row in answered.collect()}, by_scan)

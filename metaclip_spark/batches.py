@@ -1,0 +1,101 @@
+"""The work on one Arrow batch, without Spark: what Python workers do for the stages, and what local verbs do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import xxhash
+
+from metaclip_spark.errors import InputError
+from metaclip_spark.matchers.base import Matcher
+from metaclip_spark.sampling import DRAW_SCALE, draw_key, pair_probability
+
+_SPARK_SEED = 42
+"""Where Spark's `xxhash64(a, b)` begins: the hash of a, seeded with this, seeds the hash of b."""
+
+
+def need_names(columns: Sequence[str], stage: str, wanted: Sequence[str], hint: str) -> None:
+    """Refuse columns that lack one of those wanted, saying what is there and what to do."""
+    for name in wanted:
+        if name not in columns:
+            raise InputError(f"{stage}: column {name!r} is missing; got {list(columns)}. {hint}")
+
+
+def matched_ids(matcher: Matcher, texts: pa.Array) -> pa.ListArray:
+    """Return `list<int32>`: each text's entry ids, ascending and distinct; null where the text is null."""
+    matches = matcher.match(texts)
+    nulls = texts.is_null() if texts.null_count else None
+    return pa.ListArray.from_arrays(pa.array(matches.offsets), pa.array(matches.ids), mask=nulls)
+
+
+class EntrySums:
+    """How many pairs match each entry, over the batches that were added.
+
+    Attributes:
+        sums: int64, by entry id; as long as was asked for, or as the ids that came made it.
+    """
+
+    def __init__(self, n_entries: int = 0) -> None:
+        self.sums = np.zeros(n_entries, dtype=np.int64)
+
+    def add(self, entry_ids: pa.ListArray) -> None:
+        """Count the pairs of a batch; an id stands at most once in a list."""
+        counted = np.bincount(_flat(entry_ids), minlength=len(self.sums))
+        if len(counted) > len(self.sums):
+            self.sums = np.concatenate([self.sums, np.zeros(len(counted) - len(self.sums), np.int64)])
+        self.sums += counted
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return (entry_id int32, count int64) of the entries that matched, ascending."""
+        matched = np.flatnonzero(self.sums)
+        return pa.record_batch({"entry_id": pa.array(matched.astype(np.int32)), "count": pa.array(self.sums[matched])})
+
+
+def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarray:
+    """Return p(pair) for an Arrow list<int32> array, float64; 0 for a null.
+
+    Args:
+        by_entry: float64, entry probabilities by entry id; NaN where an entry was not counted.
+
+    Raises:
+        InputError: a pair matches an entry that was never counted.
+    """
+    lengths = pc.fill_null(pc.list_value_length(entry_ids), 0).to_numpy(zero_copy_only=False)
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    ids = _flat(entry_ids)
+    known = not len(ids) or int(ids.max()) < len(by_entry)
+    p = pair_probability(offsets, ids, by_entry) if known else np.array([np.nan])
+    if np.isnan(p).any():
+        raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
+    return p
+
+
+def _flat(entry_ids: pa.ListArray) -> np.ndarray:
+    return entry_ids.flatten().to_numpy(zero_copy_only=False)
+
+
+def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:
+    """Return `pair_id` of each url and text, strings; null where either is null."""
+    from metaclip_spark.extract.ids import pair_ids  # imports numba, which nothing else here needs
+
+    nulls = pc.or_(urls.is_null(), texts.is_null())
+    ids = pair_ids(pc.fill_null(urls, ""), pc.fill_null(texts, ""))
+    return pc.if_else(nulls, pa.scalar(None, pa.string()), ids)
+
+
+def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> np.ndarray:
+    """Return u in [0, 1) of each key: what `metaclip_spark.stages.columns.draw` is in Spark, bit for bit.
+
+    Args:
+        keys: strings without nulls, such as pair ids.
+
+    Returns:
+        float64, shape (keys,).
+    """
+    seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
+    hashes = (xxhash.xxh64_intdigest(key.encode(), seed=seeded) >> 11 for key in keys.to_pylist())
+    return np.fromiter(hashes, dtype=np.float64, count=len(keys)) * DRAW_SCALE

@@ -1,0 +1,227 @@
+"""The verbs on Spark DataFrames: their examples, equality with the local verbs bit for bit, any DataFrame, refusals."""
+
+from __future__ import annotations
+
+import doctest
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reference
+from pyspark.errors import SparkRuntimeException
+from pyspark.errors.exceptions.captured import PythonException
+from pyspark.sql import functions as F
+
+import metaclip_spark as mc
+from metaclip_spark import frames, verbs
+from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.stages import functions
+
+pytestmark = pytest.mark.spark
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
+WORDNET = ROOT / "metadata" / "wordnet.json.gz"
+ENTRIES = ["photo", "otter", "an otter"]
+
+
+def sample_pairs() -> pa.Table:
+    """Return the shipped sample's pairs, each once, with a few odd ones."""
+    pairs = list(dict.fromkeys((row.url, row.text) for row in reference.read_pool([SAMPLE])))
+    pairs += [("u1", ""), ("u2", None), ("", "a photo of a dog"), ("ü", "a\tphoto\nof a dög, 中文 \U0001f600 e\u0301")]
+    urls, texts = zip(*pairs, strict=True)
+    return pa.table({"url": urls, "text": texts, "position": range(len(pairs))})
+
+
+def by_position(frame) -> list[dict]:  # noqa: ANN001
+    """Return the rows of a DataFrame or Table, in the order of a pool's rows."""
+    table = frame if isinstance(frame, pa.Table) else frame.toArrow()
+    return table.sort_by("position").to_pylist()
+
+
+def assert_same(of_spark, of_table) -> None:  # noqa: ANN001
+    """Compare the rows of a DataFrame with those of a Table, floats exactly."""
+    got, wanted = by_position(of_spark), by_position(of_table)
+    assert len(got) == len(wanted)
+    different = [(a, b) for a, b in zip(got, wanted, strict=True) if a != b]
+    assert not different, different[:3]
+
+
+@pytest.fixture(scope="module")
+def pool(spark) -> tuple:
+    """The sample's pairs as a Table and as a DataFrame in some partitions, in another order."""
+    table = sample_pairs()
+    rows = table.to_pylist()
+    random.Random(1).shuffle(rows)
+    df = spark.createDataFrame(pa.Table.from_pylist(rows, table.schema)).repartition(3)
+    return table, df.persist()
+
+
+@pytest.mark.parametrize("module", [frames, verbs], ids=lambda module: module.__name__)
+def test_the_examples_of_the_docstrings_are_true(spark, module):
+    """Every example runs as it stands, and every verb has one."""
+    result = doctest.testmod(module, extraglobs={"spark": spark})
+    assert (result.failed, result.attempted > 0) == (0, True)
+    names = getattr(module, "__all__", ["choose_threshold"])
+    assert all(">>> " in getattr(module, name).__doc__ for name in names)
+
+
+@pytest.mark.filterwarnings("ignore:t = 2 is very low")
+def test_curate_equals_the_local_one_on_the_sample(pool):
+    """The shipped sample and WordNet give the same rows, ids, probabilities and draws."""
+    table, df = pool
+    expected = mc.local.curate(table, WORDNET)
+    assert 0 < expected.num_rows < table.num_rows
+    assert_same(mc.curate(df, metadata=str(WORDNET)), expected)
+
+
+def test_each_verb_equals_the_local_one_on_the_sample(pool):
+    """Matches of every row (null for a null text), counts with entries, a subset by t and key, and explanations."""
+    table, df = pool
+    metadata = mc.load_metadata(WORDNET)
+    matched, expected = mc.match(df, metadata), mc.local.match(table, metadata)
+    assert_same(matched, expected)
+    counts, counted = mc.count_entries(matched, metadata), mc.local.count_entries(expected, metadata)
+    assert counts.toArrow().sort_by("entry_id").to_pylist() == counted.to_pylist()
+    assert mc.count_entries(matched).columns == ["entry_id", "count"]
+    choosing = {"threshold": 30, "seed": 5, "key": "position"}
+    kept = mc.local.balance(expected, counted, **choosing)
+    assert 0 < kept.num_rows < table.num_rows
+    assert_same(mc.balance(matched, counts, **choosing), kept)
+    few = F.col("position") % 500 == 0
+    some = table.filter(pa.array([at % 500 == 0 for at in range(table.num_rows)]))
+    assert_same(
+        mc.explain(df.where(few), metadata, counts, threshold=30, seed=2),
+        mc.local.explain(some, metadata, counted, threshold=30, seed=2),
+    )
+    assert_same(
+        mc.explain(df.where(few).drop("url"), metadata), mc.local.explain(some.drop_columns("url"), metadata)
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["laion_sample.parquet", "xflickrco_8lang.parquet", "cmoa.parquet"])
+def test_curate_equals_the_local_one_on_real_texts(spark, shared_data, name):
+    """Real captions and 500,000 entries give the same rows."""
+    metadata = mc.load_metadata(shared_data / "metadata" / "approx_500k.json.gz")
+    table = pq.read_table(shared_data / "captions" / name, columns=["url", "text"])
+    table = table.filter(pa.compute.is_valid(table["url"]))
+    table = table.append_column("position", pa.array(range(table.num_rows)))
+    df = spark.createDataFrame(table).repartition(3)
+    assert_same(mc.curate(df, metadata, threshold=50), mc.local.curate(table, metadata, threshold=50))
+
+
+def test_all_columns_are_kept_whatever_their_types_and_names(spark):
+    """Structs, maps, intervals, dots in names: what Python cannot take stays in the JVM."""
+    df = spark.sql(
+        "select * from values (7L, 'a photo', named_struct('a', map('k', 1)), interval 3 months, x'00', 1.50) "
+        "as t(`my.id`, `the text`, s, i, b, d)"
+    )
+    curated = mc.curate(df, ENTRIES, threshold=1, text_column="the text", key="my.id")
+    assert curated.columns == [*df.columns, "entry_ids", "sampling_probability", "draw"]
+    assert [field.dataType for field in curated.schema.fields[:6]] == [field.dataType for field in df.schema.fields]
+    assert curated.selectExpr("s.a['k']", "string(i)", "hex(b)", "d", "entry_ids").collect()[0][:3] == (
+        1, "INTERVAL '3' MONTH", "00",
+    )  # fmt: skip
+
+
+def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
+    """Without Arrow functions (Spark 4.0) every verb gives what it gives with them."""
+    texts = ["a photo", "an otter", "xyzzy", None] * 25
+    df = spark.createDataFrame([(f"u{n}", text) for n, text in enumerate(texts)], "url string, text string")
+    expected = mc.curate(df, ENTRIES, threshold=10).collect()
+    monkeypatch.setattr(functions.pyspark, "__version__", "4.0.1")
+    assert mc.curate(df, ENTRIES, threshold=10).collect() == expected
+    assert 0 < len(expected) < 50
+
+
+def test_a_text_is_matched_once_a_row(spark):
+    """Filters on what a verb adds do not make Spark compute it a second time."""
+    df = spark.createDataFrame([("u", "a photo")], "url string, text string")
+    matched = mc.match(df, ENTRIES)
+    curated = mc.balance(matched, spark.createDataFrame([(0, 5)], "entry_id int, count bigint"), threshold=1)
+
+    def evaluations(frame) -> int:  # noqa: ANN001
+        plan = frame._jdf.queryExecution().executedPlan().toString()
+        return sum(line.split("[pythonUDF")[0].count("(text#") for line in plan.splitlines() if "EvalPython" in line)
+
+    assert evaluations(matched.where("size(entry_ids) > 0 and entry_ids[0] < 9")) == 1
+    assert evaluations(curated) == 1  # the url and the text together make the key: another function
+
+
+def test_a_matched_row_without_a_key_fails_the_job(spark):
+    """A null url, and a null key, of a row that matches; one that matches nothing needs none."""
+    df = spark.createDataFrame([(None, "a photo"), (None, "xyzzy")], "url string, text string")
+    matched = mc.match(df, ENTRIES)
+    counts = mc.count_entries(matched)
+    said = "balance: a matched row has no key: column 'url' or 'text' is null; the draw needs one"
+    with pytest.raises(SparkRuntimeException, match=said):
+        mc.balance(matched, counts, threshold=1).collect()
+    with pytest.raises(SparkRuntimeException, match="no key: column 'url' is null"):
+        mc.balance(matched, counts, threshold=1, key="url").collect()
+    assert mc.balance(matched.where("text = 'xyzzy'"), counts, threshold=1).collect() == []
+
+
+def test_counts_of_another_pool_fail_the_job(spark):
+    """A row whose entry has no count is no row of the pool that was counted."""
+    matched = mc.match(spark.createDataFrame([("u", "an otter")], "url string, text string"), ENTRIES)
+    with pytest.raises(PythonException, match="matches an entry that was never counted.*run count again"):
+        mc.balance(matched, pa.table({"entry_id": [0], "count": [1]}), threshold=1).collect()
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (
+            lambda df: mc.curate(df.drop("url"), ENTRIES, threshold=1),
+            InputError,
+            "curate: whether a row is kept depends on a draw, which is a function of the row's key and the seed, and "
+            "there is no key: column 'url' is missing; got ['text', 'n']. Name the column that identifies a row "
+            "(key='...': strings or integers), or the image's url (url_column='...').",
+        ),
+        (
+            lambda df: mc.balance(mc.match(df, ENTRIES), pa.table({"entry_id": [0], "count": [1]}), key="n"),
+            InputError,
+            "balance: column 'n' holds double; expected strings or integers.",
+        ),
+        (
+            lambda df: mc.match(df, ENTRIES, text_column="n"),
+            InputError,
+            "match: column 'n' holds double; expected strings.",
+        ),
+        (
+            lambda df: mc.match(df.withColumn("Entry_Ids", F.lit(1)), ENTRIES),
+            InputError,
+            "match adds the column 'entry_ids', and there is one; drop or rename it first.",
+        ),
+        (
+            lambda df: mc.count_entries(df),
+            InputError,
+            "count_entries: column 'entry_ids' is missing; got ['url', 'text', 'n']. Call match first, which adds it.",
+        ),
+        (
+            lambda df: mc.balance(mc.match(df, ENTRIES), df.select("text"), threshold=1),
+            InputError,
+            "balance: column 'entry_id' is missing; got ['text']. Expected what count_entries returns.",
+        ),
+        (
+            lambda df: mc.curate(df, ENTRIES, threshold=True),
+            ConfigError,
+            "threshold must be an integer >= 1, got True. MetaCLIP-400M used 20000.",
+        ),
+        (
+            lambda df: mc.curate(pa.table({"text": ["a photo"]}), ENTRIES),
+            TypeError,
+            "expected a Spark DataFrame, got pyarrow.lib.Table; for a pyarrow Table the verbs are "
+            "metaclip_spark.local.curate(table, ...).",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_said(spark, call, error, said):
+    """Each refusal says what was got, what was expected and what to do."""
+    df = spark.createDataFrame([("u", "a photo", 1.5)], "url string, text string, n double")
+    with pytest.raises(error) as raised:
+        call(df)
+    assert str(raised.value) == said

@@ -1,0 +1,330 @@
+"""The verbs on pyarrow Tables: their examples, the reference on the sample and on real texts, keys, and refusals."""
+
+from __future__ import annotations
+
+import doctest
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reference
+
+import metaclip_spark as mc
+from metaclip_spark import local, verbs
+from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.extract.ids import pair_id
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
+WORDNET = ROOT / "metadata" / "wordnet.json.gz"
+ENTRIES = ["photo", "otter", "an otter"]
+
+
+def table_of(rows: list[reference.Row]) -> pa.Table:
+    """Return each (url, text) once, with a column of its own."""
+    pairs = list(dict.fromkeys((row.url, row.text) for row in rows))
+    urls, texts = zip(*pairs, strict=True)
+    return pa.table({"url": urls, "text": texts, "position": range(len(pairs))})
+
+
+def assert_equals(curated: pa.Table, expected: reference.Curated) -> None:
+    """Compare the kept pairs with their ids, probabilities and draws, floats exactly."""
+    keys = [pair_id(url, text) for url, text in zip(*curated.select(["url", "text"]).to_pydict().values(), strict=True)]
+    columns = [curated[name].to_pylist() for name in ("entry_ids", "sampling_probability", "draw")]
+    got = dict(zip(keys, zip(*columns, strict=True), strict=True))
+    wanted = {key: (expected.entry_ids[key], *found) for key, found in expected.kept.items()}
+    different = [key for key in got.keys() | wanted.keys() if got.get(key) != wanted.get(key)]
+    assert not different, f"{len(different)} differ: {[(got.get(k), wanted.get(k)) for k in different[:3]]}"
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("module", [local, verbs], ids=lambda module: module.__name__)
+def test_the_examples_of_the_docstrings_are_true(module):
+    """Every example runs as it stands, and every verb has one."""
+    result = doctest.testmod(module)
+    assert (result.failed, result.attempted > 0) == (0, True)
+    names = getattr(module, "__all__", ["choose_threshold"])
+    assert all(">>> " in getattr(module, name).__doc__ for name in names)
+
+
+def test_import_loads_neither_spark_nor_anything_else():
+    """`import metaclip_spark` is light; the local verbs work where pyspark cannot be imported."""
+    script = """
+import sys
+sys.modules["pyspark"] = None
+import metaclip_spark as mc
+heavy = {"pyarrow", "numpy", "pandas", "numba", "pydantic", "pyspark.sql"} & set(sys.modules)
+assert not heavy, heavy
+assert {"curate", "local", "__version__"} <= set(dir(mc))
+import pyarrow as pa
+curated = mc.local.curate(pa.table({"id": ["x"], "text": ["a photo"]}), ["photo"], threshold=1, key="id")
+assert curated.num_rows == 1
+assert not {"numba", "pydantic"} & set(sys.modules)
+try:
+    mc.curate
+except ImportError as error:
+    print(error)
+try:
+    mc.balanced
+except AttributeError as error:
+    print(error)
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    no_spark, no_name = ended.stdout.splitlines()
+    assert no_spark == (
+        "metaclip_spark.curate works on Spark DataFrames, and pyspark is not installed: pip install "
+        "'metaclip-spark[spark]'. For a pyarrow Table, without Spark: metaclip_spark.local.curate."
+    )
+    assert no_name == "module 'metaclip_spark' has no attribute 'balanced'"
+
+
+@pytest.mark.filterwarnings("ignore:t = 2 is very low")
+@pytest.mark.parametrize("choosing", [{}, {"threshold": 30, "seed": 5}], ids=["tail fraction", "t and a seed"])
+def test_curate_equals_the_reference_on_the_sample(choosing):
+    """The shipped sample's pairs give the reference's subset, floats exactly, in the table's order."""
+    rows = reference.read_pool([SAMPLE])
+    expected = reference.curate(rows, json.loads(gzip.decompress(WORDNET.read_bytes())), **choosing)
+    curated = mc.local.curate(table_of(rows), metadata=WORDNET, **choosing)
+    assert 0 < curated.num_rows < len(expected.pairs)
+    assert_equals(curated, expected)
+    assert np.all(np.diff(curated["position"].to_numpy()) > 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["laion_sample.parquet", "xflickrco_8lang.parquet"])
+def test_curate_equals_the_reference_on_real_texts(shared_data, name):
+    """Real captions and 500,000 entries give the reference's subset."""
+    metadata = shared_data / "metadata" / "approx_500k.json.gz"
+    rows = reference.read_pool([shared_data / "captions" / name])
+    expected = reference.curate(rows, json.loads(gzip.decompress(metadata.read_bytes())), threshold=50)
+    assert_equals(mc.local.curate(table_of(rows), metadata, threshold=50), expected)
+
+
+def test_chunks_and_string_types_do_not_matter():
+    """A table in pieces, with large strings or a dictionary, gives what the whole gives."""
+    whole = pa.table({"url": [f"u{n}" for n in range(300)], "text": ["a photo", "an otter", "x"] * 100})
+    pieces = pa.concat_tables([whole.slice(at, 7) for at in range(0, 300, 7)])
+    expected = mc.local.curate(whole, ENTRIES, threshold=20)
+    assert 0 < expected.num_rows < 200
+    large = pieces.cast(pa.schema({"url": pa.large_string(), "text": pa.large_string()}))
+    encoded = pieces.set_column(1, "text", pieces["text"].dictionary_encode())
+    for table in (pieces, large, encoded):
+        curated = mc.local.curate(table, ENTRIES, threshold=20)
+        assert curated.to_pylist() == expected.to_pylist()
+
+
+def test_an_empty_table_gives_an_empty_one():
+    """No rows in, no rows out, with the columns."""
+    empty = pa.table({"url": pa.array([], pa.string()), "text": pa.array([], pa.string())})
+    curated = mc.local.curate(empty, ENTRIES, threshold=20)
+    assert (curated.num_rows, curated.column_names) == (
+        0, ["url", "text", "entry_ids", "sampling_probability", "draw"],
+    )  # fmt: skip
+
+
+def test_the_draw_is_keyed_by_the_key_and_not_by_place():
+    """An integer draws as its digits; pair_id is taken where it is there; url and text make one otherwise."""
+    pairs = pa.table({"id": range(100), "url": [f"u{n}" for n in range(100)], "text": ["a photo"] * 100})
+    matched = mc.local.match(pairs, ENTRIES)
+    counts = mc.local.count_entries(matched)
+
+    def kept(table: pa.Table, **key: str) -> list[int]:
+        return mc.local.balance(table, counts, threshold=30, **key)["id"].to_pylist()
+
+    by_url = kept(matched)
+    with_pair_id = matched.append_column("pair_id", pa.array([pair_id(f"u{n}", "a photo") for n in range(100)]))
+    assert 0 < len(by_url) < 100
+    assert kept(with_pair_id) == by_url
+    digits = matched.append_column("digits", pa.array([str(n) for n in range(100)]))
+    assert kept(matched, key="id") == kept(digits, key="digits") != by_url
+    turned = matched.take(pa.array(range(99, -1, -1)))
+    assert kept(turned) == by_url[::-1]
+
+
+def test_more_t_only_adds_rows_and_another_seed_draws_others():
+    """At fixed counts the subset is nested; the seed changes it."""
+    matched = mc.local.match(pa.table({"id": range(500), "text": ["a photo"] * 500}), ENTRIES)
+    counts = mc.local.count_entries(matched)
+    few, more, other = (
+        set(mc.local.balance(matched, counts, threshold=t, seed=seed, key="id")["id"].to_pylist())
+        for t, seed in ((50, 0), (100, 0), (100, 1))
+    )
+    assert few < more
+    assert more - other
+    assert other - more
+
+
+def test_counts_of_snapshots_add_up_and_probabilities_stand_for_counts_and_t():
+    """Rows of one entry are summed, as in `entry_counts`; a column `probability` needs no t."""
+    matched = mc.local.match(pa.table({"id": range(200), "text": ["a photo"] * 200}), ENTRIES)
+    whole = pa.table({"entry_id": [0], "count": [200]})
+    parts = pa.table({"entry_id": pa.array([0, 0], pa.int64()), "count": [150, 50]})
+    given = pa.table({"entry_id": [0], "probability": [0.25]})
+    expected = mc.local.balance(matched, whole, threshold=50, key="id")
+    assert mc.local.balance(matched, parts, threshold=50, key="id") == expected
+    assert mc.local.balance(matched, given, key="id") == expected
+
+
+def test_a_low_t_is_warned_of():
+    """A small pool gets a t by tail fraction that thins everything; that is said."""
+    pairs = pa.table({"id": range(3), "text": ["a photo"] * 3})
+    said = r"^t = 1 is very low: the pool is small for a tail fraction of 0\.06\. threshold=\.\.\. sets t itself\.$"
+    with pytest.warns(UserWarning, match=said) as warned:
+        mc.local.curate(pairs, ENTRIES, key="id")
+    with pytest.warns(UserWarning, match=said) as warned_too:
+        mc.choose_threshold(pa.table({"entry_id": [0], "count": [3]}), ENTRIES)
+    assert [warning.filename for warning in [*warned, *warned_too]] == [__file__] * 2
+
+
+def test_explain_tells_the_draw_and_agrees_with_balance():
+    """Every verdict is what balance does, and a text without a match or none at all has its sentence."""
+    texts = ["a photo", "an otter, an otter", "xyzzy", None] * 25
+    pairs = pa.table({"id": range(100), "text": pa.array(texts)})
+    matched = mc.local.match(pairs, ENTRIES)
+    counts = mc.local.count_entries(matched)
+    kept = mc.local.balance(matched, counts, threshold=10, key="id")
+    told = mc.local.explain(pairs, ENTRIES, counts, threshold=10, key="id").to_pylist()
+    assert {row["id"] for row in told if row["verdict"].startswith("kept")} == set(kept["id"].to_pylist())
+    assert told[1]["spaced"] == " an otter ,  an otter "
+    assert [(m["entry"], m["positions"], m["part"]) for m in told[1]["matches"]] == [
+        ("otter", [4, 16], "head"), ("an otter", [1, 13], "head"),
+    ]  # fmt: skip
+    assert (told[2]["verdict"], told[2]["matches"]) == ("dropped: the text matches no entry", [])
+    assert (told[3]["spaced"], told[3]["matches"], told[3]["sampling_probability"]) == (None, None, 0.0)
+
+
+def test_explain_without_counts_tells_the_matches_alone():
+    """A first look at texts needs no pool."""
+    (told,) = mc.local.explain(pa.table({"text": ["an otter"]}), ENTRIES).to_pylist()
+    assert told["verdict"] == "matches 2 entries; counts and t decide"
+    assert [(m["entry"], m["count"], m["probability"]) for m in told["matches"]] == [
+        ("otter", None, None), ("an otter", None, None),
+    ]  # fmt: skip
+    assert (told["sampling_probability"], told["draw"]) == (None, None)
+
+
+PAIRS = pa.table({"url": ["u", None], "text": ["a photo", "a photo"], "n": [1.5, 2.5]})
+MATCHED = mc.local.match(PAIRS, ENTRIES)
+COUNTS = mc.local.count_entries(MATCHED)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "said"),
+    [
+        (
+            lambda: mc.local.curate(PAIRS.drop_columns("url"), ENTRIES, threshold=1),
+            InputError,
+            "curate: whether a row is kept depends on a draw, which is a function of the row's key and the seed, and "
+            "there is no key: column 'url' is missing; got ['text', 'n']. Name the column that identifies a row "
+            "(key='...': strings or integers), or the image's url (url_column='...').",
+        ),
+        (
+            lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1),
+            InputError,
+            "balance: a matched row has no key: column 'url' or 'text' is null; the draw needs one. Drop such rows, or "
+            "name another key.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, COUNTS, threshold=1, key="n"),
+            InputError,
+            "balance: column 'n' holds double; expected strings or integers.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, COUNTS, threshold=1, key="id"),
+            InputError,
+            "balance: column 'id' is missing; got ['url', 'text', 'n', 'entry_ids']. key names the column that "
+            "identifies a row.",
+        ),
+        (
+            lambda: mc.local.match(PAIRS, ENTRIES, text_column="alt"),
+            InputError,
+            "match: column 'alt' is missing; got ['url', 'text', 'n']. text_column names the texts.",
+        ),
+        (
+            lambda: mc.local.match(PAIRS, ENTRIES, text_column="n"),
+            InputError,
+            "match: column 'n' holds double; expected strings.",
+        ),
+        (
+            lambda: mc.local.match(MATCHED, ENTRIES),
+            InputError,
+            "match adds the column 'entry_ids', and there is one; drop or rename it first.",
+        ),
+        (
+            lambda: mc.local.count_entries(PAIRS),
+            InputError,
+            "count_entries: column 'entry_ids' is missing; got ['url', 'text', 'n']. Call match first, which adds it.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, COUNTS),
+            ConfigError,
+            "balance: t is missing; give threshold=..., or counts with a column 'probability'. "
+            "choose_threshold(counts, metadata) gives the t of a tail fraction.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, COUNTS, threshold=0),
+            ConfigError,
+            "threshold must be an integer >= 1, got 0. MetaCLIP-400M used 20000.",
+        ),
+        (
+            lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1, tail_fraction=0.1),
+            ConfigError,
+            "curate: threshold and tail_fraction say the same thing in two ways; give one of them.",
+        ),
+        (
+            lambda: mc.choose_threshold(COUNTS, ENTRIES, 6),
+            ConfigError,
+            "tail_fraction must be between 0 and 1, got 6. The paper's is 0.06.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [2], "count": [1]}), threshold=1),
+            InputError,
+            "a pair matches an entry that was never counted: pairs and counts differ; run count again",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [0, 0], "probability": [1.0, 0.5]})),
+            InputError,
+            "balance: an entry has several probabilities; keep the rows of one run_id.",
+        ),
+        (
+            lambda: mc.local.balance(
+                MATCHED, pa.table({"entry_id": [0, 0], "count": [1, 2], "metadata_id": ["a", "b"]}), threshold=1
+            ),
+            InputError,
+            "balance: the counts are of 2 entry lists; keep the rows of one metadata_id.",
+        ),
+        (
+            lambda: mc.local.explain(PAIRS, ENTRIES, COUNTS),
+            ConfigError,
+            "explain: counts needs threshold too; give both, or neither to see the matches alone.",
+        ),
+        (
+            lambda: mc.local.match({"text": ["a photo"]}, ENTRIES),
+            TypeError,
+            "expected a pyarrow Table, got builtins.dict; for a Spark DataFrame the verbs are "
+            "metaclip_spark.curate(df, ...), without local.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_said(call, error, said):
+    """Each refusal says what was got, what was expected and what to do."""
+    with pytest.raises(error) as raised:
+        call()
+    assert str(raised.value) == said
+
+
+def test_parquet_of_pairs_is_curated(tmp_path):
+    """A file of pairs with other columns goes in and out, types and all."""
+    pairs = pa.table({
+        "url": ["u1", "u2"], "text": ["a photo", "xyzzy"], "size": pa.array([{"w": 1}, None]), "blob": [b"x", b"y"],
+    })  # fmt: skip
+    pq.write_table(pairs, tmp_path / "pairs.parquet")
+    curated = mc.local.curate(pq.read_table(tmp_path / "pairs.parquet"), ENTRIES, threshold=20)
+    assert curated.select(pairs.column_names) == pairs.slice(0, 1)
