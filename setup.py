@@ -29,6 +29,8 @@ EXTRAS = {
     # Central, so a session made with it does not start.
     # For an older Spark name both: "pyspark==4.0.*" "delta-spark==4.0.*".
     "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<4.3"],
+    # --remote sc://...: gRPC and what it needs, as pyspark itself names them.
+    "connect": ["pyspark[connect]>=4.0,<4.3"],
     "report": ["matplotlib>=3.8"],
     "s3": ["s3fs>=2024.2"],
     # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
@@ -40,6 +42,7 @@ EXTRAS = {
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",
+        "pyspark[connect]>=4.0,<4.3",
         # docs/api, rendered: another version would render it otherwise.
         "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
     ],  # fmt: skip

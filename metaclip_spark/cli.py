@@ -25,7 +25,7 @@ LIST = ("metadata", "matcher", "keep_unmatched")
 TABLES = ("warehouse", "catalog", "lease_seconds")
 READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
-SPARK = ("master", "driver_memory", "spark")
+SPARK = ("master", "remote", "driver_memory", "spark")
 
 VARIADIC = ("--input", "--crawl", *cli_metadata.VARIADIC)
 """Flags that take every word up to the next flag, as a shell's globs give them."""

@@ -41,7 +41,7 @@ Plans = list[tuple[Context, Plan]]
 # What does not change any result: where things are, how fast, and how much is shown.
 _NOT_IN_RUN_ID = {
     "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
-    "rejects_per_reason", "master", "driver_memory", "spark", "crawl_root", "retry", "max_fetches",
+    "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches",
 }  # fmt: skip
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
@@ -159,9 +159,12 @@ def open_warehouse(settings: Settings, reporter: Reporter, create: bool = False)
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     if settings.warehouse is not None and "://" not in settings.warehouse:
         _check_folder(settings.warehouse, create)
-    first = "" if under_spark_submit() or jars_are_cached() else " (a first start fetches Delta's JARs, 13 MB)"
-    reporter.say(f"Starting Spark{first} ...")
-    spark = get_session(settings.master, settings.driver_memory, settings.spark)
+    if settings.remote is not None:
+        reporter.say(f"Connecting to {settings.remote.partition(';')[0]} ...")
+    else:
+        first = "" if under_spark_submit() or jars_are_cached() else " (a first start fetches Delta's JARs, 13 MB)"
+        reporter.say(f"Starting Spark{first} ...")
+    spark = get_session(settings.master, settings.driver_memory, settings.spark, remote=settings.remote)
     return Warehouse(spark, settings.warehouse, settings.catalog)
 
 

@@ -135,6 +135,7 @@ class Settings(BaseModel):
         10, "Rejects stored as rows, per source and reason (all are counted).", "N", ge=0
     )
     master: str = _setting("local[*]", "Spark master for local use; ignored under spark-submit.", "URL")
+    remote: str | None = _setting(None, "A Spark Connect server, in the place of --master: sc://host:15002.", "URL")
     driver_memory: str | None = _setting(
         None, "Memory of a local driver, e.g. 8g.  [default: half of the machine's]", "SIZE"
     )

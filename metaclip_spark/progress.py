@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from pyspark.sql import SparkSession
 from rich.console import Console
@@ -18,6 +19,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from metaclip_spark.session import is_connect
 
 _EVERY = 0.5
 _PLAIN_EVERY = 30.0
@@ -87,16 +90,11 @@ class Stage:
         self.note = ""
         self.committed = 0
         self._started = time.monotonic()
-        self._tracker = spark.sparkContext.statusTracker()
+        self._tasks = tasks_over_connect(spark) if is_connect(spark) else tasks_of_context(spark)
 
     def done(self) -> tuple[int, int]:
         """Return (finished, total): committed sources and finished tasks of the running batch, or tasks."""
-        finished = tasks = 0
-        for stage_id in self._tracker.getActiveStageIds():
-            info = self._tracker.getStageInfo(stage_id)
-            if info is not None:
-                finished += info.numCompletedTasks
-                tasks += info.numTasks
+        finished, tasks = self._tasks()
         if self.total is not None:
             return min(self.committed + finished, self.total), self.total
         return finished, tasks
@@ -113,6 +111,34 @@ class Stage:
         seconds = f"{time.monotonic() - self._started:.0f} s"
         tasks = f"{done:,} of {total:,} {self.unit}" if total else ""
         return "  ".join(part for part in (f"{self.name:<8}", tasks, self.rows_text(), seconds) if part)
+
+
+Tasks = Callable[[], tuple[int, int]]
+"""Returns how many tasks of the running stages are finished, and how many there are."""
+
+
+def tasks_of_context(spark: SparkSession) -> Tasks:
+    """Ask the SparkContext of this process."""
+    tracker = spark.sparkContext.statusTracker()
+
+    def tasks() -> tuple[int, int]:
+        found = [tracker.getStageInfo(stage_id) for stage_id in tracker.getActiveStageIds()]
+        return sum(info.numCompletedTasks for info in found if info), sum(info.numTasks for info in found if info)
+
+    return tasks
+
+
+def tasks_over_connect(spark: SparkSession) -> Tasks:
+    """Keep what the server says last of the running operation's stages."""
+    latest = [(0, 0)]
+
+    def heard(stages: Any, inflight_tasks: int, operation_id: str | None, done: bool) -> None:
+        running = [] if done else [stage for stage in stages or () if not stage.done]
+        latest[0] = sum(s.num_completed_tasks for s in running), sum(s.num_tasks for s in running)
+
+    spark.clearProgressHandlers()
+    spark.registerProgressHandler(heard)
+    return lambda: latest[0]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from metaclip_spark.errors import MetaclipError
 
@@ -65,15 +67,22 @@ def under_spark_submit() -> bool:
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
+def is_connect(spark: SparkSession) -> bool:
+    """Return whether a session talks to a Spark Connect server: no SparkContext, no broadcast, no JVM at hand."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
 def get_session(
     master: str = "local[*]",
     driver_memory: str | None = None,
     conf: Mapping[str, str] = {},
     quiet: bool = True,
+    remote: str | None = None,
 ) -> SparkSession:
-    """Return the session that is there, or start a local one with Delta.
+    """Return the session that is there, connect to a server, or start a local session with Delta.
 
     Args:
+        remote: a Spark Connect server, `sc://host:port/;option=value`; it brings Delta and its own resources.
         master: used for local sessions only; under spark-submit the cluster decides.
         driver_memory: e.g. "8g"; default: half of the machine's memory (local sessions only).
         conf: Spark settings that win over the defaults.
@@ -92,6 +101,8 @@ def get_session(
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    if remote is not None:
+        return connect(remote, {**_DEFAULTS, **conf})
     builder = SparkSession.builder.appName("metaclip-spark")
     settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
     if under_spark_submit():
@@ -99,12 +110,50 @@ def get_session(
             builder = builder.config(name, value)
         return builder.getOrCreate()
     check_java()
-    for name, value in {**_local_conf(master, driver_memory), **settings}.items():
+    for name, value in {**local_settings(master, driver_memory), **conf}.items():
         builder = builder.config(name, value)
     return _start(builder.master(master), quiet)
 
 
-def _local_conf(master: str, driver_memory: str | None) -> dict[str, str]:
+def connect(remote: str, settings: Mapping[str, str]) -> SparkSession:
+    """Return a session on a Spark Connect server, with those of the settings that a session may have.
+
+    Raises:
+        MetaclipError: no server answers, or Spark Connect's packages are missing.
+    """
+    from pyspark.errors import PySparkImportError
+    from pyspark.sql import SparkSession
+
+    try:
+        _knock(remote)
+        spark = SparkSession.builder.remote(remote).getOrCreate()
+        spark.version  # noqa: B018 - the first answer of the server
+    except (ImportError, PySparkImportError) as error:
+        raise MetaclipError(
+            f"--remote needs Spark Connect's packages ({str(error).splitlines()[0]}): "
+            "pip install 'metaclip-spark[connect]'."
+        ) from error
+    except Exception as error:
+        raise MetaclipError(
+            f"No Spark Connect server answers at {remote.partition(';')[0]}: {str(error).splitlines()[0]}. Expected "
+            "sc://host:port (15002 is the usual port) of a server that runs and can be reached from here."
+        ) from error
+    for name, value in settings.items():
+        if spark.conf.isModifiable(name):
+            spark.conf.set(name, value)
+    return spark
+
+
+def _knock(remote: str) -> None:
+    """Raise where nobody listens: the client itself would try again for ten minutes."""
+    address = urlsplit(remote.partition(";")[0])
+    if address.scheme != "sc" or not address.hostname:
+        raise ValueError(f"{remote!r} is no such url")
+    socket.create_connection((address.hostname, address.port or 15002), timeout=10).close()
+
+
+def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
+    """Return the settings of a Spark that this process starts; its Python workers run this interpreter."""
     # Python workers start the python3 on PATH otherwise, which need not hold this package.
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if master.startswith("local-cluster"):
@@ -123,6 +172,8 @@ def _local_conf(master: str, driver_memory: str | None) -> dict[str, str]:
         "spark.jars.ivy": ivy_folder(),
         "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
         "spark.databricks.delta.snapshotPartitions": "2",
+        **_DEFAULTS,
+        **_DELTA_CONF,
     }
 
 

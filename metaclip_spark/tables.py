@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import uuid
@@ -14,8 +15,10 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
+from metaclip_spark.session import is_connect
 
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
+_RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _CREATION_TRIES = 10
 _CREATION_SECONDS = 5.0
@@ -144,11 +147,24 @@ class Warehouse:
     def remove_files(self, name: str) -> None:
         """Remove the data files of a table that has no rows left; its log stays, so nothing can break half-way.
 
-        VACUUM would do the same, but takes most of a minute even on a small table.
+        VACUUM does the same, but takes most of a minute even on a small table: it is asked where there is no way to the
+        files (over Spark Connect, in catalogs that keep them to themselves). Where it may not either, the files stay
+        until the table's next VACUUM.
         """
         if not self.exists(name) or not self.read(name).isEmpty():
             return
         self.guard()
+        if is_connect(self.spark):
+            self._vacuum(name)
+            return
+        try:
+            self._delete_files(name)
+        except Exception:
+            if self.root is not None:
+                raise
+            self._vacuum(name)
+
+    def _delete_files(self, name: str) -> None:
         location = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").first()["location"]
         jvm = self.spark.sparkContext._jvm
         folder = jvm.org.apache.hadoop.fs.Path(location)
@@ -156,6 +172,15 @@ class Warehouse:
         for status in files.listStatus(folder):
             if not status.getPath().getName().startswith("_"):
                 files.delete(status.getPath(), True)
+
+    def _vacuum(self, name: str) -> None:
+        """Let Delta remove the files, at once: nobody else writes while the lease is held, and no row is left."""
+        with contextlib.suppress(Exception):  # some platforms allow no retention under a week
+            self.spark.conf.set(_RETENTION_CHECK, "false")
+            try:
+                self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN 0 HOURS").collect()
+            finally:
+                self.spark.conf.unset(_RETENTION_CHECK)
 
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest where maintenance (OPTIMIZE, VACUUM) has come since.

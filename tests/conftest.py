@@ -11,24 +11,36 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests"))  # sessions, also under importlib mode
+
+from sessions import TEST_CONF, connect_server  # noqa: E402
+
 SHARED = ROOT.parent / "shared" / "data"
 
-TEST_CONF = {
-    "spark.sql.shuffle.partitions": "2",
-    "spark.databricks.delta.snapshotPartitions": "2",
-    "spark.sql.adaptive.enabled": "true",
-    "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
-    "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
-}
-"""Small tables: few partitions, and no checksum file beside each file."""
+
+def pytest_addoption(parser):
+    """`--connect`: the session is one of Spark Connect, to a server of the tests' own (for tests/e2e)."""
+    parser.addoption("--connect", action="store_true", help="run over Spark Connect: tests/e2e")
 
 
 @pytest.fixture(scope="session")
-def spark():
+def remote(request, tmp_path_factory):
+    """The url of the test run's Spark Connect server; None unless pytest was given --connect."""
+    if not request.config.getoption("--connect"):
+        yield None
+        return
+    with connect_server(tmp_path_factory.mktemp("connect") / "server.log", TEST_CONF) as url:
+        os.environ["METACLIP_TEST_REMOTE"] = url  # for the processes that tests start
+        yield url
+        del os.environ["METACLIP_TEST_REMOTE"]
+
+
+@pytest.fixture(scope="session")
+def spark(remote):
     """The one Spark session of the test run: local[2], with Delta."""
     from metaclip_spark.session import get_session
 
-    session = get_session("local[2]", "4g", TEST_CONF)
+    session = get_session("local[2]", "4g", TEST_CONF, remote=remote)
     yield session
     session.stop()
 

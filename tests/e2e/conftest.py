@@ -12,17 +12,7 @@ import pytest
 # e2e_world, crashing and reference, also under importlib mode
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
 
-from e2e_world import Ended, World, call, rows_of, table_state  # noqa: E402
-
-FOR_A_DOZEN_ROWS = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.databricks.delta.snapshotPartitions": "1",
-}
-"""Generating and compiling code takes longer here than interpreting: 25 s of CPU a run instead of 47 s.
-tests/spark runs with what users run with."""
+from e2e_world import FOR_A_DOZEN_ROWS, Ended, World, call, rows_of, table_state  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -36,6 +36,16 @@ DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "pair_keys", "sigh
 OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
 """The columns on which results over several crawls are compared (contract.md)."""
 
+FOR_A_DOZEN_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+"""Generating and compiling code takes longer here than interpreting: 25 s of CPU a run instead of 47 s.
+tests/spark runs with what users run with."""
+
 _DIFFERS = {
     "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
     "sources": {"batch_id"},

@@ -57,6 +57,7 @@ BETWEEN_TABLES = (
     "after replace curated_pairs",
 )
 """The writes after which most is half done: what is tried by default; all of them are in the slow set."""
+LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]
 INSIDE = ("planned", "extracted", "pairs", "pair_keys", "sightings", "rejects", "sources", "entry_counts",
           "curated_pairs")  # fmt: skip
 
@@ -73,7 +74,8 @@ def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
 def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: object) -> int:
     """Run a command in a process of its own that is killed at a point or inside a commit; return its id."""
     spark = [word for name, value in CHILD_SPARK.items() for word in ("--spark", f"{name}={value}")]
-    words = [*map(str, words), "--master", "local[2]", "--driver-memory", "2g", *spark]
+    where = ["--remote", os.environ["METACLIP_TEST_REMOTE"]] if "METACLIP_TEST_REMOTE" in os.environ else LOCAL
+    words = [*map(str, words), *where, *spark]
     with open(tmp_path / "child.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, str(CRASHING), json.dumps({**given, "words": words})],
