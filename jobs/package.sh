@@ -2,7 +2,7 @@
 # Makes what a cluster needs, in dist/: the wheel, a zip for --py-files, and an archive for --archives.
 set -euo pipefail
 
-root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
+root=$(CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 say() { printf '%s\n' "$@" >&2; }
 fail() { say "$@"; exit 1; }
@@ -89,7 +89,7 @@ warm_up() { "$work/env/bin/metaclip-spark" --version && "$work/env/bin/python" -
 pack() {
   "$work/tools/bin/venv-pack" --quiet --force --prefix "$work/env" --output "$dist/metaclip-spark-env.tar.gz" \
     --compress-level 1 --exclude '*/site-packages/*/tests/*' --exclude '*/site-packages/*/include/*' \
-    ${prefix[@]+"${prefix[@]}"}
+    ${prefix[@]+"${prefix[@]}"} && chmod 644 "$dist/metaclip-spark-env.tar.gz"
 }
 
 step "Building the wheel" make_wheel
