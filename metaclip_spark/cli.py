@@ -165,7 +165,7 @@ def explain(
 
 
 @cli.command()
-@settings_options("metadata", *TABLES, *SPARK)
+@settings_options("metadata", *TABLES, "outcome", *SPARK)
 @click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
 @click.option("--output", metavar="FILE",
               help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]")  # fmt: skip

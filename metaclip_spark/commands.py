@@ -131,7 +131,9 @@ def report(settings: Settings, reporter: Reporter, run_id: str | None, output: s
     """Write the report of a run again; return the exit status."""
     with _opened(settings, reporter, None, {}, list_of_last_run=True, write=False, run_id=run_id) as ctx:
         card = make_card(ctx)
-        print(write_report(ctx, card, output))
+        place = write_report(ctx, card, output)
+        print(place)
+        write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(card, place)))
         return 0
 
 
@@ -264,7 +266,7 @@ def _of_run(
     stored = json.loads(row["config"])
     if whole and run_id is not None:
         known = {name: stored[name] for name in stored if name in Settings.model_fields and name not in _OF_A_STAGE}
-        paths = {"warehouse": settings.warehouse, "catalog": settings.catalog}
+        paths = {"warehouse": settings.warehouse, "catalog": settings.catalog, "outcome": settings.outcome}
         settings = Settings(**{**known, **paths, "metadata": settings.metadata or stored["metadata"]})
         config = stored
     elif settings.metadata is None:
