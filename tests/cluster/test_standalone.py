@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from documented import ROOT, blocks
 
-pytestmark = [pytest.mark.spark, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 TABLES = (
     "planned", "sources", "rejects", "pairs", "pair_keys", "sightings", "entry_counts", "entry_probabilities",
