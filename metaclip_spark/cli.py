@@ -26,6 +26,8 @@ TABLES = ("warehouse", "catalog", "lease_seconds")
 READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
 SPARK = ("master", "remote", "driver_memory", "spark")
+RUN = ("run_id", "outcome")
+"""Which run a stage belongs to, and where it says what came of it: how a scheduler ties stages together."""
 
 VARIADIC = ("--input", "--crawl", *cli_metadata.VARIADIC)
 """Flags that take every word up to the next flag, as a shell's globs give them."""
@@ -76,7 +78,7 @@ def cli() -> None:
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *RUN, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """All stages and the report; goes on where an earlier attempt stopped."""
@@ -86,7 +88,7 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *RUN, *SPARK)
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
     from metaclip_spark import commands
@@ -95,7 +97,7 @@ def extract(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("snapshot", "metadata", "no_dedup", "id_column", *TABLES, *SPARK)
+@settings_options("snapshot", "metadata", "no_dedup", "id_column", *TABLES, *RUN, *SPARK)
 def dedup(config: str | None, debug: bool, **flags: Any) -> int:
     """Take what was extracted into `pairs`, each (url, text) once; close its sources."""
     from metaclip_spark import commands
@@ -104,7 +106,7 @@ def dedup(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(*LIST, *TABLES, *SPARK)
+@settings_options(*LIST, *TABLES, *RUN, *SPARK)
 def match(config: str | None, debug: bool, **flags: Any) -> int:
     """Match stored pairs again with another list, without reading the sources.
 
@@ -116,7 +118,7 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", "snapshots", *TABLES, *SPARK)
+@settings_options("metadata", "snapshots", *TABLES, "pinned", *RUN, *SPARK)
 def count(config: str | None, debug: bool, **flags: Any) -> int:
     """Count how many pairs of each snapshot match each entry."""
     from metaclip_spark import commands
@@ -125,7 +127,7 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, *TABLES, *SPARK)
+@settings_options("metadata", *CHOOSING, *TABLES, "pinned", *RUN, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """Choose t and draw the curated subset from the pool."""
@@ -163,9 +165,10 @@ def explain(
 
 
 @cli.command()
-@settings_options("metadata", *TABLES, *SPARK)
+@settings_options("metadata", *TABLES, "outcome", *SPARK)
 @click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
-@click.option("--output", metavar="FILE", help="Where the page goes.  [default: WAREHOUSE/reports/<run id>.html]")
+@click.option("--output", metavar="FILE",
+              help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]")  # fmt: skip
 def report(config: str | None, debug: bool, run_id: str | None, output: str | None, **flags: Any) -> int:
     """Write the HTML data card of a run and print its path."""
     from metaclip_spark import commands

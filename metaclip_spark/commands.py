@@ -18,6 +18,7 @@ from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.loading import Extraction, load_extraction
 from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome, write_text
 from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
 from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
@@ -41,8 +42,10 @@ Plans = list[tuple[Context, Plan]]
 # What does not change any result: where things are, how fast, and how much is shown.
 _NOT_IN_RUN_ID = {
     "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
-    "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches",
+    "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches", "run_id",
+    "pinned", "outcome",
 }  # fmt: skip
+_OF_A_STAGE = {"spark", "run_id", "pinned", "outcome"}
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
@@ -56,7 +59,10 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
         card = curate(ctx, plans)
         report = write_report(ctx, card)
         _print(ctx, card, report, as_json_text)
-        return _outcome(plans, _taken_in)
+        status, sources = _outcome(plans, _taken_in)
+        told = {**stage_outcome(ctx, "balance", [None]), **sources, "curated": as_json(card, report)}
+        write_outcome(ctx, outcome_of(ctx, "run", status, **told))
+        return status
 
 
 def extract(settings: Settings, reporter: Reporter) -> int:
@@ -69,7 +75,9 @@ def extract(settings: Settings, reporter: Reporter) -> int:
         plans = _make_plans(ctx, given)
         for at, plan in plans:
             extract_step(at, plan)
-        return _outcome(plans, _staged)
+        status, sources = _outcome(plans, _staged)
+        write_outcome(ctx, outcome_of(ctx, "extract", status, snapshots=list(given), **sources))
+        return status
 
 
 def dedup(settings: Settings, reporter: Reporter) -> int:
@@ -82,7 +90,10 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
                 f"{left:,} splits of snapshot {settings.snapshot!r} are planned but not extracted yet; "
                 "run extract to its end first."
             )
-        dedup_step(ctx)
+        added = dedup_step(ctx)
+        snapshot = settings.snapshot
+        told = {**stage_outcome(ctx, "dedup", [snapshot]), **source_outcomes(_taken_in(ctx))}
+        write_outcome(ctx, outcome_of(ctx, "dedup", 0, snapshots=[snapshot], pairs_added=added, **told))
         return 0
 
 
@@ -91,13 +102,16 @@ def match(settings: Settings, reporter: Reporter) -> int:
     metadata = need_metadata(settings)
     with _opened(settings, reporter, metadata, {}) as ctx:
         match_step(ctx)
+        write_outcome(ctx, outcome_of(ctx, "match", 0, snapshots=ctx.pool_snapshots()))
         return 0
 
 
 def count(settings: Settings, reporter: Reporter) -> int:
     """Bring entry counts up to date."""
     with _opened(settings, reporter, None, {}, list_of_last_run=True) as ctx:
-        count_step(ctx)
+        snapshots = sorted(count_step(ctx))
+        told = stage_outcome(ctx, "count", snapshots)
+        write_outcome(ctx, outcome_of(ctx, "count", 0, snapshots=snapshots, **told))
         return 0
 
 
@@ -106,7 +120,10 @@ def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) 
     with _opened(settings, reporter, None, {}, list_of_last_run=True) as ctx:
         balance_step(ctx, count_step(ctx))
         card = make_card(ctx)
-        _print(ctx, card, write_report(ctx, card), as_json_text)
+        report = write_report(ctx, card)
+        _print(ctx, card, report, as_json_text)
+        told = {**stage_outcome(ctx, "balance", [None]), "curated": as_json(card, report)}
+        write_outcome(ctx, outcome_of(ctx, "balance", 0, snapshots=list(card.snapshots), **told))
         return 0
 
 
@@ -114,7 +131,9 @@ def report(settings: Settings, reporter: Reporter, run_id: str | None, output: s
     """Write the report of a run again; return the exit status."""
     with _opened(settings, reporter, None, {}, list_of_last_run=True, write=False, run_id=run_id) as ctx:
         card = make_card(ctx)
-        print(write_report(ctx, card, output))
+        place = write_report(ctx, card, output)
+        print(place)
+        write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(card, place)))
         return 0
 
 
@@ -133,9 +152,10 @@ def _opened(
     """Start Spark, take the lease, and note the attempt's start and end."""
     warehouse = open_warehouse(settings, reporter, create=write)
     config: Mapping[str, Any] = shown_config(settings)
+    run_id = run_id or settings.run_id
     if list_of_last_run:
         run_id = run_id or (None if write else last_balanced_run(warehouse))
-        settings, metadata, config = _of_run(warehouse, settings, run_id, config)
+        settings, metadata, config = _of_run(warehouse, settings, run_id, config, whole=not write)
     metadata_id = metadata.metadata_id if metadata is not None else NO_LIST
     attempt = Attempt(warehouse, run_id or _run_id(settings, metadata_id, given), config, [metadata_id])
     ctx = Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt, extraction)
@@ -232,18 +252,24 @@ def last_balanced_run(warehouse: Warehouse) -> str:
 
 
 def _of_run(
-    warehouse: Warehouse, settings: Settings, run_id: str | None, config: Mapping[str, Any]
+    warehouse: Warehouse, settings: Settings, run_id: str | None, config: Mapping[str, Any], whole: bool = True
 ) -> tuple[Settings, Metadata, Mapping[str, Any]]:
-    """Complete settings that name no list (or a run) with what that run, or the last one, was given."""
-    rows = warehouse.read("runs").where("event = 'started'")
-    row = (rows if run_id is None else matching(rows, run_id=run_id)).orderBy("at", ascending=False).first()
+    """Complete settings that name no list with that of a run, or of the last one; `whole`: take all its settings."""
+    rows = warehouse.read("runs")
+    started = rows.where("event = 'started'")
+    if run_id is not None:
+        started, balanced = matching(started, run_id=run_id), matching(rows, run_id=run_id, stage="balance")
+        drawn = balanced.orderBy("at", ascending=False).first()
+        if whole and drawn is not None:  # of a run made stage by stage, the stage that chose the subset
+            started = matching(started, attempt_id=drawn["attempt_id"])
+    row = started.orderBy("at", ascending=False).first()
     if row is None:
         named = "no run" if run_id is None else f"no run {run_id!r}"
         raise ConfigError(f"{warehouse.root or warehouse.catalog} holds {named}; expected tables made by run.")
     stored = json.loads(row["config"])
-    if run_id is not None:
-        known = {name: stored[name] for name in stored if name in Settings.model_fields and name != "spark"}
-        paths = {"warehouse": settings.warehouse, "catalog": settings.catalog}
+    if whole and run_id is not None:
+        known = {name: stored[name] for name in stored if name in Settings.model_fields and name not in _OF_A_STAGE}
+        paths = {"warehouse": settings.warehouse, "catalog": settings.catalog, "outcome": settings.outcome}
         settings = Settings(**{**known, **paths, "metadata": settings.metadata or stored["metadata"]})
         config = stored
     elif settings.metadata is None:
@@ -313,16 +339,18 @@ def _taken_in(ctx: Context) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str, str]]]) -> int:
-    """Return 0 or 3: how many of this command's sources are partial, failed or unaccounted for."""
-    bad, total = [], 0
+def _outcome(
+    plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str, str]]]
+) -> tuple[int, dict[str, Any]]:
+    """Return 0 or 3, and how this command's sources ended: done, partial, failed or unaccounted for."""
+    ended: dict[str, tuple[str, str]] = {}
+    total = 0
     for at, plan in plans:
         found = outcomes(at)
         total += len(plan.given)
-        for source in plan.given:
-            ended = found.get(source.source_path, ("unaccounted for", "no outcome was committed"))
-            if ended[0] != "done":
-                bad.append((source.source_path, *ended))
+        lost = ("unaccounted for", "no outcome was committed")
+        ended.update((source.source_path, found.get(source.source_path, lost)) for source in plan.given)
+    bad = [(path, *how) for path, how in ended.items() if how[0] != "done"]
     ctx = plans[0][0]
     for path, status, reason in bad[:20]:
         ctx.reporter.warn(f"{path} is {status}: {reason}")
@@ -332,23 +360,17 @@ def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str,
             f"{len(bad):,} of {total:,} sources are incomplete, {allowed:,} allowed (--allow-incomplete): "
             f"exit status {INCOMPLETE}. --retry partial,failed reads them again."
         )
-        return INCOMPLETE
-    return 0
+        return INCOMPLETE, source_outcomes(ended)
+    return 0, source_outcomes(ended)
 
 
 def write_report(ctx: Context, card: Any, output: str | None = None) -> str:
     """Write the page and return its path."""
     from metaclip_spark.report.render import render
 
-    path = Path(output) if output else report_path(ctx)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(render(card), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        raise WarehouseError(f"report {path} cannot be written: {error}. Give another place with --output.") from error
-    return str(path)
+    place = output or str(report_path(ctx))
+    write_text(place, render(card), "report")
+    return place
 
 
 def report_path(ctx: Context) -> Path:

@@ -139,6 +139,18 @@ class Settings(BaseModel):
     driver_memory: str | None = _setting(
         None, "Memory of a local driver, e.g. 8g.  [default: half of the machine's]", "SIZE"
     )
+    run_id: str | None = _setting(
+        None,
+        "The run that this stage belongs to, as --outcome of an earlier stage names it.  "
+        "[default: a hash of settings, list and input]",
+        "ID",
+    )
+    pinned: dict[str, int] = _setting(
+        {},
+        "Read tables as an earlier stage left them, as its --outcome names them: pairs=12,entry_counts=7.",
+        "TABLE=VERSION,...",
+    )
+    outcome: str | None = _setting(None, "Write what came of it to this file or uri, as JSON.", "FILE")
     spark: dict[str, str] = _setting({}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE")
 
     @field_validator("input", "crawl", "filter", *_LISTS, mode="before")
@@ -180,6 +192,16 @@ class Settings(BaseModel):
             raise ValueError("expected NAME=VALUE")
         return {name: text for name, _, text in pairs}
 
+    @field_validator("pinned", mode="before")
+    @classmethod
+    def _pinned_map(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return dict(value)
+        found = re.fullmatch(r"(\w+=\d+)(,\w+=\d+)*", str(value))
+        if found is None:
+            raise ValueError(f"expected TABLE=VERSION with commas between, got {value!r}")
+        return dict(part.split("=") for part in str(value).split(","))
+
     @field_validator("allow_incomplete", mode="before")
     @classmethod
     def _amount(cls, value: Any) -> Any:
@@ -187,10 +209,10 @@ class Settings(BaseModel):
             raise ValueError(f"expected a number of sources or a percentage such as 2%, got {value!r}")
         return str(value)
 
-    @field_validator("snapshot", mode="after")
+    @field_validator("snapshot", "run_id", mode="after")
     @classmethod
-    def _plain_name(cls, value: str) -> str:
-        if not re.fullmatch(r"[\w.\-+]+", value):
+    def _plain_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\w.\-+]+", value):
             raise ValueError(f"expected letters, digits and . _ - +, got {value!r}")
         return value
 

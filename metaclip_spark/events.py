@@ -29,6 +29,10 @@ class StageEvent:
     versions: Mapping[str, int]
     detail: Mapping[str, Any]
 
+    def is_within(self, pinned: Mapping[str, int]) -> bool:
+        """Return whether it says nothing of tables later than these versions."""
+        return all(self.versions.get(table, version) <= version for table, version in pinned.items())
+
 
 class Attempt:
     """One attempt of a run: writes its events, and answers what was done before.
@@ -88,12 +92,22 @@ class Attempt:
         return [_stage_event(row.asDict()) for row in rows]
 
     def last(
-        self, stage: str, *, snapshot: str | None, metadata_id: str, run_id: str | None = None
+        self,
+        stage: str,
+        *,
+        snapshot: str | None,
+        metadata_id: str,
+        run_id: str | None = None,
+        pinned: Mapping[str, int] = {},
     ) -> StageEvent | None:
-        """Return the last event of a stage, for a snapshot and list or for a run; None where there is none."""
+        """Return the last event of a stage, for a snapshot and list or for a run; None where there is none.
+
+        Args:
+            pinned: table -> version; what was done to these tables later is left out.
+        """
         for event in reversed(self.stage_events):
             about = event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot
-            if about and run_id in (None, event.run_id):
+            if about and run_id in (None, event.run_id) and event.is_within(pinned):
                 return event
         return None
 

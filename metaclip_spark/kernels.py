@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
+from numba.misc.appdirs import AppDirs
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -16,6 +20,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     What was compiled is kept beside the package or in the user's cache folder, for all processes of a machine. Where
     neither can be written to, every process compiles for itself, which takes some seconds.
     """
+    if not os.path.exists(function.__code__.co_filename) and not _home_keeps():
+        return numba.njit(nogil=True)(function)
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError as error:
@@ -29,6 +35,23 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
     Where these say that what is written and what is read do not overlap, its loops become vector instructions.
     """
     return numba.njit(nogil=True, inline="always")(function)
+
+
+@functools.cache
+def _home_keeps() -> bool:
+    """Return whether the user's cache folder can be written to.
+
+    numba asks that itself, but not for modules in a zip (--py-files), of which it can keep nothing elsewhere: there
+    the first call would fail.
+    """
+    folder = AppDirs(appname="numba", appauthor=False).user_cache_dir
+    try:
+        os.makedirs(folder, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        warnings.warn(f"functions are compiled anew in every process: {error}", stacklevel=3)
+        return False
+    return True
 
 
 def bytes_of(data: Any) -> np.ndarray:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["airflow"]  # in an environment of its own, by tests/cluster/test_airflow.py
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))  # sessions, also under importlib mode
 

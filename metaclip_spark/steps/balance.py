@@ -60,7 +60,11 @@ def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, i
     """Return the summed counts by entry id (int64), and the versions that they and the pool were read at."""
     if ctx.metadata is None:
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
-    version = ctx.warehouse.version("entry_counts")
+    version = ctx.settings.pinned.get("entry_counts")
+    if version is None:
+        version = ctx.warehouse.version("entry_counts")
+    else:
+        version = ctx.warehouse.readable_version("entry_counts", version)
     summed = (
         _of_snapshots(ctx, "entry_counts", snapshots, version).groupBy("entry_id").agg(F.sum("count").alias("count"))
     ).toArrow()

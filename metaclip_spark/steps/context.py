@@ -70,8 +70,9 @@ class Context:
         return ShippedTools(filters, self.matcher, self.extraction.identifier)
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
-        """Return the last event of a stage on this list."""
-        return self.attempt.last(stage, snapshot=snapshot, metadata_id=self.metadata_id, run_id=run_id)
+        """Return the last event of a stage on this list, of what was done up to the pinned versions."""
+        of = {"snapshot": snapshot, "metadata_id": self.metadata_id, "run_id": run_id}
+        return self.attempt.last(stage, **of, pinned=self.settings.pinned)
 
     def pool_state(self, snapshot: str) -> tuple[str, int] | None:
         """Return (fingerprint, pinned version of pairs) of a snapshot's pool; None while it is not complete."""
@@ -86,6 +87,7 @@ class Context:
     def pool_snapshots(self) -> list[str]:
         """Return the snapshots that have pairs of this list, complete or not, in order."""
         pools = [event for event in self.attempt.stage_events if event.stage in ("dedup", "match")]
+        pools = [event for event in pools if event.is_within(self.settings.pinned)]
         return sorted({event.snapshot for event in pools if self.metadata_id in event.metadata_ids})
 
     def check_snapshots(self, *coming: str) -> list[str]:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import zipfile
+
 import numba
 import numpy as np
 import pytest
@@ -26,6 +31,21 @@ def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeyp
             return 2 * value
 
     assert doubled(21) == 42
+
+
+def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
+    """As --py-files brings them to a node on which the job's user has no home: one warning, and the right answer."""
+    source = "from metaclip_spark.kernels import kernel\n@kernel\ndef doubled(value):\n    return 2 * value\n"
+    with zipfile.ZipFile(tmp_path / "modules.zip", "w") as out:
+        out.write(kernels.__file__, "metaclip_spark/kernels.py")
+        out.writestr("metaclip_spark/__init__.py", "")
+        out.writestr("doubling.py", source)
+    (tmp_path / "file").touch()
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "modules.zip"), "HOME": "/", "XDG_CACHE_HOME": f"{tmp_path}/file"}
+    script = "import doubling, metaclip_spark as m; print(doubling.doubled(21), '.zip' in m.__file__)"
+    done = subprocess.run([sys.executable, "-c", script], env=env, cwd="/", capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "42 True\n"), done.stderr
+    assert done.stderr.count("functions are compiled anew in every process: ") == 1
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, lambda raw: memoryview(bytearray(raw))])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[2]
-SCRIPTS = ["jobs/setup.sh", "jobs/quickstart.sh", "tests/run.sh", ".ci/run"]
+SCRIPTS = ["jobs/setup.sh", "jobs/quickstart.sh", "jobs/package.sh", "tests/run.sh", ".ci/run"]
 BASH = shutil.which("bash")
 TOOLS = [
     "bash",
@@ -129,7 +129,7 @@ def test_script_parses_and_is_executable(script):
     assert os.access(REPO / script, os.X_OK)
 
 
-@pytest.mark.parametrize("script", ["jobs/quickstart.sh", "tests/run.sh", "jobs/setup.sh"])
+@pytest.mark.parametrize("script", ["jobs/quickstart.sh", "jobs/package.sh", "tests/run.sh", "jobs/setup.sh"])
 def test_help_needs_nothing_installed(machine, script):
     """--help answers on a machine with neither Python nor Java, and installs nothing."""
     (machine.bin / "python3").unlink()
@@ -137,6 +137,26 @@ def test_help_needs_nothing_installed(machine, script):
     assert (done.returncode, done.stderr) == (0, "")
     assert script.rsplit("/", 1)[1] in done.stdout
     assert not (machine.root / ".venv").exists()
+
+
+def test_packaging_names_a_python_that_cannot_be_used(machine, tmp_path):
+    """Nothing is made; the line to type is there."""
+    done = machine.run("jobs/package.sh", PYTHON=str(tmp_path / "python3"))
+    assert done.returncode == 1
+    assert f"modules venv and ensurepip is needed, and {tmp_path}/python3 is not that.\n" in done.stderr
+    assert "PYTHON=/path/to/python3.12 bash " in done.stderr
+    assert not (machine.root / "dist").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--output", "x"], "unknown option --output"), (["--python-prefix"], "--python-prefix needs a folder, such as")],
+)
+def test_packaging_refuses_options_that_it_does_not_have(machine, words, said):
+    """A misspelt option must not pass for an extra."""
+    done = machine.run("jobs/package.sh", *words)
+    assert done.returncode == 1
+    assert said in done.stderr
 
 
 # ---- Java -----------------------------------------------------------------------------------------
