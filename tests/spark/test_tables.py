@@ -283,6 +283,14 @@ def test_unreadable_log_does_not_pass_for_an_absent_table(spark, warehouse):
         Warehouse(spark, warehouse.root).read("entry_counts").select(F.sum("count")).collect()
 
 
+@pytest.mark.parametrize("catalog", ["spark_catalog.nowhere", "nowhere.pool"])
+def test_schema_that_is_not_there_is_said_with_what_to_do(spark, catalog):
+    """Nothing is made in its place: who may make schemas, and where they lie, is the deployment's."""
+    sentence = rf"schema {catalog} does not exist, .* Make it first: CREATE SCHEMA {catalog}"
+    with pytest.raises(WarehouseError, match=sentence):
+        Warehouse(spark, catalog=catalog).ensure("entry_counts")
+
+
 def test_warehouse_by_name_is_a_schema_of_tables(spark, tmp_path):
     """With a catalog the same calls work on `catalog.schema.table`."""
     spark.sql(f"CREATE SCHEMA named LOCATION '{tmp_path / 'named'}'")
