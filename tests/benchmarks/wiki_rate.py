@@ -3,9 +3,10 @@
     python tests/benchmarks/wiki_rate.py [--megabytes 150 1000] [--dump FILE] [--cores 2]
 
 The dump (gensim's shortened one, fetched with pip, where none is named) is copied until its XML has so many megabytes,
-and counted by the command as a user runs it, in a process of its own; each number is a row. Prints the peak memory of
-the driver's Python, of the JVM and of the largest worker, and checks that all words are as many times as in one copy.
-5 GB: --megabytes 5000.
+and counted by the command as a user runs it, in a process of its own; each number is a row. Prints the time that
+all its processes computed, which other work on the machine changes less than the seconds, and the peak memory of the
+driver's Python, of the JVM and of the largest worker; checks that all words are as many times as in one copy. 5 GB:
+--megabytes 5000.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> int:
     copies = {1} | {max(1, round(megabytes / size)) for megabytes in args.megabytes}
     rows = [measured(packed, number, size, args.cores, work) for number in sorted(copies)]
     print(f"{size:.1f} MB of XML a copy; {args.cores} cores; seconds with Spark's start")
-    heads = ["copies", "MB", "seconds", "MB/s", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
+    heads = ["copies", "MB", "seconds", "MB/s", "CPU seconds", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
     print_rows(heads, [[f"{value:,.1f}" if name == "MB/s" else f"{value:,.0f}"
                         for name, value in zip(heads, row, strict=True)] for row in rows])  # fmt: skip
     shutil.rmtree(work)
@@ -68,18 +69,19 @@ def measured(packed: bytes, copies: int, size: float, cores: int, work: Path) ->
                "--master", f"local[{cores}]"]  # fmt: skip
     began = time.perf_counter()
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    peaks = [0.0, 0.0, 0.0]
+    peaks, spent = [0.0, 0.0, 0.0], {}
     while running.poll() is None:
         for pid, name in descendants(running.pid):
             kind = 0 if pid == running.pid else 1 if name.startswith("java") else 2
             peaks[kind] = max(peaks[kind], resident_mib(pid))
+            spent[pid] = max(spent.get(pid, 0.0), cpu_seconds(pid))
         time.sleep(0.2)
     took = time.perf_counter() - began
     if running.returncode:
         sys.exit(f"{' '.join(command)} ended with status {running.returncode}")
     words = json.loads((out / "counts.json").read_text())["statistics"]["words"]
     shutil.rmtree(folder)
-    return [copies, copies * size, took, copies * size / took, *peaks, words]
+    return [copies, copies * size, took, copies * size / took, sum(spent.values()), *peaks, words]
 
 
 def descendants(root: int) -> list[tuple[int, str]]:
@@ -108,6 +110,15 @@ def resident_mib(pid: int) -> float:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
     except (OSError, IndexError):
         return 0.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the time that a process has computed, 0 where it has ended."""
+    try:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":
