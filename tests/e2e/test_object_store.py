@@ -31,13 +31,17 @@ class Store:
     """
 
     def __init__(self) -> None:
-        from moto.server import DomainDispatcherApplication, create_backend_app
+        from moto.moto_server.werkzeug_app import (
+            DomainDispatcherApplication,
+            MotoRequestHandler,
+            create_backend_app,
+        )
         from werkzeug.serving import make_server
 
-        self._app = DomainDispatcherApplication(create_backend_app, service="s3")
+        self._app = DomainDispatcherApplication(create_backend_app)
         self.fails: Callable[[str, str], bool] = lambda method, path: False
         self.failed: list[str] = []
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
