@@ -88,5 +88,9 @@ setup(
         "selectolax>=1.0",
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
-    entry_points={"console_scripts": ["metaclip-spark = metaclip_spark.cli:main"]},
+    entry_points={
+        "console_scripts": ["metaclip-spark = metaclip_spark.cli:main"],
+        # Of wheel tasks: Databricks looks an entry point up by its name, in any group.
+        "metaclip_spark.tasks": ["databricks-task = metaclip_spark.databricks:task"],
+    },
 )
