@@ -45,6 +45,8 @@ EXTRAS = {
         "pyspark[connect]>=4.0,<4.3",
         # docs/api, rendered: another version would render it otherwise.
         "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
+        # Types of a bundle's resources, generated from its schema: what jobs/databricks is checked with.
+        "databricks-bundles>=1.0,<2",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import runpy
+import shutil
+import subprocess
 import sys
+import zipfile
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -158,6 +162,46 @@ def test_the_rest_of_the_bundle_has_documented_fields_alone():
     assert used == set(top["variables"])
 
 
+@pytest.mark.slow
+def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_path):
+    """The command as it stands, in a copy of the repository's folder."""
+    for name in ("metaclip_spark", "setup.py", "pyproject.toml", "README.md"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    folder = tmp_path / "jobs" / "databricks"
+    folder.mkdir(parents=True)
+    build = yaml.safe_load((BUNDLE / "databricks.yml").read_text(encoding="utf-8"))["artifacts"]["wheel"]["build"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run(["bash", "-c", build], cwd=folder, env=environment, check=True, capture_output=True)
+    (wheel,) = (folder / "dist").glob("*.whl")
+    assert wheel.name == f"metaclip_spark-{mc.__version__}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel) as files:
+        names = files.namelist()
+        (points,) = [name for name in names if name.endswith("entry_points.txt")]
+        assert "databricks-task = metaclip_spark.databricks:task" in files.read(points).decode()
+    assert {"metaclip_spark/py.typed", "metaclip_spark/frames.py"} <= set(names)
+
+
+def test_the_page_names_what_there_is():
+    """docs/DATABRICKS.md: parameters with their defaults, variables, boxes of each notebook, the wheel's version."""
+    page = (ROOT / "docs" / "DATABRICKS.md").read_text(encoding="utf-8")
+    for parameter in bundle("cluster")["parameters"]:
+        assert f"`{parameter['name']}`" in page
+        assert f"`{parameter['default']}`" in page
+    variables = re.search(r"--var ([^`]+)`", page).group(1)
+    top = yaml.safe_load((BUNDLE / "databricks.yml").read_text(encoding="utf-8"))
+    assert {word.partition("=")[0] for word in variables.split(",")} <= set(top["variables"])
+    rows = dict(re.findall(r"^\| `(0\d_\w+)` \|.*\| ([^|]+) \|$", page, re.MULTILINE))
+    boxes = {}
+    for path in NOTEBOOKS:
+        boxes[path.stem] = re.findall(r'widget\("(\w+)"', path.read_text(encoding="utf-8"))
+    assert {name: re.findall(r"`(\w+)`", asked) for name, asked in rows.items()} == boxes
+    told = {name.lower() for name in re.findall(r"METACLIP_(\w+)=", page)}
+    assert told <= {name for asked in boxes.values() for name in asked} | {"shown"}
+    assert set(re.findall(r"metaclip_spark-([\d.]+)-py3", page)) == {mc.__version__}
+
+
+@pytest.mark.slow
 def test_the_job_s_tasks_run_one_after_the_other_by_their_entry_point(spark, desk, monkeypatch):
     """Every task as Databricks starts it (its entry point, its parameters), on named tables, gives the subset."""
     declared = re.search(r'"databricks-task = (.+?)"', (ROOT / "setup.py").read_text(encoding="utf-8")).group(1)
