@@ -45,6 +45,8 @@ EXTRAS = {
         "pyspark[connect]>=4.0,<4.3",
         # docs/api, rendered: another version would render it otherwise.
         "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
+        # Types of a bundle's resources, generated from its schema: what jobs/databricks is checked with.
+        "databricks-bundles>=1.0,<2",
     ],  # fmt: skip
     "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
@@ -88,5 +90,9 @@ setup(
         "selectolax>=1.0",
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
-    entry_points={"console_scripts": ["metaclip-spark = metaclip_spark.cli:main"]},
+    entry_points={
+        "console_scripts": ["metaclip-spark = metaclip_spark.cli:main"],
+        # Of wheel tasks: Databricks looks an entry point up by its name, in any group.
+        "metaclip_spark.tasks": ["databricks-task = metaclip_spark.databricks:task"],
+    },
 )

@@ -12,6 +12,7 @@ together. The examples have `spark`, a session.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import blake2b
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -227,7 +228,9 @@ def balance(
     need_columns(df, "balance", list(MATCHED), MATCH_FIRST)
     keys = key_columns(df.columns, "balance", key, url_column, text_column)
     key_value = _key(df, "balance", keys)
-    by_entry = ship(df.sparkSession, entry_probabilities(counts, threshold))
+    probabilities = entry_probabilities(counts, threshold)
+    # With a key: a worker unpacks it once, and not for every batch.
+    by_entry = ship(df.sparkSession, probabilities, key=blake2b(probabilities.tobytes(), digest_size=16).hexdigest())
     probability = computed_once(
         column_function(lambda ids: pa.array(batch_probability(ids, by_entry())), "double", pa.list_(pa.int32()))
     )

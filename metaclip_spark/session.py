@@ -103,6 +103,9 @@ def get_session(
         return active
     if remote is not None:
         return connect(remote, {**_DEFAULTS, **conf})
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:
+        # Delta, the catalogs and the cluster's settings are Databricks' own; serverless refuses most others.
+        return SparkSession.builder.getOrCreate()
     builder = SparkSession.builder.appName("metaclip-spark")
     settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
     if under_spark_submit():
