@@ -17,7 +17,7 @@ with DAG(
     dag_id="metaclip_curation_databricks",
     description="Curates each month's crawl of Common Crawl as MetaCLIP does, on Databricks.",
     schedule=CronDataIntervalTimetable("@monthly", timezone="UTC"),
-    start_date=datetime(2025, 1, 1, tzinfo=timezone.utc),
+    start_date=datetime(2017, 1, 1, tzinfo=timezone.utc),
     catchup=False,
     max_active_runs=1,  # one run at a time may write to a schema
     default_args={"retries": 3, "retry_delay": timedelta(minutes=10), "retry_exponential_backoff": True},

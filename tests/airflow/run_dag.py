@@ -13,6 +13,7 @@ from pathlib import Path
 from airflow.dag_processing.dagbag import BundleDagBag
 from airflow.models.xcom import XComModel
 from airflow.utils.session import create_session
+from sqlalchemy import select
 
 
 def main(folder: str, dag_id: str, logical_date: str) -> None:
@@ -24,11 +25,8 @@ def main(folder: str, dag_id: str, logical_date: str) -> None:
     with create_session() as session:
         instances = run.get_task_instances(session=session)
         tasks = {each.task_id: {"state": each.state, "tries": each.try_number} for each in instances}
-        xcoms = {
-            name: XComModel.deserialize_value(row)
-            for name in tasks
-            for row in XComModel.get_many(run_id=run.run_id, dag_ids=dag_id, task_ids=name, key="return_value")
-        }
+        pushed = select(XComModel).where(XComModel.run_id == run.run_id, XComModel.key == "return_value")
+        xcoms = {row.task_id: XComModel.deserialize_value(row) for row in session.scalars(pushed)}
     print(json.dumps({"state": run.state, "tasks": tasks, "outcomes": xcoms}))
 
 
