@@ -91,9 +91,10 @@ def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.
         "spark.hadoop.fs.s3a.path.style.access": "true",
         **{f"spark.hadoop.{name}": value for name, value in RETRIES.items()},
     }
-    words = world.words(warehouse=f"s3a://{BUCKET}/warehouse", input=f"s3a://{BUCKET}/input")
+    words = world.words(input=f"s3a://{BUCKET}/input")
+    words[words.index("--warehouse") + 1] = f"s3a://{BUCKET}/warehouse"
     words += [word for name, value in conf.items() for word in ("--spark", f"{name}={value}")]
-    words += ["--master", "local[2]", "--driver-memory", "2g", "--lease-seconds", "5"]
+    words += ["--master", "local[2]", "--driver-memory", "2g"]
     return subprocess.run(
         [sys.executable, "-m", "metaclip_spark", "run", *map(str, words)],
         env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
@@ -128,7 +129,7 @@ def test_a_run_on_an_object_store_makes_the_tables_of_a_local_one_also_after_a_c
     store.fails = lambda method, path: method == "PUT" and "/warehouse/pairs/_delta_log/" in path and "01.json" in path
     failed = run(undisturbed.world, store, env, tmp_path)
     assert failed.returncode == 1, failed.stderr
-    assert store.failed, "the server was never asked for what it should refuse"
+    assert store.failed, f"the server was never asked for what it should refuse:\n{failed.stderr}"
     assert "metaclip-spark: failed: " in failed.stderr
     assert "Traceback" not in failed.stderr
 
