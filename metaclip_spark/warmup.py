@@ -34,12 +34,17 @@ _PAGE = {
         },
     }
 }
+_HTML = '<html><head><title>a page</title></head><body><img src="a.jpg" alt="a dog"></body></html>'
 
 
 def warm_up() -> int:
-    """Read a made WAT of one page and a made table, as tasks do; return the pairs found."""
+    """Read a made WAT and a made WARC of one page, and a made table, as tasks do; return the pairs found."""
     with tempfile.TemporaryDirectory() as folder:
-        _write_wat(Path(folder, "made.wat.gz"))
+        # Without spaces, as extractors write it: what is written otherwise does not pass the compiled loops.
+        wat = json.dumps(_PAGE, separators=(",", ":")).encode()
+        Path(folder, "made.wat.gz").write_bytes(_record("metadata", "application/json", wat))
+        warc = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + _HTML.encode()
+        Path(folder, "made.warc.gz").write_bytes(_record("response", "application/http; msgtype=response", warc))
         lines = [json.dumps({"url": url, "text": "a dog in the garden"}) for url in _URLS[:1]]
         Path(folder, "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
         Path(folder, "list.txt").write_text("dog\ngarden\n", encoding="utf-8")
@@ -51,11 +56,15 @@ def warm_up() -> int:
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
 
 
-def _write_wat(path: Path) -> None:
-    # Without spaces, as extractors write it: what is written otherwise does not pass the compiled loops.
-    payload = json.dumps(_PAGE, separators=(",", ":")).encode()
-    head = ["WARC/1.0", "WARC-Type: metadata", "Content-Type: application/json", f"Content-Length: {len(payload)}"]
-    path.write_bytes(gzip.compress("\r\n".join([*head, "", ""]).encode() + payload + b"\r\n\r\n", mtime=0))
+def _record(kind: str, content_type: str, payload: bytes) -> bytes:
+    head = [
+        "WARC/1.0",
+        f"WARC-Type: {kind}",
+        "WARC-Target-URI: https://example.org/pages/1",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(payload)}",
+    ]
+    return gzip.compress("\r\n".join([*head, "", ""]).encode() + payload + b"\r\n\r\n", mtime=0)
 
 
 if __name__ == "__main__":
