@@ -20,7 +20,7 @@ from metaclip_spark.session import is_connect
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
-_NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+_NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
 _CREATION_TRIES = 10
 _CREATION_SECONDS = 5.0
 _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
@@ -80,6 +80,7 @@ class Warehouse:
             # Named apart from every other failure: an unreadable log must not pass for an absent table.
             if _is_missing(error):
                 return None
+            self._refuse_without_schema(error)
             raise
         return {row["key"]: row["value"] for row in rows}
 
@@ -111,11 +112,7 @@ class Warehouse:
                 self.spark.sql(_create_statement(TABLES[name], self.identifier(name)))
                 return {}
             except AnalysisException as error:
-                if error.getCondition() in _NO_SCHEMA:
-                    raise WarehouseError(
-                        f"schema {self.catalog} does not exist, or is not yours to see. Make it first: CREATE SCHEMA "
-                        f"{self.catalog}"
-                    ) from error
+                self._refuse_without_schema(error)
                 # Two runs that start at once make the lease's table: its folder is there before its log is.
                 if not left or error.getCondition() != _NOT_EMPTY:
                     raise
@@ -124,6 +121,13 @@ class Warehouse:
             if found is not None:
                 return found
         raise AssertionError("unreachable")
+
+    def _refuse_without_schema(self, error: AnalysisException) -> None:
+        if self.catalog is not None and error.getCondition() in _NO_SCHEMA:
+            raise WarehouseError(
+                f"schema {self.catalog} does not exist, or is not yours to see. "
+                f"Make it first: CREATE SCHEMA {self.catalog}"
+            ) from error
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Return a table, at a version if one is given; an absent table is empty."""

@@ -8,7 +8,7 @@ usage() {
   cat <<'END'
 Usage: bash tests/run.sh [--all] [--spark 4.0|4.1] [PYTEST OPTIONS]
 
-  --all          the slow sets too
+  --all          the slow sets too; and the end-to-end tests over Spark Connect and on the oldest supported Spark
   --spark 4.0    with that Spark and its Delta, in an environment of its own
 
 Everything else goes to pytest: bash tests/run.sh tests/unit -k spacing
@@ -17,11 +17,12 @@ END
 
 marks="not slow"
 spark=""
+all=""
 pytest=()
 while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
-    --all) marks="" ;;
+    --all) marks=""; all=1 ;;
     --spark) spark=${2:-none}; if [ $# -gt 1 ]; then shift; fi ;;
     --spark=*) spark=${1#*=} ;;
     *) pytest+=("$1") ;;
@@ -46,6 +47,12 @@ lint=0
 status=0
 # The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
 "$venv/bin/python" -m pytest -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
+
+# Only where everything was asked for: with tests or options named, --all means their slow ones.
+if [ -n "$all" ] && [ "${#pytest[@]}" = 0 ] && [ -z "$spark" ]; then
+  bash "$here/run.sh" --connect tests/e2e || status=$?
+  bash "$here/run.sh" --spark 4.0 tests/e2e || status=$?
+fi
 
 if [ "$status" = 0 ]; then status=$lint; fi
 exit "$status"

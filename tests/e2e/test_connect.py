@@ -13,7 +13,8 @@ from metaclip_spark.errors import MetaclipError
 from metaclip_spark.session import connect
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_run_over_connect_makes_the_tables_of_a_classic_one(spark, remote, undisturbed, tmp_path, child_env):
     """Row for row, in every table; the run is the same one by its id, too."""
     if remote is not None:

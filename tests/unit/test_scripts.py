@@ -449,12 +449,13 @@ esac
     ("given", "passed"),
     [
         ([], "<-m><not slow>"),
-        (["--all"], "<-m><>"),
+        (["--all"], "<-m><>\nruff\n<-m><not slow><--connect><tests/e2e>"),
         (["tests/unit", "-k", "a or b", "--all"], "<-m><><tests/unit><-k><a or b>"),
     ],
 )
 def test_runner_passes_options_to_pytest(ready, given, passed):
-    """Slow tests are left out unless --all is given; the rest goes to pytest word by word."""
+    """Slow tests are left out unless --all is given, which also tests Spark Connect; the rest goes to pytest word by
+    word."""
     ready.run("jobs/setup.sh", "spark,report,test")
     write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=0, pytest=0))
     done = ready.run("tests/run.sh", *given)
@@ -468,6 +469,14 @@ def test_runner_fails_if_tests_or_linter_do(ready, ruff, tests, status):
     write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=ruff, pytest=tests))
     done = ready.run("tests/run.sh")
     assert (done.returncode, "<-m>" in done.stdout) == (status, True)
+
+
+def test_runner_ends_with_the_oldest_spark_where_everything_is_asked_for(ready):
+    """--all alone installs Spark 4.0 in its own environment, and not where tests are named."""
+    ready.run("tests/run.sh", "--all", "tests/unit")
+    assert not (ready.root / ".venv-spark4.0").exists()
+    ready.run("tests/run.sh", "--all")
+    assert (ready.root / ".venv-spark4.0").is_dir()
 
 
 def test_runner_keeps_another_spark_in_its_own_environment(ready):
