@@ -24,7 +24,7 @@ import metaclip_spark as mc
 from metaclip_spark import databricks
 from metaclip_spark.session import get_session
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 BUNDLE = ROOT / "jobs" / "databricks"
