@@ -11,6 +11,9 @@ from typing import Any
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 from numba.misc.appdirs import AppDirs
 
 
@@ -60,3 +63,42 @@ def bytes_of(data: Any) -> np.ndarray:
     Never writable, whatever the buffer is: to a kernel a writable array is another type, and it is compiled for each.
     """
     return np.frombuffer(memoryview(data).toreadonly(), np.uint8)
+
+
+@intrinsic
+def load_word(context, raw, at):  # noqa: ANN001, ANN201 - numba's own way to declare one
+    """Return eight bytes of a (n,) uint8 array as a uint64, the first the lowest; `at + 8 <= n` is not checked."""
+
+    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0])
+        place = builder.bitcast(builder.gep(array.data, [values[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(raw, types.int64), emit
+
+
+@intrinsic
+def lowest_bit(context, word):  # noqa: ANN001, ANN201
+    """Return the place of the lowest bit that is set in a uint64, 0 to 63; 64 for 0."""
+
+    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
+
+    return types.int64(types.uint64), emit
+
+
+@intrinsic
+def fetch_ahead(context, array, at):  # noqa: ANN001, ANN201
+    """Have the processor fetch what stands at a place of an array, without waiting for it; 0 is returned."""
+
+    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0]).data
+        place = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(8).as_pointer())
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [place.type, number, number, number])
+        prefetch = builder.module.declare_intrinsic("llvm.prefetch", [place.type], kind)
+        read, keep, of_data = ir.Constant(number, 0), ir.Constant(number, 3), ir.Constant(number, 1)
+        builder.call(prefetch, [place, read, keep, of_data])
+        return ir.Constant(ir.IntType(64), 0)
+
+    return types.int64(array, types.int64), emit

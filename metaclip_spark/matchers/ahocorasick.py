@@ -13,7 +13,7 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.matchers.base import Matches, concat_matches, slices_by_bytes
+from metaclip_spark.matchers.base import Matches, concat_matches, in_one_buffer, slices_by_bytes
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.text import PADDED, spaced_entry
 
@@ -38,7 +38,7 @@ class AhocorasickMatcher:
         """See `Matcher.match`."""
         if len(texts) == 0:
             return Matches(np.zeros(1, np.int32), np.zeros(0, np.int32))
-        return concat_matches([self._match_slice(part) for part in slices_by_bytes(texts)])
+        return concat_matches([self._match_slice(part) for part in slices_by_bytes(in_one_buffer(texts))])
 
     def _match_slice(self, texts: pa.Array) -> Matches:
         joined = joined_spaced(texts.to_pylist())

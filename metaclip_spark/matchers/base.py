@@ -40,8 +40,15 @@ class Matcher(Protocol):
     metadata_id: str
 
     def match(self, texts: pa.Array) -> Matches:
-        """Match an Arrow array of strings (string or large_string); a null text matches nothing."""
+        """Match an Arrow array of strings (string, large_string or string_view); a null text matches nothing."""
         ...
+
+
+def in_one_buffer(texts: pa.Array) -> pa.Array:
+    """Return the texts as string or large_string; a string_view's bytes, which stand in many buffers, are copied."""
+    if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
+        return texts
+    return texts.cast(pa.large_string())
 
 
 def slices_by_bytes(texts: pa.Array, limit: int = SLICE_BYTES) -> Iterator[pa.Array]:

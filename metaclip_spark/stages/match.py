@@ -14,7 +14,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.stages.columns import need_columns
 from metaclip_spark.stages.functions import column_function
-from metaclip_spark.stages.shipping import Shipped, ship
+from metaclip_spark.stages.shipping import Shipped, ship_matcher
 
 
 def match(pairs: DataFrame, matcher: Shipped, metadata_id: str, keep_unmatched: bool = False) -> DataFrame:
@@ -56,5 +56,5 @@ def register_match_entries(
 
 def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):  # noqa: ANN201
     """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
-    matcher = ship(spark, compile_matcher(metadata, engine), key=f"{metadata.metadata_id}:{engine}")
+    matcher = ship_matcher(spark, compile_matcher(metadata, engine))
     return column_function(lambda texts: matched_ids(matcher(), texts), "array<int>", pa.string())

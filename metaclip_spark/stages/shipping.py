@@ -1,13 +1,17 @@
 """How a value gets from the driver into the Python workers: once per executor, unpacked once per worker.
 
 The one seam between stages and Spark's ways of moving data: a broadcast variable, and over Spark Connect, where there
-is none, a file that the session's tasks find beside them.
+is none, a file that the session's tasks find beside them. A compiled list that is a file is sent as one everywhere: all
+workers of an executor map it into memory, and it is there once.
 """
 
 from __future__ import annotations
 
+import atexit
+import functools
 import hashlib
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,7 @@ from typing import Any
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
+from metaclip_spark.matchers import Matcher
 from metaclip_spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
@@ -35,8 +40,24 @@ def ship(spark: SparkSession, value: Any, key: str | None = None) -> Shipped:
     Returns:
         What returns the value in a worker; its `release()` lets go of the executors' copies, where Spark can.
     """
-    load, release = _as_file(spark, value) if is_connect(spark) else _as_broadcast(spark, value)
+    load, release = _as_artifact(spark, value) if is_connect(spark) else _as_broadcast(spark, value)
+    return _unpacked_once(load, key, release)
 
+
+def ship_matcher(spark: SparkSession, matcher: Matcher) -> Shipped:
+    """Send a compiled list to wherever tasks run: as the file it can be mapped from, where its engine has one."""
+    key = f"{matcher.metadata_id}:{matcher.name}"
+    if not hasattr(matcher, "write"):
+        return ship(spark, matcher, key)
+    kind, metadata_id = type(matcher), matcher.metadata_id
+    path = _folder() / f"metaclip-{metadata_id[:32]}.list"
+    if not path.exists():
+        matcher.write(path)
+    name = _send(spark, path)
+    return _unpacked_once(lambda: kind.read(SparkFiles.get(name), metadata_id), key, lambda: None)
+
+
+def _unpacked_once(load: Callable[[], Any], key: str | None, release: Callable[[], None]) -> Shipped:
     def unpack() -> Any:
         if key is None:
             return load()
@@ -55,17 +76,36 @@ def _as_broadcast(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[]
     return lambda: carrier.value, carrier.unpersist
 
 
-def _as_file(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[], None]]:
+def _as_artifact(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[], None]]:
     """Send it as an artifact of the session, which keeps it to its end; equal content is one file."""
     content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    name = f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
-    with tempfile.TemporaryDirectory(prefix="metaclip-") as folder:
-        path = Path(folder, name)
-        path.write_bytes(content)
-        spark.addArtifact(str(path), file=True)
+    path = _folder() / f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
+    path.write_bytes(content)
+    name = _send(spark, path)
+    path.unlink()
 
     def load() -> Any:
         with open(SparkFiles.get(name), "rb") as file:
             return pickle.load(file)  # noqa: S301 - this session's own file
 
     return load, lambda: None
+
+
+def _send(spark: SparkSession, path: Path) -> str:
+    """Send a file to wherever tasks run; return its name, by which `SparkFiles` finds it there.
+
+    Classic Spark has artifacts, too, but tasks that see them no longer see what --py-files and --files brought.
+    """
+    if is_connect(spark):
+        spark.addArtifact(str(path), file=True)
+    else:
+        spark.sparkContext.addFile(str(path))  # served from where it is, for as long as the application lives
+    return path.name
+
+
+@functools.cache
+def _folder() -> Path:
+    """Return a folder of this process, which goes when the process ends."""
+    folder = tempfile.mkdtemp(prefix="metaclip-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

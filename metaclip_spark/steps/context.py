@@ -20,7 +20,7 @@ from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
 from metaclip_spark.stages.extract import ShippedTools
-from metaclip_spark.stages.shipping import Shipped, ship
+from metaclip_spark.stages.shipping import Shipped, ship, ship_matcher
 from metaclip_spark.tables import Commit, Warehouse, matching
 
 DONE = "stage done"
@@ -55,11 +55,10 @@ class Context:
 
     @cached_property
     def matcher(self) -> Shipped | None:
-        """The list, compiled here once and broadcast; None where there is no list."""
+        """The list, compiled here once and sent to the workers; None where there is no list."""
         if self.metadata is None:
             return None
-        engine = compile_matcher(self.metadata, self.settings.matcher)
-        return ship(self.spark, engine, key=f"{engine.metadata_id}:{engine.name}")
+        return ship_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
 
     @cached_property
     def tools(self) -> ShippedTools:

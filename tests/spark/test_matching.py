@@ -23,7 +23,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.stages import functions
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
-from metaclip_spark.stages.shipping import ship
+from metaclip_spark.stages.shipping import ship_matcher
 
 pytestmark = pytest.mark.spark
 
@@ -118,7 +118,7 @@ def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, 
     """The Arrow function (Spark 4.1 and newer) and the pandas function (4.0) give the same column."""
     if variant == "_arrow_function" and pyspark.__version__ < "4.1":
         pytest.skip(f"pyspark {pyspark.__version__} has no arrow_udf")
-    matcher = ship(spark, compile_matcher(combined))
+    matcher = ship_matcher(spark, compile_matcher(combined))
     takes = () if variant == "_arrow_function" else ((pa.string(),),)
     function = getattr(functions, variant)(lambda texts: matched_ids(matcher(), texts), "array<int>", *takes)
     answered = texts.select("number", function("text").alias("ids"))
@@ -169,7 +169,7 @@ def test_match_stage_matches_every_case_and_keeps_the_unmatched_only_when_told(s
     )
     columns = stored.columns
     pairs = stored.join(keys, on="pair_id", how="inner").withColumn("text", F.col("said")).select(columns)
-    matcher = ship(spark, compile_matcher(combined))
+    matcher = ship_matcher(spark, compile_matcher(combined))
 
     kept = match(pairs, matcher, combined.metadata_id, keep_unmatched=True)
     assert kept.columns == columns
@@ -203,7 +203,7 @@ def test_extract_stage_matches_every_case(spark, tmp_path, combined):
         spark,
         splits_of(find_sources([str(tmp_path / "cases.parquet")])),
         ExtractOptions(keep_unmatched=True),
-        ShippedTools(matcher=ship(spark, compile_matcher(combined))),
+        ShippedTools(matcher=ship_matcher(spark, compile_matcher(combined))),
         Stamp("s", combined.metadata_id, "b"),
     ).cache()
     scan = reference.make_matcher(COMBINED, naive=True)

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from metaclip_spark import matchers
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import ENGINES, Matches, ahocorasick, base, compile_matcher
 from metaclip_spark.metadata import Metadata
@@ -64,10 +65,10 @@ def test_batch_of_nulls_matches_nothing(engine):
     assert lists(engine.match(pa.nulls(3, pa.string()))) == [[], [], []]
 
 
-@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()], ids=str)
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()], ids=str)
 @pytest.mark.parametrize(("start", "length"), [(0, 5), (1, 5), (3, 1), (7, 11), (17, 1), (18, 0)])
 def test_slices_of_an_array_match_their_own_texts(engine, definition, kind, start, length):
-    """An array with an offset is read from its offset, in both of Arrow's string types."""
+    """An array with an offset is read from its offset, in each of Arrow's string types."""
     part = pa.array(TEXTS, kind).slice(start, length)
     assert lists(engine.match(part)) == expected(definition, TEXTS[start : start + length])
 
@@ -172,12 +173,16 @@ def test_engine_names_its_list():
         assert (matcher.name, matcher.metadata_id) == (name, metadata.metadata_id)
 
 
-def test_auto_takes_the_automaton():
-    """The default engine is the fast one."""
-    assert compile_matcher(Metadata.from_entries(["cat"])).name == "ahocorasick"
+def test_auto_takes_the_fastest_engine_that_is_installed(monkeypatch):
+    """Phrases where numba is there; without it pyahocorasick, and one line that says so."""
+    assert compile_matcher(Metadata.from_entries(["cat"])).name == "phrases"
+    monkeypatch.setattr(matchers, "find_spec", lambda name: None)
+    with pytest.warns(UserWarning, match="^numba is not installed: texts are matched by pyahocorasick") as warned:
+        assert compile_matcher(Metadata.from_entries(["cat"])).name == "ahocorasick"
+    assert len(warned) == 1
 
 
 def test_unknown_engine_is_refused_with_the_known_ones():
     """The sentence says what was got and what there is."""
-    with pytest.raises(ConfigError, match=r"matcher must be one of auto, ahocorasick, .*naive.*got 'regex'\."):
+    with pytest.raises(ConfigError, match=r"matcher must be one of auto, phrases, ahocorasick, naive, got 'regex'\."):
         compile_matcher(Metadata.from_entries(["cat"]), "regex")

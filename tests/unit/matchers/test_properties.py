@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.matchers import ENGINES, ahocorasick, base, compile_matcher
+from metaclip_spark.matchers.phrases import PhraseMatcher
 from metaclip_spark.metadata import Metadata
 
 ENTRIES = ["a \n b", "a", "b", "a b"]
@@ -37,11 +38,13 @@ def lists_of_entries(draw) -> list[str]:
 @given(entries=lists_of_entries(), batch=st.lists(texts, max_size=6), limit=st.integers(1, 60))
 @example(entries=ENTRIES, batch=["a", "b"], limit=60)
 @example(entries=ENTRIES, batch=["a\nb", None, "a\n", "\nb"], limit=60)
+@example(entries=["a b a b a", "b a"], batch=["a b a b a b a", None, "a"], limit=1)
 def test_engine_equals_the_definition(definition, engine, entries, batch, limit):
-    """A batch, in slices of any size, gives each text exactly the entries that the definition gives it."""
+    """A batch, in slices or windows of any size, gives each text exactly the entries that the definition gives it."""
     matcher = compile_matcher(Metadata.from_entries(entries), engine)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ahocorasick, "slices_by_bytes", lambda array: base.slices_by_bytes(array, limit))
+        patch.setattr(PhraseMatcher, "window", limit)
         found = matcher.match(pa.array(batch, pa.string())).to_arrow().to_pylist()
     assert found == [definition(entries, text) for text in batch]
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 
+import ahocorasick as pyahocorasick
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.matchers import compile_matcher
-from metaclip_spark.metadata import load_metadata
-
-EVERY = 8
-"""One caption in so many is matched: the whole set takes minutes."""
+from metaclip_spark.metadata import Metadata, load_metadata
 
 
 def captions(folder) -> list[str | None]:
@@ -28,11 +26,11 @@ def captions(folder) -> list[str | None]:
 
 @pytest.fixture(scope="module")
 def real(shared_data):
-    """(texts, entries, compiled engine): a sample of every captions file, and the whole list."""
+    """(texts, entries, compiled engine): every captions file, and the whole list."""
     texts = captions(shared_data / "captions")
     assert len(texts) > 100_000
     metadata = load_metadata(shared_data / "metadata" / "approx_500k.json.gz")
-    return texts[::EVERY], metadata.entries, compile_matcher(metadata)
+    return texts, metadata.entries, compile_matcher(metadata)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +42,13 @@ def matched(real):
 
 
 def test_batches_equal_a_loop_over_texts(real, matched):
-    """One call for thousands of texts finds what pyahocorasick finds text by text."""
-    texts, _, matcher = real
-    automaton = matcher._automaton
+    """What runs by default finds in every caption what pyahocorasick finds text by text."""
+    texts, entries, matcher = real
+    assert matcher.name == "phrases"
+    automaton = pyahocorasick.Automaton(pyahocorasick.STORE_INTS)
+    for number, entry in enumerate(entries):
+        automaton.add_word(f" {entry} ", number)
+    automaton.make_automaton()
     for text, found in zip(texts, matched, strict=True):
         spaced = f" {text or ''} "
         for char in ",.;:?!`":
@@ -54,6 +56,14 @@ def test_batches_equal_a_loop_over_texts(real, matched):
         spaced = spaced.translate({9: " ", 10: " ", 13: " "})
         assert found == sorted({entry for _, entry in automaton.iter(spaced)}), text
     assert sum(map(len, matched)) > len(texts)
+
+
+@pytest.mark.parametrize("engine", ["ahocorasick"])
+def test_other_engines_find_the_same(real, matched, engine):
+    """Every engine that is fast enough, over a sample of the captions."""
+    texts, entries, _ = real
+    matcher = compile_matcher(Metadata.from_entries(entries), engine)
+    assert matcher.match(pa.array(texts[::8], pa.string())).to_arrow().to_pylist() == matched[::8]
 
 
 def test_engine_equals_the_definition_on_real_texts(real, matched, definition):
