@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from metaclip_spark.entry_lists import add_counts, laid_out, running_products
 from metaclip_spark.errors import InputError
 from metaclip_spark.matchers.base import Matcher
-from metaclip_spark.sampling import DRAW_SCALE, draw_key, pair_probability
+from metaclip_spark.sampling import DRAW_SCALE, draw_key
 
 _SPARK_SEED = 42
 """Where Spark's `xxhash64(a, b)` begins: the hash of a, seeded with this, seeds the hash of b."""
@@ -41,12 +42,22 @@ class EntrySums:
     def __init__(self, n_entries: int = 0) -> None:
         self.sums = np.zeros(n_entries, dtype=np.int64)
 
-    def add(self, entry_ids: pa.ListArray) -> None:
-        """Count the pairs of a batch; an id stands at most once in a list."""
-        counted = np.bincount(_flat(entry_ids), minlength=len(self.sums))
-        if len(counted) > len(self.sums):
-            self.sums = np.concatenate([self.sums, np.zeros(len(counted) - len(self.sums), np.int64)])
-        self.sums += counted
+    def add(self, entry_ids: pa.ListArray, kept: np.ndarray | None = None) -> None:
+        """Count the pairs of a batch; an id stands at most once in a list.
+
+        Args:
+            kept: bool, the pairs that are counted; all of them where it is not given.
+
+        Raises:
+            InputError: an id is negative.
+        """
+        offsets, ids = laid_out(entry_ids)
+        low, room = int(ids.min(initial=0)), int(ids.max(initial=-1)) + 1
+        if low < 0:
+            raise InputError(f"entry_ids holds {low}, expected positions in the entry list, from 0; run match again")
+        if room > len(self.sums):
+            self.sums = np.concatenate([self.sums, np.zeros(room - len(self.sums), np.int64)])
+        add_counts(offsets, ids, kept, self.sums)
 
     def to_arrow(self) -> pa.RecordBatch:
         """Return (entry_id int32, count int64) of the entries that matched, ascending."""
@@ -63,19 +74,10 @@ def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarr
     Raises:
         InputError: a pair matches an entry that was never counted.
     """
-    lengths = pc.fill_null(pc.list_value_length(entry_ids), 0).to_numpy(zero_copy_only=False)
-    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    ids = _flat(entry_ids)
-    known = not len(ids) or int(ids.max()) < len(by_entry)
-    p = pair_probability(offsets, ids, by_entry) if known else np.array([np.nan])
+    p = running_products(*laid_out(entry_ids), by_entry)
     if np.isnan(p).any():
         raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
     return p
-
-
-def _flat(entry_ids: pa.ListArray) -> np.ndarray:
-    return entry_ids.flatten().to_numpy(zero_copy_only=False)
 
 
 def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:

@@ -38,6 +38,7 @@ __all__ = ["balance", "count_entries", "curate", "explain", "match"]
 
 _SLICE = 1 << 16
 """Rows handled at a time: what a slice needs besides the table stays small."""
+_FEW = 50_000
 _USE_SPARK = "for a Spark DataFrame the verbs are metaclip_spark.curate(df, ...), without local."
 
 
@@ -121,7 +122,9 @@ def match(table: pa.Table, metadata: Entries, *, text_column: str = "text", engi
     """
     refuse_taken(_names(table), "match", MATCHED)
     texts = _strings(table, text_column, "match")
-    matcher = compile_matcher(as_metadata(metadata), engine)
+    # For few texts nothing is compiled that would take longer than matching them.
+    chosen = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
+    matcher = compile_matcher(as_metadata(metadata), chosen)
     found = [matched_ids(matcher, part) for part in _slices(texts)]
     return table.append_column("entry_ids", pa.chunked_array(found, pa.list_(pa.int32())))
 

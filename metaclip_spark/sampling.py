@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaclip_spark.entry_lists import running_products
+
 TAIL_FRACTION = 0.06
 """Share of all counts in tail entries; about 6% for both of the paper's sets."""
 
@@ -50,18 +52,9 @@ def pair_probability(offsets: np.ndarray, ids: np.ndarray, entry_probabilities: 
         float64, shape (pairs,). The product runs over ascending ids, one after the other, so that it is the
         same for any cut into batches.
     """
-    lengths = np.diff(offsets)
     # A running product, not a sum of logs: log(1 - 1) is -inf for a tail entry, and prefix sums change with
     # the batch.
-    dropped = np.ones(len(lengths), dtype=np.float64)
-    miss = 1.0 - entry_probabilities
-    rows = np.flatnonzero(lengths > 0)
-    step = 0
-    while len(rows):
-        dropped[rows] *= miss[ids[offsets[rows] + step]]
-        step += 1
-        rows = rows[lengths[rows] > step]
-    return 1.0 - dropped
+    return running_products(np.asarray(offsets, np.int64), np.asarray(ids, np.int32), entry_probabilities)
 
 
 def threshold_for_tail_fraction(counts: np.ndarray, fraction: float) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -11,6 +9,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.batches import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
 from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.functions import column_function, computed_once
 from metaclip_spark.stages.shipping import Shipped
 
 _HINT = "Run extract with --metadata, or match, first."
@@ -47,17 +46,11 @@ def balance(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str) ->
         seed: of the draw, which is a function of pair_id and the seed alone.
     """
     need_columns(pairs, "balance", ["pair_id", "entry_ids"], _HINT)
-    schema = CURATED_PAIRS
-    columns = [name for name in schema.names if name not in ("run_id", "sampling_probability", "draw")]
-
-    def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        by_entry = probabilities()
-        for batch in batches:
-            p = batch_probability(batch.column("entry_ids"), by_entry)
-            kept = pa.array(batch.column("draw").to_numpy() < p)
-            rows = batch.append_column("sampling_probability", pa.array(p)).filter(kept)
-            yield rows.select([*columns, "sampling_probability", "draw"])
-
-    ddl = ", ".join(f"{c.name} {c.type}" for c in schema.columns if c.name != "run_id")
-    drawn = pairs.select(*columns, draw("pair_id", seed).alias("draw"))
-    return drawn.mapInArrow(keep, ddl).select(F.lit(run_id).alias("run_id"), "*")
+    probability = computed_once(
+        column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
+    )
+    # Entry ids alone go to Python: the other columns would cost many times the balancing.
+    drawn = pairs.withColumns(
+        {"run_id": F.lit(run_id), "sampling_probability": probability("entry_ids"), "draw": draw("pair_id", seed)}
+    )
+    return drawn.where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,7 +11,7 @@ from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.functions import column_function
+from metaclip_spark.stages.functions import column_function, computed_once
 from metaclip_spark.stages.shipping import Shipped, ship_matcher
 
 
@@ -24,17 +22,13 @@ def match(pairs: DataFrame, matcher: Shipped, metadata_id: str, keep_unmatched: 
     Shuffle: none. Source: paper, section 3.2.
     """
     need_columns(pairs, "match", ["text"], "Run extract first.")
-
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        engine = matcher()
-        at = PAIRS.names.index("entry_ids")
-        for batch in batches:
-            matches = engine.match(batch.column("text"))
-            matched = batch.set_column(at, "entry_ids", matches.to_arrow())
-            yield matched if keep_unmatched else matched.filter(pa.array(matches.counts > 0))
-
-    stored = pairs.select(*PAIRS.names).withColumn("metadata_id", F.lit(metadata_id))
-    return stored.mapInArrow(work, PAIRS.ddl)
+    # Texts alone go to Python and ids alone come back: the other columns would cost many times the matching.
+    entry_ids = computed_once(_entry_ids(matcher))
+    stored = pairs.select(*(name for name in PAIRS.names if name not in ("entry_ids", "metadata_id")))
+    matched = stored.withColumns(
+        {"metadata_id": F.lit(metadata_id), "entry_ids": F.coalesce(entry_ids("text"), F.array().cast("array<int>"))}
+    ).select(*PAIRS.names)
+    return matched if keep_unmatched else matched.where(F.size("entry_ids") > 0)
 
 
 def register_match_entries(
@@ -56,5 +50,8 @@ def register_match_entries(
 
 def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):  # noqa: ANN201
     """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
-    matcher = ship_matcher(spark, compile_matcher(metadata, engine))
+    return _entry_ids(ship_matcher(spark, compile_matcher(metadata, engine)))
+
+
+def _entry_ids(matcher: Shipped):  # noqa: ANN202
     return column_function(lambda texts: matched_ids(matcher(), texts), "array<int>", pa.string())

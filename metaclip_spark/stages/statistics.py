@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import batch_probability
+from metaclip_spark.batches import EntrySums, batch_probability
 from metaclip_spark.sampling import fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.stages.columns import draw, need_columns
@@ -50,7 +50,7 @@ class _Sums:
 
     def __init__(self, by_entry: np.ndarray) -> None:
         self._by_entry = by_entry
-        self._curated_count = np.zeros(len(by_entry), dtype=np.int64)
+        self._curated_count = EntrySums(len(by_entry))
         self._matches = np.zeros((2, MAX_MATCHES + 1), dtype=np.int64)
         self._expected = [0, 0]
         self._variance = [0, 0]
@@ -61,8 +61,7 @@ class _Sums:
         lengths = np.minimum(entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES)
         self._matches[0] += np.bincount(lengths, minlength=MAX_MATCHES + 1)
         self._matches[1] += np.bincount(lengths[kept], minlength=MAX_MATCHES + 1)
-        ids = entry_ids.filter(pa.array(kept)).flatten().to_numpy(zero_copy_only=False)
-        self._curated_count += np.bincount(ids, minlength=len(self._by_entry))
+        self._curated_count.add(entry_ids, kept)
         for total, values in ((self._expected, p), (self._variance, p * (1.0 - p))):
             high, low = fixed_point(values)
             total[0] += high
@@ -72,8 +71,8 @@ class _Sums:
         rows: list[tuple[str, np.ndarray, np.ndarray]] = []
         for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):
             rows.append((name, np.flatnonzero(sums), sums[sums > 0]))
-        curated = np.flatnonzero(self._curated_count)
-        rows.append(("curated_count", curated, self._curated_count[curated]))
+        counted = self._curated_count.sums
+        rows.append(("curated_count", np.flatnonzero(counted), counted[counted > 0]))
         single = {
             "pairs": int(self._matches[0].sum()),
             "curated": int(self._matches[1].sum()),

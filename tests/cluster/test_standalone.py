@@ -57,6 +57,7 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
     assert b"No module named 'metaclip_spark'" in base.stderr
     seen: dict[int, str] = {}
     over = threading.Event()
+    before = set(cluster.folder.glob("work/app-*"))
 
     def watch() -> None:
         while not over.wait(0.5):
@@ -72,7 +73,8 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
     assert done.returncode == 0, done.stderr
     assert "curated subset" in done.stdout
 
-    archives = sorted(cluster.folder.glob("work/app-*/*/environment"))
+    apps = set(cluster.folder.glob("work/app-*")) - before
+    archives = sorted(folder for app in apps for folder in app.glob("*/environment"))
     assert len(archives) == 2
     assert {Path(folder) / "environment" for folder in seen.values()} == set(archives)
     kept = len(list((cluster.folder / "environment").rglob("*.nbc")))

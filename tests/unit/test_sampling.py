@@ -6,10 +6,14 @@ import math
 from fractions import Fraction
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark import entry_lists
+from metaclip_spark.batches import EntrySums
+from metaclip_spark.errors import InputError
 from metaclip_spark.sampling import (
     DRAW_SCALE,
     draw_key,
@@ -72,21 +76,50 @@ def pools(draw):
     return probability, lists, cuts
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.parametrize("small", [0, entry_lists.SMALL], ids=["compiled", "numpy"])
+@settings(max_examples=200, deadline=None)
 @given(pool=pools())
-def test_pair_probability_equals_a_loop_for_any_cut_into_batches(pool):
+def test_pair_probability_equals_a_loop_for_any_cut_into_batches(small, pool):
     """Whole, cut anywhere, or as slices of one array: each pair's probability has the same bits."""
     probability, lists, cuts = pool
     expected = bits([one_pair(ids, probability) for ids in lists])
     table = np.array(probability)
     offsets, ids = in_arrow_layout(lists)
-    assert bits(pair_probability(offsets, ids, table)) == expected
     borders = [0, *cuts, len(lists)]
     ranges = list(zip(borders, borders[1:], strict=False))
-    parts = [pair_probability(*in_arrow_layout(lists[start:stop]), table) for start, stop in ranges]
-    assert b"".join(map(bits, parts)) == expected
-    slices = [pair_probability(offsets[start : stop + 1], ids, table) for start, stop in ranges]
-    assert b"".join(map(bits, slices)) == expected
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry_lists, "SMALL", small)
+        assert bits(pair_probability(offsets, ids, table)) == expected
+        parts = [pair_probability(*in_arrow_layout(lists[start:stop]), table) for start, stop in ranges]
+        assert b"".join(map(bits, parts)) == expected
+        slices = [pair_probability(offsets[start : stop + 1], ids, table) for start, stop in ranges]
+        assert b"".join(map(bits, slices)) == expected
+
+
+@pytest.mark.parametrize("small", [0, entry_lists.SMALL], ids=["compiled", "numpy"])
+@settings(max_examples=60, deadline=None)
+@given(pool=pools(), data=st.data())
+def test_entries_are_counted_for_all_pairs_or_those_that_are_kept(small, pool, data):
+    """Slices, nulls and chosen pairs: each id of a counted pair adds one, in compiled loops and without."""
+    _, lists, _ = pool
+    rows = [None if data.draw(st.booleans()) and not ids else ids for ids in lists]
+    start = data.draw(st.integers(0, len(rows)))
+    kept = np.array(data.draw(st.lists(st.booleans(), min_size=len(rows) - start, max_size=len(rows) - start)), bool)
+    array = pa.array(rows, pa.list_(pa.int32())).slice(start)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entry_lists, "SMALL", small)
+        for chosen in (None, kept):
+            sums = EntrySums(2)
+            sums.add(array, chosen)
+            counted = [ids or [] for n, ids in enumerate(rows[start:]) if chosen is None or chosen[n]]
+            expected = np.bincount([number for ids in counted for number in ids], minlength=len(sums.sums))
+            assert sums.sums.tolist() == expected.tolist()
+
+
+def test_a_negative_id_is_refused():
+    """An id is a position in the list; the error says what is there."""
+    with pytest.raises(InputError, match="^entry_ids holds -1, expected positions in the entry list, from 0"):
+        EntrySums(3).add(pa.array([[0], [-1]], pa.list_(pa.int32())))
 
 
 @settings(max_examples=100, deadline=None)
