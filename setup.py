@@ -48,7 +48,7 @@ EXTRAS = {
         # Types of a bundle's resources, generated from its schema: what jobs/databricks is checked with.
         "databricks-bundles>=1.0,<2",
     ],  # fmt: skip
-    "bench": ["ahocorasick_rs>=0.22", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
+    "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
 
 setup(

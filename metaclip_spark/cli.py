@@ -176,6 +176,29 @@ def report(config: str | None, debug: bool, run_id: str | None, output: str | No
     return commands.report(_settings(flags, config), _reporter(), run_id, output)
 
 
+@cli.command()
+@settings_options("input", "metadata", "seed", "master", "driver_memory", "spark")
+@click.option("--texts", "number", metavar="N", type=click.IntRange(1), default=200_000, show_default=True,
+              help="Different texts that are made of the input's.")  # fmt: skip
+@click.option("--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Medians of so many.")
+@click.option("--naive-texts", metavar="N", type=click.IntRange(0), default=40, show_default=True,
+              help="Texts that the naive scan gets; 0 leaves it out.")  # fmt: skip
+@click.option("--no-spark", is_flag=True, help="One core alone.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def benchmark(
+    config: str | None, debug: bool, number: int, rounds: int, naive_texts: int, no_spark: bool, as_json: bool,
+    **flags: Any,
+) -> int:  # fmt: skip
+    """Time the matching engines side by side, on one core and in Spark.
+
+    Without --input and --metadata, of a clone: the sample and the list that ship with it.
+    """
+    from metaclip_spark.benchmark.command import benchmark as timed
+
+    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    return timed(settings, reporter, number, rounds, naive_texts, not no_spark, as_json)
+
+
 cli.add_command(metadata)
 
 

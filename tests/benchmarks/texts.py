@@ -6,9 +6,10 @@ import gzip
 import json
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from metaclip_spark.benchmark.texts import different_texts as resampled
 
 ROOT = Path(__file__).resolve().parents[2]
 CAPTIONS = ROOT.parent / "shared" / "data" / "captions"
@@ -42,16 +43,9 @@ def _alts(line: bytes) -> list[str]:
 
 
 def different_texts(number: int, seed: int = 0) -> tuple[list[str], str]:
-    """Return so many different texts: two resampled texts joined, with a number that no other text has."""
+    """Return so many different texts, and what they are."""
     base, name = base_texts()
-    words = [text.split(" ") for text in base]
-    rng = np.random.default_rng(seed)
-    first, second = rng.integers(0, len(base), (2, number))
-    texts = []
-    for at, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
-        head, tail = words[a], words[b]
-        texts.append(" ".join([*head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :], str(at)]))
-    return texts, f"{name}, {number:,} different texts"
+    return resampled(base, number, seed), f"{name}, {number:,} different texts"
 
 
 def write_pool(folder: Path, texts: list[str], files: int = 4) -> None:

@@ -1,0 +1,1 @@
+"""`metaclip-spark benchmark`: what matching costs here, engine by engine, on one core and in Spark."""

@@ -1,0 +1,122 @@
+"""Engines side by side on one core: the project's own, and the libraries that others use."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from metaclip_spark.benchmark.texts import in_batches
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import Metadata
+from metaclip_spark.text import spaced, spaced_entry
+
+Run = Callable[[Sequence[str], Sequence[pa.Array]], int]
+"""Match all texts, given as strings and as Arrow arrays; return the number of ids found."""
+LOOP = "pyahocorasick, a call a text"
+OURS = "phrases"
+NAIVE = "naive scan"
+
+
+class Rate(NamedTuple):
+    """What an engine did.
+
+    Attributes:
+        texts_per_second: the median of the rounds.
+        ids: found in all texts.
+    """
+
+    engine: str
+    texts: int
+    texts_per_second: float
+    ids: int
+
+
+def rates(metadata: Metadata, texts: Sequence[str], rounds: int, naive_texts: int) -> tuple[list[Rate], list[str]]:
+    """Return each engine's rate, round by round in turn, and the engines that are not installed.
+
+    Args:
+        naive_texts: how many texts the naive scan gets, which takes each a 40th of a second; 0 leaves it out.
+    """
+    engines: dict[str, Run] = {}
+    missing = []
+    for name, make in _ENGINES.items():
+        if name == NAIVE and not naive_texts:
+            continue
+        try:
+            engines[name] = make(metadata)
+        except ImportError:
+            missing.append(name)
+    seconds: dict[str, list[float]] = {name: [] for name in engines}
+    ids = {}
+    given = {name: texts[:naive_texts] if name == NAIVE else texts for name in engines}
+    arrays = {name: in_batches(given[name]) for name in engines}
+    if OURS in engines:
+        engines[OURS](texts[:1], in_batches(texts[:1]))  # compiled once per machine
+    for _ in range(rounds):
+        for name, run in engines.items():
+            began = time.perf_counter()
+            ids[name] = run(given[name], arrays[name])
+            seconds[name].append(time.perf_counter() - began)
+    found = [
+        Rate(name, len(given[name]), len(given[name]) / statistics.median(seconds[name]), ids[name]) for name in engines
+    ]
+    return found, missing
+
+
+def _ours(engine: str) -> Callable[[Metadata], Run]:
+    def make(metadata: Metadata) -> Run:
+        matcher = compile_matcher(metadata, engine)
+        return lambda _, arrays: sum(len(matcher.match(array).ids) for array in arrays)
+
+    return make
+
+
+def _loop(metadata: Metadata) -> Run:
+    import ahocorasick
+
+    automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
+    for number, entry in enumerate(metadata.entries):
+        automaton.add_word(spaced_entry(entry), number)
+    automaton.make_automaton()
+    find = automaton.iter
+
+    def run(texts: Sequence[str], _: Sequence[pa.Array]) -> int:
+        return sum(len(sorted({number for _, number in find(spaced(text))})) for text in texts)
+
+    return run
+
+
+def _rust(metadata: Metadata) -> Run:
+    import ahocorasick_rs
+
+    find = ahocorasick_rs.AhoCorasick([spaced_entry(entry) for entry in metadata.entries]).find_matches_as_indexes
+
+    def run(texts: Sequence[str], _: Sequence[pa.Array]) -> int:
+        return sum(len(sorted({match[0] for match in find(spaced(text), overlapping=True)})) for text in texts)
+
+    return run
+
+
+def _double_array(metadata: Metadata) -> Run:
+    import daachorse
+
+    find = daachorse.CharwiseDoubleArrayAhoCorasick(list(map(spaced_entry, metadata.entries))).find_overlapping
+
+    def run(texts: Sequence[str], _: Sequence[pa.Array]) -> int:
+        return sum(len(sorted({match[2] for match in find(spaced(text))})) for text in texts)
+
+    return run
+
+
+_ENGINES: dict[str, Callable[[Metadata], Run]] = {
+    NAIVE: _ours("naive"),
+    LOOP: _loop,
+    "ahocorasick_rs, a call a text": _rust,
+    "daachorse, a call a text": _double_array,
+    "ahocorasick, a call a batch": _ours("ahocorasick"),
+    OURS: _ours("phrases"),
+}

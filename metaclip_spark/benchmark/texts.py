@@ -1,0 +1,55 @@
+"""Seeded inputs: texts of real files, resampled so that all are different."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from metaclip_spark.errors import InputError
+
+_ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = _ROOT / "jobs" / "sample" / "pool.wat.gz"
+LIST = _ROOT / "metadata" / "en.json.gz"
+
+
+def texts_of(paths: Sequence[str]) -> list[str]:
+    """Return the texts of sources of any kind that `run` reads.
+
+    Raises:
+        InputError: there are none.
+    """
+    from metaclip_spark.extract.options import ExtractOptions
+    from metaclip_spark.extract.sources import find_sources, splits_of
+    from metaclip_spark.extract.task import Stamp, Tools, extract_split
+
+    options = ExtractOptions(keep_unmatched=True, dedup=False, languages=())
+    found: list[str] = []
+    for split in splits_of(find_sources(list(paths))):
+        for batch in extract_split(split, options, Tools(), Stamp("benchmark", "none", "benchmark")):
+            found += [text for text in batch.column("text").to_pylist() if text]
+    if not found:
+        raise InputError(f"there is no text in {', '.join(map(str, paths))}; give --input files with texts.")
+    return found
+
+
+def different_texts(base: Sequence[str], number: int, seed: int = 0) -> list[str]:
+    """Return so many different texts of about the same lengths: the first half of one and the second of another.
+
+    Repeats would warm caches that a crawl's texts leave cold, and deduplication would drop them: each ends with a
+    number of its own.
+    """
+    words = [text.split(" ") for text in base]
+    first, second = np.random.default_rng(seed).integers(0, len(base), (2, number))
+    texts = []
+    for at, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+        head, tail = words[a], words[b]
+        texts.append(" ".join([*head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :], str(at)]))
+    return texts
+
+
+def in_batches(texts: Sequence[str], rows: int = 10_000) -> list[pa.Array]:
+    """Return Arrow arrays of so many texts, as Spark sends them."""
+    return [pa.array(texts[at : at + rows], pa.string()) for at in range(0, len(texts), rows)]
