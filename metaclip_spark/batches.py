@@ -14,6 +14,8 @@ from metaclip_spark.errors import InputError
 from metaclip_spark.matchers.base import Matcher
 from metaclip_spark.sampling import DRAW_SCALE, draw_key
 
+BLOCK = 4096
+"""Entries whose sums travel together."""
 _SPARK_SEED = 42
 """Where Spark's `xxhash64(a, b)` begins: the hash of a, seeded with this, seeds the hash of b."""
 
@@ -55,14 +57,40 @@ class EntrySums:
         low, room = int(ids.min(initial=0)), int(ids.max(initial=-1)) + 1
         if low < 0:
             raise InputError(f"entry_ids holds {low}, expected positions in the entry list, from 0; run match again")
-        if room > len(self.sums):
-            self.sums = np.concatenate([self.sums, np.zeros(room - len(self.sums), np.int64)])
+        self._make_room(room)
         add_counts(offsets, ids, kept, self.sums)
+
+    def to_blocks(self) -> pa.RecordBatch:
+        """Return (block int32, sums binary) of the blocks of entries in which any matched: what a task hands on.
+
+        A sum takes four bytes, eight where one of its block needs them, whatever the pool's size.
+        """
+        padded = np.zeros((-(-len(self.sums) // BLOCK), BLOCK), np.int64)
+        padded.reshape(-1)[: len(self.sums)] = self.sums
+        matched = np.flatnonzero(padded.any(axis=1))
+        packed = [_packed(padded[block]) for block in matched]
+        return pa.record_batch({"block": pa.array(matched, pa.int32()), "sums": pa.array(packed, pa.binary())})
+
+    def add_blocks(self, blocks: pa.Array, sums: pa.Array) -> None:
+        """Add what `to_blocks` of other tasks returned."""
+        for block, packed in zip(blocks.to_pylist(), sums, strict=True):
+            raw = packed.as_buffer()
+            added = np.frombuffer(raw, "<u4" if raw.size == 4 * BLOCK else "<u8")
+            self._make_room((block + 1) * BLOCK)
+            self.sums[block * BLOCK : (block + 1) * BLOCK] += added.astype(np.int64)
+
+    def _make_room(self, size: int) -> None:
+        if size > len(self.sums):
+            self.sums = np.concatenate([self.sums, np.zeros(size - len(self.sums), np.int64)])
 
     def to_arrow(self) -> pa.RecordBatch:
         """Return (entry_id int32, count int64) of the entries that matched, ascending."""
         matched = np.flatnonzero(self.sums)
         return pa.record_batch({"entry_id": pa.array(matched.astype(np.int32)), "count": pa.array(self.sums[matched])})
+
+
+def _packed(sums: np.ndarray) -> bytes:
+    return sums.astype("<u4" if sums.max() < 1 << 32 else "<u8").tobytes()
 
 
 def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarray:

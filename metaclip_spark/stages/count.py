@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from metaclip_spark.batches import EntrySums
 from metaclip_spark.stages.columns import need_columns
@@ -17,7 +16,8 @@ def count(pairs: DataFrame, n_entries: int = 0) -> DataFrame:
     """Return (entry_id int, count bigint) for every entry that matched.
 
     Reads: pairs (entry_ids alone). Writes: nothing. Rows: n:1 per entry.
-    Shuffle: partial sums, at most one row per entry and task, whatever the pool's size or skew.
+    Shuffle: partial sums, at most four bytes per entry and task (eight where a task counts 2^32 pairs of an entry),
+    whatever the pool's size or skew.
     Source: paper, section 3.3.
 
     Args:
@@ -29,10 +29,16 @@ def count(pairs: DataFrame, n_entries: int = 0) -> DataFrame:
         sums = EntrySums(n_entries)
         for batch in batches:
             sums.add(batch.column(0))
+        yield sums.to_blocks()
+
+    def totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        sums = EntrySums()
+        for batch in batches:
+            sums.add_blocks(batch.column("block"), batch.column("sums"))
         yield sums.to_arrow()
 
-    partial = pairs.select("entry_ids").mapInArrow(partial_sums, "entry_id int, count bigint")
-    return partial.groupBy("entry_id").agg(F.sum("count").alias("count"))
+    partial = pairs.select("entry_ids").mapInArrow(partial_sums, "block int, sums binary")
+    return partial.repartition("block").mapInArrow(totals, "entry_id int, count bigint")
 
 
 def with_entry(counts: DataFrame, entries: Shipped) -> DataFrame:

@@ -7,10 +7,12 @@ in fixed point, see `sampling.fixed_point`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -21,6 +23,7 @@ from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.shipping import Shipped
 
 _DDL = "name string, key bigint, value bigint"
+_CURATED_COUNT = "curated_count"
 MAX_MATCHES = 1000
 """Texts with more matches than this are counted together, under this key."""
 
@@ -29,7 +32,7 @@ def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str)
     """Return sums over the pool, before and after balancing.
 
     Reads: pairs (pair_id and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
-    Shuffle: at most one row per entry and task.
+    Shuffle: some numbers a task, and four bytes per entry (see `count`).
     """
     need_columns(pairs, "statistics", ["pair_id", "entry_ids"], "Run extract with --metadata, or match, first.")
 
@@ -40,9 +43,30 @@ def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str)
         yield sums.to_arrow()
 
     drawn = pairs.select("entry_ids", draw("pair_id", seed).alias("u"))
-    partial = drawn.mapInArrow(partial_sums, _DDL)
-    summed = partial.groupBy("name", "key").agg(F.sum("value").alias("value"))
+    partial = drawn.mapInArrow(partial_sums, f"{_DDL}, sums binary")
+    summed = partial.repartition("name", "key").mapInArrow(_totals, _DDL)
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
+
+
+def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add up what the tasks summed, of the names and keys of one partition."""
+    of_entries, totals = EntrySums(), Counter()
+    for batch in batches:
+        packed = batch.column("sums").is_valid()
+        blocks = batch.filter(packed)
+        of_entries.add_blocks(blocks.column("key"), blocks.column("sums"))
+        for row in batch.filter(pc.invert(packed)).to_pylist():
+            totals[row["name"], row["key"]] += row["value"]
+    counted = of_entries.to_arrow()
+    names = [name for name, _ in totals] + [_CURATED_COUNT] * len(counted)
+    keys = [key for _, key in totals] + counted.column("entry_id").to_pylist()
+    values = [*totals.values(), *counted.column("count").to_pylist()]
+    yield _rows(names, keys, values)
+
+
+def _rows(names: list[str], keys: list[int], values: list[int], **more: pa.Array) -> pa.RecordBatch:
+    columns = {"name": pa.array(names, pa.string()), "key": pa.array(keys, pa.int64())}
+    return pa.record_batch({**columns, "value": pa.array(values, pa.int64()), **more})
 
 
 class _Sums:
@@ -68,11 +92,7 @@ class _Sums:
             total[1] += low
 
     def to_arrow(self) -> pa.RecordBatch:
-        rows: list[tuple[str, np.ndarray, np.ndarray]] = []
-        for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):
-            rows.append((name, np.flatnonzero(sums), sums[sums > 0]))
-        counted = self._curated_count.sums
-        rows.append(("curated_count", np.flatnonzero(counted), counted[counted > 0]))
+        """Return a row a name and key, and a row a block of entries, whose counts stand packed in `sums`."""
         single = {
             "pairs": int(self._matches[0].sum()),
             "curated": int(self._matches[1].sum()),
@@ -81,12 +101,11 @@ class _Sums:
             "variance_high": self._variance[0],
             "variance_low": self._variance[1],
         }
-        rows += [(name, np.array([0]), np.array([value])) for name, value in single.items()]
-        names = [name for name, keys, _ in rows for _ in range(len(keys))]
-        return pa.record_batch(
-            {
-                "name": pa.array(names, pa.string()),
-                "key": pa.array(np.concatenate([keys for _, keys, _ in rows]), pa.int64()),
-                "value": pa.array(np.concatenate([values for _, _, values in rows]), pa.int64()),
-            }
-        )
+        rows = [(name, 0, value) for name, value in single.items()]
+        for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):
+            rows += [(name, key, int(sums[key])) for key in np.flatnonzero(sums).tolist()]
+        blocks = self._curated_count.to_blocks()
+        rows += [(_CURATED_COUNT, block, 0) for block in blocks.column("block").to_pylist()]
+        names, keys, values = map(list, zip(*rows, strict=True))
+        nothing = pa.nulls(len(rows) - len(blocks), pa.binary())
+        return _rows(names, keys, values, sums=pa.concat_arrays([nothing, blocks.column("sums")]))

@@ -215,6 +215,42 @@ def test_counts_equal_brute_force_in_any_partitioning(spark, make_pairs, pool):
         assert sorted(found) == sorted(expected.items())
 
 
+def test_a_task_hands_on_at_most_4_mb_for_500_000_entries(spark):
+    """Every entry matched in each of two tasks, by one to forty pairs: Spark's own count of the bytes shuffled."""
+    entries, size = 500_000, 10_000
+    name = "spark.sql.adaptive.enabled"
+
+    def matched(batches):
+        for batch in batches:
+            times = np.random.default_rng(int(batch.column(0)[0].as_py())).integers(1, 41, entries)
+            for start in range(0, entries, size):
+                ids = np.repeat(np.arange(start, start + size, dtype=np.int32), times[start : start + size])
+                offsets = pa.array(np.arange(len(ids) + 1, dtype=np.int32))
+                yield pa.record_batch({"entry_ids": pa.ListArray.from_arrays(offsets, pa.array(ids))})
+
+    before = spark.conf.get(name)
+    spark.conf.set(name, "false")  # so that the plan that ran is the plan there is
+    try:
+        counted = count(spark.range(0, 2, 1, 2).mapInArrow(matched, "entry_ids array<int>"), entries)
+        rows = counted.collect()
+    finally:
+        spark.conf.set(name, before)
+    expected = sum(np.random.default_rng(task).integers(1, 41, entries) for task in range(2))
+    found = np.zeros(entries, np.int64)
+    for entry_id, number in rows:
+        found[entry_id] = number
+    assert (found == expected).all()
+    shuffled = exchanged(counted._jdf.queryExecution().executedPlan())
+    assert 1e6 < shuffled / 2 < 4e6
+
+
+def exchanged(plan) -> int:
+    """Return the bytes that a plan that ran wrote to shuffles."""
+    own = plan.metrics().apply("shuffleBytesWritten").value() if plan.nodeName() == "Exchange" else 0
+    children = plan.children()
+    return own + sum(exchanged(children.apply(at)) for at in range(children.size()))
+
+
 def test_counts_carry_their_entry_strings(spark, make_pairs):
     """`with_entry` looks the string up by position; the schema is (entry_id int, entry string, count bigint)."""
     entries = ship(spark, pa.array(["zero", "one", "two", "\U0001f600"]))

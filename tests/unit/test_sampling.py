@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from fractions import Fraction
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark import entry_lists
-from metaclip_spark.batches import EntrySums
+from metaclip_spark.batches import BLOCK, EntrySums
 from metaclip_spark.errors import InputError
 from metaclip_spark.sampling import (
     DRAW_SCALE,
@@ -114,6 +115,28 @@ def test_entries_are_counted_for_all_pairs_or_those_that_are_kept(small, pool, d
             counted = [ids or [] for n, ids in enumerate(rows[start:]) if chosen is None or chosen[n]]
             expected = np.bincount([number for ids in counted for number in ids], minlength=len(sums.sums))
             assert sums.sums.tolist() == expected.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sums=st.lists(st.dictionaries(st.integers(0, 20_000), st.sampled_from([1, 7, 2**32 - 1, 2**32, 2**40])), max_size=4)
+)
+def test_sums_handed_on_in_blocks_add_up(sums):
+    """What tasks hand on is added to the same sums; a block takes four bytes an entry, eight where it has to."""
+    total = EntrySums()
+    for task in sums:
+        own = EntrySums(max(task, default=-1) + 1)
+        for entry, number in task.items():
+            own.sums[entry] = number
+        blocks = own.to_blocks()
+        for block, packed in zip(blocks.column("block").to_pylist(), blocks.column("sums").to_pylist(), strict=True):
+            largest = max(number for entry, number in task.items() if entry // BLOCK == block)
+            assert len(packed) == BLOCK * (4 if largest < 2**32 else 8)
+        total.add_blocks(blocks.column("block"), blocks.column("sums"))
+    expected = Counter()
+    for task in sums:
+        expected.update(task)
+    assert {row["entry_id"]: row["count"] for row in total.to_arrow().to_pylist()} == expected
 
 
 def test_a_negative_id_is_refused():

@@ -1,0 +1,260 @@
+"""What a whole re-balancing of stored pairs costs: match, count and balance, Delta to Delta, against a plain copy.
+
+    python tests/benchmarks/rebalance.py [--millions 3] [--rounds 3]     # seconds, and the ratio to the copy (bar: 4.5)
+    python tests/benchmarks/rebalance.py --skew                          # one entry in every text (bar: 1.2 times)
+    python tests/benchmarks/rebalance.py --millions 1 2 4 8 16 32 [--plot FILE.svg]    # a straight line (bar: 1.1)
+
+Pairs are seeded: LAION's texts resampled, each different, with urls of their own; 500,000 entries. CPU seconds are
+those of all processes, which other work on the machine changes less than the seconds. With several sizes each runs
+once, after a smallest one that is not counted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+sys.path.insert(0, str(Path(__file__).parent))
+from texts import base_texts, entry_list  # noqa: E402
+
+from metaclip_spark.matchers import compile_matcher  # noqa: E402
+from metaclip_spark.metadata import Metadata, load_metadata  # noqa: E402
+from metaclip_spark.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction  # noqa: E402
+from metaclip_spark.schemas import PAIRS  # noqa: E402
+from metaclip_spark.session import get_session  # noqa: E402
+from metaclip_spark.stages.balance import balance  # noqa: E402
+from metaclip_spark.stages.count import count  # noqa: E402
+from metaclip_spark.stages.match import match  # noqa: E402
+from metaclip_spark.stages.shipping import ship, ship_matcher  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+PASSES = ("copy", "match", "count", "balance")
+
+
+class Cost(NamedTuple):
+    """What a pass took: seconds, and CPU seconds of all processes."""
+
+    seconds: float
+    cpu: float
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--millions", type=float, nargs="+", default=[3])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--cores", type=int, default=2)
+    parser.add_argument("--skew", action="store_true")
+    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--spark", metavar="NAME=VALUE", action="append", default=[], help="a setting of Spark")
+    args = parser.parse_args()
+    metadata = load_metadata(entry_list())
+    spark = get_session(f"local[{args.cores}]", "6g", dict(one.split("=", 1) for one in args.spark))
+    work = Path(tempfile.mkdtemp(prefix="rebalance-"))
+    try:
+        if args.skew:
+            skewed(spark, metadata, work, int(args.millions[0] * 1e6), args.rounds)
+        elif len(args.millions) > 1:
+            line(spark, metadata, work, [int(size * 1e6) for size in args.millions], args.plot)
+        else:
+            against_copy(spark, metadata, work, int(args.millions[0] * 1e6), args.rounds)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return 0
+
+
+def against_copy(spark: SparkSession, metadata: Metadata, work: Path, pairs: int, rounds: int) -> None:
+    """Print what each pass takes, and the sum of the three against the copy."""
+    make_pool(spark, work / "pool", pairs)
+    found = rounds_of(lambda: one_round(spark, metadata, work / "pool", work / "out", copy=True), rounds)
+    rows = [[name, f"{found[name].seconds:.2f}", f"{found[name].cpu:.1f}"] for name in PASSES]
+    print(f"{pairs:,} pairs, {len(metadata.entries):,} entries; medians of {rounds}, after one that is not counted")
+    print_rows(["pass", "seconds", "CPU seconds"], rows)
+    for unit in ("seconds", "cpu"):
+        whole = sum(getattr(found[name], unit) for name in PASSES[1:])
+        print(f"match + count + balance: {whole / getattr(found['copy'], unit):.2f} times the copy, in {unit}")
+
+
+def skewed(spark: SparkSession, metadata: Metadata, work: Path, pairs: int, rounds: int) -> None:
+    """Print the cost with one entry in every text, against a word in its place that is no entry."""
+    costs = {}
+    for name, word in (("a word that is no entry", "zqx"), ("one entry in every text", "the")):
+        make_pool(spark, work / "pool", pairs, word)
+        found = rounds_of(lambda: one_round(spark, metadata, work / "pool", work / "out"), rounds)
+        costs[name] = Cost(*(sum(getattr(cost, unit) for cost in found.values()) for unit in Cost._fields))
+    print(f"{pairs:,} pairs, each text with the same first word; match + count + balance, medians of {rounds}")
+    rows = [[name, f"{cost.seconds:.2f}", f"{cost.cpu:.1f}"] for name, cost in costs.items()]
+    print_rows(["first word", "seconds", "CPU seconds"], rows)
+    plain, skew = costs.values()
+    times, cpu = skew.seconds / plain.seconds, skew.cpu / plain.cpu
+    print(f"skewed: {times:.2f} times the seconds, {cpu:.2f} times the CPU seconds")
+
+
+def line(spark: SparkSession, metadata: Metadata, work: Path, sizes: list[int], plot: Path | None) -> None:
+    """Print the cost per pair at each size."""
+    rows, costs = [], {}
+    for at, pairs in enumerate([sizes[0], *sizes]):
+        make_pool(spark, work / "pool", pairs)
+        found = one_round(spark, metadata, work / "pool", work / "out")
+        if not at:
+            continue  # warmed up
+        seconds, cpu = (sum(getattr(cost, unit) for cost in found.values()) for unit in Cost._fields)
+        costs[pairs] = Cost(seconds / pairs * 1e6, cpu / pairs * 1e6)
+        rows.append(
+            [f"{pairs / 1e6:g}M", f"{seconds:.1f}", f"{cpu:.1f}", f"{seconds / pairs * 1e6:.2f}",
+             f"{cpu / pairs * 1e6:.2f}", f"{peak_mib(os.getpid()):.0f}", f"{peak_mib(jvm()):,.0f}"]
+        )  # fmt: skip
+        print(" ".join(rows[-1]), file=sys.stderr, flush=True)
+    print(f"match + count + balance, Delta to Delta; {len(metadata.entries):,} entries; local[2]")
+    heads = ["pairs", "seconds", "CPU seconds", "us a pair", "CPU us a pair", "driver MiB", "JVM MiB"]
+    print_rows(heads, rows)
+    first, last = costs[sizes[1]], costs[sizes[-1]]
+    print(
+        f"a pair at {sizes[-1]:,} against {sizes[1]:,}: {last.seconds / first.seconds:.2f} times the seconds, "
+        f"{last.cpu / first.cpu:.2f} times the CPU seconds"
+    )
+    if plot:
+        draw(costs, plot)
+
+
+def draw(costs: dict[int, Cost], path: Path) -> None:
+    """Draw the seconds against the pairs."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "rebalance"
+    from matplotlib import pyplot
+
+    sizes = np.array(list(costs))
+    figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
+    for unit, label in (("seconds", "seconds"), ("cpu", "CPU seconds")):
+        taken = np.array([getattr(cost, unit) for cost in costs.values()]) * sizes / 1e6
+        axes.plot(sizes / 1e6, taken, "o-", label=label)
+    axes.set(xlabel="million pairs", ylabel="match + count + balance", xlim=0, ylim=0)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def make_pool(spark: SparkSession, folder: Path, pairs: int, word: str = "") -> None:
+    """Write a Delta table of pairs, each text different, in the schema of `pairs`."""
+    base = [text.split(" ") for text in base_texts()[0]]
+
+    def texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            numbers = batch.column(0).to_numpy()
+            rng = np.random.default_rng(int(numbers[0]))
+            first, second = rng.integers(0, len(base), (2, len(numbers)))
+            made = []
+            for number, a, b in zip(numbers.tolist(), first.tolist(), second.tolist(), strict=True):
+                head, tail = base[a], base[b]
+                words = [word, *head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :], str(number)]
+                made.append(" ".join(words).strip())
+            yield pa.record_batch({"n": batch.column(0), "text": pa.array(made, pa.string())})
+
+    rows = spark.range(0, pairs, 1, max(8, pairs // 500_000)).mapInArrow(texts, "n bigint, text string")
+    url = F.concat(F.lit("https://images.example.org/"), F.col("n") % 977, F.lit("/"), F.col("n"), F.lit(".jpg"))
+    given = {
+        "metadata_id": F.lit("other"), "snapshot": F.lit("s"), "url": url, "text": F.col("text"),
+        "pair_id": F.md5(F.concat(url, "text")), "image_id": F.substring(F.sha2(url, 224), 1, 24),
+        "text_source": F.lit("alt"), "lang": F.lit("en"), "lang_score": F.lit(0.9),
+        "page_url": F.concat(F.lit("https://example.org/pages/"), F.substring(F.md5(url), 1, 6), F.lit(".html")),
+        "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"), "entry_ids": F.array(),
+    }  # fmt: skip
+    columns = [given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns]
+    write(rows.select(*columns), folder)
+
+
+def one_round(spark: SparkSession, metadata: Metadata, pool: Path, out: Path, copy: bool = False) -> dict[str, Cost]:
+    """Time each pass once."""
+    stored = read(spark, pool)
+    taken = {}
+    if copy:
+        taken["copy"] = timed(lambda: write(stored, out / "copy"))
+    matcher = ship_matcher(spark, compile_matcher(metadata))
+    taken["match"] = timed(lambda: write(match(stored, matcher, metadata.metadata_id), out / "pairs"))
+    matched = read(spark, out / "pairs")
+    taken["count"] = timed(lambda: write(count(matched, len(metadata.entries)), out / "counts"))
+    summed, counts = read(spark, out / "counts").toArrow(), np.zeros(len(metadata.entries), np.int64)
+    counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
+    t = threshold_for_tail_fraction(counts, TAIL_FRACTION)
+    shipped = ship(spark, np.where(counts > 0, entry_probability(counts, t), np.nan), key=f"{pool}:{counts.sum()}:{t}")
+    taken["balance"] = timed(lambda: write(balance(matched, shipped, 0, "run"), out / "curated"))
+    kept, whole = read(spark, out / "curated").count(), matched.count()
+    print(f"t = {t:,}: {kept:,} of {whole:,} pairs kept", file=sys.stderr, flush=True)
+    return taken
+
+
+def rounds_of(run: Callable[[], dict[str, Cost]], rounds: int) -> dict[str, Cost]:
+    """Return the median of each pass; a first round is not counted."""
+    found = [run() for _ in range(rounds + 1)][1:]
+    return {
+        name: Cost(*(statistics.median(getattr(one[name], unit) for one in found) for unit in Cost._fields))
+        for name in found[0]
+    }
+
+
+def timed(run: Callable[[], None]) -> Cost:
+    began, cpu = time.perf_counter(), cpu_seconds()
+    run()
+    return Cost(time.perf_counter() - began, cpu_seconds() - cpu)
+
+
+def read(spark: SparkSession, folder: Path) -> DataFrame:
+    return spark.read.format("delta").load(str(folder))
+
+
+def write(rows: DataFrame, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    rows.write.format("delta").save(str(folder))
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and all beneath it, those that ended included."""
+    ticks = 0
+    for pid in tree(os.getpid()):
+        fields = stat(pid)
+        ticks += sum(map(int, fields[11:15])) if fields else 0
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def tree(root: int) -> list[int]:
+    parents = {int(pid): int(fields[1]) for pid in filter(str.isdigit, os.listdir("/proc")) if (fields := stat(pid))}
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def stat(pid: int | str) -> list[str]:
+    """Return what /proc says of a process, from its state on; nothing where it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def jvm() -> int:
+    """Return the JVM's process id."""
+    return next(pid for pid in tree(os.getpid()) if "java" in Path(f"/proc/{pid}/cmdline").read_text())
+
+
+def peak_mib(pid: int) -> float:
+    """Return the largest resident set that a process had."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main())
