@@ -13,6 +13,11 @@ import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+
+from metaclip_spark.batches import EntrySums, batch_probability
+from metaclip_spark.entry_lists import SMALL
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of
@@ -47,13 +52,23 @@ def warm_up() -> int:
         Path(folder, "made.warc.gz").write_bytes(_record("response", "application/http; msgtype=response", warc))
         lines = [json.dumps({"url": url, "text": "a dog in the garden"}) for url in _URLS[:1]]
         Path(folder, "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        Path(folder, "list.txt").write_text("dog\ngarden\n", encoding="utf-8")
+        Path(folder, "list.txt").write_text("dog\nthe garden\nin the garden\ndog in the garden\n", encoding="utf-8")
         matcher = compile_matcher(load_metadata(str(Path(folder, "list.txt"))), "auto")
         tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
         splits = splits_of(find_sources([folder]))
         stamp = Stamp("warmup", matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
+    _count_and_balance()
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
+
+
+def _count_and_balance() -> None:
+    """Count and multiply as many ids as go through compiled loops."""
+    matched = pa.array([[0, 1]] * SMALL, pa.list_(pa.int32()))
+    sums = EntrySums(2)
+    sums.add(matched)
+    p = batch_probability(matched, np.ones(2))
+    sums.add(matched, p > 0)
 
 
 def _record(kind: str, content_type: str, payload: bytes) -> bytes:

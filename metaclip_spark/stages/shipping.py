@@ -92,14 +92,8 @@ def _as_artifact(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[],
 
 
 def _send(spark: SparkSession, path: Path) -> str:
-    """Send a file to wherever tasks run; return its name, by which `SparkFiles` finds it there.
-
-    Classic Spark has artifacts, too, but tasks that see them no longer see what --py-files and --files brought.
-    """
-    if is_connect(spark):
-        spark.addArtifact(str(path), file=True)
-    else:
-        spark.sparkContext.addFile(str(path))  # served from where it is, for as long as the application lives
+    """Send a file to wherever tasks run, classic or over Connect; `SparkFiles` finds it there by its name."""
+    spark.addArtifact(str(path), file=True)
     return path.name
 
 

@@ -31,7 +31,7 @@ from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.session import get_session  # noqa: E402
 from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
-from metaclip_spark.stages.shipping import ship  # noqa: E402
+from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
 from metaclip_spark.text import spaced, spaced_entry  # noqa: E402
 
@@ -112,7 +112,7 @@ def main() -> None:
     write_pool(work / "pool", texts, files=2 * args.cores)
     del texts
     spark = get_session(f"local[{args.cores}]", conf={"spark.ui.enabled": "false"})
-    matcher = ship(spark, compile_matcher(metadata), key=metadata.metadata_id)
+    matcher = ship_matcher(spark, compile_matcher(metadata))
     splits = splits_of(find_sources([str(work / "pool")]))
     stamp = Stamp("benchmark", metadata.metadata_id, "batch")
     memory = _WorkerMemory()

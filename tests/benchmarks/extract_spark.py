@@ -29,7 +29,7 @@ from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.session import get_session  # noqa: E402
 from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
-from metaclip_spark.stages.shipping import ship  # noqa: E402
+from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
 
 STAMP = Stamp("benchmark", "m", "batch")
@@ -54,7 +54,7 @@ def main() -> None:
     options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
     kernels = [_kernel_seconds(splits, options, args.cores) for _ in range(args.repeat)]
     spark = get_session(f"local[{args.cores}]")
-    tools = ShippedTools(matcher=ship(spark, _matcher, key=metadata.metadata_id), identifier="lid176")
+    tools = ShippedTools(matcher=ship_matcher(spark, _matcher), identifier="lid176")
     ours, writes = [], []
     for at in range(args.repeat + 1):  # the first round warms the JVM and unpacks the list; it is not counted
         target, copy = str(work / f"ours-{at}"), str(work / f"copy-{at}")

@@ -19,7 +19,7 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "explain", "report"]
+COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "explain", "report", "benchmark"]
 
 
 @dataclass
@@ -286,9 +286,9 @@ def test_a_damaged_file_is_not_a_wrong_flag(metaclip, files):
     assert "Spark would start now" in ended.sentence
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "benchmark"])
 def test_no_warehouse(metaclip, files, command):
-    """Every command says that it was not told where the tables are."""
+    """Every command that has tables says that it was not told where they are."""
     flags = {
         "run": files.flags(warehouse=None), "extract": files.flags(warehouse=None),
         "plan": files.flags(warehouse=None), "match": ["--metadata", files.entries], "explain": ["--text", "a cat"],

@@ -1,0 +1,70 @@
+"""`metaclip-spark benchmark` on one core: every engine finds the same, and the tables say what was timed."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metaclip_spark import cli
+from metaclip_spark.benchmark import one_core, texts
+from metaclip_spark.errors import InputError
+
+
+@pytest.fixture
+def given(tmp_path):
+    """Flags of a small list and a small table of texts."""
+    (tmp_path / "list.txt").write_text("cat\na cat\nnew york\n", encoding="utf-8")
+    rows = {"url": [f"http://e.org/{n}" for n in range(4)], "text": ["a cat", "new york", "dogs", None]}
+    pq.write_table(pa.table(rows), tmp_path / "pool.parquet")
+    return ["--metadata", str(tmp_path / "list.txt"), "--input", str(tmp_path / "pool.parquet"), "--no-spark"]
+
+
+def test_every_engine_finds_the_same_ids_and_json_says_how_fast(given, capsys):
+    """Peers that are not installed are named, with what to install."""
+    assert cli.main(["benchmark", *given, "--texts", "60", "--naive-texts", "60", "--rounds", "1", "--json"]) == 0
+    printed = capsys.readouterr()
+    told, said = json.loads(printed.out), printed.err
+    assert (told["texts"], told["entries"], told["rounds"], told["spark"]) == (60, 3, 1, [])
+    engines = {one["engine"]: one for one in told["one_core"]}
+    assert {"naive scan", one_core.LOOP, one_core.OURS} <= set(engines)
+    assert len({one["ids"] for one in engines.values()}) == 1
+    assert all(one["texts_per_second"] > 0 for one in engines.values())
+    for peer in set(one_core._ENGINES) - set(engines):
+        assert f"{peer.partition(',')[0]} is left out: pip install 'metaclip-spark[bench]'" in said
+
+
+def test_table_compares_with_the_loop(given, capsys):
+    """The loop is 1.0; the naive scan says how many texts it got."""
+    assert cli.main(["benchmark", *given, "--texts", "30", "--naive-texts", "5", "--rounds", "1"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("30 different texts of ")
+    assert lines[1].split() == ["one", "core", "texts/s", "times", "the", "loop", "ids", "a", "text"]
+    assert any(line.startswith("naive scan (5 texts) ") for line in lines)
+    assert next(line for line in lines if line.startswith(one_core.LOOP)).split()[-2] == "1.0"
+
+
+def test_without_a_clone_the_list_has_to_be_named(given, capsys, monkeypatch, tmp_path):
+    """An installed package brings no list; the sentence says which flag."""
+    monkeypatch.setattr("metaclip_spark.benchmark.command.LIST", tmp_path / "en.json.gz")
+    assert cli.main(["benchmark", *given[2:]]) == 2
+    said = "en.json.gz does not ship with an installed package: give --metadata FILE."
+    assert said in capsys.readouterr().err
+
+
+def test_texts_are_different_and_the_same_for_a_seed():
+    """Resampled texts never repeat; another seed gives others."""
+    base = ["a cat on a mat", "new york", "x"]
+    made = texts.different_texts(base, 500)
+    assert len(set(made)) == 500
+    assert made == texts.different_texts(base, 500)
+    assert made != texts.different_texts(base, 500, seed=1)
+
+
+def test_input_without_texts_is_refused(tmp_path):
+    """The sentence names the input."""
+    pq.write_table(pa.table({"url": ["http://e.org/1"], "text": pa.nulls(1, pa.string())}), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=r"there is no text in .*p\.parquet; give --input files with texts"):
+        texts.texts_of([str(tmp_path / "p.parquet")])
