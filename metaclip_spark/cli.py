@@ -147,6 +147,24 @@ def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
+@settings_options("metadata", *CHOOSING, *TABLES, *SPARK)
+@click.option("--thresholds", metavar="T,T,...",
+              help="The values of t.  [default: 1, 2, 5, 10, ... up to the highest count]")  # fmt: skip
+@click.option("--plot", metavar="FILE", help="Draw it, too: a .svg, .png or .pdf (needs the extra [report]).")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def sweep(
+    config: str | None, debug: bool, thresholds: str | None, plot: str | None, as_json: bool, **flags: Any
+) -> int:
+    """Expected sizes of the curated subset for many t, from the counted pool; draws and writes nothing.
+
+    The t that balance would choose with the same flags is among them, and marked.
+    """
+    from metaclip_spark import sweeping
+
+    return sweeping.sweep(_settings(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
+
+
+@cli.command()
 @settings_options("metadata", *TABLES, *SPARK)
 @click.option("--pair-id", metavar="ID", help="The pair, by its id.")
 @click.option("--url", metavar="URL", help="The pairs of an image, by its url; with --text: that one pair.")

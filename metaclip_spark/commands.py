@@ -285,6 +285,14 @@ def run_settings(warehouse: Warehouse, settings: Settings, run_id: str | None) -
     return run_id, settings, metadata
 
 
+def reading_context(settings: Settings, reporter: Reporter) -> Context:
+    """Start Spark and return a context that only reads, on the list given or that of the last run."""
+    warehouse = open_warehouse(settings, reporter)
+    settings, metadata, _ = _of_run(warehouse, settings, None, {}, whole=False)
+    attempt = Attempt(warehouse, "", {}, [metadata.metadata_id])
+    return Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
+
+
 def planning_context(
     warehouse: Warehouse, settings: Settings, metadata: Metadata, reporter: Reporter, extraction: Extraction
 ) -> Context:

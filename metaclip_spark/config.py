@@ -117,7 +117,9 @@ class Settings(BaseModel):
         f"Choose t so that entries below it hold this share of all counts.  [default: {TAIL_FRACTION}]",
         "F",
     )
-    target_size: int | None = _setting(None, "Choose t for a subset of N pairs (not in this version).", "N")
+    target_size: int | None = _setting(
+        None, "Choose the smallest t whose expected subset holds N pairs or more.", "N", ge=1
+    )
     seed: int = _setting(0, "Seed of the draw: same seed, same subset.", "N")
     unit: Literal["pair", "image"] = _setting("pair", "What is sampled; 'image' is not in this version.")
     snapshots: tuple[str, ...] = _setting((), "Balance these snapshots.  [default: all in the warehouse]", "A,B")
@@ -243,8 +245,6 @@ class Settings(BaseModel):
         if len(given) > 1:
             flags = " and ".join(_flag(name) for name in given)
             raise ValueError(f"{flags} both choose t; give one of them")
-        if self.target_size is not None:
-            raise ValueError("--target-size is not in this version; give --threshold or --tail-fraction")
         if self.unit == "image":
             raise ValueError("--unit image is not in this version; use --unit pair")
         if self.warehouse is not None and self.catalog is not None:
@@ -259,8 +259,9 @@ class Settings(BaseModel):
 
     @property
     def chosen_tail_fraction(self) -> float | None:
-        """The tail fraction that chooses t, or None where t is given."""
-        return None if self.threshold is not None else (self.tail_fraction or TAIL_FRACTION)
+        """The tail fraction that chooses t, or None where t or the size is given."""
+        given = self.threshold is not None or self.target_size is not None
+        return None if given else (self.tail_fraction or TAIL_FRACTION)
 
     @property
     def wanted_languages(self) -> tuple[str, ...]:

@@ -66,6 +66,8 @@ def gauge(card: Card) -> float:
 
 def target(card: Card) -> str:
     """Where t comes from."""
+    if card.config.get("target_size") is not None:
+        return f"the smallest whose expected size reaches {number(card.config['target_size'])}"
     if card.tail_fraction_target is None:
         return "given directly"
     return f"for a tail fraction of {percent(card.tail_fraction_target)}"

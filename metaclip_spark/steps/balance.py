@@ -12,6 +12,7 @@ from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.shipping import ship
 from metaclip_spark.stages.statistics import statistics
 from metaclip_spark.steps.context import DONE, Context, batch_digest
+from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.tables import matching
 
 
@@ -23,13 +24,14 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
     """
     settings, run_id = ctx.settings, ctx.attempt.run_id
     chosen_by = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
+    chosen_by += [settings.target_size] if settings.target_size is not None else []
     fingerprint = batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by)
     last = ctx.last("balance", run_id=run_id)
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
         return False
     with ctx.reporter.stage("balance", ctx.spark) as stage:
-        counts, versions = _counts(ctx, list(counted))
-        threshold = choose_threshold(ctx, counts)
+        counts, versions = pool_counts(ctx, list(counted))
+        threshold = choose_threshold(ctx, counts, drawn_from(ctx, list(counted), versions["pairs"]))
         by_entry = np.where(counts > 0, entry_probability(counts, threshold), np.nan)
         kept, written = _draw(ctx, list(counted), by_entry, threshold, versions)
         stage.rows = kept
@@ -41,11 +43,13 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
     return True
 
 
-def choose_threshold(ctx: Context, counts: np.ndarray) -> int:
-    """Return t as given, or the t of the tail fraction; a low one is warned of."""
+def choose_threshold(ctx: Context, counts: np.ndarray, pairs: DataFrame) -> int:
+    """Return t as given, or the t of the target size or the tail fraction; a low one of the latter is warned of."""
     settings = ctx.settings
     if settings.threshold is not None:
         return settings.threshold
+    if settings.target_size is not None:
+        return threshold_for_size(ctx, pairs, counts, settings.target_size)
     threshold = threshold_for_tail_fraction(counts, settings.chosen_tail_fraction)
     ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {settings.chosen_tail_fraction}.")
     if threshold < LOW_THRESHOLD:
@@ -56,7 +60,7 @@ def choose_threshold(ctx: Context, counts: np.ndarray) -> int:
     return threshold
 
 
-def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, int]]:
+def pool_counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, int]]:
     """Return the summed counts by entry id (int64), and the versions that they and the pool were read at."""
     if ctx.metadata is None:
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
@@ -75,6 +79,11 @@ def _counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, i
     return counts, {"entry_counts": version, "pairs": ctx.warehouse.readable_version("pairs", pinned)}
 
 
+def drawn_from(ctx: Context, snapshots: list[str], version: int | None) -> DataFrame:
+    """Return what is drawn from: the pairs of the snapshots as they were counted."""
+    return _of_snapshots(ctx, "pairs", snapshots, version)
+
+
 def _of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
     rows = matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id)
     return rows.where(F.col("snapshot").isin(snapshots))
@@ -85,7 +94,7 @@ def _draw(
 ) -> tuple[int, dict[str, int]]:
     run_id, seed, warehouse = ctx.attempt.run_id, ctx.settings.seed, ctx.warehouse
     counts = _of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
-    pairs = _of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
+    pairs = drawn_from(ctx, snapshots, versions["pairs"])
     shipped = ship(ctx.spark, by_entry)
     commits = [
         warehouse.replace("entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id),

@@ -26,6 +26,20 @@ def count_step(ctx: Context) -> dict[str, str]:
     return counted
 
 
+def counted_snapshots(ctx: Context) -> list[str]:
+    """Return the snapshots of the pool, for a command that only reads.
+
+    Raises:
+        ConfigError: one of them is not counted as it is now.
+    """
+    chosen = ctx.chosen_snapshots()
+    for snapshot in chosen:
+        last = ctx.last("count", snapshot)
+        if last is None or last.event != DONE or last.fingerprint != ctx.pool_state(snapshot)[0]:  # type: ignore[index]
+            raise ConfigError(f"snapshot {snapshot!r} has pairs that are not counted yet; run count first.")
+    return chosen
+
+
 def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
     version = ctx.warehouse.readable_version("pairs", version)

@@ -1,0 +1,180 @@
+"""Expected sizes for many t in one pass over matched entries: exact sums of p and p(1 - p), free of order.
+
+For each pair the products of all t run side by side, over ascending ids, one after the other: each has the bits of
+`sampling.pair_probability`. Entries with equal counts share a row of the products' factors, and those that are tail
+entries at every t share one, so that what is looked up stays in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaclip_spark.errors import InputError
+from metaclip_spark.kernels import kernel
+from metaclip_spark.sampling import entry_probability
+
+EXPECTED_DDL = (
+    "text_source string, lang string, threshold bigint, pairs bigint, matched bigint, "
+    "expected_high bigint, expected_low bigint, variance_high bigint, variance_low bigint"
+)
+"""One row is a group of pairs at one t: how many there are, how many match, and sums as `sampling.fixed_point` has."""
+
+_COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
+_NEVER = -1
+_COARSE = 1.5 * 2.0**26
+"""Added and taken away again, it rounds a value of [0, 1] to a multiple of 2**-26; 0.5 one of [0, 1/4] to 2**-53."""
+
+
+class Thresholds:
+    """Some t and what every entry keeps at each of them.
+
+    Attributes:
+        values: the t, int64, ascending, shape (k,).
+        rows: int32 by entry id: the entry's row of factors; -1 where it was never counted.
+    """
+
+    def __init__(self, counts: np.ndarray, values: Sequence[int]) -> None:
+        """Take counts (int64, by entry id, 0 where nothing matched) and at least one t."""
+        self.values = np.unique(np.asarray(values, dtype=np.int64))
+        # Row 0 is of the entries that are kept for certain at every t: they are at most as frequent as the smallest.
+        least = self.values[:1]
+        self._counts, rows = np.unique(np.concatenate([least, np.maximum(counts, least)]), return_inverse=True)
+        self.rows = np.where(counts > 0, rows[1:], _NEVER).astype(np.int32)
+
+    def misses(self) -> np.ndarray:
+        """Return 1 - p(entry) by row and t, float64, shape (rows, k)."""
+        return np.stack([1.0 - entry_probability(self._counts, int(t)) for t in self.values], axis=1)
+
+
+class ExpectedSums:
+    """The sums over the batches that were added, by text source and language."""
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self._values = thresholds.values
+        self._rows, self._misses = thresholds.rows, thresholds.misses()
+        self._groups: dict[tuple[str | None, str | None], int] = {}
+        self._counted = np.zeros((0, 3), dtype=np.int64)
+        self._sums = np.zeros((0, 4, len(self._values)), dtype=np.int64)
+
+    def add(
+        self, entry_ids: pa.ListArray, text_source: pa.Array | None = None, lang: pa.Array | None = None
+    ) -> None:
+        """Add a batch of fewer than 2**26 pairs.
+
+        Args:
+            entry_ids: `list<int32>`, ascending; null or empty where nothing matched.
+            text_source, lang: strings, what the sums are kept apart by; both or neither.
+
+        Raises:
+            InputError: a pair matches an entry that was never counted.
+        """
+        groups = self._numbered(len(entry_ids), text_source, lang)
+        offsets, ids = _flat(entry_ids)
+        parts = np.zeros((len(self._groups), 4, len(self._values)))
+        if not _add(offsets, ids, self._rows, self._misses, groups, self._counted, parts):
+            raise InputError(
+                "a pair matches an entry that was never counted: pairs and counts differ; run count again"
+            )
+        # Sums of multiples of 2**-26 and of remainders below it: exact in float64, whole numbers when scaled.
+        self._sums += (parts * np.array([2.0**26, 2.0**53, 2.0**26, 2.0**53])[:, None]).astype(np.int64)
+
+    def to_arrow(self) -> pa.RecordBatch:
+        """Return the sums as EXPECTED_DDL has them, a row for each group and t."""
+        k, groups = len(self._values), list(self._groups)
+        sums = self._sums.copy()
+        sums[:, 0] += self._counted[:, 2:] << 26  # pairs of p = 1 are counted, not summed
+        return pa.record_batch(
+            {
+                "text_source": pa.array([source for source, _ in groups for _ in range(k)], pa.string()),
+                "lang": pa.array([lang for _, lang in groups for _ in range(k)], pa.string()),
+                "threshold": pa.array(np.tile(self._values, len(groups))),
+                "pairs": pa.array(np.repeat(self._counted[:, 0], k)),
+                "matched": pa.array(np.repeat(self._counted[:, 1], k)),
+                **{name: pa.array(sums[:, at].ravel()) for at, name in enumerate(_COLUMNS)},
+            }
+        )
+
+    def _numbered(self, length: int, text_source: pa.Array | None, lang: pa.Array | None) -> np.ndarray:
+        """Return the number of each pair's group, int32, and make room for groups that are new."""
+        if text_source is None or lang is None:
+            numbers = np.zeros(length, dtype=np.int32)
+            self._groups.setdefault((None, None), 0)
+        else:
+            sources, langs = (pc.dictionary_encode(column, null_encoding="encode") for column in (text_source, lang))
+            width = max(1, len(langs.dictionary))
+            codes = sources.indices.to_numpy() * width + langs.indices.to_numpy()
+            number_of = np.zeros(width * max(1, len(sources.dictionary)), dtype=np.int32)
+            for code in np.flatnonzero(np.bincount(codes, minlength=1)):
+                group = sources.dictionary[code // width].as_py(), langs.dictionary[code % width].as_py()
+                number_of[code] = self._groups.setdefault(group, len(self._groups))
+            numbers = number_of[codes]
+        new = len(self._groups) - len(self._sums)
+        self._counted = np.concatenate([self._counted, np.zeros((new, *self._counted.shape[1:]), np.int64)])
+        self._sums = np.concatenate([self._sums, np.zeros((new, *self._sums.shape[1:]), np.int64)])
+        return numbers
+
+
+def _flat(entry_ids: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return offsets and ids of a list array, also where it is a slice or has nulls."""
+    if not entry_ids.null_count:
+        return entry_ids.offsets.to_numpy(), entry_ids.values.to_numpy(zero_copy_only=False)
+    lengths = pc.fill_null(pc.list_value_length(entry_ids), 0).to_numpy(zero_copy_only=False)
+    offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
+    offsets.setflags(write=False)  # to a kernel another type, for which it would be compiled again
+    return offsets, entry_ids.flatten().to_numpy(zero_copy_only=False)
+
+
+@kernel
+def _add(
+    offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, misses: np.ndarray,
+    groups: np.ndarray, counted: np.ndarray, sums: np.ndarray,
+) -> bool:  # fmt: skip
+    """Add each pair's p and p(1 - p) at every t to the sums of its group; False where an id was never counted.
+
+    Args:
+        offsets, ids: int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
+        rows: int32 by entry id; -1: never counted, 0: kept for certain at every t.
+        misses: float64, shape (rows, k).
+        groups: int32, shape (pairs,).
+        counted: int64, shape (groups, 3): pairs, those that match, and those that are certain at every t.
+        sums: float64, shape (groups, 4, k): p and p(1 - p), each rounded to 2**-53, in multiples of 2**-26 and rests.
+    """
+    k = misses.shape[1]
+    product = np.empty(k)
+    for pair in range(len(groups)):
+        begin, end, group = offsets[pair], offsets[pair + 1], groups[pair]
+        counted[group, 0] += 1
+        if begin == end:
+            continue
+        counted[group, 1] += 1
+        certain = False
+        for at in range(begin, end):
+            entry = ids[at]
+            if entry >= len(rows) or rows[entry] < 0:
+                return False
+            certain |= rows[entry] == 0
+        if certain:
+            counted[group, 2] += 1
+            continue
+        first = misses[rows[ids[begin]]]
+        for t in range(k):
+            product[t] = first[t]
+        for at in range(begin + 1, end):
+            factor = misses[rows[ids[at]]]
+            for t in range(k):
+                product[t] *= factor[t]
+        high, low, wide, narrow = sums[group, 0], sums[group, 1], sums[group, 2], sums[group, 3]
+        for t in range(k):
+            p = 1.0 - product[t]
+            coarse = (p + _COARSE) - _COARSE
+            high[t] += coarse
+            low[t] += p - coarse
+            v = (p * (1.0 - p) + 0.5) - 0.5
+            coarse = (v + _COARSE) - _COARSE
+            wide[t] += coarse
+            narrow[t] += v - coarse
+    return True

@@ -1,0 +1,87 @@
+"""The plot of a sweep: expected size, and the tail's share of counts, against t. Needs matplotlib (extra [report])."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.report.canvas import decades
+from metaclip_spark.report.wording import number, short
+
+if TYPE_CHECKING:
+    from metaclip_spark.sweeping import Sweep
+
+_KINDS = (".svg", ".png", ".pdf")
+_SIZE, _TAIL, _CHOSEN = "#1f77b4", "#d62728", "#555555"
+
+
+def check(place: str) -> None:
+    """Refuse what cannot be drawn, before the work.
+
+    Raises:
+        ConfigError: matplotlib is missing, or the file's name says no kind of picture that it draws.
+    """
+    if not place.lower().endswith(_KINDS):
+        raise ConfigError(f"--plot takes a file that ends in {', '.join(_KINDS)}, got {place!r}.")
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise ConfigError("--plot needs matplotlib: pip install 'metaclip-spark[report]'.") from None
+
+
+def draw(sweep: Sweep, place: str) -> None:
+    """Write the picture; equal sweeps give equal files.
+
+    Raises:
+        WarehouseError: it cannot be written.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update({"svg.hashsalt": "sweep", "svg.fonttype": "none", "font.size": 10})
+        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+        _paint(figure, sweep)
+        nothing = {".svg": ("Date", "Creator"), ".png": ("Software",), ".pdf": ("CreationDate", "Creator", "Producer")}
+        metadata = dict.fromkeys(nothing[os.path.splitext(place.lower())[1]])
+        try:
+            figure.savefig(place, metadata=metadata)
+        except OSError as error:
+            raise WarehouseError(f"plot {place} cannot be written: {error}. Give another place with --plot.") from error
+
+
+def _paint(figure, sweep: Sweep) -> None:  # noqa: ANN001 - matplotlib's types are there when it is
+    t = [row.threshold for row in sweep.rows]
+    sizes = [row.expected_size for row in sweep.rows]
+    axes = figure.add_subplot()
+    axes.fill_between(
+        t,
+        [row.expected_size - 5 * row.expected_sd for row in sweep.rows],
+        [row.expected_size + 5 * row.expected_sd for row in sweep.rows],
+        color=_SIZE, alpha=0.25, linewidth=0, label="± 5 sd",
+    )  # fmt: skip
+    axes.plot(t, sizes, color=_SIZE, marker=".", label="expected size")
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = [decade for decade in decades(t[-1]) if decade <= t[-1]]
+    axes.set_xticks(ticks, labels=[short(decade) for decade in ticks])
+    axes.set_ylim(0, max(*sizes, 1) * 1.08)
+    axes.yaxis.set_major_formatter(lambda value, _: short(value))
+    axes.set_xlabel("t")
+    axes.set_ylabel("Expected size of the curated subset, pairs", color=_SIZE)
+    axes.grid(alpha=0.3)
+    other = axes.twinx()
+    other.plot(t, [row.tail_fraction for row in sweep.rows], color=_TAIL, linestyle="--", label="tail fraction")
+    other.set_ylim(0, 1.08)
+    other.set_ylabel("Tail fraction: share of counts below t", color=_TAIL)
+    for row in sweep.rows:
+        if row.chosen:
+            axes.axvline(row.threshold, color=_CHOSEN, linestyle=":", label=f"t = {number(row.threshold)}")
+    figure.legend(*_joined(axes, other), loc="outside upper center", ncols=4, frameon=False)
+
+
+def _joined(*all_axes) -> tuple[list, list]:  # noqa: ANN002
+    found = [axes.get_legend_handles_labels() for axes in all_axes]
+    return [handle for handles, _ in found for handle in handles], [label for _, labels in found for label in labels]

@@ -1,0 +1,59 @@
+"""Ask the counted pool what many t would keep; choose t by the size that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from metaclip_spark.choosing import smallest_threshold
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.expectations import Thresholds
+from metaclip_spark.stages.shipping import ship
+from metaclip_spark.stages.sweep import sweep
+from metaclip_spark.steps.context import Context
+
+
+def expected_sums(pairs: DataFrame, counts: np.ndarray, thresholds: Sequence[int], by_group: bool = True) -> pa.Table:
+    """Return `expectations.EXPECTED_DDL` rows, a row for each group and t, from one pass over the pool.
+
+    Args:
+        pairs: what is drawn from.
+        counts: int64, by entry id, zeros included.
+        by_group: keep sums apart by text source and language.
+    """
+    shipped = ship(pairs.sparkSession, Thresholds(counts, thresholds))
+    try:
+        return sweep(pairs, shipped, by_group).toArrow()
+    finally:
+        shipped.release()  # type: ignore[attr-defined]
+
+
+def threshold_for_size(ctx: Context, pairs: DataFrame, counts: np.ndarray, size: int) -> int:
+    """Return the smallest t whose expected subset holds at least `size` pairs.
+
+    Reads entry_ids alone, three or four times: each pass is asked for 32 t.
+
+    Raises:
+        ConfigError: not even keeping every matched pair gives so many.
+    """
+    matched = 0
+    passes = 0
+
+    def sizes(thresholds: Sequence[int]) -> list[int]:
+        nonlocal matched, passes
+        sums = expected_sums(pairs, counts, thresholds, by_group=False).to_pylist()
+        exact = {row["threshold"]: (row["expected_high"] << 27) + row["expected_low"] for row in sums}
+        matched, passes = max((row["matched"] for row in sums), default=0), passes + 1
+        return [exact.get(threshold, 0) for threshold in thresholds]
+
+    threshold = smallest_threshold(size, max(1, int(counts.max(initial=0))), sizes)
+    if threshold is None:
+        raise ConfigError(
+            f"target_size {size:,} is more than the {matched:,} pairs of the pool that match an entry. "
+            "Give at most so many, or add input."
+        )
+    ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} ({passes} passes).")
+    return threshold
