@@ -55,5 +55,5 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: np.ndarray, size:
             f"target_size {size:,} is more than the {matched:,} pairs of the pool that match an entry. "
             "Give at most so many, or add input."
         )
-    ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} ({passes} passes).")
+    ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} (passes: {passes}).")
     return threshold

@@ -167,7 +167,7 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"target_size": 10}, "--target-size is not in this version"),
+        ({"target_size": 0}, "target_size: input should be greater than or equal to 1, got 0 (flag --target-size)."),
         ({"unit": "image"}, "--unit image is not in this version"),
         ({"unit": "text"}, "got 'text' (flag --unit)."),
         ({"warehouse": "w", "catalog": "c.s"}, "--warehouse and --catalog both say where the tables are"),

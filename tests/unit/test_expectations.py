@@ -1,0 +1,223 @@
+"""Expected sizes at many t: the exact sums, whatever the batches, and the smallest t that reaches a size."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from fractions import Fraction
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metaclip_spark import local, sweeping
+from metaclip_spark.batches import batch_probability, draws
+from metaclip_spark.choosing import AT_ONCE, smallest_threshold
+from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.expectations import ExpectedSums, Thresholds
+from metaclip_spark.sampling import entry_probability, fixed_point, from_fixed_point
+
+LISTS = pa.list_(pa.int32())
+
+
+def counts_of(lists: list[list[int] | None], n_entries: int) -> np.ndarray:
+    ids = [entry for ids in lists for entry in ids or ()]
+    return np.bincount(np.array(ids, dtype=np.int64), minlength=n_entries).astype(np.int64)
+
+
+def brute_force(lists, counts, threshold: int) -> tuple[Fraction, Fraction]:
+    """Returns the sums of p and of p(1 - p), pair by pair as the algorithm says, each rounded to 2**-53."""
+    expected, variance = Fraction(0), Fraction(0)
+    for ids in lists:
+        missed = 1.0
+        for entry in ids or ():
+            missed *= 1.0 - threshold / float(max(counts[entry], threshold))
+        p = 1.0 - missed
+        for value in (p, p * (1.0 - p)):
+            rounded = Fraction(round(Fraction(value) * 2**53), 2**53)
+            expected, variance = (expected + rounded, variance) if value is p else (expected, variance + rounded)
+    return expected, variance
+
+
+def exact(row: dict, name: str) -> Fraction:
+    return Fraction((row[f"{name}_high"] << 27) + row[f"{name}_low"], 2**53)
+
+
+@st.composite
+def pools(draw):
+    n_entries = draw(st.integers(1, 9))
+    ids = st.lists(st.integers(0, n_entries - 1), unique=True, max_size=6).map(sorted)
+    lists = draw(st.lists(st.one_of(st.none(), ids), max_size=40))
+    values = draw(st.lists(st.integers(1, 50), min_size=1, max_size=9))
+    cuts = sorted(draw(st.lists(st.integers(0, len(lists)), max_size=3)))
+    # Counts at least as high as this pool's own: as if more pairs matched elsewhere.
+    more = draw(st.lists(st.integers(0, 10**6), min_size=n_entries, max_size=n_entries))
+    return lists, counts_of(lists, n_entries), np.array(more), values, [0, *cuts, len(lists)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(pool=pools())
+def test_sums_equal_the_brute_force_sum_for_any_cut_into_batches(pool):
+    """At each t, of each group and of all: the exact sums, with nulls and slices among the batches."""
+    lists, counts, more, values, cuts = pool
+    counts = np.where(counts > 0, counts + more, 0)
+    array = pa.array(lists, LISTS)
+    sources = pa.array([("alt", "title", None)[at % 3] for at in range(len(lists))], pa.string())
+    langs = pa.array([("en", "de")[at % 2] for at in range(len(lists))], pa.string())
+    grouped, whole = ExpectedSums(Thresholds(counts, values)), ExpectedSums(Thresholds(counts, values))
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        part = slice(start, stop)
+        grouped.add(array[part], sources[part], langs[part])
+        whole.add(array[part])
+    found = grouped.to_arrow().to_pylist()
+    assert len(found) == len(set(values)) * len({(at % 3, at % 2) for at in range(len(lists))})
+    for row in found:
+        mine = [
+            ids for ids, source, lang in zip(lists, sources.to_pylist(), langs.to_pylist(), strict=True)
+            if (source, lang) == (row["text_source"], row["lang"])
+        ]  # fmt: skip
+        assert (row["pairs"], row["matched"]) == (len(mine), sum(bool(ids) for ids in mine))
+        assert (exact(row, "expected"), exact(row, "variance")) == brute_force(mine, counts, row["threshold"])
+    for row in whole.to_arrow().to_pylist():
+        assert (row["text_source"], row["lang"], row["pairs"]) == (None, None, len(lists))
+        assert (exact(row, "expected"), exact(row, "variance")) == brute_force(lists, counts, row["threshold"])
+
+
+def test_many_t_have_the_bits_of_one():
+    """A thousand pairs at 40 values of t: the sums of `pair_probability`, in fixed point, to the last bit."""
+    rng = np.random.default_rng(3)
+    lists = [sorted({int(n) for n in rng.zipf(1.3, rng.integers(0, 12)) if n < 300}) for _ in range(1000)]
+    counts = counts_of(lists, 300) * 7
+    values = sorted({int(t) for t in np.geomspace(1, counts.max() + 1, 40)})
+    array = pa.array(lists, LISTS)
+    sums = ExpectedSums(Thresholds(counts, values))
+    sums.add(array)
+    for row in sums.to_arrow().to_pylist():
+        by_entry = np.where(counts > 0, entry_probability(counts, row["threshold"]), np.nan)
+        p = batch_probability(array, by_entry)
+        for name, wanted in (("expected", p), ("variance", p * (1.0 - p))):
+            high, low = fixed_point(wanted)
+            assert exact(row, name) == Fraction((high << 27) + low, 2**53)
+
+
+@pytest.mark.parametrize("entry", [1, 5])
+def test_a_pair_whose_entry_was_never_counted_is_refused(entry):
+    """Pairs and counts that differ are an error, inside the list and beyond it."""
+    sums = ExpectedSums(Thresholds(np.array([3, 0, 1]), [1, 2]))
+    with pytest.raises(InputError, match="^a pair matches an entry that was never counted: pairs and counts differ;"):
+        sums.add(pa.array([[0], [0, entry]], LISTS))
+
+
+def expectation(counts: list[int]):
+    """Returns the expected size of a pool in which every pair matches one entry, and how often it was asked."""
+    asked: list[int] = []
+
+    def sizes(thresholds):
+        asked.append(len(thresholds))
+        return [sum(round(Fraction(min(t, count)) * 2**53) for count in counts) for t in thresholds]
+
+    return sizes, asked
+
+
+@settings(max_examples=200, deadline=None)
+@given(counts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), share=st.floats(1e-9, 1), again=st.integers(4, 9))
+def test_smallest_threshold_reaches_the_size_and_the_one_below_it_does_not(counts, share, again):
+    """The answer does not depend on how many t are asked for at once, and takes a handful of passes."""
+    sizes, asked = expectation(counts)
+    size = max(1, int(sum(counts) * share))
+    threshold = smallest_threshold(size, max(counts), sizes)
+    assert sizes([threshold])[0] >= size << 53
+    assert threshold == 1 or sizes([threshold - 1])[0] < size << 53
+    assert len(asked) <= 10
+    assert max(asked) <= AT_ONCE + 1
+    assert smallest_threshold(size, max(counts), expectation(counts)[0], at_once=again) == threshold
+
+
+def test_a_size_that_no_threshold_reaches_is_told_apart():
+    """Keeping every pair gives 30; 31 are none."""
+    assert smallest_threshold(30, 20, expectation([10, 20])[0]) == 20
+    assert smallest_threshold(31, 20, expectation([10, 20])[0]) is None
+
+
+def test_two_hundred_seeds_follow_the_predicted_mean_and_standard_deviation():
+    """Sizes drawn with seeds 0 to 199 have the sweep's mean and spread."""
+    rng = random.Random(7)
+    texts = [" ".join(sorted({rng.choice("abcdefghij") for _ in range(rng.randint(1, 3))})) for _ in range(1500)]
+    pairs = pa.table({"url": [f"https://example.org/{n}.jpg" for n in range(1500)], "text": texts})
+    matched = local.match(pairs, list("abcdefghij"))
+    ids = matched["entry_ids"].combine_chunks()
+    sums = ExpectedSums(Thresholds(counts_of(ids.to_pylist(), 10), [40]))
+    sums.add(ids)
+    (row,) = sums.to_arrow().to_pylist()
+    mean = from_fixed_point(row["expected_high"], row["expected_low"])
+    sd = math.sqrt(from_fixed_point(row["variance_high"], row["variance_low"]))
+    keys = pa.array([f"{n}" for n in range(1500)])
+    by_entry = entry_probability(counts_of(ids.to_pylist(), 10), 40)
+    probability = batch_probability(ids, by_entry)
+    sizes = np.array([(draws(keys, seed) < probability).sum() for seed in range(200)])
+    assert abs(sizes.mean() - mean) < 4 * sd / math.sqrt(200)
+    assert 0.8 < sizes.std() / sd < 1.2
+    assert np.abs(sizes - mean).max() < 5 * sd
+
+
+def test_round_thresholds_end_where_everything_is_kept():
+    """1, 2, 5, 10, ... up to the first at or above the highest count."""
+    assert sweeping.round_thresholds(1) == [1]
+    assert sweeping.round_thresholds(50) == [1, 2, 5, 10, 20, 50]
+    assert sweeping.round_thresholds(51)[-1] == 100
+    assert len(sweeping.round_thresholds(10**9)) == 28
+
+
+@pytest.mark.parametrize("given", ["0", "5,x", "-1", "1.5", "9" * 17])
+def test_thresholds_that_are_none_are_refused(given):
+    """The sentence quotes what was given."""
+    with pytest.raises(ConfigError) as refused:
+        sweeping._parsed(given)
+    assert str(refused.value) == f"--thresholds takes whole numbers >= 1 with commas between them, got {given!r}."
+    assert sweeping._parsed("5, 1_000,") == [5, 1000]
+
+
+def found_sweep() -> sweeping.Sweep:
+    lists, counts = [[0], [0, 1], [0], []], np.array([3, 1, 0])
+    sums = ExpectedSums(Thresholds(counts, [1, 3]))
+    langs = pa.array(["en", "en", "de", "en"])
+    sums.add(pa.array(lists, LISTS), pa.array(["alt"] * 4), langs)
+    table = pa.Table.from_batches([sums.to_arrow()])
+    return sweeping.make_sweep(table, counts, [1, 3], 3, snapshots=["s"], metadata_id="m")
+
+
+def test_a_sweep_says_what_head_and_tail_hold():
+    """Entries, their counts, and expected sizes by group, as --json prints them."""
+    told = json.loads(json.dumps(sweeping.plain(found_sweep())))
+    assert (told["pairs"], told["matched"]) == (4, 3)
+    one, three = told["sweep"]
+    assert one["expected_size"] == pytest.approx(1 / 3 + 1 + 1 / 3)
+    assert one["expected_sd"] == pytest.approx(math.sqrt(2 * (1 / 3) * (2 / 3)))
+    assert (one["entries_head"], one["entries_tail"], one["counts_head"], one["counts_tail"]) == (2, 0, 4, 0)
+    assert (three["entries_head"], three["entries_tail"], three["counts_head"], three["counts_tail"]) == (1, 1, 3, 1)
+    assert (one["tail_fraction"], three["tail_fraction"]) == (0.0, 0.25)
+    assert (one["chosen"], three["chosen"]) == (False, True)
+    assert (three["expected_size"], three["expected_sd"], three["kept_share"]) == (3.0, 0.0, 0.75)
+    assert three["groups"] == [
+        {"text_source": "alt", "lang": "en", "pairs": 3, "expected_size": 2.0},
+        {"text_source": "alt", "lang": "de", "pairs": 1, "expected_size": 1.0},
+    ]
+
+
+def test_equal_sweeps_are_drawn_alike(tmp_path):
+    """The picture holds both curves and the chosen t, and no date."""
+    pytest.importorskip("matplotlib")
+    from metaclip_spark.report import sweep_plot
+
+    for name in ("a.svg", "b.svg"):
+        sweep_plot.check(name)
+        sweep_plot.draw(found_sweep(), str(tmp_path / name))
+    drawn = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert drawn == (tmp_path / "b.svg").read_text(encoding="utf-8")
+    for words in ("expected size", "tail fraction", "t = 3", "± 5 sd"):
+        assert words in drawn
+    with pytest.raises(ConfigError, match=r"^--plot takes a file that ends in \.svg, \.png, \.pdf, got 'a\.jpg'\.$"):
+        sweep_plot.check("a.jpg")
