@@ -217,6 +217,55 @@ def benchmark(
     return timed(settings, reporter, number, rounds, naive_texts, not no_spark, as_json)
 
 
+@cli.group("runs")
+def runs_group() -> None:
+    """What each run was and takes on disk; letting go of old subsets."""
+
+
+@runs_group.command("list")
+@settings_options(*TABLES, *SPARK)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+    """Every run, oldest first: when, its outcome, t, the pairs it kept, and its bytes on disk."""
+    from metaclip_spark import runs
+
+    return runs.list_runs(_settings(flags, config), _reporter(quiet=as_json), as_json)
+
+
+@runs_group.command("show")
+@settings_options(*TABLES, *SPARK)
+@click.argument("run_id", metavar="RUN")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **flags: Any) -> int:
+    """One run: its settings, stages, attempts with their errors, and bytes by table."""
+    from metaclip_spark import runs
+
+    return runs.show_run(_settings(flags, config), _reporter(quiet=as_json), run_id, as_json)
+
+
+@runs_group.command("prune")
+@settings_options(*TABLES, *SPARK)
+@click.argument("run_ids", metavar="[RUN]...", nargs=-1)
+@click.option("--keep-last", metavar="N", type=click.IntRange(1),
+              help="Instead of naming runs: all that are older than the last N subsets drawn.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option("--retain-hours", metavar="H", type=click.FloatRange(0),
+              help="Vacuum as well: remove files that no version of the last H hours needs (0: at once).")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def runs_prune(
+    config: str | None, debug: bool, run_ids: tuple[str, ...], keep_last: int | None, dry_run: bool,
+    retain_hours: float | None, as_json: bool, **flags: Any,
+) -> int:  # fmt: skip
+    """Let go of the subsets of the runs named: their rows of curated_pairs and of what goes with it.
+
+    The pool, its counts, reports and the log of events stay; the same settings draw the same subset again.
+    """
+    from metaclip_spark import runs
+
+    reporter = _reporter(quiet=as_json)
+    return runs.prune_runs(_settings(flags, config), reporter, run_ids, keep_last, dry_run, retain_hours, as_json)
+
+
 cli.add_command(metadata)
 
 

@@ -23,7 +23,7 @@ from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
 from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.steps.balance import balance_step
-from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
+from metaclip_spark.steps.context import DONE, NO_LIST, Context, in_pool, leased
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.extract import extract_step
@@ -243,12 +243,16 @@ def shown_config(settings: Settings) -> dict[str, Any]:
 
 
 def last_balanced_run(warehouse: Warehouse) -> str:
-    """Return the run whose subset was drawn last."""
-    rows = warehouse.read("runs").where("stage = 'balance' AND event = 'stage done'")
-    row = rows.orderBy("at", ascending=False).first()
-    if row is None:
+    """Return the run whose subset was drawn last, of those that were not pruned since."""
+    rows = warehouse.read("runs").where("stage = 'balance'").orderBy("at").select("run_id", "event").collect()
+    drawn: dict[str, None] = {}
+    for run_id, event in rows:
+        drawn.pop(run_id, None)
+        if event == DONE:
+            drawn[run_id] = None
+    if not drawn:
         raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first.")
-    return row["run_id"]
+    return next(reversed(drawn))
 
 
 def _of_run(
@@ -258,7 +262,8 @@ def _of_run(
     rows = warehouse.read("runs")
     started = rows.where("event = 'started'")
     if run_id is not None:
-        started, balanced = matching(started, run_id=run_id), matching(rows, run_id=run_id, stage="balance")
+        started = matching(started, run_id=run_id)
+        balanced = matching(rows, run_id=run_id, stage="balance", event=DONE)
         drawn = balanced.orderBy("at", ascending=False).first()
         if whole and drawn is not None:  # of a run made stage by stage, the stage that chose the subset
             started = matching(started, attempt_id=drawn["attempt_id"])

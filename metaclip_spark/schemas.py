@@ -247,11 +247,11 @@ RUN_STATISTICS = Table(
 
 RUNS = Table(
     "runs",
-    "One row is an event of an attempt: started, stage done, finished, failed (append-only)",
+    "One row is an event of an attempt: started, stage done, finished, failed, pruned (append-only)",
     (
         RUN_ID,
         Column("attempt_id", "string", "new for each attempt"),
-        Column("event", "string", "started, stage done, finished or failed"),
+        Column("event", "string", "started, stage done, finished, failed; pruned: the run's subset was let go of"),
         Column("at", "timestamp", "when, by the driver's clock"),
         Column("stage", "string", "the stage; null for events of the whole attempt"),
         Column("config", "string", "resolved configuration as JSON, without secrets; of a stage: what it did"),

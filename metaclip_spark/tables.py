@@ -19,6 +19,7 @@ from metaclip_spark.session import is_connect
 
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+_WEEK_HOURS = 168
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
 _CREATION_TRIES = 10
@@ -186,10 +187,19 @@ class Warehouse:
     def _vacuum(self, name: str) -> None:
         """Let Delta remove the files, at once: nobody else writes while the lease is held, and no row is left."""
         with contextlib.suppress(Exception):  # some platforms allow no retention under a week
+            self.vacuum(name, 0)
+
+    def vacuum(self, name: str, retain_hours: float) -> None:
+        """Remove the files that no version of the last hours needs; 0: all but the present version's."""
+        if not self.exists(name):
+            return
+        self.guard()
+        if retain_hours < _WEEK_HOURS:  # else nothing is set: some platforms allow neither
             self.spark.conf.set(_RETENTION_CHECK, "false")
-            try:
-                self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN 0 HOURS").collect()
-            finally:
+        try:
+            self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
+        finally:
+            if retain_hours < _WEEK_HOURS:
                 self.spark.conf.unset(_RETENTION_CHECK)
 
     def readable_version(self, name: str, pinned: int) -> int:

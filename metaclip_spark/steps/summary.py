@@ -110,7 +110,7 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
 
 def _drawn_by(ctx: Context) -> dict[str, object]:
     """Return the attempt that drew the subset, and its software, as the card's fields."""
-    events = matching(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance")
+    events = matching(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance", event=DONE)
     row = events.orderBy("at", ascending=False).first()
     return {"attempt_id": row["attempt_id"], "versions": dict(row["software"])}
 

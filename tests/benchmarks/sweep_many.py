@@ -83,7 +83,8 @@ def main() -> None:
          f"{took[len(many), by_group] / took[1, by_group]:.2f}"]
         for name, by_group in (("by text source and language (sweep)", True), ("in all (--target-size)", False))
     ]  # fmt: skip
-    print(f"{args.pairs:,} pairs, {int(counts.sum()):,} matches, {ENTRIES:,} entries; 2 cores; medians of {args.rounds}")
+    matches = int(counts.sum())
+    print(f"{args.pairs:,} pairs, {matches:,} matches, {ENTRIES:,} entries; 2 cores; medians of {args.rounds}")
     print_rows(["sums", "1 t, s", f"{len(many)} t, s", "ratio (bar 2)"], rows)
 
 

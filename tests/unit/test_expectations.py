@@ -123,7 +123,9 @@ def expectation(counts: list[int]):
 
 
 @settings(max_examples=200, deadline=None)
-@given(counts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), share=st.floats(1e-9, 1), again=st.integers(4, 9))
+@given(
+    counts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), share=st.floats(1e-9, 1), again=st.integers(4, 9)
+)
 def test_smallest_threshold_reaches_the_size_and_the_one_below_it_does_not(counts, share, again):
     """The answer does not depend on how many t are asked for at once, and takes a handful of passes."""
     sizes, asked = expectation(counts)

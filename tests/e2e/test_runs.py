@@ -1,0 +1,94 @@
+"""`runs list`, `show` and `prune`: what runs were, and letting go of their subsets."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from e2e_world import call, flag_words, rows_of, versions
+
+from metaclip_spark.runs import OF_A_RUN, Run, older_than_last
+
+pytestmark = pytest.mark.spark
+
+
+def files_of(warehouse, name, run_id):
+    """Returns the data files of a run on disk, whether the table knows them or not."""
+    return sorted((warehouse / name / f"run_id={run_id}").glob("*.parquet"))
+
+
+def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_path):
+    """Its bytes are those of its files; pruned they are gone, the log says so, and the same command brings it back."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    at, old = flag_words(warehouse=warehouse), undisturbed.run_id
+    new = json.loads(call("balance", *at, "--threshold", 3, "--seed", 4, "--json").out)
+    first, second = json.loads(call("runs", "list", *at, "--json").out)
+    assert [(run["run_id"], run["outcome"], run["threshold"]) for run in (first, second)] == [
+        (old, "finished", 2), (new["run_id"], "finished", 3),
+    ]  # fmt: skip
+    assert second["pairs_kept"] == new["curated_size"]
+    for run in (first, second):
+        assert run["bytes"] == {
+            name: sum(file.stat().st_size for file in files_of(warehouse, name, run["run_id"])) for name in OF_A_RUN
+        }
+    listed = call("runs", "list", *at).out
+    assert re.search(rf"{new['run_id']} .*finished +3 +{new['curated_size']} .* seed 4 ", listed)
+    shown = call("runs", "show", new["run_id"], *at)
+    assert f"run {new['run_id']}: finished" in shown.out
+    assert f"t = 3, {new['curated_size']} pairs of ['default']" in shown.out
+
+    before = versions(warehouse)
+    dry = call("runs", "prune", "--keep-last", 1, "--dry-run", *at)
+    assert (dry.status, versions(warehouse)) == (0, before), dry.err
+    assert "would let go of 1 runs" in dry.out
+    kept = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{new['run_id']}'")
+    gone = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'")
+
+    pruned = call("runs", "prune", "--keep-last", 1, "--retain-hours", 0, *at, "--json")
+    assert pruned.status == 0, pruned.err
+    told = {"pruned": [{"run_id": old, "bytes": sum(first["bytes"].values())}], "dry_run": False}
+    assert json.loads(pruned.out) == told
+    assert rows_of(spark, warehouse, "curated_pairs") == kept
+    assert not [file for name in OF_A_RUN for file in files_of(warehouse, name, old)]
+    first, _ = json.loads(call("runs", "list", *at, "--json").out)
+    assert (first["outcome"], sum(first["bytes"].values())) == ("pruned", 0)
+    refused = call("report", *at, "--run-id", old)
+    assert f"run {old} has no curated subset yet; run balance first." in refused.err
+
+    again = call("run", *undisturbed.world.words(warehouse), "--json")
+    assert json.loads(again.out)["run_id"] == old, again.err
+    assert rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'") == gone
+
+
+def test_prune_wants_runs_that_are_there(undisturbed):
+    """Neither nothing nor both ways at once; and an unknown run is refused before anything is changed."""
+    at = flag_words(warehouse=undisturbed.warehouse)
+    said = "runs prune takes the run ids to let go of, or --keep-last N; `runs list` shows them."
+    for words in ([], [undisturbed.run_id, "--keep-last", 2]):
+        refused = call("runs", "prune", *words, *at)
+        assert (refused.status, refused.err.splitlines()[-1]) == (2, f"metaclip-spark: {said}")
+    unknown = call("runs", "prune", "feed", *at)
+    assert (unknown.status, f"{undisturbed.warehouse} holds no run 'feed'; see runs list." in unknown.err) == (2, True)
+
+
+def run_of(name: str, day: int, outcome: str = "finished", drawn: bool = True, size: int = 5) -> Run:
+    when = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=day)
+    made = Run(name, outcome, when, when, {}, ("m",), bytes={"curated_pairs": size})
+    if drawn:
+        made.threshold, made.kept, made.drawn_at = 9, 1, when
+    return made
+
+
+def test_the_last_subsets_are_kept_and_what_is_newer_than_they_are():
+    """Pruned runs do not count as the last; a run at work, newer than the last subset, is left alone."""
+    runs = [
+        run_of("a", 1), run_of("cut short", 2, "failed", drawn=False), run_of("b", 3), run_of("c", 4),
+        run_of("pruned", 5, "pruned", size=0), run_of("at work", 6, "unfinished", drawn=False),
+    ]  # fmt: skip
+    assert [run.run_id for run in older_than_last(runs, 1)] == ["a", "cut short", "b"]
+    assert [run.run_id for run in older_than_last(runs, 2)] == ["a", "cut short"]
+    assert older_than_last(runs, 3) == []
+    assert older_than_last([], 1) == []
