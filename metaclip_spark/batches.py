@@ -117,6 +117,24 @@ def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:
     return pc.if_else(nulls, pa.scalar(None, pa.string()), ids)
 
 
+def image_keys(urls: pa.Array) -> pa.Array:
+    """Return `image_id` of each url, strings; null where the url is."""
+    from metaclip_spark.extract.ids import image_ids
+
+    return pc.if_else(urls.is_null(), pa.scalar(None, pa.string()), image_ids(pc.fill_null(urls, "")))
+
+
+def hashes(keys: pa.Array, seed: int, purpose: str) -> np.ndarray:
+    """Return the 64-bit hash of each key: Spark's `xxhash64(draw_key(seed, purpose), key)`, as uint64.
+
+    Args:
+        keys: strings without nulls, such as pair ids.
+    """
+    seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
+    hashed = (xxhash.xxh64_intdigest(key.encode(), seed=seeded) for key in keys.to_pylist())
+    return np.fromiter(hashed, dtype=np.uint64, count=len(keys))
+
+
 def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> np.ndarray:
     """Return u in [0, 1) of each key: what `metaclip_spark.stages.columns.draw` is in Spark, bit for bit.
 
@@ -126,6 +144,18 @@ def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> np.ndarray:
     Returns:
         float64, shape (keys,).
     """
-    seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
-    hashes = (xxhash.xxh64_intdigest(key.encode(), seed=seeded) >> 11 for key in keys.to_pylist())
-    return np.fromiter(hashes, dtype=np.float64, count=len(keys)) * DRAW_SCALE
+    return (hashes(keys, seed, purpose) >> np.uint64(11)).astype(np.float64) * DRAW_SCALE
+
+
+def smallest_of(images: pa.Array, keys: pa.Array, seed: int) -> np.ndarray:
+    """Return which row of each image has the smallest hash of its key ("choose"), equal ones by the key; bool.
+
+    Args:
+        images, keys: strings without nulls, a row each.
+    """
+    ranks = pc.rank(keys, tiebreaker="dense").to_numpy()
+    codes = images.dictionary_encode().indices.to_numpy()
+    order = np.lexsort((ranks, hashes(keys, seed, "choose"), codes))
+    chosen = np.zeros(len(images), dtype=bool)
+    chosen[order[np.flatnonzero(np.diff(codes[order], prepend=-1))]] = True
+    return chosen

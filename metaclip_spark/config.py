@@ -121,7 +121,9 @@ class Settings(BaseModel):
         None, "Choose the smallest t whose expected subset holds N pairs or more.", "N", ge=1
     )
     seed: int = _setting(0, "Seed of the draw: same seed, same subset.", "N")
-    unit: Literal["pair", "image"] = _setting("pair", "What is sampled; 'image' is not in this version.")
+    unit: Literal["pair", "image"] = _setting(
+        "pair", "What is drawn: each pair, or each image with one of its matched texts.", "pair|image"
+    )
     snapshots: tuple[str, ...] = _setting((), "Balance these snapshots.  [default: all in the warehouse]", "A,B")
     no_dedup: bool = _setting(False, "The pool is already unique: do not deduplicate.")
     keep_unmatched: bool = _setting(False, "Store texts that match nothing too.")
@@ -245,8 +247,6 @@ class Settings(BaseModel):
         if len(given) > 1:
             flags = " and ".join(_flag(name) for name in given)
             raise ValueError(f"{flags} both choose t; give one of them")
-        if self.unit == "image":
-            raise ValueError("--unit image is not in this version; use --unit pair")
         if self.warehouse is not None and self.catalog is not None:
             raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
         if self.id_column is not None and not self.no_dedup:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import draws
+from metaclip_spark.batches import draws, smallest_of
 from metaclip_spark.commands import open_warehouse, run_settings
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
@@ -64,7 +64,7 @@ def explain(settings: Settings, reporter: Reporter, question: Question, run_id: 
     warehouse = open_warehouse(settings, reporter)
     run_id, settings, metadata = run_settings(warehouse, settings, run_id)
     answers = [
-        _explained(warehouse, metadata, settings.seed, run_id, pair) for pair in _asked(warehouse, metadata, question)
+        _explained(warehouse, metadata, settings, run_id, pair) for pair in _asked(warehouse, metadata, question)
     ]
     if as_json:
         print(json.dumps([asdict(answer) for answer in answers], ensure_ascii=False))
@@ -96,7 +96,7 @@ def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list
     return [{**row.asDict(), "in_pool": True} for row in rows]
 
 
-def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str, pair: dict) -> Explanation:
+def _explained(warehouse: Warehouse, metadata: Metadata, settings: Settings, run_id: str, pair: dict) -> Explanation:
     ids = compile_matcher(metadata).match(pa.array([pair["text"]], pa.string())).ids
     run = matching(warehouse.read("entry_probabilities"), run_id=run_id)
     found = {row["entry_id"]: row["count"] for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
@@ -105,7 +105,7 @@ def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str,
         text=pair["text"],
         spaced=spaced(pair["text"]),
         threshold=threshold[0] if threshold else 0,
-        seed=seed,
+        seed=settings.seed,
         run_id=run_id,
         **{name: pair[name] for name in ("pair_id", "url", "in_pool")},
     )
@@ -114,8 +114,20 @@ def _explained(warehouse: Warehouse, metadata: Metadata, seed: int, run_id: str,
         answer.spaced, ids.tolist(), metadata.entries, lambda entry_id: found.get(entry_id, 0), answer.threshold
     )
     answer.sampling_probability = sampling_probability(answer.matches)
-    _judge(answer)
+    image = image_id(answer.url) if settings.unit == "image" and answer.url else None
+    _judge(answer, image or answer.pair_id)
+    if image is not None and answer.in_pool and answer.matches:
+        drawn = _drawn_of_image(warehouse, metadata, settings.seed, image)
+        if drawn != answer.pair_id:
+            answer.verdict = f"dropped: of the image's matched texts that of pair {drawn} is drawn"
     return answer
+
+
+def _drawn_of_image(warehouse: Warehouse, metadata: Metadata, seed: int, image: str) -> str:
+    """Return the pair that is drawn of an image, `--unit image`."""
+    texts = matching(warehouse.read("pairs"), metadata_id=metadata.metadata_id, image_id=image)
+    keys = pa.array([row[0] for row in texts.where(F.size("entry_ids") > 0).select("pair_id").collect()], pa.string())
+    return keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, seed)))[0].as_py()
 
 
 def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[str]:
@@ -127,9 +139,9 @@ def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[
     return sorted(row["snapshot"] for row in rows)
 
 
-def _judge(answer: Explanation) -> None:
-    if answer.pair_id is not None:
-        answer.draw = float(draws(pa.array([answer.pair_id]), answer.seed)[0])
+def _judge(answer: Explanation, key: str | None) -> None:
+    if key is not None:
+        answer.draw = float(draws(pa.array([key]), answer.seed)[0])
     answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
     if answer.pair_id is not None and not answer.in_pool:
         answer.verdict = f"not in the pool; if it were: {answer.verdict}"

@@ -19,9 +19,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegralType, StringType, StructType
 
-from metaclip_spark.batches import batch_probability, pair_keys
+from metaclip_spark.batches import batch_probability, image_keys, pair_keys
 from metaclip_spark.errors import InputError
 from metaclip_spark.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
+from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.functions import column_function, computed_once
@@ -37,6 +38,7 @@ from metaclip_spark.verbs import (
     as_table,
     curating_threshold,
     entry_probabilities,
+    image_column,
     key_columns,
     null_key,
     refuse_other,
@@ -46,6 +48,7 @@ from metaclip_spark.verbs import (
 __all__ = ["balance", "count_entries", "curate", "explain", "match"]
 
 _KEY = "metaclip_key"
+_IMAGE = "metaclip_image"
 _USE_LOCAL = "for a pyarrow Table the verbs are metaclip_spark.local.curate(table, ...)."
 
 
@@ -187,6 +190,7 @@ def balance(
     *,
     threshold: int | None = None,
     seed: int = 0,
+    unit: str = "pair",
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
@@ -202,6 +206,8 @@ def balance(
             such as a run's rows of `entry_probabilities`. Its rows, at most one an entry, come to the driver now.
         threshold: t.
         seed: of the draw.
+        unit: "pair"; or "image": of each image's matched rows one is drawn, the one whose key has the smallest hash,
+            and the draw is keyed by the image: its `image_id`, or that of its url. Costs one shuffle of the rows.
         key: the column that identifies a row, strings or integers.
         url_column: the image's url, where there is no key.
         text_column: the text, where there is no key.
@@ -211,7 +217,7 @@ def balance(
 
     Raises:
         InputError: a column is missing, of another type, or in the way; there is no key.
-        ConfigError: t is missing or none.
+        ConfigError: t or the unit is missing or none.
 
     A row without a key, and one that matches an entry without a count, fail the job that computes the result.
 
@@ -228,6 +234,7 @@ def balance(
     need_columns(df, "balance", list(MATCHED), MATCH_FIRST)
     keys = key_columns(df.columns, "balance", key, url_column, text_column)
     key_value = _key(df, "balance", keys)
+    image = image_column(df.columns, unit, url_column)
     probabilities = entry_probabilities(counts, threshold)
     # With a key: a worker unpacks it once, and not for every batch.
     by_entry = ship(df.sparkSession, probabilities, key=blake2b(probabilities.tobytes(), digest_size=16).hexdigest())
@@ -238,6 +245,10 @@ def balance(
     refused = F.raise_error(F.lit(f"balance: {null_key(keys)}")).cast("double")
     # In a column of its own: Spark would compute the key anew for each place that names it.
     keyed = df.withColumns({"sampling_probability": probability("entry_ids"), _KEY: key_value})
+    if image is not None:
+        matched = keyed.where(p > 0).withColumn(_KEY, F.coalesce(value, refused.cast("string")))
+        keyed = smallest_of(matched.withColumn(_IMAGE, _image(df, image)), F.col(_IMAGE), value, seed)
+        return keyed.withColumn("draw", draw(_IMAGE, seed)).drop(_KEY, _IMAGE).where(F.col("draw") < p)
     drawn = keyed.withColumn("draw", F.when((p > 0) & value.isNull(), refused).otherwise(draw(value, seed)))
     return drawn.drop(_KEY).where(F.col("draw") < p)
 
@@ -340,3 +351,12 @@ def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
     if isinstance(df.schema[keys[0]].dataType, IntegralType):
         return _column(keys[0]).cast("string")
     return _string(df, keys[0], verb, "strings or integers")
+
+
+def _image(df: DataFrame, name: str) -> Column:
+    """Return the id of each row's image, a string; a null fails the job that computes it."""
+    given = _string(df, name, "balance", "strings")
+    refused = F.raise_error(F.lit(f"balance: {null_key([name])}")).cast("string")
+    if name == "image_id":
+        return F.coalesce(given, refused)
+    return F.coalesce(computed_once(column_function(image_keys, "string", pa.string()))(given), refused)

@@ -16,7 +16,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.batches import EntrySums, batch_probability, draws, matched_ids, need_names, pair_keys
+from metaclip_spark.batches import (
+    EntrySums,
+    batch_probability,
+    draws,
+    image_keys,
+    matched_ids,
+    need_names,
+    pair_keys,
+    smallest_of,
+)
 from metaclip_spark.errors import InputError
 from metaclip_spark.explanation import EXPLAINED, Explainer
 from metaclip_spark.matchers import compile_matcher
@@ -28,6 +37,7 @@ from metaclip_spark.verbs import (
     as_metadata,
     curating_threshold,
     entry_probabilities,
+    image_column,
     key_columns,
     null_key,
     refuse_other,
@@ -167,6 +177,7 @@ def balance(
     *,
     threshold: int | None = None,
     seed: int = 0,
+    unit: str = "pair",
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
@@ -181,6 +192,8 @@ def balance(
         counts: what `count_entries` returned for the whole pool; or entries with their `probability`, without t.
         threshold: t.
         seed: of the draw.
+        unit: "pair"; or "image": of each image's matched rows one is drawn, the one whose key has the smallest hash,
+            and the draw is keyed by the image: its `image_id`, or that of its url.
         key: the column that identifies a row, strings or integers.
         url_column: the image's url, where there is no key.
         text_column: the text, where there is no key.
@@ -191,7 +204,7 @@ def balance(
     Raises:
         InputError: a column is missing, of another type, or in the way; there is no key; a row matches an entry
             that has no count.
-        ConfigError: t is missing or none.
+        ConfigError: t or the unit is missing or none.
 
     Examples:
         >>> import pyarrow as pa
@@ -205,11 +218,15 @@ def balance(
     refuse_taken(_names(table), "balance", BALANCED)
     need_names(table.column_names, "balance", MATCHED, MATCH_FIRST)
     keys = key_columns(table.column_names, "balance", key, url_column, text_column)
+    image = image_column(table.column_names, unit, url_column)
     by_entry = entry_probabilities(counts, threshold)
     p = _joined([batch_probability(part, by_entry) for part in _slices(table["entry_ids"])])
-    drawn = _draws(table, "balance", keys, seed)
-    if drawn.filter(pa.array(p > 0)).null_count:
-        raise InputError(f"balance: {null_key(keys)}")
+    if image is not None:
+        table, p, drawn = _one_an_image(table, p, keys, image, seed)
+    else:
+        drawn = _draws(table, "balance", keys, seed)
+        if drawn.filter(pa.array(p > 0)).null_count:
+            raise InputError(f"balance: {null_key(keys)}")
     u = drawn.to_numpy(zero_copy_only=False)
     return (
         table.append_column("sampling_probability", pa.array(p))
@@ -303,13 +320,31 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.zeros(0), *parts])
 
 
+def _one_an_image(
+    table: pa.Table, p: np.ndarray, keys: tuple[str, ...], image: str, seed: int
+) -> tuple[pa.Table, np.ndarray, pa.Array]:
+    """Return the row of each image that is drawn, its p, and the image's draw."""
+    table, p = table.filter(pa.array(p > 0)), p[p > 0]
+    images = _strings(table, image, "balance").combine_chunks()
+    values = _key_values(table, "balance", keys)
+    for column, names in ((values, keys), (images, (image,))):
+        if column.null_count:
+            raise InputError(f"balance: {null_key(names)}")
+    images = images if image == "image_id" else image_keys(images)
+    chosen = smallest_of(images, values, seed)
+    return table.filter(pa.array(chosen)), p[chosen], pa.array(draws(images.filter(pa.array(chosen)), seed))
+
+
+def _key_values(table: pa.Table, verb: str, keys: tuple[str, ...]) -> pa.Array:
+    """Return each row's key, strings; null where a column of it is."""
+    if len(keys) == 2:
+        return pair_keys(*(_strings(table, name, verb).combine_chunks() for name in keys))
+    return _key_strings(table, verb, keys[0])
+
+
 def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.Array:
     """Return u of every row, float64; null where the key is."""
-    if len(keys) == 2:
-        columns = [_strings(table, name, verb).combine_chunks() for name in keys]
-        values = pair_keys(*columns)
-    else:
-        values = _key_strings(table, verb, keys[0])
+    values = _key_values(table, verb, keys)
     u = draws(pc.fill_null(values, ""), seed)
     return pc.if_else(values.is_null(), pa.scalar(None, pa.float64()), pa.array(u))
 

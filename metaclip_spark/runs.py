@@ -77,7 +77,7 @@ def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
         ]
         for run in runs
     ]  # fmt: skip
-    print_rows(["run", "last event, UTC", "outcome", "t", "pairs kept", "MB", "settings", "snapshots"], rows)
+    print_rows(["run", "last event, UTC", "outcome", "t", "pairs kept", "MB", "settings", "snapshots"], rows, whole=6)
     return 0
 
 

@@ -226,7 +226,7 @@ CURATED_PAIRS = Table(
         RUN_ID,
         *PAIRS.columns,
         Column("sampling_probability", "double", "1 - prod(1 - entry probability) over the matched entries"),
-        Column("draw", "double", "u in [0, 1), a function of pair_id and the seed; kept because u < p"),
+        Column("draw", "double", "u in [0, 1), a function of pair_id (or image_id) and the seed; kept as u < p"),
     ),
     partitioned_by=("run_id",),
     stats_columns=("pair_id", "image_id"),

@@ -40,6 +40,7 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("texts", f"{card.texts_read:,}", "image texts found"),
         ("matched", f"{card.texts_matched:,}", f"{_share(card.texts_matched, card.texts_read)} of the texts"),
         ("unique pairs", f"{card.unique_pairs:,}", "the pool"),
+        *([] if card.images is None else [("  images", f"{card.images:,}", "with a matched text: one each is drawn")]),
         ("entries", f"{card.n_entries:,}", "in the metadata"),
         ("  unmatched", f"{unmatched:,}", _share(unmatched, card.n_entries)),
         ("  tail", f"{tail:,}", f"{_share(tail, card.n_entries)}, count < t: every pair is kept"),
@@ -59,12 +60,12 @@ def _share(part: int, whole: int) -> str:
     return f"{part / whole:.1%}" if whole else "-"
 
 
-def print_rows(headers: list[str], rows: list[list[str]]) -> None:
-    """Print a plain table; columns of numbers to the right."""
+def print_rows(headers: list[str], rows: list[list[str]], whole: int = 0) -> None:
+    """Print a plain table; columns of numbers to the right. The first `whole` columns are never folded."""
     table = Table(box=None, pad_edge=False, show_header=any(headers))
     for at, header in enumerate(headers):
         numbers = all(row[at].replace(",", "").replace(".", "").replace("%", "").isdigit() for row in rows if row[at])
-        table.add_column(header, justify="right" if numbers else "left", overflow="fold")
+        table.add_column(header, justify="right" if numbers else "left", overflow="fold", no_wrap=at < whole)
     for row in rows:
         table.add_row(*row)
     console().print(table, markup=False)

@@ -183,6 +183,23 @@ def key_columns(
     )
 
 
+def image_column(columns: Sequence[str], unit: str, url_column: str) -> str | None:
+    """Return the column that says which image a row is of: `image_id`, else the url's; None where pairs are drawn.
+
+    Raises:
+        ConfigError: a unit that is none.
+        InputError: neither column is there.
+    """
+    if unit not in ("pair", "image"):
+        raise ConfigError(f"unit must be pair or image, got {unit!r}.")
+    if unit == "pair":
+        return None
+    if "image_id" not in columns:
+        need_names(columns, "balance", [url_column], "unit='image' needs the image: its url, or a column 'image_id'.")
+        return url_column
+    return "image_id"
+
+
 def null_key(keys: Sequence[str]) -> str:
     """Return what is said of a row whose key is null."""
     what = f"column {keys[0]!r}" if len(keys) == 1 else f"column {keys[0]!r} or {keys[1]!r}"

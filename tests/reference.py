@@ -40,12 +40,13 @@ class Curated(NamedTuple):
     entry_probabilities: dict[int, float]
     probabilities: dict[str, float]
     draws: dict[str, float]
+    drawn: set[str]
 
     @property
     def kept(self) -> dict[str, tuple[float, float]]:
         """Return (sampling probability, draw) of each kept pair."""
         p, u = self.probabilities, self.draws
-        return {pair: (p[pair], u[pair]) for pair in self.pairs if u[pair] < p[pair]}
+        return {pair: (p[pair], u[pair]) for pair in self.drawn if u[pair] < p[pair]}
 
 
 def spaced(text):
@@ -75,7 +76,12 @@ def choose_threshold(all_counts, fraction):
     return max(1, ascending[nearest])
 
 
-def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, naive=False):
+def keyed_hash(purpose, seed, key):
+    keyed = xxhash.xxh64_intdigest(f"{purpose}:{seed}".encode(), seed=42)
+    return xxhash.xxh64_intdigest(key.encode(), seed=keyed)
+
+
+def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="pair", naive=False):
     """Match, deduplicate, count, and draw."""
     match = make_matcher(entries, naive)
     first, ids = {}, {}
@@ -91,19 +97,24 @@ def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, naive=F
     counts = Counter(i for matched in ids.values() for i in matched)
     t = threshold or choose_threshold([counts[i] for i in range(len(entries))], tail_fraction)
     by_entry = {i: t / max(count, t) for i, count in counts.items() if count}
+    images = {
+        pair: hashlib.sha224(row.url.replace("\t", "").replace(" ", "").encode()).hexdigest()[:24]
+        for pair, row in first.items()
+    }
     p, u = {}, {}
     for pair, matched in ids.items():
         missed = 1.0
         for i in matched:
             missed *= 1.0 - by_entry[i]
         p[pair] = 1.0 - missed
-        keyed = xxhash.xxh64_intdigest(f"draw:{seed}".encode(), seed=42)
-        u[pair] = (xxhash.xxh64_intdigest(pair.encode(), seed=keyed) >> 11) * 2**-53
-    images = {
-        pair: hashlib.sha224(row.url.replace("\t", "").replace(" ", "").encode()).hexdigest()[:24]
-        for pair, row in first.items()
-    }
-    return Curated(first, images, ids, {i: counts[i] for i in by_entry}, t, by_entry, p, u)
+        u[pair] = (keyed_hash("draw", seed, pair if unit == "pair" else images[pair]) >> 11) * 2**-53
+    drawn = set(first)
+    if unit == "image":
+        chosen = {}
+        for pair in sorted(first, key=lambda pair: (keyed_hash("choose", seed, pair), pair)):
+            chosen.setdefault(images[pair], pair)
+        drawn = set(chosen.values())
+    return Curated(first, images, ids, {i: counts[i] for i in by_entry}, t, by_entry, p, u, drawn)
 
 
 def clean(text, is_html=False):

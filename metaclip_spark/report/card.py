@@ -22,6 +22,7 @@ class Card:
         tail_fraction: The share of counts that belongs to entries with count < t.
         sources: Status (`done`, `partial`, `failed`) -> number of sources.
         unique_pairs: Size of the pool.
+        images: Images of the pool with a matched text, where one text of each is drawn (--unit image); else None.
         rejected: Reason -> number of rejects.
         entry_counts: int64[n_entries], count per entry id over the pool, zeros included.
         curated_entry_counts: int64[n_entries], the same over the curated subset.
@@ -60,6 +61,7 @@ class Card:
     curated_size: int
     expected_size: float
     expected_sd: float
+    images: int | None = None
     incomplete_sources: Sequence[tuple[str, str, str]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

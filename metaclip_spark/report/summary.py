@@ -90,6 +90,7 @@ def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
         ("Texts", number(card.texts_read), "found beside an image url"),
         ("Matched", number(card.texts_matched), "texts with at least one match"),
         ("Unique pairs", number(card.unique_pairs), "the pool, after deduplication"),
+        *([] if card.images is None else [("Images", number(card.images), "with a matched text: one each is drawn")]),
         ("Rejects", number(sum(card.rejected.values())), "records left out, with a reason"),
     ]
 

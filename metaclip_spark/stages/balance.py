@@ -36,21 +36,24 @@ def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataF
     )
 
 
-def balance(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str) -> DataFrame:
+def balance(
+    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id"
+) -> DataFrame:
     """Return the curated subset: the pairs whose draw is below their sampling probability.
 
     Reads: pairs. Writes: nothing. Rows: subset. Shuffle: none; no join.
 
     Args:
         probabilities: float64 array by entry id; NaN where an entry was not counted.
-        seed: of the draw, which is a function of pair_id and the seed alone.
+        seed: of the draw, which is a function of the key and the seed alone.
+        key: the column that keys the draw; image_id where each image is one of the pairs.
     """
-    need_columns(pairs, "balance", ["pair_id", "entry_ids"], _HINT)
+    need_columns(pairs, "balance", [key, "entry_ids"], _HINT)
     probability = computed_once(
         column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
     )
     # Entry ids alone go to Python: the other columns would cost many times the balancing.
     drawn = pairs.withColumns(
-        {"run_id": F.lit(run_id), "sampling_probability": probability("entry_ids"), "draw": draw("pair_id", seed)}
+        {"run_id": F.lit(run_id), "sampling_probability": probability("entry_ids"), "draw": draw(key, seed)}
     )
     return drawn.where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)

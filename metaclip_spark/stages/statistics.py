@@ -2,7 +2,7 @@
 
 Names in `run_statistics`: `pairs` and `curated` (sizes), `matches` and `curated_matches` (key: number of matched
 entries), `curated_count` (key: entry id), and `expected_high/low`, `variance_high/low` (sums of p and p(1 - p)
-in fixed point, see `sampling.fixed_point`).
+in fixed point, see `sampling.fixed_point`); with --unit image also `images`: those with a matched text.
 """
 
 from __future__ import annotations
@@ -28,13 +28,15 @@ MAX_MATCHES = 1000
 """Texts with more matches than this are counted together, under this key."""
 
 
-def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str) -> DataFrame:
+def statistics(
+    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id"
+) -> DataFrame:
     """Return sums over the pool, before and after balancing.
 
-    Reads: pairs (pair_id and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
+    Reads: pairs (the draw's key and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
     Shuffle: some numbers a task, and four bytes per entry (see `count`).
     """
-    need_columns(pairs, "statistics", ["pair_id", "entry_ids"], "Run extract with --metadata, or match, first.")
+    need_columns(pairs, "statistics", [key, "entry_ids"], "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = _Sums(probabilities())
@@ -42,10 +44,24 @@ def statistics(pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str)
             sums.add(batch.column("entry_ids"), batch.column("u").to_numpy())
         yield sums.to_arrow()
 
-    drawn = pairs.select("entry_ids", draw("pair_id", seed).alias("u"))
+    drawn = pairs.select("entry_ids", draw(key, seed).alias("u"))
     partial = drawn.mapInArrow(partial_sums, f"{_DDL}, sums binary")
     summed = partial.repartition("name", "key").mapInArrow(_totals, _DDL)
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
+
+
+def image_statistics(
+    pairs: DataFrame, chosen: DataFrame, probabilities: Shipped, seed: int, run_id: str
+) -> DataFrame:
+    """Return the sums where one text of each image is drawn: what the pool holds, and what was drawn of `chosen`.
+
+    Reads: pairs (entry_ids, pair_id, image_id). Writes: nothing. Rows: n:1 per name and key.
+    Shuffle: that of `chosen`, and that of `statistics` twice.
+    """
+    in_pool = F.col("name").isin("pairs", "matches")
+    before = statistics(pairs, probabilities, seed, run_id).where(in_pool)
+    after = statistics(chosen, probabilities, seed, run_id, "image_id").where("name <> 'matches'")
+    return before.union(after.replace("pairs", "images", "name"))
 
 
 def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.stages.balance import balance, entry_probabilities
+from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.stages.statistics import statistics
+from metaclip_spark.stages.statistics import image_statistics, statistics
 from metaclip_spark.steps.context import DONE, Context, batch_digest
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.tables import matching
@@ -80,8 +81,9 @@ def pool_counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[st
 
 
 def drawn_from(ctx: Context, snapshots: list[str], version: int | None) -> DataFrame:
-    """Return what is drawn from: the pairs of the snapshots as they were counted."""
-    return _of_snapshots(ctx, "pairs", snapshots, version)
+    """Return what is drawn from: the pairs of the snapshots as they were counted, or one of each image's."""
+    pairs = _of_snapshots(ctx, "pairs", snapshots, version)
+    return choose(pairs, ctx.settings.seed) if ctx.settings.unit == "image" else pairs
 
 
 def _of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
@@ -96,10 +98,15 @@ def _draw(
     counts = _of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
     pairs = drawn_from(ctx, snapshots, versions["pairs"])
     shipped = ship(ctx.spark, by_entry)
+    if ctx.settings.unit == "image":
+        key, pool = "image_id", _of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
+        sums = image_statistics(pool, pairs, shipped, seed, run_id)
+    else:
+        key, sums = "pair_id", statistics(pairs, shipped, seed, run_id)
     commits = [
         warehouse.replace("entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id),
-        warehouse.replace("run_statistics", statistics(pairs, shipped, seed, run_id), run_id=run_id),
-        warehouse.replace("curated_pairs", balance(pairs, shipped, seed, run_id), run_id=run_id),
+        warehouse.replace("run_statistics", sums, run_id=run_id),
+        warehouse.replace("curated_pairs", balance(pairs, shipped, seed, run_id, key), run_id=run_id),
     ]
     kept = commits[-1].rows
     expected = matching(warehouse.read("run_statistics"), run_id=run_id, name="curated").first()

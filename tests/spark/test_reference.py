@@ -141,6 +141,7 @@ def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format
     warehouse = tmp_path / "warehouse"
     first = run(metaclip, "run", "--input", *paths, "--metadata", WORDNET, "--warehouse", warehouse)
     again = run(metaclip, "balance", "--warehouse", warehouse, "--threshold", 30, "--seed", 5)
+    images = run(metaclip, "balance", "--warehouse", warehouse, "--threshold", 30, "--seed", 5, "--unit", "image")
 
     entries = entries_of(WORDNET)
     rows = reference.read_pool(paths)
@@ -151,6 +152,9 @@ def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format
     expected = reference.curate(rows, entries, threshold=30, seed=5)
     assert_run_equals(spark, same, warehouse, again, expected)
     assert_keepers_equal(spark, same, warehouse, expected)
+    expected = reference.curate(rows, entries, threshold=30, seed=5, unit="image")
+    assert len(expected.drawn) < len(expected.pairs)
+    assert_run_equals(spark, same, warehouse, images, expected)
 
 
 def test_reference_by_automaton_equals_the_reference_by_naive_scan():

@@ -168,7 +168,6 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
     ("flags", "words"),
     [
         ({"target_size": 0}, "target_size: input should be greater than or equal to 1, got 0 (flag --target-size)."),
-        ({"unit": "image"}, "--unit image is not in this version"),
         ({"unit": "text"}, "got 'text' (flag --unit)."),
         ({"warehouse": "w", "catalog": "c.s"}, "--warehouse and --catalog both say where the tables are"),
         ({"id_column": "uid"}, "--id-column takes the pool's own key, which needs --no-dedup"),

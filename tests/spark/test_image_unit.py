@@ -1,0 +1,88 @@
+"""`unit="image"`: one matched text of each image is drawn, by a draw of the image's own."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pyarrow as pa
+import pytest
+import reference
+
+import metaclip_spark as mc
+from metaclip_spark.errors import ConfigError, InputError
+
+pytestmark = pytest.mark.spark
+
+ENTRIES = ["a", "cat", "dog", "on a", "rare"]
+
+
+def pool() -> pa.Table:
+    """Returns 300 pairs of 120 images; some urls differ by spaces alone, some texts match nothing."""
+    rows = []
+    for number in range(300):
+        image = number * 7 % 120
+        animal = ("cat", "dog", "cow", "xyz")[number % 4]
+        text = f"{animal} {number}" if number % 5 else f"a {animal} on a mat {number}"
+        space = " " if number % 3 == 0 else ""
+        rows.append((f"https://example.org/{image}{space}.jpg", text + (" rare" if number % 50 == 1 else "")))
+    return pa.table({"url": [url for url, _ in rows], "text": [text for _, text in rows]})
+
+
+def expected(threshold: int, seed: int) -> dict[tuple[str, str], tuple[float, float]]:
+    table = pool()
+    rows = [reference.Row("", "", "", url, text) for url, text in zip(*table.to_pydict().values(), strict=True)]
+    curated = reference.curate(rows, ENTRIES, threshold=threshold, seed=seed, unit="image")
+    return {(curated.pairs[pair].url, curated.pairs[pair].text): how for pair, how in curated.kept.items()}
+
+
+def rows_of(table: pa.Table) -> dict[tuple[str, str], tuple[float, float]]:
+    names = ("url", "text", "sampling_probability", "draw")
+    return {row[:2]: row[2:] for row in zip(*(table[name].to_pylist() for name in names), strict=True)}
+
+
+@pytest.mark.parametrize(("threshold", "seed", "partitions"), [(10, 0, 1), (40, 5, 5)])
+def test_both_verbs_equal_the_reference(spark, threshold, seed, partitions):
+    """The same rows, probabilities and draws from pyarrow, from Spark and from the reference, however it is cut."""
+    wanted = expected(threshold, seed)
+    images = {hashlib.sha224(url.replace(" ", "").encode()).hexdigest() for url, _ in wanted}
+    assert 10 < len(wanted) == len(images)
+    table = pool()
+    matched = mc.local.match(table, ENTRIES)
+    counts = mc.local.count_entries(matched)
+    here = mc.local.balance(matched, counts, threshold=threshold, seed=seed, unit="image")
+    assert rows_of(here) == wanted
+    df = mc.match(spark.createDataFrame(table.to_pandas()).repartition(partitions), ENTRIES)
+    there = mc.balance(df, counts, threshold=threshold, seed=seed, unit="image")
+    assert there.columns == here.column_names
+    assert rows_of(there.toArrow()) == wanted
+
+
+def test_a_larger_t_only_adds_images():
+    """The text that stands for an image does not depend on t, so subsets are nested."""
+    small, large = expected(10, 1), expected(40, 1)
+    assert small.keys() < large.keys()
+    matched = mc.local.match(pool(), ENTRIES)
+    counts = mc.local.count_entries(matched)
+    kept = [rows_of(mc.local.balance(matched, counts, threshold=t, seed=1, unit="image")).keys() for t in (10, 40)]
+    assert kept[0] < kept[1]
+
+
+def test_the_images_own_id_comes_before_its_url():
+    """A column `image_id` says which rows are of one image, whatever their urls are."""
+    table = pa.table({"image_id": ["x", "x", "y", "y"], "text": ["a cat", "a dog", "cat", "xyz"], "id": [1, 2, 3, 4]})
+    matched = mc.local.match(table, ENTRIES)
+    kept = mc.local.balance(matched, mc.local.count_entries(matched), threshold=9, unit="image", key="id")
+    assert sorted(kept["image_id"].to_pylist()) == ["x", "y"]
+
+
+def test_what_says_no_image_is_refused():
+    """An unknown unit, no url, and a url that is null."""
+    matched = mc.local.match(pa.table({"id": [1], "text": ["a cat"]}), ENTRIES)
+    counts = mc.local.count_entries(matched)
+    with pytest.raises(ConfigError, match=r"^unit must be pair or image, got 'text'\.$"):
+        mc.local.balance(matched, counts, threshold=1, unit="text", key="id")
+    with pytest.raises(InputError, match="^balance: column 'url' is missing; .* unit='image' needs the image: "):
+        mc.local.balance(matched, counts, threshold=1, unit="image", key="id")
+    unknown = matched.append_column("url", pa.nulls(1, pa.string()))
+    with pytest.raises(InputError, match="^balance: a matched row has no key: column 'url' is null; "):
+        mc.local.balance(unknown, counts, threshold=1, unit="image", key="id")
