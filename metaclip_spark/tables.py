@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -19,7 +19,10 @@ from metaclip_spark.session import is_connect
 
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
-_WEEK_HOURS = 168
+_LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
+_LISTING_TASKS = "50"
+"""Tasks in which VACUUM lists the folders; by default 10,000, most of them empty, which is most of its time here."""
+
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
 _CREATION_TRIES = 10
@@ -194,13 +197,8 @@ class Warehouse:
         if not self.exists(name):
             return
         self.guard()
-        if retain_hours < _WEEK_HOURS:  # else nothing is set: some platforms allow neither
-            self.spark.conf.set(_RETENTION_CHECK, "false")
-        try:
+        with _set_for_now(self.spark, **{_RETENTION_CHECK: "false", _LISTING: _LISTING_TASKS}):
             self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
-        finally:
-            if retain_hours < _WEEK_HOURS:
-                self.spark.conf.unset(_RETENTION_CHECK)
 
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest where maintenance (OPTIMIZE, VACUUM) has come since.
@@ -243,6 +241,22 @@ def matching(df: DataFrame, **where: str) -> DataFrame:
     for column, value in where.items():
         df = df.where(F.col(column) == F.lit(value))
     return df
+
+
+@contextlib.contextmanager
+def _set_for_now(spark: SparkSession, **settings: str) -> Iterator[None]:
+    """Change settings of the session while the body runs, as far as the platform lets one."""
+    before: dict[str, str | None] = {}
+    for name, value in settings.items():
+        with contextlib.suppress(Exception):
+            found = spark.conf.get(name, None)
+            spark.conf.set(name, value)
+            before[name] = found
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.unset(name) if value is None else spark.conf.set(name, value)
 
 
 def _is_missing(error: AnalysisException) -> bool:

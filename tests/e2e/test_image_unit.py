@@ -1,0 +1,43 @@
+"""`--unit image` from the command line: its numbers, and what `explain` says of an image's texts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from e2e_world import call, flag_words, rows_of, write_parquet
+
+pytestmark = pytest.mark.spark
+
+
+def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
+    """The closing numbers count images, the sweep says their expected size, explain names the text that stands."""
+    url = "http://example.org/{}.jpg"
+    rows = [(url.format(n // 3), f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(30)]
+    rows.append((url.format("none"), "nothing here"))
+    pool = write_parquet(tmp_path / "pool.parquet", rows, ("url", "text"))
+    words = undisturbed.world.words(tmp_path / "warehouse", "--unit", "image", input=pool, threshold=4)
+    ended = call("run", *words, "--keep-unmatched", "--json")
+    assert ended.status == 0, ended.err
+    run = json.loads(ended.out)
+    assert (run["images"], run["unique_pairs"]) == (10, 31)
+    at = flag_words(warehouse=tmp_path / "warehouse")
+    kept = rows_of(spark, tmp_path / "warehouse", "curated_pairs", ("url", "pair_id", "draw", "sampling_probability"))
+    assert len(kept) == len({row[0] for row in kept}) == run["curated_size"]
+
+    swept = json.loads(call("sweep", *at, "--unit", "image", "--thresholds", 4, "-t", 4, "--json").out)
+    assert [row["expected_size"] for row in swept["sweep"]] == [run["expected_size"]]
+    assert (swept["pairs"], swept["matched"]) == (10, 10)
+
+    told = [json.loads(call("explain", *at, "--url", url.format(n), "--json").out) for n in range(2)]
+    for texts in told:
+        standing = [answer for answer in texts if "of the image's matched texts that of pair" not in answer["verdict"]]
+        (drawn,) = standing
+        assert len({answer["draw"] for answer in texts}) == 1
+        assert len(texts) == 3
+        assert all(answer["verdict"].endswith(f"that of pair {drawn['pair_id']} is drawn")
+                   for answer in texts if answer is not drawn)  # fmt: skip
+        how = [row[2:] for row in kept if row[1] == drawn["pair_id"]]
+        assert how == ([(drawn["draw"], drawn["sampling_probability"])] if drawn["verdict"].startswith("kept") else [])
+    page = (tmp_path / "warehouse" / "reports" / f"{run['run_id']}.html").read_text(encoding="utf-8")
+    assert "with a matched text: one each is drawn" in page
