@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.entry_lists import laid_out
 from metaclip_spark.errors import InputError
 from metaclip_spark.kernels import kernel
 from metaclip_spark.sampling import entry_probability
@@ -73,7 +74,7 @@ class ExpectedSums:
             InputError: a pair matches an entry that was never counted.
         """
         groups = self._numbered(len(entry_ids), text_source, lang)
-        offsets, ids = _flat(entry_ids)
+        offsets, ids = laid_out(entry_ids)
         parts = np.zeros((len(self._groups), 4, len(self._values)))
         if not _add(offsets, ids, self._rows, self._misses, groups, self._counted, parts):
             raise InputError(
@@ -118,16 +119,6 @@ class ExpectedSums:
         return numbers
 
 
-def _flat(entry_ids: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
-    """Return offsets and ids of a list array, also where it is a slice or has nulls."""
-    if not entry_ids.null_count:
-        return entry_ids.offsets.to_numpy(), entry_ids.values.to_numpy(zero_copy_only=False)
-    lengths = pc.fill_null(pc.list_value_length(entry_ids), 0).to_numpy(zero_copy_only=False)
-    offsets = np.concatenate([np.zeros(1, np.int32), np.cumsum(lengths, dtype=np.int32)])
-    offsets.setflags(write=False)  # to a kernel another type, for which it would be compiled again
-    return offsets, entry_ids.flatten().to_numpy(zero_copy_only=False)
-
-
 @kernel
 def _add(
     offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, misses: np.ndarray,
@@ -136,7 +127,7 @@ def _add(
     """Add each pair's p and p(1 - p) at every t to the sums of its group; False where an id was never counted.
 
     Args:
-        offsets, ids: int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
+        offsets, ids: int64 and int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
         rows: int32 by entry id; -1: never counted, 0: kept for certain at every t.
         misses: float64, shape (rows, k).
         groups: int32, shape (pairs,).

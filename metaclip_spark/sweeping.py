@@ -54,8 +54,12 @@ class At:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A pool at many t: its pairs, those that match, and pairs by (text source, language), most first."""
+    """A pool at many t: its pairs, those that match, and pairs by (text source, language), most first.
 
+    With unit image a pair is that of an image's matched texts which is drawn.
+    """
+
+    unit: str
     snapshots: Sequence[str]
     metadata_id: str
     pairs: int
@@ -82,7 +86,7 @@ def sweep(
     with reporter.stage("sweep", ctx.spark) as stage:
         sums = expected_sums(pairs, counts, values)
         stage.note = f"{len(values)} values of t"
-    found = make_sweep(sums, counts, values, chosen, snapshots=snapshots, metadata_id=ctx.metadata_id)
+    found = make_sweep(sums, counts, values, chosen, ctx.settings.unit, snapshots, ctx.metadata_id)
     if as_json:
         print(json.dumps(plain(found), ensure_ascii=False))
     else:
@@ -114,7 +118,7 @@ def round_thresholds(highest: int) -> list[int]:
 
 
 def make_sweep(
-    sums: pa.Table, counts: np.ndarray, values: Sequence[int], chosen: int, *, snapshots: Sequence[str],
+    sums: pa.Table, counts: np.ndarray, values: Sequence[int], chosen: int, unit: str, snapshots: Sequence[str],
     metadata_id: str,
 ) -> Sweep:  # fmt: skip
     """Put the pool's sums and the entries' counts together.
@@ -123,6 +127,7 @@ def make_sweep(
         sums: rows of `expectations.EXPECTED_DDL`.
         counts: int64, by entry id, zeros included.
         values: the t, ascending.
+        chosen: the one that the settings choose.
     """
     rows = sums.to_pylist()
     for row in rows:
@@ -134,7 +139,7 @@ def make_sweep(
         _at(t, t == chosen, [row for row in rows if row["threshold"] == t and row["group"] in groups], counts, groups)
         for t in values
     ]
-    return Sweep(snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
+    return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
 
 
 def _at(t: int, chosen: bool, rows: list[dict[str, Any]], counts: np.ndarray, groups: dict) -> At:
@@ -163,6 +168,7 @@ def plain(found: Sweep) -> dict[str, Any]:
              "counts_head", "counts_tail")  # fmt: skip
     return {
         "metadata_id": found.metadata_id,
+        "unit": found.unit,
         "snapshots": list(found.snapshots),
         "pairs": found.pairs,
         "matched": found.matched,
@@ -199,7 +205,10 @@ def _print(found: Sweep) -> None:
     for at, name in enumerate(("text source", "language")):
         _print_parts(found, at, name)
     out.print()
-    out.print(f"{found.pairs:,} pairs in the pool, {found.matched:,} match; < marks the t that these flags choose.")
+    pool = f"{found.pairs:,} pairs in the pool, {found.matched:,} match"
+    if found.unit == "image":
+        pool = f"{found.pairs:,} images with a matched text, of which one each is drawn"
+    out.print(f"{pool}; < marks the t that these flags choose.")
 
 
 def _print_parts(found: Sweep, at: int, name: str) -> None:

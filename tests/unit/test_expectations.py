@@ -188,7 +188,7 @@ def found_sweep() -> sweeping.Sweep:
     langs = pa.array(["en", "en", "de", "en"])
     sums.add(pa.array(lists, LISTS), pa.array(["alt"] * 4), langs)
     table = pa.Table.from_batches([sums.to_arrow()])
-    return sweeping.make_sweep(table, counts, [1, 3], 3, snapshots=["s"], metadata_id="m")
+    return sweeping.make_sweep(table, counts, [1, 3], 3, "pair", ["s"], "m")
 
 
 def test_a_sweep_says_what_head_and_tail_hold():

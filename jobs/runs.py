@@ -1,0 +1,13 @@
+"""Runs: what each run was and takes on disk; letting go of old subsets.
+
+The same as `metaclip-spark runs`, for spark-submit; takes the same flags:
+
+    spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/runs.py --help
+"""
+
+import sys
+
+from metaclip_spark.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["runs", *sys.argv[1:]]))
