@@ -73,11 +73,11 @@ def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     rows = [
         [
             run.run_id, f"{run.ended:%Y-%m-%d %H:%M}", run.outcome, _or_empty(run.threshold), _or_empty(run.kept),
-            f"{run.size / 1e6:,.1f}", _chosen_by(run.config), ", ".join(run.snapshots),
+            f"{run.size / 1e6:,.1f}", _chosen_by(run.config),
         ]
         for run in runs
     ]  # fmt: skip
-    print_rows(["run", "last event, UTC", "outcome", "t", "pairs kept", "MB", "settings", "snapshots"], rows, whole=6)
+    print_rows(["run", "last event, UTC", "outcome", "t", "pairs kept", "MB", "settings"], rows, whole=6)
     return 0
 
 

@@ -10,6 +10,7 @@ from e2e_world import call, flag_words, rows_of, write_parquet
 pytestmark = pytest.mark.spark
 
 
+@pytest.mark.slow  # the default run holds the drawn rows against the reference: tests/spark/test_reference.py
 def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
     """The closing numbers count images, the sweep says their expected size, explain names the text that stands."""
     url = "http://example.org/{}.jpg"

@@ -35,7 +35,7 @@ def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_pa
             name: sum(file.stat().st_size for file in files_of(warehouse, name, run["run_id"])) for name in OF_A_RUN
         }
     listed = call("runs", "list", *at).out
-    assert re.search(rf"{new['run_id']} .*finished +3 +{new['curated_size']} .* seed 4 ", listed)
+    assert re.search(rf"{new['run_id']} .*finished +3 +{new['curated_size']} .* seed 4", listed)
     shown = call("runs", "show", new["run_id"], *at)
     assert f"run {new['run_id']}: finished" in shown.out
     assert f"t = 3, {new['curated_size']} pairs of ['default']" in shown.out

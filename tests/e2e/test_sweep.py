@@ -107,7 +107,7 @@ def test_a_pool_that_is_not_counted_as_it_is_now_is_refused():
         assert str(refused.value) == "snapshot 'a' has pairs that are not counted yet; run count first."
 
 
-def test_sweep_reads_the_matched_entries_alone(spark, warehouse):
+def test_sweep_reads_the_matched_entries_alone(spark, undisturbed, capsys):
     """Neither urls nor texts are read from the table: only what decides, and what sums are kept apart by."""
     import numpy as np
 
@@ -115,10 +115,11 @@ def test_sweep_reads_the_matched_entries_alone(spark, warehouse):
     from metaclip_spark.stages.sweep import sweep
     from metaclip_spark.tables import Warehouse
 
-    pairs = Warehouse(spark, str(warehouse)).read("pairs")
+    pairs = Warehouse(spark, str(undisturbed.warehouse)).read("pairs")
     thresholds = Thresholds(np.ones(10, dtype=np.int64), [1])
     for by_group, columns in ((False, "entry_ids:array<int>"), (True, "text_source:string,lang:string,entry_ids")):
-        plan = sweep(pairs, lambda: thresholds, by_group)._jdf.queryExecution().executedPlan().toString()
-        (schema,) = [line for line in plan.splitlines() if "ReadSchema" in line]
+        capsys.readouterr()
+        sweep(pairs, lambda: thresholds, by_group).explain()
+        (schema,) = [line for line in capsys.readouterr().out.splitlines() if "ReadSchema" in line]
         assert f"ReadSchema: struct<{columns}" in schema
         assert "url" not in schema
