@@ -180,7 +180,7 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ({"text_fields": "alt,caption"}, "text_fields must be of alt, title, data-image-title, aria-label, "),
         ({"min_lang_score": 1.5}, "got 1.5 (flag --min-lang-score)."),
         ({"min_words": -1}, "got -1 (flag --min-words)."),
-        ({"matcher": "regex"}, "matcher must be one of auto, ahocorasick"),
+        ({"matcher": "regex"}, "matcher must be one of auto, phrases, ahocorasick"),
         ({"snapshot": "a b"}, "snapshot: expected letters, digits and . _ - +, got 'a b' (flag --snapshot)."),
         ({"snapshot": "../x"}, "got '../x'"),
         ({"snapshot": ""}, "got ''"),
