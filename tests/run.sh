@@ -44,6 +44,9 @@ cd -- "$root"
 lint=0
 "$venv/bin/python" -m ruff check . || lint=$?
 
+# Compiled once, and not by each of the tests' workers at the same time.
+"$venv/bin/python" -m metaclip_spark.warmup > /dev/null
+
 status=0
 # The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
 "$venv/bin/python" -m pytest -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?

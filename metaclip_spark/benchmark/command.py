@@ -52,7 +52,8 @@ def benchmark(
     told = {
         "inputs": inputs, "metadata_id": metadata.metadata_id, "entries": len(metadata.entries), "texts": number,
         "bytes_per_text": sum(len(text.encode()) for text in texts) / number, "rounds": rounds,
-        "one_core": [rate._asdict() for rate in found], "spark": [one._asdict() for one in took],
+        "one_core": [rate._asdict() for rate in found], "not_installed": missing,
+        "spark": [one._asdict() for one in took],
     }  # fmt: skip
     if as_json:
         print(json.dumps(told, ensure_ascii=False))

@@ -54,7 +54,6 @@ BETWEEN_STAGES = tuple(
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
-    "after replace curated_pairs",
 )
 """The writes after which most is half done: what is tried by default; all of them are in the slow set."""
 LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]

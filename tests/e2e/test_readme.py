@@ -123,6 +123,7 @@ def test_flags_in_readme_exist():
     """Every flag that README names is one of the command line's."""
     from metaclip_spark.cli import cli
 
-    commands = [*cli.commands.values(), *cli.commands["metadata"].commands.values()]
+    groups = [cli, cli.commands["metadata"], cli.commands["runs"]]
+    commands = [command for group in groups for command in group.commands.values()]
     known = {"--help", "--packages"} | {name for command in commands for param in command.params for name in param.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
