@@ -52,6 +52,7 @@ def desk(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_commands_for_ones_own_pairs_run(metaclip, desk):
     """Each command under "Your own pairs" ends with exit status 0 and a table."""
     commands = [shlex.split(line) for line in fenced("## Your own pairs").splitlines()]
@@ -63,6 +64,7 @@ def test_commands_for_ones_own_pairs_run(metaclip, desk):
         assert "curated subset" in ended.out
 
 
+@pytest.mark.slow
 def test_commands_for_a_crawl_run(metaclip, desk):
     """Each command under "Common Crawl", on a mirror of a crawl: a plan, a run, and nothing left to read again."""
     plan, run, retry = [shlex.split(line)[1:] for line in fenced("## Common Crawl").splitlines()]
