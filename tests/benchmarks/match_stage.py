@@ -1,0 +1,43 @@
+"""Matching in Spark against the pass that returns as many ids and matches nothing (bar: 1.8 times).
+
+    python tests/benchmarks/match_stage.py [--texts 3000000] [--rounds 3]
+
+LAION's texts resampled, 500,000 entries, local[2], to a sink that keeps nothing. `metaclip-spark benchmark` times
+pyahocorasick beside them, which takes minutes with so many texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from texts import different_texts, entry_list  # noqa: E402
+
+from metaclip_spark.benchmark.in_spark import passes  # noqa: E402
+from metaclip_spark.benchmark.texts import in_batches  # noqa: E402
+from metaclip_spark.matchers import compile_matcher  # noqa: E402
+from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.session import get_session  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--texts", type=int, default=3_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    metadata = load_metadata(entry_list())
+    texts, name = different_texts(args.texts)
+    matcher = compile_matcher(metadata)
+    ids = sum(len(matcher.match(batch).ids) for batch in in_batches(texts))
+    took = passes(get_session("local[2]"), metadata, texts, ids, args.rounds, peers=False)
+    print(f"{name}; {len(metadata.entries):,} entries; medians of {args.rounds}")
+    rows = [[one.name, f"{one.seconds:.2f}", f"{one.seconds / took[0].seconds:.2f}"] for one in took]
+    print_rows(["in Spark", "seconds", "times the floor"], rows)
+
+
+if __name__ == "__main__":
+    main()
