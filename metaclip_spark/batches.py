@@ -58,7 +58,7 @@ class EntrySums:
         if low < 0:
             raise InputError(f"entry_ids holds {low}, expected positions in the entry list, from 0; run match again")
         self._make_room(room)
-        add_counts(offsets, ids, kept, self.sums)
+        add_counts(ids if kept is None else ids[np.repeat(kept, np.diff(offsets))], self.sums)
 
     def to_blocks(self) -> pa.RecordBatch:
         """Return (block int32, sums binary) of the blocks of entries in which any matched: what a task hands on.
@@ -73,10 +73,11 @@ class EntrySums:
 
     def add_blocks(self, blocks: pa.Array, sums: pa.Array) -> None:
         """Add what `to_blocks` of other tasks returned."""
-        for block, packed in zip(blocks.to_pylist(), sums, strict=True):
+        numbers = blocks.to_pylist()
+        self._make_room((max(numbers, default=-1) + 1) * BLOCK)
+        for block, packed in zip(numbers, sums, strict=True):
             raw = packed.as_buffer()
             added = np.frombuffer(raw, "<u4" if raw.size == 4 * BLOCK else "<u8")
-            self._make_room((block + 1) * BLOCK)
             self.sums[block * BLOCK : (block + 1) * BLOCK] += added.astype(np.int64)
 
     def _make_room(self, size: int) -> None:

@@ -8,16 +8,10 @@ from metaclip_spark.kernels import kernel
 
 
 @kernel
-def add_counts(offsets: np.ndarray, ids: np.ndarray, kept: np.ndarray, sums: np.ndarray) -> None:
-    """Add to `sums`; `kept` is (0,) where all pairs are counted."""
-    if len(kept) == 0:
-        for at in range(offsets[0], offsets[-1]):
-            sums[ids[at]] += 1
-        return
-    for pair in range(len(offsets) - 1):
-        if kept[pair]:
-            for at in range(offsets[pair], offsets[pair + 1]):
-                sums[ids[at]] += 1
+def add_counts(ids: np.ndarray, sums: np.ndarray) -> None:
+    """Add one to the sum of each id."""
+    for entry in ids:
+        sums[entry] += 1
 
 
 @kernel

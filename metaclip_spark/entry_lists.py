@@ -28,22 +28,19 @@ def laid_out(entry_ids: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     return offsets, entry_ids.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
 
-def add_counts(offsets: np.ndarray, ids: np.ndarray, kept: np.ndarray | None, sums: np.ndarray) -> None:
-    """Add one to an entry's sum for each pair that has it.
+def add_counts(ids: np.ndarray, sums: np.ndarray) -> None:
+    """Add one to the sum of each id.
 
     Args:
-        offsets: (pairs + 1,) int64.
-        ids: int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`, each at most once.
-        kept: (pairs,) bool, the pairs that are counted; all of them where it is None.
+        ids: int32.
         sums: int64, longer than the largest id.
     """
     if _is_small(ids):
-        counted = ids if kept is None else ids[np.repeat(kept, np.diff(offsets))]
-        np.add.at(sums, counted, 1)
+        np.add.at(sums, ids, 1)
         return
     from metaclip_spark.entry_kernels import add_counts as add
 
-    add(offsets, ids, np.zeros(0, np.bool_) if kept is None else kept, sums)
+    add(ids, sums)
 
 
 def running_products(offsets: np.ndarray, ids: np.ndarray, by_entry: np.ndarray) -> np.ndarray:
@@ -52,7 +49,8 @@ def running_products(offsets: np.ndarray, ids: np.ndarray, by_entry: np.ndarray)
     The product runs over the ids in their order, one after the other, so that it is the same for any cut into batches.
 
     Args:
-        offsets, ids: see `add_counts`.
+        offsets: (pairs + 1,) int64.
+        ids: int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
         by_entry: float64, p(entry) by entry id; an id beyond it gives NaN.
     """
     if not _is_small(ids):
