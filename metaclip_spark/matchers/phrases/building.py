@@ -19,6 +19,8 @@ from metaclip_spark.matchers.phrases.compiled import (
     STEP,
     TOKEN,
     Compiled,
+    step_bit,
+    token_bit,
 )
 from metaclip_spark.matchers.phrases.places import find_places, mixed, room_for
 from metaclip_spark.matchers.phrases.tokens import SHORT, hash_of, same_bytes, words_anywhere
@@ -33,8 +35,6 @@ _KINDS[[ord(char) for char in PADDED]] = _PADDED
 _NO_ENTRY = np.uint64(NO_ENTRY)
 _NO_KEY = np.iinfo(np.uint64).max
 _HALF = np.uint64(32)
-_FILTER = np.uint64(63)
-_STEP_FILTER = np.uint64(31)
 _ONE = np.uint64(1)
 _SEEDS = 4
 
@@ -239,18 +239,11 @@ def set_single_entries(tokens, firsts, place_of_token):  # noqa: ANN001, ANN201
 def set_token_filters(tokens, keys):  # noqa: ANN001, ANN201
     """Set, for each key, the bit of its second part in the filter of its first."""
     for key in keys:
-        tokens[TOKEN * np.int64(key >> _HALF) + 2] |= _ONE << (filter_of(key & _NO_ENTRY) & _FILTER)
+        tokens[TOKEN * np.int64(key >> _HALF) + 2] |= _ONE << token_bit(key & _NO_ENTRY)
 
 
 @kernel
 def set_step_filters(steps, keys, base):  # noqa: ANN001, ANN201
     """The same, where what was read so far is a step of the level before, whose table starts at `base`."""
     for key in keys:
-        bit = filter_of(key & _NO_ENTRY) & _STEP_FILTER
-        steps[STEP * (np.int64(key >> _HALF) - base) + 1] |= _ONE << (bit + _HALF)
-
-
-@part
-def filter_of(token: int) -> int:
-    """Return the bits of a token's place that filters go by, uint64."""
-    return (token * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+        steps[STEP * (np.int64(key >> _HALF) - base) + 1] |= _ONE << step_bit(key & _NO_ENTRY)

@@ -21,6 +21,7 @@ import numpy as np
 import xxhash
 
 from metaclip_spark.errors import MetadataError
+from metaclip_spark.kernels import part
 
 NO_ENTRY = 0xFFFFFFFF
 TOKEN = 4
@@ -57,6 +58,22 @@ PLACES, BUCKETS, LEFT_OVER, SEED, HASH_BITS, HEAD = range(6)
 """Of `head`: the table of tokens; the seed of hashes; how many of a hash's bits are used; its length."""
 LEVEL_PLACES, LEVEL_BUCKETS, LEVEL_LEFT_OVER, FIRST_PLACE, FIRST_BUCKET, LEVEL = range(6)
 """Of a row of `levels`: the table's size; where it starts in `steps` and `step_moves`; its length."""
+
+_SPREAD, _TOP = np.uint64(0x9E3779B97F4A7C15), np.uint64(40)
+_OF_TOKEN, _OF_STEP, _BEHIND_ENTRY = np.uint64(63), np.uint64(31), np.uint64(32)
+
+
+@part
+def token_bit(following: int) -> int:
+    """Return the bit of a token's filter that a following token has, by its place; both uint64."""
+    return (following * _SPREAD) >> _TOP & _OF_TOKEN
+
+
+@part
+def step_bit(following: int) -> int:
+    """Return the bit of a step's second word that a following token has, by its place; both uint64."""
+    return ((following * _SPREAD) >> _TOP & _OF_STEP) + _BEHIND_ENTRY
+
 
 FORMAT = 1
 """Of the file; a change of the tables or of the hashes is another format."""

@@ -97,6 +97,14 @@ def cut(data, offsets, valid, row, n, at, begin, inside, s, window):  # noqa: AN
     return row, n, at, begin, False
 
 
+@kernel
+def carry(whole, n, s):  # noqa: ANN001, ANN201
+    """Note the tokens from `whole` on as the first of the next window; return how many."""
+    for i in range(n - whole):
+        s.start[i], s.size[i], s.row[i] = s.start[whole + i], s.size[whole + i], 0
+    return n - whole
+
+
 @part
 def mark_ends(data, start, stop, ends, bits):  # noqa: ANN001, ANN201
     """Set a bit for each byte that ends a token."""

@@ -75,17 +75,27 @@ def _without_repeats(ordered, n, out, at):  # noqa: ANN001, ANN202
 
 
 @kernel
-def appended(array, n, more, start, stop):  # noqa: ANN001, ANN201
-    """Return the array with more ids behind its first n; a larger one where they do not fit."""
-    if len(array) < n + stop - start + MOST_RANKED:
-        array = larger(array, n + stop - start + MOST_RANKED)
-    array[n : n + stop - start] = more[start:stop]
-    return array
+def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):  # noqa: ANN001, ANN201
+    """Write the ids of the first rows, and behind which each ends; return how many ids are written in all.
+
+    Args:
+        grouped, ends: see `group`.
+        out, total: int32 ids, and how many stand there already.
+        out_ends: (n_rows,) int32.
+    """
+    start = 0
+    for row in range(n_rows):
+        total += distinct_sorted(grouped, start, ends[row], ranked, out, total)
+        out_ends[row] = total
+        start = ends[row]
+    return total
 
 
 @kernel
-def larger(array, size):  # noqa: ANN001, ANN201
-    """Return the array with room for so many, or twice as many as it had."""
+def with_room(array, size):  # noqa: ANN001, ANN201
+    """Return the array, or one that starts with it and has room for so many, at least twice as many as it had."""
+    if len(array) >= size:
+        return array
     wider = np.empty(max(size, 2 * len(array)), array.dtype)
     wider[: len(array)] = array
     return wider

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.kernels import fetch_ahead, kernel, part
-from metaclip_spark.matchers.phrases.building import filter_of
 from metaclip_spark.matchers.phrases.compiled import (
     BUCKETS,
     FIRST_BUCKET,
@@ -20,13 +19,15 @@ from metaclip_spark.matchers.phrases.compiled import (
     SEED,
     STEP,
     TOKEN,
+    step_bit,
+    token_bit,
 )
+from metaclip_spark.matchers.phrases.grouping import with_room
 from metaclip_spark.matchers.phrases.places import bucket_of, mixed, place_of
 from metaclip_spark.matchers.phrases.tokens import SHORT, hash_of, same_bytes, short_hash, words_anywhere, words_of
 
 _NO_ENTRY = np.uint64(NO_ENTRY)
 _HALF, _ONE, _ZERO = np.uint64(32), np.uint64(1), np.uint64(0)
-_FILTER, _STEP_FILTER = np.uint64(63), np.uint64(31)
 
 
 @kernel
@@ -114,6 +115,23 @@ def _is_at(data, at, size, p, c):  # noqa: ANN001, ANN202
 
 
 @kernel
+def look_up_entries(whole, n, c, s, rows, ids):  # noqa: ANN001, ANN201
+    """Note the entries of the phrases that begin with the first `whole` of n tokens, in any order.
+
+    Returns:
+        How many are noted; and `rows` and `ids`, larger ones where there are more than they had room for.
+    """
+    rows, ids = with_room(rows, n), with_room(ids, n)
+    m = note_entries(whole, c, s, rows, ids)
+    left, level = first_pairs(whole, n, c, s), 0
+    while left and level < len(c.levels):
+        rows, ids = with_room(rows, m + left), with_room(ids, m + left)
+        left, m = look_up_steps(level, left, n, c, s, rows, ids, m)
+        level += 1
+    return m, rows, ids
+
+
+@kernel
 def note_entries(n, c, s, rows, ids):  # noqa: ANN001, ANN201
     """Note the entries that are one token; return how many."""
     m = 0
@@ -130,7 +148,7 @@ def first_pairs(whole, n, c, s):  # noqa: ANN001, ANN201
     left, none = 0, len(c.rest_at) - 1
     for i in range(min(whole, n - 1)):
         following = s.place[i + 1]
-        bit = (s.filters[i] >> (filter_of(np.uint64(following)) & _FILTER)) & _ONE
+        bit = (s.filters[i] >> token_bit(np.uint64(following))) & _ONE
         s.at[left], s.so_far[left] = i, s.place[i]
         left += np.int64(bit) & np.int64(following != none)
     return left
@@ -160,7 +178,7 @@ def look_up_steps(level, left, n, c, s, rows, ids, m):  # noqa: ANN001, ANN201
         ids[m], rows[m] = np.int32(entry), s.row[i]
         m += np.int64(same & (entry != _NO_ENTRY))
         following = s.place[min(i + level + 2, n - 1)]
-        bit = (ends >> ((filter_of(np.uint64(following)) & _STEP_FILTER) + _HALF)) & _ONE
+        bit = (ends >> step_bit(np.uint64(following))) & _ONE
         s.at[on], s.so_far[on] = i, p
         on += np.int64(same) & np.int64(bit) & np.int64(following != none)
     return on, m

@@ -11,9 +11,9 @@ import numpy as np
 
 from metaclip_spark.kernels import kernel
 from metaclip_spark.matchers.phrases.compiled import Compiled
-from metaclip_spark.matchers.phrases.cutting import ROWS, WINDOW, Noted, cut
-from metaclip_spark.matchers.phrases.grouping import MOST_RANKED, appended, distinct_sorted, group, larger
-from metaclip_spark.matchers.phrases.looking_up import first_pairs, look_up_steps, look_up_tokens, note_entries
+from metaclip_spark.matchers.phrases.cutting import ROWS, WINDOW, Noted, carry, cut
+from metaclip_spark.matchers.phrases.grouping import MOST_RANKED, distinct_sorted, group, with_room, write_rows
+from metaclip_spark.matchers.phrases.looking_up import look_up_entries, look_up_tokens
 
 
 @kernel
@@ -36,9 +36,9 @@ def scan(  # noqa: ANN201 - a tuple of arrays
     texts, depth = len(offsets) - 1, len(c.levels)
     ends = np.zeros(texts + 1, np.int32)
     out, total = np.empty((offsets[texts] - offsets[0]) // 6 + 1024, np.int32), 0
-    rows, ids = np.empty(4 * WINDOW, np.int32), np.empty(4 * WINDOW, np.int32)
-    grouped, starts = np.empty(4 * WINDOW, np.int32), np.zeros(ROWS + 2, np.int64)
-    open_ids, n_open, ranked = np.empty(MOST_RANKED, np.int32), 0, np.empty(2 * MOST_RANKED, np.int32)
+    rows, ids, grouped = np.empty(4 * WINDOW, np.int32), np.empty(4 * WINDOW, np.int32), np.empty(4 * WINDOW, np.int32)
+    row_ends, ranked = np.zeros(ROWS + 2, np.int64), np.empty(2 * MOST_RANKED, np.int32)
+    open_ids, n_open = np.empty(MOST_RANKED, np.int32), 0  # of the text in which the last window ended
     row, n, at, inside = 0, 0, offsets[0], False
     begin = at
     while row < texts:
@@ -47,37 +47,17 @@ def scan(  # noqa: ANN201 - a tuple of arrays
         look_up_tokens(data, n, c, s)
         # Of a text that goes on in the next window, the last tokens are looked at with the next.
         whole = max(n - depth, 0) if inside else n
-        if len(ids) < n:
-            rows, ids = larger(rows, n), larger(ids, n)
-        m = note_entries(whole, c, s, rows, ids)
-        left = first_pairs(whole, n, c, s) if depth else 0
-        for level in range(depth):
-            if left == 0:
-                break
-            if len(ids) < m + left:
-                rows, ids = larger(rows, m + left), larger(ids, m + left)
-            left, m = look_up_steps(level, left, n, c, s, rows, ids, m)
-        if len(grouped) < m + MOST_RANKED:
-            grouped = larger(grouped, m + MOST_RANKED)
-        group(rows, ids, m, row - first + 1, starts, grouped)
-        if len(out) < total + m + n_open + 1:
-            out = larger(out, total + m + n_open + 1)
-        begin_of = 0
-        for r in range(row - first):
-            if r == 0 and n_open:
-                open_ids = appended(open_ids, n_open, grouped, 0, starts[0])
-                total += distinct_sorted(open_ids, 0, n_open + starts[0], ranked, out, total)
-                n_open = 0
-            else:
-                total += distinct_sorted(grouped, begin_of, starts[r], ranked, out, total)
-            begin_of = starts[r]
-            ends[first + r + 1] = total
-        if inside:
-            open_ids = appended(open_ids, n_open, grouped, begin_of, m)
-            n_open += m - begin_of
-            for i in range(n - whole):
-                s.start[i], s.size[i], s.row[i] = s.start[whole + i], s.size[whole + i], 0
-            n -= whole
-        else:
-            n = 0
+        m, rows, ids = look_up_entries(whole, n, c, s, rows, ids)
+        if n_open:
+            rows, ids = with_room(rows, m + n_open), with_room(ids, m + n_open)
+            rows[m : m + n_open], ids[m : m + n_open] = 0, open_ids[:n_open]
+            m += n_open
+        grouped, out = with_room(grouped, m + MOST_RANKED), with_room(out, total + m + 1)
+        done = row - first
+        group(rows, ids, m, done + 1, row_ends, grouped)
+        total = write_rows(grouped, row_ends, done, ranked, out, total, ends[first + 1 : row + 1])
+        start = row_ends[done - 1] if done else 0
+        open_ids = with_room(open_ids, m - start + 1)
+        n_open = distinct_sorted(grouped, start, m, ranked, open_ids, 0)
+        n = carry(whole, n, s)
     return ends, out[:total]
