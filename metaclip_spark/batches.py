@@ -53,12 +53,28 @@ class EntrySums:
         Raises:
             InputError: an id is negative.
         """
+        offsets, ids = self._checked(entry_ids)
+        add_counts(ids if kept is None else ids[np.repeat(kept, np.diff(offsets))], self.sums)
+
+    def add_weighted(self, entry_ids: pa.ListArray, weights: np.ndarray) -> None:
+        """Add each pair's weight to the sums of its entries.
+
+        Args:
+            weights: int64, a pair each (see `sampling.weights_of`): sums of integers are free of order.
+
+        Raises:
+            InputError: an id is negative.
+        """
+        offsets, ids = self._checked(entry_ids)
+        np.add.at(self.sums, ids, np.repeat(weights, np.diff(offsets)))
+
+    def _checked(self, entry_ids: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
         offsets, ids = laid_out(entry_ids)
         low, room = int(ids.min(initial=0)), int(ids.max(initial=-1)) + 1
         if low < 0:
             raise InputError(f"entry_ids holds {low}, expected positions in the entry list, from 0; run match again")
         self._make_room(room)
-        add_counts(ids if kept is None else ids[np.repeat(kept, np.diff(offsets))], self.sums)
+        return offsets, ids
 
     def to_blocks(self) -> pa.RecordBatch:
         """Return (block int32, sums binary) of the blocks of entries in which any matched: what a task hands on.

@@ -25,6 +25,9 @@ LIST = ("metadata", "matcher", "keep_unmatched")
 TABLES = ("warehouse", "catalog", "lease_seconds")
 READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
+BUILDING_ON = ("freeze_counts", "whole_pool")
+LEFT = ("survivors", "drawn_from", "where", "group")
+"""What is balanced instead of the whole pool, after download."""
 SPARK = ("master", "remote", "driver_memory", "spark")
 RUN = ("run_id", "outcome")
 """Which run a stage belongs to, and where it says what came of it: how a scheduler ties stages together."""
@@ -78,7 +81,7 @@ def cli() -> None:
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *RUN, *SPARK)
+@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *BUILDING_ON, *RUN, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """All stages and the report; goes on where an earlier attempt stopped."""
@@ -127,10 +130,14 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, *TABLES, "pinned", *RUN, *SPARK)
+@settings_options("metadata", *CHOOSING, *BUILDING_ON, *LEFT, *TABLES, "pinned", *RUN, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """Choose t and draw the curated subset from the pool."""
+    """Choose t and draw the curated subset from the pool, or from what is left of it after download.
+
+    A new snapshot costs what it costs: where no probability rises, an earlier run's subset is read in the old pool's
+    stead, with the same result.
+    """
     from metaclip_spark import commands
 
     return commands.balance(_settings(flags, config), _reporter(), as_json)
@@ -147,7 +154,7 @@ def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, *TABLES, *SPARK)
+@settings_options("metadata", *CHOOSING, "freeze_counts", *TABLES, *SPARK)
 @click.option("--thresholds", metavar="T,T,...",
               help="The values of t.  [default: 1, 2, 5, 10, ... up to the highest count]")  # fmt: skip
 @click.option("--plot", metavar="FILE", help="Draw it, too: a .svg, .png or .pdf (needs the extra [report]).")

@@ -26,6 +26,7 @@ from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.context import DONE, NO_LIST, Context, in_pool, leased
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
+from metaclip_spark.steps.earlier import drawn_alike
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
@@ -43,8 +44,9 @@ Plans = list[tuple[Context, Plan]]
 _NOT_IN_RUN_ID = {
     "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
     "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches", "run_id",
-    "pinned", "outcome",
+    "pinned", "outcome", "whole_pool",
 }  # fmt: skip
+LEFT = ("freeze_counts", "survivors", "drawn_from", "where", "group")
 _OF_A_STAGE = {"spark", "run_id", "pinned", "outcome"}
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
@@ -153,6 +155,9 @@ def _opened(
     warehouse = open_warehouse(settings, reporter, create=write)
     config: Mapping[str, Any] = shown_config(settings)
     run_id = run_id or settings.run_id
+    if write:
+        settings = drawn_alike(warehouse, settings)
+        config = shown_config(settings)
     if list_of_last_run:
         run_id = run_id or (None if write else last_balanced_run(warehouse))
         settings, metadata, config = _of_run(warehouse, settings, run_id, config, whole=not write)
@@ -229,6 +234,8 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
 
 def _run_id(settings: Settings, metadata_id: str, given: Given) -> str:
     kept = {name: value for name, value in settings.model_dump().items() if name not in _NOT_IN_RUN_ID}
+    # Settings that came with later releases: where they are not given, the run is the one it was.
+    kept = {name: value for name, value in kept.items() if value is not None or name not in LEFT}
     kept["tail_fraction"] = settings.chosen_tail_fraction
     kept["languages"] = settings.wanted_languages
     sources = [(name, source.source_path, source.etag) for name, listed in given.items() for source in listed]
@@ -293,7 +300,7 @@ def run_settings(warehouse: Warehouse, settings: Settings, run_id: str | None) -
 def reading_context(settings: Settings, reporter: Reporter) -> Context:
     """Start Spark and return a context that only reads, on the list given or that of the last run."""
     warehouse = open_warehouse(settings, reporter)
-    settings, metadata, _ = _of_run(warehouse, settings, None, {}, whole=False)
+    settings, metadata, _ = _of_run(warehouse, drawn_alike(warehouse, settings), None, {}, whole=False)
     attempt = Attempt(warehouse, "", {}, [metadata.metadata_id])
     return Context(warehouse.spark, warehouse, settings, metadata, reporter, attempt)
 

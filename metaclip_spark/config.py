@@ -28,6 +28,9 @@ from metaclip_spark.sampling import TAIL_FRACTION
 # Settings that say the same thing in different ways: a flag of one wins over the file's other.
 _ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "catalog"})
 
+WHOLE_POOL = "pool"
+"""--drawn-from: the survivors are those of the whole matched pool."""
+
 _LISTS = ("keep_columns", "languages", "snapshots", "retry", "text_fields", "opt_outs", "image_extensions")
 """Settings that take several values with commas between them."""
 
@@ -125,6 +128,33 @@ class Settings(BaseModel):
         "pair", "What is drawn: each pair, or each image with one of its matched texts.", "pair|image"
     )
     snapshots: tuple[str, ...] = _setting((), "Balance these snapshots.  [default: all in the warehouse]", "A,B")
+    freeze_counts: str | None = _setting(
+        None,
+        "Take the entry counts of this run instead of the pool's: with a higher t, its subset is kept and added to.",
+        "RUN",
+    )
+    whole_pool: bool = _setting(
+        False, "Read the whole pool, also where an earlier run's subset and the new snapshots would do."
+    )
+    survivors: str | None = _setting(
+        None,
+        "Balance what is left after download: Parquet with pair_id, image_id or url; the folder that img2dataset "
+        "wrote (rows with status success). Needs --drawn-from.",
+        "PATH",
+    )
+    drawn_from: str | None = _setting(
+        None,
+        "What the survivors are left of: the whole matched pool, or a run's subset, whose pairs then stand for others.",
+        f"{WHOLE_POOL}|RUN",
+    )
+    where: str | None = _setting(
+        None, "Balance the rows for which this SQL is true, on the columns of --survivors (else of pairs).", "SQL"
+    )
+    group: str | None = _setting(
+        None,
+        "Images with the same value of this column of --survivors (else of pairs) are duplicates: one of them stays.",
+        "COLUMN",
+    )
     no_dedup: bool = _setting(False, "The pool is already unique: do not deduplicate.")
     keep_unmatched: bool = _setting(False, "Store texts that match nothing too.")
     matcher: str = _setting("auto", f"The matching engine: auto, {', '.join(ENGINES)}.", "NAME")
@@ -213,7 +243,7 @@ class Settings(BaseModel):
             raise ValueError(f"expected a number of sources or a percentage such as 2%, got {value!r}")
         return str(value)
 
-    @field_validator("snapshot", "run_id", mode="after")
+    @field_validator("snapshot", "run_id", "freeze_counts", "drawn_from", mode="after")
     @classmethod
     def _plain_name(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[\w.\-+]+", value):
@@ -249,6 +279,15 @@ class Settings(BaseModel):
             raise ValueError(f"{flags} both choose t; give one of them")
         if self.warehouse is not None and self.catalog is not None:
             raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
+        if self.survivors is not None and self.drawn_from is None:
+            raise ValueError(
+                "--survivors are left of what? --drawn-from pool: of the whole matched pool, and they are counted "
+                "anew; --drawn-from RUN: of that run's subset, whose draw thinned the counts already, so that each "
+                "pair stands for 1 / its sampling probability. Counted the wrong way, nearly everything would be kept"
+            )
+        if self.drawn_from_run is not None and (self.freeze_counts or self.target_size):
+            other = "--freeze-counts" if self.freeze_counts else "--target-size"
+            raise ValueError(f"--drawn-from RUN counts by weights; {other} is for the pool. Give --threshold instead")
         if self.id_column is not None and not self.no_dedup:
             raise ValueError("--id-column takes the pool's own key, which needs --no-dedup")
         if self.languages and self.no_lid and self.lang_column is None:
@@ -256,6 +295,16 @@ class Settings(BaseModel):
         if self.crawl and self.input:
             raise ValueError("--input and --crawl both say what to read; give one of them")
         return self
+
+    @property
+    def drawn_from_run(self) -> str | None:
+        """The run whose subset is balanced again, or None where the pool is."""
+        return None if self.drawn_from == WHOLE_POOL else self.drawn_from
+
+    @property
+    def is_thinned(self) -> bool:
+        """Whether less than the pool is balanced."""
+        return any(value is not None for value in (self.survivors, self.drawn_from_run, self.where, self.group))
 
     @property
     def chosen_tail_fraction(self) -> float | None:

@@ -13,7 +13,7 @@ from metaclip_spark.batches import draws, smallest_of
 from metaclip_spark.commands import open_warehouse, run_settings
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.explanation import Match, matches_of, sampling_probability, verdict
+from metaclip_spark.explanation import Match, kept_from, matches_of, sampling_probability, verdict
 from metaclip_spark.extract.ids import image_id, pair_id
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
@@ -42,7 +42,12 @@ class Question:
 
 @dataclass
 class Explanation:
-    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the url and text given."""
+    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the url and text given.
+
+    Attributes:
+        kept_from_threshold: the smallest t that keeps it, at the run's counts; None where the draw is not known, or no
+            t would.
+    """
 
     text: str
     spaced: str
@@ -56,6 +61,7 @@ class Explanation:
     in_pool: bool = False
     seen_in: list[str] = field(default_factory=list)
     draw: float | None = None
+    kept_from_threshold: int | None = None
     verdict: str = ""
 
 
@@ -120,7 +126,22 @@ def _explained(warehouse: Warehouse, metadata: Metadata, settings: Settings, run
         drawn = _drawn_of_image(warehouse, metadata, settings.seed, image)
         if drawn != answer.pair_id:
             answer.verdict = f"dropped: of the image's matched texts that of pair {drawn} is drawn"
+            answer.kept_from_threshold = None
+    elif settings.is_thinned and answer.in_pool and answer.matches:
+        _judge_by_subset(warehouse, settings, answer)
     return answer
+
+
+def _judge_by_subset(warehouse: Warehouse, settings: Settings, answer: Explanation) -> None:
+    """Say what became of the pair where the run drew from survivors: counts alone do not tell whether it is one."""
+    subset = matching(warehouse.read("curated_pairs"), run_id=answer.run_id, pair_id=answer.pair_id)
+    row = subset.select("sampling_probability").first()
+    if row is not None:
+        answer.sampling_probability = row["sampling_probability"]
+    elif answer.draw is not None and answer.draw < answer.sampling_probability:
+        of = f"the subset of run {settings.drawn_from_run}" if settings.drawn_from_run else "the pool"
+        answer.verdict = f"dropped: it is not among what is left of {of}, which this run drew from"
+        answer.kept_from_threshold = None
 
 
 def _drawn_of_image(warehouse: Warehouse, metadata: Metadata, seed: int, image: str) -> str:
@@ -142,6 +163,7 @@ def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[
 def _judge(answer: Explanation, key: str | None) -> None:
     if key is not None:
         answer.draw = float(draws(pa.array([key]), answer.seed)[0])
+        answer.kept_from_threshold = kept_from([match.count or 0 for match in answer.matches], answer.draw)
     answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
     if answer.pair_id is not None and not answer.in_pool:
         answer.verdict = f"not in the pool; if it were: {answer.verdict}"
@@ -174,4 +196,6 @@ def _print(answer: Explanation) -> None:
     out.print(f"t {answer.threshold:,}, seed {answer.seed}, run {answer.run_id}", markup=False)
     shown = "-" if answer.draw is None else f"{answer.draw:.6g}"
     out.print(f"p(pair) {answer.sampling_probability:.6g}, draw {shown}", markup=False)
+    if answer.kept_from_threshold is not None:
+        out.print(f"kept from t = {answer.kept_from_threshold:,} on, at these counts", markup=False)
     out.print(answer.verdict, markup=False, style="bold")

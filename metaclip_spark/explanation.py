@@ -11,7 +11,7 @@ import pyarrow as pa
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
-from metaclip_spark.sampling import pair_probability
+from metaclip_spark.sampling import entry_probability, pair_probability
 from metaclip_spark.text import spaced, spaced_entry
 from metaclip_spark.verbs import Counts, as_table, checked_threshold, count_array
 
@@ -88,6 +88,29 @@ def sampling_probability(matches: Sequence[Match]) -> float:
     by_entry = np.array([match.probability for match in matches], dtype=np.float64)
     ranks = np.arange(len(by_entry), dtype=np.int32)
     return float(pair_probability(np.array([0, len(ranks)]), ranks, by_entry)[0])
+
+
+def kept_from(counts: Sequence[int], draw: float) -> int | None:
+    """Return the smallest t at which a pair with this draw is kept, at these counts; None where nothing matched.
+
+    Its sampling probability never falls as t grows, and is 1 at the count of its rarest entry.
+
+    >>> kept_from([100, 1000], 0.5)
+    48
+    """
+    if not counts:
+        return None
+    ids, offsets = np.arange(len(counts), dtype=np.int32), np.array([0, len(counts)])
+    known = np.asarray(counts, dtype=np.int64)
+
+    def is_dropped(t: int) -> bool:
+        return draw >= pair_probability(offsets, ids, entry_probability(known, t))[0]
+
+    low, high = 1, max(1, min(counts))
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (middle + 1, high) if is_dropped(middle) else (low, middle)
+    return low
 
 
 def verdict(matches: Sequence[Match], p: float | None, draw: float | None, draw_needs: str) -> str:

@@ -19,7 +19,7 @@ from metaclip_spark.steps.context import DONE, leased
 from metaclip_spark.tables import Warehouse
 from metaclip_spark.terminal import console, print_rows
 
-OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs")
+OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
 """The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
 
 _NOT_SHOWN = {"spark", "run_id", "pinned", "outcome"}

@@ -17,6 +17,9 @@ LOW_THRESHOLD = 20
 
 DRAW_SCALE = 2.0**-53
 
+WEIGHT_SCALE = 1 << 20
+"""Weights of drawn pairs are multiples of one over this; their sums stay below 2**63 up to 8 * 10**12 pairs."""
+
 
 def draw_key(seed: int, purpose: str) -> str:
     """Return the key of a decision. Different decisions about a pair must use different purposes.
@@ -80,6 +83,33 @@ def tail_fraction(counts: np.ndarray, threshold: int) -> float:
     counts = np.asarray(counts, dtype=np.int64)
     total = int(counts.sum())
     return float(int(counts[counts < threshold].sum()) / total) if total else 0.0
+
+
+def weights_of(within: np.ndarray) -> np.ndarray:
+    """Return what each pair of a drawn subset stands for, in units of 1 / WEIGHT_SCALE pairs (Horvitz-Thompson).
+
+    The sum of 1 / p' over the drawn pairs that match an entry is an unbiased estimate of its count before the draw.
+
+    Args:
+        within: float64 in (0, 1], p' of each pair: the sampling probability of the run that drew it.
+
+    Returns:
+        int64: 1 / p', rounded to a multiple of 1 / WEIGHT_SCALE, so that sums are free of order.
+    """
+    return np.rint(WEIGHT_SCALE / within).astype(np.int64)
+
+
+def weighted_counts(sums: np.ndarray) -> np.ndarray:
+    """Return entry counts, int64, of sums of `weights_of`: rounded to whole pairs, and at least 1 where any matched."""
+    return np.where(sums > 0, np.maximum(1, (sums + WEIGHT_SCALE // 2) // WEIGHT_SCALE), 0)
+
+
+def drawn_again(probability: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """Return the chance that a pair, drawn with probability `within` before, is kept by the same draw at `probability`.
+
+    u < within is known, so it is min(1, p / p'); all float64. NaN in `within`: it was not drawn before, and this is p.
+    """
+    return np.minimum(1.0, probability / np.where(np.isnan(within), 1.0, within))
 
 
 def fixed_point(values: np.ndarray) -> tuple[int, int]:

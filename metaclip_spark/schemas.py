@@ -194,6 +194,18 @@ SIGHTINGS = Table(
     partitioned_by=("metadata_id", "snapshot"),
 )
 
+SURVIVORS = Table(
+    "survivors",
+    "One row is a pair that is left of the pool, or of a run's subset, and is balanced again (internal, staging)",
+    (
+        RUN_ID,
+        *PAIRS.columns,
+        Column("within", "double", "the sampling probability of the run that it was drawn by; null: of the pool"),
+    ),
+    partitioned_by=("run_id",),
+    properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
+)
+
 ENTRY_COUNTS = Table(
     "entry_counts",
     "One row is an entry that matched, per snapshot, counted in pairs of the whole pool (paper: section 3.3)",
@@ -280,7 +292,7 @@ LEASE = Table(
 TABLES = {
     table.name: table
     for table in (
-        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, SIGHTINGS, ENTRY_COUNTS, ENTRY_PROBABILITIES,
+        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, SIGHTINGS, SURVIVORS, ENTRY_COUNTS, ENTRY_PROBABILITIES,
         CURATED_PAIRS, RUN_STATISTICS, RUNS, LEASE,
     )
 }  # fmt: skip

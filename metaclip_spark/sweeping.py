@@ -17,8 +17,9 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import share
 from metaclip_spark.sampling import from_fixed_point, tail_fraction
-from metaclip_spark.steps.balance import choose_threshold, drawn_from, pool_counts
+from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots
+from metaclip_spark.steps.pool import whole_pool
 from metaclip_spark.steps.sweep import expected_sums
 
 GROUPS_SHOWN = 6
@@ -79,14 +80,14 @@ def sweep(
         sweep_plot.check(plot)
     ctx = reading_context(settings, reporter)
     snapshots = counted_snapshots(ctx)
-    counts, versions = pool_counts(ctx, snapshots)
-    pairs = drawn_from(ctx, snapshots, versions["pairs"])
-    chosen = choose_threshold(ctx, counts, pairs)
+    pool = whole_pool(ctx, snapshots)
+    counts = pool.safe_counts
+    chosen = choose_threshold(ctx, pool)
     values = sorted({*(asked or round_thresholds(int(counts.max(initial=1)))), chosen})
     with reporter.stage("sweep", ctx.spark) as stage:
-        sums = expected_sums(pairs, counts, values)
+        sums = expected_sums(pool.pairs, counts, values)
         stage.note = f"{len(values)} values of t"
-    found = make_sweep(sums, counts, values, chosen, ctx.settings.unit, snapshots, ctx.metadata_id)
+    found = make_sweep(sums, pool.counts, values, chosen, ctx.settings.unit, snapshots, ctx.metadata_id)
     if as_json:
         print(json.dumps(plain(found), ensure_ascii=False))
     else:

@@ -39,7 +39,7 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("sources", f"{sum(card.sources.values()):,}", statuses),
         ("texts", f"{card.texts_read:,}", "image texts found"),
         ("matched", f"{card.texts_matched:,}", f"{_share(card.texts_matched, card.texts_read)} of the texts"),
-        ("unique pairs", f"{card.unique_pairs:,}", "the pool"),
+        ("unique pairs", f"{card.unique_pairs:,}", f"left of {card.left_of}" if card.left_of else "the pool"),
         *([] if card.images is None else [("  images", f"{card.images:,}", "with a matched text: one each is drawn")]),
         ("entries", f"{card.n_entries:,}", "in the metadata"),
         ("  unmatched", f"{unmatched:,}", _share(unmatched, card.n_entries)),
@@ -50,10 +50,18 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         (
             "curated subset",
             f"{card.curated_size:,}",
-            f"{_share(card.curated_size, card.unique_pairs)} of the pool",
+            f"{_share(card.curated_size, card.unique_pairs)} of {'them' if card.left_of else 'the pool'}",
         ),
-        ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {sds:.1f} sd away"),
+        ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {sds:.1f} sd away{_given(card)}"),
+        *([] if card.capped is None else [("  capped", f"{card.capped:,}", _CAPPED)]),
     ]
+
+
+_CAPPED = "kept for certain: their p is above that of the run; many mean that its t was too small"
+
+
+def _given(card: Card) -> str:
+    return f", given the subset of run {card.given}" if card.given else ""
 
 
 def _share(part: int, whole: int) -> str:

@@ -35,16 +35,16 @@ def texts_of(paths: Sequence[str]) -> list[str]:
     return found
 
 
-def different_texts(base: Sequence[str], number: int, seed: int = 0) -> list[str]:
+def different_texts(base: Sequence[str], number: int, seed: int = 0, first_number: int = 0) -> list[str]:
     """Return so many different texts of about the same lengths: the first half of one and the second of another.
 
     Repeats would warm caches that a crawl's texts leave cold, and deduplication would drop them: each ends with a
-    number of its own.
+    number of its own, from `first_number` on.
     """
     words = [text.split(" ") for text in base]
     first, second = np.random.default_rng(seed).integers(0, len(base), (2, number))
     texts = []
-    for at, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True)):
+    for at, (a, b) in enumerate(zip(first.tolist(), second.tolist(), strict=True), first_number):
         head, tail = words[a], words[b]
         texts.append(" ".join([*head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :], str(at)]))
     return texts

@@ -22,6 +22,9 @@ class Card:
         tail_fraction: The share of counts that belongs to entries with count < t.
         sources: Status (`done`, `partial`, `failed`) -> number of sources.
         unique_pairs: Size of the pool.
+        left_of: What the pairs are left of after download ("the pool", "run ..."); None where they are the pool.
+        given: The run whose subset was read in the pool's stead; size and sd are then expected given that subset.
+        capped: Pairs whose probability is above that of the run they are left of; None where there is no such run.
         images: Images of the pool with a matched text, where one text of each is drawn (--unit image); else None.
         rejected: Reason -> number of rejects.
         entry_counts: int64[n_entries], count per entry id over the pool, zeros included.
@@ -62,6 +65,9 @@ class Card:
     expected_size: float
     expected_sd: float
     images: int | None = None
+    left_of: str | None = None
+    given: str | None = None
+    capped: int | None = None
     incomplete_sources: Sequence[tuple[str, str, str]] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

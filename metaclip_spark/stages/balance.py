@@ -37,7 +37,7 @@ def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataF
 
 
 def balance(
-    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id"
+    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
 ) -> DataFrame:
     """Return the curated subset: the pairs whose draw is below their sampling probability.
 
@@ -47,13 +47,20 @@ def balance(
         probabilities: float64 array by entry id; NaN where an entry was not counted.
         seed: of the draw, which is a function of the key and the seed alone.
         key: the column that keys the draw; image_id where each image is one of the pairs.
+        within: the column of the probabilities that pairs were drawn with before, by the same draw; null where they
+            were not. None of them is kept with more than that: it would have been drawn without it.
     """
-    need_columns(pairs, "balance", [key, "entry_ids"], _HINT)
+    need_columns(pairs, "balance", [key, "entry_ids", *([] if within is None else [within])], _HINT)
     probability = computed_once(
         column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
     )
     # Entry ids alone go to Python: the other columns would cost many times the balancing.
+    p = probability("entry_ids")
     drawn = pairs.withColumns(
-        {"run_id": F.lit(run_id), "sampling_probability": probability("entry_ids"), "draw": draw(key, seed)}
+        {
+            "run_id": F.lit(run_id),
+            "sampling_probability": p if within is None else F.least(p, F.col(within)),
+            "draw": draw(key, seed),
+        }
     )
     return drawn.where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)

@@ -27,7 +27,27 @@ def choose(pairs: DataFrame, seed: int) -> DataFrame:
 
 def smallest_of(df: DataFrame, image: Column, key: Column, seed: int) -> DataFrame:
     """Return the row of each image whose key has the smallest hash; equal hashes by the key itself."""
-    h = F.xxhash64(F.lit(draw_key(seed, "choose")), key)
-    # As an unsigned number: Spark's are signed, and the sign bit turned over has the same order.
-    first = Window.partitionBy(image).orderBy(h.bitwiseXOR(F.lit(_LOWEST)), key)
+    first = Window.partitionBy(image).orderBy(_hash(key, seed, "choose"), key)
     return df.withColumn("_rank", F.row_number().over(first)).where("_rank = 1").drop("_rank")
+
+
+def one_of_each_group(pairs: DataFrame, group: str, seed: int) -> DataFrame:
+    """Return the pairs of one image of each group of images that are the same; of an image without a group, all.
+
+    Reads: pairs (image_id, the group). Writes: nothing. Rows: subset. Shuffle: one, by group; Spark drops in every task
+    what a smaller image of the same task beats.
+
+    Args:
+        group: a column of what equal images have in common, of any type that can be compared.
+        seed: the image with the smallest hash of image_id stays, keyed by (seed, "group").
+    """
+    need_columns(pairs, "group", ["image_id", group], "It groups images that are the same.")
+    # An image without a group is a group of its own, and no value can be taken for its id.
+    same = Window.partitionBy(F.col(group), F.when(F.col(group).isNull(), F.col("image_id")))
+    first = same.orderBy(_hash(F.col("image_id"), seed, "group"), "image_id")
+    return pairs.withColumn("_rank", F.rank().over(first)).where("_rank = 1").drop("_rank")
+
+
+def _hash(key: Column, seed: int, purpose: str) -> Column:
+    """Return what orders by the key's hash as an unsigned number: Spark's are signed; their sign bit turned over."""
+    return F.xxhash64(F.lit(draw_key(seed, purpose)), key).bitwiseXOR(F.lit(_LOWEST))

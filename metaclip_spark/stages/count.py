@@ -8,36 +8,45 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from metaclip_spark.batches import EntrySums
+from metaclip_spark.sampling import weighted_counts, weights_of
 from metaclip_spark.stages.columns import need_columns
 from metaclip_spark.stages.shipping import Shipped
 
 
-def count(pairs: DataFrame, n_entries: int = 0) -> DataFrame:
+def count(pairs: DataFrame, n_entries: int = 0, within: str | None = None) -> DataFrame:
     """Return (entry_id int, count bigint) for every entry that matched.
 
-    Reads: pairs (entry_ids alone). Writes: nothing. Rows: n:1 per entry.
+    Reads: pairs (entry_ids; `within`, where it is given). Writes: nothing. Rows: n:1 per entry.
     Shuffle: partial sums, at most four bytes per entry and task (eight where a task counts 2^32 pairs of an entry),
     whatever the pool's size or skew.
     Source: paper, section 3.3.
 
     Args:
         n_entries: length of the list, where it is known: the sums then have their size from the start.
+        within: the column of the sampling probabilities that the pairs were drawn with. The counts are then estimates
+            of those before the draw: each pair counts 1 / p' (Horvitz-Thompson).
     """
-    need_columns(pairs, "count", ["entry_ids"], "Run extract with --metadata, or match, first.")
+    columns = ["entry_ids"] if within is None else ["entry_ids", within]
+    need_columns(pairs, "count", columns, "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = EntrySums(n_entries)
         for batch in batches:
-            sums.add(batch.column(0))
+            if within is None:
+                sums.add(batch.column(0))
+            else:
+                sums.add_weighted(batch.column(0), weights_of(batch.column(1).to_numpy(zero_copy_only=False)))
         yield sums.to_blocks()
 
     def totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = EntrySums()
         for batch in batches:
             sums.add_blocks(batch.column("block"), batch.column("sums"))
+        if within is not None:
+            sums.sums = weighted_counts(sums.sums)
         yield sums.to_arrow()
 
-    partial = pairs.select("entry_ids").mapInArrow(partial_sums, "block int, sums binary")
+    partial = pairs.select(*columns).mapInArrow(partial_sums, "block int, sums binary")
     return partial.repartition("block").mapInArrow(totals, "entry_id int, count bigint")
 
 

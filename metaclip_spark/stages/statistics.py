@@ -2,7 +2,9 @@
 
 Names in `run_statistics`: `pairs` and `curated` (sizes), `matches` and `curated_matches` (key: number of matched
 entries), `curated_count` (key: entry id), and `expected_high/low`, `variance_high/low` (sums of p and p(1 - p)
-in fixed point, see `sampling.fixed_point`); with --unit image also `images`: those with a matched text.
+in fixed point, see `sampling.fixed_point`); with --unit image also `images`: those with a matched text. Of pairs that
+were drawn before, by another run, p is that of being kept now that they are there; `capped` counts those whose
+probability rose above the earlier one.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.batches import EntrySums, batch_probability
-from metaclip_spark.sampling import fixed_point
+from metaclip_spark.sampling import drawn_again, fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.shipping import Shipped
@@ -29,22 +31,28 @@ MAX_MATCHES = 1000
 
 
 def statistics(
-    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id"
+    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
 ) -> DataFrame:
     """Return sums over the pool, before and after balancing.
 
-    Reads: pairs (the draw's key and entry_ids alone). Writes: nothing. Rows: n:1 per name and key.
+    Reads: pairs (the draw's key and entry_ids; `within`). Writes: nothing. Rows: n:1 per name and key.
     Shuffle: some numbers a task, and four bytes per entry (see `count`).
+
+    Args:
+        within: see `balance`.
     """
     need_columns(pairs, "statistics", [key, "entry_ids"], "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        sums = _Sums(probabilities())
+        sums = _Sums(probabilities(), drawn_before=within is not None)
         for batch in batches:
-            sums.add(batch.column("entry_ids"), batch.column("u").to_numpy())
+            before = batch.column("within").to_numpy(zero_copy_only=False) if within is not None else None
+            sums.add(batch.column("entry_ids"), batch.column("u").to_numpy(), before)
         yield sums.to_arrow()
 
-    drawn = pairs.select("entry_ids", draw(key, seed).alias("u"))
+    drawn = pairs.select(
+        "entry_ids", draw(key, seed).alias("u"), *([] if within is None else [F.col(within).alias("within")])
+    )
     partial = drawn.mapInArrow(partial_sums, f"{_DDL}, sums binary")
     summed = partial.repartition("name", "key").mapInArrow(_totals, _DDL)
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
@@ -62,6 +70,26 @@ def image_statistics(
     before = statistics(pairs, probabilities, seed, run_id).where(in_pool)
     after = statistics(chosen, probabilities, seed, run_id, "image_id").where("name <> 'matches'")
     return before.union(after.replace("pairs", "images", "name"))
+
+
+def grown_statistics(
+    kept: DataFrame, new: DataFrame, earlier: DataFrame, probabilities: Shipped, seed: int, run_id: str
+) -> DataFrame:
+    """Return the sums over a pool of which an earlier run's subset and the pairs that came since are read.
+
+    What the pool holds is what it held, and the new pairs; sizes to expect are given the earlier subset.
+
+    Reads: kept (the earlier subset, with `within`), new (pairs), earlier (run_statistics of that run).
+    Writes: nothing. Rows: n:1 per name and key. Shuffle: that of `statistics` twice.
+    """
+    in_pool = F.col("name").isin("pairs", "matches")
+    columns = ["pair_id", "entry_ids", "within"]
+    came = new.withColumn("within", F.lit(None).cast("double"))
+    drawn = statistics(kept.select(*columns).union(came.select(*columns)), probabilities, seed, run_id, within="within")
+    more = statistics(new, probabilities, seed, run_id).where(in_pool)
+    pool = earlier.where(in_pool).select("name", "key", "value").union(more.select("name", "key", "value"))
+    held = pool.groupBy("name", "key").agg(F.sum("value").alias("value")).withColumn("run_id", F.lit(run_id))
+    return held.select(*RUN_STATISTICS.names).union(drawn.where(~in_pool & (F.col("name") != "capped")))
 
 
 def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -88,16 +116,21 @@ def _rows(names: list[str], keys: list[int], values: list[int], **more: pa.Array
 class _Sums:
     """The partial sums of one task."""
 
-    def __init__(self, by_entry: np.ndarray) -> None:
+    def __init__(self, by_entry: np.ndarray, drawn_before: bool = False) -> None:
         self._by_entry = by_entry
+        self._capped = 0 if drawn_before else None
         self._curated_count = EntrySums(len(by_entry))
         self._matches = np.zeros((2, MAX_MATCHES + 1), dtype=np.int64)
         self._expected = [0, 0]
         self._variance = [0, 0]
 
-    def add(self, entry_ids: pa.ListArray, u: np.ndarray) -> None:
+    def add(self, entry_ids: pa.ListArray, u: np.ndarray, within: np.ndarray | None = None) -> None:
         p = batch_probability(entry_ids, self._by_entry)
         kept = u < p
+        if within is not None:
+            self._capped += int((p > within).sum())  # never of a NaN
+            kept &= ~(u >= within)
+            p = drawn_again(p, within)
         lengths = np.minimum(entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES)
         self._matches[0] += np.bincount(lengths, minlength=MAX_MATCHES + 1)
         self._matches[1] += np.bincount(lengths[kept], minlength=MAX_MATCHES + 1)
@@ -117,6 +150,8 @@ class _Sums:
             "variance_high": self._variance[0],
             "variance_low": self._variance[1],
         }
+        if self._capped is not None:
+            single["capped"] = self._capped
         rows = [(name, 0, value) for name, value in single.items()]
         for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):
             rows += [(name, key, int(sums[key])) for key in np.flatnonzero(sums).tolist()]

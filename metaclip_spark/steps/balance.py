@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.errors import WarehouseError
 from metaclip_spark.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.stages.balance import balance, entry_probabilities
-from metaclip_spark.stages.choose import choose
-from metaclip_spark.stages.shipping import ship
-from metaclip_spark.stages.statistics import image_statistics, statistics
-from metaclip_spark.steps.context import DONE, Context, batch_digest
+from metaclip_spark.stages.shipping import Shipped, ship
+from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
+from metaclip_spark.steps.context import DONE, STARTED, Context, batch_digest
+from metaclip_spark.steps.earlier import Drawn, reusable_run
+from metaclip_spark.steps.pool import WITHIN, Pool, of_snapshots, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.tables import matching
 
@@ -23,35 +27,55 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
     Args:
         counted: snapshot -> fingerprint of its pool, as `count_step` returns it.
     """
-    settings, run_id = ctx.settings, ctx.attempt.run_id
-    chosen_by = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
-    chosen_by += [settings.target_size] if settings.target_size is not None else []
-    fingerprint = batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by)
-    last = ctx.last("balance", run_id=run_id)
+    fingerprint = _fingerprint(ctx, counted)
+    last = ctx.last("balance", run_id=ctx.attempt.run_id)
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
         return False
-    with ctx.reporter.stage("balance", ctx.spark) as stage:
-        counts, versions = pool_counts(ctx, list(counted))
-        threshold = choose_threshold(ctx, counts, drawn_from(ctx, list(counted), versions["pairs"]))
-        by_entry = np.where(counts > 0, entry_probability(counts, threshold), np.nan)
-        kept, written = _draw(ctx, list(counted), by_entry, threshold, versions)
+    with ctx.reporter.stage("balance", ctx.spark) as stage, opened_pool(ctx, list(counted)) as pool:
+        threshold = choose_threshold(ctx, pool)
+        by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)
+        earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, threshold)
+        draw = _draw_from(ctx, pool, counted, by_entry, earlier)
+        if last is not None:  # its subset is replaced table by table: cut short, it is no subset
+            ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
+        kept, written = _write(ctx, pool, draw, threshold)
         stage.rows = kept
         stage.note = f"t = {threshold:,}, {kept:,} pairs kept"
     ctx.attempt.record(
-        DONE, "balance", fingerprint=fingerprint, versions={**versions, **written}, rows=kept,
-        detail={"threshold": threshold, "snapshots": sorted(counted)},
+        DONE, "balance", fingerprint=fingerprint, versions={**pool.versions, **written}, rows=kept,
+        detail={
+            "threshold": threshold,
+            "snapshots": sorted(counted),
+            "seed": ctx.settings.seed,
+            "unit": ctx.settings.unit,
+            "pools": None if ctx.settings.is_thinned else counted,
+            "left_of": _left_of(ctx),
+            "earlier": None if earlier is None else earlier.run_id,
+        },
     )  # fmt: skip
     return True
 
 
-def choose_threshold(ctx: Context, counts: np.ndarray, pairs: DataFrame) -> int:
+def _left_of(ctx: Context) -> str | None:
+    run = ctx.settings.drawn_from_run
+    return (f"run {run}" if run else "the pool") if ctx.settings.is_thinned else None
+
+
+def _fingerprint(ctx: Context, counted: dict[str, str]) -> str:
+    settings = ctx.settings
+    chosen_by: list[Any] = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
+    chosen_by += [settings.target_size] if settings.target_size is not None else []
+    return batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by, *origin_digest(ctx))
+
+
+def choose_threshold(ctx: Context, pool: Pool) -> int:
     """Return t as given, or the t of the target size or the tail fraction; a low one of the latter is warned of."""
     settings = ctx.settings
     if settings.threshold is not None:
         return settings.threshold
     if settings.target_size is not None:
-        return threshold_for_size(ctx, pairs, counts, settings.target_size)
-    threshold = threshold_for_tail_fraction(counts, settings.chosen_tail_fraction)
+        return threshold_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size)
+    threshold = threshold_for_tail_fraction(pool.counts, settings.chosen_tail_fraction)
     ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {settings.chosen_tail_fraction}.")
     if threshold < LOW_THRESHOLD:
         ctx.reporter.warn(
@@ -61,52 +85,50 @@ def choose_threshold(ctx: Context, counts: np.ndarray, pairs: DataFrame) -> int:
     return threshold
 
 
-def pool_counts(ctx: Context, snapshots: list[str]) -> tuple[np.ndarray, dict[str, int]]:
-    """Return the summed counts by entry id (int64), and the versions that they and the pool were read at."""
-    if ctx.metadata is None:
-        raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
-    version = ctx.settings.pinned.get("entry_counts")
-    if version is None:
-        version = ctx.warehouse.version("entry_counts")
-    else:
-        version = ctx.warehouse.readable_version("entry_counts", version)
-    summed = (
-        _of_snapshots(ctx, "entry_counts", snapshots, version).groupBy("entry_id").agg(F.sum("count").alias("count"))
-    ).toArrow()
-    counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
-    counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
-    states = [ctx.pool_state(snapshot) for snapshot in snapshots]
-    pinned = max(state[1] for state in states if state)
-    return counts, {"entry_counts": version, "pairs": ctx.warehouse.readable_version("pairs", pinned)}
+@dataclass(frozen=True)
+class _Draw:
+    """The rows that are read, what the draw is keyed by, and the sums over the pool."""
+
+    rows: DataFrame
+    sums: DataFrame
+    probabilities: Shipped
+    key: str = "pair_id"
+    within: str | None = None
 
 
-def drawn_from(ctx: Context, snapshots: list[str], version: int | None) -> DataFrame:
-    """Return what is drawn from: the pairs of the snapshots as they were counted, or one of each image's."""
-    pairs = _of_snapshots(ctx, "pairs", snapshots, version)
-    return choose(pairs, ctx.settings.seed) if ctx.settings.unit == "image" else pairs
+def _draw_from(
+    ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.ndarray, earlier: Drawn | None
+) -> _Draw:
+    """Return what is drawn: the pool, or of it what an earlier run kept, and the snapshots that came since."""
+    run_id, seed, shipped = ctx.attempt.run_id, ctx.settings.seed, ship(ctx.spark, by_entry)
+    if earlier is not None:
+        since = [snapshot for snapshot in counted if snapshot not in (earlier.pools or {})]
+        ctx.reporter.say(
+            f"balance reads the subset of run {earlier.run_id}"
+            + (f", and of the pool only {', '.join(since)}." if since else ", and nothing of the pool.")
+        )
+        kept = subset_of(ctx, earlier.run_id)
+        new = of_snapshots(ctx, "pairs", since, pool.versions["pairs"])
+        version = ctx.warehouse.version("run_statistics")
+        before = matching(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
+        rows = kept.unionByName(new.withColumn(WITHIN, F.lit(None).cast("double")))
+        return _Draw(rows, grown_statistics(kept, new, before, shipped, seed, run_id), shipped, within=WITHIN)
+    if pool.every_pair is not None:
+        sums = image_statistics(pool.every_pair, pool.pairs, shipped, seed, run_id)
+        return _Draw(pool.pairs, sums, shipped, "image_id")
+    key = "image_id" if ctx.settings.unit == "image" else "pair_id"
+    sums = statistics(pool.pairs, shipped, seed, run_id, key, pool.within)
+    return _Draw(pool.pairs, sums, shipped, key, pool.within)
 
 
-def _of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
-    rows = matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id)
-    return rows.where(F.col("snapshot").isin(snapshots))
-
-
-def _draw(
-    ctx: Context, snapshots: list[str], by_entry: np.ndarray, threshold: int, versions: dict[str, int]
-) -> tuple[int, dict[str, int]]:
-    run_id, seed, warehouse = ctx.attempt.run_id, ctx.settings.seed, ctx.warehouse
-    counts = _of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
-    pairs = drawn_from(ctx, snapshots, versions["pairs"])
-    shipped = ship(ctx.spark, by_entry)
-    if ctx.settings.unit == "image":
-        key, pool = "image_id", _of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
-        sums = image_statistics(pool, pairs, shipped, seed, run_id)
-    else:
-        key, sums = "pair_id", statistics(pairs, shipped, seed, run_id)
+def _write(ctx: Context, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:
+    """Write the run's three tables; return how many pairs are kept, and the tables' versions."""
+    run_id, warehouse = ctx.attempt.run_id, ctx.warehouse
+    curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     commits = [
-        warehouse.replace("entry_probabilities", entry_probabilities(counts, threshold, run_id), run_id=run_id),
-        warehouse.replace("run_statistics", sums, run_id=run_id),
-        warehouse.replace("curated_pairs", balance(pairs, shipped, seed, run_id, key), run_id=run_id),
+        warehouse.replace("entry_probabilities", entry_probabilities(pool.counted, threshold, run_id), run_id=run_id),
+        warehouse.replace("run_statistics", draw.sums, run_id=run_id),
+        warehouse.replace("curated_pairs", curated, run_id=run_id),
     ]
     kept = commits[-1].rows
     expected = matching(warehouse.read("run_statistics"), run_id=run_id, name="curated").first()

@@ -30,6 +30,7 @@ from pyspark.sql import functions as F
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import base_texts, entry_list  # noqa: E402
 
+from metaclip_spark.benchmark.texts import different_texts  # noqa: E402
 from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import Metadata, load_metadata  # noqa: E402
 from metaclip_spark.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction  # noqa: E402
@@ -150,31 +151,31 @@ def draw(costs: dict[int, Cost], path: Path) -> None:
 
 def make_pool(spark: SparkSession, folder: Path, pairs: int, word: str = "") -> None:
     """Write a Delta table of pairs, each text different, in the schema of `pairs`."""
-    base = [text.split(" ") for text in base_texts()[0]]
+    write(made_pairs(spark, 0, pairs, word), folder)
+
+
+def made_pairs(spark: SparkSession, start: int, stop: int, word: str = "", snapshot: str = "s") -> DataFrame:
+    """Return pairs of these numbers, each text different, in the schema of `pairs`, not matched yet."""
+    base = base_texts()[0]
 
     def texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            numbers = batch.column(0).to_numpy()
-            rng = np.random.default_rng(int(numbers[0]))
-            first, second = rng.integers(0, len(base), (2, len(numbers)))
-            made = []
-            for number, a, b in zip(numbers.tolist(), first.tolist(), second.tolist(), strict=True):
-                head, tail = base[a], base[b]
-                words = [word, *head[: (len(head) + 1) // 2], *tail[len(tail) // 2 :], str(number)]
-                made.append(" ".join(words).strip())
+            first = batch.column(0)[0].as_py()
+            made = different_texts(base, len(batch), seed=first, first_number=first)
+            made = [f"{word} {text}" for text in made] if word else made
             yield pa.record_batch({"n": batch.column(0), "text": pa.array(made, pa.string())})
 
-    rows = spark.range(0, pairs, 1, max(8, pairs // 500_000)).mapInArrow(texts, "n bigint, text string")
+    tasks = max(8, (stop - start) // 500_000)
+    rows = spark.range(start, stop, 1, tasks).mapInArrow(texts, "n bigint, text string")
     url = F.concat(F.lit("https://images.example.org/"), F.col("n") % 977, F.lit("/"), F.col("n"), F.lit(".jpg"))
     given = {
-        "metadata_id": F.lit("other"), "snapshot": F.lit("s"), "url": url, "text": F.col("text"),
+        "metadata_id": F.lit("other"), "snapshot": F.lit(snapshot), "url": url, "text": F.col("text"),
         "pair_id": F.md5(F.concat(url, "text")), "image_id": F.substring(F.sha2(url, 224), 1, 24),
         "text_source": F.lit("alt"), "lang": F.lit("en"), "lang_score": F.lit(0.9),
         "page_url": F.concat(F.lit("https://example.org/pages/"), F.substring(F.md5(url), 1, 6), F.lit(".html")),
         "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"), "entry_ids": F.array(),
     }  # fmt: skip
-    columns = [given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns]
-    write(rows.select(*columns), folder)
+    return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
 
 
 def one_round(spark: SparkSession, metadata: Metadata, pool: Path, out: Path, copy: bool = False) -> dict[str, Cost]:

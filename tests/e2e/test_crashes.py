@@ -54,6 +54,7 @@ BETWEEN_STAGES = tuple(
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
+    "after replace curated_pairs",
 )
 """The writes after which most is half done: what is tried by default; all of them are in the slow set."""
 LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]
@@ -227,10 +228,14 @@ def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("table", INSIDE)
-def test_killed_inside_any_commit_goes_on(spark, undisturbed, child_env, tmp_path, table):
-    """SIGKILL when a table's data files are written and not named by its log: the same tables in the end."""
+def test_killed_inside_any_commit_goes_on(spark, remote, undisturbed, child_env, tmp_path, table):
+    """SIGKILL when a table's data files are written and not named by its log: the same tables in the end.
+
+    Over Spark Connect the commit is the server's, which lives on: it may still name them, or not.
+    """
     warehouse = tmp_path / "wh"
     child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)
-    assert orphans(warehouse, table)
-    assert appends(warehouse, table) == 0
+    if remote is None:
+        assert orphans(warehouse, table)
+        assert appends(warehouse, table) == 0
     finish(spark, undisturbed, warehouse)

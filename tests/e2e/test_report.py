@@ -85,10 +85,18 @@ def test_explain_agrees_with_the_tables(spark, undisturbed):
     assert said.status == 0, said.err
     assert repr(probability) in said.out
     assert repr(draw) in said.out
-    assert json.loads(said.out)[0]["seen_in"] == ["default"]
+    (why,) = json.loads(said.out)
+    assert why["seen_in"] == ["default"]
+    assert why["verdict"].startswith("kept: ")
+    assert 1 <= why["kept_from_threshold"] <= 2
+    for match in why["matches"]:
+        for at in match["positions"]:
+            assert why["spaced"][at:].startswith(match["entry"])
     said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", min(dropped), "--json")
     assert said.status == 0, said.err
-    assert json.loads(said.out)
+    (why,) = json.loads(said.out)
+    assert why["verdict"].startswith("dropped: ")
+    assert 2 < why["kept_from_threshold"] <= min(match["count"] for match in why["matches"])
 
 
 def child(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess:

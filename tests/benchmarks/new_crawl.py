@@ -1,0 +1,100 @@
+"""One more crawl: a balance that reads the earlier subset and the new pairs, against one that reads the whole pool.
+
+    python tests/benchmarks/new_crawl.py [--pairs 300000] [--crawls 10] [--kept 0.23] [--rounds 3]
+
+Ten crawls are in the pool and balanced, at the t that keeps 23% of them; one more is added and counted. Timed is the
+command `balance`, report included, with and without --whole-pool; the bar is half the time. Pairs are seeded: LAION's
+texts resampled, each different; 500,000 entries.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rebalance import Cost, made_pairs, timed  # noqa: E402
+from texts import entry_list  # noqa: E402
+
+from metaclip_spark.cli import main as command  # noqa: E402
+from metaclip_spark.events import Attempt  # noqa: E402
+from metaclip_spark.matchers import compile_matcher  # noqa: E402
+from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.session import get_session  # noqa: E402
+from metaclip_spark.stages.match import match  # noqa: E402
+from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
+from metaclip_spark.steps.context import DONE  # noqa: E402
+from metaclip_spark.tables import Warehouse  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=300_000, help="of each crawl")
+    parser.add_argument("--crawls", type=int, default=10)
+    parser.add_argument("--kept", type=float, default=0.23)
+    parser.add_argument("--rounds", type=int, default=3)
+    args = parser.parse_args()
+    spark = get_session("local[2]", "6g")
+    metadata = load_metadata(entry_list())
+    with tempfile.TemporaryDirectory(prefix="new-crawl-") as root:
+        warehouse = Warehouse(spark, root)
+        attempt = Attempt(warehouse, "made", {"metadata": str(entry_list())}, [metadata.metadata_id])
+        attempt.record("started")
+        matcher = ship_matcher(spark, compile_matcher(metadata))
+        for number in range(args.crawls + 1):
+            rows = made_pairs(spark, number * args.pairs, (number + 1) * args.pairs, snapshot=f"crawl{number:02}")
+            commit = warehouse.append("pairs", match(rows, matcher, metadata.metadata_id))
+            name = f"crawl{number:02}"
+            attempt.record(
+                DONE, "dedup", snapshot=name, fingerprint=name, versions={"pairs": commit.version}, rows=commit.rows,
+                detail={"batches": []},
+            )  # fmt: skip
+        at = ["--warehouse", root, "--metadata", str(entry_list())]
+        said("count", *at)
+        old = ",".join(f"crawl{number:02}" for number in range(args.crawls))
+        size = int(args.kept * args.crawls * args.pairs)
+        first = said("balance", *at, "--snapshots", old, "--target-size", size, "--json")
+        costs: dict[str, list[Cost]] = {"the earlier subset and the new crawl": [], "the whole pool": []}
+        kept = set()
+        for _ in range(args.rounds + 1):
+            for name, flags in zip(costs, ([], ["--whole-pool"]), strict=True):
+                words = ["balance", *at, "--threshold", first["threshold"], *flags, "--json"]
+                last: dict = {}
+                costs[name].append(timed(lambda words=words, last=last: last.update(said(*words))))
+                kept.add((last["curated_size"], last["threshold"]))
+                said("runs", "prune", last["run_id"], "--warehouse", root)  # the next round must not build on it
+    (found,) = kept
+    took = {
+        name: Cost(*(statistics.median(getattr(one, unit) for one in rounds[1:]) for unit in Cost._fields))
+        for name, rounds in costs.items()
+    }
+    print(
+        f"{args.crawls} crawls and one more, {args.pairs:,} pairs each; t = {found[1]:,} keeps {found[0]:,}; local[2]; "
+        f"medians of {args.rounds}, after one that is not counted"
+    )
+    print_rows(["read", "seconds", "CPU seconds"], [[n, f"{c.seconds:.2f}", f"{c.cpu:.1f}"] for n, c in took.items()])
+    grown, scratch = took.values()
+    print(f"ratio {grown.seconds / scratch.seconds:.2f} (bar: 0.5), in CPU seconds {grown.cpu / scratch.cpu:.2f}")
+    return 0
+
+
+def said(*words: object) -> dict:
+    """Run a command; return what it printed as JSON, or nothing."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        status = command([str(word) for word in words])
+    if status:
+        raise SystemExit(f"{words[0]} ended with status {status}")
+    return json.loads(out.getvalue()) if "--json" in words else {}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

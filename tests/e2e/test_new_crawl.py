@@ -1,0 +1,153 @@
+"""One more crawl: an earlier subset and the crawl are read, not the old pool; the result is that of both at once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from e2e_world import OVER_CRAWLS, World, call, counts_over, flag_words, row, rows_of, write_parquet
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+pytestmark = pytest.mark.spark
+
+ROWS = 40
+OLD, NEW = 4000, 1000
+
+
+def crawl(world: World, name: str, numbers: range) -> object:
+    """Writes a crawl: rows of one family, so that crawls may overlap."""
+    return write_parquet(world.root / f"{name}.parquet", [row("shared", number) for number in numbers])
+
+
+def curated(spark, warehouse, run_id: str) -> list[tuple]:
+    return rows_of(spark, warehouse, "curated_pairs", OVER_CRAWLS, condition=f"run_id = '{run_id}'")
+
+
+def add(world: World, warehouse: str, name: str, path: object, *more: object) -> tuple[dict, str]:
+    """Runs one crawl into a warehouse; returns the closing numbers, and what was said on the way."""
+    ended = call("run", *world.words(warehouse, "--json", *more, input=path, snapshot=name))
+    assert ended.status == 0, ended.err
+    return json.loads(ended.out), ended.err
+
+
+def rows_scanned(spark, work, remote) -> int:  # noqa: ANN001
+    """Returns how many rows Spark read from files while the work ran; 0 over Connect, which shows no metrics."""
+    if remote is not None:
+        work()
+        return 0
+    jvm, store = spark.sparkContext._jvm, spark.sparkContext._jsc.sc().statusStore()
+    none, quantiles = jvm.java.util.ArrayList(), spark.sparkContext._gateway.new_array(jvm.double, 0)
+
+    def stages() -> dict[tuple[int, int], int]:
+        listed = store.stageList(none, False, False, quantiles, none)
+        return {(s.stageId(), s.attemptId()): s.inputRecords() for s in map(listed.apply, range(listed.size()))}
+
+    before = stages().keys()
+    work()
+    return sum(records for stage, records in stages().items() if stage not in before)
+
+
+def assert_same_pool(spark, warehouse, one: dict, other: dict) -> None:
+    """Compare two runs' subsets, and what is said of the pool that they were drawn from."""
+    assert curated(spark, warehouse, one["run_id"]) == curated(spark, warehouse, other["run_id"])
+    same = ("curated_size", "unique_pairs", "threshold", "tail_fraction", "head_share_of_counts", "entries_head")
+    assert {name: one[name] for name in same} == {name: other[name] for name in same}
+    exact = "NOT name LIKE 'expected%' AND NOT name LIKE 'variance%'"
+    sums = [
+        rows_of(spark, warehouse, "run_statistics", ("name", "key", "value"), condition=f"{exact} AND run_id = '{run}'")
+        for run in (one["run_id"], other["run_id"])
+    ]
+    assert sums[0] == sums[1]
+
+
+def test_a_new_crawl_is_balanced_without_the_old_pool_and_equals_from_scratch(spark, world, remote):
+    """Read are the earlier subset and the new crawl, by Spark's metrics; where t rose, the pool, and that is said."""
+    warehouse = world.root / "warehouse"
+    at = ["balance", *flag_words(warehouse=warehouse), "--json"]
+    first, said = add(world, warehouse, "one", crawl(world, "one", range(OLD)))
+    assert "balance reads" not in said
+    second, said = add(world, warehouse, "two", crawl(world, "two", range(OLD - 10, OLD + NEW)))
+    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in said
+    assert second["curated_size"] < second["unique_pairs"] == OLD + NEW
+    higher = call(*at, "--threshold", 3)
+    reason = f"the subset of run {second['run_id']} cannot stand for it: t was 2 and is 3."
+    assert f"balance reads the whole pool; {reason}" in higher.err
+    # Either would stand for both snapshots.
+    assert call("runs", "prune", second["run_id"], json.loads(higher.out)["run_id"], *at[1:-1]).status == 0
+    ended = {}
+    at += ["--threshold", 2]
+    reads = {
+        flags: rows_scanned(spark, lambda flags=flags: ended.update({flags: call(*at, *flags)}), remote)
+        for flags in (("--snapshots", "one,two"), ("--whole-pool",))
+    }
+    assert [one.status for one in ended.values()] == [0, 0], ended
+    grown, scratch = (json.loads(one.out) for one in ended.values())
+    assert_same_pool(spark, warehouse, grown, scratch)
+    assert 0 < grown["expected_sd"] < scratch["expected_sd"]  # what the first draw decided is known
+    if remote is None:
+        # Two passes, and one more over the new pairs; the rest (counts, statistics, Delta's log) is some hundred rows.
+        grown_rows, scratch_rows = 2 * (first["curated_size"] + NEW) + NEW, 2 * (OLD + NEW)
+        assert list(reads.values()) == pytest.approx([grown_rows, scratch_rows], abs=NEW)
+
+
+@pytest.mark.slow
+def test_the_order_in_which_crawls_come_changes_nothing(spark, world):
+    """One then two, or two then one: the same pairs, probabilities, draws and summed counts."""
+    paths = {"one": crawl(world, "one", range(ROWS)), "two": crawl(world, "two", range(ROWS - 10, 2 * ROWS))}
+    found = []
+    for order in (("one", "two"), ("two", "one")):
+        warehouse = world.root / "-".join(order)
+        add(world, warehouse, order[0], paths[order[0]])
+        last, _ = add(world, warehouse, order[1], paths[order[1]])
+        found.append((curated(spark, warehouse, last["run_id"]), counts_over(spark, warehouse)))
+    assert found[0] == found[1]
+
+
+@pytest.mark.slow
+def test_why_the_whole_pool_is_read_is_said(spark, world):
+    """A higher t, a snapshot left out, and a snapshot that has grown: noticed, said, and right."""
+    one, two = crawl(world, "one", range(ROWS)), crawl(world, "two", range(ROWS, 2 * ROWS))
+    first, _ = add(world, "warehouse", "one", one)
+    second, _ = add(world, "warehouse", "two", two)
+    warehouse = world.root / "warehouse"
+    at = flag_words(warehouse=warehouse)
+    reason = f"balance reads the whole pool; the subset of run {second['run_id']} cannot stand for it: "
+    assert reason + "t was 2 and is 5." in call("balance", *at, "--threshold", 5).err
+    lower = call("balance", *at, "--threshold", 1, "--json")
+    assert "and nothing of the pool." in lower.err
+    whole = call("balance", *at, "--threshold", 1, "--whole-pool", "--json")
+    runs = [json.loads(ended.out)["run_id"] for ended in (lower, whole)]
+    assert curated(spark, warehouse, runs[0]) == curated(spark, warehouse, runs[1])
+    third, said = add(world, "warehouse", "two", crawl(world, "more", range(2 * ROWS, 3 * ROWS)))
+    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in said
+    left_out = call("balance", *at, "--threshold", 2, "--snapshots", "one", "--json")
+    assert left_out.status == 0, left_out.err
+    assert curated(spark, warehouse, json.loads(left_out.out)["run_id"]) == curated(spark, warehouse, first["run_id"])
+    (world.root / "scratch").mkdir()
+    scratch = World(world.root / "scratch")
+    paths = [world.root / f"{name}.parquet" for name in ("one", "two", "more")]
+    wanted, _ = add(scratch, "warehouse", "all", paths)
+    assert curated(spark, warehouse, third["run_id"]) == curated(spark, scratch.root / "warehouse", wanted["run_id"])
+
+
+@pytest.mark.slow
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    crawls=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=4),
+    threshold=st.integers(1, 12),
+    seed=st.integers(0, 3),
+)
+def test_any_sequence_of_crawls_equals_from_scratch(spark, tmp_path_factory, crawls, threshold, seed):
+    """Whatever they hold of each other, and however often: the last subset is that of the whole pool, read anew."""
+    root = tmp_path_factory.mktemp("crawls")
+    world = World(root)
+    for number, (first, size) in enumerate(crawls):
+        path = crawl(world, f"crawl{number}", range(first, first + size))
+        flags = ["--threshold", threshold, "--seed", seed]
+        grown, _ = add(world, "warehouse", f"crawl{number}", path, *flags)
+    at = flag_words(warehouse=root / "warehouse", threshold=threshold, seed=seed)
+    whole = call("balance", *at, "--whole-pool", "--json")
+    assert whole.status == 0, whole.err
+    runs = [grown["run_id"], json.loads(whole.out)["run_id"]]
+    assert curated(spark, root / "warehouse", runs[0]) == curated(spark, root / "warehouse", runs[1])

@@ -1,0 +1,109 @@
+"""What is left after download: who survived, one of each group, counts by weight, and the same draw again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from metaclip_spark.batches import EntrySums, draws, pair_keys
+from metaclip_spark.errors import InputError
+from metaclip_spark.extract.ids import image_id
+from metaclip_spark.sampling import drawn_again, entry_probability, weighted_counts, weights_of
+from metaclip_spark.stages.balance import balance
+from metaclip_spark.stages.choose import one_of_each_group
+from metaclip_spark.stages.count import count
+from metaclip_spark.stages.shipping import ship
+from metaclip_spark.stages.statistics import statistics
+from metaclip_spark.stages.survive import surviving, survivors_of
+
+pytestmark = pytest.mark.spark
+
+URLS = [f"http://example.org/{n} {n}.jpg" for n in range(6)]
+
+
+def downloaded(spark):  # noqa: ANN001, ANN201
+    """Returns a table as img2dataset writes it: a url, what became of it, and what it measured."""
+    rows = [
+        (URLS[0], "success", 300, "same"), (URLS[1], "success", 100, None), (URLS[2], "failed_to_download", None, None),
+        (URLS[3], "success", 400, "same"), (URLS[4], "success", 500, None), (URLS[4], "success", 500, "z"),
+    ]  # fmt: skip
+    return spark.createDataFrame(rows, "url string, status string, width int, phash string")
+
+
+def pairs_of(make_pairs, texts: int = 2):  # noqa: ANN001, ANN201
+    """Returns so many pairs of each image."""
+    from pyspark.sql import functions as F
+
+    pairs = make_pairs([(f"{image}-{text}", [text]) for image in range(6) for text in range(texts)])
+    of = F.create_map(*[F.lit(part) for n in range(6) for part in (str(n), image_id(URLS[n]))])
+    return pairs.withColumn("image_id", of[F.substring("pair_id", 1, 1)])
+
+
+def ids(df) -> list[str]:  # noqa: ANN001
+    return sorted(row["pair_id"] for row in df.collect())
+
+
+def test_survivors_are_what_was_downloaded_and_meets_the_condition(spark, make_pairs):
+    """By url without spaces, whichever way it is written; a status other than success, or a null, is out."""
+    pairs, table = pairs_of(make_pairs), downloaded(spark)
+    assert ids(surviving(pairs, survivors_of(table))) == [f"{n}-{t}" for n in (0, 1, 3, 4) for t in (0, 1)]
+    wide = survivors_of(table, where="width >= 200")
+    assert wide.columns == ["image_id"]
+    assert ids(surviving(pairs, wide)) == [f"{n}-{t}" for n in (0, 3, 4) for t in (0, 1)]
+    by_pair = spark.createDataFrame([("0-1", 1), ("0-1", 2), ("9-9", 3)], "pair_id string, n int")
+    assert ids(surviving(pairs, survivors_of(by_pair))) == ["0-1"]
+    with pytest.raises(InputError, match=r"^survivors: expected one of the columns pair_id, image_id, url, got \['n'"):
+        survivors_of(by_pair.select("n"))
+
+
+def test_one_image_of_a_group_stays_with_all_its_pairs(spark, make_pairs):
+    """The smallest hash decides; an image without a group stays, and which one stays depends on the seed alone."""
+    left = surviving(pairs_of(make_pairs), survivors_of(downloaded(spark), group="phash"))
+    kept = {seed: ids(one_of_each_group(left.repartition(seed + 1), "group", seed)) for seed in range(6)}
+    alone = [f"{n}-{t}" for n in (1, 4) for t in (0, 1)]
+    assert set(map(tuple, kept.values())) == {
+        tuple(sorted([*alone, "0-0", "0-1"])), tuple(sorted([*alone, "3-0", "3-1"])),
+    }  # fmt: skip
+    images = pa.array([image_id(URLS[0]), image_id(URLS[3])])
+    for seed, found in kept.items():
+        smallest = int(np.argmin(draws(images, seed, "group")))
+        assert f"{(0, 3)[smallest]}-0" in found
+
+
+def test_weighted_counts_and_the_same_draw_equal_numpy(spark, make_pairs):
+    """However it is cut: counts by 1 / p', p(pair) no higher than p', and capped pairs counted."""
+    rng = np.random.default_rng(5)
+    lists = [sorted(rng.choice(12, size=rng.integers(1, 5), replace=False).tolist()) for _ in range(400)]
+    keys = pair_keys(pa.array([f"http://e.org/{n}" for n in range(400)]), pa.array(["t"] * 400)).to_pylist()
+    within = rng.uniform(0.05, 1, 400)
+    u = draws(pa.array(keys), 3)
+    drawn = u < within
+    pairs = make_pairs([(key, ids) for key, ids, there in zip(keys, lists, drawn, strict=True) if there])
+    before = spark.createDataFrame(
+        [(key, float(p)) for key, p, there in zip(keys, within, drawn, strict=True) if there],
+        "pair_id string, within double",
+    )
+    subset = pairs.join(before, on="pair_id", how="inner").repartition(3)
+    sums = EntrySums(12)
+    left = pa.array([ids for ids, there in zip(lists, drawn, strict=True) if there], pa.list_(pa.int32()))
+    sums.add_weighted(left, weights_of(within[drawn]))
+    wanted = weighted_counts(sums.sums)
+    found = count(subset, within="within").toArrow()
+    assert dict(zip(found["entry_id"].to_pylist(), found["count"].to_pylist(), strict=True)) == dict(enumerate(wanted))
+    by_entry = entry_probability(wanted, 40)
+    shipped = ship(spark, by_entry)
+    missed = [np.prod([1 - by_entry[i] for i in ids]) for ids, there in zip(lists, drawn, strict=True) if there]
+    p = 1 - np.array(missed)
+    capped = int((p > within[drawn]).sum())
+    kept = balance(subset, shipped, 3, "r", within="within").toArrow()
+    assert 0 < capped < drawn.sum()
+    assert 0 < len(kept) < drawn.sum()
+    probability = dict(zip(np.array(keys)[drawn], np.minimum(p, within[drawn]), strict=True))
+    got = dict(zip(kept["pair_id"].to_pylist(), kept["sampling_probability"].to_pylist(), strict=True))
+    assert got == pytest.approx({key: probability[key] for key in got})
+    assert set(got) == {key for key, at in zip(keys, u, strict=True) if at < probability.get(key, 0)}
+    told = {row["name"]: row["value"] for row in statistics(subset, shipped, 3, "r", within="within").collect()}
+    assert (told["pairs"], told["curated"], told["capped"]) == (int(drawn.sum()), len(got), capped)
+    expected = ((told["expected_high"] << 27) + told["expected_low"]) / 2**53
+    assert expected == pytest.approx(float(drawn_again(p, within[drawn]).sum()))
