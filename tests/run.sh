@@ -47,9 +47,12 @@ lint=0
 # Compiled once, and not by each of the tests' workers at the same time.
 "$venv/bin/python" -m metaclip_spark.warmup > /dev/null
 
+# All of them at once: those with Spark in one process, the others beside them in a second one.
+if [ "${#pytest[@]}" = 0 ]; then beside=(-n 2 --dist loadgroup); else beside=(-n 0); fi
+
 status=0
 # The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
-"$venv/bin/python" -m pytest -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
+"$venv/bin/python" -m pytest "${beside[@]}" -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
 
 # Only where everything was asked for: with tests or options named, --all means their slow ones.
 if [ -n "$all" ] && [ "${#pytest[@]}" = 0 ] && [ -z "$spark" ]; then
