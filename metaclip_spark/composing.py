@@ -1,4 +1,4 @@
-"""What a pool is made of, found in one pass: what a task sums, what meets, and what comes out. No Spark.
+"""What a pool is made of: what is looked at, and what a task sums; `composed` has what becomes of it. No Spark.
 
 A task hands on rows of one schema (`PARTIAL`). Rows of equal (kind, value) meet in one place:
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 from metaclip_spark.batches import BLOCK
 from metaclip_spark.entry_lists import laid_out, running_products
 from metaclip_spark.filters.hosts import hosts_of
-from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, PairDrawn, Part, Parts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(
@@ -29,20 +28,16 @@ PARTIAL = pa.schema(
      ("packed", pa.binary())]
 )  # fmt: skip
 
-SHOWN_PAIRS = 50
-"""Pairs of each kind, kept and dropped, that the page shows."""
 PER_ENTRY = 100
 """Pairs of an entry whose domains are looked at, in expectation; all of them where there are fewer."""
 DOMAIN_PAIRS = 30_000_000
 """Pairs of the pool whose domains are counted, in expectation; all of them where there are fewer."""
-LISTED = 100
-"""Values that are kept by name: so many of the most frequent in the pool, and as many of the subset's."""
-_PARTS = ("lang", "text_source", "domain")
-_ENTRIES, _PAIR = "entries", "pair"
+PARTS = ("lang", "text_source", "domain")
+ENTRIES, PAIR = "entries", "pair"
 _FLUSH = 1 << 22
 """Rows of (entry, domain) that a task holds before it hands on what it has."""
 _ENOUGH = 220
-"""Expected pairs below the cut of a sample: fewer than SHOWN_PAIRS of them are never seen (under 1 in 10**30)."""
+"""Expected pairs below the cut of a sample: fewer than 50 of them are never seen (under 1 in 10**30)."""
 _MOST = 1_000_000
 
 
@@ -91,7 +86,7 @@ class TaskSums:
     plan: Plan
     _hosts: dict[str, int] = field(default_factory=dict)
     _sums: dict[str, tuple[Counter, Counter]] = field(
-        default_factory=lambda: {kind: (Counter(), Counter()) for kind in _PARTS[:2]}
+        default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:2]}
     )
     _domains: np.ndarray = field(default_factory=lambda: np.zeros((2, 1024), np.int64))
     _entries: list[np.ndarray] = field(default_factory=list)
@@ -156,18 +151,18 @@ class TaskSums:
         yield self._entry_rows()
         for kind, (pool, curated) in self._sums.items():
             values = list(pool | curated)
-            yield _rows(kind, values, [pool[value] for value in values], [curated[value] for value in values])
+            yield partial_rows(kind, values, [pool[value] for value in values], [curated[value] for value in values])
         pool, curated = self._domains[:, : len(self._hosts)]
         counted = np.flatnonzero(pool + curated)
         names = pa.array(list(self._hosts), pa.string()).take(pa.array(counted))
-        yield _rows("domain", names, pool[counted], curated[counted])
+        yield partial_rows("domain", names, pool[counted], curated[counted])
         if self._pairs:
             ids, kept, packed = zip(*self._pairs, strict=True)
-            yield _rows(_PAIR, ids, [int(not one) for one in kept], [int(one) for one in kept], packed)
+            yield partial_rows(PAIR, ids, [int(not one) for one in kept], [int(one) for one in kept], packed)
 
     def _entry_rows(self) -> pa.RecordBatch:
         if not self._entries:
-            return _rows(_ENTRIES, [], [], [])
+            return partial_rows(ENTRIES, [], [], [])
         keys, pairs = np.unique(np.concatenate(self._entries), return_counts=True)
         self._entries, self._held = [], 0
         ids, codes = (keys >> 32).astype(np.int32), keys & 0xFFFFFFFF
@@ -179,41 +174,9 @@ class TaskSums:
             used, at = np.unique(codes[start:stop], return_inverse=True)
             domains = pa.DictionaryArray.from_arrays(pa.array(at.astype(np.int32)), names.take(pa.array(used)))
             columns = {"entry_id": pa.array(ids[start:stop]), "domain": domains, "pairs": pa.array(pairs[start:stop])}
-            packed.append(_packed(pa.record_batch(columns)))
+            packed.append(packed_stream(pa.record_batch(columns)))
         zeros = [0] * len(numbers)
-        return _rows(_ENTRIES, [str(number) for number in numbers], zeros, zeros, packed)
-
-
-def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what is known of the kinds and values that met here: equal ones are all among these batches.
-
-    Of languages, text sources and domains the most frequent by name, and under a null how many pairs there are in
-    all, and (`packed`: digits) how many values. Of entries (entry_id, pairs, squares, top_pairs, top_domain), packed.
-    """
-    found = pa.Table.from_batches(batches, PARTIAL)
-    for kind in _PARTS:
-        yield from _most_frequent(kind, found.filter(pc.equal(found["kind"], kind)))
-    entries = found.filter(pc.equal(found["kind"], _ENTRIES))
-    for block in pc.unique(entries["value"]).to_pylist():
-        of_block = entries.filter(pc.equal(entries["value"], block))["packed"]
-        yield _rows(_ENTRIES, [block], [0], [0], [_packed(_by_entry([_unpacked(one) for one in of_block]))])
-    yield from _lowest_pairs(found.filter(pc.equal(found["kind"], _PAIR)).to_pylist())
-
-
-def composition_of(found: pa.Table, plan: Plan, counts: np.ndarray) -> Composition:
-    """Return what `meet` found in all places together."""
-    parts = {kind: _parts(found.filter(pc.equal(found["kind"], kind))) for kind in _PARTS}
-    entries = found.filter(pc.equal(found["kind"], _ENTRIES))["packed"]
-    pairs = list(_lowest_pairs(found.filter(pc.equal(found["kind"], _PAIR)).to_pylist()))
-    drawn = [row for batch in pairs for row in batch.to_pylist()]
-    return Composition(
-        languages=parts["lang"],
-        text_sources=parts["text_source"],
-        domains=parts["domain"],
-        domain_share=plan.domain_share,
-        entry_domains=_entry_domains([_unpacked(one) for one in entries], counts),
-        drawn=[_pair_drawn(row) for row in drawn],
-    )
+        return partial_rows(ENTRIES, [str(number) for number in numbers], zeros, zeros, packed)
 
 
 def _count(values: pa.Array, curated: np.ndarray, sums: tuple[Counter, Counter]) -> None:
@@ -225,102 +188,7 @@ def _count(values: pa.Array, curated: np.ndarray, sums: tuple[Counter, Counter])
                 of[name] += number
 
 
-def _most_frequent(kind: str, found: pa.Table) -> Iterator[pa.RecordBatch]:
-    if not len(found):
-        return
-    sums = found.group_by("value").aggregate([("pool", "sum"), ("curated", "sum")])
-    values, pool, curated = (sums[name].combine_chunks() for name in ("value", "pool_sum", "curated_sum"))
-    chosen = pa.array(_listed(values, pool.to_numpy(), curated.to_numpy()))
-    yield _rows(kind, values.take(chosen), pool.take(chosen), curated.take(chosen))
-    yield _rows(kind, [None], [pc.sum(pool).as_py()], [pc.sum(curated).as_py()], [b"%d" % len(values)])
-
-
-def _listed(values: pa.Array, pool: np.ndarray, curated: np.ndarray) -> np.ndarray:
-    """Return the places of the most frequent values: the pool's order, equal ones by name."""
-    by_name = pc.rank(values).to_numpy()
-    first = np.lexsort((by_name, -pool))
-    chosen = np.union1d(first[:LISTED], np.lexsort((by_name, -curated))[:LISTED])
-    return first[np.isin(first, chosen)]
-
-
-def _by_entry(tables: list[pa.Table]) -> pa.RecordBatch:
-    """Add up (entry, domain, pairs), and return a row an entry."""
-    whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    domains = whole["domain"].combine_chunks()
-    names = domains.dictionary
-    by_name = pc.rank(names).to_numpy().astype(np.int64)  # so that equal pairs are decided by name
-    keys = (whole["entry_id"].to_numpy().astype(np.int64) << 32) | by_name[domains.indices.to_numpy()]
-    order = np.argsort(keys, kind="stable")
-    keys, pairs = keys[order], whole["pairs"].to_numpy()[order]
-    first = np.flatnonzero(np.diff(keys, prepend=-1))
-    keys, pairs = keys[first], np.add.reduceat(pairs, first)
-    ids, ranks = (keys >> 32).astype(np.int32), keys & 0xFFFFFFFF
-    starts = np.flatnonzero(np.diff(ids, prepend=-1))
-    most = np.maximum.reduceat(pairs, starts)
-    is_most = np.flatnonzero(pairs == np.repeat(most, np.diff([*starts, len(ids)])))
-    top = is_most[np.searchsorted(is_most, starts)]
-    place = np.zeros(len(names) + 1, np.int64)
-    place[by_name] = np.arange(len(names))
-    return pa.record_batch({
-        "entry_id": pa.array(ids[starts]),
-        "pairs": pa.array(np.add.reduceat(pairs, starts)),
-        "squares": pa.array(np.add.reduceat(pairs * pairs, starts)),
-        "top_pairs": pa.array(most),
-        "top_domain": names.take(pa.array(place[ranks[top]])),
-    })  # fmt: skip
-
-
-def _entry_domains(blocks: list[pa.Table], counts: np.ndarray) -> EntryDomains | None:
-    """Return what is known of the entries that are judged."""
-    if not blocks:
-        return None
-    whole = pa.concat_tables(blocks).combine_chunks()
-    judged = counts[whole["entry_id"].to_numpy()] >= LEAST
-    whole = whole.filter(pa.array(judged)).sort_by("entry_id")
-    pairs = whole["pairs"].to_numpy()
-    return EntryDomains(
-        entry_ids=whole["entry_id"].to_numpy(),
-        pairs=pairs,
-        effective=pairs.astype(np.float64) ** 2 / whole["squares"].to_numpy(),
-        top_pairs=whole["top_pairs"].to_numpy(),
-        top_domains=whole["top_domain"].to_pylist(),
-        per_entry=PER_ENTRY,
-    )
-
-
-def _lowest_pairs(rows: list[dict]) -> Iterator[pa.RecordBatch]:
-    """Yield the kept and the dropped pairs with the lowest hashes; a pair of the subset is kept, wherever else it is."""
-    by_id: dict[str, dict] = {}
-    for row in rows:
-        if row["curated"] or row["value"] not in by_id:
-            by_id[row["value"]] = row
-    ordered = sorted(by_id.values(), key=lambda row: (json.loads(row["packed"])[0], row["value"]))
-    for kept in (1, 0):
-        chosen = [row for row in ordered if row["curated"] == kept][:SHOWN_PAIRS]
-        if chosen:
-            yield pa.RecordBatch.from_pylist(chosen, PARTIAL)
-
-
-def _pair_drawn(row: dict) -> PairDrawn:
-    _, url, text, p, u = json.loads(row["packed"])
-    return PairDrawn(row["value"], url, text, bool(row["curated"]), p, u)
-
-
-def _parts(found: pa.Table) -> Parts:
-    named = found.filter(pc.is_valid(found["value"]))
-    sums = found.filter(pc.is_null(found["value"]))
-    if not len(sums):
-        return Parts()
-    pool, curated = named["pool"].to_numpy(), named["curated"].to_numpy()
-    values = named["value"].combine_chunks()
-    listed = [
-        Part(values[at].as_py(), int(pool[at]), int(curated[at])) for at in _listed(values, pool, curated).tolist()
-    ]
-    number = sum(int(digits) for digits in sums["packed"].to_pylist())
-    return Parts(listed, number, pc.sum(sums["pool"]).as_py(), pc.sum(sums["curated"]).as_py())
-
-
-def _rows(kind: str, values: object, pool: object, curated: object, packed: object = None) -> pa.RecordBatch:
+def partial_rows(kind: str, values: object, pool: object, curated: object, packed: object = None) -> pa.RecordBatch:
     """Return rows of `PARTIAL`; the columns as lists or arrays of equal length."""
     values = pa.array(values, pa.string())
     packed = pa.nulls(len(values), pa.binary()) if packed is None else pa.array(packed, pa.binary())
@@ -328,12 +196,8 @@ def _rows(kind: str, values: object, pool: object, curated: object, packed: obje
     return pa.record_batch([kinds, values, pa.array(pool, pa.int64()), pa.array(curated, pa.int64()), packed], PARTIAL)
 
 
-def _packed(batch: pa.RecordBatch) -> bytes:
+def packed_stream(batch: pa.RecordBatch) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
     return sink.getvalue().to_pybytes()
-
-
-def _unpacked(packed: pa.Scalar) -> pa.Table:
-    return pa.ipc.open_stream(packed.as_buffer()).read_all()

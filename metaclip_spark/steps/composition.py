@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pyspark.sql import functions as F
 
-from metaclip_spark.composing import composition_of, make_plan
+from metaclip_spark.composed import composition_of
+from metaclip_spark.composing import make_plan
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.report.composition import Composition
 from metaclip_spark.stages.composition import composition
