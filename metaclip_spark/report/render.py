@@ -11,7 +11,7 @@ from markupsafe import Markup
 from metaclip_spark.report import contents, plots, summary
 from metaclip_spark.report.card import TOP, Card, share
 from metaclip_spark.report.compare import Compared
-from metaclip_spark.report.wording import flat, number, percent, visible
+from metaclip_spark.report.wording import flat, number, percent, probability, visible
 
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
 
@@ -137,5 +137,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "visible": visible}
+    environment.filters |= {"number": number, "percent": percent, "probability": probability, "visible": visible}
     return environment
