@@ -28,7 +28,7 @@ _NUMBERS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         ("Matches per text", "mean_matches"), ("Matches per text after", "curated_mean_matches"),
     )),
     ("Balance", (
-        ("t", "threshold"), ("Seed", "seed"), ("Tail fraction", "tail_fraction"),
+        ("t", "threshold"), ("Tail fraction", "tail_fraction"),
         ("Curated subset", "curated_size"), ("Pool kept", "kept_share"), ("Expected size", "expected_size"),
         ("Standard deviation", "expected_sd"),
     )),

@@ -87,16 +87,20 @@ def classes(card: Card) -> dict[str, Any] | None:
     ordered = sorted(found.found, key=lambda one: -one.curated)
     shown = f", of which the first {number(CLASSES_SHOWN)} are here" if len(ordered) > CLASSES_SHOWN else ""
     return {
-        "title": f"{number(len(thin))} of {number(names)} classes are thin",
+        "title": f"{number(len(thin))} of {number(names)} classes {'is' if len(thin) == 1 else 'are'} thin",
         "sentence": f"Fewer than {number(found.thin)} pairs of the curated subset match the entry that the class is.",
         "thin": thin[:THIN_SHOWN],
         "more_thin": f"And {number(left_thin)} more, in the JSON beside this page." if left_thin > 0 else "",
-        "missing_title": f"{number(len(found.missing))} classes are no entries",
+        "missing_title": _no_entries(len(found.missing)),
         "missing": found.missing[:CLASSES_SHOWN],
         "more_missing": f"And {number(left_missing)} more, in the JSON beside this page." if left_missing > 0 else "",
         "all_title": f"All {number(len(ordered))} classes that are entries, by their pairs of the subset{shown}",
         "all": ordered[:CLASSES_SHOWN],
     }
+
+
+def _no_entries(missing: int) -> str:
+    return "1 class is no entry" if missing == 1 else f"{number(missing)} classes are no entries"
 
 
 def _domain_sentence(found: Composition) -> str:

@@ -172,7 +172,7 @@ def test_entries_that_moved_most_come_first():
     assert [(row.name, row.difference) for row in found.rejects][:2] == [("no_match", -10), ("repeat", -20)]
     plain = found.as_plain()
     assert plain["compared"] == ["a", "b"]
-    assert plain["differences"]["seed"] == {"first": 0, "second": 1, "difference": 1}
+    assert plain["differences"]["threshold"] == {"first": 10, "second": 20, "difference": 10}
     assert [card["run_id"] for card in plain["cards"]] == ["a", "b"]
 
 

@@ -182,7 +182,7 @@ def test_what_the_pool_is_made_of_is_on_the_page():
         "40 entries with at least 20 pairs of the pool are judged", "by about 100 each, drawn by a keyed hash of the",
         "50 pairs of the curated subset cat https://example.org/cat > 0.9999 draw 0.2500",
         "50 pairs that were dropped cat https://example.org/cat 0.125 draw 0.2500",
-        "1 of 3 classes are thin", "cat the same 5,000 5", "1 classes are no entries", "cow",
+        "1 of 3 classes is thin", "cat the same 5,000 5", "1 class is no entry", "cow",
         "can never match 2 (what spacing parts stands inside): entry 1700 entry 1999",
         "did not occur 398 : entry 1600 entry 1601",
     ):  # fmt: skip
