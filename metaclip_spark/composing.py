@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from metaclip_spark.batches import BLOCK
 from metaclip_spark.entry_lists import laid_out, running_products
-from metaclip_spark.filters.hosts import hosts_of
+from metaclip_spark.filters.hosts import normal_host, written_hosts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(
@@ -85,6 +85,7 @@ class TaskSums:
 
     plan: Plan
     _hosts: dict[str, int] = field(default_factory=dict)
+    _written: dict[str, int] = field(default_factory=dict)
     _sums: dict[str, tuple[Counter, Counter]] = field(
         default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:2]}
     )
@@ -124,15 +125,16 @@ class TaskSums:
 
     def _codes(self, urls: pa.Array) -> np.ndarray:
         """Return the number of each url's host, which is the task's own."""
-        hosts = hosts_of(urls)
-        known = self._hosts
-        names = [(host or "").removeprefix("www.") for host in hosts.dictionary.to_pylist()]
-        numbers = [known.setdefault(name, len(known)) for name in names]
-        none = known.setdefault("", len(known))
+        hosts = written_hosts(urls)
+        codes, known = self._written, self._hosts
+        names = [*hosts.dictionary.to_pylist(), ""]
+        for name in names:
+            if name not in codes:
+                codes[name] = known.setdefault(normal_host(name).removeprefix("www."), len(known))
         while len(known) > self._domains.shape[1]:
             self._domains = np.concatenate([self._domains, np.zeros_like(self._domains)], axis=1)
-        indices = hosts.indices.fill_null(len(numbers)).to_numpy()
-        return np.array([*numbers, none], np.int64)[indices]
+        numbers = np.fromiter((codes[name] for name in names), np.int64, len(names))
+        return numbers[hosts.indices.fill_null(len(names) - 1).to_numpy()]
 
     def _add_pairs(self, batch: pa.RecordBatch, curated: np.ndarray) -> None:
         there = pc.is_valid(batch.column("pair_id"))
