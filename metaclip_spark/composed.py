@@ -24,7 +24,9 @@ def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     Of languages, text sources and domains the most frequent by name, and under a null how many pairs there are in
     all, and (`packed`: digits) how many values. Of entries (entry_id, pairs, squares, top_pairs, top_domain), packed.
     """
-    found = pa.Table.from_batches(batches, PARTIAL)
+    there = list(batches)
+    # Spark sends string or large_string, as its version has it.
+    found = pa.Table.from_batches(there).cast(PARTIAL) if there else PARTIAL.empty_table()
     for kind in PARTS:
         yield from _most_frequent(kind, found.filter(pc.equal(found["kind"], kind)))
     entries = found.filter(pc.equal(found["kind"], ENTRIES))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,21 +33,24 @@ def report(
     """Write the card of a run again, whole; or that of two runs side by side. Return the exit status."""
     from metaclip_spark import commands  # which writes reports with what stands here
 
+    if compare is not None and class_names is not None:
+        raise ConfigError("--class-names goes with the card of one run; leave --compare out.")
     names = read_class_names(class_names) if class_names else None
     if thin is not None and names is None:
         raise ConfigError("--thin says which classes are thin; give them with --class-names FILE.")
     if compare is not None and run_id is not None:
         raise ConfigError("--compare names both runs; leave --run-id out.")
-    cards = []
-    for one in compare or (run_id,):
-        with commands.run_context(settings, reporter, one) as ctx:
-            card = with_composition(ctx, make_card(ctx))
-            if names is not None:
-                card = replace(card, classes=count_classes(card, names, thin or THIN))
-            cards.append(card)
-    place = _write_compared(ctx, *cards, output) if compare else write_card(ctx, cards[0], output)
-    print(place)
-    write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
+    with ExitStack() as opened:  # all runs, before the work on the first
+        contexts = [
+            opened.enter_context(commands.run_context(settings, reporter, one)) for one in compare or (run_id,)
+        ]
+        cards = [with_composition(ctx, make_card(ctx)) for ctx in contexts]
+        if names is not None:
+            cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
+        ctx = contexts[-1]
+        place = _write_compared(ctx, *cards, output) if compare else write_card(ctx, cards[0], output)
+        print(place)
+        write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
     return 0
 
 

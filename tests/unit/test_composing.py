@@ -201,6 +201,17 @@ def test_cuts_let_enough_pairs_through_and_not_many_more():
     assert 10_000_000_000 * plan.cut_dropped == pytest.approx(1_000_000)
 
 
+def test_rows_meet_in_whichever_kind_of_strings_spark_sends(pool):
+    """Spark hands batches on as string or as large_string."""
+    sums = TaskSums(pool.plan())
+    for batch in pool.batches(pool.plan(), 10_000):
+        assert list(sums.add(batch)) == []
+    rows = list(sums.rows())
+    large = pa.schema([(f.name, pa.large_string() if f.type == pa.string() else f.type) for f in PARTIAL])
+    wanted = pa.Table.from_batches(meet(rows))
+    assert pa.Table.from_batches(meet(pa.Table.from_batches(rows).cast(large).to_batches())) == wanted
+
+
 def test_a_pool_without_pairs_is_made_of_nothing():
     """No row, no error."""
     plan = make_plan(np.zeros(3, np.int64), np.full(3, np.nan), 0, 0)
