@@ -192,13 +192,25 @@ def explain(
 @cli.command()
 @settings_options("metadata", *TABLES, "outcome", *SPARK)
 @click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
+@click.option("--compare", metavar="RUN RUN", nargs=2, default=None, help="Two runs side by side, in the place of one.")
+@click.option("--class-names", metavar="FILE",
+              help="Names, one a line or as a JSON array, counted before and after balancing.")  # fmt: skip
+@click.option("--thin", metavar="N", type=click.IntRange(1),
+              help="Classes with fewer pairs in the subset are called thin.  [default: 100]")  # fmt: skip
 @click.option("--output", metavar="FILE",
               help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]")  # fmt: skip
-def report(config: str | None, debug: bool, run_id: str | None, output: str | None, **flags: Any) -> int:
-    """Write the HTML data card of a run and print its path."""
-    from metaclip_spark import commands
+def report(
+    config: str | None, debug: bool, run_id: str | None, compare: tuple[str, str] | None, class_names: str | None,
+    thin: int | None, output: str | None, **flags: Any,
+) -> int:  # fmt: skip
+    """Write the HTML data card of a run, with a JSON of the same numbers beside it, and print its path.
 
-    return commands.report(_settings(flags, config), _reporter(), run_id, output)
+    Reads the run's pool and subset once, for languages, domains and pairs drawn at random; changes no table.
+    """
+    from metaclip_spark import reporting
+
+    settings, reporter = _settings(flags, config), _reporter()
+    return reporting.report(settings, reporter, run_id, output, class_names, thin, compare)
 
 
 @cli.command()

@@ -7,7 +7,6 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from metaclip_spark.config import Settings
@@ -18,9 +17,10 @@ from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.loading import Extraction, load_extraction
 from metaclip_spark.metadata import Metadata, load_metadata
-from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome, write_text
+from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome
 from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
+from metaclip_spark.reporting import closing_report
 from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.context import DONE, NO_LIST, Context, in_pool, leased
@@ -59,7 +59,7 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
         ctx.check_snapshots(*given)  # a misspelt --snapshots is better said before the work
         plans = _make_plans(ctx, given)
         card = curate(ctx, plans)
-        report = write_report(ctx, card)
+        report = closing_report(ctx, card)
         _print(ctx, card, report, as_json_text)
         status, sources = _outcome(plans, _taken_in)
         told = {**stage_outcome(ctx, "balance", [None]), **sources, "curated": as_json(card, report)}
@@ -122,21 +122,18 @@ def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) 
     with _opened(settings, reporter, None, {}, list_of_last_run=True) as ctx:
         balance_step(ctx, count_step(ctx))
         card = make_card(ctx)
-        report = write_report(ctx, card)
+        report = closing_report(ctx, card)
         _print(ctx, card, report, as_json_text)
         told = {**stage_outcome(ctx, "balance", [None]), "curated": as_json(card, report)}
         write_outcome(ctx, outcome_of(ctx, "balance", 0, snapshots=list(card.snapshots), **told))
         return 0
 
 
-def report(settings: Settings, reporter: Reporter, run_id: str | None, output: str | None) -> int:
-    """Write the report of a run again; return the exit status."""
+@contextlib.contextmanager
+def run_context(settings: Settings, reporter: Reporter, run_id: str | None) -> Iterator[Context]:
+    """Start Spark and return a context of a run (the last one balanced, unless one is named) that only reads."""
     with _opened(settings, reporter, None, {}, list_of_last_run=True, write=False, run_id=run_id) as ctx:
-        card = make_card(ctx)
-        place = write_report(ctx, card, output)
-        print(place)
-        write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(card, place)))
-        return 0
+        yield ctx
 
 
 @contextlib.contextmanager
@@ -382,22 +379,6 @@ def _outcome(
         )
         return INCOMPLETE, source_outcomes(ended)
     return 0, source_outcomes(ended)
-
-
-def write_report(ctx: Context, card: Any, output: str | None = None) -> str:
-    """Write the page and return its path."""
-    from metaclip_spark.report.render import render
-
-    place = output or str(report_path(ctx))
-    write_text(place, render(card), "report")
-    return place
-
-
-def report_path(ctx: Context) -> Path:
-    """Return where a run's report goes: beside local tables, else into the current folder."""
-    root = ctx.warehouse.root
-    folder = Path(root) / "reports" if root is not None and "://" not in root else Path.cwd()
-    return folder / f"{ctx.attempt.run_id}.html"
 
 
 def _print(ctx: Context, card: Any, report_file: str, as_json_text: bool) -> None:

@@ -25,11 +25,22 @@ def hosts_of(urls: pa.Array) -> pa.DictionaryArray:
         Dictionary array of n (values: string, may repeat); null where the url is null or has no host.
     """
     encoded = urls.dictionary_encode()  # a batch has few pages, and each page many texts
-    found = pc.struct_field(pc.extract_regex(encoded.dictionary, _HOST), "host")
-    found = pc.if_else(pc.equal(found, ""), pa.scalar(None, found.type), found)
-    hosts = found.dictionary_encode()
+    hosts = written_hosts(encoded.dictionary)
     normal = pa.array([normal_host(host) for host in hosts.dictionary.to_pylist()], pa.string())
     return pa.DictionaryArray.from_arrays(hosts.indices.take(encoded.indices), normal)
+
+
+def written_hosts(urls: pa.Array) -> pa.DictionaryArray:
+    """Return the host of each url as it is written there (see `normal_host`).
+
+    Args:
+        urls: string array of n.
+
+    Returns:
+        Dictionary array of n (values: string, each once); null where the url is null or has no host.
+    """
+    found = pc.struct_field(pc.extract_regex(urls, _HOST), "host")
+    return pc.if_else(pc.equal(found, ""), pa.scalar(None, found.type), found).dictionary_encode()
 
 
 def normal_host(host: str) -> str:

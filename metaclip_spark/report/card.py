@@ -9,6 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from metaclip_spark.extract.options import OPT_OUTS
+from metaclip_spark.report.classes import ClassCounts
+from metaclip_spark.report.composition import Composition
+
 TOP = 20
 """How many of the most frequent entries the page shows."""
 
@@ -36,6 +40,10 @@ class Card:
         expected_sd: Standard deviation of the curated subset's size, in pairs.
         incomplete_sources: (source_path, status, reason) of sources not read to the end, capped.
         config: The resolved configuration, without secrets.
+        pairs_sent: Pairs that sources sent to deduplication; None where that is not known.
+        impossible: Ids of the entries with count 0 that no text can match.
+        composition: What the pool and the subset are made of; None where nobody looked (it takes a pass over both).
+        classes: Counts of class names; None where none were asked for.
     """
 
     run_id: str
@@ -73,6 +81,10 @@ class Card:
     versions: Mapping[str, str] = field(default_factory=dict)
     table_paths: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    pairs_sent: int | None = None
+    impossible: Sequence[int] = ()
+    composition: Composition | None = None
+    classes: ClassCounts | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that are not one count per entry."""
@@ -146,6 +158,17 @@ class Card:
     def curated_mean_matches(self) -> float:
         """Mean number of matched entries of a pair of the curated subset."""
         return _mean(self.curated_matches_per_text)
+
+    @property
+    def opted_out(self) -> dict[str, int]:
+        """Opt-out -> number of texts that were left out for it, in the order of `OPT_OUTS`."""
+        return {name: self.rejected[name] for name in OPT_OUTS if self.rejected.get(name)}
+
+    def absent_entry_ids(self, n: int = TOP) -> list[int]:
+        """The first `n` ids of entries with count 0 that a text could match."""
+        impossible = np.asarray(self.impossible, dtype=np.int64)
+        absent = np.setdiff1d(np.flatnonzero(self.entry_counts == 0), impossible)
+        return [int(i) for i in absent[:n]]
 
     def top_entry_ids(self, n: int = TOP) -> list[int]:
         """Ids of the `n` entries with the highest counts, ties by id, without zeros."""

@@ -8,11 +8,17 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from metaclip_spark.report import plots, summary
+from metaclip_spark.report import contents, plots, summary
 from metaclip_spark.report.card import TOP, Card, share
-from metaclip_spark.report.wording import flat, number, percent, visible
+from metaclip_spark.report.compare import Compared
+from metaclip_spark.report.wording import flat, number, percent, probability, visible
 
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
+
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
+"""Nothing is loaded and nothing runs, even if a text should get through; styles stand in the page."""
+EXAMPLES = 12
+"""Entries never matched that are named."""
 
 
 def render(card: Card) -> str:
@@ -27,7 +33,26 @@ def render(card: Card) -> str:
         A complete HTML document. Write it as UTF-8.
     """
     template = _environment().get_template("card.html.j2")
-    return template.render(card=card, **_context(card))
+    return template.render(card=card, policy=POLICY, **_context(card))
+
+
+def render_compared(compared: Compared) -> str:
+    """The page of two runs side by side; equal ones give equal pages."""
+    a, b = compared.first, compared.second
+    return _environment().get_template("compare.html.j2").render(
+        a=a,
+        b=b,
+        policy=POLICY,
+        other_list=contents.OTHER_LIST if a.metadata_id != b.metadata_id else "",
+        groups=[(title, [contents.difference(row) for row in rows]) for title, rows in compared.groups],
+        rejects=[contents.difference(row) for row in compared.rejects],
+        settings=compared.settings,
+        parts=compared.parts,
+        moved=[
+            ("By count", contents.BY_COUNT, compared.by_count),
+            ("By kept share", contents.BY_SHARE, compared.by_share),
+        ],
+    )
 
 
 def _context(card: Card) -> dict[str, Any]:
@@ -45,7 +70,13 @@ def _context(card: Card) -> dict[str, Any]:
         "paper_rows": summary.paper_rows(card),
         "splits": _splits(card),
         "top": _top(card),
-        "rejects": _rejects(card),
+        "rejects": summary.rejects(card),
+        "opt_outs": summary.opt_out_sentence(card),
+        "left_out_before": summary.left_out_before(card),
+        "unmatched": _unmatched(card),
+        "made": contents.composition(card),
+        "no_composition": contents.NO_COMPOSITION,
+        "classes": contents.classes(card),
         "config": flat(card.config),
     }
 
@@ -85,11 +116,16 @@ def _top(card: Card) -> list[dict[str, Any]]:
     ]
 
 
-def _rejects(card: Card) -> list[tuple[str, int, float]]:
-    """(reason, number, bar in percent of the longest), most frequent first."""
-    ordered = sorted(card.rejected.items(), key=lambda item: (-item[1], item[0]))
-    longest = max(card.rejected.values(), default=0)
-    return [(reason, n, round(100 * share(n, longest), 2)) for reason, n in ordered]
+def _unmatched(card: Card) -> list[tuple[str, int, str, list[str]]]:
+    """(kind, number, what it means, the first few) of the entries with count 0; none where all matched."""
+    if not card.entries_unmatched:
+        return []
+    impossible = [int(at) for at in card.impossible]
+    kinds = (
+        ("can never match", impossible, len(impossible), " (what spacing parts stands inside)"),
+        ("did not occur", card.absent_entry_ids(EXAMPLES), card.entries_unmatched - len(impossible), ""),
+    )
+    return [(name, n, about, [card.entry(at) for at in ids[:EXAMPLES]]) for name, ids, n, about in kinds]
 
 
 def _environment() -> Environment:
@@ -101,5 +137,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "visible": visible}
+    environment.filters |= {"number": number, "percent": percent, "probability": probability, "visible": visible}
     return environment

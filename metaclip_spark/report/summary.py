@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from metaclip_spark.extract.ledger import FILTER_PREFIX, NO_TEXT_REASONS, REASONS, RECORD_REASONS, TEXT_REASONS
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.wording import number, percent
 
@@ -14,29 +16,106 @@ _NOT_GIVEN = "–"
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the funnel; `width` is its bar in percent of the longest."""
+    """One step of the funnel.
+
+    Attributes:
+        left_out: (reason, number) of what was left out on the way to this step, most first.
+        width: Its bar in percent of the longest.
+    """
 
     name: str
     value: int
     note: str
     width: float
+    left_out: Sequence[tuple[str, int]] = ()
+
+
+_AFTER_MATCHING = ("repeat", "language")
+OPT_OUT = "opt-outs of the page"
+MET = "repeats that met in deduplication"
+UNMATCHED_KEPT = "kept without a match"
+NOT_LEFT = "repeats, and pairs that are not left"
+NOT_DRAWN = "not drawn"
 
 
 def funnel(card: Card) -> list[Step]:
-    """Texts -> matched -> unique pairs -> curated subset."""
-    values = (
-        ("Texts", card.texts_read, ""),
-        ("Matched", card.texts_matched, "of the texts"),
-        ("Unique pairs: the pool", card.unique_pairs, "of the matched"),
-        ("Curated subset", card.curated_size, "of the pool"),
-    )
-    longest = max(value for _, value, _ in values)
-    steps, previous = [], 0
-    for name, value, of in values:
+    """Texts -> matched -> sent on (language identified) -> unique pairs -> curated subset."""
+    sent = "Language identified" if _identifies(card) else "Each once a source"
+    steps = [
+        ("Texts", card.texts_read, "", {}),
+        ("Matched", card.texts_matched, "of the texts", _before_matching(card)),
+        *([] if card.pairs_sent is None else [(sent, card.pairs_sent, "of the matched", _after_matching(card))]),
+        (pool_name(card), card.unique_pairs, f"of the {'matched' if card.pairs_sent is None else 'pairs'}",
+         {MET if card.left_of is None else NOT_LEFT: (card.pairs_sent or 0) - card.unique_pairs}),
+        ("Curated subset", card.curated_size, "of the pool" if card.left_of is None else "of them",
+         {NOT_DRAWN: card.unique_pairs - card.curated_size}),
+    ]  # fmt: skip
+    longest = max(value for _, value, _, _ in steps)
+    made, previous = [], 0
+    for name, value, of, left_out in steps:
         note = f"{percent(share(value, previous))} {of}" if of and previous else ""
-        steps.append(Step(name, value, note, round(100 * share(value, longest), 3)))
+        ordered = sorted(((why, n) for why, n in left_out.items() if n > 0), key=lambda item: (-item[1], item[0]))
+        made.append(Step(name, value, note, round(100 * share(value, longest), 3), ordered))
         previous = value
-    return steps
+    return made
+
+
+def pool_name(card: Card) -> str:
+    """What was drawn from, in words: the pool, or what is left after download."""
+    return "Unique pairs: the pool" if card.left_of is None else f"Pairs left of {card.left_of}"
+
+
+def left_out_before(card: Card) -> list[tuple[str, int]]:
+    """(reason, number) of records and rows whose text was never seen, most first."""
+    early = {**RECORD_REASONS, **NO_TEXT_REASONS}
+    found = [(why, n) for why, n in card.rejected.items() if why in early and n]
+    return sorted(found, key=lambda item: (-item[1], item[0]))
+
+
+def rejects(card: Card) -> list[tuple[str, int, str]]:
+    """(reason, number, what it means), most frequent first."""
+    ordered = sorted(card.rejected.items(), key=lambda item: (-item[1], item[0]))
+    return [(why, n, _meaning(why)) for why, n in ordered]
+
+
+def opt_out_sentence(card: Card) -> str:
+    """How many texts were left out because their page opts out, by opt-out, and which were honoured."""
+    honoured = ", ".join(card.config.get("opt_outs") or ()) or "none"
+    found = card.opted_out
+    if not found:
+        return f"No text was left out for an opt-out of its page; honoured: {honoured}."
+    each = ", ".join(f"{number(n)} {name}" for name, n in found.items())
+    total = sum(found.values())
+    of = percent(share(total, card.texts_read))
+    return f"{number(total)} texts ({of}) were left out because their page opts out: {each}; honoured: {honoured}."
+
+
+def _meaning(reason: str) -> str:
+    if reason.startswith(FILTER_PREFIX):
+        return "a filter of the user's"
+    return REASONS.get(reason, "")
+
+
+def _identifies(card: Card) -> bool:
+    config = card.config
+    return not config.get("no_lid") or config.get("lang_column") is not None
+
+
+def _before_matching(card: Card) -> dict[str, int]:
+    opted_out = card.opted_out
+    of_texts = {
+        why: n
+        for why, n in card.rejected.items()
+        if (why in TEXT_REASONS or why.startswith(FILTER_PREFIX)) and why not in (*_AFTER_MATCHING, *opted_out)
+    }
+    found = {OPT_OUT: sum(opted_out.values()), **of_texts}
+    if card.config.get("keep_unmatched"):
+        found[UNMATCHED_KEPT] = card.texts_read - sum(found.values()) - card.texts_matched
+    return found
+
+
+def _after_matching(card: Card) -> dict[str, int]:
+    return {why: card.rejected.get(why, 0) for why in _AFTER_MATCHING}
 
 
 def source_line(card: Card) -> str:
@@ -89,14 +168,16 @@ def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
         ("Records", number(card.records_read), "read from the sources"),
         ("Texts", number(card.texts_read), "found beside an image url"),
         ("Matched", number(card.texts_matched), "texts with at least one match"),
-        ("Unique pairs", number(card.unique_pairs), "the pool, after deduplication"),
+        ("Unique pairs", number(card.unique_pairs),
+         "the pool, after deduplication" if card.left_of is None else f"left of {card.left_of}"),
         *([] if card.images is None else [("Images", number(card.images), "with a matched text: one each is drawn")]),
+        ("Opt-outs", number(sum(card.opted_out.values())), "texts of pages that opt out"),
         ("Rejects", number(sum(card.rejected.values())), "records left out, with a reason"),
     ]
 
 
 def _entry_rows(card: Card) -> list[tuple[str, str, str]]:
-    n = card.n_entries
+    n, impossible = card.n_entries, len(card.impossible)
 
     def part(k: int) -> str:
         return f"{percent(share(k, n))} of the entries"
@@ -105,6 +186,8 @@ def _entry_rows(card: Card) -> list[tuple[str, str, str]]:
     return [
         ("Entries", number(n), "in the metadata"),
         ("Unmatched", number(card.entries_unmatched), f"count 0; {part(card.entries_unmatched)}"),
+        ("  can never match", number(impossible), "punctuation that spacing parts, or a line end, stands inside"),
+        ("  did not occur", number(card.entries_unmatched - impossible), "in no text of the pool"),
         ("Tail", number(tail), f"0 < count < t; {part(tail)}"),
         ("Head", number(head), f"count ≥ t; {part(head)}"),
         ("Counts", number(card.total_counts), "summed over the entries, pool"),
@@ -121,6 +204,7 @@ def _balance_rows(card: Card) -> list[tuple[str, str, str]]:
         ("Curated subset", number(card.curated_size), f"{percent(card.kept_share)} of the pool"),
         ("Expected size", number(card.expected_size, 1), "sum of the sampling probabilities"),
         ("Standard deviation", number(card.expected_sd, 1), deviation(card)),
+        *([] if card.capped is None else [("Capped", number(card.capped), "kept for certain: p is above the run's")]),
         ("Seed", str(card.seed), "of the draws"),
     ]
 

@@ -38,6 +38,15 @@ def percent(fraction: float) -> str:
     return "100%" if fraction == 1 else f"{fraction * 100:,.1f}%"
 
 
+def probability(p: float) -> str:
+    """A probability with four digits that is 1 or 0 only when it is exactly that.
+
+    >>> probability(1.0), probability(0.21171), probability(0.99999), probability(0.0)
+    ('1', '0.2117', '> 0.9999', '0')
+    """
+    return "> 0.9999" if 0.99995 <= p < 1 else f"{p:.4g}"
+
+
 def short(value: float) -> str:
     """A number in at most five characters, for axes and bars.
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from pyspark.sql import functions as F
 
 import metaclip_spark
 from metaclip_spark.errors import WarehouseError
+from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
+from metaclip_spark.report.composition import Composition
+from metaclip_spark.report.twin import closing_numbers
 from metaclip_spark.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.schemas import TABLES
+from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import DONE, Context
 from metaclip_spark.tables import matching
 
@@ -67,11 +74,46 @@ def make_card(ctx: Context) -> Card:
         expected_sd=math.sqrt(from_fixed_point(sums["variance_high"], sums["variance_low"])),
         matches_per_text=histograms["matches"],
         curated_matches_per_text=histograms["curated_matches"],
+        impossible=_impossible(ctx, counts),
         config=ctx.attempt.config,
+        notes=_notes(event.detail),
         **_drawn_by(ctx),
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
         **_sources(ctx, snapshots),
     )
+
+
+def _notes(detail: Mapping[str, Any]) -> list[str]:
+    """Say what the run built on, where it was not the whole pool."""
+    if detail.get("earlier"):
+        said = f"Of the pool of run {detail['earlier']}, its subset was read: size and sd are expected given that one."
+        return [said]
+    return []
+
+
+def with_composition(ctx: Context, card: Card) -> Card:
+    """Return the card with what its pool and subset are made of, which takes a pass over both."""
+    if card.left_of is not None:
+        said = f"No languages, domains and random pairs: what was left of {card.left_of} is not kept after the draw."
+        return replace(card, notes=[*card.notes, said])
+    found = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
+    return replace(card, composition=found, notes=[*card.notes, *_differences(card, found)])
+
+
+def _differences(card: Card, found: Composition) -> list[str]:
+    """Say where the tables hold other numbers of pairs than the run's statistics."""
+    sizes = (("pool", found.languages.pool, card.unique_pairs), ("subset", found.languages.curated, card.curated_size))
+    return [
+        f"The {name} holds {now:,} pairs in the tables, and held {then:,} when the run was balanced."
+        for name, now, then in sizes
+        if now != then
+    ]
+
+
+def _impossible(ctx: Context, counts: np.ndarray) -> list[int]:
+    """Return the ids of the entries with count 0 that no text can match."""
+    unmatched = np.flatnonzero(counts == 0)
+    return unmatched[never_matching([ctx.metadata.entries[at] for at in unmatched.tolist()])].tolist()
 
 
 def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], dict[str, dict[int, int]]]:
@@ -98,15 +140,17 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
     """Return what became of the snapshots' sources, as the card's fields."""
     sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id)
     sources = sources.where(F.col("snapshot").isin(snapshots))
-    sums = ("records_read", "texts_read", "texts_matched")
+    sums = ("records_read", "texts_read", "texts_matched", "pairs_written")
     by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
     reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
     incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
     statuses = Counter({"done": 0, "partial": 0, "failed": 0})
     statuses.update({row["status"]: row["n"] for row in by_status})
+    totals = {name: sum(row[name] for row in by_status) for name in sums}
     return {
         "sources": dict(statuses),
-        **{name: sum(row[name] for row in by_status) for name in sums},
+        **{name: totals[name] for name in sums[:3]},
+        "pairs_sent": totals["pairs_written"] if by_status else None,
         "rejected": {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
         "incomplete_sources": [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
     }
@@ -121,31 +165,4 @@ def _drawn_by(ctx: Context) -> dict[str, object]:
 
 def as_json(card: Card, report: str | None) -> dict[str, object]:
     """Return the closing table's numbers as plain values."""
-    return {
-        "run_id": card.run_id,
-        "snapshots": list(card.snapshots),
-        "metadata_id": card.metadata_id,
-        "sources": dict(card.sources),
-        "records_read": card.records_read,
-        "texts_read": card.texts_read,
-        "texts_matched": card.texts_matched,
-        "rejected": dict(card.rejected),
-        "unique_pairs": card.unique_pairs,
-        **({} if card.images is None else {"images": card.images}),
-        **({} if card.left_of is None else {"left_of": card.left_of}),
-        "entries": card.n_entries,
-        "entries_unmatched": card.entries_unmatched,
-        "entries_tail": card.entries_tail,
-        "entries_head": card.entries_head,
-        "head_share_of_counts": card.head_share_of_counts,
-        "tail_fraction": card.tail_fraction,
-        "threshold": card.threshold,
-        "seed": card.seed,
-        "curated_size": card.curated_size,
-        "expected_size": card.expected_size,
-        "expected_sd": card.expected_sd,
-        **({} if card.given is None else {"expected_given": card.given}),
-        **({} if card.capped is None else {"capped": card.capped}),
-        "tables": dict(card.table_paths),
-        "report": report,
-    }
+    return {**closing_numbers(card), "report": report}

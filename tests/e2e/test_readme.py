@@ -129,3 +129,15 @@ def test_flags_in_readme_exist():
     commands = [command for group in groups for command in group.commands.values()]
     known = {"--help", "--packages"} | {name for command in commands for param in command.params for name in param.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", README)) <= known
+
+
+@pytest.mark.slow
+def test_commands_of_the_data_card_run(metaclip, undisturbed, tmp_path, monkeypatch):
+    """Each command under "The data card", on a run and itself."""
+    shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    monkeypatch.chdir(tmp_path)
+    lines = re.sub("RUN_[AB]", undisturbed.run_id, fenced("## The data card")).splitlines()
+    said = [metaclip(*shlex.split(line)[1:]) for line in lines]
+    assert [ended.status for ended in said] == [0] * 3, [ended.err for ended in said]
+    assert [Path(ended.out.strip()).is_file() for ended in said] == [True] * 3

@@ -5,14 +5,19 @@ from __future__ import annotations
 import html
 import json
 import re
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
 import pytest
-from e2e_world import call, rows_of
+from e2e_world import call, flag_words, rows_of, versions
 
 import metaclip_spark
+from metaclip_spark.batches import draws
 
 pytestmark = pytest.mark.spark
 
@@ -24,6 +29,12 @@ def words_of(page: str) -> str:
     """Return the page's words with single spaces, without its style."""
     page = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
+
+
+def twin_of(undisturbed) -> dict:
+    """Return the JSON beside the run's page."""
+    path = undisturbed.warehouse / "reports" / f"{undisturbed.run_id}.json"
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_report_writes_the_page_again_with_the_tables_numbers(spark, undisturbed):
@@ -54,6 +65,132 @@ def test_report_writes_the_page_again_with_the_tables_numbers(spark, undisturbed
         kept = sum(entry_id in ids for ids in curated)
         assert f" {entry} {entry_id} {count} {kept} {probability:.4g} " in words
     assert f"Counts after {sum(map(len, curated))} " in words
+
+
+def test_the_twin_says_what_the_tables_say(spark, undisturbed):
+    """Languages, text sources, domains, what never matched, rejects: counted here from the tables' rows."""
+    told = twin_of(undisturbed)
+    rows = {
+        side: rows_of(spark, undisturbed.warehouse, table, ("lang", "text_source", "url", "entry_ids"))
+        for side, table in (("pool", "pairs"), ("curated", "curated_pairs"))
+    }
+    for at, name in enumerate(("languages", "text_sources")):
+        found = {part["value"]: (part["pool"], part["curated"]) for part in told[name]["listed"]}
+        sums = {side: Counter(row[at] for row in listed) for side, listed in rows.items()}
+        assert found == {value: (n, sums["curated"][value]) for value, n in sums["pool"].items()}
+    everything = {"pool": len(rows["pool"]), "curated": len(rows["curated"])}
+    assert told["domains"] == {
+        "share_of_pairs": 1.0, "values": 1, **everything, "listed": [{"value": "example.org", **everything}],
+    }  # fmt: skip
+    counts = Counter(entry for row in rows["pool"] for entry in row[3])
+    worst = told["entry_domains"]["worst"]
+    assert {one["entry_id"]: one["pool"] for one in worst} == {at: n for at, n in counts.items() if n >= 20}
+    assert {(one["effective_domains"], one["top_domain"], one["top_domain_share"]) for one in worst} == {
+        (1.0, "example.org", 1.0)
+    }
+    assert told["never_matched"] == {
+        "can_never_match": 1, "did_not_occur": 2, "examples_that_can_never_match": ["St. John"],
+        "examples_that_did_not_occur": ["a cat", "zebra"],
+    }  # fmt: skip
+    reasons = Counter()
+    for (of_source,) in rows_of(spark, undisturbed.warehouse, "sources", ("rejected",)):
+        reasons.update(dict(of_source))
+    assert told["rejected"] == dict(reasons)
+    for before, after in zip(told["funnel"], told["funnel"][1:], strict=False):
+        assert before["value"] - sum(after["left_out"].values()) == after["value"]
+
+
+def test_pairs_shown_are_the_tables_with_their_probability_and_draw(spark, undisturbed):
+    """Kept ones stand in curated_pairs, dropped ones in pairs alone; both come in the order of a hash of their own."""
+    warehouse, told = undisturbed.warehouse, twin_of(undisturbed)["samples"]
+    names = ("pair_id", "url", "text")
+    decided = ("sampling_probability", "draw")
+    kept = {row[0]: row[1:] for row in rows_of(spark, warehouse, "curated_pairs", (*names, *decided))}
+    pool = {row[0]: row[1:] for row in rows_of(spark, warehouse, "pairs", names)}
+    assert {one["pair_id"]: tuple(one[name] for name in (*names, *decided)[1:]) for one in told["curated"]} == kept
+    assert {one["pair_id"]: (one["url"], one["text"]) for one in told["dropped"]} == {
+        pair: row for pair, row in pool.items() if pair not in kept
+    }
+    assert all(one["draw"] >= one["sampling_probability"] > 0 for one in told["dropped"])
+    for shown in told.values():
+        ids = pa.array([one["pair_id"] for one in shown])
+        assert len(ids) > 3
+        assert np.all(np.diff(draws(ids, 0, "sample")) > 0)
+        assert not np.all(np.diff(draws(ids, 0)) > 0)
+
+
+def test_class_names_are_counted_before_and_after(spark, undisturbed, tmp_path):
+    """The entry that a name is, or its lower-cased form; what is thin, and what is no entry, stands on the page."""
+    names = tmp_path / "names.txt"
+    names.write_text("cat\nDOG\npurple\nkite (bird of prey)\n", encoding="utf-8")
+    output = tmp_path / "card.html"
+    words = flag_words(warehouse=undisturbed.warehouse, class_names=names, thin=3, output=output)
+    said = call("report", *words)
+    assert (said.status, said.out) == (0, f"{output}\n"), said.err
+    told = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["class_names"]
+    counts = dict(rows_of(spark, undisturbed.warehouse, "entry_counts", ("entry", "count")))
+    after = Counter(e for (ids,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("entry_ids",)) for e in ids)
+    assert [(one["name"], one["entry"], one["exact"], one["pool"], one["curated"]) for one in told["classes"]] == [
+        ("cat", "cat", True, counts["cat"], after[1]), ("DOG", "dog", False, counts["dog"], after[2]),
+        ("purple", "purple", True, 1, 1),
+    ]  # fmt: skip
+    assert "purple" in told["thin"]
+    assert told["no_entry"] == ["kite (bird of prey)"]
+    words = words_of(output.read_text(encoding="utf-8"))
+    assert f"{len(told['thin'])} of 4 classes " in words
+    assert "1 class is no entry" in words
+
+
+def test_two_runs_side_by_side(spark, undisturbed, tmp_path):
+    """Both runs' numbers, the differences, and the entries that moved; the tables stay as they are."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    other = json.loads(call("balance", *flag_words(warehouse=warehouse, threshold=6, seed=1), "--json").out)
+    before = versions(warehouse)
+    said = call("report", "--compare", undisturbed.run_id, other["run_id"], "--warehouse", warehouse)
+    page = warehouse / "reports" / f"{undisturbed.run_id}-{other['run_id']}.html"
+    assert (said.status, said.out) == (0, f"{page}\n"), said.err
+    assert versions(warehouse) == before
+    told = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    first, second = told["cards"]
+    del other["report"]
+    assert {name: second[name] for name in other} == other
+    mine = twin_of(undisturbed)
+    same = [name for name in first if name not in ("created_at", "tables")]
+    assert {name: first[name] for name in same} == {name: mine[name] for name in same}
+    sizes = len(undisturbed.state["curated_pairs"]), other["curated_size"]
+    assert told["differences"]["curated_size"] == {
+        "first": sizes[0], "second": sizes[1], "difference": sizes[1] - sizes[0],
+    }  # fmt: skip
+    assert (told["settings"]["seed"], told["settings"]["threshold"]) == (["0", "1"], ["2", "6"])
+    assert told["moved_by_count"] == []
+    words = words_of(page.read_text(encoding="utf-8"))
+    assert f"Curated subset {sizes[0]} {sizes[1]} " in words
+    for moved in told["moved_by_kept_share"]:
+        assert f" {moved['entry']} {moved['pool'][0]} {moved['pool'][1]} {moved['curated'][0]} " in words
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--compare", "a", "b", "--run-id", "a"], "--compare names both runs; leave --run-id out."),
+        (["--compare", "a", "b", "--class-names", "names.txt"],
+         "--class-names goes with the card of one run; leave --compare out."),
+        (["--thin", "5"], "--thin says which classes are thin; give them with --class-names FILE."),
+        (["--class-names", "none.txt"],
+         "--class-names none.txt cannot be read: No such file or directory. Check the path."),
+    ],
+)  # fmt: skip
+def test_wrong_usage_of_report_starts_nothing(undisturbed, words, sentence):
+    """One sentence, before Spark is asked for."""
+    said = call("report", "--warehouse", undisturbed.warehouse, *words)
+    assert (said.status, said.out, said.err) == (2, "", f"metaclip-spark: {sentence}\n")
+
+
+def test_a_run_that_is_not_there_cannot_be_compared(undisturbed):
+    """The unknown one of the two is named."""
+    said = call("report", "--warehouse", undisturbed.warehouse, "--compare", undisturbed.run_id, "feedfeedfeedfeed")
+    assert (said.status, said.out) == (2, "")
+    assert "holds no run 'feedfeedfeedfeed'" in said.err.splitlines()[-1]
 
 
 def test_report_of_a_run_that_is_not_there_is_refused(undisturbed):

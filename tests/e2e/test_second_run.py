@@ -13,11 +13,13 @@ pytestmark = pytest.mark.spark
 def test_second_run_does_no_work_and_changes_nothing(spark, undisturbed):
     """No data table gets a new Delta version, no row changes, and the closing table is the same."""
     before = versions(undisturbed.warehouse)
+    reports = {path: path.read_bytes() for path in (undisturbed.warehouse / "reports").iterdir()}
     again = call("run", *undisturbed.world.words())
     assert again.status == 0, again.err
     assert again.out == undisturbed.ended.out
     assert "3 done already" in again.err
     assert versions(undisturbed.warehouse) == before
+    assert {path: path.read_bytes() for path in (undisturbed.warehouse / "reports").iterdir()} == reports
     assert min(before.values()) >= 0, f"a table of {DATA_TABLES} is not there"
     assert_same(table_state(spark, undisturbed.warehouse), undisturbed.state)
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from whole import composition, whole
 
-from metaclip_spark.report import plots
+from metaclip_spark.report import contents, plots, twin
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.render import NO_MATPLOTLIB, render
+from metaclip_spark.report.compare import compare
+from metaclip_spark.report.render import NO_MATPLOTLIB, render, render_compared
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = [
@@ -21,6 +23,11 @@ HOSTILE = [
     "nul\x00 esc\x1b", "line\nend", "\ud800 lone", "word" * 2_500, "京都 大阪", "שלום", "@0@",
     "@1@", "</text></svg></style>", "url(https://example.org/x.png)",
 ]  # fmt: skip
+
+
+def hostile(entry_id: int) -> str:
+    """A hostile entry for every id."""
+    return HOSTILE[entry_id % len(HOSTILE)]
 
 
 class Page(HTMLParser):
@@ -99,7 +106,7 @@ def test_page_is_well_formed_and_has_four_plots():
 def test_page_carries_the_strict_policy():
     """Nothing loads, nothing runs, even if a text should get through."""
     policies = [a.get("content") for _, a in Page(render(make_card())).elements if "http-equiv" in a]
-    assert policies == ["default-src 'none'; style-src 'unsafe-inline'; img-src data:"]
+    assert policies == ["default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"]
 
 
 def test_page_has_no_outside_resources():
@@ -122,7 +129,7 @@ def test_page_has_no_outside_resources():
 @pytest.mark.parametrize("where", ["entries", "everywhere"])
 def test_hostile_texts_do_not_break_the_page(where):
     """A page of hostile texts has the elements of a page of harmless ones."""
-    changes: dict = {"entries": HOSTILE}
+    changes: dict = {"entries": hostile}
     if where == "everywhere":
         changes |= dict.fromkeys(("run_id", "attempt_id", "created_at"), HOSTILE[1])
         changes |= {
@@ -132,10 +139,10 @@ def test_hostile_texts_do_not_break_the_page(where):
             "versions": {t: t for t in HOSTILE}, "table_paths": {t: t for t in HOSTILE},
             "incomplete_sources": [(t, t, t) for t in HOSTILE], "metaclip_spark_version": "<b>",
         }  # fmt: skip
-    html = render(make_card(**changes))
+    html = render(make_card(**whole(HOSTILE if where == "everywhere" else ["a"]), **changes))
     page = Page(html)
     assert page.open == []
-    assert page.tags == Page(render(make_card())).tags
+    assert page.tags == Page(render(make_card(**whole()))).tags
     assert not any(name.startswith("on") for _, a in page.elements for name in a)
     assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b\ud800-\udfff]", html)
     assert len(html.encode("utf-8")) < 500_000
@@ -143,11 +150,57 @@ def test_hostile_texts_do_not_break_the_page(where):
 
 def test_entries_are_shown_as_they_are_in_table_and_plot():
     """Escaping changes how a text is written, not what is read; `$` is no mathematics."""
-    page = Page(render(make_card(entries=HOSTILE)))
+    page = Page(render(make_card(entries=hostile)))
     assert "<script>alert(1)</script>" in page.texts
     assert "a[U+202E]gnp.exe" in page.texts
-    assert page.texts.count("$x^2$ \\frac") == 2
+    assert page.texts.count("$x^2$ \\frac") == 3  # the table, the plot, and among those never matched
     assert page.texts.count("@0@") == page.texts.count("@1@") == 2
+
+
+def test_two_cards_of_hostile_texts_side_by_side_do_not_break_the_page():
+    """The page of two runs is held to the same."""
+    cards = [make_card(entries=hostile, run_id=HOSTILE[0], **whole(HOSTILE))]
+    cards.append(make_card(200, entries=hostile, metadata_id="short", composition=composition(["a"])))
+    cards.append(make_card(entries=hostile, metadata_id="other", config={t: t for t in HOSTILE}, **whole(HOSTILE)))
+    for other in cards[1:]:
+        html = render_compared(compare(cards[0], replace(other, entries=[hostile(i) for i in range(other.n_entries)])))
+        page = Page(html)
+        assert page.open == []
+        assert page.tags.isdisjoint({"script", "img", "svg", "a", "link"})
+        assert not any(name.startswith("on") for _, a in page.elements for name in a)
+        assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b\ud800-\udfff]", html)
+        twin.as_text(compare(cards[0], other).as_plain()).encode("utf-8")
+
+
+def test_what_the_pool_is_made_of_is_on_the_page():
+    """Languages, sources, domains, entries of few domains, pairs with their probability, thin classes."""
+    page = Page(render(make_card(**whole())))
+    text = " ".join(" ".join(page.texts).split())
+    for said in (
+        "cat 900 300 33.3%", "And 7 more languages, with 9,648 pairs of the pool and 2,559 of the subset.",
+        "entry 0 1.00 cat 32.5% 5,000 300", "under 1.5 2", "1 / Σ share² (inverse Simpson)",
+        "40 entries with at least 20 pairs of the pool are judged", "by about 100 each, drawn by a keyed hash of the",
+        "50 pairs of the curated subset cat https://example.org/cat > 0.9999 draw 0.2500",
+        "50 pairs that were dropped cat https://example.org/cat 0.125 draw 0.2500",
+        "1 of 3 classes is thin", "cat the same 5,000 5", "1 class is no entry", "cow",
+        "can never match 2 (what spacing parts stands inside): entry 1700 entry 1999",
+        "did not occur 398 : entry 1600 entry 1601",
+    ):  # fmt: skip
+        assert said.replace(" :", ":") in text.replace(" :", ":"), said
+
+
+def test_a_sample_of_domains_is_said_to_be_one():
+    """Of a very large pool, domains are counted in a share of the pairs."""
+    made = replace(whole()["composition"], domain_share=0.003)
+    text = " ".join(Page(render(make_card(composition=made))).texts)
+    said = "counted in 12,345 pairs: a sample of 0.3% of the pool by a keyed hash, and of the subset by the same."
+    assert said in text
+
+
+def test_a_card_that_nobody_looked_through_says_how_to():
+    """Of a large pool `run` leaves the pass to `report`."""
+    page = Page(render(make_card()))
+    assert page.texts.count(contents.NO_COMPOSITION) == 1
 
 
 def test_numbers_on_the_page_equal_the_card():

@@ -1,0 +1,221 @@
+"""Two cards side by side: their numbers, the differences, and the entries that moved most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from metaclip_spark.report.card import Card, share
+from metaclip_spark.report.composition import LEAST, Composition, Parts
+from metaclip_spark.report.twin import FORMAT, as_plain
+from metaclip_spark.report.wording import flat
+
+MOVED = 30
+"""Entries shown of each kind of move."""
+
+_NUMBERS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("Texts and pairs", (
+        ("Records", "records_read"), ("Texts", "texts_read"), ("Matched", "texts_matched"),
+        ("Unique pairs", "unique_pairs"), ("Opt-outs", "opted_out"), ("Rejects", "rejected"),
+    )),
+    ("Entries", (
+        ("Entries", "n_entries"), ("Unmatched", "entries_unmatched"), ("Tail", "entries_tail"),
+        ("Head", "entries_head"), ("Counts", "total_counts"), ("Counts after", "curated_total_counts"),
+        ("Head share", "head_share_of_counts"), ("Head share after", "curated_head_share_of_counts"),
+        ("Matches per text", "mean_matches"), ("Matches per text after", "curated_mean_matches"),
+    )),
+    ("Balance", (
+        ("t", "threshold"), ("Tail fraction", "tail_fraction"),
+        ("Curated subset", "curated_size"), ("Pool kept", "kept_share"), ("Expected size", "expected_size"),
+        ("Standard deviation", "expected_sd"),
+    )),
+)  # fmt: skip
+_SHARES = {"head_share_of_counts", "curated_head_share_of_counts", "tail_fraction", "kept_share"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number of both runs; `kind` says how it is written: count, share or value."""
+
+    name: str
+    key: str
+    first: float
+    second: float
+    kind: str
+
+    @property
+    def difference(self) -> float:
+        """The second less the first."""
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class Moved:
+    """An entry's counts in both runs, and how much of them stays."""
+
+    entry: str
+    counts: tuple[int, int]
+    curated: tuple[int, int]
+
+    @property
+    def kept(self) -> tuple[float, float]:
+        """Share of the entry's pairs in the subset, of each run."""
+        return share(self.curated[0], self.counts[0]), share(self.curated[1], self.counts[1])
+
+
+@dataclass(frozen=True)
+class PartRow:
+    """Pairs of a language, text source or domain in each run; None where a card does not name it."""
+
+    value: str
+    pool: tuple[int | None, int | None]
+    curated: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Compared:
+    """What a page of two runs shows.
+
+    Attributes:
+        groups: (title, rows) of numbers.
+        parts: (title, rows) of languages, text sources and domains; of what both cards know.
+        rejects: numbers by reason.
+        by_count: entries whose count in the pool differs most, by |a - b| / sqrt(a + b).
+        by_share: entries whose kept share differs most; of those with LEAST pairs in both pools.
+        settings: (name, first, second) of the settings that differ.
+    """
+
+    first: Card
+    second: Card
+    groups: Sequence[tuple[str, Sequence[Row]]]
+    parts: Sequence[tuple[str, Sequence[PartRow]]]
+    rejects: Sequence[Row]
+    by_count: Sequence[Moved]
+    by_share: Sequence[Moved]
+    settings: Sequence[tuple[str, str, str]]
+
+    def as_plain(self) -> dict[str, Any]:
+        """Return the numbers as plain values."""
+        rows = [row for _, rows in self.groups for row in rows]
+        return {
+            "format": FORMAT,
+            "compared": [self.first.run_id, self.second.run_id],
+            "differences": {
+                row.key: {"first": row.first, "second": row.second, "difference": row.difference} for row in rows
+            },
+            "rejected": {row.key: [row.first, row.second] for row in self.rejects},
+            "settings": {name: [first, second] for name, first, second in self.settings},
+            "moved_by_count": [_moved_plain(one) for one in self.by_count],
+            "moved_by_kept_share": [_moved_plain(one) for one in self.by_share],
+            "cards": [as_plain(self.first), as_plain(self.second)],
+        }
+
+
+def compare(first: Card, second: Card) -> Compared:
+    """Put two cards side by side; entries of different lists are the same where their strings are."""
+    entries, counts, curated = _together(first, second)
+    return Compared(
+        first=first,
+        second=second,
+        groups=[(title, [_row(name, key, first, second) for name, key in rows]) for title, rows in _NUMBERS],
+        parts=_parts_of_both(first.composition, second.composition),
+        rejects=_rejects(first, second),
+        by_count=_moved(_by_count(counts), entries, counts, curated),
+        by_share=_moved(_by_share(counts, curated), entries, counts, curated),
+        settings=_settings(first, second),
+    )
+
+
+def _row(name: str, key: str, first: Card, second: Card) -> Row:
+    values = [_value(card, key) for card in (first, second)]
+    kind = "share" if key in _SHARES else "count" if all(isinstance(value, int) for value in values) else "value"
+    return Row(name, key, *values, kind)
+
+
+def _value(card: Card, key: str) -> float:
+    value = getattr(card, key)
+    return sum(value.values()) if key in ("rejected", "opted_out") else value
+
+
+def _together(first: Card, second: Card) -> tuple[Callable[[int], str], np.ndarray, np.ndarray]:
+    """Return the entries of both lists, and counts before and after, int64[2, entries]."""
+    if first.metadata_id == second.metadata_id:
+        return (
+            first.entry,
+            np.stack([first.entry_counts, second.entry_counts]),
+            np.stack([first.curated_entry_counts, second.curated_entry_counts]),
+        )
+    names = [[card.entry(at) for at in range(card.n_entries)] for card in (first, second)]
+    place = {name: at for at, name in enumerate(dict.fromkeys([*names[0], *names[1]]))}
+    counts, curated = np.zeros((2, 2, len(place)), np.int64)
+    for at, card in enumerate((first, second)):
+        places = [place[name] for name in names[at]]
+        counts[at, places], curated[at, places] = card.entry_counts, card.curated_entry_counts
+    entries = list(place)
+    return entries.__getitem__, counts, curated
+
+
+def _by_count(counts: np.ndarray) -> np.ndarray:
+    return np.abs(counts[1] - counts[0]) / np.sqrt(np.maximum(counts.sum(axis=0), 1))
+
+
+def _by_share(counts: np.ndarray, curated: np.ndarray) -> np.ndarray:
+    kept = curated / np.maximum(counts, 1)
+    return np.where((counts >= LEAST).all(axis=0), np.abs(kept[1] - kept[0]), 0.0)
+
+
+def _moved(
+    by: np.ndarray, entries: Callable[[int], str], counts: np.ndarray, curated: np.ndarray
+) -> list[Moved]:
+    """Return the entries that moved most; equal ones by their counts, then by their place."""
+    order = np.lexsort((np.arange(len(by)), -counts.sum(axis=0), -by))[:MOVED]
+    return [
+        Moved(entries(int(at)), tuple(counts[:, at].tolist()), tuple(curated[:, at].tolist()))
+        for at in order
+        if by[at] > 0
+    ]
+
+
+def _parts_of_both(
+    first: Composition | None, second: Composition | None
+) -> list[tuple[str, list[PartRow]]]:
+    if first is None or second is None:
+        return []
+    kinds = (("Languages", "languages"), ("Text sources", "text_sources"), ("Image domains", "domains"))
+    return [(title, _part_rows(getattr(first, name), getattr(second, name))) for title, name in kinds]
+
+
+def _part_rows(first: Parts, second: Parts, shown: int = 15) -> list[PartRow]:
+    by_value = [{part.value: part for part in parts.listed} for parts in (first, second)]
+    values = list(dict.fromkeys([part.value for parts in (first, second) for part in parts.listed[:shown]]))
+
+    def numbers(value: str, side: str) -> tuple[int | None, int | None]:
+        return tuple(
+            getattr(found[value], side) if value in found else 0 if parts.values == len(parts.listed) else None
+            for found, parts in zip(by_value, (first, second), strict=True)
+        )
+
+    return [PartRow(value, numbers(value, "pool"), numbers(value, "curated")) for value in values]
+
+
+def _rejects(first: Card, second: Card) -> list[Row]:
+    reasons = {**first.rejected, **second.rejected}
+    rows = [Row(why, why, first.rejected.get(why, 0), second.rejected.get(why, 0), "count") for why in reasons]
+    return sorted(rows, key=lambda row: (-row.first - row.second, row.name))
+
+
+def _settings(first: Card, second: Card) -> list[tuple[str, str, str]]:
+    both = [dict(flat(card.config)) for card in (first, second)]
+    names = sorted({*both[0], *both[1]})
+    return [
+        (name, both[0].get(name, "not set"), both[1].get(name, "not set"))
+        for name in names
+        if both[0].get(name) != both[1].get(name)
+    ]
+
+
+def _moved_plain(one: Moved) -> dict[str, Any]:
+    return {"entry": one.entry, "pool": list(one.counts), "curated": list(one.curated), "kept_share": list(one.kept)}

@@ -1,0 +1,184 @@
+"""The data card as JSON: the page's numbers under names that stay."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from metaclip_spark.report import summary
+from metaclip_spark.report.card import Card
+from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, PairDrawn, Parts
+from metaclip_spark.text import without_surrogates
+
+FORMAT = 1
+"""Grows when a name's meaning changes; names may be added."""
+WORST = 200
+"""Entries of few domains that are listed; the page shows the first of them."""
+
+
+def closing_numbers(card: Card) -> dict[str, Any]:
+    """Return the numbers that a run closes with."""
+    return {
+        "run_id": card.run_id,
+        "snapshots": list(card.snapshots),
+        "metadata_id": card.metadata_id,
+        "sources": dict(card.sources),
+        "records_read": card.records_read,
+        "texts_read": card.texts_read,
+        "texts_matched": card.texts_matched,
+        "rejected": dict(card.rejected),
+        "unique_pairs": card.unique_pairs,
+        **({} if card.images is None else {"images": card.images}),
+        **({} if card.left_of is None else {"left_of": card.left_of}),
+        "entries": card.n_entries,
+        "entries_unmatched": card.entries_unmatched,
+        "entries_tail": card.entries_tail,
+        "entries_head": card.entries_head,
+        "head_share_of_counts": card.head_share_of_counts,
+        "tail_fraction": card.tail_fraction,
+        "threshold": card.threshold,
+        "seed": card.seed,
+        "curated_size": card.curated_size,
+        "expected_size": card.expected_size,
+        "expected_sd": card.expected_sd,
+        **({} if card.given is None else {"expected_given": card.given}),
+        **({} if card.capped is None else {"capped": card.capped}),
+        "tables": dict(card.table_paths),
+    }
+
+
+def as_plain(card: Card) -> dict[str, Any]:
+    """Return the card as plain values; the same keys for every card, null where nobody looked."""
+    sds = card.deviation_sds
+    return {
+        "format": FORMAT,
+        "attempt_id": card.attempt_id,
+        "created_at": card.created_at,
+        "metaclip_spark_version": card.metaclip_spark_version,
+        "metadata": card.metadata_path,
+        "images": card.images,
+        **closing_numbers(card),
+        "tail_fraction_target": card.tail_fraction_target,
+        "deviation_sds": sds if math.isfinite(sds) else None,
+        "kept_share": card.kept_share,
+        "counts": card.total_counts,
+        "counts_curated": card.curated_total_counts,
+        "head_share_of_counts_curated": card.curated_head_share_of_counts,
+        "pairs_sent": card.pairs_sent,
+        "funnel": [
+            {"name": step.name, "value": step.value, "left_out": dict(step.left_out)} for step in summary.funnel(card)
+        ],
+        "opt_outs": card.opted_out,
+        "incomplete_sources": [list(source) for source in card.incomplete_sources],
+        "never_matched": _never_matched(card),
+        "matches_per_text": _by_number(card.matches_per_text),
+        "matches_per_text_curated": _by_number(card.curated_matches_per_text),
+        "top_entries": [_entry(card, at) for at in card.top_entry_ids()],
+        "beside_the_paper": [list(row) for row in summary.paper_rows(card)],
+        **_composition(card, card.composition),
+        "class_names": _classes(card),
+        "config": dict(card.config),
+        "versions": dict(card.versions),
+        "notes": list(card.notes),
+    }
+
+
+def as_text(plain: dict[str, Any]) -> str:
+    """Return plain values as JSON that can be written as UTF-8."""
+    return without_surrogates(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False, default=str)) + "\n"
+
+
+def _never_matched(card: Card) -> dict[str, Any]:
+    impossible = [int(at) for at in card.impossible]
+    return {
+        "can_never_match": len(impossible),
+        "did_not_occur": card.entries_unmatched - len(impossible),
+        "examples_that_can_never_match": [card.entry(at) for at in impossible[:20]],
+        "examples_that_did_not_occur": [card.entry(at) for at in card.absent_entry_ids()],
+    }
+
+
+def _entry(card: Card, at: int) -> dict[str, Any]:
+    count = int(card.entry_counts[at])
+    return {
+        "entry_id": at,
+        "entry": card.entry(at),
+        "pool": count,
+        "curated": int(card.curated_entry_counts[at]),
+        "probability": card.threshold / max(count, card.threshold),
+    }
+
+
+def _by_number(histogram: Any) -> dict[str, int]:
+    return {str(number): histogram[number] for number in sorted(histogram)}
+
+
+def _composition(card: Card, found: Composition | None) -> dict[str, Any]:
+    if found is None:
+        return dict.fromkeys(("languages", "text_sources", "domains", "entry_domains", "samples"))
+    return {
+        "languages": _parts(found.languages),
+        "text_sources": _parts(found.text_sources),
+        "domains": {"share_of_pairs": found.domain_share, **_parts(found.domains)},
+        "entry_domains": _domains(card, found.entry_domains) if found.entry_domains is not None else None,
+        "samples": {
+            name: [_drawn(one) for one in found.drawn if one.kept is kept]
+            for name, kept in (("curated", True), ("dropped", False))
+        },
+    }
+
+
+def _parts(parts: Parts) -> dict[str, Any]:
+    listed = [{"value": one.value, "pool": one.pool, "curated": one.curated} for one in parts.listed]
+    return {"values": parts.values, "pool": parts.pool, "curated": parts.curated, "listed": listed}
+
+
+def _domains(card: Card, domains: EntryDomains) -> dict[str, Any]:
+    return {
+        "pairs_at_least": LEAST,
+        "pairs_an_entry": domains.per_entry,
+        "judged": len(domains.entry_ids),
+        "by_effective_domains": dict(domains.classes()),
+        "worst": [domain_row(card, domains, at) for at in domains.worst(WORST, card.entry_counts)],
+    }
+
+
+def domain_row(card: Card, domains: EntryDomains, at: int) -> dict[str, Any]:
+    """Return what is known of one entry's domains, by its position."""
+    entry_id = int(domains.entry_ids[at])
+    return {
+        "entry_id": entry_id,
+        "entry": card.entry(entry_id),
+        "pool": int(card.entry_counts[entry_id]),
+        "curated": int(card.curated_entry_counts[entry_id]),
+        "pairs_looked_at": int(domains.pairs[at]),
+        "effective_domains": float(domains.effective[at]),
+        "top_domain": domains.top_domains[at],
+        "top_domain_share": float(domains.top_pairs[at] / domains.pairs[at]),
+    }
+
+
+def _drawn(one: PairDrawn) -> dict[str, Any]:
+    return {
+        "pair_id": one.pair_id,
+        "url": one.url,
+        "text": one.text,
+        "sampling_probability": one.sampling_probability,
+        "draw": one.draw,
+    }
+
+
+def _classes(card: Card) -> dict[str, Any] | None:
+    if card.classes is None:
+        return None
+    return {
+        "thin_below": card.classes.thin,
+        "thin": [one.name for one in card.classes.thin_ones],
+        "no_entry": list(card.classes.missing),
+        "classes": [
+            {"name": one.name, "entry": card.entry(one.entry_id), "entry_id": one.entry_id, "exact": one.exact,
+             "pool": one.pool, "curated": one.curated}
+            for one in card.classes.found
+        ],
+    }  # fmt: skip

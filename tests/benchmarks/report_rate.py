@@ -1,0 +1,167 @@
+"""What the data card of a stored pool costs: `report` on N balanced pairs, as a user types it, Spark's start included.
+
+    python tests/benchmarks/report_rate.py [--millions 1 10] [--rounds 1] [--keep FOLDER]     # bar: 10M under 60 s
+
+The pool is made: 4.8 matches a pair from the 500,000 entries of metadata/en.json.gz, whose counts fall off as those of
+a language do, and a million hosts, whose sizes do, too. It is counted and balanced by the command line, which is not
+timed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+sys.path.insert(0, str(Path(__file__).parent))
+from rebalance import cpu_seconds  # noqa: E402
+
+from metaclip_spark.cli import main as main_of_cli  # noqa: E402
+from metaclip_spark.events import Attempt  # noqa: E402
+from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.schemas import PAIRS  # noqa: E402
+from metaclip_spark.session import get_session  # noqa: E402
+from metaclip_spark.steps.context import DONE  # noqa: E402
+from metaclip_spark.tables import Warehouse  # noqa: E402
+from metaclip_spark.terminal import print_rows  # noqa: E402
+
+ROOT = Path(__file__).resolve().parents[2]
+METADATA = ROOT / "metadata" / "en.json.gz"
+ENTRIES, HOSTS = 500_000, 1_000_000
+_PART = 250_000
+
+
+def main() -> int:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--millions", type=float, nargs="+", default=[1, 10])
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="warehouses are made here, stay, and are used again")
+    args = parser.parse_args()
+    work = args.keep or Path(tempfile.mkdtemp(prefix="report-rate-"))
+    rows = []
+    try:
+        for millions in args.millions:
+            pairs, warehouse = int(millions * 1e6), work / f"pool-{millions:g}M"
+            if not (warehouse / "curated_pairs").is_dir():
+                child("--make", str(warehouse), str(pairs))
+                command("balance", "--warehouse", warehouse, "--metadata", METADATA, "--threshold", 200)
+            taken = []
+            for _ in range(args.rounds):
+                began = time.perf_counter()
+                page, cpu = child("--report", warehouse).split()[-2:]
+                taken.append((time.perf_counter() - began, float(cpu)))
+            card = json.loads(Path(page).with_suffix(".json").read_text(encoding="utf-8"))
+            seconds, cpu = (statistics.median(one) for one in zip(*taken, strict=True))
+            rows.append([
+                f"{pairs:,}", f"{card['curated_size']:,}", f"{card['counts']:,}", f"{card['domains']['values']:,}",
+                f"{card['entry_domains']['judged']:,}", f"{seconds:.1f}", f"{cpu:.0f}",
+            ])  # fmt: skip
+    finally:
+        if args.keep is None:
+            shutil.rmtree(work, ignore_errors=True)
+    print(f"`report` on local[2], Spark's start included: medians of {args.rounds}; bar: 60 s for 10,000,000 pairs")
+    print_rows(["pairs", "curated", "matches", "domains", "entries judged", "seconds", "CPU seconds"], rows)
+    return 0
+
+
+def make(warehouse: str, pairs: int) -> None:
+    """Write a deduplicated pool, as if a crawl had brought it."""
+    spark = get_session("local[2]", "4g")
+    tables = Warehouse(spark, warehouse)
+    metadata_id = load_metadata(METADATA).metadata_id
+    commit = tables.append("pairs", made_pairs(spark, pairs, metadata_id))
+    attempt = Attempt(tables, "made", {}, [metadata_id])
+    attempt.record("started")
+    attempt.record(
+        DONE, "dedup", snapshot="default", fingerprint=f"made {pairs}", versions={"pairs": commit.version},
+        rows=commit.rows, detail={},
+    )  # fmt: skip
+    spark.stop()
+
+
+def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):  # noqa: ANN201
+    """Return rows of `pairs`."""
+
+    def made(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        shuffled = np.random.default_rng(0).permutation(ENTRIES).astype(np.int32)
+        entries, hosts = _cumulative(ENTRIES, 1.05), _cumulative(HOSTS, 1.1)
+        for batch in batches:
+            for start in batch.column(0).to_pylist():
+                numbers = np.arange(start, min(start + _PART, pairs))
+                yield _part(numbers, shuffled, entries, hosts)
+
+    starts = -(-pairs // _PART)
+    rows = spark.range(0, starts * _PART, _PART, starts).mapInArrow(
+        made, "n bigint, host bigint, entry_ids array<int>"
+    )
+    url = F.concat(F.lit("https://"), F.when(F.col("n") % 3 == 0, "www.").otherwise(""), F.lit("images"), F.col("host"),
+                   F.lit(".example.org/pictures/"), F.col("n"), F.lit(".jpg"))  # fmt: skip
+    given = {
+        "metadata_id": F.lit(metadata_id), "snapshot": F.lit("default"), "url": url, "entry_ids": F.col("entry_ids"),
+        "text": F.concat(F.lit("a photo of number "), F.col("n"), F.lit(", as it stands on a page")),
+        "pair_id": F.md5(F.col("n").cast("string")), "image_id": F.substring(F.sha2(url, 224), 1, 24),
+        "text_source": F.when(F.col("n") % 5 == 0, "title").otherwise("alt"), "lang_score": F.lit(0.9),
+        "lang": F.element_at(F.array(F.lit("en"), F.lit("de"), F.lit("und")), (F.col("n") % 3 + 1).cast("int")),
+        "page_url": F.concat(F.lit("https://example.org/pages/"), F.col("n") % 100_003),
+        "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"),
+    }  # fmt: skip
+    return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
+
+
+def _part(numbers: np.ndarray, shuffled: np.ndarray, entries: np.ndarray, hosts: np.ndarray) -> pa.RecordBatch:
+    rng = np.random.default_rng(int(numbers[0]))
+    row = np.repeat(np.arange(len(numbers)), rng.poisson(4.8, len(numbers)))
+    drawn = shuffled[np.searchsorted(entries, rng.random(len(row)))]
+    row, drawn = np.divmod(np.unique(row * np.int64(ENTRIES) + drawn), ENTRIES)  # ascending and distinct
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=len(numbers)))])
+    lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(drawn, pa.int32()))
+    return pa.record_batch({"n": numbers, "host": np.searchsorted(hosts, rng.random(len(numbers))), "entry_ids": lists})
+
+
+def _cumulative(size: int, exponent: float) -> np.ndarray:
+    weights = 1 / np.arange(1, size + 1) ** exponent
+    summed = np.cumsum(weights / weights.sum())
+    summed[-1] = 1.0
+    return summed
+
+
+def timed_report(warehouse: str) -> None:
+    """Write the card as the command does, and print where it is and the CPU seconds of all processes."""
+    code = main_of_cli(["report", "--warehouse", warehouse, "--master", "local[2]"])
+    print(f"{cpu_seconds():.1f}")
+    sys.exit(code)
+
+
+def command(*words: object) -> str:
+    """Run a command of metaclip-spark in a process of its own, and return what it printed."""
+    return child("-m", "metaclip_spark", *words, "--master", "local[2]", file=False)
+
+
+def child(*words: object, file: bool = True) -> str:
+    first = [sys.executable, __file__] if file else [sys.executable]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run([*first, *map(str, words)], env=env, stdout=subprocess.PIPE, text=True, check=True)
+    return ended.stdout
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--make"]:
+        make(sys.argv[2], int(sys.argv[3]))
+        sys.exit(0)
+    if sys.argv[1:2] == ["--report"]:
+        timed_report(sys.argv[2])
+    sys.exit(main())

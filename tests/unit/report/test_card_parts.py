@@ -1,0 +1,203 @@
+"""The funnel, class names, the JSON twin and two cards side by side, as plain data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from whole import whole
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.report import summary, twin
+from metaclip_spark.report.card import Card
+from metaclip_spark.report.classes import ClassCount, count_classes, read_class_names
+from metaclip_spark.report.compare import compare
+
+ENTRIES = ["cat", "dog", "St. John", "zebra", "Tench"]
+
+
+def make_card(**changes) -> Card:
+    """A small card: t = 10, `cat` in the head, `zebra` absent, `St. John` impossible."""
+    values = {
+        "run_id": "a", "attempt_id": "1", "created_at": "2025", "metaclip_spark_version": "0.1.0",
+        "snapshots": ["default"], "metadata_id": "ab", "metadata_path": "list.json", "n_entries": 5, "seed": 0,
+        "threshold": 10, "tail_fraction_target": None, "tail_fraction": 0.05, "sources": {"done": 1},
+        "records_read": 400, "texts_read": 300, "texts_matched": 170, "pairs_sent": 140, "unique_pairs": 130,
+        "rejected": {"no_match": 100, "noai": 10, "tdm": 5, "too_short": 8, "filter:mine:ugly": 7, "repeat": 20,
+                     "language": 10, "empty_text": 3, "broken_json": 2},
+        "entry_counts": np.array([100, 9, 0, 0, 25]), "curated_entry_counts": np.array([12, 9, 0, 0, 20]),
+        "entries": ENTRIES, "matches_per_text": {1: 126, 2: 4}, "curated_matches_per_text": {1: 39, 2: 1},
+        "curated_size": 40, "expected_size": 38.0, "expected_sd": 4.0, "impossible": [2], "config": {"seed": 0},
+    }  # fmt: skip
+    return Card(**(values | changes))
+
+
+def test_the_funnel_adds_up_with_the_rejects_between():
+    """Each step is the one before it less what was left out between, by reason, the largest first."""
+    steps = summary.funnel(make_card())
+    assert [(step.name, step.value) for step in steps] == [
+        ("Texts", 300), ("Matched", 170), ("Language identified", 140), ("Unique pairs: the pool", 130),
+        ("Curated subset", 40),
+    ]  # fmt: skip
+    for before, after in zip(steps, steps[1:], strict=False):
+        assert before.value - sum(n for _, n in after.left_out) == after.value
+    assert steps[1].left_out == [
+        ("no_match", 100), ("opt-outs of the page", 15), ("too_short", 8), ("filter:mine:ugly", 7),
+    ]  # fmt: skip
+    assert steps[2].left_out == [("repeat", 20), ("language", 10)]
+    assert summary.left_out_before(make_card()) == [("empty_text", 3), ("broken_json", 2)]
+    assert make_card().opted_out == {"noai": 10, "tdm": 5}
+
+
+def test_the_funnel_of_other_settings():
+    """Texts kept without a match are named; without identification the step says what else it does."""
+    card = make_card(config={"keep_unmatched": True, "no_lid": True}, rejected={}, pairs_sent=300, unique_pairs=300)
+    steps = summary.funnel(card)
+    assert steps[1].left_out == [("kept without a match", 130)]
+    assert steps[2].name == "Each once a source"
+    assert len(summary.funnel(make_card(pairs_sent=None))) == 4
+
+
+def test_opt_outs_are_named_apart():
+    """How many texts, of which opt-outs, and which were honoured."""
+    card = make_card(config={"opt_outs": ["noai", "tdm"]})
+    assert summary.opt_out_sentence(card) == (
+        "15 texts (5.0%) were left out because their page opts out: 10 noai, 5 tdm; honoured: noai, tdm."
+    )
+    assert summary.opt_out_sentence(make_card(rejected={})) == (
+        "No text was left out for an opt-out of its page; honoured: none."
+    )
+
+
+def test_class_names_are_looked_up_as_they_stand_then_in_lower_case():
+    """No other form is tried: neither `tench` for `Tench`, nor a part of a name."""
+    found = count_classes(make_card(), ["cat", "Dog", "tench", "zebra", "kite (bird of prey)", "Tench"], thin=20)
+    assert list(found.found) == [
+        ClassCount("cat", 0, True, 100, 12), ClassCount("Dog", 1, False, 9, 9), ClassCount("zebra", 3, True, 0, 0),
+        ClassCount("Tench", 4, True, 25, 20),
+    ]  # fmt: skip
+    assert list(found.missing) == ["tench", "kite (bird of prey)"]
+    assert [one.name for one in found.thin_ones] == ["zebra", "Dog", "cat"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("names.txt", "tench\n\n goldfish \r\ntench\n"),
+        ("names.tsv", "tench\t727\ngoldfish\t35109\n"),
+        ("names.json", '["tench", "", "goldfish"]'),
+    ],
+)
+def test_class_names_come_one_a_line_or_as_json(tmp_path, name, content):
+    """Counts behind a TAB are passed over; a name stands once."""
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    assert read_class_names(str(tmp_path / name)) == ["tench", "goldfish"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file or directory. Check the path."),
+        (b"\n", "holds no names; expected one a line, or a JSON array of strings."),
+        (b"\xff", "is not UTF-8: invalid start byte at byte 0."),
+        (b"{}", 'is no array of strings; write it as ["tench", "goldfish", ...].'),
+        (b"[1]", 'is no array of strings; write it as ["tench", "goldfish", ...].'),
+        (b"[", "is not JSON: Expecting value: line 1 column 2 (char 1); expected an array of strings."),
+    ],
+)
+def test_class_names_that_cannot_be_used(tmp_path, content, said):
+    """The sentence names the flag and the file."""
+    path = tmp_path / ("names.json" if content is None or content[:1] in b"{[" else "names.txt")
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError) as refused:
+        read_class_names(str(path))
+    assert str(refused.value) == f"--class-names {path} {said}"
+
+
+def test_real_class_names_are_read(shared_data):
+    """The 1,000 names of ImageNet with their counts in MetaCLIP-400M, as they were published."""
+    names = read_class_names(
+        str(shared_data / "metadata" / "class_freqs" / "class_frequency_metaclip_400m_imagenet_ori.txt")
+    )
+    assert len(names) >= 998
+    assert names[:3] == ["tench", "goldfish", "great white shark"]
+
+
+def test_the_twin_has_the_cards_numbers_under_names_that_stay():
+    """Null stands where nobody looked, so that a reader finds the same keys in every card."""
+    brief = twin.as_plain(make_card())
+    card = make_card(**whole(), n_entries=2_000, entry_counts=np.full(2_000, 50),
+                     curated_entry_counts=np.full(2_000, 30), entries=[str(at) for at in range(2_000)])  # fmt: skip
+    full = json.loads(twin.as_text(twin.as_plain(card)))
+    assert brief.keys() == full.keys()
+    assert [name for name in ("languages", "samples", "class_names", "entry_domains") if brief[name] is not None] == []
+    assert brief["never_matched"] == {
+        "can_never_match": 1, "did_not_occur": 1, "examples_that_can_never_match": ["St. John"],
+        "examples_that_did_not_occur": ["zebra"],
+    }  # fmt: skip
+    assert brief["top_entries"][0] == {"entry_id": 0, "entry": "cat", "pool": 100, "curated": 12, "probability": 0.1}
+    assert full["languages"]["listed"][0] == {"value": "cat", "pool": 900, "curated": 300}
+    assert full["entry_domains"]["worst"][0] == {
+        "entry_id": 0, "entry": "0", "pool": 50, "curated": 30, "pairs_looked_at": 40, "effective_domains": 1.0,
+        "top_domain": "cat", "top_domain_share": 0.325,
+    }  # fmt: skip
+    assert [len(full["samples"][kind]) for kind in ("curated", "dropped")] == [50, 50]
+    assert full["class_names"]["no_entry"] == ["cow"]
+
+
+def test_a_twin_holds_neither_infinity_nor_lone_surrogates():
+    """JSON has no word for the one, UTF-8 none for the other."""
+    card = make_card(curated_size=1, expected_sd=0.0, config={"path": "\ud800"})
+    assert json.loads(twin.as_text(twin.as_plain(card)).encode())["deviation_sds"] is None
+
+
+def test_entries_that_moved_most_come_first():
+    """By count: against chance; by kept share: of entries that are no rarity in both pools."""
+    second = make_card(
+        run_id="b", threshold=20, config={"seed": 1}, seed=1, rejected={"no_match": 90},
+        entry_counts=np.array([110, 49, 0, 0, 25]), curated_entry_counts=np.array([22, 40, 0, 0, 25]),
+    )  # fmt: skip
+    found = compare(make_card(), second)
+    assert [(one.entry, one.counts) for one in found.by_count] == [("dog", (9, 49)), ("cat", (100, 110))]
+    assert [(one.entry, one.curated) for one in found.by_share] == [("Tench", (20, 25)), ("cat", (12, 22))]
+    assert found.by_share[0].kept == (0.8, 1.0)
+    rows = {row.key: (row.first, row.second, row.difference) for _, rows in found.groups for row in rows}
+    assert rows["threshold"] == (10, 20, 10)
+    assert rows["total_counts"] == (134, 184, 50)
+    assert rows["opted_out"] == (15, 0, -15)
+    assert found.settings == [("seed", "0", "1")]
+    assert [(row.name, row.difference) for row in found.rejects][:2] == [("no_match", -10), ("repeat", -20)]
+    plain = found.as_plain()
+    assert plain["compared"] == ["a", "b"]
+    assert plain["differences"]["threshold"] == {"first": 10, "second": 20, "difference": 10}
+    assert [card["run_id"] for card in plain["cards"]] == ["a", "b"]
+
+
+def test_runs_of_different_lists_are_compared_by_their_strings():
+    """An entry that one list lacks counts 0 there, wherever the others stand."""
+    second = make_card(
+        metadata_id="cd", n_entries=3, entries=["cow", "Tench", "cat"], entry_counts=np.array([30, 25, 100]),
+        curated_entry_counts=np.array([30, 20, 12]), impossible=[],
+    )  # fmt: skip
+    moved = compare(make_card(), second).by_count
+    assert [(one.entry, one.counts, one.curated) for one in moved] == [
+        ("cow", (0, 30), (0, 30)), ("dog", (9, 0), (9, 0)),
+    ]  # fmt: skip
+
+
+def test_parts_of_both_runs_stand_side_by_side():
+    """What a card does not name is not known to be nothing, unless it names all."""
+    made = whole()["composition"]
+    few = replace(made, languages=replace(made.languages, listed=made.languages.listed[:1], values=1))
+    (languages, *_) = compare(make_card(composition=made), make_card(composition=few)).parts
+    pools = {row.value: row.pool for row in languages[1]}
+    assert pools == {"cat": (900, 900), "dog": (899, 0), "cow": (898, 0)}
+    (languages, *_) = compare(make_card(composition=few), make_card(composition=made)).parts
+    assert [(row.value, row.pool) for row in languages[1]][1] == ("dog", (0, 899))
+    hidden = replace(few, languages=replace(few.languages, values=9))
+    (languages, *_) = compare(make_card(composition=hidden), make_card(composition=made)).parts
+    assert languages[1][1].pool == (None, 899)
+    assert compare(make_card(), make_card(composition=made)).parts == []

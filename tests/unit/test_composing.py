@@ -1,0 +1,233 @@
+"""What one pass finds of a pool, held against counting by hand; however the rows are cut."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from hashlib import md5
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from metaclip_spark import composed, composing
+from metaclip_spark.batches import draws
+from metaclip_spark.composed import composition_of, meet
+from metaclip_spark.composing import PARTIAL, PER_ENTRY, Plan, TaskSums, make_plan
+from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, Part
+from metaclip_spark.sampling import entry_probability
+
+N_ENTRIES = 9_000  # three blocks
+SEED = 5
+
+
+class Pool:
+    """A pool of pairs with a keyed hash each, and which were kept."""
+
+    def __init__(self, n: int, threshold: int = 20, hosts: int = 30) -> None:
+        rng = np.random.default_rng(1)
+        numbers = np.arange(n)
+        host = np.minimum(rng.geometric(0.2, n), hosts)
+        where = [f"{'www.' * int(i % 2)}Shop{h}.example:80" for i, h in zip(numbers, host, strict=True)]
+        self.urls = [f"http://{name}/{i}.jpg" for i, name in enumerate(where)]
+        self.urls[:3] = ["no url", "http:///x", "http://shop1.example"]
+        self.texts = [f"text {i}" for i in numbers]
+        self.langs = [["en", "de", None][i % 3] for i in numbers]
+        self.sources = [["alt", "title"][i % 5 // 4] for i in numbers]
+        # Entry 0 is in every pair, entry 8999 in few, all of one host.
+        self.ids = [
+            sorted({0, *(301 * rng.geometric(0.1, 2) % N_ENTRIES).tolist(), *([8_999] if h == 7 else [])}) for h in host
+        ]
+        keys = pa.array([md5(text.encode()).hexdigest() for text in self.texts])
+        self.keys = keys.to_pylist()
+        self.s, self.u = draws(keys, SEED, "sample"), draws(keys, SEED)
+        self.counts = np.bincount([i for ids in self.ids for i in ids], minlength=N_ENTRIES)
+        by_entry = np.where(self.counts > 0, entry_probability(self.counts, threshold), np.nan)
+        self.by_entry = by_entry
+        self.p = np.array([1 - np.prod([1 - by_entry[i] for i in ids]) for ids in self.ids])
+        self.kept = self.u < self.p
+
+    def plan(self) -> Plan:
+        return make_plan(self.counts, self.by_entry, len(self.kept), int(self.kept.sum()))
+
+    def batches(self, plan: Plan, size: int) -> list[pa.RecordBatch]:
+        """The rows as the stage sends them: of the pool, then of the subset."""
+        rows = []
+        for curated in (False, True):
+            cut = max(plan.cut_kept, plan.cut_dropped) if curated else plan.cut_dropped
+            for i in np.flatnonzero(self.kept | (not curated)).tolist():
+                shown = self.s[i] < cut
+                rows.append({
+                    "curated": curated, "s": self.s[i], "url": self.urls[i], "lang": self.langs[i],
+                    "text_source": self.sources[i], "entry_ids": None if curated else self.ids[i],
+                    "pair_id": self.keys[i] if shown else None, "text": self.texts[i] if shown else None,
+                    "p": self.p[i] if shown and curated else None, "u": self.u[i] if shown else None,
+                })  # fmt: skip
+        schema = pa.schema([
+            ("curated", pa.bool_()), ("s", pa.float64()), ("url", pa.string()), ("lang", pa.string()),
+            ("text_source", pa.string()), ("entry_ids", pa.list_(pa.int32())), ("pair_id", pa.string()),
+            ("text", pa.string()), ("p", pa.float64()), ("u", pa.float64()),
+        ])  # fmt: skip
+        return [pa.RecordBatch.from_pylist(rows[at : at + size], schema) for at in range(0, len(rows), size)]
+
+    def host(self, i: int) -> str:
+        found = self.urls[i].split("/")
+        return found[2].partition(":")[0].lower().removeprefix("www.") if len(found) > 2 else ""
+
+
+def found_in(pool: Pool, plan: Plan, size: int = 1_000, tasks: int = 2, places: int = 2) -> Composition:
+    """What the pass finds when batches are dealt to tasks, and equal kinds and values meet in some places."""
+    sums = [TaskSums(plan) for _ in range(tasks)]
+    partial = []
+    for at, batch in enumerate(pool.batches(plan, size)):
+        partial += sums[at % tasks].add(batch)
+    for one in sums:
+        partial += one.rows()
+    rows = pa.Table.from_batches(partial, PARTIAL)
+    met_at = rows.select(["kind", "value"]).to_pylist()
+    where = [zlib.crc32(f"{one['kind']} {one['value']}".encode()) % places for one in met_at]
+    met = [
+        batch
+        for place in range(places)
+        for batch in meet(rows.filter(pa.array([at == place for at in where])).to_batches())
+    ]
+    return composition_of(pa.Table.from_batches(met, PARTIAL), plan, pool.counts)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    """A pool small enough that all its pairs are looked at by domain."""
+    return Pool(3_000)
+
+
+def as_parts(pool: Pool, value) -> list[Part]:
+    """Parts counted by hand."""
+    before = Counter(value(i) for i in range(len(pool.kept)))
+    after = Counter(value(i) for i in np.flatnonzero(pool.kept).tolist())
+    return sorted((Part(name, n, after[name]) for name, n in before.items()), key=lambda one: (-one.pool, one.value))
+
+
+def test_languages_sources_and_domains_are_counted_in_pool_and_subset(pool):
+    """Every pair is counted once on each side; the port, capitals and www. are no part of a domain; a null is ""."""
+    found = found_in(pool, pool.plan())
+    assert found.languages.listed == as_parts(pool, lambda i: pool.langs[i] or "")
+    assert found.text_sources.listed == as_parts(pool, lambda i: pool.sources[i])
+    assert found.domains.listed == as_parts(pool, pool.host)
+    assert [one.pool for one in found.domains.listed if not one.value] == [2]
+    for parts in (found.languages, found.text_sources, found.domains):
+        assert (parts.pool, parts.curated) == (3_000, int(pool.kept.sum()))
+        assert parts.values == len(parts.listed)
+    assert found.domain_share == 1.0
+
+
+def test_an_entry_looks_at_the_pairs_whose_hash_is_below_its_share(pool):
+    """All pairs of an entry up to a count of PER_ENTRY, about so many above; 1 / sum of squared shares of them."""
+    found = found_in(pool, pool.plan()).entry_domains
+    assert pool.counts[0] == 3_000
+    judged = np.flatnonzero(pool.counts >= LEAST)
+    assert found.entry_ids.tolist() == judged.tolist()
+    for at, entry in enumerate(judged.tolist()):
+        share = PER_ENTRY / max(pool.counts[entry], PER_ENTRY)
+        hosts = Counter(pool.host(i) for i, ids in enumerate(pool.ids) if entry in ids and pool.s[i] < share)
+        pairs = sum(hosts.values())
+        top = min(hosts, key=lambda name: (-hosts[name], name))
+        assert (found.pairs[at], found.top_pairs[at], found.top_domains[at]) == (pairs, hosts[top], top)
+        assert found.effective[at] == pytest.approx(1 / sum((n / pairs) ** 2 for n in hosts.values()), rel=1e-12)
+        assert pairs == pool.counts[entry] or pool.counts[entry] > PER_ENTRY
+    assert 60 < found.pairs[0] < 140
+    (worst,) = found.worst(1, pool.counts)
+    assert (found.entry_ids[worst], found.effective[worst], found.top_domains[worst]) == (8_999, 1.0, "shop7.example")
+
+
+def test_pairs_shown_are_those_with_the_lowest_hashes(pool):
+    """Fifty kept and fifty dropped, each with the probability and the draw that decided."""
+    found = found_in(pool, pool.plan()).drawn
+    order = np.argsort(pool.s)
+    assert 400 < pool.kept.sum() < 2_600
+    for kept in (True, False):
+        wanted = [i for i in order.tolist() if pool.kept[i] == kept][:50]
+        shown = [one for one in found if one.kept is kept]
+        assert [one.pair_id for one in shown] == [pool.keys[i] for i in wanted]
+        assert [(one.url, one.text, one.draw) for one in shown] == [
+            (pool.urls[i], pool.texts[i], pool.u[i]) for i in wanted
+        ]
+        assert [one.sampling_probability for one in shown] == pytest.approx([pool.p[i] for i in wanted], rel=1e-12)
+        assert all((one.draw < one.sampling_probability) is kept for one in shown)
+
+
+@pytest.mark.parametrize(("size", "tasks", "places"), [(10_000, 1, 1), (700, 3, 5)])
+def test_the_cut_into_tasks_and_places_changes_nothing(pool, monkeypatch, size, tasks, places):
+    """Batches, tasks, early rows of a task and places of meeting are Spark's business."""
+    wanted = found_in(pool, pool.plan())
+    monkeypatch.setattr(composing, "_FLUSH", 500)
+    got = found_in(pool, pool.plan(), size, tasks, places)
+    for name in ("languages", "text_sources", "domains", "drawn"):
+        assert getattr(got, name) == getattr(wanted, name), name
+    for name in ("entry_ids", "pairs", "effective", "top_pairs"):
+        assert np.array_equal(getattr(got.entry_domains, name), getattr(wanted.entry_domains, name)), name
+    assert got.entry_domains.top_domains == wanted.entry_domains.top_domains
+
+
+def test_the_most_frequent_are_named_and_the_rest_is_summed(pool, monkeypatch):
+    """Those of the pool and those of the subset are named; sums and the number of values are of all."""
+    whole = found_in(pool, pool.plan()).domains
+    monkeypatch.setattr(composed, "LISTED", 3)
+    found = found_in(pool, pool.plan()).domains
+    assert (found.values, found.pool, found.curated) == (whole.values, whole.pool, whole.curated)
+    of_subset = sorted(whole.listed, key=lambda one: (-one.curated, one.value))[:3]
+    assert found.listed == [one for one in whole.listed if one in whole.listed[:3] or one in of_subset]
+
+
+def test_a_large_pool_is_sampled_by_one_hash_a_pair(pool, monkeypatch):
+    """Above DOMAIN_PAIRS the domains of pairs with a hash below the share are counted, on both sides the same."""
+    monkeypatch.setattr(composing, "DOMAIN_PAIRS", 600)
+    found = found_in(pool, pool.plan())
+    below = pool.s < 0.2
+    assert found.domain_share == 0.2
+    assert (found.domains.pool, found.domains.curated) == (int(below.sum()), int((below & pool.kept).sum()))
+    assert found.languages.pool == 3_000
+
+
+def test_cuts_let_enough_pairs_through_and_not_many_more():
+    """Of ten billion pairs some hundreds reach the driver's choice; of a small pool all may."""
+    counts = np.zeros(4, np.int64)
+    plan = make_plan(counts, np.full(4, np.nan), 10_000_000_000, 2_300_000_000)
+    assert 7_700_000_000 * plan.cut_dropped == pytest.approx(220)
+    assert 2_300_000_000 * plan.cut_kept == pytest.approx(220)
+    assert plan.probabilities.tolist() == [0.0] * 4
+    plan = make_plan(counts, np.full(4, np.nan), 40, 40)
+    assert (plan.cut_dropped, plan.cut_kept, plan.domain_share) == (1.0, 1.0, 1.0)
+    plan = make_plan(counts, np.full(4, np.nan), 10_000_000_000, 9_999_999_000)
+    assert 10_000_000_000 * plan.cut_dropped == pytest.approx(1_000_000)
+
+
+def test_rows_meet_in_whichever_kind_of_strings_spark_sends(pool):
+    """Spark hands batches on as string or as large_string."""
+    sums = TaskSums(pool.plan())
+    for batch in pool.batches(pool.plan(), 10_000):
+        assert list(sums.add(batch)) == []
+    rows = list(sums.rows())
+    large = pa.schema([(f.name, pa.large_string() if f.type == pa.string() else f.type) for f in PARTIAL])
+    wanted = pa.Table.from_batches(meet(rows))
+    assert pa.Table.from_batches(meet(pa.Table.from_batches(rows).cast(large).to_batches())) == wanted
+
+
+def test_a_pool_without_pairs_is_made_of_nothing():
+    """No row, no error."""
+    plan = make_plan(np.zeros(3, np.int64), np.full(3, np.nan), 0, 0)
+    met = list(meet(TaskSums(plan).rows()))
+    found = composition_of(pa.Table.from_batches(met, PARTIAL), plan, np.zeros(3, np.int64))
+    assert found == Composition(drawn=[])
+
+
+def test_entries_are_counted_by_their_effective_domains():
+    """A border belongs to the class above it."""
+    n = 6
+    domains = EntryDomains(
+        np.arange(n, dtype=np.int32), np.full(n, 20), np.array([1.0, 1.5, 2.0, 5.0, 10.0, 11.0]), np.full(n, 1),
+        "abcdef", 100,
+    )  # fmt: skip
+    assert domains.classes() == [
+        ("under 1.5", 1), ("1.5 to 2", 1), ("2 to 5", 1), ("5 to 10", 1), ("10 or more", 2),
+    ]  # fmt: skip
+    assert domains.worst(2, np.array([1, 1, 1, 1, 1, 1])) == [0, 1]
