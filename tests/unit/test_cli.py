@@ -19,7 +19,8 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "benchmark"]
+COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "export",
+            "benchmark"]  # fmt: skip
 
 
 @dataclass
