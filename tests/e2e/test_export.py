@@ -112,7 +112,9 @@ def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
     nothing is new and some are missing. Shards of one run have the same bytes however often they are written. The
     commands are those of docs/EXPORT.md."""
     first = undisturbed.run_id
-    ended = call("balance", *flag_words(warehouse=warehouse, threshold=4))
+    words = ("balance", "--warehouse", "out", "--freeze-counts", "EARLIER", "--threshold", "40000")
+    assert "metaclip-spark " + " ".join(words) in DOCS.read_text(encoding="utf-8")
+    ended = call("balance", *flag_words(warehouse=warehouse, freeze_counts=first, threshold=4))
     assert ended.status == 0, ended.err
     kept = {run: set() for run in (first, "later")}
     for run, *pair in rows_of(spark, warehouse, "curated_pairs", ("run_id", *PAIR)):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import shutil
 import struct
 import subprocess
@@ -24,10 +26,11 @@ from metaclip_spark.training import epoch, kept_texts
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "EXPORT.md").read_text(encoding="utf-8")
 OURS = ["image_id", "pair_ids", "texts", "langs", "entry_ids", "sampling_probabilities"]
 """The columns that docs/EXPORT.md tells img2dataset to keep."""
 KINDS = ("good", "good", "good", "gone", "broken", "noai")
-WIDTH, HEIGHT = 24, 16
+WIDTH, HEIGHT = 240, 160
 
 
 def png(number: int) -> bytes:
@@ -88,11 +91,7 @@ def img2dataset() -> Path:
 
 def documented() -> list[str]:
     """Returns the words of the img2dataset command in docs/EXPORT.md."""
-    import re
-    import shlex
-
-    text = (ROOT / "docs" / "EXPORT.md").read_text(encoding="utf-8")
-    block = re.search(r"^img2dataset (.*?[^\\])$", text, re.DOTALL | re.MULTILINE).group(1)
+    block = re.search(r"^img2dataset (.*?[^\\])$", PAGE, re.DOTALL | re.MULTILINE).group(1)
     return shlex.split(block.replace("\\\n", " "))
 
 
@@ -109,7 +108,8 @@ def downloaded(img2dataset: Path, export: Path, images: Path, tmp_path: Path) ->
 
 def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, server, img2dataset, tmp_path):
     """Each image is asked for once and has its status and size; our columns come back as they went, beside it and in
-    the tars' JSON; the loader takes the survivors alone, and a pipeline over the tars the same texts."""
+    the tars' JSON; the loader takes the survivors alone, and a pipeline over the tars the same texts. Then what is left
+    of the pool is balanced, by the documented command, from the folder as it is."""
     url = {n: f"{server}/{KINDS[n % len(KINDS)]}/{n}.png" for n in range(60)}
     rows = [(url[n], f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(60)]
     rows += [(url[n], f"a red cat number {n}") for n in range(0, 60, 4)]
@@ -150,3 +150,12 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
     pairs = {row[0] for row in rows_of(spark, warehouse, "pairs", ("pair_id",))}
     survivors = {pair for row in there.values() for pair in row["pair_ids"]}
     assert survivors < pairs
+
+    (line,) = re.findall(r"^metaclip-spark (balance .*--drawn-from pool.*)$", PAGE, re.MULTILINE)
+    places = {"out": str(warehouse), "images": str(images)}
+    ended = call(*(places.get(word, word) for word in shlex.split(line)), "--json")
+    assert ended.status == 0, ended.err
+    told = json.loads(ended.out)
+    assert told["unique_pairs"] == len(survivors)
+    where = f"run_id = '{told['run_id']}'"
+    assert {row[0] for row in rows_of(spark, warehouse, "curated_pairs", ("pair_id",), condition=where)} == survivors
