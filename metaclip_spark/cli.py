@@ -214,6 +214,34 @@ def report(
 
 
 @cli.command()
+@settings_options(*TABLES, *SPARK)
+@click.option("--stage", type=click.Choice(("pairs", "curated")), default="curated", show_default=True,
+              help="What a run drew, or (pairs) the whole matched pool that it drew from.")  # fmt: skip
+@click.option("--run-id", metavar="ID", help="The run whose probabilities stand beside.  [default: the last balanced]")
+@click.option("--since", metavar="RUN", help="Leave out the pairs of this run's curated subset: a top-up.")
+@click.option("--format", "export_format", type=click.Choice(("parquet", "webdataset-index")), default="parquet",
+              show_default=True, help="A row an image, for img2dataset; or a row a pair, for trainers.")  # fmt: skip
+@click.option("--output", metavar="DIR",
+              help="A new folder or a uri.  [default: WAREHOUSE/exports/<run id>-<stage>]")  # fmt: skip
+@click.option("--shards", metavar="N", type=click.IntRange(1, 1_000_000), help="So many files, of even size.")
+@click.option("--rows-per-shard", metavar="N", type=click.IntRange(1),
+              help="Or as many as hold about N images each.  [default: 1000000]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def export(
+    config: str | None, debug: bool, stage: str, run_id: str | None, since: str | None, export_format: str,
+    output: str | None, shards: int | None, rows_per_shard: int | None, as_json: bool, **flags: Any,
+) -> int:  # fmt: skip
+    """Pairs as shuffled Parquet shards: for img2dataset, with an image's texts beside it, and for trainers.
+
+    docs/EXPORT.md has the columns, the commands from here to the downloaded images, and the loader.
+    """
+    from metaclip_spark import exporting
+
+    asked = exporting.Asked(stage, run_id, since, export_format, output, shards, rows_per_shard)
+    return exporting.export(_settings(flags, config), _reporter(quiet=as_json), asked, as_json)
+
+
+@cli.command()
 @settings_options("input", "metadata", "seed", "master", "driver_memory", "spark")
 @click.option("--texts", "number", metavar="N", type=click.IntRange(1), default=200_000, show_default=True,
               help="Different texts that are made of the input's.")  # fmt: skip

@@ -33,7 +33,7 @@ class Run:
         outcome: finished, failed (the last attempt), unfinished, or pruned.
         began, ended: of the first and the last event.
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
-        threshold, kept, snapshots: of the last balance; None and empty where there was none.
+        threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
         bytes: table -> bytes of the files that hold the run's rows.
         stages: (stage, snapshot, at, rows) of what was done, oldest first.
         attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
@@ -49,6 +49,7 @@ class Run:
     kept: int | None = None
     snapshots: list[str] = field(default_factory=list)
     drawn_at: datetime | None = None
+    versions: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
     stages: list[tuple[str, str | None, datetime, int | None]] = field(default_factory=list)
     attempts: list[tuple[str, datetime, str, str]] = field(default_factory=list)
@@ -166,7 +167,7 @@ def known_runs(warehouse: Warehouse) -> list[Run]:
     for event in events:
         by_run.setdefault(event["run_id"], []).append(event)
     sizes = {name: bytes_by_run(warehouse, name) for name in OF_A_RUN}
-    runs = [_run(run_id, of_run) for run_id, of_run in by_run.items()]
+    runs = [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
     for run in runs:
         run.bytes = {name: found.get(run.run_id, 0) for name, found in sizes.items()}
     return runs
@@ -182,8 +183,8 @@ def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
     return {row["run_id"]: row["size"] for row in found}
 
 
-def _run(run_id: str, events: list[dict[str, Any]]) -> Run:
-    """Put a run's events, oldest first, together."""
+def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
+    """Put a run's events, oldest first, together; bytes are left to be asked for."""
     about = [event for event in events if event["stage"] is None]
     balances = [event for event in events if event["stage"] == "balance"]
     last = balances[-1] if balances else None
@@ -193,6 +194,7 @@ def _run(run_id: str, events: list[dict[str, Any]]) -> Run:
         detail = json.loads(drawn["config"])
         run.threshold, run.snapshots = int(detail["threshold"]), list(detail["snapshots"])
         run.kept, run.drawn_at, run.metadata_ids = drawn["rows"], drawn["at"], tuple(drawn["metadata_ids"])
+        run.versions = dict(drawn["versions"])
     started = [event for event in about if event["event"] == "started"]
     of_drawn = [event for event in started if drawn is not None and event["attempt_id"] == drawn["attempt_id"]]
     for event in (of_drawn or started)[-1:]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.batches import batch_probability
@@ -13,6 +15,13 @@ from metaclip_spark.stages.functions import column_function, computed_once
 from metaclip_spark.stages.shipping import Shipped
 
 _HINT = "Run extract with --metadata, or match, first."
+
+
+def pair_probability(probabilities: Shipped) -> Callable[..., Column]:
+    """Return the function of a column of entry ids that gives p(pair); `probabilities` as `balance` takes them."""
+    return computed_once(
+        column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
+    )
 
 
 def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataFrame:
@@ -51,11 +60,8 @@ def balance(
             were not. None of them is kept with more than that: it would have been drawn without it.
     """
     need_columns(pairs, "balance", [key, "entry_ids", *([] if within is None else [within])], _HINT)
-    probability = computed_once(
-        column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
-    )
     # Entry ids alone go to Python: the other columns would cost many times the balancing.
-    p = probability("entry_ids")
+    p = pair_probability(probabilities)("entry_ids")
     drawn = pairs.withColumns(
         {
             "run_id": F.lit(run_id),

@@ -5,10 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.sampling import draw_key
-from metaclip_spark.stages.columns import need_columns
-
-_LOWEST = -(2**63)
+from metaclip_spark.stages.columns import keyed_order, need_columns
 
 
 def choose(pairs: DataFrame, seed: int) -> DataFrame:
@@ -27,7 +24,7 @@ def choose(pairs: DataFrame, seed: int) -> DataFrame:
 
 def smallest_of(df: DataFrame, image: Column, key: Column, seed: int) -> DataFrame:
     """Return the row of each image whose key has the smallest hash; equal hashes by the key itself."""
-    first = Window.partitionBy(image).orderBy(_hash(key, seed, "choose"), key)
+    first = Window.partitionBy(image).orderBy(keyed_order(key, seed, "choose"), key)
     return df.withColumn("_rank", F.row_number().over(first)).where("_rank = 1").drop("_rank")
 
 
@@ -44,10 +41,5 @@ def one_of_each_group(pairs: DataFrame, group: str, seed: int) -> DataFrame:
     need_columns(pairs, "group", ["image_id", group], "It groups images that are the same.")
     # An image without a group is a group of its own, and no value can be taken for its id.
     same = Window.partitionBy(F.col(group), F.when(F.col(group).isNull(), F.col("image_id")))
-    first = same.orderBy(_hash(F.col("image_id"), seed, "group"), "image_id")
+    first = same.orderBy(keyed_order(F.col("image_id"), seed, "group"), "image_id")
     return pairs.withColumn("_rank", F.rank().over(first)).where("_rank = 1").drop("_rank")
-
-
-def _hash(key: Column, seed: int, purpose: str) -> Column:
-    """Return what orders by the key's hash as an unsigned number: Spark's are signed; their sign bit turned over."""
-    return F.xxhash64(F.lit(draw_key(seed, purpose)), key).bitwiseXOR(F.lit(_LOWEST))

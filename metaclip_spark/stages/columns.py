@@ -8,10 +8,17 @@ from pyspark.sql import functions as F
 from metaclip_spark.batches import need_names
 from metaclip_spark.sampling import DRAW_SCALE, draw_key
 
+_SIGN = -(2**63)
+
 
 def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> None:
     """Refuse a DataFrame that lacks a column, saying what is there and what to do."""
     need_names(df.columns, stage, wanted, hint)
+
+
+def keyed_order(key: str | Column, seed: int, purpose: str) -> Column:
+    """Return what sorts rows by the hash of a key as an unsigned number, a bigint: the sign bit turned over."""
+    return F.xxhash64(F.lit(draw_key(seed, purpose)), key).bitwiseXOR(F.lit(_SIGN))
 
 
 def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:

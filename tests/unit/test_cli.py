@@ -19,7 +19,8 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "benchmark"]
+COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "export",
+            "benchmark"]  # fmt: skip
 
 
 @dataclass
@@ -158,9 +159,11 @@ def test_the_module_is_the_command():
 
 
 def test_every_setting_is_a_flag_of_run():
-    """Whatever the YAML can say, a flag of run can say; pinned versions are for what comes after a stage."""
-    flags = {option.name for option in cli.run.params} - {"config", "debug", "as_json"}
-    assert flags == set(Settings.model_fields) - {"pinned"}
+    """Whatever the YAML can say, a flag of run can say; but for what comes after a stage, or after download."""
+    of = {command.name: {option.name for option in command.params} for command in (cli.run, cli.balance)}
+    flags = of["run"] - {"config", "debug", "as_json"}
+    assert flags == set(Settings.model_fields) - {"pinned", *cli.LEFT}
+    assert of["balance"] >= {"pinned", *cli.LEFT}
 
 
 @pytest.mark.parametrize(

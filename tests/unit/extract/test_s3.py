@@ -26,38 +26,6 @@ DATA = random.Random(0).randbytes(300_001)
 CRAWL = "CC-MAIN-2024-51"
 
 
-@pytest.fixture(scope="module")
-def s3_server():
-    """moto's server."""
-    server = pytest.importorskip("moto.server", reason="moto[server] is not installed; it comes with the extra [test]")
-    pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with the extra [s3]")
-    made = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    made.start()
-    yield "http://{}:{}".format(*made.get_host_and_port())
-    made.stop()
-
-
-@pytest.fixture
-def bucket(s3_server, monkeypatch, tmp_path):
-    """A client for a bucket `pool`; the environment has credentials for it."""
-    import boto3
-    import fsspec
-
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_server, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():  # fmt: skip
-        monkeypatch.setenv(name, value)
-    fsspec.filesystem("s3").clear_instance_cache()  # one of an earlier test has its server's address
-    client = boto3.client("s3")
-    client.create_bucket(Bucket="pool")
-    yield client
-    for entry in client.list_objects_v2(Bucket="pool").get("Contents", []):
-        client.delete_object(Bucket="pool", Key=entry["Key"])
-    client.close()
-
-
 @pytest.fixture
 def no_credentials(bucket, monkeypatch):
     """The environment without credentials."""

@@ -1,0 +1,208 @@
+"""`export` on a warehouse: what is in the files is what the tables hold, and nothing is written over."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from e2e_world import call, flag_words, rows_of, versions, write_parquet
+
+from metaclip_spark.exports.place import MANIFEST
+from metaclip_spark.exports.shards import COLUMNS
+from metaclip_spark.training import epoch
+
+pytestmark = pytest.mark.spark
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "EXPORT.md"
+
+PAIR = ("image_id", "pair_id", "url", "text", "lang", "entry_ids", "extra", "sampling_probability")
+
+
+@pytest.fixture
+def warehouse(undisturbed, tmp_path) -> Path:
+    """A copy of the undisturbed run's tables, to export into."""
+    return shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+
+
+def files_of(folder: Path) -> list[dict]:
+    """Returns the rows of all shards, shard by shard."""
+    return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def pairs_in(folder: Path) -> list[tuple]:
+    """Returns the pairs of an export with a row an image, as sorted tuples in the order of `PAIR`."""
+    lists = ("pair_ids", "texts", "langs", "entry_ids", "extras", "sampling_probabilities")
+    pairs = []
+    for row in files_of(folder):
+        assert row["text"] == row["texts"][0]
+        for pair, text, lang, ids, extra, p in zip(*(row[name] for name in lists), strict=True):
+            pairs.append((row["image_id"], pair, row["url"], text, lang, tuple(ids), tuple(sorted(extra)), p))
+    return sorted(pairs)
+
+
+def single(p: float) -> float:
+    """Returns the float32 nearest to a number."""
+    return float(np.float32(p))
+
+
+def test_a_curated_subset_and_its_pool_are_exported(spark, undisturbed, warehouse, tmp_path):
+    """Curated: the run's pairs, a row an image, in the warehouse. Pool: all matched pairs, a row a pair, with the run's
+    probabilities, elsewhere; a loader draws from it. The tables are left alone, and a second export is refused."""
+    before = versions(warehouse)
+    told = call("export", *flag_words(warehouse=warehouse, shards=3), "--json")
+    assert told.status == 0, told.err
+    said = json.loads(told.out)
+    output = warehouse / "exports" / f"{undisturbed.run_id}-curated"
+    assert said["output"] == str(output)
+    kept = rows_of(spark, warehouse, "curated_pairs", PAIR)
+    assert pairs_in(output) == [(*row[:-1], single(row[-1])) for row in kept]
+    manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+    assert {"output": str(output), **manifest} == said
+    assert (said["pairs"], said["rows"]) == (len(kept), len({row[0] for row in kept}))
+    assert {each["file"]: each["rows"] for each in said["files"]} == {
+        path.name: pq.read_metadata(path).num_rows for path in output.glob("*.parquet")
+    }
+    assert (said["stage"], said["threshold"], said["seed"], said["unit"]) == ("curated", 2, 0, "pair")
+    assert spark.read.parquet(str(output)).count() == said["rows"]
+
+    pool = tmp_path / "pool"
+    words = flag_words(warehouse=warehouse, output=pool, stage="pairs", rows_per_shard=5, format="webdataset-index")
+    ended = call("export", *words)
+    assert ended.status == 0, ended.err
+    assert ended.out.splitlines()[-1] == f"export    {pool}"
+    by_entry = dict(rows_of(spark, warehouse, "entry_probabilities", ("entry_id", "probability")))
+    wanted = {}
+    for pair, ids in rows_of(spark, warehouse, "pairs", ("pair_id", "entry_ids")):
+        missed = 1.0
+        for entry in ids:
+            missed *= 1.0 - by_entry[entry]
+        wanted[pair] = single(1.0 - missed)
+    rows = files_of(pool)
+    assert {row["__key__"]: row["sampling_probability"] for row in rows} == wanted
+    assert len(rows) == len(wanted)
+    assert all(pq.read_schema(path).equals(pa.schema(COLUMNS["webdataset-index"])) for path in pool.glob("*.parquet"))
+    index = json.loads((pool / "_index.json").read_text(encoding="utf-8"))
+    assert len(index["shardlist"]) > 2
+    assert {each["url"]: each["nsamples"] for each in index["shardlist"]} == {
+        path.name: pq.read_metadata(path).num_rows for path in pool.glob("*.parquet")
+    }
+    taken = {pair["pair_id"] for at in range(20) for pair in epoch(pool, at)}
+    assert {pair for pair, p in wanted.items() if p == 1} <= taken <= wanted.keys()
+
+    assert versions(warehouse) == before
+    again = call("export", *flag_words(warehouse=warehouse))
+    first = min(path.name for path in output.iterdir())
+    assert (again.status, again.out) == (2, "")
+    assert again.err.splitlines()[-1] == (
+        f"metaclip-spark: output {output} holds {first} already; expected a new or an empty folder. "
+        "Give another --output, or remove what is there."
+    )
+
+
+@pytest.mark.slow  # the default run holds what is new since a run against sets: tests/spark/test_export.py
+def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
+    """At a larger t, since the first run: what the first lacks, and none of the first is missing; the other way round
+    nothing is new and some are missing. Shards of one run have the same bytes however often they are written. The
+    commands are those of docs/EXPORT.md."""
+    first = undisturbed.run_id
+    words = ("balance", "--warehouse", "out", "--freeze-counts", "EARLIER", "--threshold", "40000")
+    assert "metaclip-spark " + " ".join(words) in DOCS.read_text(encoding="utf-8")
+    ended = call("balance", *flag_words(warehouse=warehouse, freeze_counts=first, threshold=4))
+    assert ended.status == 0, ended.err
+    kept = {run: set() for run in (first, "later")}
+    for run, *pair in rows_of(spark, warehouse, "curated_pairs", ("run_id", *PAIR)):
+        kept[first if run == first else "later"].add((*pair[:-1], single(pair[-1])))
+    (later,) = {run for (run,) in rows_of(spark, warehouse, "curated_pairs", ("run_id",))} - {first}
+    known = {pair[1] for pair in kept[first]}
+
+    names = {"out": str(warehouse), "RUN": later, "EARLIER": first}
+    lines = re.findall(r"^metaclip-spark (export .*)$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    for words in sorted({tuple(names.get(word, word) for word in shlex.split(line, comments=True)) for line in lines}):
+        ended = call(*words)
+        assert ended.status == 0, ended.err
+    exports = warehouse / "exports"
+    assert sorted(path.name for path in exports.iterdir()) == sorted(
+        [f"{later}-curated", f"{later}-curated-since-{first}", f"{later}-pairs"]
+    )
+    output = exports / f"{later}-curated-since-{first}"
+    said = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+    new = sorted(pair for pair in kept["later"] if pair[1] not in known)
+    assert new
+    assert sorted(pairs_in(output) + pairs_in(output / "known_images")) == new
+    assert said["missing_since"] == 0
+    assert spark.read.parquet(str(output)).count() == len(files_of(output))
+
+    words = flag_words(warehouse=warehouse, run_id=first, since=later)
+    other = call("export", *words)
+    assert f"since     run {later}; {len(kept['later']) - len(known):,} of its pairs are not in this run" in other.out
+
+    before = {path.name: path.read_bytes() for path in output.rglob("*.parquet")}
+    shutil.rmtree(output)
+    assert call("export", *flag_words(warehouse=warehouse, since=first)).status == 0
+    assert {path.name: path.read_bytes() for path in output.rglob("*.parquet")} == before
+
+
+@pytest.mark.slow
+def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, warehouse, monkeypatch):
+    """The place is empty again after an error; what a killed export has left goes at the next one."""
+    from metaclip_spark.exports.place import Place
+
+    output = warehouse / "exports" / f"{undisturbed.run_id}-curated"
+    monkeypatch.setattr(Place, "finish", lambda *_: (_ for _ in ()).throw(RuntimeError("no")))
+    assert call("export", *flag_words(warehouse=warehouse, shards=1)).status == 1
+    assert list(output.parent.iterdir()) == []
+    monkeypatch.setattr(Place, "abandon", lambda _: None)  # as if the process had been killed
+    assert call("export", *flag_words(warehouse=warehouse, shards=1)).status == 1
+    assert [path.name for path in output.parent.iterdir()] == [f"{output.name}.unfinished"]
+    monkeypatch.undo()
+    assert call("export", *flag_words(warehouse=warehouse, shards=1)).status == 0
+    assert sorted(path.name for path in output.parent.rglob("*")) == ["00000.parquet", MANIFEST, output.name]
+
+
+@pytest.mark.slow
+def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed, tmp_path):
+    """Pool and subset of such a run: a pair an image, that which --unit image chooses."""
+    url = "http://example.org/{}.jpg"
+    rows = [(url.format(n // 3), f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(30)]
+    pool = write_parquet(tmp_path / "pool.parquet", rows, ("url", "text"))
+    warehouse = tmp_path / "warehouse"
+    ended = call("run", *undisturbed.world.words(warehouse, "--unit", "image", input=pool, threshold=4))
+    assert ended.status == 0, ended.err
+    for stage in ("pairs", "curated"):
+        output = tmp_path / stage
+        assert call("export", *flag_words(warehouse=warehouse, stage=stage, output=output)).status == 0
+    kept = {(row[0], row[1]) for row in rows_of(spark, warehouse, "curated_pairs", PAIR)}
+    exported = {stage: [row[:2] for row in pairs_in(tmp_path / stage)] for stage in ("pairs", "curated")}
+    assert set(exported["curated"]) == kept
+    assert len(exported["pairs"]) == 10
+    assert kept <= set(exported["pairs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--shards", 2, "--rows-per-shard", 5],
+         "--shards and --rows-per-shard both say how many files there are; give one of them."),
+        (["--stage", "pairs", "--since", "abc"],
+         "--since compares curated subsets, and the pool is none; leave it out, or --stage pairs."),
+        (["--run-id", "abc"], "{warehouse} holds no run 'abc'; see runs list."),
+        (["--output", "nope://bucket/x"],
+         "output nope://bucket/x cannot be written: Protocol not known: nope. Give a folder, or a uri that is known."),
+        (["--output", "{warehouse}"], "output {warehouse} holds curated_pairs already; expected a new or an empty "
+         "folder. Give another --output, or remove what is there."),
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_one_sentence(undisturbed, words, sentence):
+    """Nothing is written, and the exit status is 2."""
+    warehouse = undisturbed.warehouse
+    ended = call("export", "--warehouse", warehouse, *(str(word).format(warehouse=warehouse) for word in words))
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err.splitlines()[-1] == f"metaclip-spark: {sentence.format(warehouse=warehouse)}"
+    assert not (warehouse / "exports").exists()

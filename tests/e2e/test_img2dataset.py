@@ -1,0 +1,161 @@
+"""After download, with the real img2dataset: exported, fetched from a server that has not everything, read back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from e2e_world import call, flag_words, rows_of, write_parquet
+
+from metaclip_spark.training import epoch, kept_texts
+
+pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "EXPORT.md").read_text(encoding="utf-8")
+OURS = ["image_id", "pair_ids", "texts", "langs", "entry_ids", "sampling_probabilities"]
+"""The columns that docs/EXPORT.md tells img2dataset to keep."""
+KINDS = ("good", "good", "good", "gone", "broken", "noai")
+WIDTH, HEIGHT = 240, 160
+
+
+def png(number: int) -> bytes:
+    """Returns an image of one color."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" + bytes((number * 7 % 256, number * 13 % 256, 99)) * WIDTH
+    head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(row * HEIGHT)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+class Images(BaseHTTPRequestHandler):
+    """A generated image for most paths; of some there is none, of some half, and some may not be used."""
+
+    def do_GET(self) -> None:
+        kind, number = self.path.strip("/").removesuffix(".png").split("/")
+        content = png(int(number))
+        self.send_response(404 if kind == "gone" else 200)
+        if kind == "noai":
+            self.send_header("X-Robots-Tag", "noai")
+        self.end_headers()
+        if kind != "gone":
+            self.wfile.write(content[:30] if kind == "broken" else content)
+
+    def log_message(self, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The url of a server of generated images on this machine."""
+    made = ThreadingHTTPServer(("127.0.0.1", 0), Images)
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{made.server_port}"
+    made.shutdown()
+    made.server_close()
+
+
+@pytest.fixture(scope="module")
+def img2dataset() -> Path:
+    """The command img2dataset, of .venv-img2dataset, which is made where it is not there."""
+    wanted = (ROOT / "tests" / "img2dataset" / "requirements.txt").read_text(encoding="utf-8")
+    venv = ROOT / ".venv-img2dataset"
+    stamp = venv / "requirements.txt"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
+        shutil.rmtree(venv, ignore_errors=True)
+        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        subprocess.run([base, "-m", "venv", venv], check=True)
+        install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", ROOT / "tests" / "img2dataset" /
+                   "requirements.txt"]  # fmt: skip
+        subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
+        stamp.write_text(wanted, encoding="utf-8")
+    return venv / "bin" / "img2dataset"
+
+
+def documented() -> list[str]:
+    """Returns the words of the img2dataset command in docs/EXPORT.md."""
+    block = re.search(r"^img2dataset (.*?[^\\])$", PAGE, re.DOTALL | re.MULTILINE).group(1)
+    return shlex.split(block.replace("\\\n", " "))
+
+
+def downloaded(img2dataset: Path, export: Path, images: Path, tmp_path: Path) -> list[dict]:
+    """Fetch an export with the documented command; returns the rows of img2dataset's own Parquet."""
+    places = {"out/exports/RUN-pairs": str(export), "images": str(images)}
+    words = [places.get(word, word) for word in documented()]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env |= {"NO_ALBUMENTATIONS_UPDATE": "1", "WANDB_MODE": "disabled"}
+    done = subprocess.run([img2dataset, *words], env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return [row for path in sorted(images.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
+
+
+def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, server, img2dataset, tmp_path):
+    """Each image is asked for once and has its status and size; our columns come back as they went, beside it and in
+    the tars' JSON; the loader takes the survivors alone, and a pipeline over the tars the same texts. Then what is left
+    of the pool is balanced, by the documented command, from the folder as it is."""
+    url = {n: f"{server}/{KINDS[n % len(KINDS)]}/{n}.png" for n in range(60)}
+    rows = [(url[n], f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(60)]
+    rows += [(url[n], f"a red cat number {n}") for n in range(0, 60, 4)]
+    pool = write_parquet(tmp_path / "pool.parquet", rows, ("url", "text"))
+    warehouse, export, images = tmp_path / "warehouse", tmp_path / "export", tmp_path / "images"
+    ended = call("run", *undisturbed.world.words(warehouse, input=pool, threshold=8))
+    assert ended.status == 0, ended.err
+    told = call("export", *flag_words(warehouse=warehouse, stage="pairs", output=export, shards=2), "--json")
+    assert json.loads(told.out)["rows"] == 60
+    went = {row["url"]: row for path in export.glob("*.parquet") for row in pq.read_table(path).to_pylist()}
+
+    came = downloaded(img2dataset, export, images, tmp_path)
+    assert sorted(row["url"] for row in came) == sorted(url.values())
+    status = {"good": "success", "gone": "failed_to_download", "broken": "failed_to_resize",
+              "noai": "failed_to_download"}  # fmt: skip
+    for row in came:
+        assert row["status"] == status[row["url"].split("/")[-2]], row
+        sizes = (row["original_width"], row["original_height"])
+        assert sizes == ((WIDTH, HEIGHT) if row["status"] == "success" else (None, None))
+        assert {name: row[name] for name in OURS} == {name: went[row["url"]][name] for name in OURS}
+        assert row["caption"] == went[row["url"]]["text"]
+    there = {row["key"]: row for row in came if row["status"] == "success"}
+    assert len(there) == 30
+
+    samples = {}
+    for path in images.glob("*.tar"):
+        with tarfile.open(path) as tar:
+            for name in tar.getnames():
+                if name.endswith(".json"):
+                    samples[name.removesuffix(".json")] = json.load(tar.extractfile(name))
+    assert samples.keys() == there.keys()
+    by_key: dict[str, list[str]] = {key: [] for key in there}
+    for pair in epoch(images, 2, balance=True):
+        by_key[pair["key"]].append(pair["text"])
+    assert {key: sorted(kept_texts(sample, 2)) for key, sample in samples.items()} == {
+        key: sorted(texts) for key, texts in by_key.items()
+    }
+    pairs = {row[0] for row in rows_of(spark, warehouse, "pairs", ("pair_id",))}
+    survivors = {pair for row in there.values() for pair in row["pair_ids"]}
+    assert survivors < pairs
+
+    (line,) = re.findall(r"^metaclip-spark (balance .*--drawn-from pool.*)$", PAGE, re.MULTILINE)
+    places = {"out": str(warehouse), "images": str(images)}
+    ended = call(*(places.get(word, word) for word in shlex.split(line)), "--json")
+    assert ended.status == 0, ended.err
+    told = json.loads(ended.out)
+    assert told["unique_pairs"] == len(survivors)
+    where = f"run_id = '{told['run_id']}'"
+    assert {row[0] for row in rows_of(spark, warehouse, "curated_pairs", ("pair_id",), condition=where)} == survivors

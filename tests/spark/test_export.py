@@ -1,0 +1,113 @@
+"""Shards of an export: order, evenness and what is new since an earlier run, against a plain computation."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from metaclip_spark.batches import draws, hashes
+from metaclip_spark.stages.export import PAIR, in_shards
+
+pytestmark = pytest.mark.spark
+
+DDL = (
+    "image_id string, pair_id string, url string, text string, lang string, entry_ids array<int>, "
+    "sampling_probability double, extra map<string,string>"
+)
+
+
+def pairs_of(spark, pairs: dict[str, str]):
+    """Returns a DataFrame of pairs: pair_id -> image_id."""
+    rows = [
+        (image, pair, f"http://x/{image}", f"text {pair}", "en", [1, 7], 0.25, {"note": pair})
+        for pair, image in pairs.items()
+    ]
+    return spark.createDataFrame(rows, DDL)
+
+
+def order_of(pairs: dict[str, str], seed: int) -> list[str]:
+    """Returns the pairs in the export's order: by the image's draw, then by the pair's choosing hash."""
+    ids = list(pairs)
+    u = draws(pa.array([pairs[pair] for pair in ids]), seed, "shard")
+    choice = hashes(pa.array(ids), seed, "choose")
+    return [ids[at] for at in np.lexsort((choice, u))]
+
+
+def collected(placed) -> list[tuple[int, list]]:
+    """Returns the rows of each partition, in its order."""
+
+    def numbered(batches):
+        from pyspark import TaskContext
+
+        for batch in batches:
+            partition = pa.array([TaskContext.get().partitionId()] * batch.num_rows, pa.int32())
+            yield pa.RecordBatch.from_arrays([*batch.columns, partition], names=[*batch.schema.names, "partition"])
+
+    columns = ", ".join(f"{field.name} {field.dataType.simpleString()}" for field in placed.schema)
+    return placed.mapInArrow(numbered, f"{columns}, partition int").collect()
+
+
+SOME = {f"{number:04}": f"image{number * number % 391}" for number in range(900)}
+
+
+def test_shards_are_cuts_of_one_shuffled_order(spark):
+    """Each shard is whole in one partition, and the shards one after the other are all pairs in the keyed order."""
+    for shards, seed in ((4, 0), (1, 3)):
+        rows = collected(in_shards(pairs_of(spark, SOME), shards, seed, texts=1000))
+        by_shard: dict[int, list[str]] = {}
+        for row in rows:
+            by_shard.setdefault(row["shard"], []).append(row["pair_id"])
+        assert [pair for shard in sorted(by_shard) for pair in by_shard[shard]] == order_of(SOME, seed)
+        assert len({(row["shard"], row["partition"]) for row in rows}) == len(by_shard) == shards
+    row = rows[0].asDict()
+    pair = row["pair_id"]
+    assert {name: row[name] for name in PAIR} == {
+        "image_id": SOME[pair], "pair_id": pair, "url": f"http://x/{SOME[pair]}", "text": f"text {pair}", "lang": "en",
+        "entry_ids": [1, 7], "sampling_probability": 0.25, "extra": {"note": pair},
+    }  # fmt: skip
+
+
+def test_an_image_with_many_texts_is_cut_and_counted(spark):
+    """The first texts by the choosing hash stay, and the image's first row says how many went."""
+    pairs = {f"{number:04}": "logo" if number < 40 else f"image{number}" for number in range(60)}
+    rows = in_shards(pairs_of(spark, pairs), 2, 0, texts=7).collect()
+    logo = [row["pair_id"] for row in rows if row["image_id"] == "logo"]
+    assert logo == [pair for pair in order_of(pairs, 0) if pairs[pair] == "logo"][:7]
+    assert Counter(row["over_limit"] for row in rows) == {33: 1, 0: 26}
+    assert next(row["pair_id"] for row in rows if row["over_limit"]) == logo[0]
+
+
+def test_since_an_earlier_run_only_new_pairs_are_left(spark):
+    """Pairs of both go, images of both are known, pairs that are not there any more are missing: for any overlap."""
+    earlier = {pair: image for number, (pair, image) in enumerate(SOME.items()) if number % 3 == 0}
+    now = {pair: image for number, (pair, image) in enumerate(SOME.items()) if number % 5 or number % 3}
+    rows = in_shards(pairs_of(spark, now), 3, 0, 1000, pairs_of(spark, earlier)).collect()
+    new = [row for row in rows if not row["missing"]]
+    assert sorted(row["pair_id"] for row in new) == sorted(now.keys() - earlier.keys())
+    assert sorted(row["pair_id"] for row in rows if row["missing"]) == sorted(earlier.keys() - now.keys())
+    assert {row["pair_id"] for row in rows if row["known"] and not row["missing"]} == {
+        pair for pair in now.keys() - earlier.keys() if now[pair] in earlier.values()
+    }
+    in_order = [row["pair_id"] for row in sorted(new, key=lambda row: row["shard"])]
+    assert in_order == [pair for pair in order_of(now, 0) if pair not in earlier]
+
+
+def test_the_limit_counts_new_pairs_alone(spark):
+    """Texts that the earlier run has take no place of new ones."""
+    pairs = {f"{number:04}": "logo" for number in range(10)}
+    earlier = {pair: "logo" for pair in list(pairs)[:6]}
+    rows = in_shards(pairs_of(spark, pairs), 1, 0, 3, pairs_of(spark, earlier)).collect()
+    left = [pair for pair in order_of(pairs, 0) if pair not in earlier]
+    assert [(row["pair_id"], row["over_limit"]) for row in rows] == [(left[0], 1), (left[1], 0), (left[2], 0)]
+
+
+def test_one_shuffle_and_one_sort_serve_all(spark):
+    """The plan moves the rows once, with the earlier run's ids or without."""
+    pairs = pairs_of(spark, SOME)
+    for earlier in (None, pairs):
+        plan = in_shards(pairs, 4, 0, 1000, earlier)._jdf.queryExecution().executedPlan().toString()
+        assert plan.count("Exchange") == 1
+        assert plan.count("Sort [") == 1

@@ -1,0 +1,69 @@
+"""What an export is asked for, up to where Spark would start."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import pytest
+
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.exporting import Asked, default_output, index_of
+from metaclip_spark.runs import Run
+from metaclip_spark.steps.export import pool_of, with_new_entries
+from metaclip_spark.tables import Warehouse
+
+NOW = datetime(2026, 11, 23)
+
+
+def asked(**instead: object) -> Asked:
+    """Returns what the defaults ask for."""
+    given = dict.fromkeys(("run_id", "since", "output", "shards", "rows_per_shard"))
+    return Asked(**{**given, "stage": "curated", "format": "parquet", **instead})
+
+
+@pytest.mark.parametrize(
+    ("instead", "name"),
+    [
+        ({}, "abc-curated"),
+        ({"stage": "pairs"}, "abc-pairs"),
+        ({"since": "def"}, "abc-curated-since-def"),
+        ({"format": "webdataset-index"}, "abc-curated-webdataset-index"),
+    ],
+)
+def test_exports_of_one_run_have_places_of_their_own(instead, name):
+    """Beside the tables, local or remote."""
+    run = Run("abc", "finished", NOW, NOW, {}, ("m",))
+    for root in ("/data/out", "s3://bucket/out"):
+        assert default_output(Warehouse(None, root), asked(**instead), run) == f"{root}/exports/{name}"
+
+
+def test_tables_of_a_catalog_need_a_place():
+    """There is no folder beside them."""
+    run = Run("abc", "finished", NOW, NOW, {}, ("m",))
+    with pytest.raises(ConfigError, match="output is missing; with --catalog, --output says where the export goes"):
+        default_output(Warehouse(None, None, "main.pairs"), asked(), run)
+
+
+@pytest.mark.parametrize("name", ["survivors", "drawn_from", "where", "group"])
+def test_a_run_that_drew_from_a_part_has_no_pool(name):
+    """Its counts are those of what was left."""
+    run = Run("abc", "finished", NOW, NOW, {name: "x"}, ("m",))
+    with pytest.raises(ConfigError, match="run abc was drawn from a part of the pool, whose counts say nothing of the"):
+        pool_of(Warehouse(None, "/data/out"), run)
+
+
+def test_entries_that_came_after_frozen_counts_are_tail():
+    """p = 1 for what the counts lack, in between and beyond; what they have stays."""
+    assert with_new_entries(np.array([0.5, np.nan, 0.25]), 4).tolist() == [0.5, 1.0, 0.25, 1.0, 1.0]
+    assert with_new_entries(np.array([0.5, 1.0]), 0).tolist() == [0.5, 1.0]
+
+
+def test_the_index_lists_shards_as_wids_does_and_is_none():
+    """url, nsamples and filesize; another kind, for the shards are no tars."""
+    files = [{"file": "00000.parquet", "rows": 3, "pairs": 3, "bytes": 70}]
+    assert index_of({"files": files}) == {
+        "__kind__": "metaclip-sample-index-v1",
+        "key": "__key__",
+        "shardlist": [{"url": "00000.parquet", "nsamples": 3, "filesize": 70}],
+    }

@@ -1,0 +1,144 @@
+"""Shards: which file a row goes to and how images become rows, whatever the cut into batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metaclip_spark.exports import shards
+from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES, ROW_GROUP, write_shards
+
+ROWS = pa.schema(
+    [
+        ("shard", pa.int32()), ("known", pa.bool_()), ("missing", pa.bool_()), ("over_limit", pa.int64()),
+        ("image_id", pa.string()), ("pair_id", pa.string()), ("url", pa.string()), ("text", pa.string()),
+        ("lang", pa.string()), ("entry_ids", pa.list_(pa.int32())), ("sampling_probability", pa.float64()),
+        ("extra", pa.map_(pa.string(), pa.string())),
+    ]
+)  # fmt: skip
+
+
+def rows_of(images: list[tuple[int, str, int]], known: tuple[str, ...] = (), missing: int = 0) -> pa.Table:
+    """Return rows as the stage sends them.
+
+    Args:
+        images: (shard, image, how many pairs), in order.
+        known: images that the earlier run has.
+        missing: rows of its pairs that are not there, at the end.
+    """
+    rows = []
+    for shard, image, number in images:
+        for at in range(number):
+            pair = f"{image}{at}"
+            over = 2 if at == 0 and number > 3 else 0
+            rows.append((shard, image in known, False, over, image, pair, f"http://x/{image}", f"text {pair}", "en",
+                         list(range(at + 1)), 1 / (at + 1), [("note", pair)]))  # fmt: skip
+    rows += [(9, True, True, 0, "gone", f"gone{at}", None, None, None, None, None, None) for at in range(missing)]
+    return pa.Table.from_pylist([dict(zip(ROWS.names, row, strict=True)) for row in rows], ROWS)
+
+
+def written(table: pa.Table, folder: Path, format: str, cuts: list[int] = ()) -> list[dict]:
+    """Write the rows, cut into batches at these places; returns what is said of them."""
+    borders = [0, *sorted(min(cut, table.num_rows) for cut in cuts), table.num_rows]
+    parts = [table.slice(start, stop - start) for start, stop in zip(borders, borders[1:], strict=False)]
+    batches = [batch for part in parts for batch in part.combine_chunks().to_batches()]
+    return pa.Table.from_batches(write_shards(iter(batches), str(folder), format), shards.WRITTEN).to_pylist()
+
+
+IMAGES_OF_TWO_SHARDS = [(0, "a", 1), (0, "b", 3), (2, "c", 2), (2, "d", 1)]
+
+
+def test_an_image_is_a_row_with_its_pairs_beside_it(tmp_path):
+    """The first pair's text stands alone, too; lists are as long as the image has pairs, in their order."""
+    told = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, IMAGES)
+    assert [(each["file"], each["rows"], each["pairs"]) for each in told] == [
+        ("00000.parquet", 2, 4), ("00002.parquet", 2, 3),
+    ]  # fmt: skip
+    table = pq.read_table(tmp_path / "00000.parquet")
+    assert table.schema.equals(pa.schema(COLUMNS[IMAGES]))
+    b = table.to_pylist()[1]
+    assert (b["image_id"], b["url"], b["text"]) == ("b", "http://x/b", "text b0")
+    assert (b["pair_ids"], b["langs"]) == (["b0", "b1", "b2"], ["en"] * 3)
+    assert b["texts"] == ["text b0", "text b1", "text b2"]
+    assert b["entry_ids"] == [[0], [0, 1], [0, 1, 2]]
+    assert b["extras"] == [[("note", f"b{at}")] for at in range(3)]
+    assert b["sampling_probabilities"] == [1.0, 0.5, float(np.float32(1 / 3))]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.parquet", "00002.parquet"]
+    assert [each["bytes"] for each in told] == [(tmp_path / each["file"]).stat().st_size for each in told]
+
+
+def test_the_index_has_a_row_a_pair(tmp_path):
+    """`__key__` is the pair's id, entry_ids and sampling_probability are its own, the latter a float32."""
+    told = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, INDEX)
+    assert [(each["rows"], each["pairs"]) for each in told] == [(4, 4), (3, 3)]
+    table = pq.read_table(tmp_path / "00002.parquet")
+    assert table.schema.field("sampling_probability").type == pa.float32()
+    assert table.select(["__key__", "text", "entry_ids", "sampling_probability"]).to_pylist()[1] == {
+        "__key__": "c1", "text": "text c1", "entry_ids": [0, 1], "sampling_probability": 0.5,
+    }  # fmt: skip
+
+
+def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
+    """A downloader that takes the files of the folder does not fetch an image twice; what is missing is counted."""
+    told = written(rows_of(IMAGES_OF_TWO_SHARDS, known=("b", "d"), missing=3), tmp_path, IMAGES)
+    files = {each["file"]: each["pairs"] for each in told if each["file"]}
+    assert files == {
+        "00000.parquet": 1, f"{KNOWN_IMAGES}/00000.parquet": 3, "00002.parquet": 2, f"{KNOWN_IMAGES}/00002.parquet": 1,
+    }  # fmt: skip
+    assert pq.read_table(tmp_path / KNOWN_IMAGES / "00000.parquet")["image_id"].to_pylist() == ["b"]
+    assert told[-1]["file"] is None
+    assert told[-1]["missing"] == 3
+
+
+def test_pairs_over_the_limit_are_summed(tmp_path):
+    """What the stage left out of images stands in the last row."""
+    told = written(rows_of([(0, "a", 4), (1, "b", 5), (1, "c", 1)]), tmp_path, IMAGES)
+    assert [each["over_limit"] for each in told] == [0, 0, 4]
+
+
+def test_no_rows_make_no_file(tmp_path):
+    """A task without rows, or with rows that are missing alone, writes nothing."""
+    assert written(rows_of([]), tmp_path, IMAGES) == []
+    (told,) = written(rows_of([], missing=2), tmp_path, IMAGES)
+    assert (told["file"], told["missing"]) == (None, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(0, 12), max_size=5), st.sampled_from([IMAGES, INDEX]))
+def test_files_do_not_depend_on_how_batches_were_cut(tmp_path_factory, cuts, format):
+    """Byte for byte: a task that is run again writes the same file."""
+    table = rows_of([*IMAGES_OF_TWO_SHARDS, (3, "e", 4)], known=("c",))
+    whole, cut = (tmp_path_factory.mktemp("cuts") for _ in range(2))
+    told = [sorted(written(table, folder, format, where), key=str) for folder, where in ((whole, ()), (cut, cuts))]
+    assert told[0] == told[1]
+    for path in whole.rglob("*.parquet"):
+        assert (cut / path.relative_to(whole)).read_bytes() == path.read_bytes()
+
+
+def test_row_groups_are_of_one_size(tmp_path):
+    """Whatever the batches: what the loader holds at a time is the same for every file."""
+    table = rows_of([(0, f"{number:06}", 1) for number in range(2 * ROW_GROUP + 5)])
+    written(table, tmp_path, INDEX, cuts=[7, 10_000, 20_000, 32_769])
+    file = pq.ParquetFile(tmp_path / "00000.parquet")
+    assert [file.metadata.row_group(at).num_rows for at in range(file.num_row_groups)] == [ROW_GROUP, ROW_GROUP, 5]
+    assert file.read()["__key__"].to_pylist() == table["pair_id"].to_pylist()
+
+
+def test_a_task_that_fails_leaves_no_file(tmp_path):
+    """The file under way is taken away again; those that were whole stay until the export is given up."""
+    table = rows_of(IMAGES_OF_TWO_SHARDS)
+
+    def breaking():
+        yield from table.slice(0, 6).combine_chunks().to_batches()
+        raise OSError("the shuffle is gone")
+
+    with pytest.raises(OSError, match="the shuffle is gone"):
+        list(write_shards(breaking(), str(tmp_path), IMAGES))
+    assert sorted(path.name for path in tmp_path.iterdir()) in (["00000.parquet"], [])

@@ -1,0 +1,216 @@
+"""The loader: what an epoch takes, for any number of workers, of an export and of what was downloaded of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metaclip_spark.batches import draws
+from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.exports.place import MANIFEST
+from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES
+from metaclip_spark.training import batches, epoch, kept_texts, shards
+
+FILES = 5
+PROBABILITIES = (1.0, 0.5, 0.1)
+
+
+def image(number: int) -> dict:
+    """A row of an export: every image has two pairs, of the probabilities in turn."""
+    p = [PROBABILITIES[(2 * number + at) % 3] for at in range(2)]
+    pairs = [f"{number:06}{at}" for at in range(2)]
+    return {
+        "image_id": f"image{number}", "url": f"http://x/{number}.jpg", "text": f"text {pairs[0]}", "pair_ids": pairs,
+        "texts": [f"text {pair}" for pair in pairs], "langs": ["en", "en"], "entry_ids": [[1, 2], [3]],
+        "sampling_probabilities": p, "extras": [[("at", str(at))] for at in range(2)],
+    }  # fmt: skip
+
+
+def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", format: str = IMAGES, unit="pair") -> str:
+    """Write an export of so many images by hand; stage None: without a manifest."""
+    folder.mkdir(parents=True)
+    for at in range(FILES):
+        rows = [image(each) for each in range(number) if each % FILES == at]
+        if format == INDEX:
+            rows = [
+                {"__key__": pair, **{name: row[name] for name in ("image_id", "url")}, "text": text, "lang": "en",
+                 "entry_ids": ids, "sampling_probability": p, "extra": extra}
+                for row in rows
+                for pair, text, ids, p, extra in zip(
+                    *(row[name] for name in ("pair_ids", "texts", "entry_ids", "sampling_probabilities", "extras")),
+                    strict=True,
+                )
+            ]  # fmt: skip
+        table = pa.Table.from_pylist(rows, pa.schema(COLUMNS[format]))
+        pq.write_table(table, folder / f"{at:05}.parquet")
+    if stage is not None:
+        (folder / MANIFEST).write_text(json.dumps({"stage": stage, "unit": unit}), encoding="utf-8")
+    return str(folder)
+
+
+def ids(pairs) -> list[str]:
+    """The pairs' ids, in their order."""
+    return [pair["pair_id"] for pair in pairs]
+
+
+@pytest.mark.parametrize("format", [IMAGES, INDEX])
+def test_a_pair_is_in_as_many_epochs_as_its_probability_says(tmp_path, format):
+    """Over 60 epochs: each probability's share of pairs within 5 standard deviations, and p = 1 always there."""
+    path, number, epochs = make_export(tmp_path / "x", format=format), 200, 60
+    seen = Counter()
+    for at in range(epochs):
+        taken = [(pair["pair_id"], pair["sampling_probability"]) for pair in epoch(path, at)]
+        assert len(taken) == len(set(taken))
+        seen.update(p for _, p in taken)
+    for p in PROBABILITIES:
+        pairs = sum(each == p for row in range(number) for each in image(row)["sampling_probabilities"])
+        draws = pairs * epochs
+        assert abs(seen[float(np.float32(p))] - draws * p) <= 5 * np.sqrt(draws * p * (1 - p)), p
+
+
+def test_an_epoch_is_the_same_set_for_any_workers_and_another_is_another(tmp_path):
+    """One worker or three, today or tomorrow; another epoch or seed draws other pairs."""
+    path = make_export(tmp_path / "x")
+    first = ids(epoch(path, 3))
+    assert ids(epoch(path, 3)) == first
+    shared = [ids(epoch(path, 3, worker=(at, 3))) for at in range(3)]
+    assert sorted(pair for part in shared for pair in part) == sorted(first)
+    for other in (ids(epoch(path, 4)), ids(epoch(path, 3, seed=1))):
+        assert set(other) != set(first)
+        always = {pair for row in range(200) for pair, p in
+                  zip(image(row)["pair_ids"], image(row)["sampling_probabilities"], strict=True) if p == 1}  # fmt: skip
+        assert always <= set(first) & set(other)
+
+
+def test_both_formats_draw_the_same_pairs(tmp_path):
+    """A row an image or a row a pair: the draw is the pair's."""
+    one, other = (make_export(tmp_path / format, format=format) for format in (IMAGES, INDEX))
+    pairs = {pair["pair_id"]: pair for pair in epoch(one, 0)}
+    index = {pair["pair_id"]: pair for pair in epoch(other, 0)}
+    assert pairs.keys() == index.keys()
+    for name in ("url", "text", "entry_ids", "sampling_probability", "image_id", "lang", "extra"):
+        assert {key: pair[name] for key, pair in pairs.items()} == {key: pair[name] for key, pair in index.items()}
+
+
+def test_workers_share_the_shards_anew_each_epoch(tmp_path):
+    """Every file once over all workers; the order of files and of pairs changes with the epoch."""
+    path = make_export(tmp_path / "x")
+    order = [shards(path, at) for at in range(4)]
+    assert all(sorted(files) == sorted(order[0]) for files in order)
+    assert len({tuple(files) for files in order}) > 1
+    parts = [shards(path, 1, worker=(at, 2)) for at in range(2)]
+    assert sorted(parts[0] + parts[1]) == sorted(order[1])
+    everything = [ids(epoch(path, at, balance=False)) for at in range(2)]
+    assert sorted(everything[0]) == sorted(everything[1])
+    assert everything[0] != everything[1]
+
+
+def test_an_epoch_goes_on_with_a_shard(tmp_path):
+    """The pairs from that shard on are those that the whole epoch has from there."""
+    path = make_export(tmp_path / "x")
+    whole = list(epoch(path, 2, worker=(1, 2)))
+    assert [pair for pair in whole if pair["shard"] >= 1] == list(epoch(path, 2, worker=(1, 2), first_shard=1))
+    assert {pair["shard"] for pair in whole} == {0, 1}
+    files = shards(path, 2, worker=(1, 2))
+    assert [(batch.shard, batch.file) for batch in batches(path, 2, worker=(1, 2))] == list(enumerate(files))
+
+
+def test_a_curated_subset_is_taken_whole(tmp_path):
+    """It was drawn already; to draw again by the same probabilities is refused, with the reason."""
+    path = make_export(tmp_path / "x", number=20, stage="curated")
+    assert len(ids(epoch(path, 0))) == 40
+    with pytest.raises(ConfigError, match="a curated subset was drawn by its probabilities already; drawn again"):
+        next(epoch(path, 0, balance=True))
+
+
+def test_without_a_manifest_one_has_to_say_whether_to_draw(tmp_path):
+    """What img2dataset wrote does not say whether it was a pool."""
+    path = make_export(tmp_path / "x", number=20, stage=None)
+    with pytest.raises(ConfigError, match="does not say whether it is a pool or a curated subset"):
+        next(epoch(path, 0))
+    assert len(ids(epoch(path, 0, balance=False))) == 40
+    assert len(ids(epoch(path, 0, balance=True))) < 40
+
+
+def test_with_unit_image_the_image_is_drawn(tmp_path):
+    """The draw of such a run is the image's, so equal probabilities fall alike for its pairs."""
+    path = make_export(tmp_path / "x", unit="image")
+    u = draws(pa.array([f"image{number}" for number in range(200)]), 0, "epoch-0")
+    wanted = [
+        pair
+        for number in range(200)
+        for pair, p in zip(image(number)["pair_ids"], image(number)["sampling_probabilities"], strict=True)
+        if u[number] < np.float32(p)
+    ]
+    assert sorted(ids(epoch(path, 0))) == wanted
+    assert set(ids(epoch(path, 0, unit="pair"))) != set(wanted)
+
+
+def test_a_pipeline_of_ones_own_takes_the_same_texts(tmp_path):
+    """kept_texts, on an image's record, agrees with the loader."""
+    path = make_export(tmp_path / "x", number=50)
+    by_image: dict[str, list[str]] = {}
+    for pair in epoch(path, 1):
+        by_image.setdefault(pair["image_id"], []).append(pair["text"])
+    for number in range(50):
+        assert sorted(kept_texts(image(number), 1)) == sorted(by_image.get(f"image{number}", []))
+
+
+def test_what_was_not_downloaded_is_left_out(tmp_path):
+    """img2dataset's own columns: rows whose status is success stay, with their key."""
+    (tmp_path / "images").mkdir()
+    rows = [{**image(n), "caption": image(n)["text"], "key": f"{n:09}", "status": status}
+            for n, status in enumerate(["success", "failed_to_download", "success", "failed_to_resize"])]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "images" / "00000.parquet")
+    pairs = list(epoch(tmp_path / "images", 0, balance=False))
+    assert {pair["key"] for pair in pairs} == {"000000000", "000000002"}
+    assert {pair["text"] for pair in pairs} == {*image(0)["texts"], *image(2)["texts"]}
+
+
+def test_several_exports_are_one_epoch(tmp_path):
+    """A first export, its top-up, and the top-up's new pairs of images that were there."""
+    first = make_export(tmp_path / "first", number=10, stage="curated")
+    more = make_export(tmp_path / "more", number=5, stage="curated")
+    make_export(tmp_path / "more" / KNOWN_IMAGES, number=5, stage=None)
+    paths = [first, more, f"{more}/{KNOWN_IMAGES}"]
+    assert len(ids(epoch(paths, 0))) == 40
+    assert len(shards(paths, 0)) == 3 * FILES
+
+
+def test_a_uri_is_read_as_a_folder_is(tmp_path):
+    """The same pairs in the same order from a store that fsspec knows."""
+    path = make_export(tmp_path / "x", number=20)
+    store = fsspec.filesystem("memory")
+    store.put(path + "/", f"/{tmp_path.name}/", recursive=True)
+    assert ids(epoch(f"memory://{tmp_path.name}", 0)) == ids(epoch(path, 0))
+
+
+def test_wrong_use_is_told(tmp_path):
+    """More workers than files, a worker that is none, a folder without files, files that are no export's."""
+    path = make_export(tmp_path / "x", number=5)
+    with pytest.raises(ConfigError, match="6 workers cannot share 5 files; export with --shards 6 or more"):
+        shards(path, 0, worker=(0, 6))
+    with pytest.raises(ConfigError, match=r"worker must be \(i, n\) with 0 <= i < n, got \(2, 2\)"):
+        shards(path, 0, worker=(2, 2))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(ConfigError, match="holds no .parquet files; expected an export's folder"):
+        next(epoch(tmp_path / "none", 0, balance=True))
+    pq.write_table(pa.table({"url": ["a"]}), tmp_path / "none" / "a.parquet")
+    with pytest.raises(InputError, match="column 'image_id' is missing; got .*img2dataset keeps these columns"):
+        next(epoch(tmp_path / "none", 0, balance=True))
+
+
+def test_the_loader_needs_no_spark():
+    """Nothing of Spark is imported: a trainer's machine has none."""
+    code = "import sys, metaclip_spark.training; print([m for m in sys.modules if m.startswith(('pyspark', 'py4j'))])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
