@@ -36,9 +36,8 @@ class Run:
         outcome: finished, failed (the last attempt), unfinished, or pruned.
         began, ended: of the first and the last event.
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
-        threshold, kept, snapshots: of the last balance; None and empty where there was none. What was taken down since
-            is no longer among the kept.
-        versions: table -> the version that the last balance read or wrote.
+        threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
+            Pairs that were taken down since are not among those kept.
         bytes: table -> bytes of the files that hold the run's rows.
         stages: (stage, snapshot, at, rows) of what was done, oldest first.
         attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
@@ -180,7 +179,7 @@ def logged_runs(warehouse: Warehouse) -> list[Run]:
     by_run: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_run.setdefault(event["run_id"], []).append(event)
-    return [_run(run_id, of_run) for run_id, of_run in by_run.items()]
+    return [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
 
 
 def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
@@ -193,8 +192,8 @@ def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
     return {row["run_id"]: row["size"] for row in found}
 
 
-def _run(run_id: str, events: list[dict[str, Any]]) -> Run:
-    """Put a run's events, oldest first, together."""
+def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
+    """Put a run's events, oldest first, together; bytes are left to be asked for."""
     about = [event for event in events if event["stage"] is None]
     balances = [event for event in events if event["stage"] == "balance"]
     last = balances[-1] if balances else None

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from dataclasses import asdict
 from itertools import groupby
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType
 
-from metaclip_spark.copies import exported_files, rewrite_export
+from metaclip_spark.copies import PAIR_COLUMNS, Rewritten, correct_manifests, exported_files, rewrite_export
 from metaclip_spark.stages.shipping import Shipped
 from metaclip_spark.tables import Warehouse
 
-_IDS = {"pair_id": F.col, "pair_ids": F.explode}
+_DDL = "name string, gone bigint, rows bigint, pairs bigint, bytes bigint"
 
 
 def rewrite_exports(
@@ -28,11 +30,15 @@ def rewrite_exports(
     """
     if warehouse.root is None:
         return {}
-    removed: dict[str, int] = {}
+    exported: dict[str, Rewritten] = {}
     for folder, files in groupby(exported_files(warehouse.root), key=posixpath.dirname):
         rows = _rewrite_folder(warehouse, folder, list(files), gone, takedowns, dry_run).collect()
-        removed.update((posixpath.join(folder, row["name"]), row["gone"]) for row in rows if row["gone"])
-    return removed
+        for row in rows:
+            name, *numbers = row
+            exported[posixpath.join(folder, name)] = Rewritten(*numbers)
+    if not dry_run:
+        correct_manifests(warehouse.root, exported)
+    return {file: found.gone for file, found in exported.items() if found.gone}
 
 
 def _rewrite_folder(
@@ -42,22 +48,22 @@ def _rewrite_folder(
         for batch in batches:
             for row in batch.to_pylist():
                 uri = posixpath.join(folder, row["name"])
-                number = rewrite_export(uri, takedowns(), row["ids"] or (), dry_run)
-                yield pa.record_batch({"name": [row["name"]], "gone": pa.array([number], pa.int64())})
+                found = rewrite_export(uri, takedowns(), row["ids"] or (), dry_run)
+                yield pa.RecordBatch.from_pylist([{"name": row["name"], **asdict(found)}])
 
     names = [(posixpath.basename(file),) for file in files]
     listed = warehouse.spark.createDataFrame(names, "name string")
-    listed = listed.join(_ids_by_file(warehouse, files, gone), on="name", how="left")
-    return listed.repartition(len(files), "name").mapInArrow(work, "name string, gone bigint")
+    listed = listed.join(_ids_by_file(warehouse, files, gone), on="name", how="left").select("name", "ids")
+    return listed.repartition(len(files), "name").mapInArrow(work, _DDL)
 
 
 def _ids_by_file(warehouse: Warehouse, files: list[str], gone: DataFrame) -> DataFrame:
-    """Return (name, ids) of the files of a folder that hold pairs which go; the ids of a file are at most its rows."""
+    """Return (name, ids) of the files of a folder that hold pairs which go; the ids of a file are at most its pairs."""
     exported = warehouse.spark.read.parquet(*files)
-    found = [make(name) for name, make in _IDS.items() if name in exported.columns]
-    if not found:
+    named = next((name for name in PAIR_COLUMNS if name in exported.columns), None)
+    if named is None:
         return warehouse.spark.createDataFrame([], "name string, ids array<string>")
-    ids = exported.select(F.col("_metadata.file_name").alias("name"), found[0].alias("pair_id"))
-    taken = gone.select("pair_id").distinct()
-    held = ids.join(taken, on="pair_id", how="left_semi")
+    pair_id = F.explode(named) if isinstance(exported.schema[named].dataType, ArrayType) else F.col(named)
+    ids = exported.select(F.col("_metadata.file_name").alias("name"), pair_id.alias("pair_id"))
+    held = ids.join(gone.select("pair_id").distinct(), on="pair_id", how="left_semi")
     return held.groupBy("name").agg(F.collect_set("pair_id").alias("ids"))
