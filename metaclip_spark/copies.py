@@ -184,7 +184,7 @@ def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> 
         with files.open(path, "rb") as file:
             said = html.unescape(file.read().decode("utf-8", "replace"))
         words = pa.array([*said.split("\n"), *_hosts_in(said)], pa.string())
-        if any(run_id in path for run_id in run_ids) or takedowns.takes_any_in(words).any():
+        if any(run_id in posixpath.basename(path) for run_id in run_ids) or takedowns.takes_any_in(words).any():
             stale.append(_uri(files, path))
     return stale
 

@@ -158,8 +158,7 @@ def _drawn(run: Run) -> Drawn:
 
 def _note(warehouse: Warehouse, run: Run, takedown_id: str) -> int:
     """Say in the log how many pairs the run's subset has left, and return it; the draw itself stays done."""
-    of_run = matching(warehouse.read("run_statistics"), run_id=run.run_id, name="curated")
-    kept = of_run.first()["value"]
+    kept = matching(warehouse.read("curated_pairs"), run_id=run.run_id).count()
     attempt = Attempt(warehouse, run.run_id, run.config, list(run.metadata_ids))
     detail = {"takedown_id": takedown_id}
     attempt.record(DONE, TAKEN_DOWN, fingerprint=takedown_id, rows=kept, detail=detail)

@@ -63,7 +63,8 @@ def test_a_url_is_compared_as_it_stands_but_for_spaces_and_tabs():
     for url in ("https://ex.org/a.jpg", " https://ex.org/a .jpg\t"):
         assert takes(takedowns, url)
         assert takes(takedowns, "https://other.org/", page=url)
-    for url in ("http://ex.org/a.jpg", "https://EX.org/a.jpg", "https://ex.org/a.jpg?", "https://ex.org/a.jp", "", None):
+    others = ("http://ex.org/a.jpg", "https://EX.org/a.jpg", "https://ex.org/a.jpg?", "https://ex.org/a.jp", "", None)
+    for url in others:
         assert not takes(takedowns, url, page=url)
 
 

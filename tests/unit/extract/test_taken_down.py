@@ -34,8 +34,8 @@ def test_taken_images_are_counted_and_not_shown(tmp_path, wat, listed):
     """A pair, what a filter or the list would have shown as its reject, and what a reader refuses: of none a row."""
     path = wat.of_links(
         tmp_path / "a.wat.gz",
-        wat.img("1.jpg", alt="a cat"), wat.img("http://img.net/3.jpg", alt="a bird"), wat.img("http://b.net/2", alt="a cat"),
-        wat.img("http://b.net/3", alt="nothing"),
+        wat.img("1.jpg", alt="a cat"), wat.img("http://img.net/3.jpg", alt="a bird"),
+        wat.img("http://b.net/2", alt="a cat"), wat.img("http://b.net/3", alt="nothing"),
     )  # fmt: skip
     matcher, options = compile_matcher(Metadata.from_entries(["cat"])), ExtractOptions(max_words=2)
     rows = rows_of(path, matcher, Filters(options), options, **listed)
@@ -48,8 +48,8 @@ def test_taken_images_are_counted_and_not_shown(tmp_path, wat, listed):
 
 def test_taken_pages_are_counted_and_their_rejects_are_not_shown(tmp_path, wat):
     """A reader that refuses a text or a url says on which page; not on one that was taken down."""
-    links = [wat.img("http://b.net/1.jpg", alt="a cat"), wat.img("http://b.net/2.jpg", alt=" "), wat.img("data:x", alt="a")]
-    path = wat.of_links(tmp_path / "a.wat.gz", *links)
+    links = [("http://b.net/1.jpg", "a cat"), ("http://b.net/2.jpg", " "), ("data:x", "a")]
+    path = wat.of_links(tmp_path / "a.wat.gz", *(wat.img(url, alt=alt) for url, alt in links))
     before = rows_of(path)
     assert [row["record"] for row in before if row["kind"] == "reject"] == [PAGE, PAGE]
     for listed in ({"page_domain": ["ex.org"]}, {"url": [PAGE]}):
