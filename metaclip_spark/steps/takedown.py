@@ -164,10 +164,14 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Drawn, takedown_id: 
     Its t, its probabilities and its draws stay. Pairs that came after the run was drawn are not among its sums. Where
     the pool was a part of the snapshots (survivors of a download), only the sums of the subset can be corrected.
     """
-    mine = matching(gone.where("origin = 'pairs'"), metadata_id=run.metadata_id)
-    mine = mine.where(F.col("snapshot").isin(*run.snapshots)).where(F.col("arrived") <= run.pairs_version)
+    key = _key("curated_pairs")
     subset = matching(warehouse.read("curated_pairs"), run_id=run.run_id)
-    lost = subset.join(keys_of(gone, _key("curated_pairs")), on=_key("curated_pairs"), how="left_semi")
+    lost = subset.join(keys_of(gone, key), on=key, how="left_semi")
+    mine = matching(gone.where("origin = 'pairs'"), metadata_id=run.metadata_id)
+    mine = mine.where(F.col("snapshot").isin(*run.snapshots))
+    # A source that was read again since has arrived anew; what is in the subset was in the pool all the same.
+    kept = lost.select(*key).distinct().withColumn("kept", F.lit(True))
+    mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.pairs_version) | F.col("kept"))
     if mine.isEmpty() and lost.isEmpty():
         return False
     sums = _sums_of_pool(warehouse, mine, run) if run.knows_its_pool else sums_of_subset(lost)
