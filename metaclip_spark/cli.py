@@ -313,6 +313,36 @@ def runs_prune(
     return runs.prune_runs(_settings(flags, config), reporter, run_ids, keep_last, dry_run, retain_hours, as_json)
 
 
+@cli.command()
+@settings_options(*TABLES, *SPARK)
+@click.option("--urls", metavar="FILE", help="Urls of images or pages, one a line (.gz too).")
+@click.option("--domains", metavar="FILE", help="Domains of images, one a line; what is under one goes as well.")
+@click.option("--page-domains", metavar="FILE", help="Domains of pages, one a line; what is under one goes as well.")
+@click.option("--retain-hours", metavar="H", type=click.FloatRange(0),
+              help="Vacuum as well: remove files that no version of the last H hours needs (0: at once). Without it, "
+              "old files hold the rows until the tables are vacuumed.")  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def takedown(
+    config: str | None, debug: bool, urls: str | None, domains: str | None, page_domains: str | None,
+    retain_hours: float | None, dry_run: bool, as_json: bool, **flags: Any,
+) -> int:  # fmt: skip
+    """Remove the rows of urls and domains from every table, export and report, and keep them out.
+
+    A pair goes whose image or page is listed: from the pool, the curated subsets of existing runs (nothing is drawn
+    anew; t and probabilities stay), rejects, staging, exports under the warehouse; reports that showed it are removed.
+    Counts and the sums of runs are corrected. Later crawls reject what is listed, as `takedown`: the warehouse keeps
+    hashes of it, not the urls. Urls are compared as they stand, but for spaces and tabs (http and https are two).
+
+    Killed anywhere, the same command finishes it; until then nothing else writes. A pair that several pages hold goes
+    with the page that it is stored with. What was copied out of the warehouse is yours to remove.
+    """
+    from metaclip_spark import taking_down
+
+    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    return taking_down.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
+
+
 cli.add_command(metadata)
 
 

@@ -32,6 +32,7 @@ from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
 from metaclip_spark.steps.retry import retry_step
 from metaclip_spark.steps.summary import as_json, make_card
+from metaclip_spark.steps.takedown import refuse_unfinished
 from metaclip_spark.tables import Warehouse, matching
 
 INCOMPLETE = 3
@@ -165,6 +166,7 @@ def _opened(
         yield ctx
         return
     with leased(warehouse, settings.lease_seconds):
+        refuse_unfinished(warehouse)
         attempt.record("started")
         try:
             yield ctx

@@ -15,12 +15,15 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import PRUNED, Attempt
 from metaclip_spark.progress import Reporter
-from metaclip_spark.steps.context import DONE, leased
+from metaclip_spark.steps.context import DONE, STARTED, leased
 from metaclip_spark.tables import Warehouse
 from metaclip_spark.terminal import console, print_rows
 
 OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
 """The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
+
+TAKEN_DOWN = "takedown"
+"""The stage that says how many pairs a subset has left after a takedown."""
 
 _NOT_SHOWN = {"spark", "run_id", "pinned", "outcome"}
 
@@ -34,6 +37,7 @@ class Run:
         began, ended: of the first and the last event.
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
         threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
+            Pairs that were taken down since are not among those kept.
         bytes: table -> bytes of the files that hold the run's rows.
         stages: (stage, snapshot, at, rows) of what was done, oldest first.
         attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
@@ -160,17 +164,22 @@ def prune(warehouse: Warehouse, run: Run) -> None:
 
 def known_runs(warehouse: Warehouse) -> list[Run]:
     """Return all runs, oldest first; reads the log of events, and which files hold rows of which run."""
+    runs = logged_runs(warehouse)
+    sizes = {name: bytes_by_run(warehouse, name) for name in OF_A_RUN}
+    for run in runs:
+        run.bytes = {name: found.get(run.run_id, 0) for name, found in sizes.items()}
+    return runs
+
+
+def logged_runs(warehouse: Warehouse) -> list[Run]:
+    """Return all runs, oldest first, as the log of events has them."""
     events = [row.asDict() for row in warehouse.read("runs").orderBy("at").collect()]
     for event in events:
         event["at"] = event["at"].astimezone(timezone.utc)  # collected in the machine's own time zone
     by_run: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_run.setdefault(event["run_id"], []).append(event)
-    sizes = {name: bytes_by_run(warehouse, name) for name in OF_A_RUN}
-    runs = [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
-    for run in runs:
-        run.bytes = {name: found.get(run.run_id, 0) for name, found in sizes.items()}
-    return runs
+    return [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
 
 
 def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
@@ -189,12 +198,17 @@ def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
     balances = [event for event in events if event["stage"] == "balance"]
     last = balances[-1] if balances else None
     drawn = next((event for event in reversed(balances) if event["event"] == DONE), None)
+    if last is not None and last["event"] == STARTED:
+        drawn = None  # drawn anew, and cut short between its tables
     run = Run(run_id, _outcome(about, last), events[0]["at"], events[-1]["at"], {}, tuple(events[-1]["metadata_ids"]))
     if drawn is not None:
         detail = json.loads(drawn["config"])
         run.threshold, run.snapshots = int(detail["threshold"]), list(detail["snapshots"])
         run.kept, run.drawn_at, run.metadata_ids = drawn["rows"], drawn["at"], tuple(drawn["metadata_ids"])
         run.versions = dict(drawn["versions"])
+        for event in events[events.index(drawn) :]:
+            if event["stage"] == TAKEN_DOWN:
+                run.kept = event["rows"]
     started = [event for event in about if event["event"] == "started"]
     of_drawn = [event for event in started if drawn is not None and event["attempt_id"] == drawn["attempt_id"]]
     for event in (of_drawn or started)[-1:]:

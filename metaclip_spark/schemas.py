@@ -277,6 +277,32 @@ RUNS = Table(
     properties=(("delta.appendOnly", "true"),),
 )
 
+TAKEDOWNS = Table(
+    "takedowns",
+    "One row is a url or a domain that was taken down, as a keyed hash: what it names may not come back",
+    (
+        Column("kind", "string", "url, domain or page_domain; salt: the row whose hash is the key of all others"),
+        Column("hash", "binary", "BLAKE2b, 16 bytes, keyed by the salt and the kind; see metaclip_spark.takedowns"),
+        Column("takedown_id", "string", "the command that brought it"),
+        Column("at", "timestamp", "when, by the driver's clock"),
+    ),
+)
+
+TAKEN = Table(
+    "taken",
+    "One row is a pair that a takedown is at work on removing (internal, staging: empty once it is done)",
+    (
+        Column("takedown_id", "string", "the command that found it"),
+        Column("origin", "string", "the table in which it was found"),
+        METADATA_ID,
+        SNAPSHOT,
+        *_PAIR[:2],
+        Column("entry_ids", "array<int>", "ids of the matched entries"),
+        Column("arrived", "bigint", "pairs: the version of the table from which on it holds the pair"),
+    ),
+    properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
+)
+
 LEASE = Table(
     "lease",
     "One row is a run that took the warehouse for itself; how long it holds it stands in a table property (internal)",
@@ -293,6 +319,6 @@ TABLES = {
     table.name: table
     for table in (
         PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, SIGHTINGS, SURVIVORS, ENTRY_COUNTS, ENTRY_PROBABILITIES,
-        CURATED_PAIRS, RUN_STATISTICS, RUNS, LEASE,
+        CURATED_PAIRS, RUN_STATISTICS, RUNS, TAKEDOWNS, TAKEN, LEASE,
     )
 }  # fmt: skip

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
@@ -144,13 +144,33 @@ class Warehouse:
 
     def append(self, name: str, rows: DataFrame, txn: str | None = None, txn_version: int = 1) -> Commit:
         """Append rows; with `txn` (a hash of what the rows are) at most once, whatever is retried."""
-        options = {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(txn_version)}
-        return self._write(name, rows, "append", options)
+        return self._write(name, rows, "append", _once(name, txn, txn_version))
 
-    def replace(self, name: str, rows: DataFrame, **where: str) -> Commit:
-        """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`."""
+    def replace(self, name: str, rows: DataFrame, *, txn: str | None = None, **where: str) -> Commit:
+        """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append."""
         condition = " AND ".join(f"{column} = '{_quoted(value)}'" for column, value in where.items())
-        return self._write(name, rows, "overwrite", {"replaceWhere": condition})
+        return self._write(name, rows, "overwrite", {"replaceWhere": condition, **_once(name, txn, 1)})
+
+    def merge(self, name: str, rows: DataFrame, on: Sequence[str], then: str = "WHEN MATCHED THEN DELETE") -> int:
+        """Change the rows that are equal to one of `rows` (s) in the columns `on`; return how many were changed.
+
+        The log keeps the names of the columns. A DELETE with a condition would put what it names there for good.
+
+        Args:
+            on: columns that both have; a null is equal to nothing.
+            then: what is done with a row t of the table and its equal s.
+        """
+        if not self.exists(name):
+            return 0
+        self.guard()
+        view = f"metaclip_{uuid.uuid4().hex}"
+        rows.createOrReplaceTempView(view)
+        condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
+        try:
+            merged = self.spark.sql(f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}")
+            return merged.collect()[0]["num_affected_rows"]
+        finally:
+            self.spark.catalog.dropTempView(view)
 
     def delete(self, name: str, condition: str) -> None:
         """Delete rows; nothing to delete is no error."""
@@ -200,6 +220,13 @@ class Warehouse:
         with _set_for_now(self.spark, **{_RETENTION_CHECK: "false", _LISTING: _LISTING_TASKS}):
             self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
 
+    def purge(self, name: str) -> None:
+        """Rewrite files of which rows are only marked as deleted (deletion vectors), where the table may have such."""
+        found = self.properties(name) or {}
+        if "true" in found.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in found:
+            self.guard()
+            self.spark.sql(f"REORG TABLE {self.identifier(name)} APPLY (PURGE)").collect()
+
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest where maintenance (OPTIMIZE, VACUUM) has come since.
 
@@ -234,6 +261,10 @@ class Warehouse:
     def _last_commit(self, name: str) -> dict:
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")
         return history.select("version", "userMetadata", "operationMetrics").collect()[0].asDict()
+
+
+def _once(name: str, txn: str | None, version: int) -> dict[str, str]:
+    return {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(version)}
 
 
 def matching(df: DataFrame, **where: str) -> DataFrame:

@@ -33,6 +33,7 @@ TEXT_REASONS = {
     "noindex": "the page opts out: robots say noindex",
     "noimageindex": "the page opts out: robots say noimageindex",
     "tdm": "the page reserves text and data mining",
+    "takedown": "the image or the page was taken down (counted, and never shown as a row)",
     "blocklist": "the page's or the image's domain is on the blocklist",
     "too_short": "fewer characters or words than asked for",
     "too_long": "more characters or words than asked for",

@@ -22,6 +22,7 @@ from metaclip_spark.extract.wat import read_wat
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
+from metaclip_spark.takedowns import Takedowns
 
 _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
@@ -47,6 +48,7 @@ class Tools:
     filters: Filters | None = None
     matcher: Matcher | None = None
     identifier: Identifier | None = None
+    takedowns: Takedowns | None = None
 
 
 @dataclass
@@ -81,7 +83,18 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
         if len(candidates):
             task.ledger.pairs_written += len(candidates)
             yield _rows("pair", len(candidates), split, stamp, _columns(candidates))
-    yield from _closing_rows(split, options, task.ledger, stamp)
+    yield from _closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+
+
+def _take_down(candidates: Candidates, task: _Task) -> Candidates:
+    """Leave out what was taken down: before any other step could show it as its reject."""
+    if task.tools.takedowns is None or not len(candidates):
+        return candidates
+    taken = task.tools.takedowns.takes(candidates.url, candidates.page_url)
+    if not taken.any():
+        return candidates
+    task.ledger.reject_many("takedown", int(taken.sum()), ())
+    return candidates.select(pa.array(~taken))
 
 
 def _filter(candidates: Candidates, task: _Task) -> Candidates:
@@ -160,7 +173,7 @@ def _identify(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(keep)
 
 
-STEPS = (_filter, _match, _drop_repeats, _identify)
+STEPS = (_take_down, _filter, _match, _drop_repeats, _identify)
 """The order of the work after parsing: the dear steps see the fewest texts. With one list per language,
 identification has to come before matching: `_identify` moves there."""
 
@@ -192,9 +205,12 @@ def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarr
     ledger.reject_many(reason, len(rows), examples())
 
 
-def _closing_rows(split: Split, options: ExtractOptions, ledger: Ledger, stamp: Stamp) -> Iterator[pa.RecordBatch]:
-    if ledger.sample:
-        record, reason, detail = zip(*ledger.sample, strict=True)
+def _closing_rows(
+    split: Split, options: ExtractOptions, ledger: Ledger, takedowns: Takedowns | None, stamp: Stamp
+) -> Iterator[pa.RecordBatch]:
+    sample = ledger.sample if takedowns is None else _not_taken(ledger.sample, takedowns)
+    if sample:
+        record, reason, detail = zip(*sample, strict=True)
         columns = {"record": list(record), "reason": list(reason), "detail": list(detail)}
         yield _rows("reject", len(record), split, stamp, columns)
     outcome = {
@@ -211,6 +227,15 @@ def _closing_rows(split: Split, options: ExtractOptions, ledger: Ledger, stamp: 
         "extract_id": options.extract_id,
     }
     yield _rows("source", 1, split, stamp, {name: [value] for name, value in outcome.items()})
+
+
+def _not_taken(sample: list[tuple[str, str, str]], takedowns: Takedowns) -> list[tuple[str, str, str]]:
+    """Return the rejects that show no url that was taken down: a reader rejects before the first step."""
+    if not sample:
+        return sample
+    records, _, details = (pa.array(column, pa.string()) for column in zip(*sample, strict=True))
+    taken = takedowns.takes_any_in(records) | takedowns.takes_any_in(details)
+    return [row for row, gone in zip(sample, taken.tolist(), strict=True) if not gone]
 
 
 def _rows(kind: str, rows: int, split: Split, stamp: Stamp, columns: dict) -> pa.RecordBatch:

@@ -78,7 +78,7 @@ class Blocklist:
     def _hosts_blocked(self, hosts: list[str]) -> list[bool]:
         owners, names = [], []
         for at, host in enumerate(hosts):
-            suffixes = _suffixes(host)
+            suffixes = suffixes_of(host)
             owners += [at] * len(suffixes)
             names += suffixes
         blocked = [False] * len(hosts)
@@ -101,7 +101,7 @@ class Blocklist:
         return held
 
 
-def _suffixes(host: str) -> list[str]:
+def suffixes_of(host: str) -> list[str]:
     """Return the host and the domains above it; an address has none above it."""
     if is_ip(host):
         return [host]
@@ -114,43 +114,56 @@ def _hash(raw: bytes) -> int:
 
 
 def load_blocklist(path: str | Path) -> Blocklist:
-    """Read a list of domains, one a line, plain or gzip.
+    """Compile a list of domains, as `read_domains` reads it."""
+    return Blocklist.from_domains(read_domains(path, "blocklist"))
 
-    A line is a domain ("example.com", "*.example.com", ".example.com": all block the domain and what is under
+
+def read_domains(path: str | Path, what: str) -> pa.Array:
+    """Read a list of domains, one a line, plain or gzip: large_string, as `normal_host` has them; some may repeat.
+
+    A line is a domain ("example.com", "*.example.com", ".example.com": all mean the domain and what is under
     it), an address, or a line of a hosts file ("0.0.0.0 ads.example.com"). "#" begins a comment. Upper case and
     non-ASCII names are brought to the form that urls use.
+
+    Args:
+        what: what errors call the file.
 
     Raises:
         ConfigError: the file cannot be read, holds no domain, or has a line that cannot be a domain.
     """
-    lines = _lines(Path(path))
+    lines = lines_of(Path(path), what)
     trimmed = pc.utf8_trim_whitespace(pc.utf8_lower(pc.replace_substring_regex(lines, "#.*", "")))
     bare = pc.replace_substring_regex(trimmed, rf"{_WILDCARD}|\.$", "")
     # Only what is not plain goes through Python: a list of millions is plain ASCII domains, line after line.
     plain = pc.and_(pc.match_substring_regex(bare, f"^{_PLAIN}$"), pc.less_equal(pc.binary_length(bare), _MAX_DOMAIN))
     rest = pc.invert(pc.or_(plain, pc.equal(trimmed, "")))
     numbers = np.flatnonzero(rest.to_numpy(zero_copy_only=False))
-    more = [name for number in numbers for name in _names(trimmed[int(number)].as_py(), int(number) + 1, path)]
+    where = f"{what} {path}, line "
+    more = [name for number in numbers for name in _names(trimmed[int(number)].as_py(), f"{where}{number + 1}")]
     domains = pa.concat_arrays([bare.filter(plain), pa.array(more, pa.large_string())])
     if not len(domains):
-        raise ConfigError(f"blocklist {path} holds no domain.")
-    return Blocklist.from_domains(domains)
+        raise ConfigError(f"{what} {path} holds no domain.")
+    return domains
 
 
-def _lines(path: Path) -> pa.Array:
-    """Return the lines of a file as a large_string array, without a Python string a line."""
+def lines_of(path: Path, what: str) -> pa.Array:
+    """Return the lines of a file, plain or gzip, as a large_string array, without a Python string a line.
+
+    Raises:
+        ConfigError: it cannot be read, or is not UTF-8; the file is called `what`.
+    """
     try:
         raw = path.read_bytes()
         if raw[:2] == b"\x1f\x8b":
             raw = gzip.decompress(raw)
     except (OSError, EOFError, zlib.error) as error:
-        raise ConfigError(f"blocklist {path} cannot be read: {error}.") from None
+        raise ConfigError(f"{what} {path} cannot be read: {error}.") from None
     raw = raw.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
         whole = pa.array([raw], pa.large_binary()).cast(pa.large_string())
     except pa.ArrowInvalid:
         number = next(at for at, line in enumerate(raw.split(b"\n"), 1) if not _is_utf8(line))
-        raise ConfigError(f"blocklist {path}, line {number} is not UTF-8.") from None
+        raise ConfigError(f"{what} {path}, line {number} is not UTF-8.") from None
     return pc.list_flatten(pc.split_pattern(whole, "\n"))
 
 
@@ -162,15 +175,15 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def _names(line: str, number: int, path: str | Path) -> list[str]:
+def _names(line: str, where: str) -> list[str]:
     """Return the domains of a line that is no plain domain; most such lines are of hosts files."""
     if re.match(_HOSTS_LINE, line):
         words = [word for word in line.split()[1:] if "." in word and word not in _OWN_NAMES]
-        return [_domain(word, number, path) for word in words]
-    return [_domain(line, number, path)]
+        return [_domain(word, where) for word in words]
+    return [_domain(line, where)]
 
 
-def _domain(written: str, number: int, path: str | Path) -> str:
+def _domain(written: str, where: str) -> str:
     host = normal_host(re.sub(_WILDCARD, "", written))
     last_label_alone = re.fullmatch(_LAST_LABEL, host) is not None
     if len(host) <= _MAX_DOMAIN:
@@ -181,4 +194,4 @@ def _domain(written: str, number: int, path: str | Path) -> str:
             return host
     shown = written if len(written) <= _SHOWN_CHARS else written[:_SHOWN_CHARS] + "..."
     hint = f' Write ".{host}" to block a whole top-level domain.' if last_label_alone else ""
-    raise ConfigError(f"blocklist {path}, line {number}: {shown!r} is not a domain.{hint}")
+    raise ConfigError(f"{where}: {shown!r} is not a domain.{hint}")

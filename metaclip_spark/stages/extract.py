@@ -24,6 +24,7 @@ class ShippedTools:
     filters: Shipped | None = None
     matcher: Shipped | None = None
     identifier: str | None = None
+    takedowns: Shipped | None = None
 
     def unpack(self, options: ExtractOptions) -> Tools:
         """Return the tools, in a worker.
@@ -41,6 +42,7 @@ class ShippedTools:
             filters=self.filters() if self.filters is not None else None,
             matcher=self.matcher() if self.matcher is not None else None,
             identifier=identifier,
+            takedowns=self.takedowns() if self.takedowns is not None else None,
         )
 
 

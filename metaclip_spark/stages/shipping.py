@@ -25,7 +25,8 @@ from metaclip_spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
 """The compiled lists of this Python worker, by content hash: the only state a worker keeps between tasks."""
-_KEEP = 2
+_KEEP = 3
+"""As many as extraction has: filters, the compiled list, takedowns."""
 
 Shipped = Callable[[], Any]
 """Called in a worker: returns the value."""

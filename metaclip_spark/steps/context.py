@@ -21,6 +21,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
 from metaclip_spark.stages.extract import ShippedTools
 from metaclip_spark.stages.shipping import Shipped, ship, ship_matcher
+from metaclip_spark.steps.known_takedowns import stored_takedowns
 from metaclip_spark.tables import Commit, Warehouse, matching
 
 DONE = "stage done"
@@ -66,7 +67,12 @@ class Context:
         filters = None
         if self.extraction.filters is not None:
             filters = ship(self.spark, self.extraction.filters, key=f"filters:{self.extraction.options.extract_id}")
-        return ShippedTools(filters, self.matcher, self.extraction.identifier)
+        return ShippedTools(filters, self.matcher, self.extraction.identifier, self._takedowns())
+
+    def _takedowns(self) -> Shipped | None:
+        """What may not come back, on its way to the workers; None where nothing was taken down."""
+        taken = stored_takedowns(self.warehouse)
+        return None if taken is None else ship(self.spark, taken, key=f"takedowns:{taken.id}")
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
         """Return the last event of a stage on this list, of what was done up to the pinned versions."""

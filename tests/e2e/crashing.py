@@ -87,7 +87,7 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
         reached(f"before commit of {doing[-1] if doing else 'nothing'}")
 
     with contextlib.ExitStack() as patches:
-        for verb in ("append", "replace", "delete", "remove_files"):
+        for verb in ("append", "replace", "merge", "delete", "remove_files"):
             patches.enter_context(mock.patch.object(Warehouse, verb, around(verb, getattr(Warehouse, verb))))
         patches.enter_context(mock.patch.object(Attempt, "record", recorded))
         patches.enter_context(mock.patch.object(Warehouse, "ensure", made))

@@ -102,6 +102,22 @@ def test_commands_for_a_list_of_ones_own_run(metaclip, tmp_path, monkeypatch):
     assert "only in B" in said[3].out
 
 
+@pytest.mark.slow
+def test_commands_for_taking_down_run(metaclip, desk):
+    """Urls go and are purged; a dry run of domains says what would."""
+    assert metaclip(*shlex.split(fenced("## Your own pairs").splitlines()[0])[1:]).status == 0
+    (desk / "urls.txt").write_text("https://img.example.org/0/0.jpg\n")
+    for name in ("domains.txt", "pages.txt"):
+        (desk / name).write_text("example.org\n")
+    taken, dry = [shlex.split(line)[1:] for line in fenced("## Taking down").splitlines()]
+    ended = metaclip(*taken)
+    assert ended.status == 0, ended.err
+    assert re.search(r"^pairs +1$", ended.out, re.MULTILINE)
+    ended = metaclip(*dry)
+    assert ended.status == 0, ended.err
+    assert re.search(r"^pairs +5$", ended.out, re.MULTILINE)
+
+
 def test_notebook_examples_run(spark, monkeypatch):
     """The Python blocks curate a DataFrame, in one call and in steps to the same rows, and give ids in SQL."""
     monkeypatch.chdir(ROOT)

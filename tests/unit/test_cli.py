@@ -20,7 +20,7 @@ from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "export",
-            "benchmark"]  # fmt: skip
+            "benchmark", "takedown"]  # fmt: skip
 
 
 @dataclass
@@ -296,6 +296,7 @@ def test_no_warehouse(metaclip, files, command):
     flags = {
         "run": files.flags(warehouse=None), "extract": files.flags(warehouse=None),
         "plan": files.flags(warehouse=None), "match": ["--metadata", files.entries], "explain": ["--text", "a cat"],
+        "takedown": ["--retain-hours", 1],
     }.get(command, [])  # fmt: skip
     ended = metaclip(command, *flags)
     assert ended.status == 2
@@ -558,3 +559,25 @@ def test_no_pyspark(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(MetaclipError, match=r"pyspark cannot be imported .*pip install 'metaclip-spark\[spark\]'"):
         session.get_session()
+
+
+def test_takedown_without_a_list_says_what_it_takes(metaclip, files):
+    """Neither a list nor files to remove: there is nothing to do."""
+    ended = metaclip("takedown", "--warehouse", files.warehouse)
+    assert ended.status == 2
+    assert ended.sentence == (
+        "takedown takes --urls FILE, --domains FILE or --page-domains FILE: what is to go. (--retain-hours alone "
+        "removes the files of earlier takedowns.)"
+    )
+
+
+@pytest.mark.parametrize("flag", ["--urls", "--domains", "--page-domains"])
+def test_takedown_refuses_a_list_that_is_none_before_spark(metaclip, files, flag):
+    """A line that is neither url nor domain is told by its number, and nothing was started."""
+    files.folder.joinpath("list.txt").write_text("\nnot one of them\n")
+    ended = metaclip("takedown", flag, files.folder / "list.txt", "--warehouse", files.warehouse)
+    kind = "url. Expected one url a line" if flag == "--urls" else "domain."
+    assert ended.status == 2
+    assert ended.sentence.startswith(
+        f"takedown list {files.folder / 'list.txt'}, line 2: 'not one of them' is not a {kind}"
+    )

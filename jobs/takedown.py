@@ -1,0 +1,13 @@
+"""Takedown: remove the rows of urls and domains from every table, and keep them out.
+
+The same as `metaclip-spark takedown`, for spark-submit; takes the same flags:
+
+    spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/takedown.py --help
+"""
+
+import sys
+
+from metaclip_spark.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(["takedown", *sys.argv[1:]]))

@@ -1,0 +1,63 @@
+"""What was taken down so far: the table `takedowns`, read and added to."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timezone
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from metaclip_spark.schemas import TAKEDOWNS
+from metaclip_spark.tables import Warehouse
+from metaclip_spark.takedowns import HASH_BYTES, KINDS, Takedowns, from_arrow, hashes_of, sorted_hashes, to_arrow
+
+_SALT = "salt"
+
+
+def stored_takedowns(warehouse: Warehouse) -> Takedowns | None:
+    """Return what was taken down; None where nothing was."""
+    if not warehouse.exists(TAKEDOWNS.name):
+        return None
+    rows = warehouse.read(TAKEDOWNS.name).select("kind", "hash").toArrow()
+    of_kind = {kind: rows.filter(pc.equal(rows["kind"], kind))["hash"] for kind in (_SALT, *KINDS)}
+    if not len(of_kind[_SALT]):
+        return None  # the table's making was cut short
+    salt = of_kind.pop(_SALT)[0].as_py().hex()
+    return Takedowns(salt, {kind: sorted_hashes([from_arrow(hashes)]) for kind, hashes in of_kind.items()})
+
+
+def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedowns:
+    """Return what is known with lists added; the first of a warehouse get a key of their own."""
+    salt = known.salt if known is not None else secrets.token_hex(HASH_BYTES)
+    before = known.hashes if known is not None else {}
+    new = {kind: [hashes_of(salt, kind, values)] for kind, values in lists.items()}
+    none = sorted_hashes([])
+    return Takedowns(salt, {kind: sorted_hashes([before.get(kind, none), *new.get(kind, [])]) for kind in KINDS})
+
+
+def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedowns, takedown_id: str) -> dict[str, int]:
+    """Append what is wanted and not known, with the key where it is new, in one commit; return kind -> number added."""
+    before = known.hashes if known is not None else {}
+    new = {kind: np.setdiff1d(hashes, before.get(kind, [])) for kind, hashes in wanted.hashes.items()}
+    added = {kind: len(hashes) for kind, hashes in new.items()}
+    if not any(added.values()):
+        return added
+    columns = [(kind, to_arrow(hashes)) for kind, hashes in new.items() if len(hashes)]
+    if known is None:
+        columns.append((_SALT, pa.array([bytes.fromhex(wanted.salt)], pa.binary())))
+    kinds = pa.concat_arrays([pa.repeat(pa.scalar(kind), len(hashes)) for kind, hashes in columns])
+    size = len(kinds)
+    table = pa.table(
+        {
+            "kind": kinds,
+            "hash": pa.concat_arrays([hashes for _, hashes in columns]),
+            "takedown_id": pa.repeat(pa.scalar(takedown_id), size),
+            "at": pa.repeat(pa.scalar(datetime.now(timezone.utc), pa.timestamp("us", tz="UTC")), size),
+        },
+        schema=TAKEDOWNS.arrow,
+    )
+    warehouse.append(TAKEDOWNS.name, warehouse.spark.createDataFrame(table).coalesce(1))
+    return added

@@ -1,0 +1,71 @@
+"""Pairs that one core asks in a second whether they were taken down, of made urls.
+
+    python tests/benchmarks/takedown_rate.py [--urls 1000000] [--domains 100000] [--pairs 327680]
+
+CPU time, so that a busy machine does not count. A peer: one Python set of hashlib's hashes, asked url by url.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+
+import pyarrow as pa
+
+from metaclip_spark.takedowns import DOMAIN, PAGE_DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+
+BATCH = 8192
+SALT = "ab" * 16
+
+
+def batches(pairs: int) -> list[tuple[pa.Array, pa.Array]]:
+    """Return batches of (urls, pages): many hosts, twenty images a page."""
+    made = []
+    for at in range(0, pairs, BATCH):
+        numbers = range(at, at + BATCH)
+        urls = [f"https://cdn{n * 31 % 3000}.shop{at % 11}.example/photos/{n}/large.jpg" for n in numbers]
+        pages = [f"https://www.shop{n // 20 % 400}.example/page/{n // 20}" for n in numbers]
+        made.append((pa.array(urls), pa.array(pages)))
+    return made
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return the CPU time that a call takes."""
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Run the benchmark and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--urls", type=int, default=1_000_000)
+    parser.add_argument("--domains", type=int, default=100_000)
+    parser.add_argument("--pairs", type=int, default=40 * BATCH)
+    args = parser.parse_args()
+    listed = pa.array([f"https://img{n % 5000}.example/photos/{n}/large.jpg" for n in range(args.urls)])
+    domains = pa.array([f"gone{n}.example.net" for n in range(args.domains)])
+    lists = {URL: listed, DOMAIN: domains, PAGE_DOMAIN: domains}
+    hashes = {kind: sorted_hashes([hashes_of(SALT, kind, values)]) for kind, values in lists.items()}
+    pool = batches(args.pairs)
+    known = {blake2b(url.encode(), digest_size=16).digest() for url in listed.to_pylist()}
+
+    def naively() -> None:
+        for urls, _ in pool:
+            [blake2b(url.encode(), digest_size=16).digest() in known for url in urls.to_pylist()]
+
+    kinds = {"urls": [URL], "domains": [DOMAIN, PAGE_DOMAIN], "urls and domains": list(lists)}
+    print(f"{args.urls:,} urls, {args.domains:,} domains of images and of pages; {args.pairs:,} pairs")
+    print("taken down          pairs/s of one core")
+    print(f"{'urls, a Python set':<20}{args.pairs / seconds(naively):>19,.0f}")
+    for name, wanted in kinds.items():
+        takedowns = Takedowns(SALT, {kind: hashes[kind] for kind in wanted})
+        takedowns.takes(*pool[0])
+        took = seconds(lambda: [takedowns.takes(*batch) for batch in pool])  # noqa: B023 - called at once
+        print(f"{name:<20}{args.pairs / took:>19,.0f}")
+
+
+if __name__ == "__main__":
+    main()

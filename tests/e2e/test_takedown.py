@@ -1,0 +1,332 @@
+"""`takedown`: what it names is nowhere afterwards, and every number is that of what is left."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import reference
+from crashing import Crash, CrashAt, watched
+from e2e_world import (
+    DATA_TABLES,
+    ENTRIES,
+    SHARED,
+    TAIL,
+    World,
+    assert_same,
+    call,
+    counts_over,
+    flag_words,
+    row,
+    rows_of,
+    table_state,
+    versions,
+    wat_record,
+    write_parquet,
+    write_wat,
+)
+
+from metaclip_spark.sampling import fixed_point
+
+pytestmark = pytest.mark.spark
+
+URLS = [SHARED[0], row("a", 1)[0], row("b", 3, "cat")[0]]
+"""One that three files hold, one of a Parquet file and one of a TSV."""
+PAGES = "pages.example"
+"""The domain of all pages of the world: with it go all pairs of its WAT, and a reject."""
+CORRECTED = ("run_statistics", "entry_counts")
+WRITES = (
+    "after append takedowns",
+    "after append taken",
+    "after replace run_statistics",
+    "after merge rejects",
+    "after merge pairs",
+    "after merge curated_pairs",
+    "after merge pair_keys",
+    "after merge sightings",
+    "after merge entry_counts",
+    "after append runs: takedown stage done",
+    "after delete taken",
+    "after remove_files taken",
+)
+"""Every write of a takedown on the world, in order; `extracted` is empty, and merged with nothing."""
+
+
+def lists(folder: Path, urls: Iterable[str] = URLS, pages: str = PAGES) -> list[object]:
+    """Write the lists, and return the flags that name them."""
+    (folder / "urls.txt").write_text("\n".join(urls) + "\n", encoding="utf-8")
+    (folder / "pages.txt").write_text(pages + "\n", encoding="utf-8")
+    return ["--urls", folder / "urls.txt", "--page-domains", folder / "pages.txt"]
+
+
+def places_of(word: str, warehouse: Path) -> set[str]:
+    """Return the parts of a warehouse in whose files a word stands: as bytes, unzipped, or as Parquet decodes them."""
+    found = set()
+    for path in warehouse.rglob("*"):
+        if not path.is_file():
+            continue
+        raw = path.read_bytes()
+        said = [raw, gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else b""]
+        if path.suffix == ".parquet":  # data files, and the log's checkpoints
+            said.append(json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str, ensure_ascii=False).encode())
+        if any(word.encode() in each.replace(b"\\/", b"/") for each in said):
+            found.add(path.relative_to(warehouse).parts[0])
+    return found
+
+
+def left_of(world: World, urls: Iterable[str] = URLS) -> reference.Curated:
+    """Return what the reference says of the world's input without what is taken down."""
+    pool = reference.read_pool(sorted(map(str, world.pool.iterdir())))
+    kept = [each for each in pool if each.url not in urls and PAGES not in each.page_url]
+    return reference.curate(kept, ENTRIES, threshold=2)
+
+
+def check_counts(spark, warehouse: Path, left: reference.Curated) -> None:
+    """Check the pool and its counts against the reference's."""
+    assert {pair for (pair,) in rows_of(spark, warehouse, "pairs", ("pair_id",))} == set(left.pairs)
+    assert counts_over(spark, warehouse) == {ENTRIES[i]: count for i, count in left.counts.items()}
+    for name in ("pair_keys", "sightings"):
+        assert {bytes(key).hex() for (key,) in rows_of(spark, warehouse, name, ("pair_key",))} == set(left.pairs)
+
+
+def statistics_of(
+    spark, warehouse: Path, run_id: str, pool: Mapping[str, Sequence[int]], drawn: set[str], unit: str = "pair"
+) -> dict[tuple[str, int], int]:
+    """Return what a run's statistics must be, by its probabilities and its subset as they are stored.
+
+    Args:
+        pool: pair -> entry ids, of what is left of the run's pool.
+        drawn: the pairs of it that were drawn from.
+    """
+    of_run = f"run_id = '{run_id}'"
+    by_entry = dict(rows_of(spark, warehouse, "entry_probabilities", ("entry_id", "probability"), condition=of_run))
+    kept = {pair for (pair,) in rows_of(spark, warehouse, "curated_pairs", ("pair_id",), condition=of_run)}
+    assert kept <= drawn <= set(pool)
+    sums: Counter[tuple[str, int]] = Counter()
+    for pair, ids in pool.items():
+        sums.update({("pairs", 0): 1, ("matches", len(ids)): 1, ("curated", 0): int(pair in kept)})
+        if unit == "image":
+            sums["images", 0] += pair in drawn
+        p = 1.0 - math.prod(1.0 - by_entry[i] for i in ids) if pair in drawn else 0.0
+        for name, value in (("expected", p), ("variance", p * (1 - p))):
+            high, low = fixed_point(np.array([value]))
+            sums.update({(f"{name}_high", 0): high, (f"{name}_low", 0): low})
+        if pair in kept:
+            sums.update({("curated_matches", len(ids)): 1, **{("curated_count", i): 1 for i in ids}})
+    return dict(sums)
+
+
+def pool_of(spark, warehouse: Path) -> dict[str, tuple[int, ...]]:
+    return dict(rows_of(spark, warehouse, "pairs", ("pair_id", "entry_ids")))
+
+
+def stored_statistics(spark, warehouse: Path, run_id: str) -> dict[tuple[str, int], int]:
+    rows = rows_of(spark, warehouse, "run_statistics", ("name", "key", "value"), condition=f"run_id = '{run_id}'")
+    assert len({(name, key) for name, key, _ in rows}) == len(rows)
+    return {(name, key): value for name, key, value in rows}
+
+
+def write_export(spark, warehouse: Path) -> Path:
+    """Write an export of the curated pairs that shows no pages, with a manifest."""
+    pairs = rows_of(spark, warehouse, "curated_pairs", ("url", "text", "pair_id"))
+    folder = warehouse / "exports" / "made-curated"
+    folder.mkdir(parents=True)
+    images = [{"url": url, "text": text, "pair_ids": [pair], "texts": [text]} for url, text, pair in pairs]
+    pq.write_table(pa.Table.from_pylist(images), folder / "00000.parquet")
+    files = [{"file": "00000.parquet", "rows": len(images), "pairs": len(images), "bytes": 1}]
+    (folder / "_manifest.json").write_text(json.dumps({"files": files}))
+    return folder
+
+
+def crash(words: list[object], point: str) -> None:
+    """Run a command that dies at a point."""
+    watch = CrashAt(lambda reached: reached == point)
+    with watched(watch), pytest.raises(Crash):
+        call(*words)
+    assert watch.crashed == point
+
+
+@pytest.mark.timeout(900)
+def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left(spark, undisturbed, tmp_path):
+    """It dies half-way, lets no other command write, and is finished by the same command; every file is decoded."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    words = ["takedown", *lists(tmp_path), *flag_words(warehouse=warehouse)]
+    export = write_export(spark, warehouse)
+    before = undisturbed.state
+    for name in ("pairs", "curated_pairs"):
+        table = f"delta.`{warehouse / name}`"
+        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+    assert places_of(SHARED[0], warehouse) == {"pairs", "curated_pairs", "exports"}
+    assert places_of(PAGES, warehouse) == {"pairs", "curated_pairs", "rejects"}
+
+    crash(words, "after merge pairs")
+    refused = call("count", *flag_words(warehouse=warehouse))
+    said = f"a takedown on {warehouse} was cut short; run the same takedown again to finish it, then this."
+    assert (refused.status, refused.err.splitlines()[-1]) == (1, f"metaclip-spark: {said}")
+    ended = call(*words, "--retain-hours", 0, "--json")
+    assert ended.status == 0, ended.err
+    for word in (*URLS, PAGES, TAIL[0]):
+        assert places_of(word, warehouse) == set()
+    assert list((warehouse / "pairs" / "_delta_log").glob("*.checkpoint*.parquet"))
+
+    left = left_of(undisturbed.world)
+    check_counts(spark, warehouse, left)
+    kept = [each for each in before["curated_pairs"] if left.pairs.keys() & set(each)]
+    assert len(kept) < len(before["curated_pairs"])
+    assert rows_of(spark, warehouse, "curated_pairs") == kept
+    assert rows_of(spark, warehouse, "entry_probabilities") == before["entry_probabilities"]
+    assert [r for r in before["rejects"] if PAGES not in str(r)] == rows_of(spark, warehouse, "rejects")
+    run_id = undisturbed.run_id
+    pool = pool_of(spark, warehouse)
+    assert stored_statistics(spark, warehouse, run_id) == statistics_of(spark, warehouse, run_id, pool, set(pool))
+    assert len(pq.read_table(export / "00000.parquet")) == len(kept)
+    assert json.loads((export / "_manifest.json").read_text())["files"][0]["pairs"] == len(kept)
+
+    told = json.loads(ended.out)
+    assert told["runs"] == {run_id: len(kept)}
+    assert told["new"] == {"url": 0, "domain": 0, "page_domain": 0}
+    assert told["listed"] == {"url": len(URLS), "page_domain": 1}
+    assert told["rows"]["curated_pairs"] == len(before["curated_pairs"]) - len(kept)
+    assert told["rows"]["pairs"] == 0  # gone before it died
+    assert not list((warehouse / "reports").iterdir())
+    (run,) = json.loads(call("runs", "list", *flag_words(warehouse=warehouse), "--json").out)
+    assert (run["pairs_kept"], run["outcome"]) == (len(kept), "finished")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_run_after_a_takedown_draws_nothing_anew_and_a_later_crawl_brings_nothing_back(spark, undisturbed, tmp_path):
+    """The same command finds all done; a crawl with the same urls adds only the rest."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    at = flag_words(warehouse=warehouse)
+    listed, world = lists(tmp_path), undisturbed.world
+    before = versions(warehouse)
+    dry = call("takedown", *listed, *at, "--dry-run", "--json")
+    assert (dry.status, versions(warehouse)) == (0, before), dry.err
+    done = call("takedown", *listed, *at, "--json")
+    assert done.status == 0, done.err
+    assert json.loads(done.out)["rows"] == json.loads(dry.out)["rows"]
+    assert places_of(SHARED[0], warehouse) == {"pairs", "curated_pairs"}  # old files
+
+    after = versions(warehouse)
+    again = call("run", *world.words(warehouse), "--json")
+    assert again.status == 0, again.err
+    assert versions(warehouse) == after
+    numbers = json.loads(again.out)
+    assert numbers["unique_pairs"] == len(rows_of(spark, warehouse, "pairs"))
+    assert numbers["curated_size"] == len(rows_of(spark, warehouse, "curated_pairs"))
+    assert call("takedown", *listed, *at).status == 0  # nothing is left to take down
+    assert versions(warehouse, [name for name in DATA_TABLES if name not in CORRECTED]) == {
+        name: version for name, version in after.items() if name not in CORRECTED
+    }
+
+    later = tmp_path / "april" / "a.parquet"
+    write_parquet(later, [SHARED, *(row("a", n) for n in range(14)), *(row("d", n) for n in range(3))])
+    crawl = {"input": later, "snapshot": "april"}
+    ended = call("run", *world.words(warehouse, **crawl), "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["rejected"]["takedown"] == 2
+    purged = call("takedown", "--retain-hours", 0, *at)
+    assert purged.status == 0, purged.err
+    for word in (*URLS, PAGES):
+        assert places_of(word, warehouse) == set()
+
+    pool = sorted(map(str, [*world.pool.iterdir(), later]))
+    rows = [each for each in reference.read_pool(pool) if each.url not in URLS and PAGES not in each.page_url]
+    check_counts(spark, warehouse, reference.curate(rows, ENTRIES, threshold=2))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_a_fresh_run_without_the_urls_has_the_same_counts_and_subset(spark, undisturbed, tmp_path):
+    """A new run after a takedown equals one on input that never held the urls: pairs, counts, draws."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    (tmp_path / "urls.txt").write_text("\n".join(URLS), encoding="utf-8")
+    taken = call("takedown", "--urls", tmp_path / "urls.txt", *flag_words(warehouse=warehouse))
+    assert taken.status == 0, taken.err
+    assert call("balance", *flag_words(warehouse=warehouse), "--threshold", 3).status == 0
+    clean = World(tmp_path)
+    path = clean.pool / "a.parquet"
+    rows = [each for each in pq.read_table(path).to_pylist() if each["url"] not in URLS]
+    write_parquet(path, [tuple(each.values()) for each in rows])
+    tsv = clean.pool / "b.tsv"
+    tsv.write_text("".join(line for line in tsv.open() if line.partition("\t")[0] not in URLS), encoding="utf-8")
+    pages = gzip.decompress((clean.pool / "c.wat.gz").read_bytes()).split(b"WARC/1.0\r\n")[1:]
+    kept = [b"WARC/1.0\r\n" + record for record in pages if SHARED[0].encode() not in record]
+    (clean.pool / "c.wat.gz").write_bytes(b"".join(gzip.compress(record, mtime=0) for record in kept))
+    assert call("run", *clean.words("fresh", threshold=3)).status == 0
+    columns = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
+    drawn = "run_id <> '" + undisturbed.run_id + "'"
+    assert rows_of(spark, warehouse, "curated_pairs", columns, condition=drawn) == rows_of(
+        spark, tmp_path / "fresh", "curated_pairs", columns
+    )
+    assert counts_over(spark, warehouse) == counts_over(spark, tmp_path / "fresh")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_a_takedown_that_dies_after_any_write_ends_in_the_same_tables(spark, undisturbed, tmp_path):
+    """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
+    whole, pieces = (shutil.copytree(undisturbed.warehouse, tmp_path / name) for name in ("whole", "pieces"))
+    listed = lists(tmp_path)
+    watch = CrashAt(lambda point: False)
+    with watched(watch):
+        assert call("takedown", *listed, *flag_words(warehouse=whole)).status == 0
+    written = [point for point in watch.points if point.startswith("after") and "extracted" not in point]
+    assert written == list(WRITES)
+    for point in WRITES:
+        crash(["takedown", *listed, *flag_words(warehouse=pieces)], point)
+    assert call("takedown", *listed, *flag_words(warehouse=pieces)).status == 0
+    assert_same(table_state(spark, pieces), table_state(spark, whole))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_runs_lose_what_was_in_their_pool_and_no_other_text_stands_for_an_image(spark, tmp_path):
+    """With --unit image a text that stood for an image goes, and none is drawn in its stead; pairs that came after a
+    run was drawn are none of its sums."""
+    world, warehouse = World(tmp_path), tmp_path / "warehouse"
+
+    def write(name: str, images: Iterable[int]) -> None:
+        texts = [(page, f"photo of a red {animal} on a road") for page, animal in enumerate(("cat", "dog", "cow"))]
+        records = [
+            wat_record(f"http://p{page}.example/{n}", [{"url": f"http://example.org/{n}.jpg", "alt": text}])
+            for n in images
+            for page, text in texts
+        ]
+        write_wat(world.pool / name, records)
+
+    write("d.wat.gz", range(12))
+    by_image = json.loads(call("run", *world.words(warehouse, unit="image"), "--json").out)["run_id"]
+    first = rows_of(spark, warehouse, "pairs", ("image_id", "pair_id", "entry_ids", "page_url"))
+    write("e.wat.gz", range(12, 18))
+    by_pair = json.loads(call("run", *world.words(warehouse), "--json").out)["run_id"]
+    before = rows_of(spark, warehouse, "curated_pairs")
+    (tmp_path / "pages.txt").write_text("p0.example\n", encoding="utf-8")
+    ended = call("takedown", "--page-domains", tmp_path / "pages.txt", *flag_words(warehouse=warehouse), "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["rows"]["pairs"] == 18
+
+    after = rows_of(spark, warehouse, "curated_pairs")
+    assert after == [each for each in before if "http://p0.example/" not in str(each)]
+    assert set(json.loads(ended.out)["runs"]) == {by_image, by_pair}
+    pool = pool_of(spark, warehouse)
+    assert stored_statistics(spark, warehouse, by_pair) == statistics_of(spark, warehouse, by_pair, pool, set(pool))
+    stood: dict[str, str] = {}
+    for image, pair, ids, _ in sorted(first, key=lambda each: (reference.keyed_hash("choose", 0, each[1]), each[1])):
+        if ids:
+            stood.setdefault(image, pair)
+    left = {pair: ids for _, pair, ids, page in first if "p0.example" not in (page or "")}
+    drawn = set(stood.values()) & set(left)
+    assert len(drawn) < len(stood)
+    wanted = statistics_of(spark, warehouse, by_image, left, drawn, "image")
+    assert stored_statistics(spark, warehouse, by_image) == wanted

@@ -1,0 +1,129 @@
+"""Exported files and reports without what was taken down."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from metaclip_spark.copies import (
+    Rewritten,
+    correct_manifests,
+    exported_files,
+    remove_file,
+    rewrite_export,
+    stale_reports,
+)
+from metaclip_spark.takedowns import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+
+GONE = Takedowns("00", {
+    URL: sorted_hashes([hashes_of("00", URL, pa.array(["http://a.org/1"]))]),
+    DOMAIN: sorted_hashes([hashes_of("00", DOMAIN, pa.array(["gone.net"]))]),
+})  # fmt: skip
+
+
+def write(path, rows: list[dict], **how) -> str:
+    pq.write_table(pa.Table.from_pylist(rows), path, **how)
+    return str(path)
+
+
+@pytest.fixture
+def images(tmp_path) -> str:
+    """An export of images, each with its pairs in lists; two row groups."""
+    rows = [
+        {"url": "http://a.org/1", "text": "x", "pair_ids": ["p1", "p2"], "texts": ["x", "y"], "entry_ids": [[1], [2]]},
+        {"url": "http://b.org/1", "text": "x", "pair_ids": ["p3", "p4"], "texts": ["x", "z"], "entry_ids": [[1], []]},
+        {"url": "http://b.org/2", "text": "v", "pair_ids": ["p5"], "texts": ["v"], "entry_ids": [[3]]},
+        {"url": "http://www.gone.net/", "text": "w", "pair_ids": ["p6"], "texts": ["w"], "entry_ids": [[4]]},
+    ]
+    return write(tmp_path / "0.parquet", rows, row_group_size=3, compression="zstd", write_statistics=False)
+
+
+def test_a_row_goes_by_its_url_and_a_pair_by_its_id(images):
+    """An image goes with its url, or with the last of its pairs; one that keeps a pair keeps its texts in step."""
+    schema = pq.read_schema(images)
+    found = rewrite_export(images, GONE, {"p3", "p5"})
+    assert found == Rewritten(gone=5, rows=1, pairs=1, bytes=os.path.getsize(images))
+    file = pq.ParquetFile(images)
+    assert file.read().to_pylist() == [
+        {"url": "http://b.org/1", "text": "z", "pair_ids": ["p4"], "texts": ["z"], "entry_ids": [[]]}
+    ]
+    assert file.schema_arrow == schema
+    column = file.metadata.row_group(0).column(0)
+    assert (column.compression, column.is_stats_set) == ("ZSTD", False)
+    assert rewrite_export(images, GONE, {"p3", "p5"}) == Rewritten(0, 1, 1, found.bytes)
+
+
+def test_a_file_that_holds_nothing_of_it_is_left_alone(tmp_path, images):
+    """So is any file of a dry run, which says what would go; and one whose columns name no pair."""
+    other = write(tmp_path / "other.parquet", [{"url": "http://b.org/1", "__key__": "p1"}])
+    names = write(tmp_path / "names.parquet", [{"name": "http://a.org/1"}])
+    before = {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in (images, other, names)}
+    assert rewrite_export(images, GONE, {"p3"}, dry_run=True).gone == 4
+    assert rewrite_export(other, GONE, {"p3"}).gone == 0
+    assert rewrite_export(names, GONE, {"p3"}).gone == 0
+    assert {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in before} == before
+    assert rewrite_export(other, GONE, {"p1"}) == Rewritten(1, 0, 0, os.path.getsize(other))
+
+
+def test_pages_count_where_an_export_shows_them(tmp_path):
+    """A row whose page is among the urls."""
+    path = write(tmp_path / "0.parquet", [
+        {"url": "http://b.org/1", "page_url": "http://a.org/1"}, {"url": "http://b.org/1", "page_url": None},
+    ])  # fmt: skip
+    assert rewrite_export(path, GONE, ()).gone == 1
+    assert pq.read_table(path).to_pylist() == [{"url": "http://b.org/1", "page_url": None}]
+
+
+def test_files_of_exports_are_found_and_what_a_dead_writer_left_is_removed(tmp_path):
+    """At any depth; where there are no exports there is no file."""
+    root = tmp_path / "wh"
+    assert exported_files(str(root)) == []
+    folder = root / "exports" / "run" / "known"
+    folder.mkdir(parents=True)
+    for name in ("b.parquet", "a.parquet", "a.parquet.12345678.partial", "_manifest.json"):
+        (folder / name).write_bytes(b"")
+    assert exported_files(str(root)) == [str(folder / "a.parquet"), str(folder / "b.parquet")]
+    assert sorted(path.name for path in folder.iterdir()) == ["_manifest.json", "a.parquet", "b.parquet"]
+
+
+def test_manifests_say_what_files_hold_now(tmp_path):
+    """Rows, pairs and bytes of each file, and their sums; other files' entries and a correct manifest stay."""
+    folder = tmp_path / "exports" / "run"
+    folder.mkdir(parents=True)
+    entry = {"file": "0.parquet", "rows": 4, "pairs": 6, "bytes": 99}
+    other = {"file": "known/0.parquet", "rows": 1, "pairs": 1, "bytes": 5}
+    manifest, index = folder / "_manifest.json", folder / "_index.json"
+    manifest.write_text(json.dumps({"run_id": "é", "rows": 5, "pairs": 7, "files": [entry, other]}))
+    index.write_text(json.dumps({"shardlist": [{"url": "0.parquet", "nsamples": 4, "filesize": 99}]}))
+    (folder / "list.json").write_text("[1]")
+    exported = {str(folder / "0.parquet"): Rewritten(5, 1, 1, 42)}
+    assert correct_manifests(str(tmp_path), exported) == [str(index), str(manifest)]
+    assert json.loads(manifest.read_text()) == {
+        "run_id": "é", "rows": 2, "pairs": 2, "files": [{**entry, "rows": 1, "pairs": 1, "bytes": 42}, other],
+    }  # fmt: skip
+    assert json.loads(index.read_text()) == {"shardlist": [{"url": "0.parquet", "nsamples": 1, "filesize": 42}]}
+    assert correct_manifests(str(tmp_path), exported) == []
+    assert correct_manifests(str(tmp_path / "none"), exported) == []
+
+
+def test_reports_of_runs_that_lost_pairs_and_those_that_show_them_are_stale(tmp_path):
+    """By the run in the name, or by a url or a host in the page or its JSON, however it is escaped."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    pages = {
+        "feed.html": "<p>nothing</p>", "beef.html": "<p>nothing</p>", "a.json": '{"url": "http:\\/\\/a.org\\/1"}',
+        "b.html": "<td>http:&#x2F;&#x2F;a.org/1</td>", "c.html": "<td>www.gone.net</td><td>0.190</td>",
+        "d.html": '<svg xmlns="http://www.w3.org/2000/svg">http://a.org/12</svg>', "e.txt": "http://a.org/1",
+    }  # fmt: skip
+    for name, page in pages.items():
+        (folder / name).write_text(page)
+    stale = stale_reports(str(tmp_path), GONE, ["feed"])
+    assert stale == [str(folder / name) for name in ("a.json", "b.html", "c.html", "feed.html")]
+    remove_file(stale[0])
+    remove_file(stale[0])
+    assert stale_reports(str(tmp_path), GONE, []) == stale[1:3]
+    assert stale_reports(str(tmp_path / "none"), GONE, ["feed"]) == []
