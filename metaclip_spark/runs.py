@@ -38,6 +38,7 @@ class Run:
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
         threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
             Pairs that were taken down since are not among those kept.
+        earlier: the run whose subset was read in the pool's stead.
         bytes: table -> bytes of the files that hold the run's rows.
         stages: (stage, snapshot, at, rows) of what was done, oldest first.
         attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
@@ -54,6 +55,7 @@ class Run:
     snapshots: list[str] = field(default_factory=list)
     drawn_at: datetime | None = None
     versions: dict[str, int] = field(default_factory=dict)
+    earlier: str | None = None
     bytes: dict[str, int] = field(default_factory=dict)
     stages: list[tuple[str, str | None, datetime, int | None]] = field(default_factory=list)
     attempts: list[tuple[str, datetime, str, str]] = field(default_factory=list)
@@ -206,6 +208,7 @@ def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
         run.threshold, run.snapshots = int(detail["threshold"]), list(detail["snapshots"])
         run.kept, run.drawn_at, run.metadata_ids = drawn["rows"], drawn["at"], tuple(drawn["metadata_ids"])
         run.versions = dict(drawn["versions"])
+        run.earlier = detail.get("earlier")
         for event in events[events.index(drawn) :]:
             if event["stage"] == TAKEN_DOWN:
                 run.kept = event["rows"]

@@ -153,6 +153,7 @@ def _drawn(run: Run) -> Drawn:
         int(run.config.get("seed", 0)),
         str(run.config.get("unit", "pair")),
         not any(run.config.get(name) for name in _OTHER_POOL),
+        run.earlier is None and not run.config.get("freeze_counts"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import reduce
 
 import numpy as np
@@ -110,17 +110,34 @@ def sums_of_taken(
     return image_statistics(gone, stood, probabilities, seed, run_id)
 
 
+def sums_of_pairs(gone: DataFrame) -> DataFrame:
+    """Return what taken pairs added to the statistics of a pool that hold for any draw. Rows: n:1 per name and key.
+
+    Shuffle: a row a number of matches and task.
+    """
+    return _times({"pairs": gone.select(F.lit(0).alias("key")), "matches": gone.select(_matches().alias("key"))})
+
+
 def sums_of_subset(lost: DataFrame) -> DataFrame:
     """Return what rows of a subset added to the statistics of their run, of those that speak of the subset alone.
 
     Rows: n:1 per name and key. Shuffle: a row an entry and task.
     """
-    size = F.least(F.coalesce(F.size("entry_ids"), F.lit(0)), F.lit(MAX_MATCHES))
-    frames = {
-        "curated": lost.select(F.lit(0).alias("key")),
-        "curated_matches": lost.select(size.alias("key")),
-        "curated_count": lost.select(F.explode("entry_ids").alias("key")),
-    }
+    return _times(
+        {
+            "curated": lost.select(F.lit(0).alias("key")),
+            "curated_matches": lost.select(_matches().alias("key")),
+            "curated_count": lost.select(F.explode("entry_ids").alias("key")),
+        }
+    )
+
+
+def _matches() -> Column:
+    return F.least(F.coalesce(F.size("entry_ids"), F.lit(0)), F.lit(MAX_MATCHES))
+
+
+def _times(frames: Mapping[str, DataFrame]) -> DataFrame:
+    """Return how often each key occurs under each name."""
     named = [rows.select(F.lit(name).alias("name"), F.col("key").cast("bigint")) for name, rows in frames.items()]
     return reduce(DataFrame.unionByName, named).groupBy("name", "key").agg(F.count("*").alias("value"))
 

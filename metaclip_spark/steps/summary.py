@@ -76,19 +76,24 @@ def make_card(ctx: Context) -> Card:
         curated_matches_per_text=histograms["curated_matches"],
         impossible=_impossible(ctx, counts),
         config=ctx.attempt.config,
-        notes=_notes(event.detail),
+        notes=_notes(ctx, event.detail),
         **_drawn_by(ctx),
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
         **_sources(ctx, snapshots),
     )
 
 
-def _notes(detail: Mapping[str, Any]) -> list[str]:
-    """Say what the run built on, where it was not the whole pool."""
+def _notes(ctx: Context, detail: Mapping[str, Any]) -> list[str]:
+    """Say what the run built on, where it was not the whole pool, and what a takedown could not correct there."""
+    notes = []
     if detail.get("earlier"):
-        said = f"Of the pool of run {detail['earlier']}, its subset was read: size and sd are expected given that one."
-        return [said]
-    return []
+        notes = [
+            f"Of the pool of run {detail['earlier']}, its subset was read: size and sd are expected given that one."
+        ]
+    taken = any(event.stage == "takedown" and event.run_id == ctx.attempt.run_id for event in ctx.attempt.stage_events)
+    if taken and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
+        notes.append("Pairs were taken down since: expected size and sd are those of the draw before.")
+    return notes
 
 
 def with_composition(ctx: Context, card: Card) -> Card:

@@ -24,6 +24,7 @@ from metaclip_spark.stages.takedown import (
     keys_of,
     probabilities_by_entry,
     staged,
+    sums_of_pairs,
     sums_of_subset,
     sums_of_taken,
     taken,
@@ -49,6 +50,8 @@ class Drawn:
     Attributes:
         pairs_version: the version of `pairs` that it was drawn from.
         knows_its_pool: whether the pool is all pairs of the snapshots, so that its sums can be corrected.
+        knows_its_odds: whether each pair's part in the size to expect can be told: not where counts are another
+            pool's, or where the draw built on an earlier subset, which may have been drawn anew since.
     """
 
     run_id: str
@@ -58,6 +61,7 @@ class Drawn:
     seed: int
     unit: str
     knows_its_pool: bool = True
+    knows_its_odds: bool = True
 
 
 def refuse_unfinished(warehouse: Warehouse) -> None:
@@ -162,7 +166,8 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Drawn, takedown_id: 
     """Take what goes out of the sums of a run, once; return whether it loses anything.
 
     Its t, its probabilities and its draws stay. Pairs that came after the run was drawn are not among its sums. Where
-    the pool was a part of the snapshots (survivors of a download), only the sums of the subset can be corrected.
+    the pool was a part of the snapshots (survivors of a download), only the sums of the subset can be corrected; where
+    the odds are not known, sizes to expect stay those of the draw.
     """
     key = _key("curated_pairs")
     subset = matching(warehouse.read("curated_pairs"), run_id=run.run_id)
@@ -174,7 +179,11 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Drawn, takedown_id: 
     mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.pairs_version) | F.col("kept"))
     if mine.isEmpty() and lost.isEmpty():
         return False
-    sums = _sums_of_pool(warehouse, mine, run) if run.knows_its_pool else sums_of_subset(lost)
+    if run.knows_its_pool and run.knows_its_odds:
+        sums = _sums_of_pool(warehouse, mine, run)
+    else:
+        sums = sums_of_subset(lost)
+        sums = sums.unionByName(sums_of_pairs(mine)) if run.knows_its_pool else sums
     before = matching(warehouse.read("run_statistics"), run_id=run.run_id)
     warehouse.replace("run_statistics", without(before, sums), txn=f"{takedown_id}:{run.run_id}", run_id=run.run_id)
     return True

@@ -330,3 +330,41 @@ def test_runs_lose_what_was_in_their_pool_and_no_other_text_stands_for_an_image(
     assert len(drawn) < len(stood)
     wanted = statistics_of(spark, warehouse, by_image, left, drawn, "image")
     assert stored_statistics(spark, warehouse, by_image) == wanted
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
+    """A subset grown from an earlier one, one at frozen counts, and one of survivors: sums are of what is left, and
+    the card says that sizes to expect are those of the draw."""
+    warehouse = world.root / "warehouse"
+    crawls = {name: write_parquet(world.root / f"{name}.parquet", [row(name, n) for n in range(20)]) for name in "ab"}
+    runs = []
+    for name, path in crawls.items():
+        ended = call("run", *world.words(warehouse, "--json", input=path, snapshot=name))
+        runs.append(json.loads(ended.out)["run_id"])
+    at = flag_words(warehouse=warehouse)
+    for words in (["--freeze-counts", runs[0], "--threshold", 3], ["--where", "url LIKE '%/1%'", "--threshold", 4]):
+        ended = call("balance", *at, *words, "--json")
+        assert ended.status == 0, ended.err
+        runs.append(json.loads(ended.out)["run_id"])
+    gone = [row("a", 1)[0], row("a", 11)[0], row("b", 12)[0], row("b", 5)[0]]
+    (world.root / "gone.txt").write_text("\n".join(gone))
+    ended = call("takedown", "--urls", world.root / "gone.txt", *at)
+    assert ended.status == 0, ended.err
+    for run_id in runs:
+        of = "snapshot = 'a'" if run_id == runs[0] else "true"
+        pool = dict(rows_of(spark, warehouse, "pairs", ("pair_id", "entry_ids"), condition=of))
+        found = stored_statistics(spark, warehouse, run_id)
+        kept = rows_of(spark, warehouse, "curated_pairs", ("pair_id", "entry_ids"), condition=f"run_id = '{run_id}'")
+        assert found["curated", 0] == len(kept)
+        counts = Counter(entry for _, ids in kept for entry in ids)
+        assert {key: n for (name, key), n in found.items() if name == "curated_count"} == counts
+        if run_id != runs[-1]:  # of survivors, what they were is not kept
+            assert found["pairs", 0] == len(pool)
+            matches = Counter(len(ids) for ids in pool.values())
+            assert {key: n for (name, key), n in found.items() if name == "matches"} == matches
+        page = call("report", *at, "--run-id", run_id)
+        assert page.status == 0, page.err
+        text = Path(page.out.strip()).read_text(encoding="utf-8")
+        assert ("expected size and sd are those of the draw before" in text) == (run_id != runs[0])
