@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
@@ -202,8 +203,44 @@ def test_staged_rows_go_and_their_files_with_them(spark, warehouse):
     assert warehouse.append("extracted", frame).rows == 1
 
 
+def test_merged_rows_go_from_the_files_too_and_the_log_names_none(spark, warehouse):
+    """With deletion vectors a row is only marked as gone: the file holds it until it is purged and vacuumed."""
+    table = TABLES["pairs"]
+    rows = [{"metadata_id": "m", "snapshot": "s", "pair_id": name, "url": f"u://{name}"} for name in ("here", "gone")]
+    frame = spark.createDataFrame([tuple(row.get(name) for name in table.names) for row in rows], table.ddl)
+    warehouse.append("pairs", frame.coalesce(1))
+    spark.sql(f"ALTER TABLE {warehouse.identifier('pairs')} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
+
+    def holding(word: str) -> set[str]:
+        files = [path for path in Path(warehouse.root, "pairs").rglob("*") if path.is_file()]
+        said = {path: path.read_bytes() for path in files}
+        parquet = [path for path in files if path.suffix == ".parquet"]
+        said |= {path: str(pq.ParquetFile(path).read().to_pylist()).encode() for path in parquet}
+        return {path.suffix for path in files if word.encode() in said[path]}
+
+    on = ["metadata_id", "snapshot", "pair_id"]
+    keys = frame.where("pair_id = 'gone'").select(*on)
+    assert warehouse.merge("pairs", keys, on) == 1
+    assert warehouse.merge("pairs", keys, on) == 0
+    assert warehouse.merge("sightings", keys, on) == 0  # there is no such table yet
+    assert [row["url"] for row in warehouse.read("pairs").collect()] == ["u://here"]
+    assert holding("u://gone") == {".parquet"}
+    warehouse.purge("pairs")
+    warehouse.vacuum("pairs", 0)
+    assert (holding("u://gone"), holding("u://here")) == (set(), {".parquet"})
+    assert [row["url"] for row in warehouse.read("pairs").collect()] == ["u://here"]
+
+
+def test_replace_with_a_transaction_is_made_once(spark, warehouse):
+    """What was computed from the rows that it replaced must not be computed from its own result."""
+    for number, was_new in ((5, True), (7, False)):
+        commit = warehouse.replace("entry_counts", counts(spark, ("a", 1, number)), txn="t", snapshot="a")
+        assert commit.was_new == was_new
+    assert entries_of(warehouse) == [("a", 1, 5)]
+
+
 def test_every_write_asks_the_guard_first(spark, tmp_path):
-    """Once the guard refuses (a lost lease), nothing is created, appended, replaced or deleted any more."""
+    """Once the guard refuses (a lost lease), nothing is created, appended, replaced, merged or deleted any more."""
     path = str(tmp_path / "guarded")
     allowed = Warehouse(spark, path)
     allowed.append("entry_counts", counts(spark, ("a", 1, 5)))
@@ -217,6 +254,7 @@ def test_every_write_asks_the_guard_first(spark, tmp_path):
         lambda: refused.append("entry_counts", counts(spark, ("a", 2, 5))),
         lambda: refused.replace("entry_counts", counts(spark, ("a", 2, 5)), snapshot="a"),
         lambda: refused.delete("entry_counts", "count > 0"),
+        lambda: refused.merge("entry_counts", counts(spark, ("a", 1, 5)), ["snapshot", "entry_id"]),
     ]
     for write in writes:
         with pytest.raises(LeaseError, match="^lost$"):
