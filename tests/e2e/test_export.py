@@ -43,7 +43,8 @@ def pairs_in(folder: Path) -> list[tuple]:
     for row in files_of(folder):
         assert row["text"] == row["texts"][0]
         for pair, text, lang, ids, extra, p in zip(*(row[name] for name in lists), strict=True):
-            pairs.append((row["image_id"], pair, row["url"], text, lang, tuple(ids), tuple(sorted(extra)), p))
+            kept_columns = None if extra is None else tuple(sorted(extra))
+            pairs.append((row["image_id"], pair, row["url"], text, lang, tuple(ids), kept_columns, p))
     return sorted(pairs)
 
 
