@@ -45,7 +45,12 @@ def report(
         contexts = [
             opened.enter_context(commands.run_context(settings, reporter, one)) for one in compare or (run_id,)
         ]
-        cards = [with_composition(ctx, make_card(ctx)) for ctx in contexts]
+        cards = []
+        for ctx in contexts:
+            with reporter.stage("report", ctx.spark) as stage:
+                cards.append(with_composition(ctx, make_card(ctx)))
+                looked = cards[-1].unique_pairs if cards[-1].composition is not None else 0
+                stage.note = f"{looked:,} pairs looked through"
         if names is not None:
             cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
         ctx = contexts[-1]
