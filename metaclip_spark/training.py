@@ -104,9 +104,10 @@ def batches(
         InputError: the files are not an export's.
     """
     folders = [path] if isinstance(path, str | os.PathLike) else list(path)
+    files = shards(path, epoch, seed, worker)
     told = [_manifest(folder) for folder in folders]
     drawn, unit = _drawn(folders, told, balance), unit or next((each["unit"] for each in told if each), "pair")
-    for position, file in enumerate(shards(path, epoch, seed, worker)):
+    for position, file in enumerate(files):
         if position < first_shard:
             continue
         with fsspec.open(file, "rb") as opened:

@@ -67,7 +67,9 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
             "Export its --stage curated, or --stage pairs of a run over the whole pool (--run-id)."
         )
     (metadata_id,) = run.metadata_ids
-    pairs = matching(warehouse.read("pairs", _pool_version(warehouse, run)), metadata_id=metadata_id)
+    # After a takedown that is the pool of now: what was taken out is not exported.
+    version = warehouse.readable_version("pairs", run.versions["pairs"])
+    pairs = matching(warehouse.read("pairs", version), metadata_id=metadata_id)
     matched = pairs.where(F.col("snapshot").isin(run.snapshots)).where(F.size("entry_ids") > 0)
     rows = matching(warehouse.read("entry_probabilities"), run_id=run.run_id)
     by_entry = entry_probabilities(rows.select("entry_id", "probability").toArrow(), None)
@@ -85,15 +87,6 @@ def with_new_entries(by_entry: np.ndarray, highest: int) -> np.ndarray:
     [0.5, 1.0, 1.0, 1.0]
     """
     return np.nan_to_num(np.append(by_entry, np.ones(max(0, highest + 1 - len(by_entry)))), nan=1.0)
-
-
-def _pool_version(warehouse: Warehouse, run: Run) -> int | None:
-    """Return the version of `pairs` that the run counted, or the latest where rows were taken out since."""
-    history = warehouse.spark.sql(f"DESCRIBE HISTORY {warehouse.identifier('pairs')}")
-    counted = run.versions["pairs"]
-    if history.where((F.col("version") > counted) & (F.col("operation") == "DELETE")).isEmpty():
-        return warehouse.readable_version("pairs", counted)
-    return None
 
 
 def shards_for(pairs: DataFrame, rows_per_shard: int) -> int:

@@ -203,7 +203,7 @@ def test_wrong_use_is_told(tmp_path):
         shards(path, 0, worker=(2, 2))
     (tmp_path / "none").mkdir()
     with pytest.raises(ConfigError, match="holds no .parquet files; expected an export's folder"):
-        next(epoch(tmp_path / "none", 0, balance=True))
+        next(epoch(tmp_path / "none", 0))
     pq.write_table(pa.table({"url": ["a"]}), tmp_path / "none" / "a.parquet")
     with pytest.raises(InputError, match="column 'image_id' is missing; got .*img2dataset keeps these columns"):
         next(epoch(tmp_path / "none", 0, balance=True))
