@@ -57,6 +57,7 @@ def main() -> int:
         for millions in args.millions:
             pairs, warehouse = int(millions * 1e6), work / f"pool-{millions:g}M"
             if not (warehouse / "curated_pairs").is_dir():
+                shutil.rmtree(warehouse, ignore_errors=True)  # of a benchmark that was cut short
                 child("--make", str(warehouse), str(pairs))
                 command("balance", "--warehouse", warehouse, "--metadata", METADATA, "--threshold", 200)
             taken = []
