@@ -17,6 +17,7 @@ from metaclip_spark.progress import Reporter
 from metaclip_spark.runs import Run, run_of
 from metaclip_spark.steps.context import DONE, leased
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
+from metaclip_spark.steps.takedown import refuse_unfinished
 from metaclip_spark.tables import Warehouse, matching
 from metaclip_spark.terminal import console
 
@@ -67,6 +68,7 @@ def export(settings: Settings, reporter: Reporter, asked: Asked, as_json: bool =
     if asked.output is not None:
         Place(asked.output).check()  # before Spark starts
     warehouse = open_warehouse(settings, reporter)
+    refuse_unfinished(warehouse)  # what has to go must not be copied on the way
     run = drawn_run(warehouse, asked.run_id or last_balanced_run(warehouse))
     earlier = drawn_run(warehouse, asked.since) if asked.since is not None else None
     place = Place(asked.output or default_output(warehouse, asked, run))
