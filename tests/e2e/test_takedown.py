@@ -172,7 +172,7 @@ def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left
     assert places_of(PAGES, warehouse) - shown == {"pairs", "curated_pairs", "rejects"}
 
     crash(words, "after merge pairs")
-    refused = call("count", *flag_words(warehouse=warehouse))
+    refused = call("count", *flag_words(warehouse=warehouse, metadata=undisturbed.world.metadata))
     said = f"a takedown on {warehouse} was cut short; run the same takedown again to finish it, then this."
     assert (refused.status, refused.err.splitlines()[-1]) == (1, f"metaclip-spark: {said}")
     ended = call(*words, "--retain-hours", 0, "--json")
