@@ -38,7 +38,7 @@ EXTRAS = {
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
     "wikipedia": ["mwparserfromhell>=0.6.6"],
     "test": [
-        "pytest>=8.0", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100", "ruff>=0.6,<1",
+        "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6,<1",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",

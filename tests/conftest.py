@@ -25,14 +25,6 @@ def pytest_addoption(parser):
     parser.addoption("--connect", action="store_true", help="run over Spark Connect: tests/e2e")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks at the groups
-def pytest_collection_modifyitems(items):
-    """All tests that may start Spark are one group, for one process: the session is shared; the others run beside."""
-    for item in items:
-        if ROOT / "tests" / "unit" not in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("spark"))
-
-
 @pytest.fixture(scope="session")
 def remote(request, tmp_path_factory):
     """The url of the test run's Spark Connect server; None unless pytest was given --connect."""

@@ -47,12 +47,20 @@ lint=0
 # Compiled once, and not by each of the tests' workers at the same time.
 "$venv/bin/python" -m metaclip_spark.warmup > /dev/null
 
-# All of them at once: those with Spark in one process, the others beside them in a second one.
-if [ "${#pytest[@]}" = 0 ]; then beside=(-n 2 --dist loadgroup); else beside=(-n 0); fi
-
 status=0
-# The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
-"$venv/bin/python" -m pytest "${beside[@]}" -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
+if [ "${#pytest[@]}" = 0 ]; then
+  # All of them: those without Spark run beside those with it, and say how they ended after them.
+  said=$(mktemp)
+  trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
+  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit > "$said" 2>&1 &
+  beside=$!
+  "$venv/bin/python" -m pytest -m "$marks" --ignore=tests/unit || status=$?
+  wait "$beside" || status=$?
+  cat -- "$said"
+else
+  # The + form is for bash 3.2 of macOS, to which an empty array is an unset one.
+  "$venv/bin/python" -m pytest -m "$marks" ${pytest[@]+"${pytest[@]}"} || status=$?
+fi
 
 # Only where everything was asked for: with tests or options named, --all means their slow ones.
 if [ -n "$all" ] && [ "${#pytest[@]}" = 0 ] && [ -z "$spark" ]; then

@@ -26,7 +26,7 @@ TOOLS = [
     "tail",
     "tr",
     "chmod",
-    "cp",
+    "cp", "mktemp",
 ]
 
 # Answers what setup.sh asks of a Python, and notes what it is told to install.
@@ -445,11 +445,15 @@ esac
 """
 
 
+ALL = "<-m><{0}><--ignore=tests/unit>\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
+"""With nothing named, the tests without Spark run beside those with it."""
+
+
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ([], "<-m><not slow>"),
-        (["--all"], "<-m><>\nruff\n<-m><not slow><--connect><tests/e2e>"),
+        ([], ALL.format("not slow")),
+        (["--all"], ALL.format("") + "\nruff\n<-m><not slow><--connect><tests/e2e>"),
         (["tests/unit", "-k", "a or b", "--all"], "<-m><><tests/unit><-k><a or b>"),
     ],
 )
