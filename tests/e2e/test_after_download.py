@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -54,6 +55,8 @@ def downloaded(world: World, urls: list[str]) -> object:
     return folder
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_survivors_of_the_pool_are_balanced_as_a_pool_of_their_own(spark, made):
     """Recounted and drawn: pairs, probabilities, draws and counts of a fresh run on the survivors alone."""
     world, first = made
@@ -82,6 +85,8 @@ def test_survivors_of_the_pool_are_balanced_as_a_pool_of_their_own(spark, made):
     assert f"balance reads the subset of run {first['run_id']}, and nothing of the pool." in plain.err
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_survivors_of_a_subset_stand_for_others_and_the_draw_is_nested(spark, made):
     """Every pair kept was kept before, with its draw; probabilities never rise; capped pairs are counted."""
     world, first = made
@@ -106,6 +111,8 @@ def test_survivors_of_a_subset_stand_for_others_and_the_draw_is_nested(spark, ma
     assert grouped["curated_size"] == len(groups)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_more_is_drawn_at_frozen_counts_and_nothing_is_lost(spark, made):
     """A higher t keeps every pair of the run whose counts are frozen, though a crawl came that thins them."""
     world, first = made
@@ -124,14 +131,14 @@ def test_more_is_drawn_at_frozen_counts_and_nothing_is_lost(spark, made):
     assert counts[0] == counts[1]
 
 
-def test_what_cannot_be_balanced_is_said_and_nothing_is_drawn(spark, made):
+def test_what_cannot_be_balanced_is_said_and_nothing_is_drawn(spark, undisturbed, tmp_path):
     """An origin that is not said, another seed, an unknown run or column, and survivors of something else."""
-    world, first = made
-    at = ["balance", *flag_words(warehouse=world.root / "warehouse", threshold=5)]
-    path = world.root / "ids.parquet"
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    at = ["balance", *flag_words(warehouse=warehouse, threshold=5)]
+    path = tmp_path / "ids.parquet"
     pq.write_table(pa.table({"pair_id": ["0" * 32], "w": [1]}), path)
     drawn = ["--survivors", path, "--drawn-from"]
-    run = first["run_id"]
+    run = undisturbed.run_id
     said = {
         ("--survivors", path): (2, "--survivors are left of what? --drawn-from pool: of the whole matched pool, "),
         (*drawn, "feed"): (2, "--drawn-from names run 'feed', which holds no curated subset here; there are ["),
@@ -142,8 +149,8 @@ def test_what_cannot_be_balanced_is_said_and_nothing_is_drawn(spark, made):
         (*drawn, "pool", "--group", "w +"): (2, "--group cannot be used: "),
         ("--where", "lang = 'xx'"): (2, "--where \"lang = 'xx'\" leaves no matched pair of the pool"),
     }
-    before = rows_of(spark, world.root / "warehouse", "curated_pairs")
+    before = rows_of(spark, warehouse, "curated_pairs")
     for words, (status, sentence) in said.items():
         ended = call(*at, *words)
         assert (ended.status, sentence in ended.err) == (status, True), (words, ended.err)
-    assert rows_of(spark, world.root / "warehouse", "curated_pairs") == before
+    assert rows_of(spark, warehouse, "curated_pairs") == before

@@ -155,6 +155,7 @@ def crash(words: list[object], point: str) -> None:
     assert watch.crashed == point
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left(spark, undisturbed, tmp_path):
     """It dies half-way, lets no other command write, and is finished by the same command; every file is decoded."""
