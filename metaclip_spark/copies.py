@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import json
-import os
 import posixpath
-import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metaclip_spark.exports.place import EXPORTS, PARTIAL, filesystem_of, open_whole
+from metaclip_spark.extract.storage import local_path
 from metaclip_spark.takedowns import Takedowns
 
-EXPORTS, REPORTS = "exports", "reports"
-_PARTIAL = ".partial"
-"""How the name of a file ends that is being written, or was when its writer died."""
+REPORTS = "reports"
 _LIST = "pair_ids"
 PAIR_COLUMNS = ("pair_id", _LIST, "__key__")
 """Columns in which exports name their pairs."""
@@ -48,7 +44,7 @@ def exported_files(root: str) -> list[str]:
     found = []
     files, place = _files_of(root, EXPORTS)
     for path in files.find(place) if files.exists(place) else []:
-        if path.endswith(_PARTIAL):
+        if path.endswith(PARTIAL):
             files.rm_file(path)
         elif path.endswith(".parquet"):
             found.append(_uri(files, path))
@@ -65,7 +61,7 @@ def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dr
     Args:
         pair_ids: pairs that go for something that the file does not show.
     """
-    files, place = fsspec.core.url_to_fs(uri, use_listings_cache=False)
+    files, place = filesystem_of(uri)
     gone = rows = pairs = 0
     with files.open(place, "rb") as raw:
         file = pq.ParquetFile(raw)
@@ -74,7 +70,7 @@ def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dr
             left, lost = _without(file.read_row_group(group, columns=shown), takedowns, pair_ids)
             gone, rows, pairs = gone + lost, rows + len(left), pairs + _pairs_in(left)
         if gone and not dry_run:
-            with _open_whole(files, place) as new:
+            with open_whole(uri) as new:
                 _write(new, file, takedowns, pair_ids)
     return Rewritten(gone, rows, pairs, files.size(place))
 
@@ -148,7 +144,7 @@ def correct_manifests(root: str, exported: Mapping[str, Rewritten]) -> list[str]
         folder = posixpath.dirname(_uri(files, path))
         corrected = _corrected(said, {uri[len(folder) + 1 :]: has for uri, has in exported.items()})
         if corrected != said:
-            with _open_whole(files, path) as file:
+            with open_whole(_uri(files, path)) as file:
                 file.write((json.dumps(corrected, ensure_ascii=False, indent=1) + "\n").encode())
             changed.append(_uri(files, path))
     return changed
@@ -191,7 +187,7 @@ def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> 
 
 def remove_file(uri: str) -> None:
     """Remove a file; one that is gone already is no error."""
-    files, place = fsspec.core.url_to_fs(uri)
+    files, place = filesystem_of(uri)
     if files.exists(place):
         files.rm_file(place)
 
@@ -200,23 +196,6 @@ def _hosts_in(text: str) -> list[str]:
     """Return what may be the name of a host in a text, as urls."""
     words = text.translate(str.maketrans("\"'<>()[]{},;=/\\|", " " * 16)).split()
     return [f"http://{word}/" for word in dict.fromkeys(words) if "." in word.strip(".") and ":" not in word]
-
-
-@contextlib.contextmanager
-def _open_whole(files: Any, place: str) -> Iterator[BinaryIO]:
-    """Open a file to be replaced: the new one is there when it is whole, and until then the old one is."""
-    if not _is_local(files):
-        with files.open(place, "wb") as file:  # an object store has an object when its writing has ended
-            yield file
-        return
-    partial = f"{place}.{uuid.uuid4().hex[:8]}{_PARTIAL}"
-    try:
-        with open(partial, "wb") as file:
-            yield file
-        os.replace(partial, place)
-    finally:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
 
 
 def _pairs_in(rows: pa.Table) -> int:
@@ -232,12 +211,8 @@ def _is_in(ids: pa.Array, listed: pa.Array) -> np.ndarray:
 
 
 def _files_of(root: str, folder: str) -> tuple[Any, str]:
-    return fsspec.core.url_to_fs(posixpath.join(root, folder), use_listings_cache=False)
-
-
-def _is_local(files: Any) -> bool:
-    return "file" in (files.protocol if isinstance(files.protocol, tuple) else (files.protocol,))
+    return filesystem_of(posixpath.join(root, folder))
 
 
 def _uri(files: Any, path: str) -> str:
-    return path if _is_local(files) else files.unstrip_protocol(path)
+    return local_path(files.unstrip_protocol(path))

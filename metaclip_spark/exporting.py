@@ -11,7 +11,7 @@ from metaclip_spark.commands import last_balanced_run, open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import PRUNED, software_versions
-from metaclip_spark.exports.place import MANIFEST, Place
+from metaclip_spark.exports.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.exports.shards import COLUMNS, INDEX
 from metaclip_spark.progress import Reporter
 from metaclip_spark.runs import Run, run_of
@@ -23,8 +23,6 @@ from metaclip_spark.terminal import console
 
 STAGES = ("pairs", "curated")
 INDEX_FILE = "_index.json"
-FOLDER = "exports"
-"""Where exports go in a warehouse."""
 ROWS_PER_SHARD = 1_000_000
 """Images a shard: img2dataset holds a file in memory, and cuts it into tars of 10,000."""
 
@@ -111,7 +109,7 @@ def default_output(warehouse: Warehouse, asked: Asked, run: Run) -> str:
     if warehouse.root is None:
         raise ConfigError("output is missing; with --catalog, --output says where the export goes.")
     parts = [run.run_id, asked.stage, *(["since", asked.since] if asked.since else [])]
-    return f"{warehouse.root}/{FOLDER}/" + "-".join([*parts, *([asked.format] if asked.format == INDEX else [])])
+    return f"{warehouse.root}/{EXPORTS}/" + "-".join([*parts, *([asked.format] if asked.format == INDEX else [])])
 
 
 def _written(

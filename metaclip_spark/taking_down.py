@@ -15,9 +15,10 @@ from pyspark.sql import DataFrame
 
 from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
-from metaclip_spark.copies import EXPORTS, remove_file, stale_reports
+from metaclip_spark.copies import remove_file, stale_reports
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import Attempt, StageEvent
+from metaclip_spark.exports.place import EXPORTS
 from metaclip_spark.progress import Reporter
 from metaclip_spark.runs import TAKEN_DOWN, Run, logged_runs
 from metaclip_spark.schemas import TAKEN

@@ -19,12 +19,16 @@ import fsspec
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.extract.storage import is_remote, local_path
 
+EXPORTS = "exports"
+"""The folder of a warehouse that exports are in."""
 MANIFEST = "_manifest.json"
 """The file that says what an export is; Spark and pyarrow pass over names with an underscore."""
 UNFINISHED = "_unfinished"
 """The file that says that an export was not written to its end."""
 SUFFIX = ".unfinished"
 """What a local export's name ends with until it is whole."""
+PARTIAL = ".partial"
+"""How the name of a file ends that is being written, or was when its writer died."""
 
 
 class Place:
@@ -150,7 +154,7 @@ def open_whole(place: str) -> Iterator[BinaryIO]:
             raise
         file.close()
         return
-    partial = f"{place}.{uuid.uuid4().hex[:8]}.partial"
+    partial = f"{place}.{uuid.uuid4().hex[:8]}{PARTIAL}"
     os.makedirs(os.path.dirname(place), exist_ok=True)
     try:
         with open(partial, "wb") as file:
