@@ -14,7 +14,7 @@ import click
 
 from metaclip_spark import __version__, cli_metadata
 from metaclip_spark.cli_metadata import metadata
-from metaclip_spark.config import Settings, make_settings
+from metaclip_spark.config import THINNING, Settings, make_settings
 from metaclip_spark.errors import MetaclipError
 
 INPUT = ("input", "crawl", "format", "max_files", "crawl_root", "snapshot", "url_column", "text_column", "lang_column",
@@ -26,8 +26,6 @@ TABLES = ("warehouse", "catalog", "lease_seconds")
 READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
 CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
 BUILDING_ON = ("freeze_counts", "whole_pool")
-LEFT = ("survivors", "drawn_from", "where", "group")
-"""What is balanced instead of the whole pool, after download."""
 SPARK = ("master", "remote", "driver_memory", "spark")
 RUN = ("run_id", "outcome")
 """Which run a stage belongs to, and where it says what came of it: how a scheduler ties stages together."""
@@ -130,7 +128,7 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, *BUILDING_ON, *LEFT, *TABLES, "pinned", *RUN, *SPARK)
+@settings_options("metadata", *CHOOSING, *BUILDING_ON, *THINNING, *TABLES, "pinned", *RUN, *SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """Choose t and draw the curated subset from the pool, or from what is left of it after download.

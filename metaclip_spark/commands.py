@@ -9,9 +9,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from metaclip_spark.config import Settings
+from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.events import Attempt
+from metaclip_spark.events import DONE, Attempt
 from metaclip_spark.extract.crawl import crawl_sources
 from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.hashing import digest_of
@@ -23,7 +23,7 @@ from metaclip_spark.progress import Reporter
 from metaclip_spark.reporting import closing_report
 from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.steps.balance import balance_step
-from metaclip_spark.steps.context import DONE, NO_LIST, Context, in_pool, leased
+from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.earlier import drawn_alike
@@ -47,7 +47,8 @@ _NOT_IN_RUN_ID = {
     "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches", "run_id",
     "pinned", "outcome", "whole_pool",
 }  # fmt: skip
-LEFT = ("freeze_counts", "survivors", "drawn_from", "where", "group")
+_SINCE_BUILDING_ON = {"freeze_counts", *THINNING}
+"""Settings that came with a later release: where they are not given, the run is the one it was."""
 _OF_A_STAGE = {"spark", "run_id", "pinned", "outcome"}
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
@@ -151,11 +152,10 @@ def _opened(
 ) -> Iterator[Context]:
     """Start Spark, take the lease, and note the attempt's start and end."""
     warehouse = open_warehouse(settings, reporter, create=write)
-    config: Mapping[str, Any] = shown_config(settings)
     run_id = run_id or settings.run_id
     if write:
         settings = drawn_alike(warehouse, settings)
-        config = shown_config(settings)
+    config: Mapping[str, Any] = shown_config(settings)
     if list_of_last_run:
         run_id = run_id or (None if write else last_balanced_run(warehouse))
         settings, metadata, config = _of_run(warehouse, settings, run_id, config, whole=not write)
@@ -233,8 +233,7 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
 
 def _run_id(settings: Settings, metadata_id: str, given: Given) -> str:
     kept = {name: value for name, value in settings.model_dump().items() if name not in _NOT_IN_RUN_ID}
-    # Settings that came with later releases: where they are not given, the run is the one it was.
-    kept = {name: value for name, value in kept.items() if value is not None or name not in LEFT}
+    kept = {name: value for name, value in kept.items() if value is not None or name not in _SINCE_BUILDING_ON}
     kept["tail_fraction"] = settings.chosen_tail_fraction
     kept["languages"] = settings.wanted_languages
     sources = [(name, source.source_path, source.etag) for name, listed in given.items() for source in listed]

@@ -31,6 +31,9 @@ _ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "c
 WHOLE_POOL = "pool"
 """--drawn-from: the survivors are those of the whole matched pool."""
 
+THINNING = ("survivors", "drawn_from", "where", "group")
+"""Settings that leave less than the pool to be balanced."""
+
 _LISTS = ("keep_columns", "languages", "snapshots", "retry", "text_fields", "opt_outs", "image_extensions")
 """Settings that take several values with commas between them."""
 

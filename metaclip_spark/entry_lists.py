@@ -28,6 +28,21 @@ def laid_out(entry_ids: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
     return offsets, entry_ids.flatten().to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
 
+def by_entry(ids: np.ndarray, values: np.ndarray, missing: float, n_entries: int = 0) -> np.ndarray:
+    """Return values laid out by entry id, of the values' dtype; `missing` where an entry has none.
+
+    Args:
+        ids: distinct, in any order.
+        n_entries: the length wanted; ids beyond it make it longer.
+
+    >>> by_entry(np.array([2, 0]), np.array([0.5, 0.25]), missing=1.0, n_entries=4).tolist()
+    [0.25, 1.0, 0.5, 1.0]
+    """
+    found = np.full(max(n_entries, int(ids.max(initial=-1)) + 1), missing, dtype=values.dtype)
+    found[ids] = values
+    return found
+
+
 def add_counts(ids: np.ndarray, sums: np.ndarray) -> None:
     """Add one to the sum of each id.
 

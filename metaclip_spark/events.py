@@ -15,6 +15,8 @@ import metaclip_spark
 from metaclip_spark.schemas import RUNS
 from metaclip_spark.tables import Warehouse
 
+DONE = "stage done"
+STARTED = "stage started"
 PRUNED = "pruned"
 """Said of the stage balance: the run's subset was let go of, and would have to be drawn again."""
 

@@ -10,15 +10,15 @@ from typing import Any
 from metaclip_spark.commands import last_balanced_run, open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import PRUNED, software_versions
+from metaclip_spark.events import software_versions
 from metaclip_spark.exports.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.exports.shards import COLUMNS, INDEX
 from metaclip_spark.progress import Reporter
-from metaclip_spark.runs import Run, run_of
-from metaclip_spark.steps.context import DONE, leased
+from metaclip_spark.run_log import Run, drawn_run
+from metaclip_spark.steps.context import leased
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.takedown import refuse_unfinished
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.tables import Warehouse
 from metaclip_spark.terminal import console
 
 STAGES = ("pairs", "curated")
@@ -82,24 +82,6 @@ def export(settings: Settings, reporter: Reporter, asked: Asked, as_json: bool =
     return 0
 
 
-def drawn_run(warehouse: Warehouse, run_id: str) -> Run:
-    """Return a run that has a curated subset.
-
-    Raises:
-        ConfigError: there is no such run, or it has none.
-    """
-    events = [row.asDict() for row in matching(warehouse.read("runs"), run_id=run_id).orderBy("at").collect()]
-    where = warehouse.root or warehouse.catalog
-    if not events:
-        raise ConfigError(f"{where} holds no run {run_id!r}; see runs list.")
-    run = run_of(run_id, events)
-    last = [event["event"] for event in events if event["stage"] == "balance"][-1:]
-    if last != [DONE]:
-        why = "it was pruned" if last == [PRUNED] else "it was not balanced to its end"
-        raise ConfigError(f"run {run_id} has no curated subset: {why}; run balance first.")
-    return run
-
-
 def default_output(warehouse: Warehouse, asked: Asked, run: Run) -> str:
     """Return where an export goes in the warehouse.
 
@@ -149,8 +131,8 @@ def manifest(
         "since": asked.since,
         "missing_since": None if asked.since is None else found.missing,
         "threshold": run.threshold,
-        "seed": int(run.config.get("seed", 0)),
-        "unit": run.config.get("unit", "pair"),
+        "seed": run.seed,
+        "unit": run.unit,
         "snapshots": run.snapshots,
         "metadata_ids": list(run.metadata_ids),
         "versions": versions,

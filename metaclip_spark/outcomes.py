@@ -12,7 +12,8 @@ from typing import Any
 import fsspec
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.steps.context import DONE, Context
+from metaclip_spark.events import DONE
+from metaclip_spark.steps.context import Context
 
 SHOWN = 20
 """Incomplete sources that are named; all are counted."""

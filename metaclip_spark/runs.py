@@ -4,71 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import Any
-
-from pyspark.sql import functions as F
 
 from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import PRUNED, Attempt
 from metaclip_spark.progress import Reporter
-from metaclip_spark.steps.context import DONE, STARTED, leased
+from metaclip_spark.run_log import OF_A_RUN, Run, known_runs
+from metaclip_spark.steps.context import leased
 from metaclip_spark.tables import Warehouse
 from metaclip_spark.terminal import console, print_rows
-
-OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
-"""The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
-
-TAKEN_DOWN = "takedown"
-"""The stage that says how many pairs a subset has left after a takedown."""
-
-_NOT_SHOWN = {"spark", "run_id", "pinned", "outcome"}
-
-
-@dataclass
-class Run:
-    """What the table `runs` says of a run, and what its rows take.
-
-    Attributes:
-        outcome: finished, failed (the last attempt), unfinished, or pruned.
-        began, ended: of the first and the last event.
-        config: the resolved settings of the attempt that drew the subset, else of the last attempt.
-        threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
-            Pairs that were taken down since are not among those kept.
-        earlier: the run whose subset was read in the pool's stead.
-        bytes: table -> bytes of the files that hold the run's rows.
-        stages: (stage, snapshot, at, rows) of what was done, oldest first.
-        attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
-    """
-
-    run_id: str
-    outcome: str
-    began: datetime
-    ended: datetime
-    config: dict[str, Any]
-    metadata_ids: tuple[str, ...]
-    threshold: int | None = None
-    kept: int | None = None
-    snapshots: list[str] = field(default_factory=list)
-    drawn_at: datetime | None = None
-    versions: dict[str, int] = field(default_factory=dict)
-    earlier: str | None = None
-    bytes: dict[str, int] = field(default_factory=dict)
-    stages: list[tuple[str, str | None, datetime, int | None]] = field(default_factory=list)
-    attempts: list[tuple[str, datetime, str, str]] = field(default_factory=list)
-
-    @property
-    def has_subset(self) -> bool:
-        """Whether it was balanced, and not pruned since."""
-        return self.threshold is not None and self.outcome != PRUNED
-
-    @property
-    def size(self) -> int:
-        """Bytes on disk."""
-        return sum(self.bytes.values())
 
 
 def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
@@ -162,74 +108,6 @@ def prune(warehouse: Warehouse, run: Run) -> None:
     attempt.record(PRUNED, "balance", fingerprint=PRUNED, rows=0, detail=said)
     for name in OF_A_RUN:
         warehouse.delete(name, f"run_id = '{run.run_id}'")
-
-
-def known_runs(warehouse: Warehouse) -> list[Run]:
-    """Return all runs, oldest first; reads the log of events, and which files hold rows of which run."""
-    runs = logged_runs(warehouse)
-    sizes = {name: bytes_by_run(warehouse, name) for name in OF_A_RUN}
-    for run in runs:
-        run.bytes = {name: found.get(run.run_id, 0) for name, found in sizes.items()}
-    return runs
-
-
-def logged_runs(warehouse: Warehouse) -> list[Run]:
-    """Return all runs, oldest first, as the log of events has them."""
-    events = [row.asDict() for row in warehouse.read("runs").orderBy("at").collect()]
-    for event in events:
-        event["at"] = event["at"].astimezone(timezone.utc)  # collected in the machine's own time zone
-    by_run: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        by_run.setdefault(event["run_id"], []).append(event)
-    return [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
-
-
-def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
-    """Return run_id -> bytes of the table's present files; no column is read."""
-    if not warehouse.exists(name):
-        return {}
-    place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
-    files = warehouse.read(name).select("run_id", *place).groupBy("run_id", "file_path").agg(F.max("size"))
-    found = files.groupBy("run_id").agg(F.sum("max(size)").alias("size")).collect()
-    return {row["run_id"]: row["size"] for row in found}
-
-
-def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
-    """Put a run's events, oldest first, together; bytes are left to be asked for."""
-    about = [event for event in events if event["stage"] is None]
-    balances = [event for event in events if event["stage"] == "balance"]
-    last = balances[-1] if balances else None
-    drawn = next((event for event in reversed(balances) if event["event"] == DONE), None)
-    if last is not None and last["event"] == STARTED:
-        drawn = None  # drawn anew, and cut short between its tables
-    run = Run(run_id, _outcome(about, last), events[0]["at"], events[-1]["at"], {}, tuple(events[-1]["metadata_ids"]))
-    if drawn is not None:
-        detail = json.loads(drawn["config"])
-        run.threshold, run.snapshots = int(detail["threshold"]), list(detail["snapshots"])
-        run.kept, run.drawn_at, run.metadata_ids = drawn["rows"], drawn["at"], tuple(drawn["metadata_ids"])
-        run.versions = dict(drawn["versions"])
-        run.earlier = detail.get("earlier")
-        for event in events[events.index(drawn) :]:
-            if event["stage"] == TAKEN_DOWN:
-                run.kept = event["rows"]
-    started = [event for event in about if event["event"] == "started"]
-    of_drawn = [event for event in started if drawn is not None and event["attempt_id"] == drawn["attempt_id"]]
-    for event in (of_drawn or started)[-1:]:
-        run.config = {k: v for k, v in json.loads(event["config"]).items() if k not in _NOT_SHOWN}
-    run.stages = [(e["stage"], e["snapshot"], e["at"], e["rows"]) for e in events if e["event"] == DONE]
-    ends = {event["attempt_id"]: event for event in about}
-    run.attempts = [
-        (attempt, e["at"], e["event"], json.loads(e["config"]).get("error", "") if e["event"] == "failed" else "")
-        for attempt, e in ends.items()
-    ]
-    return run
-
-
-def _outcome(about: list[dict[str, Any]], balance: dict[str, Any] | None) -> str:
-    if balance is not None and balance["event"] == PRUNED:
-        return PRUNED
-    last = about[-1]["event"] if about else "started"
-    return "unfinished" if last == "started" else last
 
 
 def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> list[Run]:

@@ -22,6 +22,9 @@ _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
 _LISTING_TASKS = "50"
 """Tasks in which VACUUM lists the folders; by default 10,000, most of them empty, which is most of its time here."""
+_UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
+_FILES_AT_ONCE = "4"
+"""Partitions that a task writes side by side; rows of more of them are sorted first."""
 
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
@@ -249,10 +252,12 @@ class Warehouse:
         writer = rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        if self.root is not None:
-            writer.save(self.where(name))
-        else:
-            writer.saveAsTable(self.identifier(name))
+        # A write is of one partition, or of few. Spark would sort whole rows by it.
+        with _set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
+            if self.root is not None:
+                writer.save(self.where(name))
+            else:
+                writer.saveAsTable(self.identifier(name))
         last = self._last_commit(name)
         was_new = last["userMetadata"] == token
         written = int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if was_new else 0
@@ -267,10 +272,11 @@ def _once(name: str, txn: str | None, version: int) -> dict[str, str]:
     return {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(version)}
 
 
-def matching(df: DataFrame, **where: str) -> DataFrame:
-    """Return the rows whose columns have these values."""
+def matching(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
+    """Return the rows whose columns have these values, or one of these."""
     for column, value in where.items():
-        df = df.where(F.col(column) == F.lit(value))
+        has_it = F.col(column) == F.lit(value) if isinstance(value, str) else F.col(column).isin(list(value))
+        df = df.where(has_it)
     return df
 
 

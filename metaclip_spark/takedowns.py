@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.ids import pair_ids
-from metaclip_spark.filters.blocklist import lines_of, read_domains, suffixes_of
+from metaclip_spark.filters.blocklist import any_above, lines_of, read_domains
 from metaclip_spark.filters.hosts import hosts_of
 
 URL, DOMAIN, PAGE_DOMAIN = KINDS = ("url", "domain", "page_domain")
@@ -88,14 +88,7 @@ class Takedowns:
         if not len(self.hashes.get(kind, ())):
             return np.zeros(len(urls), dtype=bool)
         hosts = hosts_of(urls.cast(pa.string()))
-        owners: list[int] = []
-        names: list[str] = []
-        for at, host in enumerate(hosts.dictionary.to_pylist()):
-            above = suffixes_of(host) if host else []
-            owners += [at] * len(above)
-            names += above
-        held = np.zeros(len(hosts.dictionary), dtype=bool)
-        np.logical_or.at(held, np.array(owners, dtype=np.int64), self._held(kind, pa.array(names, pa.string())))
+        held = any_above(hosts.dictionary.to_pylist(), lambda names: self._held(kind, pa.array(names, pa.string())))
         return _by_index(held, hosts.indices)
 
     def _held(self, kind: str, values: pa.Array) -> np.ndarray:

@@ -17,17 +17,16 @@ from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.copies import remove_file, stale_reports
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import Attempt, StageEvent
+from metaclip_spark.events import DONE, Attempt, StageEvent
 from metaclip_spark.exports.place import EXPORTS
 from metaclip_spark.progress import Reporter
-from metaclip_spark.runs import TAKEN_DOWN, Run, logged_runs
+from metaclip_spark.run_log import TAKEN_DOWN, Run, logged_runs
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.stages.shipping import Shipped, ship
-from metaclip_spark.steps.context import DONE, leased
+from metaclip_spark.steps.context import leased
 from metaclip_spark.steps.exports import rewrite_exports
 from metaclip_spark.steps.known_takedowns import add_takedowns, stored_takedowns, with_lists
 from metaclip_spark.steps.takedown import (
-    Drawn,
     correct_run,
     count_rows,
     find_taken,
@@ -42,8 +41,6 @@ from metaclip_spark.takedowns import DOMAIN, PAGE_DOMAIN, URL, Takedowns, read_l
 from metaclip_spark.terminal import console, print_rows
 
 _NAMES = {URL: "urls", DOMAIN: "domains", PAGE_DOMAIN: "domains of pages"}
-_OTHER_POOL = ("survivors", "drawn_from", "where", "group")
-"""Settings of runs whose pool is not all pairs of their snapshots."""
 
 
 @dataclass
@@ -142,20 +139,7 @@ def _finish(warehouse: Warehouse, reporter: Reporter, wanted: Takedowns, shipped
 def _correct_runs(warehouse: Warehouse, gone: DataFrame, takedown_id: str) -> list[Run]:
     """Correct the sums of every run that has a subset; return those that lose pairs of their pool."""
     drawn = [run for run in logged_runs(warehouse) if run.has_subset]
-    return [run for run in drawn if correct_run(warehouse, gone, _drawn(run), takedown_id)]
-
-
-def _drawn(run: Run) -> Drawn:
-    return Drawn(
-        run.run_id,
-        run.metadata_ids[0],
-        tuple(run.snapshots),
-        run.versions["pairs"],
-        int(run.config.get("seed", 0)),
-        str(run.config.get("unit", "pair")),
-        not any(run.config.get(name) for name in _OTHER_POOL),
-        run.earlier is None and not run.config.get("freeze_counts"),
-    )
+    return [run for run in drawn if correct_run(warehouse, gone, run, takedown_id)]
 
 
 def _note(warehouse: Warehouse, run: Run, takedown_id: str) -> int:

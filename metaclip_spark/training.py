@@ -103,7 +103,7 @@ def batches(
         ConfigError: there is no shard for a worker, or nobody says whether to draw.
         InputError: the files are not an export's.
     """
-    folders = [path] if isinstance(path, str | os.PathLike) else list(path)
+    folders = _folders(path)
     files = shards(path, epoch, seed, worker)
     told = [_manifest(folder) for folder in folders]
     drawn, unit = _drawn(folders, told, balance), unit or next((each["unit"] for each in told if each), "pair")
@@ -122,15 +122,17 @@ def shards(path: Paths, epoch: int, seed: int = 0, worker: tuple[int, int] = (0,
     Raises:
         ConfigError: there are fewer files than workers: one would wait for what never comes.
     """
-    folders = [path] if isinstance(path, str | os.PathLike) else list(path)
-    files = [file for folder in folders for file in _files(folder)]
+    # By place and name, so that a copy of the export has the same order.
+    names, files = [], []
+    for at, folder in enumerate(_folders(path)):
+        found = _files(folder)
+        files += found
+        names += [f"{at}/{file.rpartition('/')[2]}" for file in found]
     number, of = worker
     if not 0 <= number < of:
         raise ConfigError(f"worker must be (i, n) with 0 <= i < n, got {worker}.")
     if of > len(files):
         raise ConfigError(f"{of} workers cannot share {len(files)} files; export with --shards {of} or more.")
-    # By place and name, so that a copy of the export has the same order.
-    names = [f"{at}/{file.rpartition('/')[2]}" for at, folder in enumerate(folders) for file in _files(folder)]
     order = np.argsort(hashes(pa.array(names), seed, f"shards-{epoch}"), kind="stable")
     return [files[at] for at in order[number::of]]
 
@@ -197,6 +199,10 @@ def _drawn(folders: Sequence[Any], told: Sequence[dict[str, Any] | None], balanc
             "differ); say balance=True for what was exported with --stage pairs, else balance=False."
         )
     return stages == {"pairs"}
+
+
+def _folders(path: Paths) -> list[str | os.PathLike]:
+    return [path] if isinstance(path, str | os.PathLike) else list(path)
 
 
 def _files(folder: str | os.PathLike) -> list[str]:

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from metaclip_spark.batches import need_names
+from metaclip_spark.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.metadata.load import Metadata, load_metadata
 from metaclip_spark.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
@@ -155,9 +156,7 @@ def entry_probabilities(counts: Counts, threshold: int | None) -> np.ndarray:
         return found
     if len(np.unique(ids)) < len(ids):
         raise InputError("balance: an entry has several probabilities; keep the rows of one run_id.")
-    found = np.full(int(ids.max()) + 1 if len(ids) else 0, np.nan)
-    found[ids] = table["probability"].to_numpy()
-    return found
+    return by_entry(ids, table["probability"].to_numpy(), missing=np.nan)
 
 
 def key_columns(

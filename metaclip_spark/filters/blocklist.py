@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -72,19 +72,8 @@ class Blocklist:
             Boolean array of n, without nulls.
         """
         hosts = hosts_of(urls)
-        verdicts = pa.array(self._hosts_blocked(hosts.dictionary.to_pylist()), pa.bool_())
+        verdicts = pa.array(any_above(hosts.dictionary.to_pylist(), self._holds))
         return pc.fill_null(verdicts.take(hosts.indices), False)
-
-    def _hosts_blocked(self, hosts: list[str]) -> list[bool]:
-        owners, names = [], []
-        for at, host in enumerate(hosts):
-            suffixes = suffixes_of(host)
-            owners += [at] * len(suffixes)
-            names += suffixes
-        blocked = [False] * len(hosts)
-        for at, held in zip(owners, self._holds(names), strict=True):
-            blocked[at] |= held
-        return blocked
 
     def _holds(self, names: list[str]) -> list[bool]:
         if not names or not len(self):
@@ -107,6 +96,19 @@ def suffixes_of(host: str) -> list[str]:
         return [host]
     labels = host.split(".")
     return [".".join(labels[at:]) for at in range(len(labels))]
+
+
+def any_above(hosts: Sequence[str], holds: Callable[[list[str]], Sequence[bool] | np.ndarray]) -> np.ndarray:
+    """Return bool[n]: whether a host or a domain above it is held, asked of all at once; of an empty host never."""
+    owners: list[int] = []
+    names: list[str] = []
+    for at, host in enumerate(hosts):
+        above = suffixes_of(host) if host else []
+        owners += [at] * len(above)
+        names += above
+    held = np.zeros(len(hosts), dtype=bool)
+    np.logical_or.at(held, np.array(owners, dtype=np.int64), np.asarray(holds(names), dtype=bool))
+    return held
 
 
 def _hash(raw: bytes) -> int:

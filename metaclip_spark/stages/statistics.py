@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.batches import EntrySums, batch_probability
@@ -80,16 +80,50 @@ def grown_statistics(
     What the pool holds is what it held, and the new pairs; sizes to expect are given the earlier subset.
 
     Reads: kept (the earlier subset, with `within`), new (pairs), earlier (run_statistics of that run).
-    Writes: nothing. Rows: n:1 per name and key. Shuffle: that of `statistics` twice.
+    Writes: nothing. Rows: n:1 per name and key. Shuffle: that of `statistics`.
     """
     in_pool = F.col("name").isin("pairs", "matches")
     columns = ["pair_id", "entry_ids", "within"]
     came = new.withColumn("within", F.lit(None).cast("double"))
     drawn = statistics(kept.select(*columns).union(came.select(*columns)), probabilities, seed, run_id, within="within")
-    more = statistics(new, probabilities, seed, run_id).where(in_pool)
-    pool = earlier.where(in_pool).select("name", "key", "value").union(more.select("name", "key", "value"))
+    pool = earlier.where(in_pool).select("name", "key", "value").union(sums_of_pairs(new))
     held = pool.groupBy("name", "key").agg(F.sum("value").alias("value")).withColumn("run_id", F.lit(run_id))
     return held.select(*RUN_STATISTICS.names).union(drawn.where(~in_pool & (F.col("name") != "capped")))
+
+
+def sums_of_pairs(pairs: DataFrame) -> DataFrame:
+    """Return the sums over pairs that hold for any draw: `pairs` and `matches`.
+
+    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: a row a number of matches and task.
+    """
+    return _times(pairs, _keyed("pairs", F.lit(0)), _keyed("matches", _matches()))
+
+
+def sums_of_subset(subset: DataFrame) -> DataFrame:
+    """Return the sums that speak of the subset alone, over rows of it: `curated` and what begins with it.
+
+    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: a row an entry and task.
+    """
+    entry_ids = F.coalesce("entry_ids", F.array().cast("array<int>"))
+    of_entries = F.transform(entry_ids, lambda entry_id: _named(_CURATED_COUNT, entry_id))
+    return _times(subset, _keyed("curated", F.lit(0)), _keyed("curated_matches", _matches()), of_entries)
+
+
+def _matches() -> Column:
+    return F.least(F.coalesce(F.size("entry_ids"), F.lit(0)), F.lit(MAX_MATCHES))
+
+
+def _keyed(name: str, key: Column) -> Column:
+    return F.array(_named(name, key))
+
+
+def _named(name: str, key: Column) -> Column:
+    return F.struct(F.lit(name).alias("name"), key.cast("bigint").alias("key"))
+
+
+def _times(rows: DataFrame, *keyed: Column) -> DataFrame:
+    """Return how often each key occurs under each name, over arrays of them."""
+    return rows.select(F.inline(F.concat(*keyed))).groupBy("name", "key").agg(F.count("*").alias("value"))
 
 
 def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from functools import reduce
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,7 @@ from metaclip_spark.schemas import RUN_STATISTICS, TAKEN
 from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.functions import column_function
 from metaclip_spark.stages.shipping import Shipped
-from metaclip_spark.stages.statistics import MAX_MATCHES, image_statistics, statistics
+from metaclip_spark.stages.statistics import image_statistics, statistics
 
 _NUMBERED = ("matches", "curated_matches", "curated_count")
 """Statistics with a key: one that is 0 has no row."""
@@ -110,49 +109,9 @@ def sums_of_taken(
     return image_statistics(gone, stood, probabilities, seed, run_id)
 
 
-def sums_of_pairs(gone: DataFrame) -> DataFrame:
-    """Return what taken pairs added to the statistics of a pool that hold for any draw. Rows: n:1 per name and key.
-
-    Shuffle: a row a number of matches and task.
-    """
-    return _times({"pairs": gone.select(F.lit(0).alias("key")), "matches": gone.select(_matches().alias("key"))})
-
-
-def sums_of_subset(lost: DataFrame) -> DataFrame:
-    """Return what rows of a subset added to the statistics of their run, of those that speak of the subset alone.
-
-    Rows: n:1 per name and key. Shuffle: a row an entry and task.
-    """
-    return _times(
-        {
-            "curated": lost.select(F.lit(0).alias("key")),
-            "curated_matches": lost.select(_matches().alias("key")),
-            "curated_count": lost.select(F.explode("entry_ids").alias("key")),
-        }
-    )
-
-
-def _matches() -> Column:
-    return F.least(F.coalesce(F.size("entry_ids"), F.lit(0)), F.lit(MAX_MATCHES))
-
-
-def _times(frames: Mapping[str, DataFrame]) -> DataFrame:
-    """Return how often each key occurs under each name."""
-    named = [rows.select(F.lit(name).alias("name"), F.col("key").cast("bigint")) for name, rows in frames.items()]
-    return reduce(DataFrame.unionByName, named).groupBy("name", "key").agg(F.count("*").alias("value"))
-
-
 def without(before: DataFrame, sums: DataFrame) -> DataFrame:
     """Return statistics of a run less those of a part of its pool. Rows: subset. Shuffle: some rows an entry."""
     less = sums.select("name", "key", F.col("value").alias("less"))
     value = F.col("value") - F.coalesce(F.col("less"), F.lit(0))
     left = before.join(less, on=["name", "key"], how="left").withColumn("value", value)
     return left.where(~F.col("name").isin(*_NUMBERED) | (F.col("value") != 0)).select(*RUN_STATISTICS.names)
-
-
-def probabilities_by_entry(entry_probabilities: pa.Table) -> np.ndarray:
-    """Return float64 by entry id, NaN where an entry was not counted: what the run was drawn with."""
-    ids = entry_probabilities["entry_id"].to_numpy()
-    by_entry = np.full(int(ids.max(initial=-1)) + 1, np.nan)
-    by_entry[ids] = entry_probabilities["probability"].to_numpy()
-    return by_entry

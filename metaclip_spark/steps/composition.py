@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
-from pyspark.sql import functions as F
 
 from metaclip_spark.composed import composition_of
 from metaclip_spark.composing import make_plan
 from metaclip_spark.errors import WarehouseError
+from metaclip_spark.events import DONE
 from metaclip_spark.report.composition import Composition
 from metaclip_spark.stages.composition import composition
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.steps.context import DONE, Context
+from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.probabilities import drawn_with
 from metaclip_spark.tables import matching
 
 
@@ -30,21 +31,13 @@ def read_composition(ctx: Context, counts: np.ndarray, pool: int, curated: int) 
     if event is None or event.event != DONE:
         raise WarehouseError(f"run {run_id} has no curated subset yet; run balance first.")
     version = warehouse.readable_version("pairs", event.versions["pairs"])
-    pairs = matching(warehouse.read("pairs", version), metadata_id=ctx.metadata_id)
-    pairs = pairs.where(F.col("snapshot").isin(event.detail["snapshots"]))
+    snapshots = event.detail["snapshots"]
+    pairs = matching(warehouse.read("pairs", version), metadata_id=ctx.metadata_id, snapshot=snapshots)
     subset = matching(warehouse.read("curated_pairs"), run_id=run_id)
-    plan = make_plan(counts, _probabilities(ctx, len(counts)), pool, curated)
+    # Frozen counts may lack an entry that the pool has: a tail entry.
+    missing = np.nan if ctx.settings.freeze_counts is None else 1.0
+    plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)
     shipped = ship(ctx.spark, plan)
     key = "image_id" if ctx.settings.unit == "image" else "pair_id"
     found = composition(pairs, subset, shipped, (plan.cut_kept, plan.cut_dropped), ctx.settings.seed, key).toArrow()
     return composition_of(found, plan, counts)
-
-
-def _probabilities(ctx: Context, n_entries: int) -> np.ndarray:
-    """Return the run's entry probabilities by entry id; NaN for an entry that it did not count."""
-    rows = matching(ctx.warehouse.read("entry_probabilities"), run_id=ctx.attempt.run_id)
-    found = rows.select("entry_id", "probability").toArrow()
-    # Frozen counts may lack an entry that the pool has: a tail entry.
-    probabilities = np.full(n_entries, np.nan if ctx.settings.freeze_counts is None else 1.0)
-    probabilities[found["entry_id"].to_numpy()] = found["probability"].to_numpy()
-    return probabilities

@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import Attempt, StageEvent
+from metaclip_spark.events import DONE, Attempt, StageEvent
 from metaclip_spark.hashing import digest_of
 from metaclip_spark.lease import Lease
 from metaclip_spark.loading import Extraction
@@ -24,8 +24,6 @@ from metaclip_spark.stages.shipping import Shipped, ship, ship_matcher
 from metaclip_spark.steps.known_takedowns import stored_takedowns
 from metaclip_spark.tables import Commit, Warehouse, matching
 
-DONE = "stage done"
-STARTED = "stage started"
 NO_LIST = "none"
 """metadata_id of pairs that were not matched with any list yet."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.events import DONE, STARTED
 from metaclip_spark.keyfilter import KeyFilter, shard_bits_for
 from metaclip_spark.stages.dedup import (
     dedup,
@@ -22,7 +23,7 @@ from metaclip_spark.stages.dedup import (
     that_may_matter,
 )
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.steps.context import DONE, STARTED, Context, batch_digest, in_pool
+from metaclip_spark.steps.context import Context, batch_digest, in_pool
 from metaclip_spark.tables import matching
 
 FILTER_FROM = 1_000_000

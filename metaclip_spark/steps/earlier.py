@@ -9,9 +9,10 @@ import numpy as np
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import Attempt, StageEvent
-from metaclip_spark.steps.context import DONE, Context
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.events import DONE, Attempt, StageEvent
+from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.probabilities import drawn_with
+from metaclip_spark.tables import Warehouse
 
 
 @dataclass(frozen=True)
@@ -134,11 +135,8 @@ def _other_pool(run: Drawn, pools: Mapping[str, str]) -> str | None:
 
 def _risen(ctx: Context, run: Drawn, by_entry: np.ndarray, threshold: int) -> str | None:
     """Return which entry's probability is higher than it was, in words; None where none is."""
-    rows = matching(ctx.warehouse.read("entry_probabilities"), run_id=run.run_id)
-    before = rows.select("entry_id", "count", "probability").toArrow()
-    probability = np.ones(len(by_entry))
-    probability[before["entry_id"].to_numpy()] = before["probability"].to_numpy()
-    risen = np.flatnonzero(by_entry > probability)  # never of a NaN: no pair matches that entry
+    before = drawn_with(ctx.warehouse, run.run_id, 1.0, len(by_entry))
+    risen = np.flatnonzero(by_entry > before)  # never of a NaN: no pair matches that entry
     if not len(risen):
         return None
     if threshold > run.threshold:

@@ -5,22 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.exports.shards import WRITTEN_DDL, write_shards
-from metaclip_spark.runs import Run
+from metaclip_spark.run_log import Run
 from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards
 from metaclip_spark.stages.shipping import ship
+from metaclip_spark.steps.probabilities import drawn_with
 from metaclip_spark.tables import Warehouse, matching
-from metaclip_spark.verbs import entry_probabilities
 
-_PARTS = ("survivors", "drawn_from", "where", "group")
-"""Settings of a balance that draw from less than the pool."""
 TEXTS_AN_IMAGE = 1_000
 """Pairs of an image that are exported at most."""
 
@@ -61,7 +58,7 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
     Raises:
         ConfigError: the run was not drawn from the pool as the table `pairs` has it.
     """
-    if any(run.config.get(name) for name in _PARTS):
+    if run.is_thinned:
         raise ConfigError(
             f"run {run.run_id} was drawn from a part of the pool, whose counts say nothing of the rest. "
             "Export its --stage curated, or --stage pairs of a run over the whole pool (--run-id)."
@@ -69,24 +66,15 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
     (metadata_id,) = run.metadata_ids
     # After a takedown that is the pool of now: what was taken out is not exported.
     version = warehouse.readable_version("pairs", run.versions["pairs"])
-    pairs = matching(warehouse.read("pairs", version), metadata_id=metadata_id)
-    matched = pairs.where(F.col("snapshot").isin(run.snapshots)).where(F.size("entry_ids") > 0)
-    rows = matching(warehouse.read("entry_probabilities"), run_id=run.run_id)
-    by_entry = entry_probabilities(rows.select("entry_id", "probability").toArrow(), None)
-    if run.config.get("freeze_counts"):
+    pairs = matching(warehouse.read("pairs", version), metadata_id=metadata_id, snapshot=run.snapshots)
+    matched = pairs.where(F.size("entry_ids") > 0)
+    if run.config.get("freeze_counts"):  # an entry that frozen counts lack is a tail entry
         counted = matching(warehouse.read("entry_counts"), metadata_id=metadata_id)
-        by_entry = with_new_entries(by_entry, counted.select(F.max("entry_id")).first()[0])
+        by_entry = drawn_with(warehouse, run.run_id, 1.0, 1 + counted.select(F.max("entry_id")).first()[0])
+    else:
+        by_entry = drawn_with(warehouse, run.run_id)
     probability = pair_probability(ship(warehouse.spark, by_entry))
     return matched.withColumn("sampling_probability", probability("entry_ids"))
-
-
-def with_new_entries(by_entry: np.ndarray, highest: int) -> np.ndarray:
-    """Return the probabilities up to the highest entry id, with 1 for entries that frozen counts lack: tail entries.
-
-    >>> with_new_entries(np.array([0.5, np.nan]), 3).tolist()
-    [0.5, 1.0, 1.0, 1.0]
-    """
-    return np.nan_to_num(np.append(by_entry, np.ones(max(0, highest + 1 - len(by_entry)))), nan=1.0)
 
 
 def shards_for(pairs: DataFrame, rows_per_shard: int) -> int:
@@ -105,10 +93,9 @@ def write(pairs: DataFrame, earlier: DataFrame | None, folder: str, format: str,
     Raises:
         WarehouseError: a shard was not whole in one task.
     """
-    image = run.config.get("unit") == "image"
-    seed = int(run.config.get("seed", 0))
+    image = run.unit == "image"
     # With unit image the first text of an image is the one that is drawn: the others have no probability.
-    placed = in_shards(pairs.select(*PAIR), shards, seed, 1 if image else TEXTS_AN_IMAGE, earlier)
+    placed = in_shards(pairs.select(*PAIR), shards, run.seed, 1 if image else TEXTS_AN_IMAGE, earlier)
 
     def write_task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield from write_shards(batches, folder, format)

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.config import Settings
+from metaclip_spark.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.extract.sources import Source, find_sources
@@ -94,8 +95,7 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
         versions["entry_counts"] = _version_of_counts(ctx)
         counted = of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
     summed = counted.groupBy("entry_id").agg(F.sum("count").alias("count")).toArrow()
-    counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
-    counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
+    counts = _laid_out(ctx, summed)
     pairs = of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
     pool = Pool(pairs, None, counts, counted, versions, frozen=ctx.settings.freeze_counts is not None)
     return _one_of_each_image(ctx, pool)
@@ -103,8 +103,7 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
 
 def of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
     """Return a table's rows of this list and these snapshots."""
-    rows = matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id)
-    return rows.where(F.col("snapshot").isin(snapshots))
+    return matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshots)
 
 
 def subset_of(ctx: Context, run_id: str) -> DataFrame:
@@ -149,12 +148,15 @@ def _what_is_left(ctx: Context, snapshots: list[str]) -> Pool:
     if pool.frozen:
         left = replace(pool, pairs=pairs, every_pair=None)
     else:
-        counts = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
-        found = count(pairs, len(counts), within).toArrow()
-        counts[found["entry_id"].to_numpy()] = found["count"].to_numpy()
+        counts = _laid_out(ctx, count(pairs, len(ctx.metadata.entries), within).toArrow())
         left = Pool(pairs, None, counts, _as_rows(ctx, counts), pool.versions, within=within)
     # A run with --unit image drew one text of each image already.
     return left if run is not None else _one_of_each_image(ctx, left)
+
+
+def _laid_out(ctx: Context, counted: pa.Table) -> np.ndarray:
+    ids, counts = counted["entry_id"].to_numpy(), counted["count"].to_numpy()
+    return by_entry(ids, counts, missing=0, n_entries=len(ctx.metadata.entries))
 
 
 def _left_of(ctx: Context, before: DataFrame) -> DataFrame:

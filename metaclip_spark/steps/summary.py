@@ -13,15 +13,18 @@ import numpy as np
 from pyspark.sql import functions as F
 
 import metaclip_spark
+from metaclip_spark.entry_lists import by_entry
 from metaclip_spark.errors import WarehouseError
+from metaclip_spark.events import DONE
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition import Composition
 from metaclip_spark.report.twin import closing_numbers
+from metaclip_spark.run_log import TAKEN_DOWN
 from metaclip_spark.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.composition import read_composition
-from metaclip_spark.steps.context import DONE, Context
+from metaclip_spark.steps.context import Context
 from metaclip_spark.tables import matching
 
 INCOMPLETE_SHOWN = 100
@@ -90,7 +93,7 @@ def _notes(ctx: Context, detail: Mapping[str, Any]) -> list[str]:
         notes = [
             f"Of the pool of run {detail['earlier']}, its subset was read: size and sd are expected given that one."
         ]
-    taken = any(event.stage == "takedown" and event.run_id == ctx.attempt.run_id for event in ctx.attempt.stage_events)
+    taken = any(event.stage == TAKEN_DOWN and event.run_id == ctx.attempt.run_id for event in ctx.attempt.stage_events)
     if taken and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
         notes.append("Pairs were taken down since: expected size and sd are those of the draw before.")
     return notes
@@ -126,13 +129,11 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
     run_id = ctx.attempt.run_id
     n_entries = len(ctx.metadata.entries)
     before = matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
-    counts = np.zeros(n_entries, dtype=np.int64)
-    counts[before["entry_id"].to_numpy()] = before["count"].to_numpy()
+    counts = by_entry(before["entry_id"].to_numpy(), before["count"].to_numpy(), 0, n_entries)
     stats = matching(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
     names = np.array(stats["name"].to_pylist())
     keys, values = stats["key"].to_numpy(), stats["value"].to_numpy()
-    curated = np.zeros(n_entries, dtype=np.int64)
-    curated[keys[names == "curated_count"]] = values[names == "curated_count"]
+    curated = by_entry(keys[names == "curated_count"], values[names == "curated_count"], 0, n_entries)
     histograms = {
         name: dict(sorted(zip(keys[names == name].tolist(), values[names == name].tolist(), strict=True)))
         for name in ("matches", "curated_matches")
@@ -143,8 +144,7 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
 
 def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
     """Return what became of the snapshots' sources, as the card's fields."""
-    sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id)
-    sources = sources.where(F.col("snapshot").isin(snapshots))
+    sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=snapshots)
     sums = ("records_read", "texts_read", "texts_matched", "pairs_written")
     by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
     reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()

@@ -8,30 +8,28 @@ short is finished by the next one, and until then nothing else may write.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.events import StageEvent
+from metaclip_spark.events import DONE, StageEvent
+from metaclip_spark.run_log import Run
 from metaclip_spark.schemas import TABLES, TAKEDOWNS, TAKEN
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.shipping import Shipped, ship
+from metaclip_spark.stages.statistics import sums_of_pairs, sums_of_subset
 from metaclip_spark.stages.takedown import (
     corrected_counts,
     counted,
     keys_of,
-    probabilities_by_entry,
     staged,
-    sums_of_pairs,
-    sums_of_subset,
     sums_of_taken,
     taken,
     taken_in_words,
     without,
 )
-from metaclip_spark.steps.context import DONE
+from metaclip_spark.steps.probabilities import drawn_with
 from metaclip_spark.tables import Warehouse, matching
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
@@ -41,27 +39,6 @@ KEY_TABLES = tuple(name for name, table in TABLES.items() if "pair_key" in table
 REJECT_TABLES = tuple(name for name, table in TABLES.items() if {"record", "detail"} <= set(table.names))
 """Tables with rejects, which show urls in words."""
 _OF_A_REJECT = ("metadata_id", "snapshot", "source_path", "record", "reason", "detail")
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A run that has a subset, and what it was drawn from.
-
-    Attributes:
-        pairs_version: the version of `pairs` that it was drawn from.
-        knows_its_pool: whether the pool is all pairs of the snapshots, so that its sums can be corrected.
-        knows_its_odds: whether each pair's part in the size to expect can be told: not where counts are another
-            pool's, or where the draw built on an earlier subset, which may have been drawn anew since.
-    """
-
-    run_id: str
-    metadata_id: str
-    snapshots: tuple[str, ...]
-    pairs_version: int
-    seed: int
-    unit: str
-    knows_its_pool: bool = True
-    knows_its_odds: bool = True
 
 
 def refuse_unfinished(warehouse: Warehouse) -> None:
@@ -162,7 +139,7 @@ def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
     return warehouse.merge("entry_counts", rows, on, then)
 
 
-def correct_run(warehouse: Warehouse, gone: DataFrame, run: Drawn, takedown_id: str) -> bool:
+def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: str) -> bool:
     """Take what goes out of the sums of a run, once; return whether it loses anything.
 
     Its t, its probabilities and its draws stay. Pairs that came after the run was drawn are not among its sums. Where
@@ -172,29 +149,26 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Drawn, takedown_id: 
     key = _key("curated_pairs")
     subset = matching(warehouse.read("curated_pairs"), run_id=run.run_id)
     lost = subset.join(keys_of(gone, key), on=key, how="left_semi")
-    mine = matching(gone.where("origin = 'pairs'"), metadata_id=run.metadata_id)
-    mine = mine.where(F.col("snapshot").isin(*run.snapshots))
+    mine = matching(gone.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     # A source that was read again since has arrived anew; what is in the subset was in the pool all the same.
     kept = lost.select(*key).distinct().withColumn("kept", F.lit(True))
-    mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.pairs_version) | F.col("kept"))
+    mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.versions["pairs"]) | F.col("kept"))
     if mine.isEmpty() and lost.isEmpty():
         return False
-    if run.knows_its_pool and run.knows_its_odds:
+    if run.knows_its_odds and not run.is_thinned:
         sums = _sums_of_pool(warehouse, mine, run)
     else:
         sums = sums_of_subset(lost)
-        sums = sums.unionByName(sums_of_pairs(mine)) if run.knows_its_pool else sums
+        sums = sums.unionByName(sums_of_pairs(mine)) if not run.is_thinned else sums
     before = matching(warehouse.read("run_statistics"), run_id=run.run_id)
     warehouse.replace("run_statistics", without(before, sums), txn=f"{takedown_id}:{run.run_id}", run_id=run.run_id)
     return True
 
 
-def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Drawn) -> DataFrame:
-    stored = matching(warehouse.read("entry_probabilities"), run_id=run.run_id).select("entry_id", "probability")
-    by_entry = ship(warehouse.spark, probabilities_by_entry(stored.toArrow()))
-    version = warehouse.readable_version("pairs", run.pairs_version)
-    pool = matching(warehouse.read("pairs", version), metadata_id=run.metadata_id)
-    pool = pool.where(F.col("snapshot").isin(*run.snapshots))
+def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Run) -> DataFrame:
+    by_entry = ship(warehouse.spark, drawn_with(warehouse, run.run_id))
+    version = warehouse.readable_version("pairs", run.versions["pairs"])
+    pool = matching(warehouse.read("pairs", version), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     return sums_of_taken(counted(mine, by_entry), pool, by_entry, run.seed, run.unit, run.run_id)
 
 

@@ -23,13 +23,12 @@ from rebalance import Cost, made_pairs, timed  # noqa: E402
 from texts import entry_list  # noqa: E402
 
 from metaclip_spark.cli import main as command  # noqa: E402
-from metaclip_spark.events import Attempt  # noqa: E402
+from metaclip_spark.events import DONE, Attempt  # noqa: E402
 from metaclip_spark.matchers import compile_matcher  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.session import get_session  # noqa: E402
 from metaclip_spark.stages.match import match  # noqa: E402
 from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
-from metaclip_spark.steps.context import DONE  # noqa: E402
 from metaclip_spark.tables import Warehouse  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
 

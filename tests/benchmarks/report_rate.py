@@ -30,11 +30,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rebalance import cpu_seconds  # noqa: E402
 
 from metaclip_spark.cli import main as main_of_cli  # noqa: E402
-from metaclip_spark.events import Attempt  # noqa: E402
+from metaclip_spark.events import DONE, Attempt  # noqa: E402
 from metaclip_spark.metadata import load_metadata  # noqa: E402
 from metaclip_spark.schemas import PAIRS  # noqa: E402
 from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.steps.context import DONE  # noqa: E402
 from metaclip_spark.tables import Warehouse  # noqa: E402
 from metaclip_spark.terminal import print_rows  # noqa: E402
 

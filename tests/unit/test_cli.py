@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark import __version__, cli, commands, session
-from metaclip_spark.config import Settings
+from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
@@ -162,8 +162,8 @@ def test_every_setting_is_a_flag_of_run():
     """Whatever the YAML can say, a flag of run can say; but for what comes after a stage, or after download."""
     of = {command.name: {option.name for option in command.params} for command in (cli.run, cli.balance)}
     flags = of["run"] - {"config", "debug", "as_json"}
-    assert flags == set(Settings.model_fields) - {"pinned", *cli.LEFT}
-    assert of["balance"] >= {"pinned", *cli.LEFT}
+    assert flags == set(Settings.model_fields) - {"pinned", *THINNING}
+    assert of["balance"] >= {"pinned", *THINNING}
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from metaclip_spark.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.exporting import Asked, default_output, index_of
-from metaclip_spark.runs import Run
-from metaclip_spark.steps.export import pool_of, with_new_entries
+from metaclip_spark.run_log import Run
+from metaclip_spark.steps.export import pool_of
 from metaclip_spark.tables import Warehouse
 
 NOW = datetime(2026, 11, 23)
@@ -55,8 +56,9 @@ def test_a_run_that_drew_from_a_part_has_no_pool(name):
 
 def test_entries_that_came_after_frozen_counts_are_tail():
     """p = 1 for what the counts lack, in between and beyond; what they have stays."""
-    assert with_new_entries(np.array([0.5, np.nan, 0.25]), 4).tolist() == [0.5, 1.0, 0.25, 1.0, 1.0]
-    assert with_new_entries(np.array([0.5, 1.0]), 0).tolist() == [0.5, 1.0]
+    found = by_entry(np.array([2, 0]), np.array([0.25, 0.5]), missing=1.0, n_entries=5)
+    assert found.tolist() == [0.5, 1.0, 0.25, 1.0, 1.0]
+    assert by_entry(np.array([0, 1]), np.array([0.5, 1.0]), missing=1.0, n_entries=1).tolist() == [0.5, 1.0]
 
 
 def test_the_index_lists_shards_as_wids_does_and_is_none():
