@@ -3,8 +3,8 @@
 `import metaclip_spark as mc` imports neither Spark nor anything else; each name loads what it needs when it is used.
 
 The verbs take a DataFrame with a column of texts and return one, with all its columns: `match`, `count_entries`,
-`balance`, `explain`, and `curate`, which is match, count and balance in one. `mc.local` has the same verbs for
-pyarrow Tables, without Spark. `choose_threshold` finds t; `load_metadata` and `Metadata` are entry lists.
+`sweep`, `balance`, `explain`, and `curate`, which is match, count and balance in one. `mc.local` has the same verbs
+for pyarrow Tables, without Spark. `choose_threshold` finds t; `load_metadata` and `Metadata` are entry lists.
 """
 
 from __future__ import annotations
@@ -24,15 +24,16 @@ __all__ = [
     "load_metadata",
     "local",
     "match",
+    "sweep",
 ]
 
 if TYPE_CHECKING:
     from metaclip_spark import local
-    from metaclip_spark.frames import balance, count_entries, curate, explain, match
+    from metaclip_spark.frames import balance, count_entries, curate, explain, match, sweep
     from metaclip_spark.metadata.load import Metadata, load_metadata
     from metaclip_spark.verbs import choose_threshold
 
-_ON_SPARK = ("balance", "count_entries", "curate", "explain", "match")
+_ON_SPARK = ("balance", "count_entries", "curate", "explain", "match", "sweep")
 _HOMES = {
     **dict.fromkeys(_ON_SPARK, "metaclip_spark.frames"),
     "Metadata": "metaclip_spark.metadata.load",

@@ -41,6 +41,19 @@ def smallest_threshold(size: int, highest: int, sizes: Sizes, at_once: int = AT_
     return high
 
 
+def round_thresholds(highest: int) -> list[int]:
+    """Return 1, 2, 5, 10, 20, 50, ... up to the first at or above the highest count, where all is kept.
+
+    >>> round_thresholds(70)
+    [1, 2, 5, 10, 20, 50, 100]
+    """
+    values = [1]
+    while values[-1] < highest:
+        power = 10 ** (len(values) // 3)
+        values.append(power * (1, 2, 5)[len(values) % 3])
+    return values
+
+
 def _between(low: int, high: int, share: float, at_once: int) -> list[int]:
     """Return which t to ask for between two: half of them evenly, half ever closer around the interpolated one."""
     width = high - low

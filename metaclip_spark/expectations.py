@@ -7,6 +7,7 @@ entries at every t share one, so that what is looked up stays in the processor's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,7 @@ import pyarrow.compute as pc
 from metaclip_spark.entry_lists import laid_out
 from metaclip_spark.errors import InputError
 from metaclip_spark.kernels import kernel
-from metaclip_spark.sampling import entry_probability
+from metaclip_spark.sampling import entry_probability, from_fixed_point, tail_fraction
 
 EXPECTED_DDL = (
     "text_source string, lang string, threshold bigint, pairs bigint, matched bigint, "
@@ -24,6 +25,12 @@ EXPECTED_DDL = (
 )
 """One row is a group of pairs at one t: how many there are, how many match, and sums as `sampling.fixed_point` has."""
 
+SIZES = pa.schema(
+    [("threshold", pa.int64()), ("expected_size", pa.float64()), ("expected_sd", pa.float64()),
+     ("tail_fraction", pa.float64()), ("entries_head", pa.int64()), ("entries_tail", pa.int64()),
+     ("counts_head", pa.int64()), ("counts_tail", pa.int64())]
+)  # fmt: skip
+"""One row is a t and what would be kept at it."""
 _COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
 _NEVER = -1
 _COARSE = 1.5 * 2.0**26
@@ -117,6 +124,39 @@ class ExpectedSums:
         self._counted = np.concatenate([self._counted, np.zeros((new, *self._counted.shape[1:]), np.int64)])
         self._sums = np.concatenate([self._sums, np.zeros((new, *self._sums.shape[1:]), np.int64)])
         return numbers
+
+
+def sizes_at(sums: pa.Table, counts: np.ndarray, thresholds: Sequence[int]) -> pa.Table:
+    """Return a row each t: what would be kept, and how the counts divide at it.
+
+    Args:
+        sums: rows of EXPECTED_DDL, of any groups; none where the pool is empty.
+        counts: int64, by entry id, zeros included.
+
+    Returns:
+        `threshold` (int64); `expected_size` and `expected_sd` of the subset's size in pairs, `tail_fraction`: the
+        share of all counts in entries with count < t (float64); `entries_head` and `entries_tail`: matched entries
+        with count >= t, and the others; `counts_head` and `counts_tail`: their counts, summed (int64).
+    """
+    highs_and_lows: dict[int, list[int]] = {int(t): [0, 0, 0, 0] for t in thresholds}
+    for row in sums.select(["threshold", *_COLUMNS]).to_pylist():
+        found = highs_and_lows[row["threshold"]]
+        found[:] = [total + row[name] for total, name in zip(found, _COLUMNS, strict=True)]
+    return pa.Table.from_pylist([_at(t, *found, counts) for t, found in highs_and_lows.items()], SIZES)
+
+
+def _at(t: int, expected_high: int, expected_low: int, variance_high: int, variance_low: int, counts: np.ndarray):  # noqa: ANN202
+    head = counts >= t
+    return {
+        "threshold": t,
+        "expected_size": from_fixed_point(expected_high, expected_low),
+        "expected_sd": math.sqrt(from_fixed_point(variance_high, variance_low)),
+        "tail_fraction": tail_fraction(counts, t),
+        "entries_head": int(head.sum()),
+        "entries_tail": int((~head & (counts > 0)).sum()),
+        "counts_head": int(counts[head].sum()),
+        "counts_tail": int(counts[~head].sum()),
+    }
 
 
 @kernel

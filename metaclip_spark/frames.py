@@ -1,7 +1,7 @@
 """The verbs on Spark DataFrames: any DataFrame with a column of texts, without tables of ours.
 
 Every verb keeps all columns, whatever their types; only the texts, ids and keys travel to Python workers. Each returns
-a DataFrame that is computed when it is used. `curate` alone starts a job of its own, for the counts.
+a DataFrame that is computed when it is used. `curate` starts a job of its own, for the counts, and so does `sweep`.
 
 The draw: a pair is kept when `u < p`, and u is a function of the row's key and the seed alone, so neither partitions
 nor a retried task can change it. The key is the column named by `key`; else the column `pair_id` where there is one;
@@ -11,7 +11,7 @@ together. The examples have `spark`, a session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
 import pyarrow as pa
@@ -21,6 +21,7 @@ from pyspark.sql.types import IntegralType, StringType, StructType
 
 from metaclip_spark.batches import batch_probability, image_keys, pair_keys
 from metaclip_spark.errors import InputError
+from metaclip_spark.expectations import Thresholds, sizes_at
 from metaclip_spark.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
@@ -28,6 +29,7 @@ from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.functions import column_function, computed_once
 from metaclip_spark.stages.match import match_entries_function
 from metaclip_spark.stages.shipping import ship
+from metaclip_spark.stages.sweep import sweep as sweep_pairs
 from metaclip_spark.verbs import (
     BALANCED,
     MATCH_FIRST,
@@ -43,9 +45,10 @@ from metaclip_spark.verbs import (
     null_key,
     refuse_other,
     refuse_taken,
+    swept,
 )
 
-__all__ = ["balance", "count_entries", "curate", "explain", "match"]
+__all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
 _KEY = "metaclip_key"
 _IMAGE = "metaclip_image"
@@ -182,6 +185,49 @@ def count_entries(df: DataFrame, metadata: Entries | None = None) -> DataFrame:
         return count(df)
     entries = as_metadata(metadata).entries
     return with_entry(count(df, len(entries)), ship(df.sparkSession, pa.array(entries, pa.string())))
+
+
+def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None = None) -> DataFrame:
+    """Return what every t would keep of the pool, exactly, before anything is drawn.
+
+    Args:
+        df: with `entry_ids`, as `match` adds it.
+        counts: what `count_entries` returned for the whole pool.
+        thresholds: the t; by default 1, 2, 5, 10, 20, ... up to the first at which all is kept. All are served by one
+            pass over `entry_ids`, which runs now; its sums, a row a t, come to the driver.
+
+    Returns:
+        A row each t, ascending: `threshold`; `expected_size` and `expected_sd`, the mean and the standard deviation of
+        the subset's size in rows; `tail_fraction`, the share of all counts in entries with count < t; `entries_head`,
+        `entries_tail`, `counts_head` and `counts_tail`: how matched entries and their counts divide at t.
+
+    Raises:
+        InputError: a column is missing; a row matches an entry that has no count.
+        ConfigError: a t that is none.
+
+    Examples:
+        >>> import metaclip_spark as mc
+        >>> rows = [(n, "a photo") for n in range(999)] + [(999, "an otter")]
+        >>> df = spark.createDataFrame(rows, "id bigint, text string")
+        >>> matched = mc.match(df, metadata=["photo", "otter"])
+        >>> sizes = mc.sweep(matched, mc.count_entries(matched), thresholds=[20, 999])
+        >>> sizes.selectExpr("threshold", "round(expected_size, 6) AS expected_size", "entries_head").show()
+        +---------+-------------+------------+
+        |threshold|expected_size|entries_head|
+        +---------+-------------+------------+
+        |       20|         21.0|           1|
+        |      999|       1000.0|           1|
+        +---------+-------------+------------+
+        <BLANKLINE>
+    """
+    need_columns(_frame(df), "sweep", list(MATCHED), MATCH_FIRST)
+    by_entry, values = swept(counts, thresholds)
+    shipped = ship(df.sparkSession, Thresholds(by_entry, values))
+    try:
+        sums = sweep_pairs(df, shipped, by_group=False).toArrow()
+    finally:
+        shipped.release()  # type: ignore[attr-defined]
+    return df.sparkSession.createDataFrame(sizes_at(sums, by_entry, values))
 
 
 def balance(

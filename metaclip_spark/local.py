@@ -10,7 +10,7 @@ named by `key`; else the column `pair_id` where there is one; else the pair id o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -42,9 +42,10 @@ from metaclip_spark.verbs import (
     null_key,
     refuse_other,
     refuse_taken,
+    swept,
 )
 
-__all__ = ["balance", "count_entries", "curate", "explain", "match"]
+__all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
 _SLICE = 1 << 16
 """Rows handled at a time: what a slice needs besides the table stays small."""
@@ -169,6 +170,43 @@ def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
         return counts
     entries = pa.array(as_metadata(metadata).entries, pa.string())
     return counts.add_column(1, "entry", entries.take(counts["entry_id"].combine_chunks()))
+
+
+def sweep(table: pa.Table, counts: pa.Table, thresholds: Sequence[int] | None = None) -> pa.Table:
+    """Return what every t would keep of the pool, exactly, before anything is drawn.
+
+    Args:
+        table: with `entry_ids`, as `match` adds it.
+        counts: what `count_entries` returned for the whole pool.
+        thresholds: the t; by default 1, 2, 5, 10, 20, ... up to the first at which all is kept. All are served by one
+            pass over `entry_ids`.
+
+    Returns:
+        A row each t, ascending: `threshold`; `expected_size` and `expected_sd`, the mean and the standard deviation of
+        the subset's size in rows; `tail_fraction`, the share of all counts in entries with count < t; `entries_head`,
+        `entries_tail`, `counts_head` and `counts_tail`: how matched entries and their counts divide at t.
+
+    Raises:
+        InputError: a column is missing; a row matches an entry that has no count.
+        ConfigError: a t that is none.
+
+    Examples:
+        >>> import pyarrow as pa
+        >>> import metaclip_spark as mc
+        >>> pairs = pa.table({"id": range(1000), "text": ["a photo"] * 999 + ["an otter"]})
+        >>> matched = mc.local.match(pairs, metadata=["photo", "otter"])
+        >>> sizes = mc.local.sweep(matched, mc.local.count_entries(matched), thresholds=[20, 999])
+        >>> [(row["threshold"], round(row["expected_size"], 6)) for row in sizes.to_pylist()]
+        [(20, 21.0), (999, 1000.0)]
+    """
+    from metaclip_spark.expectations import ExpectedSums, Thresholds, sizes_at  # imports numba, which the others do not
+
+    need_names(_names(table), "sweep", MATCHED, MATCH_FIRST)
+    by_entry, values = swept(counts, thresholds)
+    sums = ExpectedSums(Thresholds(by_entry, values))
+    for part in _slices(table["entry_ids"]):
+        sums.add(part)
+    return sizes_at(pa.Table.from_batches([sums.to_arrow()]), by_entry, values)
 
 
 def balance(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.choosing import round_thresholds
 from metaclip_spark.commands import reading_context
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.expectations import sizes_at
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import share
-from metaclip_spark.sampling import from_fixed_point, tail_fraction
+from metaclip_spark.sampling import from_fixed_point
 from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
@@ -105,19 +106,6 @@ def _parsed(thresholds: str | None) -> list[int]:
     return [int(word) for word in words]
 
 
-def round_thresholds(highest: int) -> list[int]:
-    """Return 1, 2, 5, 10, 20, 50, ... up to the first at or above the highest count, where all is kept.
-
-    >>> round_thresholds(70)
-    [1, 2, 5, 10, 20, 50, 100]
-    """
-    values = [1]
-    while values[-1] < highest:
-        power = 10 ** (len(values) // 3)
-        values.append(power * (1, 2, 5)[len(values) % 3])
-    return values
-
-
 def make_sweep(
     sums: pa.Table, counts: np.ndarray, values: Sequence[int], chosen: int, unit: str, snapshots: Sequence[str],
     metadata_id: str,
@@ -131,36 +119,18 @@ def make_sweep(
         chosen: the one that the settings choose.
     """
     rows = sums.to_pylist()
+    kept: dict[int, dict[tuple[str, str], float]] = {t: {} for t in values}
     for row in rows:
         row["group"] = (row["text_source"] or "", row["lang"] or "")
+        kept[row["threshold"]][row["group"]] = from_fixed_point(row["expected_high"], row["expected_low"])
     first = [row for row in rows if row["threshold"] == values[0]]
     sizes = {row["group"]: row["pairs"] for row in first if row["pairs"]}
     groups = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
-    at = [
-        _at(t, t == chosen, [row for row in rows if row["threshold"] == t and row["group"] in groups], counts, groups)
-        for t in values
-    ]
+    at = []
+    for size in sizes_at(sums, counts, values).to_pylist():
+        t = size["threshold"]
+        at.append(At(**size, chosen=t == chosen, groups={group: kept[t][group] for group in groups}))
     return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
-
-
-def _at(t: int, chosen: bool, rows: list[dict[str, Any]], counts: np.ndarray, groups: dict) -> At:
-    def total(name: str) -> float:
-        return from_fixed_point(sum(row[f"{name}_high"] for row in rows), sum(row[f"{name}_low"] for row in rows))
-
-    head = counts >= t
-    kept = {row["group"]: from_fixed_point(row["expected_high"], row["expected_low"]) for row in rows}
-    return At(
-        threshold=t,
-        chosen=chosen,
-        expected_size=total("expected"),
-        expected_sd=math.sqrt(total("variance")),
-        tail_fraction=tail_fraction(counts, t),
-        entries_head=int(head.sum()),
-        entries_tail=int((~head & (counts > 0)).sum()),
-        counts_head=int(counts[head].sum()),
-        counts_tail=int(counts[~head].sum()),
-        groups={group: kept[group] for group in groups},
-    )
 
 
 def plain(found: Sweep) -> dict[str, Any]:

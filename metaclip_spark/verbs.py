@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from metaclip_spark.batches import need_names
+from metaclip_spark.choosing import round_thresholds
 from metaclip_spark.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.metadata.load import Metadata, load_metadata
@@ -157,6 +158,21 @@ def entry_probabilities(counts: Counts, threshold: int | None) -> np.ndarray:
     if len(np.unique(ids)) < len(ids):
         raise InputError("balance: an entry has several probabilities; keep the rows of one run_id.")
     return by_entry(ids, table["probability"].to_numpy(), missing=np.nan)
+
+
+def swept(counts: Counts, thresholds: Sequence[int] | None) -> tuple[np.ndarray, list[int]]:
+    """Return counts by entry id, int64, and the t to sweep, ascending: those given, else 1, 2, 5, 10, ...
+
+    Raises:
+        ConfigError: a t that is none, or an empty list of them.
+        InputError: counts without the column `count`.
+    """
+    by_entry = count_array(as_table(counts, "sweep", "count"))
+    if thresholds is None:
+        return by_entry, round_thresholds(int(by_entry.max(initial=1)))
+    if not len(thresholds):
+        raise ConfigError("sweep: thresholds is empty; expected at least one t, or leave it out.")
+    return by_entry, sorted({checked_threshold(threshold) for threshold in thresholds})
 
 
 def key_columns(

@@ -25,7 +25,7 @@ PAGES = {
     "spark.md": ("metaclip_spark, on Spark DataFrames", [("frames", None)]),
     "local.md": ("metaclip_spark.local, on pyarrow Tables", [("local", None)]),
 }
-VERBS = ["curate", "match", "count_entries", "balance", "explain"]
+VERBS = ["curate", "match", "count_entries", "sweep", "balance", "explain"]
 LINKS = "\nThe verbs: [on Spark DataFrames](spark.md), [on pyarrow Tables](local.md).\n"
 
 CONFIG = {

@@ -3,8 +3,9 @@
     python tests/benchmarks/new_crawl.py [--pairs 300000] [--crawls 10] [--kept 0.23] [--rounds 3]
 
 Ten crawls are in the pool and balanced, at the t that keeps 23% of them; one more is added and counted. Timed is the
-command `balance`, report included, with and without --whole-pool; the bar is half the time. Pairs are seeded: LAION's
-texts resampled, each different; 500,000 entries.
+command `balance`, report included, with and without --whole-pool; the bar is half the time. Beside it: the same with
+the `count` before it, of the new crawl alone or of all. Spark runs already. Pairs are seeded: LAION's texts resampled,
+each different; 500,000 entries.
 """
 
 from __future__ import annotations
@@ -48,19 +49,25 @@ def main() -> int:
         attempt = Attempt(warehouse, "made", {"metadata": str(entry_list())}, [metadata.metadata_id])
         attempt.record("started")
         matcher = ship_matcher(spark, compile_matcher(metadata))
-        for number in range(args.crawls + 1):
-            rows = made_pairs(spark, number * args.pairs, (number + 1) * args.pairs, snapshot=f"crawl{number:02}")
-            commit = warehouse.append("pairs", match(rows, matcher, metadata.metadata_id))
+
+        def add(number: int) -> None:
             name = f"crawl{number:02}"
+            rows = made_pairs(spark, number * args.pairs, (number + 1) * args.pairs, snapshot=name)
+            commit = warehouse.append("pairs", match(rows, matcher, metadata.metadata_id))
             attempt.record(
                 DONE, "dedup", snapshot=name, fingerprint=name, versions={"pairs": commit.version}, rows=commit.rows,
                 detail={"batches": []},
             )  # fmt: skip
+
         at = ["--warehouse", root, "--metadata", str(entry_list())]
-        said("count", *at)
+        for number in range(args.crawls):
+            add(number)
+        counted_old = timed(lambda: said("count", *at))
         old = ",".join(f"crawl{number:02}" for number in range(args.crawls))
         size = int(args.kept * args.crawls * args.pairs)
         first = said("balance", *at, "--snapshots", old, "--target-size", size, "--json")
+        add(args.crawls)
+        counted_new = timed(lambda: said("count", *at))
         costs: dict[str, list[Cost]] = {"the earlier subset and the new crawl": [], "the whole pool": []}
         kept = set()
         for _ in range(args.rounds + 1):
@@ -82,6 +89,11 @@ def main() -> int:
     print_rows(["read", "seconds", "CPU seconds"], [[n, f"{c.seconds:.2f}", f"{c.cpu:.1f}"] for n, c in took.items()])
     grown, scratch = took.values()
     print(f"ratio {grown.seconds / scratch.seconds:.2f} (bar: 0.5), in CPU seconds {grown.cpu / scratch.cpu:.2f}")
+    of_new, of_all = counted_new.seconds, counted_old.seconds + counted_new.seconds
+    print(
+        f"with count ({of_new:.1f} s of the new crawl, {of_all:.1f} s of all): "
+        f"ratio {(of_new + grown.seconds) / (of_all + scratch.seconds):.2f}"
+    )
     return 0
 
 

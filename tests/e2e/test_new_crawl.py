@@ -143,17 +143,17 @@ def test_why_the_whole_pool_is_read_is_said(spark, world):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    crawls=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40)), min_size=1, max_size=4),
-    threshold=st.integers(1, 12),
+    crawls=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=4),
     seed=st.integers(0, 3),
 )
-def test_any_sequence_of_crawls_equals_from_scratch(spark, tmp_path_factory, crawls, threshold, seed):
-    """Whatever they hold of each other, and however often: the last subset is that of the whole pool, read anew."""
+def test_any_sequence_of_crawls_equals_from_scratch(spark, tmp_path_factory, crawls, seed):
+    """Whatever they hold of each other, however often, at whichever t: the last subset is that of the whole pool."""
     root = tmp_path_factory.mktemp("crawls")
     world = World(root)
-    for number, (first, size) in enumerate(crawls):
+    for number, (first, size, threshold) in enumerate(crawls):
         path = crawl(world, f"crawl{number}", range(first, first + size))
         flags = ["--threshold", threshold, "--seed", seed]
         grown, _ = add(world, "warehouse", f"crawl{number}", path, *flags)

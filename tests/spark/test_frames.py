@@ -86,6 +86,9 @@ def test_each_verb_equals_the_local_one_on_the_sample(pool):
     counts, counted = mc.count_entries(matched, metadata), mc.local.count_entries(expected, metadata)
     assert counts.toArrow().sort_by("entry_id").to_pylist() == counted.to_pylist()
     assert mc.count_entries(matched).columns == ["entry_id", "count"]
+    for thresholds in (None, [30, 1, 30]):
+        found = mc.sweep(matched, counts, thresholds)
+        assert found.toArrow().to_pylist() == mc.local.sweep(expected, counted, thresholds).to_pylist()
     choosing = {"threshold": 30, "seed": 5, "key": "position"}
     kept = mc.local.balance(expected, counted, **choosing)
     assert 0 < kept.num_rows < table.num_rows

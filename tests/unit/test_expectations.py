@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark import local, sweeping
+from metaclip_spark import choosing, local, sweeping
 from metaclip_spark.batches import batch_probability, draws
 from metaclip_spark.choosing import AT_ONCE, smallest_threshold
 from metaclip_spark.errors import ConfigError, InputError
@@ -167,10 +167,10 @@ def test_two_hundred_seeds_follow_the_predicted_mean_and_standard_deviation():
 
 def test_round_thresholds_end_where_everything_is_kept():
     """1, 2, 5, 10, ... up to the first at or above the highest count."""
-    assert sweeping.round_thresholds(1) == [1]
-    assert sweeping.round_thresholds(50) == [1, 2, 5, 10, 20, 50]
-    assert sweeping.round_thresholds(51)[-1] == 100
-    assert len(sweeping.round_thresholds(10**9)) == 28
+    assert choosing.round_thresholds(1) == [1]
+    assert choosing.round_thresholds(50) == [1, 2, 5, 10, 20, 50]
+    assert choosing.round_thresholds(51)[-1] == 100
+    assert len(choosing.round_thresholds(10**9)) == 28
 
 
 @pytest.mark.parametrize("given", ["0", "5,x", "-1", "1.5", "9" * 17])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import gzip
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -172,6 +173,36 @@ def test_counts_of_snapshots_add_up_and_probabilities_stand_for_counts_and_t():
     assert mc.local.balance(matched, given, key="id") == expected
 
 
+def test_sweep_adds_up_what_balance_draws_with():
+    """The sums of p and p(1 - p), head and tail at each t; by default at 1, 2, 5, ... to where all is kept."""
+    metadata = mc.load_metadata(WORDNET)
+    matched = local.match(table_of(reference.read_pool([SAMPLE])), metadata)
+    counts = local.count_entries(matched)
+    found = local.sweep(matched, counts, [50, 1, 7, 50])
+    assert found["threshold"].to_pylist() == [1, 7, 50]
+    count = dict(zip(counts["entry_id"].to_pylist(), counts["count"].to_pylist(), strict=True))
+    for row in found.to_pylist():
+        t, p = row["threshold"], []
+        for ids in matched["entry_ids"].to_pylist():
+            product = 1.0
+            for entry_id in ids:
+                product *= 1.0 - t / max(count[entry_id], t)
+            p.append(1.0 - product)
+        head = [number for number in count.values() if number >= t]
+        assert row["expected_size"] == pytest.approx(math.fsum(p), rel=1e-12)
+        assert row["expected_sd"] == pytest.approx(math.sqrt(math.fsum(one * (1 - one) for one in p)), rel=1e-12)
+        assert (row["entries_head"], row["entries_tail"]) == (len(head), len(count) - len(head))
+        assert (row["counts_head"], row["counts_tail"]) == (sum(head), sum(count.values()) - sum(head))
+        assert row["tail_fraction"] == row["counts_tail"] / sum(count.values())
+        drawn = [local.balance(matched, counts, threshold=t, seed=seed).num_rows for seed in range(5)]
+        assert all(abs(size - row["expected_size"]) < 6 * row["expected_sd"] + 1 for size in drawn)
+    every = local.sweep(matched, counts).to_pylist()
+    assert [row["threshold"] for row in every][:4] == [1, 2, 5, 10]
+    assert every[-2]["threshold"] < max(count.values()) <= every[-1]["threshold"]
+    assert every[-1]["expected_size"] == sum(len(ids) > 0 for ids in matched["entry_ids"].to_pylist())
+    assert [row["expected_size"] for row in local.sweep(matched.slice(0, 0), counts, [3]).to_pylist()] == [0.0]
+
+
 def test_a_low_t_is_warned_of():
     """A small pool gets a t by tail fraction that thins everything; that is said."""
     pairs = pa.table({"id": range(3), "text": ["a photo"] * 3})
@@ -272,6 +303,26 @@ COUNTS = mc.local.count_entries(MATCHED)
             lambda: mc.local.balance(MATCHED, COUNTS, threshold=0),
             ConfigError,
             "threshold must be an integer >= 1, got 0. MetaCLIP-400M used 20000.",
+        ),
+        (
+            lambda: mc.local.sweep(MATCHED, COUNTS, []),
+            ConfigError,
+            "sweep: thresholds is empty; expected at least one t, or leave it out.",
+        ),
+        (
+            lambda: mc.local.sweep(MATCHED, COUNTS, [5, 0]),
+            ConfigError,
+            "threshold must be an integer >= 1, got 0. MetaCLIP-400M used 20000.",
+        ),
+        (
+            lambda: mc.local.sweep(MATCHED, pa.table({"entry_id": [2], "count": [1]})),
+            InputError,
+            "a pair matches an entry that was never counted: pairs and counts differ; run count again",
+        ),
+        (
+            lambda: mc.local.sweep(PAIRS, COUNTS),
+            InputError,
+            "sweep: column 'entry_ids' is missing; got ['url', 'text', 'n']. Call match first, which adds it.",
         ),
         (
             lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1, tail_fraction=0.1),
