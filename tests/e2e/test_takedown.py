@@ -263,7 +263,8 @@ def test_a_fresh_run_without_the_urls_has_the_same_counts_and_subset(spark, undi
     rows = [each for each in pq.read_table(path).to_pylist() if each["url"] not in URLS]
     write_parquet(path, [tuple(each.values()) for each in rows])
     tsv = clean.pool / "b.tsv"
-    tsv.write_text("".join(line for line in tsv.open() if line.partition("\t")[0] not in URLS), encoding="utf-8")
+    lines = tsv.read_text(encoding="utf-8").splitlines(keepends=True)
+    tsv.write_text("".join(line for line in lines if line.partition("\t")[0] not in URLS), encoding="utf-8")
     pages = gzip.decompress((clean.pool / "c.wat.gz").read_bytes()).split(b"WARC/1.0\r\n")[1:]
     kept = [b"WARC/1.0\r\n" + record for record in pages if SHARED[0].encode() not in record]
     (clean.pool / "c.wat.gz").write_bytes(b"".join(gzip.compress(record, mtime=0) for record in kept))
