@@ -58,6 +58,8 @@ _DEFAULTS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "8192",
+    # No limit in bytes: to keep one, Spark adds a batch's bytes up at every row, which took most of a pass's time.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
     "spark.sql.debug.maxToStringFields": "200",
 }
 

@@ -22,6 +22,7 @@ from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.filters.hosts import written_hosts
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 
@@ -58,6 +59,7 @@ def warm_up() -> int:
         splits = splits_of(find_sources([folder]))
         stamp = Stamp("warmup", matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
+    written_hosts(pa.array(_URLS))  # what a blocklist and a takedown ask
     _count_and_balance()
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
 

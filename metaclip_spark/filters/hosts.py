@@ -6,12 +6,10 @@ import ipaddress
 import re
 from urllib.parse import unquote
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Behind the scheme and "//": user information up to the last "@", then the host up to the port or the path.
-# Browsers take "\" for "/".
-_HOST = r"^[^/?#\\]*//(?:[^/?#\\]*@)?(?P<host>\[[^\]/?#\\]*\]|[^/?#\\:]*)"
 _NORMAL = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*")
 
 
@@ -39,8 +37,24 @@ def written_hosts(urls: pa.Array) -> pa.DictionaryArray:
     Returns:
         Dictionary array of n (values: string, each once); null where the url is null or has no host.
     """
-    found = pc.struct_field(pc.extract_regex(urls, _HOST), "host")
-    return pc.if_else(pc.equal(found, ""), pa.scalar(None, found.type), found).dictionary_encode()
+    from metaclip_spark.filters.host_kernels import gather, host_spans  # imports numba, which nothing else here needs
+    from metaclip_spark.kernels import bytes_of
+
+    # Beneath a null there may be bytes, which belong to no url.
+    filled = pc.fill_null(urls.cast(pa.large_string()), "")
+    if not len(filled):
+        return pa.array([], pa.string()).dictionary_encode()
+    _, offsets, data = filled.buffers()
+    places = np.frombuffer(memoryview(offsets).toreadonly(), np.int64)[filled.offset : filled.offset + len(urls) + 1]
+    raw = bytes_of(data if data is not None else b"")
+    starts, ends = np.empty((2, len(urls)), np.int64)
+    host_spans(raw, places, starts, ends)
+    lengths = ends - starts
+    found = np.empty(int(lengths.sum()), np.uint8)
+    gather(raw, starts, ends, found)
+    bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]).astype(np.int32)
+    hosts = pa.StringArray.from_buffers(len(urls), pa.py_buffer(bounds), pa.py_buffer(found))
+    return pc.if_else(pa.array(lengths == 0), pa.scalar(None, pa.string()), hosts).dictionary_encode()
 
 
 def normal_host(host: str) -> str:

@@ -13,13 +13,14 @@ from metaclip_spark.extract.record_heads import only_record
 from metaclip_spark.extract.sha224 import sha224_of_urls
 from metaclip_spark.extract.wat_links import cut_page
 from metaclip_spark.extract.wat_rows import add_rows
+from metaclip_spark.filters.host_kernels import gather, host_spans
 from metaclip_spark.matchers.phrases.building import key_hashes, set_step_filters, set_token_filters
 from metaclip_spark.matchers.phrases.scanning import scan
 from metaclip_spark.warmup import warm_up
 
 print(warm_up())
 called = (blake2b_of_pairs, count_of, last_image, only_record, sha224_of_urls, cut_page, add_rows)
-called += (scan, key_hashes, set_step_filters, set_token_filters, add_counts, running_products)
+called += (scan, key_hashes, set_step_filters, set_token_filters, add_counts, running_products, host_spans, gather)
 print(*(kernel.__name__ for kernel in called if not kernel.signatures))
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import re
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.filters import blocklist as module
 from metaclip_spark.filters.blocklist import Blocklist, load_blocklist
-from metaclip_spark.filters.hosts import hosts_of, normal_host
+from metaclip_spark.filters.hosts import hosts_of, normal_host, written_hosts
 
 
 @pytest.fixture
@@ -204,6 +205,23 @@ def test_hosts_of_a_batch_are_null_where_there_is_none():
     urls = pa.array(["http://A.org/1", None, "x", "http://A.org/2", "http://[::1]/"])
     hosts = hosts_of(urls)
     assert hosts.cast(pa.string()).to_pylist() == ["a.org", None, None, "a.org", "[::1]"]
+
+
+# Behind the scheme and "//": user information up to the last "@", then the host up to the port or the path.
+A_HOST = r"^[^/?#\\]*//(?:[^/?#\\]*@)?(?P<host>\[[^\]/?#\\]*\]|[^/?#\\:]*)"
+
+
+ODD = st.text("/:@[]?#\\.aZ\u00fc-9", max_size=14)
+
+
+@given(st.lists(st.none() | ODD | st.builds("{}//{}".format, st.sampled_from(["", "http:", "?:"]), ODD)))
+def test_hosts_stand_where_the_pattern_finds_them(urls):
+    """The compiled loop against the regular expression that says the same, in slices, too."""
+    found = [None if url is None else re.match(A_HOST, url) for url in urls]
+    expected = [match["host"] or None if match else None for match in found]
+    assert written_hosts(pa.array(urls, pa.string())).cast(pa.string()).to_pylist() == expected
+    sliced = pa.array(["http://left.out/", *urls], pa.string()).slice(1)
+    assert written_hosts(sliced).cast(pa.string()).to_pylist() == expected
 
 
 def test_a_host_that_dns_does_not_allow_is_kept_as_it_stands():
