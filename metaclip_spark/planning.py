@@ -25,7 +25,7 @@ SIZES_ASKED = 32
 """Of so many of a crawl's sources the size is asked for; the others are taken to be as large on average."""
 LIST_BYTES_PER_ENTRY = 200
 """Memory of a compiled entry list, per entry: in the driver, and once more while it is shipped."""
-MB_PER_CORE_SECOND = {"wat": 20.0, "warc": 20.0, "parquet": 1.9, "tsv": 1.4, "csv": 1.4, "jsonl": 1.0}
+MB_PER_CORE_SECOND = {"wat": 40.0, "warc": 30.0, "parquet": 4.0, "tsv": 2.5, "csv": 2.5, "jsonl": 2.0}
 STORED_PER_READ = {"wat": 0.2, "warc": 0.1, "parquet": 4.5, "tsv": 6.5, "csv": 6.5, "jsonl": 6.5}
 """By format: megabytes of input that one core extracts, matches and identifies in a second, and bytes stored (staging
 and pairs together) per byte read. `python tests/benchmarks/extract_rate.py` prints the figures of a machine."""
