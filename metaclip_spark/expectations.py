@@ -145,7 +145,9 @@ def sizes_at(sums: pa.Table, counts: np.ndarray, thresholds: Sequence[int]) -> p
     return pa.Table.from_pylist([_at(t, *found, counts) for t, found in highs_and_lows.items()], SIZES)
 
 
-def _at(t: int, expected_high: int, expected_low: int, variance_high: int, variance_low: int, counts: np.ndarray):  # noqa: ANN202
+def _at(
+    t: int, expected_high: int, expected_low: int, variance_high: int, variance_low: int, counts: np.ndarray
+) -> dict[str, float]:
     head = counts >= t
     return {
         "threshold": t,

@@ -21,7 +21,7 @@ from pyspark.sql.types import IntegralType, StringType, StructType
 
 from metaclip_spark.batches import batch_probability, image_keys, pair_keys
 from metaclip_spark.errors import InputError
-from metaclip_spark.expectations import Thresholds, sizes_at
+from metaclip_spark.expectations import sizes_at
 from metaclip_spark.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
@@ -29,7 +29,7 @@ from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.functions import column_function, computed_once
 from metaclip_spark.stages.match import match_entries_function
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.stages.sweep import sweep as sweep_pairs
+from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.verbs import (
     BALANCED,
     MATCH_FIRST,
@@ -222,11 +222,7 @@ def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None = None
     """
     need_columns(_frame(df), "sweep", list(MATCHED), MATCH_FIRST)
     by_entry, values = swept(counts, thresholds)
-    shipped = ship(df.sparkSession, Thresholds(by_entry, values))
-    try:
-        sums = sweep_pairs(df, shipped, by_group=False).toArrow()
-    finally:
-        shipped.release()  # type: ignore[attr-defined]
+    sums = expected_sums(df, by_entry, values, by_group=False)
     return df.sparkSession.createDataFrame(sizes_at(sums, by_entry, values))
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numba
 import numpy as np
+import pyarrow as pa
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
@@ -63,6 +64,18 @@ def bytes_of(data: Any) -> np.ndarray:
     Never writable, whatever the buffer is: to a kernel a writable array is another type, and it is compiled for each.
     """
     return np.frombuffer(memoryview(data).toreadonly(), np.uint8)
+
+
+def buffers_of(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bytes of an array's strings, and where each starts, with the end of the last, (n + 1,) int32."""
+    if strings.null_count:
+        raise ValueError(f"no nulls are expected, got {strings.null_count}")
+    strings = strings.cast(pa.string())
+    if not len(strings):
+        return bytes_of(b""), bytes_of(bytes(4)).view(np.int32)
+    _, ends, data = strings.buffers()
+    ends = bytes_of(ends).view(np.int32)[strings.offset : strings.offset + len(strings) + 1]
+    return bytes_of(data or b""), ends
 
 
 @intrinsic

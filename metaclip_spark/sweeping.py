@@ -18,10 +18,10 @@ from metaclip_spark.expectations import sizes_at
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import share
 from metaclip_spark.sampling import from_fixed_point
+from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
-from metaclip_spark.steps.sweep import expected_sums
 
 GROUPS_SHOWN = 6
 """Text sources and languages with a column of their own in the printed table; --json has all."""

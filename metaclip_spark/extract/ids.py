@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from metaclip_spark.extract.blake2b import blake2b_of_pairs
 from metaclip_spark.extract.sha224 import sha224_of_urls
-from metaclip_spark.kernels import bytes_of
+from metaclip_spark.kernels import buffers_of
 
 _LENGTH = Struct("<Q").pack
 _IMAGE_DIGITS = 24
@@ -40,7 +40,7 @@ def pair_id(url: str, text: str) -> str:
 def image_ids(urls: pa.Array) -> pa.Array:
     """Return `image_id` of every url: a string array without nulls to one of the same length."""
     out = np.empty(_IMAGE_DIGITS * len(urls), np.uint8)
-    sha224_of_urls(*_buffers(urls), out)
+    sha224_of_urls(*buffers_of(urls), out)
     return _digits(out, _IMAGE_DIGITS)
 
 
@@ -49,20 +49,8 @@ def pair_ids(urls: pa.Array, texts: pa.Array) -> pa.Array:
     if len(urls) != len(texts):
         raise ValueError(f"as many urls as texts are expected, got {len(urls)} and {len(texts)}")
     out = np.empty(_PAIR_DIGITS * len(urls), np.uint8)
-    blake2b_of_pairs(*_buffers(urls), *_buffers(texts), out)
+    blake2b_of_pairs(*buffers_of(urls), *buffers_of(texts), out)
     return _digits(out, _PAIR_DIGITS)
-
-
-def _buffers(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bytes of an array's strings, and where each starts, with the end of the last."""
-    if strings.null_count:
-        raise ValueError(f"no nulls are expected, got {strings.null_count}")
-    strings = strings.cast(pa.string())
-    if not len(strings):
-        return bytes_of(b""), bytes_of(bytes(4)).view(np.int32)
-    _, ends, data = strings.buffers()
-    ends = bytes_of(ends).view(np.int32)[strings.offset : strings.offset + len(strings) + 1]
-    return bytes_of(data or b""), ends
 
 
 def _digits(out: np.ndarray, size: int) -> pa.Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaclip_spark.extract.byte_search import copied
 from metaclip_spark.kernels import kernel
 
 _SLASH, _QUESTION, _HASH, _BACKSLASH, _AT, _COLON, _OPEN, _CLOSE = b"/?#\\@:[]"
@@ -17,7 +18,7 @@ def host_spans(data: np.ndarray, offsets: np.ndarray, starts: np.ndarray, ends: 
 
     Args:
         data: uint8, the bytes of all urls.
-        offsets: int32 or int64, (n + 1,); the bytes of url i are `data[offsets[i]:offsets[i + 1]]`.
+        offsets: int32, (n + 1,); the bytes of url i are `data[offsets[i]:offsets[i + 1]]`.
         starts, ends: int64, (n,), written: the host's bytes; equal where a url has none.
     """
     for i in range(len(starts)):
@@ -53,6 +54,4 @@ def gather(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, out: np.ndarr
     """Copy the bytes between starts and ends, one after the other, into `out` (uint8, as long as they are)."""
     place = 0
     for i in range(len(starts)):
-        for at in range(starts[i], ends[i]):
-            out[place] = data[at]
-            place += 1
+        place = copied(data[starts[i] : ends[i]], out, place)

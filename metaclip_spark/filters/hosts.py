@@ -38,15 +38,9 @@ def written_hosts(urls: pa.Array) -> pa.DictionaryArray:
         Dictionary array of n (values: string, each once); null where the url is null or has no host.
     """
     from metaclip_spark.filters.host_kernels import gather, host_spans  # imports numba, which nothing else here needs
-    from metaclip_spark.kernels import bytes_of
+    from metaclip_spark.kernels import buffers_of
 
-    # Beneath a null there may be bytes, which belong to no url.
-    filled = pc.fill_null(urls.cast(pa.large_string()), "")
-    if not len(filled):
-        return pa.array([], pa.string()).dictionary_encode()
-    _, offsets, data = filled.buffers()
-    places = np.frombuffer(memoryview(offsets).toreadonly(), np.int64)[filled.offset : filled.offset + len(urls) + 1]
-    raw = bytes_of(data if data is not None else b"")
+    raw, places = buffers_of(pc.fill_null(urls, ""))
     starts, ends = np.empty((2, len(urls)), np.int64)
     host_spans(raw, places, starts, ends)
     lengths = ends - starts

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.expectations import EXPECTED_DDL, ExpectedSums
+from metaclip_spark.expectations import EXPECTED_DDL, ExpectedSums, Thresholds
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.shipping import Shipped
+from metaclip_spark.stages.shipping import Shipped, ship
 
 _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")
@@ -39,3 +40,18 @@ def sweep(pairs: DataFrame, thresholds: Shipped, by_group: bool = True) -> DataF
     partial = pairs.select(*columns).mapInArrow(partial_sums, EXPECTED_DDL)
     summed = [name for name in partial.columns if name not in _KEYS]
     return partial.groupBy(*_KEYS).agg(*[F.sum(name).alias(name) for name in summed])
+
+
+def expected_sums(pairs: DataFrame, counts: np.ndarray, thresholds: Sequence[int], by_group: bool = True) -> pa.Table:
+    """Return `expectations.EXPECTED_DDL` rows, a row for each group and t, from one pass over the pool, made now.
+
+    Args:
+        pairs: what is drawn from.
+        counts: int64, by entry id, zeros included.
+        by_group: keep sums apart by text source and language.
+    """
+    shipped = ship(pairs.sparkSession, Thresholds(counts, thresholds))
+    try:
+        return sweep(pairs, shipped, by_group).toArrow()
+    finally:
+        shipped.release()  # type: ignore[attr-defined]

@@ -1,34 +1,16 @@
-"""Ask the counted pool what many t would keep; choose t by the size that is wanted."""
+"""Choose t by the size that is wanted: ask the counted pool what many t would keep."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from metaclip_spark.choosing import smallest_threshold
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.expectations import Thresholds
-from metaclip_spark.stages.shipping import ship
-from metaclip_spark.stages.sweep import sweep
+from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.context import Context
-
-
-def expected_sums(pairs: DataFrame, counts: np.ndarray, thresholds: Sequence[int], by_group: bool = True) -> pa.Table:
-    """Return `expectations.EXPECTED_DDL` rows, a row for each group and t, from one pass over the pool.
-
-    Args:
-        pairs: what is drawn from.
-        counts: int64, by entry id, zeros included.
-        by_group: keep sums apart by text source and language.
-    """
-    shipped = ship(pairs.sparkSession, Thresholds(counts, thresholds))
-    try:
-        return sweep(pairs, shipped, by_group).toArrow()
-    finally:
-        shipped.release()  # type: ignore[attr-defined]
 
 
 def threshold_for_size(ctx: Context, pairs: DataFrame, counts: np.ndarray, size: int) -> int:

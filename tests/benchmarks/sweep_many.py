@@ -22,7 +22,7 @@ from pyspark.sql import DataFrame, SparkSession
 from metaclip_spark.choosing import AT_ONCE
 from metaclip_spark.session import get_session
 from metaclip_spark.stages.count import count
-from metaclip_spark.steps.sweep import expected_sums
+from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.terminal import print_rows
 
 ENTRIES = 500_000
