@@ -38,16 +38,22 @@ EXTRAS = {
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
     "wikipedia": ["mwparserfromhell>=0.6.6"],
     "test": [
-        "pytest>=8.0", "pytest-timeout>=2.3", "hypothesis>=6.100", "ruff>=0.6,<1",
+        "pytest>=8.0",
+        "pytest-timeout>=2.3",
+        "hypothesis>=6.100",
+        "ruff>=0.17,<0.18",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
-        "s3fs>=2024.2", "moto[server]>=5", "mwparserfromhell>=0.6.6",
+        "s3fs>=2024.2",
+        "moto[server]>=5",
+        "mwparserfromhell>=0.6.6",
         "pyspark[connect]>=4.0,<4.3",
         # docs/api, rendered: another version would render it otherwise.
-        "griffe2md==1.5.1; python_version >= '3.11'", "griffelib==2.4.1; python_version >= '3.11'",
+        "griffe2md==1.5.1; python_version >= '3.11'",
+        "griffelib==2.4.1; python_version >= '3.11'",
         # Types of a bundle's resources, generated from its schema: what jobs/databricks is checked with.
         "databricks-bundles>=1.0,<2",
-    ],  # fmt: skip
+    ],
     "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
 

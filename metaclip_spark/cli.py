@@ -17,10 +17,36 @@ from metaclip_spark.cli_metadata import metadata
 from metaclip_spark.config import THINNING, Settings, make_settings
 from metaclip_spark.errors import MetaclipError
 
-INPUT = ("input", "crawl", "format", "max_files", "crawl_root", "snapshot", "url_column", "text_column", "lang_column",
-         "id_column", "keep_columns", "text_fields")  # fmt: skip
-CHECKS = ("languages", "no_lid", "lid", "min_lang_score", "opt_outs", "blocklist", "min_chars", "max_chars",
-          "min_words", "max_words", "no_file_names", "no_digits", "image_extensions", "filter")  # fmt: skip
+INPUT = (
+    "input",
+    "crawl",
+    "format",
+    "max_files",
+    "crawl_root",
+    "snapshot",
+    "url_column",
+    "text_column",
+    "lang_column",
+    "id_column",
+    "keep_columns",
+    "text_fields",
+)
+CHECKS = (
+    "languages",
+    "no_lid",
+    "lid",
+    "min_lang_score",
+    "opt_outs",
+    "blocklist",
+    "min_chars",
+    "max_chars",
+    "min_words",
+    "max_words",
+    "no_file_names",
+    "no_digits",
+    "image_extensions",
+    "filter",
+)
 LIST = ("metadata", "matcher", "keep_unmatched")
 TABLES = ("warehouse", "catalog", "lease_seconds")
 READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
@@ -66,7 +92,7 @@ def _settings(flags: dict[str, Any], config: str | None) -> Settings:
     return make_settings(given, config)
 
 
-def _reporter(quiet: bool = False):  # noqa: ANN202
+def _reporter(quiet: bool = False):
     from metaclip_spark.progress import Reporter
 
     return Reporter(quiet)
@@ -153,8 +179,9 @@ def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 @cli.command()
 @settings_options("metadata", *CHOOSING, "freeze_counts", *TABLES, *SPARK)
-@click.option("--thresholds", metavar="T,T,...",
-              help="The values of t.  [default: 1, 2, 5, 10, ... up to the highest count]")  # fmt: skip
+@click.option(
+    "--thresholds", metavar="T,T,...", help="The values of t.  [default: 1, 2, 5, 10, ... up to the highest count]"
+)
 @click.option("--plot", metavar="FILE", help="Draw it, too: a .svg, .png or .pdf (needs the extra [report]).")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sweep(
@@ -177,9 +204,15 @@ def sweep(
 @click.option("--run-id", metavar="ID", help="The run to explain.  [default: the last one balanced]")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def explain(
-    config: str | None, debug: bool, pair_id: str | None, url: str | None, text: str | None, run_id: str | None,
-    as_json: bool, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    pair_id: str | None,
+    url: str | None,
+    text: str | None,
+    run_id: str | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Why a pair is in, or not: its matches, their counts and probabilities, the draw, the verdict."""
     from metaclip_spark import explaining
 
@@ -191,16 +224,28 @@ def explain(
 @settings_options("metadata", *TABLES, "outcome", *SPARK)
 @click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
 @click.option("--compare", metavar="RUN RUN", nargs=2, default=None, help="Two runs side by side, in the place of one.")
-@click.option("--class-names", metavar="FILE",
-              help="Names, one a line or as a JSON array, counted before and after balancing.")  # fmt: skip
-@click.option("--thin", metavar="N", type=click.IntRange(1),
-              help="Classes with fewer pairs in the subset are called thin.  [default: 100]")  # fmt: skip
-@click.option("--output", metavar="FILE",
-              help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]")  # fmt: skip
+@click.option(
+    "--class-names", metavar="FILE", help="Names, one a line or as a JSON array, counted before and after balancing."
+)
+@click.option(
+    "--thin",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Classes with fewer pairs in the subset are called thin.  [default: 100]",
+)
+@click.option(
+    "--output", metavar="FILE", help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]"
+)
 def report(
-    config: str | None, debug: bool, run_id: str | None, compare: tuple[str, str] | None, class_names: str | None,
-    thin: int | None, output: str | None, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    run_id: str | None,
+    compare: tuple[str, str] | None,
+    class_names: str | None,
+    thin: int | None,
+    output: str | None,
+    **flags: Any,
+) -> int:
     """Write the HTML data card of a run, with a JSON of the same numbers beside it, and print its path.
 
     Reads the run's pool and subset once, for languages, domains and pairs drawn at random; changes no table.
@@ -213,22 +258,45 @@ def report(
 
 @cli.command()
 @settings_options(*TABLES, *SPARK)
-@click.option("--stage", type=click.Choice(("pairs", "curated")), default="curated", show_default=True,
-              help="What a run drew, or (pairs) the whole matched pool that it drew from.")  # fmt: skip
+@click.option(
+    "--stage",
+    type=click.Choice(("pairs", "curated")),
+    default="curated",
+    show_default=True,
+    help="What a run drew, or (pairs) the whole matched pool that it drew from.",
+)
 @click.option("--run-id", metavar="ID", help="The run whose probabilities stand beside.  [default: the last balanced]")
 @click.option("--since", metavar="RUN", help="Leave out the pairs of this run's curated subset: a top-up.")
-@click.option("--format", "export_format", type=click.Choice(("parquet", "webdataset-index")), default="parquet",
-              show_default=True, help="A row an image, for img2dataset; or a row a pair, for trainers.")  # fmt: skip
-@click.option("--output", metavar="DIR",
-              help="A new folder or a uri.  [default: WAREHOUSE/exports/<run id>-<stage>]")  # fmt: skip
+@click.option(
+    "--format",
+    "export_format",
+    type=click.Choice(("parquet", "webdataset-index")),
+    default="parquet",
+    show_default=True,
+    help="A row an image, for img2dataset; or a row a pair, for trainers.",
+)
+@click.option("--output", metavar="DIR", help="A new folder or a uri.  [default: WAREHOUSE/exports/<run id>-<stage>]")
 @click.option("--shards", metavar="N", type=click.IntRange(1, 1_000_000), help="So many files, of even size.")
-@click.option("--rows-per-shard", metavar="N", type=click.IntRange(1),
-              help="Or as many as hold about N images each.  [default: 1000000]")  # fmt: skip
+@click.option(
+    "--rows-per-shard",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Or as many as hold about N images each.  [default: 1000000]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(
-    config: str | None, debug: bool, stage: str, run_id: str | None, since: str | None, export_format: str,
-    output: str | None, shards: int | None, rows_per_shard: int | None, as_json: bool, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    stage: str,
+    run_id: str | None,
+    since: str | None,
+    export_format: str,
+    output: str | None,
+    shards: int | None,
+    rows_per_shard: int | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Pairs as shuffled Parquet shards: for img2dataset, with an image's texts beside it, and for trainers.
 
     docs/EXPORT.md has the columns, the commands from here to the downloaded images, and the loader.
@@ -241,17 +309,36 @@ def export(
 
 @cli.command()
 @settings_options("input", "metadata", "seed", "master", "driver_memory", "spark")
-@click.option("--texts", "number", metavar="N", type=click.IntRange(1), default=200_000, show_default=True,
-              help="Different texts that are made of the input's.")  # fmt: skip
+@click.option(
+    "--texts",
+    "number",
+    metavar="N",
+    type=click.IntRange(1),
+    default=200_000,
+    show_default=True,
+    help="Different texts that are made of the input's.",
+)
 @click.option("--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Medians of so many.")
-@click.option("--naive-texts", metavar="N", type=click.IntRange(0), default=40, show_default=True,
-              help="Texts that the naive scan gets; 0 leaves it out.")  # fmt: skip
+@click.option(
+    "--naive-texts",
+    metavar="N",
+    type=click.IntRange(0),
+    default=40,
+    show_default=True,
+    help="Texts that the naive scan gets; 0 leaves it out.",
+)
 @click.option("--no-spark", is_flag=True, help="One core alone.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def benchmark(
-    config: str | None, debug: bool, number: int, rounds: int, naive_texts: int, no_spark: bool, as_json: bool,
+    config: str | None,
+    debug: bool,
+    number: int,
+    rounds: int,
+    naive_texts: int,
+    no_spark: bool,
+    as_json: bool,
     **flags: Any,
-) -> int:  # fmt: skip
+) -> int:
     """Time the matching engines side by side, on one core and in Spark.
 
     Without --input and --metadata, of a clone: the sample and the list that ship with it.
@@ -291,16 +378,30 @@ def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **fla
 @runs_group.command("prune")
 @settings_options(*TABLES, *SPARK)
 @click.argument("run_ids", metavar="[RUN]...", nargs=-1)
-@click.option("--keep-last", metavar="N", type=click.IntRange(1),
-              help="Instead of naming runs: all that are older than the last N subsets drawn.")  # fmt: skip
+@click.option(
+    "--keep-last",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Instead of naming runs: all that are older than the last N subsets drawn.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
-@click.option("--retain-hours", metavar="H", type=click.FloatRange(0),
-              help="Vacuum as well: remove files that no version of the last H hours needs (0: at once).")  # fmt: skip
+@click.option(
+    "--retain-hours",
+    metavar="H",
+    type=click.FloatRange(0),
+    help="Vacuum as well: remove files that no version of the last H hours needs (0: at once).",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_prune(
-    config: str | None, debug: bool, run_ids: tuple[str, ...], keep_last: int | None, dry_run: bool,
-    retain_hours: float | None, as_json: bool, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    run_ids: tuple[str, ...],
+    keep_last: int | None,
+    dry_run: bool,
+    retain_hours: float | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Let go of the subsets of the runs named: their rows of curated_pairs and of what goes with it.
 
     The pool, its counts, reports and the log of events stay; the same settings draw the same subset again.
@@ -316,15 +417,26 @@ def runs_prune(
 @click.option("--urls", metavar="FILE", help="Urls of images or pages, one a line (.gz too).")
 @click.option("--domains", metavar="FILE", help="Domains of images, one a line; what is under one goes as well.")
 @click.option("--page-domains", metavar="FILE", help="Domains of pages, one a line; what is under one goes as well.")
-@click.option("--retain-hours", metavar="H", type=click.FloatRange(0),
-              help="Vacuum as well: remove files that no version of the last H hours needs (0: at once). Without it, "
-              "old files hold the rows until the tables are vacuumed.")  # fmt: skip
+@click.option(
+    "--retain-hours",
+    metavar="H",
+    type=click.FloatRange(0),
+    help="Vacuum as well: remove files that no version of the last H hours needs (0: at once). Without it, "
+    "old files hold the rows until the tables are vacuumed.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def takedown(
-    config: str | None, debug: bool, urls: str | None, domains: str | None, page_domains: str | None,
-    retain_hours: float | None, dry_run: bool, as_json: bool, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    urls: str | None,
+    domains: str | None,
+    page_domains: str | None,
+    retain_hours: float | None,
+    dry_run: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Remove the rows of urls and domains from every table, export and report, and keep them out.
 
     A pair goes whose image or page is listed: from the pool, the curated subsets of existing runs (nothing is drawn
@@ -348,14 +460,25 @@ cli.add_command(metadata)
 @settings_options(*SPARK)
 @click.argument("dumps", metavar="DUMP...", nargs=-1, required=True)
 @click.option("--output", metavar="FOLDER", required=True, help="A new folder: words.tsv, bigrams.tsv, counts.json.")
-@click.option("--min-count", metavar="N", type=click.IntRange(1), default=1,
-              help="Leave out what occurs less often in all dumps together.  [default: 1]")  # fmt: skip
+@click.option(
+    "--min-count",
+    metavar="N",
+    type=click.IntRange(1),
+    default=1,
+    help="Leave out what occurs less often in all dumps together.  [default: 1]",
+)
 @click.option("--split-bytes", metavar="N", type=click.IntRange(1), help="Bytes of bz2 a task.  [default: 16 MiB]")
 @click.option("--json", "as_json", is_flag=True, help="Print what was counted as JSON.")
 def metadata_count_words(
-    config: str | None, debug: bool, dumps: tuple[str, ...], output: str, min_count: int, split_bytes: int | None,
-    as_json: bool, **flags: Any,
-) -> int:  # fmt: skip
+    config: str | None,
+    debug: bool,
+    dumps: tuple[str, ...],
+    output: str,
+    min_count: int,
+    split_bytes: int | None,
+    as_json: bool,
+    **flags: Any,
+) -> int:
     """Count words and bigrams of Wikipedia's dumps (pages-articles, .xml.bz2 or .xml), for `metadata build`."""
     from metaclip_spark import counting
     from metaclip_spark.metadata.dumps import SPLIT_BYTES
@@ -402,7 +525,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _fail("interrupted; the same command goes on from the last commit.", 130)
-    except Exception as error:  # noqa: BLE001 - the last frame: one sentence, the trace on demand
+    except Exception as error:
         if debug:
             traceback.print_exc()
         return _fail(f"failed: {_shortened(error)} (--debug shows the whole of it).", 1)

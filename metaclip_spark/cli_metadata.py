@@ -15,9 +15,14 @@ VARIADIC = ("--unigrams", "--bigrams", "--pmi-unigrams", "--pageviews", "--title
 
 _TEXTS = (
     click.option("--texts", metavar="FILE", help="A sample of texts: .txt, .parquet, .tsv, .csv or .jsonl."),
-    click.option("--text-column", metavar="NAME", default="text", show_default=True,
-                 help="Its column, by name or (without a header line) by position."),
-)  # fmt: skip
+    click.option(
+        "--text-column",
+        metavar="NAME",
+        default="text",
+        show_default=True,
+        help="Its column, by name or (without a header line) by position.",
+    ),
+)
 _DEBUG = click.option("--debug", is_flag=True, help="Show stack traces.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
@@ -78,7 +83,7 @@ def _many(flag: str, text: str) -> Any:
 @click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
 @_JSON
 @_DEBUG
-def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:  # fmt: skip
+def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
     """Make an entry list from numbers, WordNet, words, bigrams and titles, in this order, until the budget is full.
 
     The defaults are the paper's; the same inputs give the same bytes. A file FILE.source.json beside an input (name,
@@ -93,14 +98,22 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:  # fmt:
     from metaclip_spark.metadata.recipe import Recipe, build_from
     from metaclip_spark.terminal_metadata import print_taken
 
-    recipe = Recipe(**{name: tuple(value) if isinstance(value, (list, tuple)) else value
-                       for name, value in flags.items()})  # fmt: skip
+    recipe = Recipe(
+        **{name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in flags.items()}
+    )
     built = build_from(recipe, Path(output), say=lambda line: print(line, file=sys.stderr))
     if as_json:
-        print(json.dumps({
-            "output": output, "metadata_id": built.metadata.metadata_id, "entries": len(built.metadata.entries),
-            "sources": [asdict(taken) for taken in built.taken],
-        }, indent=2))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "output": output,
+                    "metadata_id": built.metadata.metadata_id,
+                    "entries": len(built.metadata.entries),
+                    "sources": [asdict(taken) for taken in built.taken],
+                },
+                indent=2,
+            )
+        )
         return 0
     print_taken(built.taken)
     beside = f"{sidecar_path(Path(output)).name}, {provenance_path(Path(output)).name}"
@@ -137,8 +150,10 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
         if coverage:
             print_coverage({path: coverage})
     for error in found.errors:
-        print(f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; the list is refused where it is used.",
-              file=sys.stderr)  # fmt: skip
+        print(
+            f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; the list is refused where it is used.",
+            file=sys.stderr,
+        )
     return 1 if found.errors else 0
 
 
@@ -167,7 +182,7 @@ def _coverage_json(coverage: Any) -> dict:
 @_DEBUG
 def diff(
     first: str, second: str, texts: str | None, text_column: str, examples: int, as_json: bool, debug: bool
-) -> int:  # fmt: skip
+) -> int:
     """Compare two entry lists: entries only in one, moved ids, and (given texts) what changes in coverage.
 
     The exit status is 0, whether they differ or not.
@@ -194,7 +209,11 @@ def _difference_json(found: Any, change: Any) -> dict:
     shown = asdict(found)
     if change:
         shown["coverage"] = {
-            "first": _coverage_json(change.first), "second": _coverage_json(change.second),
-            "gained": change.gained, "lost": change.lost, "more": change.more, "fewer": change.fewer,
-        }  # fmt: skip
+            "first": _coverage_json(change.first),
+            "second": _coverage_json(change.second),
+            "gained": change.gained,
+            "lost": change.lost,
+            "more": change.more,
+            "fewer": change.fewer,
+        }
     return shown

@@ -43,10 +43,27 @@ Plans = list[tuple[Context, Plan]]
 
 # What does not change any result: where things are, how fast, and how much is shown.
 _NOT_IN_RUN_ID = {
-    "input", "metadata", "warehouse", "catalog", "matcher", "files_per_commit", "allow_incomplete", "lease_seconds",
-    "rejects_per_reason", "master", "remote", "driver_memory", "spark", "crawl_root", "retry", "max_fetches", "run_id",
-    "pinned", "outcome", "whole_pool",
-}  # fmt: skip
+    "input",
+    "metadata",
+    "warehouse",
+    "catalog",
+    "matcher",
+    "files_per_commit",
+    "allow_incomplete",
+    "lease_seconds",
+    "rejects_per_reason",
+    "master",
+    "remote",
+    "driver_memory",
+    "spark",
+    "crawl_root",
+    "retry",
+    "max_fetches",
+    "run_id",
+    "pinned",
+    "outcome",
+    "whole_pool",
+}
 _SINCE_BUILDING_ON = {"freeze_counts", *THINNING}
 """Settings that came with a later release: where they are not given, the run is the one it was."""
 _OF_A_STAGE = {"spark", "run_id", "pinned", "outcome"}
@@ -357,9 +374,7 @@ def _taken_in(ctx: Context) -> dict[str, tuple[str, str]]:
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _outcome(
-    plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str, str]]]
-) -> tuple[int, dict[str, Any]]:
+def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, tuple[str, str]]]) -> tuple[int, dict[str, Any]]:
     """Return 0 or 3, and how this command's sources ended: done, partial, failed or unaccounted for."""
     ended: dict[str, tuple[str, str]] = {}
     total = 0

@@ -88,13 +88,15 @@ def _by_entry(tables: list[pa.Table]) -> pa.RecordBatch:
     top = is_most[np.searchsorted(is_most, starts)]
     place = np.zeros(len(names) + 1, np.int64)
     place[by_name] = np.arange(len(names))
-    return pa.record_batch({
-        "entry_id": pa.array(ids[starts]),
-        "pairs": pa.array(np.add.reduceat(pairs, starts)),
-        "squares": pa.array(np.add.reduceat(pairs * pairs, starts)),
-        "top_pairs": pa.array(most),
-        "top_domain": names.take(pa.array(place[ranks[top]])),
-    })  # fmt: skip
+    return pa.record_batch(
+        {
+            "entry_id": pa.array(ids[starts]),
+            "pairs": pa.array(np.add.reduceat(pairs, starts)),
+            "squares": pa.array(np.add.reduceat(pairs * pairs, starts)),
+            "top_pairs": pa.array(most),
+            "top_domain": names.take(pa.array(place[ranks[top]])),
+        }
+    )
 
 
 def _entry_domains(blocks: list[pa.Table], counts: np.ndarray) -> EntryDomains | None:

@@ -24,9 +24,14 @@ from metaclip_spark.filters.hosts import normal_host, written_hosts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(
-    [("kind", pa.string()), ("value", pa.string()), ("pool", pa.int64()), ("curated", pa.int64()),
-     ("packed", pa.binary())]
-)  # fmt: skip
+    [
+        ("kind", pa.string()),
+        ("value", pa.string()),
+        ("pool", pa.int64()),
+        ("curated", pa.int64()),
+        ("packed", pa.binary()),
+    ]
+)
 
 PER_ENTRY = 100
 """Pairs of an entry whose domains are looked at, in expectation; all of them where there are fewer."""

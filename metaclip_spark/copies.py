@@ -157,9 +157,10 @@ def _corrected(said: Any, exported: Mapping[str, Rewritten]) -> Any:
     if "files" in said:
         said["files"] = [
             {**each, "rows": has.rows, "pairs": has.pairs, "bytes": has.bytes}
-            if (has := exported.get(each["file"])) else each
+            if (has := exported.get(each["file"]))
+            else each
             for each in said["files"]
-        ]  # fmt: skip
+        ]
         for name in ("rows", "pairs"):
             said[name] = sum(each[name] for each in said["files"])
     if "shardlist" in said:

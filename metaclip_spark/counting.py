@@ -80,7 +80,7 @@ def _check_output(folder: Path) -> None:
 
 
 @contextmanager
-def _staging(folder: Path):  # noqa: ANN202
+def _staging(folder: Path):
     """Give a folder beside the wanted one, which takes its name when the body ends well and goes otherwise."""
     staging = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
@@ -118,7 +118,7 @@ def _write(lines: Any, staging: Path) -> dict[int, dict[str, Any]]:
     return written
 
 
-def _from_workers(lines: Any):  # noqa: ANN202
+def _from_workers(lines: Any):
     """Yield the rows; what a worker says of a dump is raised as it said it, without Spark's words around it."""
     try:
         yield from lines.toLocalIterator()

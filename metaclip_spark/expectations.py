@@ -26,10 +26,17 @@ EXPECTED_DDL = (
 """One row is a group of pairs at one t: how many there are, how many match, and sums as `sampling.fixed_point` has."""
 
 SIZES = pa.schema(
-    [("threshold", pa.int64()), ("expected_size", pa.float64()), ("expected_sd", pa.float64()),
-     ("tail_fraction", pa.float64()), ("entries_head", pa.int64()), ("entries_tail", pa.int64()),
-     ("counts_head", pa.int64()), ("counts_tail", pa.int64())]
-)  # fmt: skip
+    [
+        ("threshold", pa.int64()),
+        ("expected_size", pa.float64()),
+        ("expected_sd", pa.float64()),
+        ("tail_fraction", pa.float64()),
+        ("entries_head", pa.int64()),
+        ("entries_tail", pa.int64()),
+        ("counts_head", pa.int64()),
+        ("counts_tail", pa.int64()),
+    ]
+)
 """One row is a t and what would be kept at it."""
 _COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
 _NEVER = -1
@@ -68,9 +75,7 @@ class ExpectedSums:
         self._counted = np.zeros((0, 3), dtype=np.int64)
         self._sums = np.zeros((0, 4, len(self._values)), dtype=np.int64)
 
-    def add(
-        self, entry_ids: pa.ListArray, text_source: pa.Array | None = None, lang: pa.Array | None = None
-    ) -> None:
+    def add(self, entry_ids: pa.ListArray, text_source: pa.Array | None = None, lang: pa.Array | None = None) -> None:
         """Add a batch of fewer than 2**26 pairs.
 
         Args:
@@ -84,9 +89,7 @@ class ExpectedSums:
         offsets, ids = laid_out(entry_ids)
         parts = np.zeros((len(self._groups), 4, len(self._values)))
         if not _add(offsets, ids, self._rows, self._misses, groups, self._counted, parts):
-            raise InputError(
-                "a pair matches an entry that was never counted: pairs and counts differ; run count again"
-            )
+            raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
         # Sums of multiples of 2**-26 and of remainders below it: exact in float64, whole numbers when scaled.
         self._sums += (parts * np.array([2.0**26, 2.0**53, 2.0**26, 2.0**53])[:, None]).astype(np.int64)
 
@@ -163,9 +166,14 @@ def _at(
 
 @kernel
 def _add(
-    offsets: np.ndarray, ids: np.ndarray, rows: np.ndarray, misses: np.ndarray,
-    groups: np.ndarray, counted: np.ndarray, sums: np.ndarray,
-) -> bool:  # fmt: skip
+    offsets: np.ndarray,
+    ids: np.ndarray,
+    rows: np.ndarray,
+    misses: np.ndarray,
+    groups: np.ndarray,
+    counted: np.ndarray,
+    sums: np.ndarray,
+) -> bool:
     """Add each pair's p and p(1 - p) at every t to the sums of its group; False where an id was never counted.
 
     Args:

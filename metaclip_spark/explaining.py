@@ -185,11 +185,15 @@ def _print(answer: Explanation) -> None:
     out.print()
     rows = [
         [
-            str(m.entry_id), repr(m.entry), ",".join(map(str, m.positions)), f"{m.count:,}", m.part,
+            str(m.entry_id),
+            repr(m.entry),
+            ",".join(map(str, m.positions)),
+            f"{m.count:,}",
+            m.part,
             f"{m.probability:.6g}",
         ]
         for m in answer.matches
-    ]  # fmt: skip
+    ]
     if rows:
         print_rows(["id", "entry", "at", "count", "part", "probability"], rows)
         out.print()

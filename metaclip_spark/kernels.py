@@ -79,10 +79,10 @@ def buffers_of(strings: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 @intrinsic
-def load_word(context, raw, at):  # noqa: ANN001, ANN201 - numba's own way to declare one
+def load_word(context, raw, at):
     """Return eight bytes of a (n,) uint8 array as a uint64, the first the lowest; `at + 8 <= n` is not checked."""
 
-    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+    def emit(context, builder, signature, values):
         array = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0])
         place = builder.bitcast(builder.gep(array.data, [values[1]]), ir.IntType(64).as_pointer())
         return builder.load(place, align=1)
@@ -91,20 +91,20 @@ def load_word(context, raw, at):  # noqa: ANN001, ANN201 - numba's own way to de
 
 
 @intrinsic
-def lowest_bit(context, word):  # noqa: ANN001, ANN201
+def lowest_bit(context, word):
     """Return the place of the lowest bit that is set in a uint64, 0 to 63; 64 for 0."""
 
-    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+    def emit(context, builder, signature, values):
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
 
     return types.int64(types.uint64), emit
 
 
 @intrinsic
-def fetch_ahead(context, array, at):  # noqa: ANN001, ANN201
+def fetch_ahead(context, array, at):
     """Have the processor fetch what stands at a place of an array, without waiting for it; 0 is returned."""
 
-    def emit(context, builder, signature, values):  # noqa: ANN001, ANN202
+    def emit(context, builder, signature, values):
         data = cgutils.create_struct_proxy(signature.args[0])(context, builder, values[0]).data
         place = builder.bitcast(builder.gep(data, [values[1]]), ir.IntType(8).as_pointer())
         number = ir.IntType(32)

@@ -40,8 +40,7 @@ class KeyFilter:
 
     def __init__(self, shards: Mapping[int, bytes], shard_bits: int) -> None:
         self._shards = {
-            number: np.frombuffer(raw, dtype=np.uint64).reshape(-1, _BLOCK_BITS // 64)
-            for number, raw in shards.items()
+            number: np.frombuffer(raw, dtype=np.uint64).reshape(-1, _BLOCK_BITS // 64) for number, raw in shards.items()
         }
         self._shift = 8 - shard_bits
 

@@ -119,7 +119,7 @@ class Lease:
             try:
                 self._announce({**self._mine, "expires": until})
                 self._until = until
-            except Exception:  # noqa: BLE001 - tried again below; check() speaks when the lease has ended
+            except Exception:
                 continue
 
     def _announce(self, mine: dict) -> None:

@@ -266,11 +266,7 @@ def balance(
         if drawn.filter(pa.array(p > 0)).null_count:
             raise InputError(f"balance: {null_key(keys)}")
     u = drawn.to_numpy(zero_copy_only=False)
-    return (
-        table.append_column("sampling_probability", pa.array(p))
-        .append_column("draw", drawn)
-        .filter(pa.array(u < p))
-    )
+    return table.append_column("sampling_probability", pa.array(p)).append_column("draw", drawn).filter(pa.array(u < p))
 
 
 def explain(

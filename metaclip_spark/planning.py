@@ -40,8 +40,10 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     done, todo = _split(settings, reporter, given, extraction)
     answer = _figures(sources, done, todo, _typical_bytes(sources, settings.seed))
     answer["warnings"] = [
-        *warnings_of(sources, os.environ), *_space(settings, answer["bytes_stored"]), *_memory(settings)
-    ]  # fmt: skip
+        *warnings_of(sources, os.environ),
+        *_space(settings, answer["bytes_stored"]),
+        *_memory(settings),
+    ]
     if as_json:
         print(json.dumps(answer))
     else:
@@ -49,9 +51,7 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     return 0
 
 
-def _split(
-    settings: Settings, reporter: Reporter, given: Given, extraction: Extraction
-) -> tuple[int, list[Source]]:
+def _split(settings: Settings, reporter: Reporter, given: Given, extraction: Extraction) -> tuple[int, list[Source]]:
     """Return how many sources are done, and those that are left. Spark starts only to read the ledger."""
     sources = [source for listed in given.values() for source in listed]
     fresh = settings.warehouse is not None and "://" not in settings.warehouse
@@ -102,8 +102,10 @@ def _memory(settings: Settings) -> list[str]:
     free = available_bytes()
     if free is None or free > need + (1 << 30):
         return []
-    return [f"the driver compiles the entry list, for which it takes about {need / 1e9:,.1f} GB; "
-            f"{free / 1e9:,.1f} GB are free on this machine."]  # fmt: skip
+    return [
+        f"the driver compiles the entry list, for which it takes about {need / 1e9:,.1f} GB; "
+        f"{free / 1e9:,.1f} GB are free on this machine."
+    ]
 
 
 def _space(settings: Settings, stored: int) -> list[str]:

@@ -149,7 +149,7 @@ def _ticking(call: Callable[[], None], seconds: float) -> Iterator[None]:
         while not stop.wait(seconds):
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - display must not end the run; say it once
+            except Exception as error:
                 sys.stderr.write(f"progress display stopped: {error}\n")
                 return
 

@@ -42,9 +42,7 @@ def report(
     if compare is not None and run_id is not None:
         raise ConfigError("--compare names both runs; leave --run-id out.")
     with ExitStack() as opened:  # all runs, before the work on the first
-        contexts = [
-            opened.enter_context(commands.run_context(settings, reporter, one)) for one in compare or (run_id,)
-        ]
+        contexts = [opened.enter_context(commands.run_context(settings, reporter, one)) for one in compare or (run_id,)]
         cards = []
         for ctx in contexts:
             with reporter.stage("report", ctx.spark) as stage:

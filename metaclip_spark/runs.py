@@ -25,11 +25,16 @@ def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
         return 0
     rows = [
         [
-            run.run_id, f"{run.ended:%Y-%m-%d %H:%M}", run.outcome, _or_empty(run.threshold), _or_empty(run.kept),
-            f"{run.size / 1e6:,.1f}", _chosen_by(run.config),
+            run.run_id,
+            f"{run.ended:%Y-%m-%d %H:%M}",
+            run.outcome,
+            _or_empty(run.threshold),
+            _or_empty(run.kept),
+            f"{run.size / 1e6:,.1f}",
+            _chosen_by(run.config),
         ]
         for run in runs
-    ]  # fmt: skip
+    ]
     print_rows(["run", "last event, UTC", "outcome", "t", "pairs kept", "MB", "settings"], rows, whole=6)
     return 0
 
@@ -60,9 +65,14 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
 
 
 def prune_runs(
-    settings: Settings, reporter: Reporter, run_ids: Sequence[str], keep_last: int | None, dry_run: bool,
-    retain_hours: float | None, as_json: bool,
-) -> int:  # fmt: skip
+    settings: Settings,
+    reporter: Reporter,
+    run_ids: Sequence[str],
+    keep_last: int | None,
+    dry_run: bool,
+    retain_hours: float | None,
+    as_json: bool,
+) -> int:
     """Let go of the subsets of runs; the log of what they were stays."""
     if bool(run_ids) == (keep_last is not None):
         raise ConfigError("runs prune takes the run ids to let go of, or --keep-last N; `runs list` shows them.")

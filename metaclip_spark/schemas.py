@@ -318,7 +318,21 @@ LEASE = Table(
 TABLES = {
     table.name: table
     for table in (
-        PLANNED, EXTRACTED, SOURCES, REJECTS, PAIRS, PAIR_KEYS, SIGHTINGS, SURVIVORS, ENTRY_COUNTS, ENTRY_PROBABILITIES,
-        CURATED_PAIRS, RUN_STATISTICS, RUNS, TAKEDOWNS, TAKEN, LEASE,
+        PLANNED,
+        EXTRACTED,
+        SOURCES,
+        REJECTS,
+        PAIRS,
+        PAIR_KEYS,
+        SIGHTINGS,
+        SURVIVORS,
+        ENTRY_COUNTS,
+        ENTRY_PROBABILITIES,
+        CURATED_PAIRS,
+        RUN_STATISTICS,
+        RUNS,
+        TAKEDOWNS,
+        TAKEN,
+        LEASE,
     )
-}  # fmt: skip
+}

@@ -107,9 +107,14 @@ def _parsed(thresholds: str | None) -> list[int]:
 
 
 def make_sweep(
-    sums: pa.Table, counts: np.ndarray, values: Sequence[int], chosen: int, unit: str, snapshots: Sequence[str],
+    sums: pa.Table,
+    counts: np.ndarray,
+    values: Sequence[int],
+    chosen: int,
+    unit: str,
+    snapshots: Sequence[str],
     metadata_id: str,
-) -> Sweep:  # fmt: skip
+) -> Sweep:
     """Put the pool's sums and the entries' counts together.
 
     Args:
@@ -135,8 +140,17 @@ def make_sweep(
 
 def plain(found: Sweep) -> dict[str, Any]:
     """Return the sweep as JSON has it."""
-    names = ("threshold", "chosen", "expected_size", "expected_sd", "tail_fraction", "entries_head", "entries_tail",
-             "counts_head", "counts_tail")  # fmt: skip
+    names = (
+        "threshold",
+        "chosen",
+        "expected_size",
+        "expected_sd",
+        "tail_fraction",
+        "entries_head",
+        "entries_tail",
+        "counts_head",
+        "counts_tail",
+    )
     return {
         "metadata_id": found.metadata_id,
         "unit": found.unit,
@@ -166,13 +180,20 @@ def _print(found: Sweep) -> None:
         ["t", "", "expected", "± sd", "kept", "tail fraction", "head", "head counts", "tail", "tail counts"],
         [
             [
-                f"{row.threshold:,}", "<" if row.chosen else "", f"{row.expected_size:,.0f}", f"{row.expected_sd:,.0f}",
-                f"{share(row.expected_size, found.pairs):.1%}", f"{row.tail_fraction:.3f}", f"{row.entries_head:,}",
-                f"{row.counts_head:,}", f"{row.entries_tail:,}", f"{row.counts_tail:,}",
+                f"{row.threshold:,}",
+                "<" if row.chosen else "",
+                f"{row.expected_size:,.0f}",
+                f"{row.expected_sd:,.0f}",
+                f"{share(row.expected_size, found.pairs):.1%}",
+                f"{row.tail_fraction:.3f}",
+                f"{row.entries_head:,}",
+                f"{row.counts_head:,}",
+                f"{row.entries_tail:,}",
+                f"{row.counts_tail:,}",
             ]
             for row in found.rows
         ],
-    )  # fmt: skip
+    )
     for at, name in enumerate(("text source", "language")):
         _print_parts(found, at, name)
     out.print()

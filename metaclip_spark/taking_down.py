@@ -60,9 +60,15 @@ class Told:
 
 
 def takedown(
-    settings: Settings, reporter: Reporter, urls: str | None, domains: str | None, page_domains: str | None,
-    retain_hours: float | None, dry_run: bool, as_json: bool,
-) -> int:  # fmt: skip
+    settings: Settings,
+    reporter: Reporter,
+    urls: str | None,
+    domains: str | None,
+    page_domains: str | None,
+    retain_hours: float | None,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
     """Take down what the files list; return the exit status."""
     lists = read_lists(urls, domains, page_domains)
     if not lists and retain_hours is None:

@@ -18,8 +18,10 @@ _LEAST = 24
 def print_taken(taken: Sequence[Taken]) -> None:
     """Print what each source brought into a list, and what was cut of it."""
     rows = [[one.name, f"{one.read:,}", f"{one.offered:,}", f"{one.taken:,}"] for one in taken]
-    cuts = [[f"{number:,} {reason}" for reason, number in sorted(one.cut.items(), key=lambda item: -item[1])]
-            for one in taken]  # fmt: skip
+    cuts = [
+        [f"{number:,} {reason}" for reason, number in sorted(one.cut.items(), key=lambda item: -item[1])]
+        for one in taken
+    ]
     _print_rows([["source", "read", "offered", "taken"], *rows], [["cut"], *cuts], "; ")
 
 

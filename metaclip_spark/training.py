@@ -32,8 +32,14 @@ from metaclip_spark.exports.place import MANIFEST
 from metaclip_spark.exports.shards import KNOWN_IMAGES, ROW_GROUP
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
-_LISTED = {"pair_ids": "pair_id", "texts": "text", "langs": "lang", "entry_ids": "entry_ids",
-           "sampling_probabilities": "sampling_probability", "extras": "extra"}  # fmt: skip
+_LISTED = {
+    "pair_ids": "pair_id",
+    "texts": "text",
+    "langs": "lang",
+    "entry_ids": "entry_ids",
+    "sampling_probabilities": "sampling_probability",
+    "extras": "extra",
+}
 """Columns of a row an image -> of a row a pair."""
 
 

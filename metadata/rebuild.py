@@ -32,9 +32,16 @@ WORDNET_FOLDERS = (Path("/usr/share/wordnet"),)
 
 # Bigrams and titles are as many as the paper's; words fill what is left of 500,000.
 CHOICES = [
-    "--word-case", "both", "--best-unigrams", "189821", "--best-bigrams", "100646", "--best-titles", "61235",
+    "--word-case",
+    "both",
+    "--best-unigrams",
+    "189821",
+    "--best-bigrams",
+    "100646",
+    "--best-titles",
+    "61235",
     "--drop-never-matching",
-]  # fmt: skip
+]
 
 US_POPULATION_1990 = 248_709_873
 """Number of people that the shares of the 1990 census are of (names of both sexes: half for each)."""

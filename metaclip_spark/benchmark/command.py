@@ -50,11 +50,16 @@ def benchmark(
         reporter.say(f"Spark: {rounds} rounds ...")
         took = passes(spark, metadata, texts, next(rate.ids for rate in found if rate.engine == OURS), rounds)
     told = {
-        "inputs": inputs, "metadata_id": metadata.metadata_id, "entries": len(metadata.entries), "texts": number,
-        "bytes_per_text": sum(len(text.encode()) for text in texts) / number, "rounds": rounds,
-        "one_core": [rate._asdict() for rate in found], "not_installed": missing,
+        "inputs": inputs,
+        "metadata_id": metadata.metadata_id,
+        "entries": len(metadata.entries),
+        "texts": number,
+        "bytes_per_text": sum(len(text.encode()) for text in texts) / number,
+        "rounds": rounds,
+        "one_core": [rate._asdict() for rate in found],
+        "not_installed": missing,
         "spark": [one._asdict() for one in took],
-    }  # fmt: skip
+    }
     if as_json:
         print(json.dumps(told, ensure_ascii=False))
     else:
@@ -95,7 +100,11 @@ def print_one_core(found: Sequence[Rate]) -> None:
         note = f" ({rate.texts:,} texts)" if rate.engine == NAIVE else ""
         times = rate.texts_per_second / base
         rows.append(
-            [rate.engine + note, f"{rate.texts_per_second:,.0f}", f"{times:.1f}" if times >= 0.05 else f"{times:.5f}",
-             f"{rate.ids / rate.texts:.1f}"]
-        )  # fmt: skip
+            [
+                rate.engine + note,
+                f"{rate.texts_per_second:,.0f}",
+                f"{times:.1f}" if times >= 0.05 else f"{times:.5f}",
+                f"{rate.ids / rate.texts:.1f}",
+            ]
+        )
     print_rows(["one core", "texts/s", "times the loop", "ids a text"], rows)

@@ -27,9 +27,15 @@ ROW_GROUP = 16_384
 """Rows that are written, read and (by the loader) shuffled together."""
 
 WRITTEN = pa.schema(
-    [("file", pa.string()), ("rows", pa.int64()), ("pairs", pa.int64()), ("bytes", pa.int64()),
-     ("over_limit", pa.int64()), ("missing", pa.int64())]
-)  # fmt: skip
+    [
+        ("file", pa.string()),
+        ("rows", pa.int64()),
+        ("pairs", pa.int64()),
+        ("bytes", pa.int64()),
+        ("over_limit", pa.int64()),
+        ("missing", pa.int64()),
+    ]
+)
 WRITTEN_DDL = "file string, rows bigint, pairs bigint, bytes bigint, over_limit bigint, missing bigint"
 """What a task says of what it wrote; a row without a file holds sums alone."""
 

@@ -24,7 +24,7 @@ class _Ahead(threading.Thread):
         """Fetch."""
         try:
             self._block = self._fetch.block(self._from, self._size)
-        except BaseException as error:  # noqa: BLE001 - raised again where the block is wanted
+        except BaseException as error:
             self._error = error
         if self._fetch.closed:
             self._fetch.release()

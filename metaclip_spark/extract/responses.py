@@ -52,8 +52,12 @@ class Response(NamedTuple):
         body = bytes(self.stored)
         if "chunked" in self.get("transfer-encoding").lower():
             body = without_chunks(body)
-        codings = [coding.strip().lower() for name, value in self.headers if name.lower() == "content-encoding"
-                   for coding in value.split(",")]  # fmt: skip
+        codings = [
+            coding.strip().lower()
+            for name, value in self.headers
+            if name.lower() == "content-encoding"
+            for coding in value.split(",")
+        ]
         for coding in reversed(codings):
             body = _decoded(body, coding)
         if len(body) > MAX_BODY_BYTES:

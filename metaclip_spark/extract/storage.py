@@ -39,7 +39,7 @@ def open_source(uri: str, patience: Patience | None = None) -> BinaryIO:
     """
     if is_remote(uri):
         return RemoteFile(uri, patience or PATIENCE)  # type: ignore[return-value]
-    return open(local_path(uri), "rb")  # noqa: SIM115 - the caller closes it
+    return open(local_path(uri), "rb")
 
 
 def check_transport(uri: str) -> None:

@@ -119,7 +119,7 @@ class _Rows(io.RawIOBase):
                 left -= len(part)
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - raised once the rows before it were read
+        except Exception as error:
             self.failure = error
         data = b"".join(parts)
         end = self._end_of_rows(data[:size])
@@ -220,7 +220,7 @@ def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterat
                     position, rows = position + len(rows), []
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - zlib.error is no OSError; what was gathered is kept first
+        except Exception as error:
             failure = error
         ledger.bytes_read = raw.tell()
         ledger.opened(raw)

@@ -60,7 +60,7 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
                         yield full
         except MemoryError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, what was gathered is kept first
+        except Exception as error:
             failure = error
         ledger.bytes_read = raw.tell()
         ledger.opened(raw)

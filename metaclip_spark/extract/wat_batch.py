@@ -61,9 +61,18 @@ class Batch:
         rows, text_bytes, url_bytes = 3 * count, len(raw), 3 * len(raw) + 5 * count * (len(base) + 1)
         self._make_room(self._rows + rows, self._url_bytes + url_bytes, self._text_bytes + text_bytes)
         self._rows, self._url_bytes, self._text_bytes = add_rows(
-            raw, spans, count, len(self._pages), self._wanted, bytes_of(base), self._rows,
-            self._urls, self._texts, self._ends, self._about,
-        )  # fmt: skip
+            raw,
+            spans,
+            count,
+            len(self._pages),
+            self._wanted,
+            bytes_of(base),
+            self._rows,
+            self._urls,
+            self._texts,
+            self._ends,
+            self._about,
+        )
         self._pages.append(page)
         self.links += count
 

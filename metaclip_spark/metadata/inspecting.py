@@ -137,7 +137,7 @@ def _warnings(listed: Sequence[object]) -> list[Finding]:
     ]
 
 
-def _finding(name: str, listed: Sequence[object], holds, is_error: bool = False) -> Finding:  # noqa: ANN001
+def _finding(name: str, listed: Sequence[object], holds, is_error: bool = False) -> Finding:
     at = [position for position, entry in enumerate(listed) if isinstance(entry, str) and holds(entry)]
     return Finding(name, len(at), [(position, ascii(listed[position])) for position in at[:EXAMPLES]], is_error)
 

@@ -27,7 +27,7 @@ from metaclip_spark.metadata.ngrams import (
     WordCase,
     bigram_entries,
     unigram_entries,
-)  # fmt: skip
+)
 from metaclip_spark.metadata.titles import MIN_VIEWS, read_pageviews, title_entries
 from metaclip_spark.metadata.wordnet import WordnetNames, wordnet_entries, wordnet_origin
 
@@ -142,9 +142,17 @@ def build_from(recipe: Recipe, output: Path, say: Callable[[str], None] = lambda
 
 def _told(source: Source, taken: Taken) -> Source:
     return Source(
-        source.name, source.version, source.licence, taken.offered, source.files, source.notice,
-        taken.read, taken.taken, taken.first_id, dict(taken.cut),
-    )  # fmt: skip
+        source.name,
+        source.version,
+        source.licence,
+        taken.offered,
+        source.files,
+        source.notice,
+        taken.read,
+        taken.taken,
+        taken.first_id,
+        dict(taken.cut),
+    )
 
 
 def _gather(recipe: Recipe, say: Callable[[str], None]) -> tuple[list[Part], list[Source]]:
@@ -229,7 +237,11 @@ def provenance(assembled: Assembled) -> bytes:
     buffer = io.BytesIO()
     encodings = {"entry_id": "DELTA_BINARY_PACKED", "rank": "DELTA_BINARY_PACKED", "score": "BYTE_STREAM_SPLIT"}
     pq.write_table(
-        table, buffer, compression="zstd", compression_level=19, use_dictionary=["source", "also_in"],
+        table,
+        buffer,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=["source", "also_in"],
         column_encoding=encodings,
-    )  # fmt: skip
+    )
     return buffer.getvalue()

@@ -25,9 +25,16 @@ COUNTS = pa.schema([("kind", pa.int8()), ("gram", pa.string()), ("count", pa.int
 COUNTS_DDL = "kind tinyint, gram string, count bigint"
 
 STATISTICS = (
-    "pages_read", "articles", "redirects", "other_namespaces", "other_content", "not_parsed", "text_bytes", "words",
+    "pages_read",
+    "articles",
+    "redirects",
+    "other_namespaces",
+    "other_content",
+    "not_parsed",
+    "text_bytes",
+    "words",
     "bigrams",
-)  # fmt: skip
+)
 MAX_KEYS = 400_000
 """Different words and bigrams that a task holds before it hands them on: about 100 MB."""
 

@@ -75,9 +75,14 @@ def entitle(axes: Axes, x: str, y: str) -> None:
     """Axis titles: the vertical one lies flat above its axis, where it can be read."""
     axes.set_xlabel(x, labelpad=8)
     axes.annotate(
-        y, (0, 1), (-50, 14), xycoords="axes fraction", textcoords="offset points",
-        color=INK["muted"], annotation_clip=False,
-    )  # fmt: skip
+        y,
+        (0, 1),
+        (-50, 14),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        color=INK["muted"],
+        annotation_clip=False,
+    )
 
 
 def decades(top: float) -> list[int]:

@@ -77,9 +77,11 @@ def read_class_names(place: str) -> list[str]:
         raise ConfigError(f"--class-names {place} cannot be read: {error.strerror}. Check the path.") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--class-names {place} is not UTF-8: {error.reason} at byte {error.start}.") from error
-    names = _listed(place, text) if place.lower().endswith(".json") else [
-        line.partition("\t")[0].strip() for line in text.splitlines()
-    ]  # fmt: skip
+    names = (
+        _listed(place, text)
+        if place.lower().endswith(".json")
+        else [line.partition("\t")[0].strip() for line in text.splitlines()]
+    )
     names = list(dict.fromkeys(without_surrogates(name) for name in names if name.strip()))
     if not names:
         raise ConfigError(f"--class-names {place} holds no names; expected one a line, or a JSON array of strings.")

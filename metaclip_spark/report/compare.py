@@ -17,22 +17,44 @@ MOVED = 30
 """Entries shown of each kind of move."""
 
 _NUMBERS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    ("Texts and pairs", (
-        ("Records", "records_read"), ("Texts", "texts_read"), ("Matched", "texts_matched"),
-        ("Unique pairs", "unique_pairs"), ("Opt-outs", "opted_out"), ("Rejects", "rejected"),
-    )),
-    ("Entries", (
-        ("Entries", "n_entries"), ("Unmatched", "entries_unmatched"), ("Tail", "entries_tail"),
-        ("Head", "entries_head"), ("Counts", "total_counts"), ("Counts after", "curated_total_counts"),
-        ("Head share", "head_share_of_counts"), ("Head share after", "curated_head_share_of_counts"),
-        ("Matches per text", "mean_matches"), ("Matches per text after", "curated_mean_matches"),
-    )),
-    ("Balance", (
-        ("t", "threshold"), ("Tail fraction", "tail_fraction"),
-        ("Curated subset", "curated_size"), ("Pool kept", "kept_share"), ("Expected size", "expected_size"),
-        ("Standard deviation", "expected_sd"),
-    )),
-)  # fmt: skip
+    (
+        "Texts and pairs",
+        (
+            ("Records", "records_read"),
+            ("Texts", "texts_read"),
+            ("Matched", "texts_matched"),
+            ("Unique pairs", "unique_pairs"),
+            ("Opt-outs", "opted_out"),
+            ("Rejects", "rejected"),
+        ),
+    ),
+    (
+        "Entries",
+        (
+            ("Entries", "n_entries"),
+            ("Unmatched", "entries_unmatched"),
+            ("Tail", "entries_tail"),
+            ("Head", "entries_head"),
+            ("Counts", "total_counts"),
+            ("Counts after", "curated_total_counts"),
+            ("Head share", "head_share_of_counts"),
+            ("Head share after", "curated_head_share_of_counts"),
+            ("Matches per text", "mean_matches"),
+            ("Matches per text after", "curated_mean_matches"),
+        ),
+    ),
+    (
+        "Balance",
+        (
+            ("t", "threshold"),
+            ("Tail fraction", "tail_fraction"),
+            ("Curated subset", "curated_size"),
+            ("Pool kept", "kept_share"),
+            ("Expected size", "expected_size"),
+            ("Standard deviation", "expected_sd"),
+        ),
+    ),
+)
 _SHARES = {"head_share_of_counts", "curated_head_share_of_counts", "tail_fraction", "kept_share"}
 
 
@@ -167,9 +189,7 @@ def _by_share(counts: np.ndarray, curated: np.ndarray) -> np.ndarray:
     return np.where((counts >= LEAST).all(axis=0), np.abs(kept[1] - kept[0]), 0.0)
 
 
-def _moved(
-    by: np.ndarray, entries: Callable[[int], str], counts: np.ndarray, curated: np.ndarray
-) -> list[Moved]:
+def _moved(by: np.ndarray, entries: Callable[[int], str], counts: np.ndarray, curated: np.ndarray) -> list[Moved]:
     """Return the entries that moved most; equal ones by their counts, then by their place."""
     order = np.lexsort((np.arange(len(by)), -counts.sum(axis=0), -by))[:MOVED]
     return [
@@ -179,9 +199,7 @@ def _moved(
     ]
 
 
-def _parts_of_both(
-    first: Composition | None, second: Composition | None
-) -> list[tuple[str, list[PartRow]]]:
+def _parts_of_both(first: Composition | None, second: Composition | None) -> list[tuple[str, list[PartRow]]]:
     if first is None or second is None:
         return []
     kinds = (("Languages", "languages"), ("Text sources", "text_sources"), ("Image domains", "domains"))

@@ -57,12 +57,18 @@ def parts(found: Parts, name: str, shown: int = PARTS_SHOWN) -> dict[str, Any]:
     more = f"And {number(left)} more {name}, with {number(found.pool - pool)} pairs of the pool and "
     return {
         "rows": [
-            {"value": part.value, "pool": part.pool, "curated": part.curated, "kept": share(part.curated, part.pool),
-             "pool_width": 100 * share(part.pool, longest), "curated_width": 100 * share(part.curated, longest)}
+            {
+                "value": part.value,
+                "pool": part.pool,
+                "curated": part.curated,
+                "kept": share(part.curated, part.pool),
+                "pool_width": 100 * share(part.pool, longest),
+                "curated_width": 100 * share(part.curated, longest),
+            }
             for part in rows
         ],
         "more": f"{more}{number(found.curated - curated)} of the subset." if left > 0 else "",
-    }  # fmt: skip
+    }
 
 
 def difference(row: Row) -> tuple[str, str, str, str, str]:

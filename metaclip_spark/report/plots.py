@@ -96,9 +96,13 @@ def _ranks(figure: Figure, card: Card) -> dict[str, str]:
     # With a head, both curves start above the line: its left end is free below.
     below = card.entries_head > 0 and card.threshold > 4
     axes.annotate(
-        f"t = {number(card.threshold)}", (0, card.threshold), (8, -19 if below else 6),
-        xycoords=("axes fraction", "data"), textcoords="offset points", color=INK["t"],
-    )  # fmt: skip
+        f"t = {number(card.threshold)}",
+        (0, card.threshold),
+        (8, -19 if below else 6),
+        xycoords=("axes fraction", "data"),
+        textcoords="offset points",
+        color=INK["t"],
+    )
     entitle(axes, "Rank of the entry", "Entry count")
     return {}
 
@@ -126,10 +130,14 @@ def _cumulative(figure: Figure, card: Card) -> dict[str, str]:
     axes.axvline(boundary, **T_LINE)
     late = np.log(left / boundary) > 0.35 * np.log(left / right)
     axes.annotate(
-        f"t = {number(card.threshold)}", (boundary, 1), (-7 if late else 7, -14),
-        ha="right" if late else "left", xycoords=("data", "axes fraction"),
-        textcoords="offset points", color=INK["t"],
-    )  # fmt: skip
+        f"t = {number(card.threshold)}",
+        (boundary, 1),
+        (-7 if late else 7, -14),
+        ha="right" if late else "left",
+        xycoords=("data", "axes fraction"),
+        textcoords="offset points",
+        color=INK["t"],
+    )
     entitle(axes, "Rank of the entry, from tail to head", "Share of counts reached")
     return {}
 
@@ -170,9 +178,13 @@ def _top(figure: Figure, card: Card) -> dict[str, str]:
     axes.barh(rows, after, 0.36, color=INK["curated"])
     for row, count, kept in zip(rows, before, after, strict=True):
         axes.annotate(
-            percent(share(int(kept), int(count))), (count, row), (6, 0),
-            textcoords="offset points", va="center_baseline", color=INK["muted"],
-        )  # fmt: skip
+            percent(share(int(kept), int(count))),
+            (count, row),
+            (6, 0),
+            textcoords="offset points",
+            va="center_baseline",
+            color=INK["muted"],
+        )
     placeholders = [f"@{row}@" for row in rows]
     axes.set_yticks(rows, labels=placeholders)
     axes.tick_params(axis="y", labelcolor=INK["fg"])

@@ -39,19 +39,23 @@ def render(card: Card) -> str:
 def render_compared(compared: Compared) -> str:
     """The page of two runs side by side; equal ones give equal pages."""
     a, b = compared.first, compared.second
-    return _environment().get_template("compare.html.j2").render(
-        a=a,
-        b=b,
-        policy=POLICY,
-        other_list=contents.OTHER_LIST if a.metadata_id != b.metadata_id else "",
-        groups=[(title, [contents.difference(row) for row in rows]) for title, rows in compared.groups],
-        rejects=[contents.difference(row) for row in compared.rejects],
-        settings=compared.settings,
-        parts=compared.parts,
-        moved=[
-            ("By count", contents.BY_COUNT, compared.by_count),
-            ("By kept share", contents.BY_SHARE, compared.by_share),
-        ],
+    return (
+        _environment()
+        .get_template("compare.html.j2")
+        .render(
+            a=a,
+            b=b,
+            policy=POLICY,
+            other_list=contents.OTHER_LIST if a.metadata_id != b.metadata_id else "",
+            groups=[(title, [contents.difference(row) for row in rows]) for title, rows in compared.groups],
+            rejects=[contents.difference(row) for row in compared.rejects],
+            settings=compared.settings,
+            parts=compared.parts,
+            moved=[
+                ("By count", contents.BY_COUNT, compared.by_count),
+                ("By kept share", contents.BY_SHARE, compared.by_share),
+            ],
+        )
     )
 
 

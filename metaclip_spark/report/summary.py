@@ -45,11 +45,19 @@ def funnel(card: Card) -> list[Step]:
         ("Texts", card.texts_read, "", {}),
         ("Matched", card.texts_matched, "of the texts", _before_matching(card)),
         *([] if card.pairs_sent is None else [(sent, card.pairs_sent, "of the matched", _after_matching(card))]),
-        (pool_name(card), card.unique_pairs, f"of the {'matched' if card.pairs_sent is None else 'pairs'}",
-         {MET if card.left_of is None else NOT_LEFT: (card.pairs_sent or 0) - card.unique_pairs}),
-        ("Curated subset", card.curated_size, "of the pool" if card.left_of is None else "of them",
-         {NOT_DRAWN: card.unique_pairs - card.curated_size}),
-    ]  # fmt: skip
+        (
+            pool_name(card),
+            card.unique_pairs,
+            f"of the {'matched' if card.pairs_sent is None else 'pairs'}",
+            {MET if card.left_of is None else NOT_LEFT: (card.pairs_sent or 0) - card.unique_pairs},
+        ),
+        (
+            "Curated subset",
+            card.curated_size,
+            "of the pool" if card.left_of is None else "of them",
+            {NOT_DRAWN: card.unique_pairs - card.curated_size},
+        ),
+    ]
     longest = max(value for _, value, _, _ in steps)
     made, previous = [], 0
     for name, value, of, left_out in steps:
@@ -168,8 +176,11 @@ def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
         ("Records", number(card.records_read), "read from the sources"),
         ("Texts", number(card.texts_read), "found beside an image url"),
         ("Matched", number(card.texts_matched), "texts with at least one match"),
-        ("Unique pairs", number(card.unique_pairs),
-         "the pool, after deduplication" if card.left_of is None else f"left of {card.left_of}"),
+        (
+            "Unique pairs",
+            number(card.unique_pairs),
+            "the pool, after deduplication" if card.left_of is None else f"left of {card.left_of}",
+        ),
         *([] if card.images is None else [("Images", number(card.images), "with a matched text: one each is drawn")]),
         ("Opt-outs", number(sum(card.opted_out.values())), "texts of pages that opt out"),
         ("Rejects", number(sum(card.rejected.values())), "records left out, with a reason"),

@@ -52,7 +52,7 @@ def draw(sweep: Sweep, place: str) -> None:
             raise WarehouseError(f"plot {place} cannot be written: {error}. Give another place with --plot.") from error
 
 
-def _paint(figure, sweep: Sweep) -> None:  # noqa: ANN001 - matplotlib's types are there when it is
+def _paint(figure, sweep: Sweep) -> None:
     t = [row.threshold for row in sweep.rows]
     sizes = [row.expected_size for row in sweep.rows]
     axes = figure.add_subplot()
@@ -60,8 +60,11 @@ def _paint(figure, sweep: Sweep) -> None:  # noqa: ANN001 - matplotlib's types a
         t,
         [row.expected_size - 5 * row.expected_sd for row in sweep.rows],
         [row.expected_size + 5 * row.expected_sd for row in sweep.rows],
-        color=_SIZE, alpha=0.25, linewidth=0, label="± 5 sd",
-    )  # fmt: skip
+        color=_SIZE,
+        alpha=0.25,
+        linewidth=0,
+        label="± 5 sd",
+    )
     axes.plot(t, sizes, color=_SIZE, marker=".", label="expected size")
     axes.set_xscale("log")
     axes.minorticks_off()
@@ -82,6 +85,6 @@ def _paint(figure, sweep: Sweep) -> None:  # noqa: ANN001 - matplotlib's types a
     figure.legend(*_joined(axes, other), loc="outside upper center", ncols=4, frameon=False)
 
 
-def _joined(*all_axes) -> tuple[list, list]:  # noqa: ANN002
+def _joined(*all_axes) -> tuple[list, list]:
     found = [axes.get_legend_handles_labels() for axes in all_axes]
     return [handle for handles, _ in found for handle in handles], [label for _, labels in found for label in labels]

@@ -177,8 +177,14 @@ def _classes(card: Card) -> dict[str, Any] | None:
         "thin": [one.name for one in card.classes.thin_ones],
         "no_entry": list(card.classes.missing),
         "classes": [
-            {"name": one.name, "entry": card.entry(one.entry_id), "entry_id": one.entry_id, "exact": one.exact,
-             "pool": one.pool, "curated": one.curated}
+            {
+                "name": one.name,
+                "entry": card.entry(one.entry_id),
+                "entry_id": one.entry_id,
+                "exact": one.exact,
+                "pool": one.pool,
+                "curated": one.curated,
+            }
             for one in card.classes.found
         ],
-    }  # fmt: skip
+    }

@@ -49,7 +49,7 @@ def composition(
     return found.repartition("kind", "value").mapInArrow(meet, PARTIAL_DDL)
 
 
-def _looked_at(df: DataFrame, s, cut: float, curated, entry_ids, p, u) -> DataFrame:  # noqa: ANN001 - Columns
+def _looked_at(df: DataFrame, s, cut: float, curated, entry_ids, p, u) -> DataFrame:
     """Return the columns that `TaskSums.add` takes; what only shown pairs need is null of the others."""
     df = df.withColumn("s", s)
     shown = F.col("s") < F.lit(cut)

@@ -64,9 +64,7 @@ def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
 
     first_byte = F.conv(F.hex(F.substring("pair_key", 1, 1)), 16, 10).cast("int")
     shard = F.shiftright(first_byte, 8 - shard_bits)
-    return (
-        keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
-    )
+    return keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
 
 
 def that_may_matter(pair_keys: DataFrame, key_filter: Shipped) -> DataFrame:

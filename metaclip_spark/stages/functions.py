@@ -34,14 +34,14 @@ def computed_once(function: Callable[..., Column]) -> Callable[..., Column]:
     return function.asNondeterministic()  # type: ignore[attr-defined]
 
 
-def _arrow_function(work: Callable[..., pa.Array], returns: str):  # noqa: ANN202 - pyspark's own type is private
+def _arrow_function(work: Callable[..., pa.Array], returns: str):
     def on_arrow(*columns: pa.Array) -> pa.Array:
         return work(*(_one(column) for column in columns))
 
     return F.arrow_udf(on_arrow, returns)
 
 
-def _pandas_function(work: Callable[..., pa.Array], returns: str, takes: tuple[pa.DataType, ...]):  # noqa: ANN202
+def _pandas_function(work: Callable[..., pa.Array], returns: str, takes: tuple[pa.DataType, ...]):
     # Spark reads the kind of function from the annotations: pd must be a name of the module, not of this function.
     def on_pandas(*columns: pd.Series) -> pd.Series:
         arrays = [_one(pa.array(column, kind)) for column, kind in zip(columns, takes, strict=True)]

@@ -48,10 +48,10 @@ def register_match_entries(
     return function
 
 
-def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):  # noqa: ANN201
+def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):
     """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
     return _entry_ids(ship_matcher(spark, compile_matcher(metadata, engine)))
 
 
-def _entry_ids(matcher: Shipped):  # noqa: ANN202
+def _entry_ids(matcher: Shipped):
     return column_function(lambda texts: matched_ids(matcher(), texts), "array<int>", pa.string())

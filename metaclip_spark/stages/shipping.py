@@ -87,7 +87,7 @@ def _as_artifact(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[],
 
     def load() -> Any:
         with open(SparkFiles.get(name), "rb") as file:
-            return pickle.load(file)  # noqa: S301 - this session's own file
+            return pickle.load(file)
 
     return load, lambda: None
 

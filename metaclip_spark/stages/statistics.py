@@ -58,9 +58,7 @@ def statistics(
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
 
 
-def image_statistics(
-    pairs: DataFrame, chosen: DataFrame, probabilities: Shipped, seed: int, run_id: str
-) -> DataFrame:
+def image_statistics(pairs: DataFrame, chosen: DataFrame, probabilities: Shipped, seed: int, run_id: str) -> DataFrame:
     """Return the sums where one text of each image is drawn: what the pool holds, and what was drawn of `chosen`.
 
     Reads: pairs (entry_ids, pair_id, image_id). Writes: nothing. Rows: n:1 per name and key.

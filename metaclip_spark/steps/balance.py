@@ -43,7 +43,11 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
         stage.rows = kept
         stage.note = f"t = {threshold:,}, {kept:,} pairs kept"
     ctx.attempt.record(
-        DONE, "balance", fingerprint=fingerprint, versions={**pool.versions, **written}, rows=kept,
+        DONE,
+        "balance",
+        fingerprint=fingerprint,
+        versions={**pool.versions, **written},
+        rows=kept,
         detail={
             "threshold": threshold,
             "snapshots": sorted(counted),
@@ -53,7 +57,7 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
             "left_of": _left_of(ctx),
             "earlier": None if earlier is None else earlier.run_id,
         },
-    )  # fmt: skip
+    )
     return True
 
 
@@ -97,9 +101,7 @@ class _Draw:
     within: str | None = None
 
 
-def _draw_from(
-    ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.ndarray, earlier: Drawn | None
-) -> _Draw:
+def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.ndarray, earlier: Drawn | None) -> _Draw:
     """Return what is drawn: the pool, or of it what an earlier run kept, and the snapshots that came since."""
     run_id, seed, shipped = ctx.attempt.run_id, ctx.settings.seed, ship(ctx.spark, by_entry)
     if earlier is not None:

@@ -145,6 +145,6 @@ def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there:
     raise AssertionError("unreachable")
 
 
-def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):  # noqa: ANN201
+def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):
     """Return a table's rows of one snapshot and this list."""
     return matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)

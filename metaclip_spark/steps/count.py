@@ -57,6 +57,11 @@ def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int)
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)
         stage.note = f"{commit.rows:,} entries matched in snapshot {snapshot}"
     ctx.attempt.record(
-        DONE, "count", snapshot=snapshot, fingerprint=fingerprint,
-        versions={"pairs": version, "entry_counts": commit.version}, rows=commit.rows, detail={},
-    )  # fmt: skip
+        DONE,
+        "count",
+        snapshot=snapshot,
+        fingerprint=fingerprint,
+        versions={"pairs": version, "entry_counts": commit.version},
+        rows=commit.rows,
+        detail={},
+    )

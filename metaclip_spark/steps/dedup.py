@@ -68,9 +68,14 @@ def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
         warehouse.remove_files("extracted")
         stage.note = f"{stage.rows:,} unique pairs added"
     ctx.attempt.record(
-        DONE, "dedup", snapshot=snapshot, fingerprint=fingerprint,
-        versions=_versions(ctx), rows=stage.rows, detail={"batches": batch_ids},
-    )  # fmt: skip
+        DONE,
+        "dedup",
+        snapshot=snapshot,
+        fingerprint=fingerprint,
+        versions=_versions(ctx),
+        rows=stage.rows,
+        detail={"batches": batch_ids},
+    )
     return stage.rows
 
 

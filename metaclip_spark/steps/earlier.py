@@ -43,9 +43,14 @@ def drawn_runs(events: Iterable[StageEvent]) -> dict[str, Drawn]:
         detail = event.detail
         if event.event == DONE and "seed" in detail:  # earlier releases did not say it
             found[event.run_id] = Drawn(
-                event.run_id, event.metadata_ids, int(detail["threshold"]), int(detail["seed"]), detail["unit"],
-                detail["pools"], event.fingerprint,
-            )  # fmt: skip
+                event.run_id,
+                event.metadata_ids,
+                int(detail["threshold"]),
+                int(detail["seed"]),
+                detail["unit"],
+                detail["pools"],
+                event.fingerprint,
+            )
     return found
 
 

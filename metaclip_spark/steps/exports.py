@@ -19,9 +19,7 @@ from metaclip_spark.tables import Warehouse
 _DDL = "name string, gone bigint, rows bigint, pairs bigint, bytes bigint"
 
 
-def rewrite_exports(
-    warehouse: Warehouse, gone: DataFrame, takedowns: Shipped, dry_run: bool = False
-) -> dict[str, int]:
+def rewrite_exports(warehouse: Warehouse, gone: DataFrame, takedowns: Shipped, dry_run: bool = False) -> dict[str, int]:
     """Rewrite the files of exports that hold what was taken down; return file -> pairs that went.
 
     Args:

@@ -35,9 +35,14 @@ def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fing
         stage.rows = commit.rows
         stage.note = f"{commit.rows:,} pairs of snapshot {snapshot}"
     ctx.attempt.record(
-        DONE, "match", snapshot=snapshot, fingerprint=fingerprint, versions={"pairs": commit.version},
-        rows=commit.rows, detail={"origin": origin},
-    )  # fmt: skip
+        DONE,
+        "match",
+        snapshot=snapshot,
+        fingerprint=fingerprint,
+        versions={"pairs": commit.version},
+        rows=commit.rows,
+        detail={"origin": origin},
+    )
     return commit.rows
 
 

@@ -86,11 +86,21 @@ def store_plan(ctx: Context, plan: Plan) -> None:
     options = ctx.extraction.options
     rows = [
         (
-            ctx.settings.snapshot, ctx.metadata_id, split.source.source_path, split.source.uri, split.source.format,
-            split.source.bytes, split.source.etag, split.index, split.of, split.start, split.stop, options.extract_id,
+            ctx.settings.snapshot,
+            ctx.metadata_id,
+            split.source.source_path,
+            split.source.uri,
+            split.source.format,
+            split.source.bytes,
+            split.source.etag,
+            split.index,
+            split.of,
+            split.start,
+            split.stop,
+            options.extract_id,
         )
         for split in splits_of(plan.unplanned)
-    ]  # fmt: skip
+    ]
     frame = ctx.spark.createDataFrame(rows, PLANNED.ddl).coalesce(1)
     append_missing(ctx, "planned", frame, digest_of(rows), source_path=rows[0][2])
 
@@ -104,7 +114,7 @@ def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> N
         seen.add(source.format)
         try:
             names = column_names(source.uri, source.format)
-        except Exception:  # noqa: BLE001, S112 - a broken file is its own source's outcome, not a wrong flag
+        except Exception:
             continue
         if names is not None:
             try:
@@ -123,6 +133,6 @@ def _check_settings(open_rows: list, options: ExtractOptions, snapshot: str) -> 
         )
 
 
-def _split_of(row) -> Split:  # noqa: ANN001 - a pyspark Row
+def _split_of(row) -> Split:
     source = Source(row["source_path"], row["uri"], row["format"], row["bytes"], row["etag"])
     return Split(source, row["split"], row["splits"], row["start"], row["stop"])

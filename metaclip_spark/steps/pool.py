@@ -176,7 +176,7 @@ def _left_of(ctx: Context, before: DataFrame) -> DataFrame:
     return left
 
 
-def _understood(make, flag: str, table: DataFrame) -> DataFrame:  # noqa: ANN001
+def _understood(make, flag: str, table: DataFrame) -> DataFrame:
     """Return what is made of SQL that the user wrote, or say in a sentence what is wrong with it."""
     try:
         made = make()

@@ -1,6 +1,6 @@
 """Run a DAG of jobs/airflow to its end by `dag.test()`, and print what became of its tasks as JSON (last line).
 
-    python tests/airflow/run_dag.py DAG_FOLDER DAG_ID LOGICAL_DATE
+python tests/airflow/run_dag.py DAG_FOLDER DAG_ID LOGICAL_DATE
 """
 
 from __future__ import annotations

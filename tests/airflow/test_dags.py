@@ -105,11 +105,16 @@ def test_files_only_define_things():
 @pytest.mark.parametrize(
     ("month", "crawl"),
     [
-        ((2024, 4), "CC-MAIN-2024-18"), ((2024, 5), "CC-MAIN-2024-22"), ((2024, 6), "CC-MAIN-2024-26"),
-        ((2024, 12), "CC-MAIN-2024-51"), ((2025, 1), "CC-MAIN-2025-05"), ((2025, 4), "CC-MAIN-2025-18"),
-        ((2025, 5), "CC-MAIN-2025-21"), ((2025, 8), "CC-MAIN-2025-33"),
+        ((2024, 4), "CC-MAIN-2024-18"),
+        ((2024, 5), "CC-MAIN-2024-22"),
+        ((2024, 6), "CC-MAIN-2024-26"),
+        ((2024, 12), "CC-MAIN-2024-51"),
+        ((2025, 1), "CC-MAIN-2025-05"),
+        ((2025, 4), "CC-MAIN-2025-18"),
+        ((2025, 5), "CC-MAIN-2025-21"),
+        ((2025, 8), "CC-MAIN-2025-33"),
     ],
-)  # fmt: skip
+)
 def test_a_crawl_belongs_to_one_month(common_crawl, month, crawl):
     """Names of real crawls: each is among those of its month, and of no other."""
     year, number = month

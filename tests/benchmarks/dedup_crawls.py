@@ -42,31 +42,47 @@ def numbers(spark: SparkSession, crawl: int, pairs: int) -> DataFrame:
 def staged(crawl: str, ids: DataFrame, pairs: int) -> DataFrame:
     """Return rows of `extracted`, as long as those of the web, and the outcome of their one source."""
     columns = {
-        "snapshot": F.lit(crawl), "metadata_id": F.lit(NO_LIST), "batch_id": F.lit(f"batch-{crawl}"),
-        "kind": F.lit("pair"), "pair_id": F.md5(F.col("id").cast("string")), "image_id": F.substring("pair_id", 1, 24),
+        "snapshot": F.lit(crawl),
+        "metadata_id": F.lit(NO_LIST),
+        "batch_id": F.lit(f"batch-{crawl}"),
+        "kind": F.lit("pair"),
+        "pair_id": F.md5(F.col("id").cast("string")),
+        "image_id": F.substring("pair_id", 1, 24),
         "url": F.concat(F.lit("https://images.example.org/"), F.sha1("pair_id"), F.lit(".jpg")),
-        "text": F.concat(F.lit("a photo of "), F.sha1("url")), "text_source": F.lit("alt"),
-        "page_url": F.concat(F.lit("https://example.org/"), "image_id"), "lang": F.lit("und"),
-        "source_path": F.lit("a"), "position": F.col("id"), "entry_ids": F.sequence(F.lit(1), F.lit(4)),
-    }  # fmt: skip
+        "text": F.concat(F.lit("a photo of "), F.sha1("url")),
+        "text_source": F.lit("alt"),
+        "page_url": F.concat(F.lit("https://example.org/"), "image_id"),
+        "lang": F.lit("und"),
+        "source_path": F.lit("a"),
+        "position": F.col("id"),
+        "entry_ids": F.sequence(F.lit(1), F.lit(4)),
+    }
     rows = ids
     for name, column in columns.items():
         rows = rows.withColumn(name, column)
     outcome = {
-        "snapshot": F.lit(crawl), "metadata_id": F.lit(NO_LIST), "batch_id": F.lit(f"batch-{crawl}"),
-        "kind": F.lit("source"), "source_path": F.lit("a"), "status": F.lit("done"), "pairs_written": F.lit(pairs),
-        "records_read": F.lit(pairs), "texts_read": F.lit(pairs), "texts_matched": F.lit(pairs),
-        "bytes_read": F.lit(0), "rejected": F.create_map().cast("map<string,bigint>"),
-    }  # fmt: skip
+        "snapshot": F.lit(crawl),
+        "metadata_id": F.lit(NO_LIST),
+        "batch_id": F.lit(f"batch-{crawl}"),
+        "kind": F.lit("source"),
+        "source_path": F.lit("a"),
+        "status": F.lit("done"),
+        "pairs_written": F.lit(pairs),
+        "records_read": F.lit(pairs),
+        "texts_read": F.lit(pairs),
+        "texts_matched": F.lit(pairs),
+        "bytes_read": F.lit(0),
+        "rejected": F.create_map().cast("map<string,bigint>"),
+    }
     closing = ids.sparkSession.range(1).select(*[value.alias(name) for name, value in outcome.items()])
     return _full(rows).unionByName(_full(closing))
 
 
 def _full(rows: DataFrame) -> DataFrame:
     there = set(rows.columns)
-    return rows.select(*[
-        (F.col(c.name) if c.name in there else F.lit(None)).cast(c.type).alias(c.name) for c in EXTRACTED.columns
-    ])  # fmt: skip
+    return rows.select(
+        *[(F.col(c.name) if c.name in there else F.lit(None)).cast(c.type).alias(c.name) for c in EXTRACTED.columns]
+    )
 
 
 def shuffled(spark: SparkSession) -> int:
@@ -107,9 +123,10 @@ def main() -> None:
         for crawl in range(3, args.crawls):  # their keys alone: nothing else of an earlier crawl is read
             ids = spark.range(crawl * args.pairs, crawl * args.pairs + int(args.pairs * (1 - REPEATS)), 1, 2)
             keys = ids.select(
-                F.lit(NO_LIST).alias("metadata_id"), F.lit(f"crawl-{crawl:02d}").alias("snapshot"),
+                F.lit(NO_LIST).alias("metadata_id"),
+                F.lit(f"crawl-{crawl:02d}").alias("snapshot"),
                 F.unhex(F.md5(F.col("id").cast("string"))).alias("pair_key"),
-            )  # fmt: skip
+            )
             warehouse.append("pair_keys", keys)
         last = timed(ctx, args.pairs, args.crawls)
         known = in_pool(ctx, "pair_keys", f"crawl-{args.crawls:02d}").count()

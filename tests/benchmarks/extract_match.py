@@ -22,18 +22,18 @@ from pathlib import Path
 import ahocorasick
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import different_texts, entry_list, write_pool  # noqa: E402
+from texts import different_texts, entry_list, write_pool
 
-from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
-from metaclip_spark.extract.sources import find_sources, splits_of  # noqa: E402
-from metaclip_spark.extract.task import Stamp  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
-from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
-from metaclip_spark.text import spaced, spaced_entry  # noqa: E402
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import find_sources, splits_of
+from metaclip_spark.extract.task import Stamp
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.session import get_session
+from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.stages.shipping import ship_matcher
+from metaclip_spark.terminal import print_rows
+from metaclip_spark.text import spaced, spaced_entry
 
 _automaton = None
 

@@ -19,15 +19,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import ROOT, different_texts, entry_list, write_pool  # noqa: E402
+from texts import ROOT, different_texts, entry_list, write_pool
 
-from metaclip_spark.extract.language import load_identifier  # noqa: E402
-from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
-from metaclip_spark.extract.sources import find_sources, splits_of  # noqa: E402
-from metaclip_spark.extract.task import Stamp, Tools, extract_split  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import find_sources, splits_of
+from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.terminal import print_rows
 
 
 def main() -> None:

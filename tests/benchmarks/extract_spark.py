@@ -19,18 +19,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import ROOT, entry_list  # noqa: E402
+from texts import ROOT, entry_list
 
-from metaclip_spark.extract.language import load_identifier  # noqa: E402
-from metaclip_spark.extract.options import ExtractOptions  # noqa: E402
-from metaclip_spark.extract.sources import Split, find_sources, splits_of  # noqa: E402
-from metaclip_spark.extract.task import Stamp, Tools, extract_split  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.stages.extract import ShippedTools, extract  # noqa: E402
-from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.extract.sources import Split, find_sources, splits_of
+from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.session import get_session
+from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.stages.shipping import ship_matcher
+from metaclip_spark.terminal import print_rows
 
 STAMP = Stamp("benchmark", "m", "batch")
 _matcher = None
@@ -72,8 +72,10 @@ def main() -> None:
     size = sum(split.source.bytes for split in splits) / 1e6
     shutil.rmtree(work)
     kernel, write, both = (statistics.median(x) for x in (kernels, writes, ours))
-    print(f"{len(splits)} WAT files, {size:.0f} MB; {len(metadata.entries):,} entries; {args.cores} cores; "
-          f"medians of {args.repeat}")  # fmt: skip
+    print(
+        f"{len(splits)} WAT files, {size:.0f} MB; {len(metadata.entries):,} entries; {args.cores} cores; "
+        f"medians of {args.repeat}"
+    )
     passes = [
         ["extraction without Spark, over the cores", kernel],
         ["plain Delta write of the same rows", write],

@@ -23,10 +23,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import CAPTIONS, base_texts  # noqa: E402
+from texts import CAPTIONS, base_texts
 
-from metaclip_spark.extract.language import MAX_CHARS, Lid176, _model  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.extract.language import MAX_CHARS, Lid176, _model
+from metaclip_spark.terminal import print_rows
 
 BATCH = 8192
 Labelled = tuple[list[str], list[str]]

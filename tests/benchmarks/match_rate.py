@@ -15,12 +15,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import CAPTIONS, base_texts, entry_list  # noqa: E402
+from texts import CAPTIONS, base_texts, entry_list
 
-from metaclip_spark.benchmark.command import print_one_core  # noqa: E402
-from metaclip_spark.benchmark.one_core import rates  # noqa: E402
-from metaclip_spark.benchmark.texts import different_texts, texts_of  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
+from metaclip_spark.benchmark.command import print_one_core
+from metaclip_spark.benchmark.one_core import rates
+from metaclip_spark.benchmark.texts import different_texts, texts_of
+from metaclip_spark.metadata import load_metadata
 
 
 def sets() -> dict[str, list[str]]:

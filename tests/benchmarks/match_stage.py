@@ -13,14 +13,14 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import different_texts, entry_list  # noqa: E402
+from texts import different_texts, entry_list
 
-from metaclip_spark.benchmark.in_spark import passes  # noqa: E402
-from metaclip_spark.benchmark.texts import in_batches  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.benchmark.in_spark import passes
+from metaclip_spark.benchmark.texts import in_batches
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.session import get_session
+from metaclip_spark.terminal import print_rows
 
 
 def main() -> None:

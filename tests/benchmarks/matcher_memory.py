@@ -19,12 +19,12 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import different_texts, entry_list  # noqa: E402
+from texts import different_texts, entry_list
 
-from metaclip_spark.benchmark.texts import in_batches  # noqa: E402
-from metaclip_spark.matchers.phrases import PhraseMatcher  # noqa: E402
-from metaclip_spark.metadata import Metadata, load_metadata  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.benchmark.texts import in_batches
+from metaclip_spark.matchers.phrases import PhraseMatcher
+from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.terminal import print_rows
 
 WORKER = """
 import sys
@@ -67,9 +67,15 @@ def main() -> None:
             took = min(timed(lambda m=matcher: [m.match(batch) for batch in batches]) for _ in range(5)) / 200_000
             grown = memory(path, metadata, small, one)
             rows.append(
-                [f"{len(metadata.entries):,}", f"{build:.2f}", f"{path.stat().st_size / 2**20:.0f}",
-                 f"{mapping * 1e3:.0f}", f"{took * 1e9:.0f}", f"{grown:.0f}"]
-            )  # fmt: skip
+                [
+                    f"{len(metadata.entries):,}",
+                    f"{build:.2f}",
+                    f"{path.stat().st_size / 2**20:.0f}",
+                    f"{mapping * 1e3:.0f}",
+                    f"{took * 1e9:.0f}",
+                    f"{grown:.0f}",
+                ]
+            )
     print_rows(["entries", "build s", "file MiB", "map and check ms", "ns a text", "PSS a worker MiB"], rows)
 
 
@@ -106,7 +112,7 @@ def pss_mib(pid: int) -> float:
     return int(re.search(r"^Pss: +(\d+)", text, re.M).group(1)) / 1024
 
 
-def timed(run) -> float:  # noqa: ANN001
+def timed(run) -> float:
     began = time.perf_counter()
     run()
     return time.perf_counter() - began

@@ -20,18 +20,18 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rebalance import Cost, made_pairs, timed  # noqa: E402
-from texts import entry_list  # noqa: E402
+from rebalance import Cost, made_pairs, timed
+from texts import entry_list
 
-from metaclip_spark.cli import main as command  # noqa: E402
-from metaclip_spark.events import DONE, Attempt  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.stages.match import match  # noqa: E402
-from metaclip_spark.stages.shipping import ship_matcher  # noqa: E402
-from metaclip_spark.tables import Warehouse  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.cli import main as command
+from metaclip_spark.events import DONE, Attempt
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.session import get_session
+from metaclip_spark.stages.match import match
+from metaclip_spark.stages.shipping import ship_matcher
+from metaclip_spark.tables import Warehouse
+from metaclip_spark.terminal import print_rows
 
 
 def main() -> int:
@@ -55,9 +55,14 @@ def main() -> int:
             rows = made_pairs(spark, number * args.pairs, (number + 1) * args.pairs, snapshot=name)
             commit = warehouse.append("pairs", match(rows, matcher, metadata.metadata_id))
             attempt.record(
-                DONE, "dedup", snapshot=name, fingerprint=name, versions={"pairs": commit.version}, rows=commit.rows,
+                DONE,
+                "dedup",
+                snapshot=name,
+                fingerprint=name,
+                versions={"pairs": commit.version},
+                rows=commit.rows,
                 detail={"batches": []},
-            )  # fmt: skip
+            )
 
         at = ["--warehouse", root, "--metadata", str(entry_list())]
         for number in range(args.crawls):

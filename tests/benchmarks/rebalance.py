@@ -28,19 +28,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).parent))
-from texts import base_texts, entry_list  # noqa: E402
+from texts import base_texts, entry_list
 
-from metaclip_spark.benchmark.texts import different_texts  # noqa: E402
-from metaclip_spark.matchers import compile_matcher  # noqa: E402
-from metaclip_spark.metadata import Metadata, load_metadata  # noqa: E402
-from metaclip_spark.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction  # noqa: E402
-from metaclip_spark.schemas import PAIRS  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.stages.balance import balance  # noqa: E402
-from metaclip_spark.stages.count import count  # noqa: E402
-from metaclip_spark.stages.match import match  # noqa: E402
-from metaclip_spark.stages.shipping import ship, ship_matcher  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.benchmark.texts import different_texts
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
+from metaclip_spark.schemas import PAIRS
+from metaclip_spark.session import get_session
+from metaclip_spark.stages.balance import balance
+from metaclip_spark.stages.count import count
+from metaclip_spark.stages.match import match
+from metaclip_spark.stages.shipping import ship, ship_matcher
+from metaclip_spark.terminal import print_rows
 
 PASSES = ("copy", "match", "count", "balance")
 
@@ -115,9 +115,16 @@ def line(spark: SparkSession, metadata: Metadata, work: Path, sizes: list[int], 
         seconds, cpu = (sum(getattr(cost, unit) for cost in found.values()) for unit in Cost._fields)
         costs[pairs] = Cost(seconds / pairs * 1e6, cpu / pairs * 1e6)
         rows.append(
-            [f"{pairs / 1e6:g}M", f"{seconds:.1f}", f"{cpu:.1f}", f"{seconds / pairs * 1e6:.2f}",
-             f"{cpu / pairs * 1e6:.2f}", f"{peak_mib(os.getpid()):.0f}", f"{peak_mib(jvm()):,.0f}"]
-        )  # fmt: skip
+            [
+                f"{pairs / 1e6:g}M",
+                f"{seconds:.1f}",
+                f"{cpu:.1f}",
+                f"{seconds / pairs * 1e6:.2f}",
+                f"{cpu / pairs * 1e6:.2f}",
+                f"{peak_mib(os.getpid()):.0f}",
+                f"{peak_mib(jvm()):,.0f}",
+            ]
+        )
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
     print(f"match + count + balance, Delta to Delta; {len(metadata.entries):,} entries; local[2]")
     heads = ["pairs", "seconds", "CPU seconds", "us a pair", "CPU us a pair", "driver MiB", "JVM MiB"]
@@ -169,12 +176,19 @@ def made_pairs(spark: SparkSession, start: int, stop: int, word: str = "", snaps
     rows = spark.range(start, stop, 1, tasks).mapInArrow(texts, "n bigint, text string")
     url = F.concat(F.lit("https://images.example.org/"), F.col("n") % 977, F.lit("/"), F.col("n"), F.lit(".jpg"))
     given = {
-        "metadata_id": F.lit("other"), "snapshot": F.lit(snapshot), "url": url, "text": F.col("text"),
-        "pair_id": F.md5(F.concat(url, "text")), "image_id": F.substring(F.sha2(url, 224), 1, 24),
-        "text_source": F.lit("alt"), "lang": F.lit("en"), "lang_score": F.lit(0.9),
+        "metadata_id": F.lit("other"),
+        "snapshot": F.lit(snapshot),
+        "url": url,
+        "text": F.col("text"),
+        "pair_id": F.md5(F.concat(url, "text")),
+        "image_id": F.substring(F.sha2(url, 224), 1, 24),
+        "text_source": F.lit("alt"),
+        "lang": F.lit("en"),
+        "lang_score": F.lit(0.9),
         "page_url": F.concat(F.lit("https://example.org/pages/"), F.substring(F.md5(url), 1, 6), F.lit(".html")),
-        "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"), "entry_ids": F.array(),
-    }  # fmt: skip
+        "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"),
+        "entry_ids": F.array(),
+    }
     return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
 
 

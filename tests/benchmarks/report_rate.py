@@ -27,15 +27,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).parent))
-from rebalance import cpu_seconds  # noqa: E402
+from rebalance import cpu_seconds
 
-from metaclip_spark.cli import main as main_of_cli  # noqa: E402
-from metaclip_spark.events import DONE, Attempt  # noqa: E402
-from metaclip_spark.metadata import load_metadata  # noqa: E402
-from metaclip_spark.schemas import PAIRS  # noqa: E402
-from metaclip_spark.session import get_session  # noqa: E402
-from metaclip_spark.tables import Warehouse  # noqa: E402
-from metaclip_spark.terminal import print_rows  # noqa: E402
+from metaclip_spark.cli import main as main_of_cli
+from metaclip_spark.events import DONE, Attempt
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.schemas import PAIRS
+from metaclip_spark.session import get_session
+from metaclip_spark.tables import Warehouse
+from metaclip_spark.terminal import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = ROOT / "metadata" / "en.json.gz"
@@ -66,10 +66,17 @@ def main() -> int:
                 taken.append((time.perf_counter() - began, float(cpu)))
             card = json.loads(Path(page).with_suffix(".json").read_text(encoding="utf-8"))
             seconds, cpu = (statistics.median(one) for one in zip(*taken, strict=True))
-            rows.append([
-                f"{pairs:,}", f"{card['curated_size']:,}", f"{card['counts']:,}", f"{card['domains']['values']:,}",
-                f"{card['entry_domains']['judged']:,}", f"{seconds:.1f}", f"{cpu:.0f}",
-            ])  # fmt: skip
+            rows.append(
+                [
+                    f"{pairs:,}",
+                    f"{card['curated_size']:,}",
+                    f"{card['counts']:,}",
+                    f"{card['domains']['values']:,}",
+                    f"{card['entry_domains']['judged']:,}",
+                    f"{seconds:.1f}",
+                    f"{cpu:.0f}",
+                ]
+            )
     finally:
         if args.keep is None:
             shutil.rmtree(work, ignore_errors=True)
@@ -87,13 +94,18 @@ def make(warehouse: str, pairs: int) -> None:
     attempt = Attempt(tables, "made", {}, [metadata_id])
     attempt.record("started")
     attempt.record(
-        DONE, "dedup", snapshot="default", fingerprint=f"made {pairs}", versions={"pairs": commit.version},
-        rows=commit.rows, detail={},
-    )  # fmt: skip
+        DONE,
+        "dedup",
+        snapshot="default",
+        fingerprint=f"made {pairs}",
+        versions={"pairs": commit.version},
+        rows=commit.rows,
+        detail={},
+    )
     spark.stop()
 
 
-def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):  # noqa: ANN201
+def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
     """Return rows of `pairs`."""
 
     def made(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -105,20 +117,30 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):  # noqa: ANN2
                 yield _part(numbers, shuffled, entries, hosts)
 
     starts = -(-pairs // _PART)
-    rows = spark.range(0, starts * _PART, _PART, starts).mapInArrow(
-        made, "n bigint, host bigint, entry_ids array<int>"
+    rows = spark.range(0, starts * _PART, _PART, starts).mapInArrow(made, "n bigint, host bigint, entry_ids array<int>")
+    url = F.concat(
+        F.lit("https://"),
+        F.when(F.col("n") % 3 == 0, "www.").otherwise(""),
+        F.lit("images"),
+        F.col("host"),
+        F.lit(".example.org/pictures/"),
+        F.col("n"),
+        F.lit(".jpg"),
     )
-    url = F.concat(F.lit("https://"), F.when(F.col("n") % 3 == 0, "www.").otherwise(""), F.lit("images"), F.col("host"),
-                   F.lit(".example.org/pictures/"), F.col("n"), F.lit(".jpg"))  # fmt: skip
     given = {
-        "metadata_id": F.lit(metadata_id), "snapshot": F.lit("default"), "url": url, "entry_ids": F.col("entry_ids"),
+        "metadata_id": F.lit(metadata_id),
+        "snapshot": F.lit("default"),
+        "url": url,
+        "entry_ids": F.col("entry_ids"),
         "text": F.concat(F.lit("a photo of number "), F.col("n"), F.lit(", as it stands on a page")),
-        "pair_id": F.md5(F.col("n").cast("string")), "image_id": F.substring(F.sha2(url, 224), 1, 24),
-        "text_source": F.when(F.col("n") % 5 == 0, "title").otherwise("alt"), "lang_score": F.lit(0.9),
+        "pair_id": F.md5(F.col("n").cast("string")),
+        "image_id": F.substring(F.sha2(url, 224), 1, 24),
+        "text_source": F.when(F.col("n") % 5 == 0, "title").otherwise("alt"),
+        "lang_score": F.lit(0.9),
         "lang": F.element_at(F.array(F.lit("en"), F.lit("de"), F.lit("und")), (F.col("n") % 3 + 1).cast("int")),
         "page_url": F.concat(F.lit("https://example.org/pages/"), F.col("n") % 100_003),
         "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"),
-    }  # fmt: skip
+    }
     return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
 
 

@@ -42,13 +42,15 @@ def pool(spark: SparkSession, folder: str, pairs: int) -> DataFrame:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n))])
         lists = pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(drawn, pa.int32()))
         numbers = np.arange(start, start + n)
-        table = pa.table({
-            "url": [f"https://images.example.org/{number:x}.jpg" for number in numbers],
-            "text": [f"a photo of number {number}, as it stands on a page" for number in numbers],
-            "text_source": np.array(["alt", "title"])[numbers % 5 // 4],
-            "lang": np.array(["en", "de", "fr", "und"])[numbers % 7 % 4],
-            "entry_ids": lists,
-        })  # fmt: skip
+        table = pa.table(
+            {
+                "url": [f"https://images.example.org/{number:x}.jpg" for number in numbers],
+                "text": [f"a photo of number {number}, as it stands on a page" for number in numbers],
+                "text_source": np.array(["alt", "title"])[numbers % 5 // 4],
+                "lang": np.array(["en", "de", "fr", "und"])[numbers % 7 % 4],
+                "entry_ids": lists,
+            }
+        )
         pq.write_table(table, f"{folder}/made-{start:012d}.parquet")
     spark.read.parquet(f"{folder}/made-*.parquet").write.format("delta").save(f"{folder}/pairs")
     return spark.read.format("delta").load(f"{folder}/pairs")
@@ -79,10 +81,14 @@ def main() -> None:
                     seconds.setdefault((len(values), by_group), []).append(time.perf_counter() - began)
     took = {key: statistics.median(times) for key, times in seconds.items()}
     rows = [
-        [name, f"{took[1, by_group]:.2f}", f"{took[len(many), by_group]:.2f}",
-         f"{took[len(many), by_group] / took[1, by_group]:.2f}"]
+        [
+            name,
+            f"{took[1, by_group]:.2f}",
+            f"{took[len(many), by_group]:.2f}",
+            f"{took[len(many), by_group] / took[1, by_group]:.2f}",
+        ]
         for name, by_group in (("by text source and language (sweep)", True), ("in all (--target-size)", False))
-    ]  # fmt: skip
+    ]
     matches = int(counts.sum())
     print(f"{args.pairs:,} pairs, {matches:,} matches, {ENTRIES:,} entries; 2 cores; medians of {args.rounds}")
     print_rows(["sums", "1 t, s", f"{len(many)} t, s", "ratio (bar 2)"], rows)

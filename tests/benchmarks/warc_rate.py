@@ -118,10 +118,17 @@ def report(size: float, seconds: dict[str, list[float]], pairs: dict[str, Pairs]
         best, median = (pick(seconds[name]) / pick(seconds[ours_name]) for pick in (min, statistics.median))
         missed += best < bar
         rows.append(
-            [name, f"{size / min(seconds[name]):.1f}", f"{size / statistics.median(seconds[name]):.1f}",
-             f"{best:.2f}", f"{median:.2f}", f"{bar:.2f}", f"{len(pairs[name]):,}",
-             f"{len(pairs[name] & pairs[ours_name]):,}"]
-        )  # fmt: skip
+            [
+                name,
+                f"{size / min(seconds[name]):.1f}",
+                f"{size / statistics.median(seconds[name]):.1f}",
+                f"{best:.2f}",
+                f"{median:.2f}",
+                f"{bar:.2f}",
+                f"{len(pairs[name]):,}",
+                f"{len(pairs[name] & pairs[ours_name]):,}",
+            ]
+        )
     print(f"{size:.1f} MB of gzip, {len(seconds[ours_name])} rounds, one core")
     print_rows(["way", "MB/s best", "MB/s median", "it/ours best", "it/ours median", "bar", "pairs", "ours too"], rows)
     return int(missed > 0)

@@ -133,9 +133,15 @@ def report(path: Path, rounds: int) -> int:
         best, median = (pick(seconds[name]) / pick(seconds[our_name]) for pick in (min, statistics.median))
         missed += best < bar
         rows.append(
-            [name, f"{size / min(seconds[name]):.1f}", f"{size / statistics.median(seconds[name]):.1f}",
-             f"{best:.2f}", f"{median:.2f}", f"{bar:.2f}"]
-        )  # fmt: skip
+            [
+                name,
+                f"{size / min(seconds[name]):.1f}",
+                f"{size / statistics.median(seconds[name]):.1f}",
+                f"{best:.2f}",
+                f"{median:.2f}",
+                f"{bar:.2f}",
+            ]
+        )
     print(f"{size:.1f} MB of gzip, {rounds} rounds, one core")
     print_rows(["way", "MB/s", "median", "ours/it", "median", "bar"], rows)
     return int(missed > 0)

@@ -42,8 +42,13 @@ def main() -> int:
     rows = [measured(packed, number, size, args.cores, work) for number in sorted(copies)]
     print(f"{size:.1f} MB of XML a copy; {args.cores} cores; seconds with Spark's start")
     heads = ["copies", "MB", "seconds", "MB/s", "CPU seconds", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
-    print_rows(heads, [[f"{value:,.1f}" if name == "MB/s" else f"{value:,.0f}"
-                        for name, value in zip(heads, row, strict=True)] for row in rows])  # fmt: skip
+    print_rows(
+        heads,
+        [
+            [f"{value:,.1f}" if name == "MB/s" else f"{value:,.0f}" for name, value in zip(heads, row, strict=True)]
+            for row in rows
+        ],
+    )
     shutil.rmtree(work)
     alike = all(row[-1] == rows[0][-1] * row[0] for row in rows)
     print("words of all copies: " + ("as many times as of one" if alike else "NOT as many times as of one"))
@@ -65,8 +70,18 @@ def measured(packed: bytes, copies: int, size: float, cores: int, work: Path) ->
     folder.mkdir()
     for number in range(copies):
         (folder / f"p{number:05}-pages-articles.xml.bz2").write_bytes(packed)
-    command = [sys.executable, "-m", "metaclip_spark", "metadata", "count-words", str(folder), "--output", str(out),
-               "--master", f"local[{cores}]"]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "metaclip_spark",
+        "metadata",
+        "count-words",
+        str(folder),
+        "--output",
+        str(out),
+        "--master",
+        f"local[{cores}]",
+    ]
     began = time.perf_counter()
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peaks, spent = [0.0, 0.0, 0.0], {}

@@ -64,9 +64,15 @@ class Desk:
         if wait:
             with open(self.folder / "said", "w+b") as log:
                 done = subprocess.run(
-                    ["bash", "-euc", self.words(block)], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, stderr=log, timeout=900, check=False,
-                )  # fmt: skip
+                    ["bash", "-euc", self.words(block)],
+                    cwd=self.folder,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    timeout=900,
+                    check=False,
+                )
             return subprocess.CompletedProcess(
                 done.args, done.returncode, done.stdout.decode(), (self.folder / "said").read_text(errors="replace")
             )
@@ -74,10 +80,15 @@ class Desk:
             script = self.words(block) + "wait\n"
             self.started.append(
                 subprocess.Popen(
-                    ["bash", "-euc", script], cwd=self.folder, env=self.env, stdin=subprocess.DEVNULL,
-                    stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                    ["bash", "-euc", script],
+                    cwd=self.folder,
+                    env=self.env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
                 )
-            )  # fmt: skip
+            )
         return None
 
     def close(self) -> None:

@@ -175,9 +175,18 @@ def test_dag_whose_count_dies_ends_in_the_tables_of_a_local_run(
 
     local = tmp_path / "local"
     alone = metaclip(
-        "run", "--config", deployment["config"], "--crawl", CRAWL, "--crawl-root", deployment["crawl_root"],
-        "--metadata", deployment["metadata"], "--warehouse", local,
-    )  # fmt: skip
+        "run",
+        "--config",
+        deployment["config"],
+        "--crawl",
+        CRAWL,
+        "--crawl-root",
+        deployment["crawl_root"],
+        "--metadata",
+        deployment["metadata"],
+        "--warehouse",
+        local,
+    )
     assert alone.status == 0, alone.err
     on_cluster, here = rows_of(spark, Path(deployment["warehouse"])), rows_of(spark, local)
     assert outcomes["balance"]["curated"]["curated_size"] == len(here["curated_pairs"]) > 0

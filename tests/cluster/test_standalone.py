@@ -15,9 +15,17 @@ from documented import ROOT, blocks
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1500)]
 
 TABLES = (
-    "planned", "sources", "rejects", "pairs", "pair_keys", "sightings", "entry_counts", "entry_probabilities",
-    "curated_pairs", "run_statistics",
-)  # fmt: skip
+    "planned",
+    "sources",
+    "rejects",
+    "pairs",
+    "pair_keys",
+    "sightings",
+    "entry_counts",
+    "entry_probabilities",
+    "curated_pairs",
+    "run_statistics",
+)
 
 
 def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
@@ -84,9 +92,16 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
     local = cluster.folder / "local"
     monkeypatch.chdir(cluster.folder)  # a source's key is its absolute path
     ended = metaclip(
-        "run", "--config", "conf/quickstart.yaml", "--input", "jobs/sample/pool.wat.gz",
-        "--metadata", "metadata/wordnet.json.gz", "--warehouse", local,
-    )  # fmt: skip
+        "run",
+        "--config",
+        "conf/quickstart.yaml",
+        "--input",
+        "jobs/sample/pool.wat.gz",
+        "--metadata",
+        "metadata/wordnet.json.gz",
+        "--warehouse",
+        local,
+    )
     assert ended.status == 0, ended.err
     on_cluster, here = rows_of(spark, cluster.folder / "warehouse"), rows_of(spark, local)
     for name in TABLES:
@@ -102,9 +117,13 @@ def test_zip_goes_before_the_archive(packaged, cluster):
     )
     env = {**cluster.env, "PYTHONPATH": str(packaged / "metaclip_spark.zip")}
     done = subprocess.run(
-        ["environment/bin/python", "-c", script], cwd=cluster.folder, env=env, capture_output=True, text=True,
+        ["environment/bin/python", "-c", script],
+        cwd=cluster.folder,
+        env=env,
+        capture_output=True,
+        text=True,
         check=False,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     where, version = done.stdout.splitlines()
     assert where == str(packaged / "metaclip_spark.zip" / "metaclip_spark" / "__init__.py")

@@ -21,8 +21,15 @@ DECLARE = (
     "org.apache.spark.deploy.k8s.Config$",
 )
 """Where Spark declares its settings; one is known once its declaration is loaded."""
-OTHERS = ("spark.sql.catalog.", "spark.hadoop.", "spark.executorEnv.", "spark.yarn.appMasterEnv.",
-          "spark.kubernetes.driverEnv.", "spark.kubernetes.driver.node.selector.", "spark.delta.logStore.")  # fmt: skip
+OTHERS = (
+    "spark.sql.catalog.",
+    "spark.hadoop.",
+    "spark.executorEnv.",
+    "spark.yarn.appMasterEnv.",
+    "spark.kubernetes.driverEnv.",
+    "spark.kubernetes.driver.node.selector.",
+    "spark.delta.logStore.",
+)
 """Names that are made by their users, or by Hadoop and Delta."""
 
 
@@ -41,7 +48,7 @@ def jvm(spark):
     return spark._jvm
 
 
-def none(jvm):  # noqa: ANN201
+def none(jvm):
     """Return Scala's None."""
     return getattr(getattr(jvm.scala, "None$"), "MODULE$")
 

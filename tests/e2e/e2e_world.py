@@ -102,9 +102,7 @@ def write_parquet(path: Path, rows: Iterable[Sequence[str | None]], columns: Seq
     """Write a Parquet file of string columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
     by_column = list(zip(*rows, strict=True))
-    pq.write_table(
-        pa.table({name: pa.array(by_column[at], pa.string()) for at, name in enumerate(columns)}), path
-    )
+    pq.write_table(pa.table({name: pa.array(by_column[at], pa.string()) for at, name in enumerate(columns)}), path)
     return path
 
 
@@ -146,8 +144,7 @@ def write_wat(path: Path, records: Iterable[bytes]) -> Path:
 def wat_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
     """Return records, one a row, each page holding one image."""
     return [
-        wat_record(f"http://pages.example/{at}", [{"url": url, "alt": text}])
-        for at, (url, text, *_) in enumerate(rows)
+        wat_record(f"http://pages.example/{at}", [{"url": url, "alt": text}]) for at, (url, text, *_) in enumerate(rows)
     ]
 
 
@@ -167,9 +164,7 @@ class World:
         write_parquet(self.pool / "a.parquet", [*a, SHARED, a[3], UNMATCHED, EMPTY])
         write_tsv(self.pool / "b.tsv", [SHARED, *(row("b", n, "cat") for n in range(8)), UNMATCHED])
         pages = [*wat_of([SHARED, *(row("c", n, "dog") for n in range(6)), TAIL])]
-        pages.append(
-            wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}])
-        )
+        pages.append(wat_record("http://pages.example/odd", [{"url": "data:image/gif;base64,R0", "alt": "a cat"}]))
         write_wat(self.pool / "c.wat.gz", pages)
 
     def words(self, warehouse: str | Path = "warehouse", *more: object, **instead: object) -> list[object]:
@@ -197,12 +192,8 @@ def table_state(spark: Any, where: str | Path, without: Iterable[str] = ()) -> d
 
     Of `runs`, which tells attempts apart and so grows with each, the stages that were done are compared.
     """
-    state = {
-        name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES
-    }
-    done = rows_of(
-        spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'"
-    )
+    state = {name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES}
+    done = rows_of(spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'")
     return {**state, "runs": sorted(set(done))}
 
 
@@ -239,9 +230,7 @@ def versions(warehouse: str | Path, names: Iterable[str] = DATA_TABLES) -> dict[
 
 def commits(warehouse: str | Path, name: str) -> list[Path]:
     """Return a table's commits, oldest first."""
-    return sorted(
-        file for file in (Path(warehouse) / name / "_delta_log").glob("*.json") if file.stem.isdigit()
-    )
+    return sorted(file for file in (Path(warehouse) / name / "_delta_log").glob("*.json") if file.stem.isdigit())
 
 
 def appends(warehouse: str | Path, name: str) -> int:

@@ -101,8 +101,13 @@ def test_survivors_of_a_subset_stand_for_others_and_the_draw_is_nested(spark, ma
     assert left["capped"] == 0
     higher = again(world, *words, "--threshold", 60)
     assert 0 < higher["capped"] <= higher["curated_size"] == left["unique_pairs"]
-    why = call("explain", *flag_words(warehouse=world.root / "warehouse", run_id=higher["run_id"]), "--json",
-               "--pair-id", min(before.keys() - {pair[0] for pair in subset(spark, world, higher)}))  # fmt: skip
+    why = call(
+        "explain",
+        *flag_words(warehouse=world.root / "warehouse", run_id=higher["run_id"]),
+        "--json",
+        "--pair-id",
+        min(before.keys() - {pair[0] for pair in subset(spark, world, higher)}),
+    )
     assert json.loads(why.out)[0]["verdict"] == (
         f"dropped: it is not among what is left of the subset of run {first['run_id']}, which this run drew from"
     )
@@ -124,10 +129,15 @@ def test_more_is_drawn_at_frozen_counts_and_nothing_is_lost(spark, made):
     found = {pair[:5] for pair in subset(spark, world, top_up)}
     assert kept["run"] < found
     counts = [
-        rows_of(spark, world.root / "warehouse", "entry_probabilities", ("entry", "count"),
-                condition=f"run_id = '{run['run_id']}'")
+        rows_of(
+            spark,
+            world.root / "warehouse",
+            "entry_probabilities",
+            ("entry", "count"),
+            condition=f"run_id = '{run['run_id']}'",
+        )
         for run in (first, top_up)
-    ]  # fmt: skip
+    ]
     assert counts[0] == counts[1]
 
 

@@ -26,8 +26,12 @@ def test_a_run_over_connect_makes_the_tables_of_a_classic_one(spark, remote, und
         words = undisturbed.world.words(warehouse=warehouse)
         done = subprocess.run(
             [sys.executable, "-m", "metaclip_spark", "run", *map(str, words), "--remote", url],
-            env=child_env, cwd=tmp_path, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+            env=child_env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr
     assert_same(table_state(spark, warehouse), undisturbed.state)
     assert undisturbed.run_id in done.stderr

@@ -48,9 +48,7 @@ WRITES = (
 )
 """Every write of a run, in order; right before one is right after the one before it."""
 
-BETWEEN_STAGES = tuple(
-    point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1])
-)
+BETWEEN_STAGES = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1]))
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
@@ -58,8 +56,17 @@ BETWEEN_TABLES = (
 )
 """The writes after which most is half done: what is tried by default; all of them are in the slow set."""
 LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]
-INSIDE = ("planned", "extracted", "pairs", "pair_keys", "sightings", "rejects", "sources", "entry_counts",
-          "curated_pairs")  # fmt: skip
+INSIDE = (
+    "planned",
+    "extracted",
+    "pairs",
+    "pair_keys",
+    "sightings",
+    "rejects",
+    "sources",
+    "entry_counts",
+    "curated_pairs",
+)
 
 
 def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
@@ -79,8 +86,12 @@ def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: obj
     with open(tmp_path / "child.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, str(CRASHING), json.dumps({**given, "words": words})],
-            env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             status = process.wait(timeout=600)
         finally:
@@ -101,9 +112,7 @@ def orphans(warehouse: Path, name: str) -> set[str]:
 
 def batches(warehouse: Path) -> list[str]:
     """Return the batch ids of the committed extractions, from the transactions in the staging table's log."""
-    logged = [
-        json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()
-    ]
+    logged = [json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()]
     return [action["txn"]["appId"].rpartition(":")[2] for action in logged if "txn" in action]
 
 
@@ -121,18 +130,14 @@ def compare(spark, undisturbed, warehouse: Path) -> None:
     assert_same(table_state(spark, warehouse), undisturbed.state)
     assert appends(warehouse, "extracted") == 3
     assert batches(warehouse) == batches(undisturbed.warehouse)
-    assert not [
-        file for file in (warehouse / "extracted").glob("**/*.parquet") if "_delta_log" not in file.parts
-    ]
+    assert not [file for file in (warehouse / "extracted").glob("**/*.parquet") if "_delta_log" not in file.parts]
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
     "points", [BETWEEN_TABLES, pytest.param(BETWEEN_STAGES, marks=pytest.mark.slow)], ids=["some", "all"]
 )
-def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(
-    spark, undisturbed, tmp_path, points
-):
+def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spark, undisturbed, tmp_path, points):
     """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
     warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
     crashed: list[str] = []

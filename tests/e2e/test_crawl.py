@@ -13,7 +13,7 @@ from e2e_world import call, row, rows_of, wat_of
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "extract"))
 
-from bad_server import BadServer, reset, status, well  # noqa: E402
+from bad_server import BadServer, reset, status, well
 
 pytestmark = pytest.mark.spark
 
@@ -23,7 +23,7 @@ SHORT = ("http://example.org/short.jpg", "dog")
 GERMAN = ("http://example.org/de.jpg", "ein Hund und eine Katze sitzen auf der Straße, photo of nothing")
 
 
-def wat(rows) -> bytes:  # noqa: ANN001
+def wat(rows) -> bytes:
     """A WAT with one page a row."""
     return b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows))
 
@@ -65,9 +65,23 @@ def test_crawls_are_snapshots_and_what_was_not_read_to_its_end_is_read_again(spa
     (world.root / "blocked.txt").write_text("blocked.example\n")
     warehouse = world.root / "warehouse"
     words = [
-        "run", "--crawl", *CRAWLS, "--crawl-root", server.root, "--metadata", world.metadata, "--warehouse", warehouse,
-        "--threshold", 2, "--blocklist", world.root / "blocked.txt", "--min-words", 2, "--json",
-    ]  # fmt: skip
+        "run",
+        "--crawl",
+        *CRAWLS,
+        "--crawl-root",
+        server.root,
+        "--metadata",
+        world.metadata,
+        "--warehouse",
+        warehouse,
+        "--threshold",
+        2,
+        "--blocklist",
+        world.root / "blocked.txt",
+        "--min-words",
+        2,
+        "--json",
+    ]
     ended = call(*words)
     assert ended.status == 3, ended.err
     assert "2 of 3 sources are incomplete, 0 allowed" in ended.err

@@ -31,11 +31,7 @@ def damaged_pool(folder: Path) -> None:
     broken.write_bytes(broken.read_bytes()[:-20])
     (folder / "empty.parquet").write_bytes(b"")
     (folder / "empty.tsv").write_bytes(b"")
-    lines = (
-        write_tsv(folder / "bad_rows.tsv", [row("t", n) for n in range(6)])
-        .read_bytes()
-        .splitlines(keepends=True)
-    )
+    lines = write_tsv(folder / "bad_rows.tsv", [row("t", n) for n in range(6)]).read_bytes().splitlines(keepends=True)
     lines[2:2] = [b"http://example.org/short.jpg\tonly two\n"] * 13
     lines.append(b"http://example.org/latin.jpg\tphoto of a caf\xe9\ten\t00\tlatin\n")
     lines.append(b"\tphoto of a cat\ten\t00\tno url\n")
@@ -56,9 +52,7 @@ def damaged(spark, tmp_path_factory) -> SimpleNamespace:
         world=world,
         words=world.words(input=world.root / "bad", threshold=None),
         ended=ended,
-        sources={
-            Path(found[0]).name: SimpleNamespace(**dict(zip(columns, found, strict=True))) for found in rows
-        },
+        sources={Path(found[0]).name: SimpleNamespace(**dict(zip(columns, found, strict=True))) for found in rows},
     )
 
 
@@ -90,9 +84,7 @@ def test_run_over_damaged_sources_ends_with_status_3_and_names_them(damaged):
     """Everything is done, the table is printed, and stderr names each incomplete source with its reason."""
     assert damaged.ended.status == 3
     assert "curated subset" in damaged.ended.out
-    assert (
-        "7 of 11 sources are incomplete, 0 allowed (--allow-incomplete): exit status 3." in damaged.ended.err
-    )
+    assert "7 of 11 sources are incomplete, 0 allowed (--allow-incomplete): exit status 3." in damaged.ended.err
     for name, (status, reason) in INCOMPLETE.items():
         lines = [line for line in damaged.ended.err.splitlines() if f"{name} is {status}: " in line]
         assert len(lines) == 1, name
@@ -117,14 +109,10 @@ def test_every_text_is_a_pair_or_a_counted_reject(spark, damaged):
         assert_sums(name, source.texts_read, source.pairs_written, dict(source.rejected))
     assert dict(damaged.sources["bad_rows.tsv"].rejected) == {"broken_row": 14, "no_url": 1}
     assert dict(damaged.sources["lines.jsonl"].rejected) == {"broken_json": 2}
-    rows = rows_of(
-        spark, damaged.world.root / "warehouse", "rejects", ("source_path", "reason", "record", "detail")
-    )
+    rows = rows_of(spark, damaged.world.root / "warehouse", "rejects", ("source_path", "reason", "record", "detail"))
     broken = [rest for path, *rest in rows if path.endswith("bad_rows.tsv") and rest[0] == "broken_row"]
     assert len(broken) == 10
-    assert "2 columns, expected 5: http://example.org/short.jpg\tonly two" in {
-        detail for _, _, detail in broken
-    }
+    assert "2 columns, expected 5: http://example.org/short.jpg\tonly two" in {detail for _, _, detail in broken}
 
 
 def assert_sums(name: str, texts_read: int, pairs_written: int, rejected: dict[str, int]) -> None:
@@ -151,9 +139,7 @@ def test_no_text_of_a_real_crawl_is_lost(spark, shared_data, world):
     assert ended.status == 0, ended.err
     columns = ("source_path", "status", "reason", "texts_read", "pairs_written", "rejected")
     outcomes = rows_of(spark, world.root / "warehouse", "extracted", columns, condition="kind = 'source'")
-    assert {Path(path).name for path, *_ in outcomes} == {
-        file.name for file in shared_data.glob("crawl/*.wat.gz")
-    }
+    assert {Path(path).name for path, *_ in outcomes} == {file.name for file in shared_data.glob("crawl/*.wat.gz")}
     for path, status, reason, texts_read, pairs_written, rejected in outcomes:
         assert (status, reason) == ("done", None), path
         assert_sums(path, texts_read, pairs_written, dict(rejected))

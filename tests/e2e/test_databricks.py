@@ -56,7 +56,7 @@ def expected(desk: Path, threshold: int) -> set[tuple[str, float, float]]:
 def run_notebook(desk):
     """Run a notebook as a plain file, top to bottom; return its names."""
 
-    def run(number: int, monkeypatch, **widgets: object) -> dict[str, Any]:  # noqa: ANN001
+    def run(number: int, monkeypatch, **widgets: object) -> dict[str, Any]:
         shown = desk.parent / f"shown{number}"
         common = {"metadata": desk / "en.json", "warehouse": desk.parent / "warehouse", "shown": shown}
         for name, value in {**common, **widgets}.items():
@@ -252,7 +252,7 @@ class Databricks:
     def get(self, name: str) -> str:
         return f"typed into {name}"
 
-    def display(self, df) -> None:  # noqa: ANN001
+    def display(self, df) -> None:
         self.calls.append(("display", df.count()))
 
     def display_html(self, page: str) -> None:
@@ -273,6 +273,7 @@ def test_on_databricks_the_helper_calls_what_a_notebook_has_there(spark, remote,
     assert notebook.calls == [("text", "pool", "main.pool"), ("display", 7), ("displayHTML", "<!doctype")]
     before = {row["key"]: row["value"] for row in spark.sql("SET").collect()}
     monkeypatch.setattr("pyspark.sql.SparkSession.getActiveSession", lambda: None)
-    assert get_session(conf={"spark.sql.shuffle.partitions": "77"}).conf.get("spark.sql.shuffle.partitions") == before[
-        "spark.sql.shuffle.partitions"
-    ]
+    assert (
+        get_session(conf={"spark.sql.shuffle.partitions": "77"}).conf.get("spark.sql.shuffle.partitions")
+        == before["spark.sql.shuffle.partitions"]
+    )

@@ -189,17 +189,27 @@ def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--shards", 2, "--rows-per-shard", 5],
-         "--shards and --rows-per-shard both say how many files there are; give one of them."),
-        (["--stage", "pairs", "--since", "abc"],
-         "--since compares curated subsets, and the pool is none; leave it out, or --stage pairs."),
+        (
+            ["--shards", 2, "--rows-per-shard", 5],
+            "--shards and --rows-per-shard both say how many files there are; give one of them.",
+        ),
+        (
+            ["--stage", "pairs", "--since", "abc"],
+            "--since compares curated subsets, and the pool is none; leave it out, or --stage pairs.",
+        ),
         (["--run-id", "abc"], "{warehouse} holds no run 'abc'; see runs list."),
-        (["--output", "nope://bucket/x"],
-         "output nope://bucket/x cannot be written: Protocol not known: nope. Give a folder, or a uri that is known."),
-        (["--output", "{warehouse}"], "output {warehouse} holds curated_pairs already; expected a new or an empty "
-         "folder. Give another --output, or remove what is there."),
+        (
+            ["--output", "nope://bucket/x"],
+            "output nope://bucket/x cannot be written: Protocol not known: nope. "
+            "Give a folder, or a uri that is known.",
+        ),
+        (
+            ["--output", "{warehouse}"],
+            "output {warehouse} holds curated_pairs already; expected a new or an empty "
+            "folder. Give another --output, or remove what is there.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_is_one_sentence(undisturbed, words, sentence):
     """Nothing is written, and the exit status is 2."""
     warehouse = undisturbed.warehouse

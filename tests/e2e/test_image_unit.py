@@ -36,8 +36,11 @@ def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
         (drawn,) = standing
         assert len({answer["draw"] for answer in texts}) == 1
         assert len(texts) == 3
-        assert all(answer["verdict"].endswith(f"that of pair {drawn['pair_id']} is drawn")
-                   for answer in texts if answer is not drawn)  # fmt: skip
+        assert all(
+            answer["verdict"].endswith(f"that of pair {drawn['pair_id']} is drawn")
+            for answer in texts
+            if answer is not drawn
+        )
         how = [row[2:] for row in kept if row[1] == drawn["pair_id"]]
         assert how == ([(drawn["draw"], drawn["sampling_probability"])] if drawn["verdict"].startswith("kept") else [])
     page = (tmp_path / "warehouse" / "reports" / f"{run['run_id']}.html").read_text(encoding="utf-8")

@@ -82,8 +82,15 @@ def img2dataset() -> Path:
         shutil.rmtree(venv, ignore_errors=True)
         base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
         subprocess.run([base, "-m", "venv", venv], check=True)
-        install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", ROOT / "tests" / "img2dataset" /
-                   "requirements.txt"]  # fmt: skip
+        install = [
+            venv / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "-r",
+            ROOT / "tests" / "img2dataset" / "requirements.txt",
+        ]
         subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
         stamp.write_text(wanted, encoding="utf-8")
     return venv / "bin" / "img2dataset"
@@ -123,8 +130,12 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
 
     came = downloaded(img2dataset, export, images, tmp_path)
     assert sorted(row["url"] for row in came) == sorted(url.values())
-    status = {"good": "success", "gone": "failed_to_download", "broken": "failed_to_resize",
-              "noai": "failed_to_download"}  # fmt: skip
+    status = {
+        "good": "success",
+        "gone": "failed_to_download",
+        "broken": "failed_to_resize",
+        "noai": "failed_to_download",
+    }
     for row in came:
         assert row["status"] == status[row["url"].split("/")[-2]], row
         sizes = (row["original_width"], row["original_height"])

@@ -23,9 +23,7 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     added = [row("d", n, "cat") for n in range(3)]
     more = write_parquet(world.root / "more" / "d.parquet", [*added, row("b", 0, "cat")])
     later = [row("e", n, "cow") for n in range(4)]
-    other = write_parquet(
-        world.root / "later" / "e.parquet", [*later, added[0], row("a", 0), row("b", 0, "cat")]
-    )
+    other = write_parquet(world.root / "later" / "e.parquet", [*later, added[0], row("a", 0), row("b", 0, "cat")])
 
     # The first snapshot once more: its files are given again, and one that is new.
     pool = undisturbed.world.pool
@@ -63,9 +61,7 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     files = [*sorted(pool.iterdir()), more, other]
     wanted = reference.curate(reference.read_pool(files), ENTRIES, threshold=2)
     assert counts_over(spark, warehouse) == {ENTRIES[i]: count for i, count in wanted.counts.items()}
-    kept = rows_of(
-        spark, warehouse, "curated_pairs", OVER_CRAWLS, condition=f"run_id <> '{undisturbed.run_id}'"
-    )
+    kept = rows_of(spark, warehouse, "curated_pairs", OVER_CRAWLS, condition=f"run_id <> '{undisturbed.run_id}'")
     assert kept == sorted(
         (
             (

@@ -31,7 +31,7 @@ def add(world: World, warehouse: str, name: str, path: object, *more: object) ->
     return json.loads(ended.out), ended.err
 
 
-def rows_scanned(spark, work) -> int:  # noqa: ANN001
+def rows_scanned(spark, work) -> int:
     """Returns how many rows Spark read from files while the work ran."""
     jvm, store = spark.sparkContext._jvm, spark.sparkContext._jsc.sc().statusStore()
     none, quantiles = jvm.java.util.ArrayList(), spark.sparkContext._gateway.new_array(jvm.double, 0)

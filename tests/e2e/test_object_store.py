@@ -19,8 +19,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 BUCKET = "pool"
 HADOOP = {"4.0": "3.4.1", "4.1": "3.4.2", "4.2": "3.5.0"}
 """The Hadoop of each Spark: its connector has to be of the same version. It and Amazon's library are 700 MB of JARs."""
-RETRIES = {"fs.s3a.attempts.maximum": "2", "fs.s3a.retry.limit": "2", "fs.s3a.retry.throttle.limit": "2",
-           "fs.s3a.retry.interval": "50ms", "fs.s3a.retry.throttle.interval": "50ms"}  # fmt: skip
+RETRIES = {
+    "fs.s3a.attempts.maximum": "2",
+    "fs.s3a.retry.limit": "2",
+    "fs.s3a.retry.throttle.limit": "2",
+    "fs.s3a.retry.interval": "50ms",
+    "fs.s3a.retry.throttle.interval": "50ms",
+}
 
 
 class Store:
@@ -68,10 +73,14 @@ def store(monkeypatch, tmp_path) -> Iterator[Store]:
 
     made = Store()
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": made.url, "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": made.url,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3").create_bucket(Bucket=BUCKET)
     yield made
@@ -97,8 +106,12 @@ def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.
     words += ["--master", "local[2]", "--driver-memory", "2g"]
     return subprocess.run(
         [sys.executable, "-m", "metaclip_spark", "run", *map(str, words)],
-        env=env, cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        env=env,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def copied(client: Any, prefix: str, to: Path) -> Path:

@@ -80,8 +80,11 @@ def test_the_twin_says_what_the_tables_say(spark, undisturbed):
         assert found == {value: (n, sums["curated"][value]) for value, n in sums["pool"].items()}
     everything = {"pool": len(rows["pool"]), "curated": len(rows["curated"])}
     assert told["domains"] == {
-        "share_of_pairs": 1.0, "values": 1, **everything, "listed": [{"value": "example.org", **everything}],
-    }  # fmt: skip
+        "share_of_pairs": 1.0,
+        "values": 1,
+        **everything,
+        "listed": [{"value": "example.org", **everything}],
+    }
     counts = Counter(entry for row in rows["pool"] for entry in row[3])
     worst = told["entry_domains"]["worst"]
     assert {one["entry_id"]: one["pool"] for one in worst} == {at: n for at, n in counts.items() if n >= 20}
@@ -89,9 +92,11 @@ def test_the_twin_says_what_the_tables_say(spark, undisturbed):
         (1.0, "example.org", 1.0)
     }
     assert told["never_matched"] == {
-        "can_never_match": 1, "did_not_occur": 2, "examples_that_can_never_match": ["St. John"],
+        "can_never_match": 1,
+        "did_not_occur": 2,
+        "examples_that_can_never_match": ["St. John"],
         "examples_that_did_not_occur": ["a cat", "zebra"],
-    }  # fmt: skip
+    }
     reasons = Counter()
     for (of_source,) in rows_of(spark, undisturbed.warehouse, "sources", ("rejected",)):
         reasons.update(dict(of_source))
@@ -131,9 +136,10 @@ def test_class_names_are_counted_before_and_after(spark, undisturbed, tmp_path):
     counts = dict(rows_of(spark, undisturbed.warehouse, "entry_counts", ("entry", "count")))
     after = Counter(e for (ids,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("entry_ids",)) for e in ids)
     assert [(one["name"], one["entry"], one["exact"], one["pool"], one["curated"]) for one in told["classes"]] == [
-        ("cat", "cat", True, counts["cat"], after[1]), ("DOG", "dog", False, counts["dog"], after[2]),
+        ("cat", "cat", True, counts["cat"], after[1]),
+        ("DOG", "dog", False, counts["dog"], after[2]),
         ("purple", "purple", True, 1, 1),
-    ]  # fmt: skip
+    ]
     assert "purple" in told["thin"]
     assert told["no_entry"] == ["kite (bird of prey)"]
     words = words_of(output.read_text(encoding="utf-8"))
@@ -159,8 +165,10 @@ def test_two_runs_side_by_side(spark, undisturbed, tmp_path):
     assert {name: first[name] for name in same} == {name: mine[name] for name in same}
     sizes = len(undisturbed.state["curated_pairs"]), other["curated_size"]
     assert told["differences"]["curated_size"] == {
-        "first": sizes[0], "second": sizes[1], "difference": sizes[1] - sizes[0],
-    }  # fmt: skip
+        "first": sizes[0],
+        "second": sizes[1],
+        "difference": sizes[1] - sizes[0],
+    }
     assert (told["settings"]["seed"], told["settings"]["threshold"]) == (["0", "1"], ["2", "6"])
     assert told["moved_by_count"] == []
     words = words_of(page.read_text(encoding="utf-8"))
@@ -173,13 +181,17 @@ def test_two_runs_side_by_side(spark, undisturbed, tmp_path):
     ("words", "sentence"),
     [
         (["--compare", "a", "b", "--run-id", "a"], "--compare names both runs; leave --run-id out."),
-        (["--compare", "a", "b", "--class-names", "names.txt"],
-         "--class-names goes with the card of one run; leave --compare out."),
+        (
+            ["--compare", "a", "b", "--class-names", "names.txt"],
+            "--class-names goes with the card of one run; leave --compare out.",
+        ),
         (["--thin", "5"], "--thin says which classes are thin; give them with --class-names FILE."),
-        (["--class-names", "none.txt"],
-         "--class-names none.txt cannot be read: No such file or directory. Check the path."),
+        (
+            ["--class-names", "none.txt"],
+            "--class-names none.txt cannot be read: No such file or directory. Check the path.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_of_report_starts_nothing(undisturbed, words, sentence):
     """One sentence, before Spark is asked for."""
     said = call("report", "--warehouse", undisturbed.warehouse, *words)
@@ -205,18 +217,14 @@ def test_report_on_a_folder_without_tables_is_refused(spark, tmp_path):
     """A folder that no run was given is an error, and stays as it is."""
     said = call("report", "--warehouse", tmp_path)
     assert said.status in (1, 2)
-    assert said.err.splitlines()[-1] == (
-        f"metaclip-spark: {tmp_path} holds no curated subset yet; run balance first."
-    )
+    assert said.err.splitlines()[-1] == (f"metaclip-spark: {tmp_path} holds no curated subset yet; run balance first.")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_explain_agrees_with_the_tables(spark, undisturbed):
     """Kept pairs and dropped ones are explained with the tables' probability, draw and verdict."""
     kept = rows_of(spark, undisturbed.warehouse, "curated_pairs", ("pair_id", "sampling_probability", "draw"))
-    dropped = {pair for (pair,) in rows_of(spark, undisturbed.warehouse, "pairs", ("pair_id",))} - {
-        k[0] for k in kept
-    }
+    dropped = {pair for (pair,) in rows_of(spark, undisturbed.warehouse, "pairs", ("pair_id",))} - {k[0] for k in kept}
     pair, probability, draw = kept[0]
     said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", pair, "--json")
     assert said.status == 0, said.err
@@ -238,9 +246,7 @@ def test_explain_agrees_with_the_tables(spark, undisturbed):
 
 def child(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess:
     """Run Python on these words in a process of its own."""
-    return subprocess.run(
-        [sys.executable, *words], env=env, capture_output=True, text=True, timeout=120, check=False
-    )
+    return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
 def test_module_says_its_version_without_spark(child_env, tmp_path):

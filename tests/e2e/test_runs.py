@@ -28,8 +28,9 @@ def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_pa
     new = json.loads(call("balance", *at, "--threshold", 3, "--seed", 4, "--json").out)
     first, second = json.loads(call("runs", "list", *at, "--json").out)
     assert [(run["run_id"], run["outcome"], run["threshold"]) for run in (first, second)] == [
-        (old, "finished", 2), (new["run_id"], "finished", 3),
-    ]  # fmt: skip
+        (old, "finished", 2),
+        (new["run_id"], "finished", 3),
+    ]
     assert second["pairs_kept"] == new["curated_size"]
     for run in (first, second):
         assert run["bytes"] == {
@@ -86,9 +87,13 @@ def run_of(name: str, day: int, outcome: str = "finished", drawn: bool = True, s
 def test_the_last_subsets_are_kept_and_what_is_newer_than_they_are():
     """Pruned runs do not count as the last; a run at work, newer than the last subset, is left alone."""
     runs = [
-        run_of("a", 1), run_of("cut short", 2, "failed", drawn=False), run_of("b", 3), run_of("c", 4),
-        run_of("pruned", 5, "pruned", size=0), run_of("at work", 6, "unfinished", drawn=False),
-    ]  # fmt: skip
+        run_of("a", 1),
+        run_of("cut short", 2, "failed", drawn=False),
+        run_of("b", 3),
+        run_of("c", 4),
+        run_of("pruned", 5, "pruned", size=0),
+        run_of("at work", 6, "unfinished", drawn=False),
+    ]
     assert [run.run_id for run in older_than_last(runs, 1)] == ["a", "cut short", "b"]
     assert [run.run_id for run in older_than_last(runs, 2)] == ["a", "cut short"]
     assert older_than_last(runs, 3) == []

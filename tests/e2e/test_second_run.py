@@ -50,11 +50,7 @@ def test_json_is_all_that_stdout_holds_and_yaml_says_the_same_as_flags(spark, un
     assert numbers["unique_pairs"] == len(state["pairs"]) == 28
     assert numbers["curated_size"] == len(state["curated_pairs"])
     assert numbers["threshold"] == 2
-    assert (
-        numbers["entries"]
-        == numbers["entries_unmatched"] + numbers["entries_tail"] + numbers["entries_head"]
-        == 10
-    )
+    assert numbers["entries"] == numbers["entries_unmatched"] + numbers["entries_tail"] + numbers["entries_head"] == 10
     assert numbers["entries_tail"] == 1
     assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
@@ -65,9 +61,7 @@ def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
     """Each stage says on stderr what it did; stdout holds the closing table alone."""
     ended = undisturbed.ended
     for stage in ("extract", "dedup", "count", "balance"):
-        assert [line for line in ended.err.splitlines() if line.startswith(f"{stage:<8} ")], (
-            f"{stage} said nothing"
-        )
+        assert [line for line in ended.err.splitlines() if line.startswith(f"{stage:<8} ")], f"{stage} said nothing"
         assert f"{stage:<8} " not in ended.out
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["sources", "3", "3", "done"] in lines

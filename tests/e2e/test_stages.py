@@ -39,9 +39,7 @@ def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
     done("count", *tables)
     done("balance", *tables, "--threshold", 2)
     done("report", *tables, "--output", tmp_path / "card.html")
-    assert_same(
-        table_state(spark, tmp_path / "wh", OF_THE_RUN), table_state(spark, undisturbed.warehouse, OF_THE_RUN)
-    )
+    assert_same(table_state(spark, tmp_path / "wh", OF_THE_RUN), table_state(spark, undisturbed.warehouse, OF_THE_RUN))
     assert (tmp_path / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
@@ -98,22 +96,29 @@ def same_choice(spark, where, undisturbed) -> None:
 def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, world):
     """--no-dedup --id-column: pair_id is the pool's key, repeats stay, and kept columns travel to the end."""
     repeated = [row("own", n, "cat") for n in range(4)]
-    again = [
-        (url, text, lang, f"{number:032x}", "again")
-        for number, (url, text, lang, _, _) in enumerate(repeated)
-    ]
+    again = [(url, text, lang, f"{number:032x}", "again") for number, (url, text, lang, _, _) in enumerate(repeated)]
     write_parquet(world.root / "own" / "a.parquet", repeated)
     write_tsv(world.root / "own" / "b.tsv", again)
     ended = call(
-        "run", *world.words(input=world.root / "own"), "--files-per-commit", 9, "--no-dedup",
-        "--id-column", "key", "--lang-column", "lang", "--languages", "all", "--keep-columns", "note,lang", "--json",
-    )  # fmt: skip
+        "run",
+        *world.words(input=world.root / "own"),
+        "--files-per-commit",
+        9,
+        "--no-dedup",
+        "--id-column",
+        "key",
+        "--lang-column",
+        "lang",
+        "--languages",
+        "all",
+        "--keep-columns",
+        "note,lang",
+        "--json",
+    )
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"
     pairs = rows_of(spark, warehouse, "pairs", ("pair_id", "url", "lang", "extra"))
-    wanted = [
-        (key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again
-    ]
+    wanted = [(key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again]
     assert pairs == sorted(wanted, key=repr)
     assert rows_of(spark, warehouse, "pair_keys") == []
     assert json.loads(ended.out)["unique_pairs"] == 8

@@ -44,8 +44,11 @@ def test_sweep_equals_the_sum_by_hand_and_the_run_itself(spark, undisturbed):
     pairs = rows_of(spark, warehouse, "pairs", ("text_source", "lang", "entry_ids"))
     counts = dict(rows_of(spark, warehouse, "entry_counts", ("entry_id", "count")))
     assert [(row["threshold"], row["chosen"]) for row in told["sweep"]] == [
-        (1, False), (2, True), (7, False), (1000, False),
-    ]  # fmt: skip
+        (1, False),
+        (2, True),
+        (7, False),
+        (1000, False),
+    ]
     for row in told["sweep"]:
         by_hand = sizes_by_hand(pairs, counts, row["threshold"])
         found = {(group["text_source"], group["lang"]): group["expected_size"] for group in row["groups"]}

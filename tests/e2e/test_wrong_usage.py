@@ -84,21 +84,23 @@ def test_missing_list_is_named(world, metaclip):
     missing = world.root / "none.json"
     ended = metaclip("run", *world.words(metadata=missing))
     refused(
-        ended, 2,
+        ended,
+        2,
         f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line "
         "(.txt, .txt.gz). Check the path given as --metadata.",
-    )  # fmt: skip
+    )
 
 
 def test_column_that_is_not_there_is_refused_before_the_work(world, metaclip):
     """The sentence says which columns there are, and which flags name them."""
     ended = metaclip("run", *world.words(), "--text-column", "caption")
     refused(
-        ended, 2,
+        ended,
+        2,
         f"column 'caption' is missing in {world.pool / 'a.parquet'}; got ['url', 'text', 'lang', 'key', "
         "'note']. Name the columns with --url-column and --text-column (in a file without a header line by "
         "position: 0, 1, ...).",
-    )  # fmt: skip
+    )
     assert not (world.root / "warehouse").exists()
 
 
@@ -107,10 +109,11 @@ def test_warehouse_below_a_file_is_refused(world, metaclip):
     (world.root / "somefile").write_text("", encoding="utf-8")
     ended = metaclip("run", *world.words("somefile/wh"))
     refused(
-        ended, 2,
+        ended,
+        2,
         f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a folder that can be, "
         "or the right to write.",
-    )  # fmt: skip
+    )
 
 
 def test_unknown_flag_is_refused(metaclip):
@@ -129,9 +132,7 @@ def test_unknown_config_key_is_refused(world, metaclip):
     config.write_text("balance:\n  treshold: 3\n", encoding="utf-8")
     ended = metaclip("run", *world.words(), "--config", config)
     assert ended.status == 2
-    assert ended.err.startswith(
-        f"metaclip-spark: {config}: unknown key balance.treshold; expected one of input, "
-    )
+    assert ended.err.startswith(f"metaclip-spark: {config}: unknown key balance.treshold; expected one of input, ")
     assert len(ended.err.splitlines()) == 1
 
 
@@ -176,18 +177,20 @@ def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(worl
         call("extract", *words)
     ended = metaclip("extract", *words, "--keep-unmatched")
     refused(
-        ended, 2,
+        ended,
+        2,
         "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, "
         "texts, languages, filters, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
         "--snapshot or --warehouse.",
-    )  # fmt: skip
+    )
 
     path = world.pool / "b.tsv"
     size = path.stat().st_size
     write_tsv(path, [("http://example.org/other.jpg", "a cat", "en", "0" * 32, "changed")])
     refused(
-        metaclip("extract", *words), 2,
+        metaclip("extract", *words),
+        2,
         f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was "
         f"{size}). Give the changed file another name, or another --snapshot (--retry, if it was not read to its "
         "end).",
-    )  # fmt: skip
+    )

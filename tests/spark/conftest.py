@@ -26,7 +26,7 @@ def make_pairs(spark) -> Callable[..., Any]:
     """Return pairs with these entry ids: (pair_id, ids) rows completed to the schema of `pairs`."""
     from metaclip_spark.schemas import PAIRS
 
-    def make(rows: Iterable[tuple[str, list[int] | None]], **common: Any):  # noqa: ANN202
+    def make(rows: Iterable[tuple[str, list[int] | None]], **common: Any):
         defaults = {"metadata_id": "m", "snapshot": "s", "lang": "und", **common}
         full = [
             tuple({**defaults, "pair_id": key, "entry_ids": ids}.get(name) for name in PAIRS.names) for key, ids in rows

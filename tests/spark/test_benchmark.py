@@ -17,6 +17,9 @@ def test_passes_are_timed_beside_the_floor(spark):
     made = different_texts(["a cat", "new york", "nothing here"], 300)
     found = in_spark.passes(spark, metadata, made, ids=400, rounds=1)
     assert [one.name for one in found] == [
-        in_spark.FLOOR, "pyahocorasick in a plain UDF", "pyahocorasick in mapInArrow", in_spark.OURS
-    ]  # fmt: skip
+        in_spark.FLOOR,
+        "pyahocorasick in a plain UDF",
+        "pyahocorasick in mapInArrow",
+        in_spark.OURS,
+    ]
     assert all(one.seconds > 0 for one in found)

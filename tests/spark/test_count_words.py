@@ -15,13 +15,13 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "metadata"))
 pytest.importorskip("mwparserfromhell", reason="mwparserfromhell is not installed (pip install '.[wikipedia]')")
 
-from test_dumps import TINY, damaged_at_its_start, many_pages, multistream  # noqa: E402
-from test_wikitext import tree_text  # noqa: E402
+from test_dumps import TINY, damaged_at_its_start, many_pages, multistream
+from test_wikitext import tree_text
 
-from metaclip_spark.cli import main  # noqa: E402
-from metaclip_spark.metadata.dumps import find_dumps, splits_of  # noqa: E402
-from metaclip_spark.metadata.wikipedia import pages_of  # noqa: E402
-from metaclip_spark.metadata.words import phrases_of  # noqa: E402
+from metaclip_spark.cli import main
+from metaclip_spark.metadata.dumps import find_dumps, splits_of
+from metaclip_spark.metadata.wikipedia import pages_of
+from metaclip_spark.metadata.words import phrases_of
 
 pytestmark = pytest.mark.spark
 

@@ -65,9 +65,15 @@ def test_shards_are_cuts_of_one_shuffled_order(spark):
     row = rows[0].asDict()
     pair = row["pair_id"]
     assert {name: row[name] for name in PAIR} == {
-        "image_id": SOME[pair], "pair_id": pair, "url": f"http://x/{SOME[pair]}", "text": f"text {pair}", "lang": "en",
-        "entry_ids": [1, 7], "sampling_probability": 0.25, "extra": {"note": pair},
-    }  # fmt: skip
+        "image_id": SOME[pair],
+        "pair_id": pair,
+        "url": f"http://x/{SOME[pair]}",
+        "text": f"text {pair}",
+        "lang": "en",
+        "entry_ids": [1, 7],
+        "sampling_probability": 0.25,
+        "extra": {"note": pair},
+    }
 
 
 def test_an_image_with_many_texts_is_cut_and_counted(spark):

@@ -35,13 +35,13 @@ def sample_pairs() -> pa.Table:
     return pa.table({"url": urls, "text": texts, "position": range(len(pairs))})
 
 
-def by_position(frame) -> list[dict]:  # noqa: ANN001
+def by_position(frame) -> list[dict]:
     """Return the rows of a DataFrame or Table, in the order of a pool's rows."""
     table = frame if isinstance(frame, pa.Table) else frame.toArrow()
     return table.sort_by("position").to_pylist()
 
 
-def assert_same(of_spark, of_table) -> None:  # noqa: ANN001
+def assert_same(of_spark, of_table) -> None:
     """Compare the rows of a DataFrame with those of a Table, floats exactly."""
     got, wanted = by_position(of_spark), by_position(of_table)
     assert len(got) == len(wanted)
@@ -99,9 +99,7 @@ def test_each_verb_equals_the_local_one_on_the_sample(pool):
         mc.explain(df.where(few), metadata, counts, threshold=30, seed=2),
         mc.local.explain(some, metadata, counted, threshold=30, seed=2),
     )
-    assert_same(
-        mc.explain(df.where(few).drop("url"), metadata), mc.local.explain(some.drop_columns("url"), metadata)
-    )
+    assert_same(mc.explain(df.where(few).drop("url"), metadata), mc.local.explain(some.drop_columns("url"), metadata))
 
 
 @pytest.mark.slow
@@ -126,8 +124,10 @@ def test_all_columns_are_kept_whatever_their_types_and_names(spark):
     assert curated.columns == [*df.columns, "entry_ids", "sampling_probability", "draw"]
     assert [field.dataType for field in curated.schema.fields[:6]] == [field.dataType for field in df.schema.fields]
     assert curated.selectExpr("s.a['k']", "string(i)", "hex(b)", "d", "entry_ids").collect()[0][:3] == (
-        1, "INTERVAL '3' MONTH", "00",
-    )  # fmt: skip
+        1,
+        "INTERVAL '3' MONTH",
+        "00",
+    )
 
 
 def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_text_is_matched_once_a_row(spark):
     matched = mc.match(df, ENTRIES)
     curated = mc.balance(matched, spark.createDataFrame([(0, 5)], "entry_id int, count bigint"), threshold=1)
 
-    def evaluations(frame) -> int:  # noqa: ANN001
+    def evaluations(frame) -> int:
         plan = frame._jdf.queryExecution().executedPlan().toString()
         return sum(line.split("[pythonUDF")[0].count("(text#") for line in plan.splitlines() if "EvalPython" in line)
 

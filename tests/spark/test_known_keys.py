@@ -22,18 +22,19 @@ def key(number: int) -> bytes:
     return blake2b(number.to_bytes(8, "little"), digest_size=16).digest()
 
 
-def staged(spark, numbers, snapshot: str = "new"):  # noqa: ANN001, ANN201
+def staged(spark, numbers, snapshot: str = "new"):
     """Rows of `extracted`: one pair a number."""
     rows = [(snapshot, "m", "pair", key(number).hex(), "a", number) for number in numbers]
     given = spark.createDataFrame(
         rows, "snapshot string, metadata_id string, kind string, pair_id string, source_path string, position bigint"
     )
     columns = {column.name: column.type for column in EXTRACTED.columns}
-    return given.select(*[name if name in given.columns else F.lit(None).cast(columns[name]).alias(name)
-                          for name in EXTRACTED.names])  # fmt: skip
+    return given.select(
+        *[name if name in given.columns else F.lit(None).cast(columns[name]).alias(name) for name in EXTRACTED.names]
+    )
 
 
-def keys_of(spark, numbers, snapshot: str = "old"):  # noqa: ANN001, ANN201
+def keys_of(spark, numbers, snapshot: str = "old"):
     """Rows of `pair_keys`, or of `sightings`."""
     return spark.createDataFrame([("m", snapshot, key(number)) for number in numbers], NO_KEYS)
 

@@ -246,7 +246,7 @@ def test_of_two_racing_runs_exactly_one_wins(warehouse, take, earlier):
         try:
             lease.acquire()
             outcomes.append(lease)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the assertion below shows it
+        except Exception as error:
             outcomes.append(error)
 
     threads = [threading.Thread(target=race, args=(lease,)) for lease in contenders]

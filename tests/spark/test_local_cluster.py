@@ -25,9 +25,17 @@ SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
 WORDNET = ROOT / "metadata" / "wordnet.json.gz"
 PHASES = ("extract", "statistics", "balance")
 TABLES = (
-    "planned", "sources", "rejects", "pairs", "pair_keys", "sightings", "entry_counts", "entry_probabilities",
-    "curated_pairs", "run_statistics",
-)  # fmt: skip
+    "planned",
+    "sources",
+    "rejects",
+    "pairs",
+    "pair_keys",
+    "sightings",
+    "entry_counts",
+    "entry_probabilities",
+    "curated_pairs",
+    "run_statistics",
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,10 +65,24 @@ def spark_home(tmp_path_factory) -> Path:
 def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:
     """Return the command: two commits of sources, t = 20."""
     return [
-        "run", "--input", *map(str, pool), "--metadata", str(WORDNET), "--warehouse", str(warehouse),
-        "--files-per-commit", "4", "--threshold", "20", "--master", master, "--driver-memory", "2g",
-        "--spark", "spark.sql.shuffle.partitions=4",
-    ]  # fmt: skip
+        "run",
+        "--input",
+        *map(str, pool),
+        "--metadata",
+        str(WORDNET),
+        "--warehouse",
+        str(warehouse),
+        "--files-per-commit",
+        "4",
+        "--threshold",
+        "20",
+        "--master",
+        master,
+        "--driver-memory",
+        "2g",
+        "--spark",
+        "spark.sql.shuffle.partitions=4",
+    ]
 
 
 def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:

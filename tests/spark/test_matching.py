@@ -141,7 +141,7 @@ def test_every_engine_matches_every_case_with_its_own_list_inside_a_worker(spark
     """Each case's own list is compiled and asked in a Python worker, by every engine, in one job."""
     cases = [tuple(case) for case in CASES]
 
-    def work(batches):  # noqa: ANN001, ANN202
+    def work(batches):
         for batch in batches:
             for number in batch.column(0).to_pylist():
                 _, entries, text, _ = cases[number]

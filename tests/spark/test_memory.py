@@ -56,8 +56,8 @@ def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
     (tmp_path / "list.json").write_text(json.dumps(entries))
     collected: list[tuple[str, int]] = []
 
-    def recorded(name: str, original):  # noqa: ANN001, ANN202
-        def method(self, *given, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+    def recorded(name: str, original):
+        def method(self, *given, **named):
             result = original(self, *given, **named)
             collected.append((name, len(result)))
             return result
@@ -67,7 +67,7 @@ def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
     for name in ("collect", "toArrow", "toPandas", "take", "tail"):
         monkeypatch.setattr(DataFrame, name, recorded(name, getattr(DataFrame, name)))
 
-    def refused(self, *given, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+    def refused(self, *given, **named):
         raise AssertionError("rows streamed to the driver one by one")
 
     for name in ("toLocalIterator", "foreach", "foreachPartition"):

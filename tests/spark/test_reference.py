@@ -190,7 +190,7 @@ def test_reference_by_automaton_equals_the_reference_by_naive_scan():
             marks=pytest.mark.slow,
         ),
     ],
-)  # fmt: skip
+)
 def test_pipeline_equals_the_reference_on_real_data(
     spark, metaclip, same, shared_data, tmp_path, files, columns, choosing
 ):

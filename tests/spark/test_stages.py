@@ -54,7 +54,7 @@ def key(number: int) -> str:
 def staged(spark):
     """Return rows of `extracted` from dictionaries."""
 
-    def make(*rows: dict):  # noqa: ANN202
+    def make(*rows: dict):
         full = [tuple({"snapshot": "s", "metadata_id": "m", **row}.get(n) for n in EXTRACTED.names) for row in rows]
         return spark.createDataFrame(full, EXTRACTED.ddl)
 
@@ -64,10 +64,19 @@ def staged(spark):
 def pair(number: int, source: str, page: str | None = None, field: str = "alt", at: int = 0) -> dict:
     """Return a row of kind pair that says in `extra` which row it is."""
     return {
-        "kind": "pair", "pair_id": key(number), "source_path": source, "page_url": page, "text_source": field,
-        "position": at, "url": f"http://u/{number}", "text": f"text {number}", "image_id": "i", "lang": "und",
-        "entry_ids": [number], "extra": {"row": f"{source}|{page}|{field}|{at}"},
-    }  # fmt: skip
+        "kind": "pair",
+        "pair_id": key(number),
+        "source_path": source,
+        "page_url": page,
+        "text_source": field,
+        "position": at,
+        "url": f"http://u/{number}",
+        "text": f"text {number}",
+        "image_id": "i",
+        "lang": "und",
+        "entry_ids": [number],
+        "extra": {"row": f"{source}|{page}|{field}|{at}"},
+    }
 
 
 # --- dedup ---------------------------------------------------------------------------------------------------
@@ -105,12 +114,14 @@ def test_dedup_keeps_the_smallest_source_page_and_field_and_drops_keys_of_earlie
 
 rows_of_pairs = st.lists(
     st.tuples(
-        st.integers(0, 5), st.sampled_from(["a", "b", "B"]), st.sampled_from([None, "", "p", "q"]),
+        st.integers(0, 5),
+        st.sampled_from(["a", "b", "B"]),
+        st.sampled_from([None, "", "p", "q"]),
         st.sampled_from(["alt", "title"]),
     ),
     min_size=1,
     max_size=40,
-)  # fmt: skip
+)
 
 
 @FEW_JOBS
@@ -151,10 +162,22 @@ def test_missing_keys_are_the_pairs_keys_that_are_not_stored_and_no_ids_of_the_p
 def outcome(source: str, split: int, status: str, reason: str | None, rejected: dict, n: int) -> dict:
     """Return the outcome of a split; its sums are n, 2n, ... so that each is told apart."""
     return {
-        "kind": "source", "source_path": source, "split": split, "status": status, "reason": reason,
-        "rejected": rejected, "format": "parquet", "etag": "e", "extract_id": "x", "batch_id": "b",
-        "records_read": n, "texts_read": 2 * n, "texts_matched": 3 * n, "pairs_written": 4 * n, "bytes_read": 5 * n,
-    }  # fmt: skip
+        "kind": "source",
+        "source_path": source,
+        "split": split,
+        "status": status,
+        "reason": reason,
+        "rejected": rejected,
+        "format": "parquet",
+        "etag": "e",
+        "extract_id": "x",
+        "batch_id": "b",
+        "records_read": n,
+        "texts_read": 2 * n,
+        "texts_matched": 3 * n,
+        "pairs_written": 4 * n,
+        "bytes_read": 5 * n,
+    }
 
 
 def test_sources_sum_their_splits_and_merge_their_statuses(spark, staged):
@@ -328,7 +351,7 @@ def pool_pairs(make_pairs, pool):
     pairs.unpersist()
 
 
-def kept_of(frame) -> dict[str, tuple[float, float]]:  # noqa: ANN001
+def kept_of(frame) -> dict[str, tuple[float, float]]:
     rows = frame.select("pair_id", "sampling_probability", "draw").collect()
     assert len({row[0] for row in rows}) == len(rows)
     return {row[0]: (row[1], row[2]) for row in rows}
@@ -375,9 +398,16 @@ def test_curated_rows_are_the_pairs_rows_with_run_probability_and_draw(spark, ma
     """Every column of a kept pair travels on unchanged, in the schema of `curated_pairs`."""
     pairs = make_pairs(
         [(key(1), [0]), (key(2), [])],
-        url="http://u", text="t\u00e9", image_id="i", page_url=None, lang="en", lang_score=0.5, source_path="s",
-        text_source="alt", extra={"k": "v", "null": None},
-    )  # fmt: skip
+        url="http://u",
+        text="t\u00e9",
+        image_id="i",
+        page_url=None,
+        lang="en",
+        lang_score=0.5,
+        source_path="s",
+        text_source="alt",
+        extra={"k": "v", "null": None},
+    )
     subset = balance(pairs, ship(spark, np.array([1.0])), 0, "r")
     kept = pairs.where(f"pair_id = '{key(1)}'").select(
         F.lit("r").alias("run_id"),

@@ -22,16 +22,20 @@ pytestmark = pytest.mark.spark
 URLS = [f"http://example.org/{n} {n}.jpg" for n in range(6)]
 
 
-def downloaded(spark):  # noqa: ANN001, ANN201
+def downloaded(spark):
     """Returns a table as img2dataset writes it: a url, what became of it, and what it measured."""
     rows = [
-        (URLS[0], "success", 300, "same"), (URLS[1], "success", 100, None), (URLS[2], "failed_to_download", None, None),
-        (URLS[3], "success", 400, "same"), (URLS[4], "success", 500, None), (URLS[4], "success", 500, "z"),
-    ]  # fmt: skip
+        (URLS[0], "success", 300, "same"),
+        (URLS[1], "success", 100, None),
+        (URLS[2], "failed_to_download", None, None),
+        (URLS[3], "success", 400, "same"),
+        (URLS[4], "success", 500, None),
+        (URLS[4], "success", 500, "z"),
+    ]
     return spark.createDataFrame(rows, "url string, status string, width int, phash string")
 
 
-def pairs_of(make_pairs, texts: int = 2):  # noqa: ANN001, ANN201
+def pairs_of(make_pairs, texts: int = 2):
     """Returns so many pairs of each image."""
     from pyspark.sql import functions as F
 
@@ -40,7 +44,7 @@ def pairs_of(make_pairs, texts: int = 2):  # noqa: ANN001, ANN201
     return pairs.withColumn("image_id", of[F.substring("pair_id", 1, 1)])
 
 
-def ids(df) -> list[str]:  # noqa: ANN001
+def ids(df) -> list[str]:
     return sorted(row["pair_id"] for row in df.collect())
 
 
@@ -63,8 +67,9 @@ def test_one_image_of_a_group_stays_with_all_its_pairs(spark, make_pairs):
     kept = {seed: ids(one_of_each_group(left.repartition(seed + 1), "group", seed)) for seed in range(6)}
     alone = [f"{n}-{t}" for n in (1, 4) for t in (0, 1)]
     assert set(map(tuple, kept.values())) == {
-        tuple(sorted([*alone, "0-0", "0-1"])), tuple(sorted([*alone, "3-0", "3-1"])),
-    }  # fmt: skip
+        tuple(sorted([*alone, "0-0", "0-1"])),
+        tuple(sorted([*alone, "3-0", "3-1"])),
+    }
     images = pa.array([image_id(URLS[0]), image_id(URLS[3])])
     for seed, found in kept.items():
         smallest = int(np.argmin(draws(images, seed, "group")))

@@ -18,34 +18,74 @@ from metaclip_spark.tables import Warehouse
 pytestmark = pytest.mark.spark
 
 _PAIRS = {
-    "metadata_id": "string", "snapshot": "string", "pair_id": "string", "image_id": "string", "url": "string",
-    "text": "string", "text_source": "string", "page_url": "string", "lang": "string", "lang_score": "float",
-    "entry_ids": "array<int>", "source_path": "string", "extra": "map<string,string>",
-}  # fmt: skip
+    "metadata_id": "string",
+    "snapshot": "string",
+    "pair_id": "string",
+    "image_id": "string",
+    "url": "string",
+    "text": "string",
+    "text_source": "string",
+    "page_url": "string",
+    "lang": "string",
+    "lang_score": "float",
+    "entry_ids": "array<int>",
+    "source_path": "string",
+    "extra": "map<string,string>",
+}
 CONTRACT = {
     "sources": {
-        "snapshot": "string", "source_path": "string", "format": "string", "status": "string", "reason": "string",
-        "records_read": "bigint", "texts_read": "bigint", "texts_matched": "bigint", "pairs_written": "bigint",
-        "rejected": "map<string,bigint>", "bytes_read": "bigint", "etag": "string",
+        "snapshot": "string",
+        "source_path": "string",
+        "format": "string",
+        "status": "string",
+        "reason": "string",
+        "records_read": "bigint",
+        "texts_read": "bigint",
+        "texts_matched": "bigint",
+        "pairs_written": "bigint",
+        "rejected": "map<string,bigint>",
+        "bytes_read": "bigint",
+        "etag": "string",
     },
     "rejects": {
-        "snapshot": "string", "source_path": "string", "record": "string", "reason": "string", "detail": "string",
+        "snapshot": "string",
+        "source_path": "string",
+        "record": "string",
+        "reason": "string",
+        "detail": "string",
     },
     "pairs": _PAIRS,
     "entry_counts": {
-        "metadata_id": "string", "lang": "string", "snapshot": "string", "entry_id": "int", "entry": "string",
+        "metadata_id": "string",
+        "lang": "string",
+        "snapshot": "string",
+        "entry_id": "int",
+        "entry": "string",
         "count": "bigint",
     },
     "entry_probabilities": {
-        "run_id": "string", "metadata_id": "string", "lang": "string", "entry_id": "int", "entry": "string",
-        "count": "bigint", "threshold": "bigint", "probability": "double",
+        "run_id": "string",
+        "metadata_id": "string",
+        "lang": "string",
+        "entry_id": "int",
+        "entry": "string",
+        "count": "bigint",
+        "threshold": "bigint",
+        "probability": "double",
     },
     "curated_pairs": {"run_id": "string", **_PAIRS, "sampling_probability": "double", "draw": "double"},
     "runs": {
-        "run_id": "string", "attempt_id": "string", "event": "string", "at": "timestamp", "stage": "string",
-        "config": "string", "versions": "map<string,bigint>", "metadata_ids": "array<string>", "rows": "bigint",
+        "run_id": "string",
+        "attempt_id": "string",
+        "event": "string",
+        "at": "timestamp",
+        "stage": "string",
+        "config": "string",
+        "versions": "map<string,bigint>",
+        "metadata_ids": "array<string>",
+        "rows": "bigint",
     },
-}  # fmt: skip
+}
 """The columns that users may rely on; tables may have more."""
 
 SENTINEL = "sentinel-in-no-log"
@@ -60,7 +100,7 @@ def full(spark, tmp_path_factory) -> Warehouse:
     return made
 
 
-def counts(spark, *rows: tuple[str, int, int]):  # noqa: ANN202
+def counts(spark, *rows: tuple[str, int, int]):
     """Return rows of `entry_counts`: (snapshot, entry_id, count)."""
     full = [("m", "und", snapshot, entry_id, f"e{entry_id}", n) for snapshot, entry_id, n in rows]
     return spark.createDataFrame(full, TABLES["entry_counts"].ddl)

@@ -19,8 +19,21 @@ from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import MetaclipError
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ["run", "extract", "dedup", "match", "count", "balance", "plan", "sweep", "explain", "report", "export",
-            "benchmark", "takedown"]  # fmt: skip
+COMMANDS = [
+    "run",
+    "extract",
+    "dedup",
+    "match",
+    "count",
+    "balance",
+    "plan",
+    "sweep",
+    "explain",
+    "report",
+    "export",
+    "benchmark",
+    "takedown",
+]
 
 
 @dataclass
@@ -119,8 +132,19 @@ def test_help_lists_the_commands(metaclip, flag):
         assert f"\n  {name} " in ended.out
 
 
-@pytest.mark.parametrize("name", [*([name] for name in COMMANDS), ["metadata"], ["metadata", "build"],
-                                  ["runs"], ["runs", "list"], ["runs", "show"], ["runs", "prune"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "name",
+    [
+        *([name] for name in COMMANDS),
+        ["metadata"],
+        ["metadata", "build"],
+        ["runs"],
+        ["runs", "list"],
+        ["runs", "show"],
+        ["runs", "prune"],
+    ],
+    ids=" ".join,
+)
 def test_every_command_has_help(metaclip, name):
     """Every command says what it does, and every flag of it has a line of help."""
     ended = metaclip(*name, "--help")
@@ -222,9 +246,7 @@ def test_no_list(metaclip, files, command):
     flags = files.flags(metadata=None) if command == "run" else ["--warehouse", files.warehouse]
     ended = metaclip(command, *flags)
     assert ended.status == 2
-    assert ended.sentence == (
-        "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz."
-    )
+    assert ended.sentence == ("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz.")
 
 
 @pytest.mark.parametrize("command", ["run", "extract"])
@@ -294,10 +316,13 @@ def test_a_damaged_file_is_not_a_wrong_flag(metaclip, files):
 def test_no_warehouse(metaclip, files, command):
     """Every command that has tables says that it was not told where they are."""
     flags = {
-        "run": files.flags(warehouse=None), "extract": files.flags(warehouse=None),
-        "plan": files.flags(warehouse=None), "match": ["--metadata", files.entries], "explain": ["--text", "a cat"],
+        "run": files.flags(warehouse=None),
+        "extract": files.flags(warehouse=None),
+        "plan": files.flags(warehouse=None),
+        "match": ["--metadata", files.entries],
+        "explain": ["--text", "a cat"],
         "takedown": ["--retain-hours", 1],
-    }.get(command, [])  # fmt: skip
+    }.get(command, [])
     ended = metaclip(command, *flags)
     assert ended.status == 2
     assert ended.sentence == "warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA."
@@ -369,9 +394,27 @@ def settings_of(monkeypatch, metaclip, *words: object) -> Settings:
 def test_flags_reach_the_command(monkeypatch, metaclip):
     """Several inputs after one flag, lists at commas, repeated Spark settings, switches."""
     settings = settings_of(
-        monkeypatch, metaclip, "--input", "a", "b", "-t", "50", "--input", "c", "--keep-columns", "w,h", "--no-dedup",
-        "--spark", "x=1", "--spark", "y=a=b", "--snapshots", "s1,s2", "--seed", "-3",
-    )  # fmt: skip
+        monkeypatch,
+        metaclip,
+        "--input",
+        "a",
+        "b",
+        "-t",
+        "50",
+        "--input",
+        "c",
+        "--keep-columns",
+        "w,h",
+        "--no-dedup",
+        "--spark",
+        "x=1",
+        "--spark",
+        "y=a=b",
+        "--snapshots",
+        "s1,s2",
+        "--seed",
+        "-3",
+    )
     assert settings.input == ("a", "b", "c")
     assert (settings.threshold, settings.seed, settings.no_dedup) == (50, -3, True)
     assert settings.keep_columns == ("w", "h")

@@ -57,17 +57,34 @@ class Pool:
             cut = max(plan.cut_kept, plan.cut_dropped) if curated else plan.cut_dropped
             for i in np.flatnonzero(self.kept | (not curated)).tolist():
                 shown = self.s[i] < cut
-                rows.append({
-                    "curated": curated, "s": self.s[i], "url": self.urls[i], "lang": self.langs[i],
-                    "text_source": self.sources[i], "entry_ids": None if curated else self.ids[i],
-                    "pair_id": self.keys[i] if shown else None, "text": self.texts[i] if shown else None,
-                    "p": self.p[i] if shown and curated else None, "u": self.u[i] if shown else None,
-                })  # fmt: skip
-        schema = pa.schema([
-            ("curated", pa.bool_()), ("s", pa.float64()), ("url", pa.string()), ("lang", pa.string()),
-            ("text_source", pa.string()), ("entry_ids", pa.list_(pa.int32())), ("pair_id", pa.string()),
-            ("text", pa.string()), ("p", pa.float64()), ("u", pa.float64()),
-        ])  # fmt: skip
+                rows.append(
+                    {
+                        "curated": curated,
+                        "s": self.s[i],
+                        "url": self.urls[i],
+                        "lang": self.langs[i],
+                        "text_source": self.sources[i],
+                        "entry_ids": None if curated else self.ids[i],
+                        "pair_id": self.keys[i] if shown else None,
+                        "text": self.texts[i] if shown else None,
+                        "p": self.p[i] if shown and curated else None,
+                        "u": self.u[i] if shown else None,
+                    }
+                )
+        schema = pa.schema(
+            [
+                ("curated", pa.bool_()),
+                ("s", pa.float64()),
+                ("url", pa.string()),
+                ("lang", pa.string()),
+                ("text_source", pa.string()),
+                ("entry_ids", pa.list_(pa.int32())),
+                ("pair_id", pa.string()),
+                ("text", pa.string()),
+                ("p", pa.float64()),
+                ("u", pa.float64()),
+            ]
+        )
         return [pa.RecordBatch.from_pylist(rows[at : at + size], schema) for at in range(0, len(rows), size)]
 
     def host(self, i: int) -> str:
@@ -224,10 +241,18 @@ def test_entries_are_counted_by_their_effective_domains():
     """A border belongs to the class above it."""
     n = 6
     domains = EntryDomains(
-        np.arange(n, dtype=np.int32), np.full(n, 20), np.array([1.0, 1.5, 2.0, 5.0, 10.0, 11.0]), np.full(n, 1),
-        "abcdef", 100,
-    )  # fmt: skip
+        np.arange(n, dtype=np.int32),
+        np.full(n, 20),
+        np.array([1.0, 1.5, 2.0, 5.0, 10.0, 11.0]),
+        np.full(n, 1),
+        "abcdef",
+        100,
+    )
     assert domains.classes() == [
-        ("under 1.5", 1), ("1.5 to 2", 1), ("2 to 5", 1), ("5 to 10", 1), ("10 or more", 2),
-    ]  # fmt: skip
+        ("under 1.5", 1),
+        ("1.5 to 2", 1),
+        ("2 to 5", 1),
+        ("5 to 10", 1),
+        ("10 or more", 2),
+    ]
     assert domains.worst(2, np.array([1, 1, 1, 1, 1, 1])) == [0, 1]

@@ -257,13 +257,27 @@ def test_extraction_gets_its_part():
     """Each setting that decides which rows leave a source reaches extraction."""
     settings = make_settings(
         {
-            "url_column": "u", "text_column": "t", "lang_column": "l", "id_column": "i", "keep_columns": "k,m",
-            "languages": "en,de", "keep_unmatched": True, "no_dedup": True, "rejects_per_reason": 3,
-            "text_fields": "alt,og:title", "opt_outs": "none", "min_chars": 1, "max_chars": 2, "min_words": 3,
-            "max_words": 4, "no_file_names": True, "no_digits": True, "image_extensions": ".JPG,png",
+            "url_column": "u",
+            "text_column": "t",
+            "lang_column": "l",
+            "id_column": "i",
+            "keep_columns": "k,m",
+            "languages": "en,de",
+            "keep_unmatched": True,
+            "no_dedup": True,
+            "rejects_per_reason": 3,
+            "text_fields": "alt,og:title",
+            "opt_outs": "none",
+            "min_chars": 1,
+            "max_chars": 2,
+            "min_words": 3,
+            "max_words": 4,
+            "no_file_names": True,
+            "no_digits": True,
+            "image_extensions": ".JPG,png",
             "min_lang_score": 0.5,
         }
-    )  # fmt: skip
+    )
     options = settings.extract_options("lid:1", "domains", ("own:filter@1",))
     assert (options.text_fields, options.opt_outs) == (("alt", "og:title"), ())
     assert (options.min_chars, options.max_chars, options.min_words, options.max_words) == (1, 2, 3, 4)

@@ -19,10 +19,13 @@ from metaclip_spark.copies import (
 )
 from metaclip_spark.takedowns import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
 
-GONE = Takedowns("00", {
-    URL: sorted_hashes([hashes_of("00", URL, pa.array(["http://a.org/1"]))]),
-    DOMAIN: sorted_hashes([hashes_of("00", DOMAIN, pa.array(["gone.net"]))]),
-})  # fmt: skip
+GONE = Takedowns(
+    "00",
+    {
+        URL: sorted_hashes([hashes_of("00", URL, pa.array(["http://a.org/1"]))]),
+        DOMAIN: sorted_hashes([hashes_of("00", DOMAIN, pa.array(["gone.net"]))]),
+    },
+)
 
 
 def write(path, rows: list[dict], **how) -> str:
@@ -71,9 +74,13 @@ def test_a_file_that_holds_nothing_of_it_is_left_alone(tmp_path, images):
 
 def test_pages_count_where_an_export_shows_them(tmp_path):
     """A row whose page is among the urls."""
-    path = write(tmp_path / "0.parquet", [
-        {"url": "http://b.org/1", "page_url": "http://a.org/1"}, {"url": "http://b.org/1", "page_url": None},
-    ])  # fmt: skip
+    path = write(
+        tmp_path / "0.parquet",
+        [
+            {"url": "http://b.org/1", "page_url": "http://a.org/1"},
+            {"url": "http://b.org/1", "page_url": None},
+        ],
+    )
     assert rewrite_export(path, GONE, ()).gone == 1
     assert pq.read_table(path).to_pylist() == [{"url": "http://b.org/1", "page_url": None}]
 
@@ -103,8 +110,11 @@ def test_manifests_say_what_files_hold_now(tmp_path):
     exported = {str(folder / "0.parquet"): Rewritten(5, 1, 1, 42)}
     assert correct_manifests(str(tmp_path), exported) == [str(index), str(manifest)]
     assert json.loads(manifest.read_text()) == {
-        "run_id": "é", "rows": 2, "pairs": 2, "files": [{**entry, "rows": 1, "pairs": 1, "bytes": 42}, other],
-    }  # fmt: skip
+        "run_id": "é",
+        "rows": 2,
+        "pairs": 2,
+        "files": [{**entry, "rows": 1, "pairs": 1, "bytes": 42}, other],
+    }
     assert json.loads(index.read_text()) == {"shardlist": [{"url": "0.parquet", "nsamples": 1, "filesize": 42}]}
     assert correct_manifests(str(tmp_path), exported) == []
     assert correct_manifests(str(tmp_path / "none"), exported) == []
@@ -115,10 +125,14 @@ def test_reports_of_runs_that_lost_pairs_and_those_that_show_them_are_stale(tmp_
     folder = tmp_path / "reports"
     folder.mkdir()
     pages = {
-        "feed.html": "<p>nothing</p>", "beef.html": "<p>nothing</p>", "a.json": '{"url": "http:\\/\\/a.org\\/1"}',
-        "b.html": "<td>http:&#x2F;&#x2F;a.org/1</td>", "c.html": "<td>www.gone.net</td><td>0.190</td>",
-        "d.html": '<svg xmlns="http://www.w3.org/2000/svg">http://a.org/12</svg>', "e.txt": "http://a.org/1",
-    }  # fmt: skip
+        "feed.html": "<p>nothing</p>",
+        "beef.html": "<p>nothing</p>",
+        "a.json": '{"url": "http:\\/\\/a.org\\/1"}',
+        "b.html": "<td>http:&#x2F;&#x2F;a.org/1</td>",
+        "c.html": "<td>www.gone.net</td><td>0.190</td>",
+        "d.html": '<svg xmlns="http://www.w3.org/2000/svg">http://a.org/12</svg>',
+        "e.txt": "http://a.org/1",
+    }
     for name, page in pages.items():
         (folder / name).write_text(page)
     stale = stale_reports(str(tmp_path), GONE, ["feed"])

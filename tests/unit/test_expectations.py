@@ -76,9 +76,10 @@ def test_sums_equal_the_brute_force_sum_for_any_cut_into_batches(pool):
     assert len(found) == len(set(values)) * len({(at % 3, at % 2) for at in range(len(lists))})
     for row in found:
         mine = [
-            ids for ids, source, lang in zip(lists, sources.to_pylist(), langs.to_pylist(), strict=True)
+            ids
+            for ids, source, lang in zip(lists, sources.to_pylist(), langs.to_pylist(), strict=True)
             if (source, lang) == (row["text_source"], row["lang"])
-        ]  # fmt: skip
+        ]
         assert (row["pairs"], row["matched"]) == (len(mine), sum(bool(ids) for ids in mine))
         assert (exact(row, "expected"), exact(row, "variance")) == brute_force(mine, counts, row["threshold"])
     for row in whole.to_arrow().to_pylist():

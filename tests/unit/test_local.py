@@ -126,8 +126,9 @@ def test_an_empty_table_gives_an_empty_one():
     empty = pa.table({"url": pa.array([], pa.string()), "text": pa.array([], pa.string())})
     curated = mc.local.curate(empty, ENTRIES, threshold=20)
     assert (curated.num_rows, curated.column_names) == (
-        0, ["url", "text", "entry_ids", "sampling_probability", "draw"],
-    )  # fmt: skip
+        0,
+        ["url", "text", "entry_ids", "sampling_probability", "draw"],
+    )
 
 
 def test_the_draw_is_keyed_by_the_key_and_not_by_place():
@@ -225,8 +226,9 @@ def test_explain_tells_the_draw_and_agrees_with_balance():
     assert {row["id"] for row in told if row["verdict"].startswith("kept")} == set(kept["id"].to_pylist())
     assert told[1]["spaced"] == " an otter ,  an otter "
     assert [(m["entry"], m["positions"], m["part"]) for m in told[1]["matches"]] == [
-        ("otter", [4, 16], "head"), ("an otter", [1, 13], "head"),
-    ]  # fmt: skip
+        ("otter", [4, 16], "head"),
+        ("an otter", [1, 13], "head"),
+    ]
     assert (told[2]["verdict"], told[2]["matches"]) == ("dropped: the text matches no entry", [])
     assert (told[3]["spaced"], told[3]["matches"], told[3]["sampling_probability"]) == (None, None, 0.0)
 
@@ -236,8 +238,9 @@ def test_explain_without_counts_tells_the_matches_alone():
     (told,) = mc.local.explain(pa.table({"text": ["an otter"]}), ENTRIES).to_pylist()
     assert told["verdict"] == "matches 2 entries; counts and t decide"
     assert [(m["entry"], m["count"], m["probability"]) for m in told["matches"]] == [
-        ("otter", None, None), ("an otter", None, None),
-    ]  # fmt: skip
+        ("otter", None, None),
+        ("an otter", None, None),
+    ]
     assert (told["sampling_probability"], told["draw"]) == (None, None)
 
 
@@ -363,7 +366,7 @@ COUNTS = mc.local.count_entries(MATCHED)
             "metaclip_spark.curate(df, ...), without local.",
         ),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_is_said(call, error, said):
     """Each refusal says what was got, what was expected and what to do."""
     with pytest.raises(error) as raised:
@@ -373,9 +376,14 @@ def test_what_cannot_be_done_is_said(call, error, said):
 
 def test_parquet_of_pairs_is_curated(tmp_path):
     """A file of pairs with other columns goes in and out, types and all."""
-    pairs = pa.table({
-        "url": ["u1", "u2"], "text": ["a photo", "xyzzy"], "size": pa.array([{"w": 1}, None]), "blob": [b"x", b"y"],
-    })  # fmt: skip
+    pairs = pa.table(
+        {
+            "url": ["u1", "u2"],
+            "text": ["a photo", "xyzzy"],
+            "size": pa.array([{"w": 1}, None]),
+            "blob": [b"x", b"y"],
+        }
+    )
     pq.write_table(pairs, tmp_path / "pairs.parquet")
     curated = mc.local.curate(pq.read_table(tmp_path / "pairs.parquet"), ENTRIES, threshold=20)
     assert curated.select(pairs.column_names) == pairs.slice(0, 1)

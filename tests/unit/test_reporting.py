@@ -14,8 +14,8 @@ from metaclip_spark import reporting
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "report"))  # also under importlib mode
 
-from test_render import make_card  # noqa: E402
-from whole import composition  # noqa: E402
+from test_render import make_card
+from whole import composition
 
 
 @pytest.fixture

@@ -136,9 +136,7 @@ def test_each_record_is_a_gzip_member_of_a_small_file(records):
 
 def test_records_are_those_of_a_wat(records, envelopes):
     """A warcinfo record first, then metadata records in JSON about records of four types."""
-    assert [headers["WARC-Type"] for headers, _ in records] == ["warcinfo"] + ["metadata"] * (
-        len(records) - 1
-    )
+    assert [headers["WARC-Type"] for headers, _ in records] == ["warcinfo"] + ["metadata"] * (len(records) - 1)
     assert {headers["Content-Type"] for headers, _ in records[1:]} == {"application/json"}
     assert len({headers["WARC-Record-ID"] for headers, _ in records}) == len(records)
     types = Counter(e["WARC-Header-Metadata"]["WARC-Type"] for e in envelopes)
@@ -212,14 +210,19 @@ def test_image_urls_are_of_every_kind(images):
     """Absolute, protocol-relative, root-relative, relative, data:, empty."""
     urls = [link["url"] for _, link in images]
     kinds = Counter(
-        "absolute" if "://" in url
-        else "protocol-relative" if url.startswith("//")
-        else "root-relative" if url.startswith("/")
-        else "data" if url.startswith("data:")
-        else "relative" if url
+        "absolute"
+        if "://" in url
+        else "protocol-relative"
+        if url.startswith("//")
+        else "root-relative"
+        if url.startswith("/")
+        else "data"
+        if url.startswith("data:")
+        else "relative"
+        if url
         else "empty"
         for url in urls
-    )  # fmt: skip
+    )
     assert len(kinds) == 6
     assert min(kinds.values()) > 200
     assert kinds["absolute"] > len(urls) / 2
@@ -259,10 +262,14 @@ def test_function_words_lead_the_head(entry_counts):
 def test_page_sizes_are_long_tailed(pages):
     """Nothing on many pages, one or two texts on a third, hundreds on a few: about 50,000 in all."""
     sizes = [
-        sum(bool(html.unescape(link.get(name, "")).strip()) for link in page.get("Links") or []
-            for name in ("alt", "title") if link["path"] == "IMG@/src")
+        sum(
+            bool(html.unescape(link.get(name, "")).strip())
+            for link in page.get("Links") or []
+            for name in ("alt", "title")
+            if link["path"] == "IMG@/src"
+        )
         for _, page in pages
-    ]  # fmt: skip
+    ]
     assert 48_000 < sum(sizes) < 52_000
     for size, low, high in ((0, 0.35, 0.5), (1, 0.15, 0.25), (2, 0.08, 0.15)):
         assert low < sizes.count(size) / len(sizes) < high

@@ -37,9 +37,7 @@ def test_sample_is_rebuilt_byte_for_byte(tmp_path):
 def test_another_seed_makes_another_sample(tmp_path):
     """The seed decides, and nothing but the seed."""
     few = ("--pages", "12")
-    first, again, other = (
-        make(tmp_path / f"{n}.gz", *few, "--seed", s) for n, s in ((1, "1"), (2, "1"), (3, "2"))
-    )
+    first, again, other = (make(tmp_path / f"{n}.gz", *few, "--seed", s) for n, s in ((1, "1"), (2, "1"), (3, "2")))
     assert first == again != other
 
 

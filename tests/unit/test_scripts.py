@@ -26,7 +26,8 @@ TOOLS = [
     "tail",
     "tr",
     "chmod",
-    "cp", "mktemp",
+    "cp",
+    "mktemp",
 ]
 
 # Answers what setup.sh asks of a Python, and notes what it is told to install.
@@ -330,8 +331,7 @@ def test_second_setup_installs_nothing_and_says_nothing(ready):
     first = ready.run("jobs/setup.sh")
     assert first.returncode == 0, first.stderr
     assert first.stderr == (
-        "Making .venv with Python 3.11.4\n"
-        "Installing metaclip-spark into .venv (about a minute the first time)\n"
+        "Making .venv with Python 3.11.4\nInstalling metaclip-spark into .venv (about a minute the first time)\n"
     )
     assert ready.installs() == [f"-m pip install --no-input --editable {ready.root}[spark,report]"]
     second = ready.run("jobs/setup.sh")

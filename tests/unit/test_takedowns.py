@@ -91,10 +91,15 @@ def test_without_pages_and_without_rows():
     assert len(takedowns) == 2
 
 
-@pytest.mark.parametrize("text", [
-    "http://ex.org/a b.jpg", 'broken: {"url": "http:\\/\\/ex.org\\/ab.jpg", "x', "see (http://ex.org/ab.jpg).",
-    "it is on http://pages.org/x, and on http://img.net/1",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "http://ex.org/a b.jpg",
+        'broken: {"url": "http:\\/\\/ex.org\\/ab.jpg", "x',
+        "see (http://ex.org/ab.jpg).",
+        "it is on http://pages.org/x, and on http://img.net/1",
+    ],
+)
 def test_urls_are_found_in_words(text):
     """Rejects show records and what was found in them: whole urls, JSON, sentences; of images or of pages."""
     takedowns = taken_down(url=["http://ex.org/ab.jpg"], page_domain=["pages.org"])
@@ -118,15 +123,24 @@ def test_lists_are_read_plain_or_gzip(tmp_path):
     assert read_lists(None, None, None) == {}
 
 
-@pytest.mark.parametrize(("content", "problem"), [
-    (b"https://ex.org/a.jpg\nex.org/b.jpg\n", ", line 2: 'ex.org/b.jpg' is not a url. Expected one url a line, such as "
-     "https://example.org/a.jpg; domains go with --domains."),
-    (b"data:image/gif;base64,R0\n", ", line 1: 'data:image/gif;base64,R0' is not a url. Expected one url a line, such "
-     "as https://example.org/a.jpg; domains go with --domains."),
-    (b"# nothing\n\n", " holds no url."),
-    (b"", " holds no url."),
-    (b"https://ex.org/\n\xff\n", ", line 2 is not UTF-8."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            b"https://ex.org/a.jpg\nex.org/b.jpg\n",
+            ", line 2: 'ex.org/b.jpg' is not a url. Expected one url a line, such as "
+            "https://example.org/a.jpg; domains go with --domains.",
+        ),
+        (
+            b"data:image/gif;base64,R0\n",
+            ", line 1: 'data:image/gif;base64,R0' is not a url. Expected one url a line, such "
+            "as https://example.org/a.jpg; domains go with --domains.",
+        ),
+        (b"# nothing\n\n", " holds no url."),
+        (b"", " holds no url."),
+        (b"https://ex.org/\n\xff\n", ", line 2 is not UTF-8."),
+    ],
+)
 def test_a_list_of_urls_that_is_none_is_refused(tmp_path, content, problem):
     """The sentence says which line, and what was expected."""
     path = tmp_path / "urls.txt"

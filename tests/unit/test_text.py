@@ -15,12 +15,18 @@ from metaclip_spark.text import PADDED, clean_text, spaced, spaced_entry
 
 CASES = Path(__file__).parents[1] / "data" / "matching_cases.json"
 CORE = [
-    "text", "hashing", "sampling", "cli", "extract.ids", "extract.urls", "metadata.load",
-]  # fmt: skip
+    "text",
+    "hashing",
+    "sampling",
+    "cli",
+    "extract.ids",
+    "extract.urls",
+    "metadata.load",
+]
 
 any_text = st.text(
     alphabet=st.one_of(st.sampled_from(" \t\n\r\0.,&;#39amp\u00a0\u2003\x1c\x85\u3000\ud800\udfff"), st.characters())
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize("name", CORE)

@@ -29,10 +29,16 @@ def image(number: int) -> dict:
     p = [PROBABILITIES[(2 * number + at) % 3] for at in range(2)]
     pairs = [f"{number:06}{at}" for at in range(2)]
     return {
-        "image_id": f"image{number}", "url": f"http://x/{number}.jpg", "text": f"text {pairs[0]}", "pair_ids": pairs,
-        "texts": [f"text {pair}" for pair in pairs], "langs": ["en", "en"], "entry_ids": [[1, 2], [3]],
-        "sampling_probabilities": p, "extras": [[("at", str(at))] for at in range(2)],
-    }  # fmt: skip
+        "image_id": f"image{number}",
+        "url": f"http://x/{number}.jpg",
+        "text": f"text {pairs[0]}",
+        "pair_ids": pairs,
+        "texts": [f"text {pair}" for pair in pairs],
+        "langs": ["en", "en"],
+        "entry_ids": [[1, 2], [3]],
+        "sampling_probabilities": p,
+        "extras": [[("at", str(at))] for at in range(2)],
+    }
 
 
 def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", format: str = IMAGES, unit="pair") -> str:
@@ -42,14 +48,21 @@ def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", fo
         rows = [image(each) for each in range(number) if each % FILES == at]
         if format == INDEX:
             rows = [
-                {"__key__": pair, **{name: row[name] for name in ("image_id", "url")}, "text": text, "lang": "en",
-                 "entry_ids": ids, "sampling_probability": p, "extra": extra}
+                {
+                    "__key__": pair,
+                    **{name: row[name] for name in ("image_id", "url")},
+                    "text": text,
+                    "lang": "en",
+                    "entry_ids": ids,
+                    "sampling_probability": p,
+                    "extra": extra,
+                }
                 for row in rows
                 for pair, text, ids, p, extra in zip(
                     *(row[name] for name in ("pair_ids", "texts", "entry_ids", "sampling_probabilities", "extras")),
                     strict=True,
                 )
-            ]  # fmt: skip
+            ]
         table = pa.Table.from_pylist(rows, pa.schema(COLUMNS[format]))
         pq.write_table(table, folder / f"{at:05}.parquet")
     if stage is not None:
@@ -86,8 +99,12 @@ def test_an_epoch_is_the_same_set_for_any_workers_and_another_is_another(tmp_pat
     assert sorted(pair for part in shared for pair in part) == sorted(first)
     for other in (ids(epoch(path, 4)), ids(epoch(path, 3, seed=1))):
         assert set(other) != set(first)
-        always = {pair for row in range(200) for pair, p in
-                  zip(image(row)["pair_ids"], image(row)["sampling_probabilities"], strict=True) if p == 1}  # fmt: skip
+        always = {
+            pair
+            for row in range(200)
+            for pair, p in zip(image(row)["pair_ids"], image(row)["sampling_probabilities"], strict=True)
+            if p == 1
+        }
         assert always <= set(first) & set(other)
 
 
@@ -168,8 +185,10 @@ def test_a_pipeline_of_ones_own_takes_the_same_texts(tmp_path):
 def test_what_was_not_downloaded_is_left_out(tmp_path):
     """img2dataset's own columns: rows whose status is success stay, with their key."""
     (tmp_path / "images").mkdir()
-    rows = [{**image(n), "caption": image(n)["text"], "key": f"{n:09}", "status": status}
-            for n, status in enumerate(["success", "failed_to_download", "success", "failed_to_resize"])]  # fmt: skip
+    rows = [
+        {**image(n), "caption": image(n)["text"], "key": f"{n:09}", "status": status}
+        for n, status in enumerate(["success", "failed_to_download", "success", "failed_to_resize"])
+    ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "images" / "00000.parquet")
     pairs = list(epoch(tmp_path / "images", 0, balance=False))
     assert {pair["key"] for pair in pairs} == {"000000000", "000000002"}

@@ -139,7 +139,7 @@ def split_entries(raw: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.
 
 
 @part
-def _split_entry(raw, start, stop, starts, sizes, n):  # noqa: ANN001, ANN202
+def _split_entry(raw, start, stop, starts, sizes, n):
     """Append an entry's tokens and return how many there are now; as many as before if it can never match."""
     first, begin, padded = n, start, False
     for at in range(start, stop + 1):
@@ -157,7 +157,7 @@ def _split_entry(raw, start, stop, starts, sizes, n):  # noqa: ANN001, ANN202
 
 
 @kernel
-def token_hashes(raw, starts, sizes, seed, hash_bits):  # noqa: ANN001, ANN201
+def token_hashes(raw, starts, sizes, seed, hash_bits):
     """Return the tokens' hashes, (tokens,) uint64."""
     hashes = np.empty(len(starts), np.uint64)
     shift = np.uint64(64 - hash_bits)
@@ -167,7 +167,7 @@ def token_hashes(raw, starts, sizes, seed, hash_bits):  # noqa: ANN001, ANN201
 
 
 @kernel
-def key_hashes(keys, seed, hash_bits):  # noqa: ANN001, ANN201
+def key_hashes(keys, seed, hash_bits):
     """Return the hashes of steps' keys, (n,) uint64."""
     hashes = np.empty(len(keys), np.uint64)
     for n in range(len(keys)):
@@ -176,7 +176,7 @@ def key_hashes(keys, seed, hash_bits):  # noqa: ANN001, ANN201
 
 
 @kernel
-def distinct_tokens(raw, starts, sizes, hashes):  # noqa: ANN001, ANN201
+def distinct_tokens(raw, starts, sizes, hashes):
     """Return one of each token, and for each token the number of its one; int64."""
     size = 16
     while size < 2 * len(starts):
@@ -204,7 +204,7 @@ def distinct_tokens(raw, starts, sizes, hashes):  # noqa: ANN001, ANN201
 
 
 @kernel
-def fill_tokens(raw, starts, sizes, places, rows):  # noqa: ANN001, ANN201
+def fill_tokens(raw, starts, sizes, places, rows):
     """Return the table of tokens, none of which is an entry yet, and the later bytes of long ones."""
     tokens = np.zeros(TOKEN * rows, np.uint64)
     rest_at = np.zeros(rows, np.uint32)
@@ -227,7 +227,7 @@ def fill_tokens(raw, starts, sizes, places, rows):  # noqa: ANN001, ANN201
 
 
 @kernel
-def set_single_entries(tokens, firsts, place_of_token):  # noqa: ANN001, ANN201
+def set_single_entries(tokens, firsts, place_of_token):
     """Write entries of one token to their tokens' places."""
     for entry in range(len(firsts) - 1):
         if firsts[entry + 1] - firsts[entry] == 1:
@@ -236,14 +236,14 @@ def set_single_entries(tokens, firsts, place_of_token):  # noqa: ANN001, ANN201
 
 
 @kernel
-def set_token_filters(tokens, keys):  # noqa: ANN001, ANN201
+def set_token_filters(tokens, keys):
     """Set, for each key, the bit of its second part in the filter of its first."""
     for key in keys:
         tokens[TOKEN * np.int64(key >> _HALF) + 2] |= _ONE << token_bit(key & _NO_ENTRY)
 
 
 @kernel
-def set_step_filters(steps, keys, base):  # noqa: ANN001, ANN201
+def set_step_filters(steps, keys, base):
     """The same, where what was read so far is a step of the level before, whose table starts at `base`."""
     for key in keys:
         steps[STEP * (np.int64(key >> _HALF) - base) + 1] |= _ONE << step_bit(key & _NO_ENTRY)

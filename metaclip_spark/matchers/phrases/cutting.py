@@ -54,15 +54,21 @@ def new_noted(depth: int) -> Noted:
     # A byte of punctuation can be two tokens, and each text has one more and what stands behind it.
     tokens = 2 * WINDOW + 2 * ROWS + depth + 4
     return Noted(
-        np.zeros(WINDOW + 2 * _GROUP, np.uint8), np.zeros(WINDOW // _GROUP + 2, np.uint64),
-        np.empty(tokens, np.int64), np.empty(tokens, np.int32), np.empty(tokens, np.int32),
-        np.empty(tokens, np.int64), np.empty(tokens, np.uint64),
-        np.empty(tokens, np.int64), np.empty(tokens, np.int64), np.empty(tokens, np.uint64),
-    )  # fmt: skip
+        np.zeros(WINDOW + 2 * _GROUP, np.uint8),
+        np.zeros(WINDOW // _GROUP + 2, np.uint64),
+        np.empty(tokens, np.int64),
+        np.empty(tokens, np.int32),
+        np.empty(tokens, np.int32),
+        np.empty(tokens, np.int64),
+        np.empty(tokens, np.uint64),
+        np.empty(tokens, np.int64),
+        np.empty(tokens, np.int64),
+        np.empty(tokens, np.uint64),
+    )
 
 
 @kernel
-def cut(data, offsets, valid, row, n, at, begin, inside, s, window):  # noqa: ANN001, ANN201
+def cut(data, offsets, valid, row, n, at, begin, inside, s, window):
     """Note the tokens of the next window.
 
     Args:
@@ -98,7 +104,7 @@ def cut(data, offsets, valid, row, n, at, begin, inside, s, window):  # noqa: AN
 
 
 @kernel
-def carry(whole, n, s):  # noqa: ANN001, ANN201
+def carry(whole, n, s):
     """Note the tokens from `whole` on as the first of the next window; return how many."""
     for i in range(n - whole):
         s.start[i], s.size[i], s.row[i] = s.start[whole + i], s.size[whole + i], 0
@@ -106,16 +112,25 @@ def carry(whole, n, s):  # noqa: ANN001, ANN201
 
 
 @part
-def mark_ends(data, start, stop, ends, bits):  # noqa: ANN001, ANN201
+def mark_ends(data, start, stop, ends, bits):
     """Set a bit for each byte that ends a token."""
     size = stop - start
     window = data[start:stop]
     for at in range(size):
         b = window[at]
         ends[at] = (
-            (b == 32) | (b == 44) | (b == 46) | (b == 58) | (b == 59) | (b == 63) | (b == 33) | (b == 96)
-            | (b == 9) | (b == 10) | (b == 13)
-        )  # fmt: skip
+            (b == 32)
+            | (b == 44)
+            | (b == 46)
+            | (b == 58)
+            | (b == 59)
+            | (b == 63)
+            | (b == 33)
+            | (b == 96)
+            | (b == 9)
+            | (b == 10)
+            | (b == 13)
+        )
     groups = size // _GROUP + 1
     for at in range(size, groups * _GROUP):
         ends[at] = 0
@@ -128,7 +143,7 @@ def mark_ends(data, start, stop, ends, bits):  # noqa: ANN001, ANN201
 
 
 @part
-def cut_range(data, base, begin, start, stop, row, s, n):  # noqa: ANN001, ANN201
+def cut_range(data, base, begin, start, stop, row, s, n):
     """Note the tokens that end in [start, stop); return how many are noted, and where the next token begins."""
     starts, sizes, rows, bits = s.start, s.size, s.row, s.bits
     group, last = (start - base) // _GROUP, (stop - base) // _GROUP

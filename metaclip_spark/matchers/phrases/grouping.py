@@ -12,7 +12,7 @@ _LAST = np.iinfo(np.int32).max
 
 
 @kernel
-def group(rows, ids, m, n_rows, starts, grouped):  # noqa: ANN001, ANN201
+def group(rows, ids, m, n_rows, starts, grouped):
     """Put ids together by row; `starts[r]` becomes where row r ends."""
     for r in range(n_rows + 1):
         starts[r] = 0
@@ -27,7 +27,7 @@ def group(rows, ids, m, n_rows, starts, grouped):  # noqa: ANN001, ANN201
 
 
 @kernel
-def distinct_sorted(ids, start, stop, ranked, out, at):  # noqa: ANN001, ANN201
+def distinct_sorted(ids, start, stop, ranked, out, at):
     """Write ids, ascending and distinct, and return how many.
 
     Args:
@@ -47,7 +47,7 @@ def distinct_sorted(ids, start, stop, ranked, out, at):  # noqa: ANN001, ANN201
 
 
 @part
-def _by_rank(ids, start, n, lanes, ranked, out, at):  # noqa: ANN001, ANN202
+def _by_rank(ids, start, n, lanes, ranked, out, at):
     """Put each id where as many smaller ones stand before it: comparisons without branches, `lanes` at once."""
     for i in range(lanes):
         ranked[i] = -1
@@ -63,7 +63,7 @@ def _by_rank(ids, start, n, lanes, ranked, out, at):  # noqa: ANN001, ANN202
 
 
 @part
-def _without_repeats(ordered, n, out, at):  # noqa: ANN001, ANN202
+def _without_repeats(ordered, n, out, at):
     """Write what ascends; a repeat, or a gap that repeats left, is written over."""
     count, before = 0, np.int32(-1)
     for i in range(n):
@@ -75,7 +75,7 @@ def _without_repeats(ordered, n, out, at):  # noqa: ANN001, ANN202
 
 
 @kernel
-def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):  # noqa: ANN001, ANN201
+def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):
     """Write the ids of the first rows, and behind which each ends; return how many ids are written in all.
 
     Args:
@@ -92,7 +92,7 @@ def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):  # noqa: AN
 
 
 @kernel
-def with_room(array, size):  # noqa: ANN001, ANN201
+def with_room(array, size):
     """Return the array, or one that starts with it and has room for so many, at least twice as many as it had."""
     if len(array) >= size:
         return array

@@ -31,7 +31,7 @@ _HALF, _ONE, _ZERO = np.uint64(32), np.uint64(1), np.uint64(0)
 
 
 @kernel
-def look_up_tokens(data, n, c, s):  # noqa: ANN001, ANN201
+def look_up_tokens(data, n, c, s):
     """Note each token's place in the table, and what may follow it."""
     unusual = _fetch_places(data, n, c, s)
     _compare(data, n, c, s)
@@ -43,7 +43,7 @@ def look_up_tokens(data, n, c, s):  # noqa: ANN001, ANN201
 
 
 @part
-def _fetch_places(data, n, c, s):  # noqa: ANN001, ANN202
+def _fetch_places(data, n, c, s):
     """Note where tokens of at most sixteen bytes would be; return how many others there are, noted in `s.at`."""
     places, buckets = np.uint64(c.head[PLACES]), np.uint64(c.head[BUCKETS])
     seed, shift = np.uint64(c.head[SEED]), np.uint64(64 - c.head[HASH_BITS])
@@ -62,7 +62,7 @@ def _fetch_places(data, n, c, s):  # noqa: ANN001, ANN202
 
 
 @part
-def _compare(data, n, c, s):  # noqa: ANN001, ANN202
+def _compare(data, n, c, s):
     """Note the places of tokens that are there, of tokens of at most sixteen bytes."""
     tokens, none = c.tokens, len(c.rest_at) - 1
     starts, sizes, place, filters = s.start, s.size, s.place, s.filters
@@ -71,15 +71,16 @@ def _compare(data, n, c, s):  # noqa: ANN001, ANN202
         size, p = np.int64(sizes[i]), place[i]
         first, second = words_of(data, min(starts[i], last), max(size, 0))
         same = (
-            (tokens[TOKEN * p] == first) & (tokens[TOKEN * p + 1] == second)
+            (tokens[TOKEN * p] == first)
+            & (tokens[TOKEN * p + 1] == second)
             & (tokens[TOKEN * p + 3] >> _HALF == np.uint64(size))
-        )  # fmt: skip
+        )
         p = p if same else none
         place[i], filters[i] = p, tokens[TOKEN * p + 2]
 
 
 @kernel
-def _look_up_unusual(data, i, c, s):  # noqa: ANN001, ANN202
+def _look_up_unusual(data, i, c, s):
     """Look up a token that is longer than sixteen bytes, or so near the end that sixteen cannot be read."""
     at, size = s.start[i], np.int64(s.size[i])
     if size < 0:
@@ -92,7 +93,7 @@ def _look_up_unusual(data, i, c, s):  # noqa: ANN001, ANN202
 
 
 @kernel
-def _look_up_left_over(data, i, c, s):  # noqa: ANN001, ANN202
+def _look_up_left_over(data, i, c, s):
     """Look for a token that was not found among those that have no place of their own."""
     none = len(c.rest_at) - 1
     if s.place[i] != none or s.size[i] < 0:
@@ -103,7 +104,7 @@ def _look_up_left_over(data, i, c, s):  # noqa: ANN001, ANN202
 
 
 @kernel
-def _is_at(data, at, size, p, c):  # noqa: ANN001, ANN202
+def _is_at(data, at, size, p, c):
     """Return whether a place of the table is this token's, byte for byte."""
     first, second = words_anywhere(data, at, size)
     return (
@@ -115,7 +116,7 @@ def _is_at(data, at, size, p, c):  # noqa: ANN001, ANN202
 
 
 @kernel
-def look_up_entries(whole, n, c, s, rows, ids):  # noqa: ANN001, ANN201
+def look_up_entries(whole, n, c, s, rows, ids):
     """Note the entries of the phrases that begin with the first `whole` of n tokens, in any order.
 
     Returns:
@@ -132,7 +133,7 @@ def look_up_entries(whole, n, c, s, rows, ids):  # noqa: ANN001, ANN201
 
 
 @kernel
-def note_entries(n, c, s, rows, ids):  # noqa: ANN001, ANN201
+def note_entries(n, c, s, rows, ids):
     """Note the entries that are one token; return how many."""
     m = 0
     for i in range(n):
@@ -143,7 +144,7 @@ def note_entries(n, c, s, rows, ids):  # noqa: ANN001, ANN201
 
 
 @kernel
-def first_pairs(whole, n, c, s):  # noqa: ANN001, ANN201
+def first_pairs(whole, n, c, s):
     """Note the tokens that an entry begins with which may go on with the next token; return how many."""
     left, none = 0, len(c.rest_at) - 1
     for i in range(min(whole, n - 1)):
@@ -155,7 +156,7 @@ def first_pairs(whole, n, c, s):  # noqa: ANN001, ANN201
 
 
 @kernel
-def look_up_steps(level, left, n, c, s, rows, ids, m):  # noqa: ANN001, ANN201
+def look_up_steps(level, left, n, c, s, rows, ids, m):
     """Look up the phrases that may go on, one token longer; return how many may go on still, and entries noted."""
     row = c.levels[level]
     places, buckets, left_over = np.uint64(row[LEVEL_PLACES]), np.uint64(row[LEVEL_BUCKETS]), row[LEVEL_LEFT_OVER]
@@ -185,7 +186,7 @@ def look_up_steps(level, left, n, c, s, rows, ids, m):  # noqa: ANN001, ANN201
 
 
 @kernel
-def _step_left_over(key, start, count, otherwise, c):  # noqa: ANN001, ANN202
+def _step_left_over(key, start, count, otherwise, c):
     """Return the place of a key among those that have none of their own."""
     for p in range(start, start + count):
         if c.steps[STEP * p] == key:

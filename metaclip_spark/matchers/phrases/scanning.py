@@ -17,9 +17,7 @@ from metaclip_spark.matchers.phrases.looking_up import look_up_entries, look_up_
 
 
 @kernel
-def scan(  # noqa: ANN201 - a tuple of arrays
-    data: np.ndarray, offsets: np.ndarray, valid: np.ndarray, c: Compiled, s: Noted, window: int
-):
+def scan(data: np.ndarray, offsets: np.ndarray, valid: np.ndarray, c: Compiled, s: Noted, window: int):
     """Return the matches of texts.
 
     Args:

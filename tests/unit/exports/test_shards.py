@@ -16,12 +16,20 @@ from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES, 
 
 ROWS = pa.schema(
     [
-        ("shard", pa.int32()), ("known", pa.bool_()), ("missing", pa.bool_()), ("over_limit", pa.int64()),
-        ("image_id", pa.string()), ("pair_id", pa.string()), ("url", pa.string()), ("text", pa.string()),
-        ("lang", pa.string()), ("entry_ids", pa.list_(pa.int32())), ("sampling_probability", pa.float64()),
+        ("shard", pa.int32()),
+        ("known", pa.bool_()),
+        ("missing", pa.bool_()),
+        ("over_limit", pa.int64()),
+        ("image_id", pa.string()),
+        ("pair_id", pa.string()),
+        ("url", pa.string()),
+        ("text", pa.string()),
+        ("lang", pa.string()),
+        ("entry_ids", pa.list_(pa.int32())),
+        ("sampling_probability", pa.float64()),
         ("extra", pa.map_(pa.string(), pa.string())),
     ]
-)  # fmt: skip
+)
 
 
 def rows_of(images: list[tuple[int, str, int]], known: tuple[str, ...] = (), missing: int = 0) -> pa.Table:
@@ -37,8 +45,22 @@ def rows_of(images: list[tuple[int, str, int]], known: tuple[str, ...] = (), mis
         for at in range(number):
             pair = f"{image}{at}"
             over = 2 if at == 0 and number > 3 else 0
-            rows.append((shard, image in known, False, over, image, pair, f"http://x/{image}", f"text {pair}", "en",
-                         list(range(at + 1)), 1 / (at + 1), [("note", pair)]))  # fmt: skip
+            rows.append(
+                (
+                    shard,
+                    image in known,
+                    False,
+                    over,
+                    image,
+                    pair,
+                    f"http://x/{image}",
+                    f"text {pair}",
+                    "en",
+                    list(range(at + 1)),
+                    1 / (at + 1),
+                    [("note", pair)],
+                )
+            )
     rows += [(9, True, True, 0, "gone", f"gone{at}", None, None, None, None, None, None) for at in range(missing)]
     return pa.Table.from_pylist([dict(zip(ROWS.names, row, strict=True)) for row in rows], ROWS)
 
@@ -58,8 +80,9 @@ def test_an_image_is_a_row_with_its_pairs_beside_it(tmp_path):
     """The first pair's text stands alone, too; lists are as long as the image has pairs, in their order."""
     told = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, IMAGES)
     assert [(each["file"], each["rows"], each["pairs"]) for each in told] == [
-        ("00000.parquet", 2, 4), ("00002.parquet", 2, 3),
-    ]  # fmt: skip
+        ("00000.parquet", 2, 4),
+        ("00002.parquet", 2, 3),
+    ]
     table = pq.read_table(tmp_path / "00000.parquet")
     assert table.schema.equals(pa.schema(COLUMNS[IMAGES]))
     b = table.to_pylist()[1]
@@ -80,8 +103,11 @@ def test_the_index_has_a_row_a_pair(tmp_path):
     table = pq.read_table(tmp_path / "00002.parquet")
     assert table.schema.field("sampling_probability").type == pa.float32()
     assert table.select(["__key__", "text", "entry_ids", "sampling_probability"]).to_pylist()[1] == {
-        "__key__": "c1", "text": "text c1", "entry_ids": [0, 1], "sampling_probability": 0.5,
-    }  # fmt: skip
+        "__key__": "c1",
+        "text": "text c1",
+        "entry_ids": [0, 1],
+        "sampling_probability": 0.5,
+    }
 
 
 def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
@@ -89,8 +115,11 @@ def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
     told = written(rows_of(IMAGES_OF_TWO_SHARDS, known=("b", "d"), missing=3), tmp_path, IMAGES)
     files = {each["file"]: each["pairs"] for each in told if each["file"]}
     assert files == {
-        "00000.parquet": 1, f"{KNOWN_IMAGES}/00000.parquet": 3, "00002.parquet": 2, f"{KNOWN_IMAGES}/00002.parquet": 1,
-    }  # fmt: skip
+        "00000.parquet": 1,
+        f"{KNOWN_IMAGES}/00000.parquet": 3,
+        "00002.parquet": 2,
+        f"{KNOWN_IMAGES}/00002.parquet": 1,
+    }
     assert pq.read_table(tmp_path / KNOWN_IMAGES / "00000.parquet")["image_id"].to_pylist() == ["b"]
     assert told[-1]["file"] is None
     assert told[-1]["missing"] == 3

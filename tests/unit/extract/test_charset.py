@@ -31,10 +31,27 @@ EUC_JP = "画像の説明文がここにあります。日本語のページで�
         (EUC_JP, "", ("euc_jp", 0)),
         (b"", "", ("utf-8", 0)),
     ],
-    ids=["mark", "UTF-16", "UTF-16 BE", "header before meta", "header in quotes", "header not known", "meta",
-         "meta http-equiv", "XML", "late", "UTF-16 by meta", "label of old", "no charset", "no charset of the web",
-         "bytes", "cut in a character", "detector", "nothing"],
-)  # fmt: skip
+    ids=[
+        "mark",
+        "UTF-16",
+        "UTF-16 BE",
+        "header before meta",
+        "header in quotes",
+        "header not known",
+        "meta",
+        "meta http-equiv",
+        "XML",
+        "late",
+        "UTF-16 by meta",
+        "label of old",
+        "no charset",
+        "no charset of the web",
+        "bytes",
+        "cut in a character",
+        "detector",
+        "nothing",
+    ],
+)
 def test_the_charset_is_what_browsers_take(body, header, expected):
     """A mark, the header, the page's declaration, the bytes; a label that says nothing is passed over."""
     assert charset_of(body, header) == expected

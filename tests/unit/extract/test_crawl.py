@@ -142,7 +142,7 @@ def test_half_of_a_list_is_no_list(server):
         (packed([]), "names nothing; expected WAT files."),
         (packed(paths_of(kind="warc")), ".warc.gz'; expected WAT files."),
         (packed(["https://elsewhere.org/a.wat.gz"]), "names 'https://elsewhere.org/a.wat.gz'; expected WAT files."),
-        (b"<?xml version='1.0'?><Error/>", "<Error/>\"; expected WAT files."),
+        (b"<?xml version='1.0'?><Error/>", '<Error/>"; expected WAT files.'),
         (gzip.compress(b"WARC/1.0\r\n"), "holds WARC records, not paths"),
     ],
     ids=["empty", "WARCs", "elsewhere", "error page", "records"],

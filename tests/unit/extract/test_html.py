@@ -26,8 +26,14 @@ def test_texts_of_attributes_come_in_the_order_of_the_fields():
     """Whatever the order in the tag; an attribute that is there and empty is there."""
     page = '<img title=t src=a.jpg data-image-title=d alt="x"><img alt><img alt=""><IMG ALT=y><image alt=z><img src=b>'
     assert texts_of(page) == [
-        ("alt", "x"), ("title", "t"), ("data-image-title", "d"), ("alt", ""), ("alt", ""), ("alt", "y"), ("alt", "z"),
-    ]  # fmt: skip
+        ("alt", "x"),
+        ("title", "t"),
+        ("data-image-title", "d"),
+        ("alt", ""),
+        ("alt", ""),
+        ("alt", "y"),
+        ("alt", "z"),
+    ]
 
 
 def test_entities_are_decoded_once():
@@ -69,8 +75,11 @@ def test_figcaption_and_aria_label_stand_behind_a_switch():
         <figure><img src=d></figure>"""
     assert texts_of(page) == [("alt", "x")]
     assert texts_of(page, TEXT_FIELDS) == [
-        ("aria-label", "label"), ("figcaption", "the inner one"), ("figcaption", "outer"), ("alt", "x"),
-    ]  # fmt: skip
+        ("aria-label", "label"),
+        ("figcaption", "the inner one"),
+        ("figcaption", "outer"),
+        ("alt", "x"),
+    ]
 
 
 def test_urls_of_an_image():
@@ -161,11 +170,39 @@ def test_of_very_many_images_without_texts_only_the_last_are_cut_off():
 
 
 PARTS = st.sampled_from(
-    ["<img alt=a src=b>", "<img src=e>", "<img b=\"",
-     "<img alt='x>y' src=c>", "<IMG title=\"it's\" src=d>", "<p>", "</p>", "<div title='", "'",
-     '"', "<!--", "-->", "<script>", "</script>", "<template>", "</template>", "text", " ", ">", "<", "=", "/", "<a b=",
-     "<table>", "<td>", "<noscript>", "</noscript>", "<base href=/x>", "<figure>", "é"]
-)  # fmt: skip
+    [
+        "<img alt=a src=b>",
+        "<img src=e>",
+        '<img b="',
+        "<img alt='x>y' src=c>",
+        '<IMG title="it\'s" src=d>',
+        "<p>",
+        "</p>",
+        "<div title='",
+        "'",
+        '"',
+        "<!--",
+        "-->",
+        "<script>",
+        "</script>",
+        "<template>",
+        "</template>",
+        "text",
+        " ",
+        ">",
+        "<",
+        "=",
+        "/",
+        "<a b=",
+        "<table>",
+        "<td>",
+        "<noscript>",
+        "</noscript>",
+        "<base href=/x>",
+        "<figure>",
+        "é",
+    ]
+)
 
 
 @given(st.lists(PARTS, max_size=40))
@@ -199,8 +236,11 @@ def test_text_after_a_stray_bracket_is_not_read_as_attributes():
     """A book in one tag is left out; a long attribute or script is not."""
     words = b" ".join(b"w%d" % n for n in range(20_000))
     assert without_long_tags(b"<p>a</p><b " + words + b"> <img alt=x src=y>") == b"<p>a</p> <img alt=x src=y>"
-    for page in (b"<script>" + words + b"</script><img alt=x>", b"<p>" + words + b"<img alt=x>",
-                 b"<img alt=x src='data:" + b"A" * 50_000 + b"'>"):  # fmt: skip
+    for page in (
+        b"<script>" + words + b"</script><img alt=x>",
+        b"<p>" + words + b"<img alt=x>",
+        b"<img alt=x src='data:" + b"A" * 50_000 + b"'>",
+    ):
         assert without_long_tags(page) is page
 
 
@@ -253,8 +293,11 @@ def test_pieces_hold_what_one_tree_holds(shared_data, monkeypatch):
     from metaclip_spark.extract.warc_records import block_records
 
     with open(shared_data / "crawl" / "ccmain2020-34_sample.warc.gz", "rb") as file:
-        pages = [response_of(block).body() for record, block in block_records(file)
-                 if record.get(b"warc-type") == b"response"]  # fmt: skip
+        pages = [
+            response_of(block).body()
+            for record, block in block_records(file)
+            if record.get(b"warc-type") == b"response"
+        ]
     whole = [texts_of(page) for page in pages]
     monkeypatch.setattr(html_pieces, "_PIECE_TAGS", 512)
     assert max(len(list(pieces_of(page))) for page in pages) > 2

@@ -79,12 +79,30 @@ def test_what_is_html_is_said_by_the_header_or_else_by_the_start(field, body, is
         (["Content-Encoding: utf-8"], HTML),
         (["Transfer-Encoding: chunked"], b"%x\r\n%b\r\n0\r\n\r\n" % (len(HTML), HTML)),
         (["Transfer-Encoding: chunked"], HTML),
-        (["Transfer-Encoding: chunked", "Content-Encoding: gzip"],
-         b"%x\r\n%b\r\n0\r\n\r\n" % (len(gzip.compress(HTML)), gzip.compress(HTML))),
+        (
+            ["Transfer-Encoding: chunked", "Content-Encoding: gzip"],
+            b"%x\r\n%b\r\n0\r\n\r\n" % (len(gzip.compress(HTML)), gzip.compress(HTML)),
+        ),
     ],
-    ids=["gzip", "members", "slop", "deflate", "raw deflate", "br", "two codings", "two headers", "identity",
-         "said gzip", "said deflate", "said br", "no coding", "chunked", "said chunked", "chunked gzip"],
-)  # fmt: skip
+    ids=[
+        "gzip",
+        "members",
+        "slop",
+        "deflate",
+        "raw deflate",
+        "br",
+        "two codings",
+        "two headers",
+        "identity",
+        "said gzip",
+        "said deflate",
+        "said br",
+        "no coding",
+        "chunked",
+        "said chunked",
+        "chunked gzip",
+    ],
+)
 def test_a_coding_is_undone_where_the_body_has_it(fields, body):
     """Crawlers that store what they decoded leave the header in place."""
     assert body_of(*fields, body=body) == HTML

@@ -19,8 +19,19 @@ from metaclip_spark.extract.storage import etag_of, open_source, size_of
 def pool(tmp_path):
     """A folder with files of every kind, and some that are no input."""
     folder = tmp_path / "pool"
-    for name in ("b.parquet", "a.tsv", "deep/er/c.wat.gz", "deep/d.jsonl.gz", "notes.txt", "README",
-                 ".hidden.tsv", "_SUCCESS", "_temporary/e.parquet", ".git/f.csv", "_metadata.parquet"):  # fmt: skip
+    for name in (
+        "b.parquet",
+        "a.tsv",
+        "deep/er/c.wat.gz",
+        "deep/d.jsonl.gz",
+        "notes.txt",
+        "README",
+        ".hidden.tsv",
+        "_SUCCESS",
+        "_temporary/e.parquet",
+        ".git/f.csv",
+        "_metadata.parquet",
+    ):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
@@ -41,13 +52,29 @@ def refusal(*inputs) -> str:
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("a.wat.gz", "wat"), ("A.WAT.GZ", "wat"), ("a.parquet", "parquet"), ("a.snappy.parquet", "parquet"),
-        ("a.tsv", "tsv"), ("a.tsv.gz", "tsv"), ("a.csv", "csv"), ("a.csv.gz", "csv"), ("a.jsonl", "jsonl"),
-        ("a.jsonl.gz", "jsonl"), ("a.json", None), ("a.txt", None), ("a.gz", None), ("a.wat", None), ("a", None),
-        ("a.warc.gz", "warc"), ("A.warc", "warc"), ("a.warc.wat.gz", "wat"), ("a.warc.wet.gz", None),
-        ("a.parquet.crc", None), ("parquet", None),
+        ("a.wat.gz", "wat"),
+        ("A.WAT.GZ", "wat"),
+        ("a.parquet", "parquet"),
+        ("a.snappy.parquet", "parquet"),
+        ("a.tsv", "tsv"),
+        ("a.tsv.gz", "tsv"),
+        ("a.csv", "csv"),
+        ("a.csv.gz", "csv"),
+        ("a.jsonl", "jsonl"),
+        ("a.jsonl.gz", "jsonl"),
+        ("a.json", None),
+        ("a.txt", None),
+        ("a.gz", None),
+        ("a.wat", None),
+        ("a", None),
+        ("a.warc.gz", "warc"),
+        ("A.warc", "warc"),
+        ("a.warc.wat.gz", "wat"),
+        ("a.warc.wet.gz", None),
+        ("a.parquet.crc", None),
+        ("parquet", None),
     ],
-)  # fmt: skip
+)
 def test_suffix_says_the_format(name, kind):
     """The name's end decides, in any case of letters."""
     assert format_of(f"some/where/{name}") == kind
@@ -306,8 +333,11 @@ def test_lines_of_a_list_may_be_of_any_kind(tmp_path):
     lines = ["s3://bucket/a.parquet", "https://ex.org/b.wat.gz", str(tmp_path / "other.tsv"), "beside.tsv"]
     found = find_sources([str(write_list(tmp_path / "uris.txt", lines, packed=False))])
     assert [source.uri for source in found] == [
-        str(tmp_path / "beside.tsv"), str(tmp_path / "other.tsv"), "https://ex.org/b.wat.gz", "s3://bucket/a.parquet",
-    ]  # fmt: skip
+        str(tmp_path / "beside.tsv"),
+        str(tmp_path / "other.tsv"),
+        "https://ex.org/b.wat.gz",
+        "s3://bucket/a.parquet",
+    ]
 
 
 def test_a_file_and_a_list_that_names_it_are_one_source(tmp_path):

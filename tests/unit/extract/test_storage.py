@@ -25,9 +25,17 @@ from metaclip_spark.extract.sources import find_sources
 from metaclip_spark.extract.storage import check_transport, info_of, list_remote, open_source, same_source
 
 QUICK = Patience(
-    attempts=4, forbidden_attempts=3, base_delay=0.001, max_delay=0.004, longest_wait=0.05,
-    connect_seconds=1.0, read_seconds=0.15, block_seconds=5.0, block_bytes=1 << 16, progress_bytes=1 << 14,
-)  # fmt: skip
+    attempts=4,
+    forbidden_attempts=3,
+    base_delay=0.001,
+    max_delay=0.004,
+    longest_wait=0.05,
+    connect_seconds=1.0,
+    read_seconds=0.15,
+    block_seconds=5.0,
+    block_bytes=1 << 16,
+    progress_bytes=1 << 14,
+)
 DATA = random.Random(0).randbytes(300_001)
 AGAIN = "run again with --retry partial,failed"
 
@@ -75,14 +83,25 @@ def test_a_good_server_is_asked_once(server, url):
 @pytest.mark.parametrize(
     "plan",
     [
-        [bad.status(503)], [bad.status(503)] * 3, [bad.status(500), bad.status(429), bad.status(502)],
-        [bad.status(403)] * 2, [bad.reset(0)], [bad.reset(100_000)], [bad.reset(65_536)],
-        [bad.reset(90_000), bad.reset(1), bad.status(503), bad.reset(80_000)], [bad.cut(0)], [bad.cut(150_000)],
-        [bad.cut(300_000)], [bad.stall(0, 1)], [bad.stall(120_000, 1)], [bad.drip(40_000, 0.02)],
-        [bad.status(503, retry_after="0")], [bad.status(503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")],
+        [bad.status(503)],
+        [bad.status(503)] * 3,
+        [bad.status(500), bad.status(429), bad.status(502)],
+        [bad.status(403)] * 2,
+        [bad.reset(0)],
+        [bad.reset(100_000)],
+        [bad.reset(65_536)],
+        [bad.reset(90_000), bad.reset(1), bad.status(503), bad.reset(80_000)],
+        [bad.cut(0)],
+        [bad.cut(150_000)],
+        [bad.cut(300_000)],
+        [bad.stall(0, 1)],
+        [bad.stall(120_000, 1)],
+        [bad.drip(40_000, 0.02)],
+        [bad.status(503, retry_after="0")],
+        [bad.status(503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT")],
     ],
     ids=lambda plan: "+".join(behaviour.__qualname__.partition(".")[0] for behaviour in plan),
-)  # fmt: skip
+)
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_nothing_is_lost_and_nothing_doubled(server, url, plan, ranges):
     """Whatever goes wrong in between, the bytes are the file's, and each failure costs one request."""
@@ -370,13 +389,19 @@ def test_info_of_what_is_not_there(server):
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ((10, "abc"), (10, "abc"), True), ((10, "abc"), (10, "abd"), False), ((10, "abc"), (11, "abc"), False),
-        ((10, "abc"), (10, "remote:x"), True), ((10, "abc"), (11, "remote:x"), False), ((0, ""), (10, "abc"), True),
-        ((10, "remote:x"), (10, "remote:y"), False), ((0, "remote:x"), (10, "remote:x"), True),
-        ((0, ""), (0, ""), True), ((10, "remote:x"), (10, "remote-modified:x"), True),
+        ((10, "abc"), (10, "abc"), True),
+        ((10, "abc"), (10, "abd"), False),
+        ((10, "abc"), (11, "abc"), False),
+        ((10, "abc"), (10, "remote:x"), True),
+        ((10, "abc"), (11, "remote:x"), False),
+        ((0, ""), (10, "abc"), True),
+        ((10, "remote:x"), (10, "remote:y"), False),
+        ((0, "remote:x"), (10, "remote:x"), True),
+        ((0, ""), (0, ""), True),
+        ((10, "remote:x"), (10, "remote-modified:x"), True),
         ((10, "remote-modified:x"), (10, "remote-modified:y"), False),
     ],
-)  # fmt: skip
+)
 def test_same_source_compares_what_is_known(one, other, same):
     """Sizes where both are known, fingerprints of one kind; the order does not matter."""
     assert same_source(one, other) is same

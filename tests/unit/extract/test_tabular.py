@@ -38,7 +38,7 @@ def arrays(kind: pa.DataType, rows=ROWS) -> pa.Table:
     else:
         values = [[v.encode() if "binary" in str(kind) else v for v in c] for c in zip(*rows, strict=True)]
         columns = [pa.array(column, kind) for column in values]
-    return pa.table(columns, ["url", "text"])  # fmt: skip
+    return pa.table(columns, ["url", "text"])
 
 
 def table(path, columns: dict, **options):
@@ -112,9 +112,16 @@ def test_a_row_is_what_the_table_says(tmp_path, extract):
     for name in ("pair_id", "image_id", "snapshot", "metadata_id", "batch_id", "source_path"):
         assert filled.pop(name)
     assert filled == {
-        "kind": "pair", "url": "http://e.org/1.jpg", "text": "a cat", "text_source": "text", "lang": "und",
-        "entry_ids": [0], "position": 0, "split": 0, "splits": 1,
-    }  # fmt: skip
+        "kind": "pair",
+        "url": "http://e.org/1.jpg",
+        "text": "a cat",
+        "text_source": "text",
+        "lang": "und",
+        "entry_ids": [0],
+        "position": 0,
+        "split": 0,
+        "splits": 1,
+    }
 
 
 def test_csv_values_may_hold_quotes_commas_and_line_ends(tmp_path, extract):
@@ -216,8 +223,11 @@ def test_nulls_are_rejects_with_reasons(tmp_path, extract):
     assert found.rejected == {"no_url": 2, "no_text": 2}
     assert found.outcome["texts_read"] == 3
     assert {(row["record"], row["reason"]) for row in found.rejects} == {
-        ("row 1", "no_url"), ("row 4", "no_url"), ("row 2", "no_text"), ("row 3", "no_text"),
-    }  # fmt: skip
+        ("row 1", "no_url"),
+        ("row 4", "no_url"),
+        ("row 2", "no_text"),
+        ("row 3", "no_text"),
+    }
 
 
 def test_nulls_and_absent_keys_of_json_lines(tmp_path, extract):
@@ -281,9 +291,17 @@ def test_text_rows_that_are_not_utf8_are_rejects(tmp_path, extract, name):
 def test_json_lines_that_are_broken_are_rejects(tmp_path, extract):
     """Not JSON, not an object, not UTF-8, cut short: each a reject with its line; empty lines are nothing."""
     rows = [
-        b'{"url": "u1", "text": "good"}', b"{", b"[1]", b'"text"', b"", b"  ", b'{"url": "u\xff", "text": "x"}',
-        b"[" * 100_000, b'{"url": "u2", "text": "good"}', b'{"url": "u3", "te',
-    ]  # fmt: skip
+        b'{"url": "u1", "text": "good"}',
+        b"{",
+        b"[1]",
+        b'"text"',
+        b"",
+        b"  ",
+        b'{"url": "u\xff", "text": "x"}',
+        b"[" * 100_000,
+        b'{"url": "u2", "text": "good"}',
+        b'{"url": "u3", "te',
+    ]
     found = extract(lines(tmp_path / "a.jsonl.gz", rows, b""))
     assert found.rows == [("u1", "good"), ("u2", "good")]
     assert found.rejected == {"broken_json": 6}
@@ -334,11 +352,17 @@ def test_kept_columns_travel_as_strings(tmp_path, extract):
     path = table(
         tmp_path / "a.parquet",
         {
-            "url": ["u1", "u2", "u3"], "text": ["a", "b", "c"], "n": [1, None, 3], "f": [0.5, 1.0, None],
-            "flag": [True, False, None], "tags": [["x", "y \u732b"], [], None], "name": ["\u732b", "", None],
-            "code": pa.array(["k1", "k2", "k1"]).dictionary_encode(), "raw": [b"ok", b"\xff", None],
+            "url": ["u1", "u2", "u3"],
+            "text": ["a", "b", "c"],
+            "n": [1, None, 3],
+            "f": [0.5, 1.0, None],
+            "flag": [True, False, None],
+            "tags": [["x", "y \u732b"], [], None],
+            "name": ["\u732b", "", None],
+            "code": pa.array(["k1", "k2", "k1"]).dictionary_encode(),
+            "raw": [b"ok", b"\xff", None],
         },
-    )  # fmt: skip
+    )
     names = ("n", "f", "flag", "tags", "name", "code", "raw", "url")
     extras = [pair["extra"] for pair in extract(path, keep_columns=names).pairs]
     assert [[name for name, _ in extra] for extra in extras] == [list(names)] * 3
@@ -363,14 +387,24 @@ def test_kept_columns_travel_as_strings(tmp_path, extract):
         "raw": None,
         "url": "u2",
     }
-    assert third == {"n": "3", "f": None, "flag": None, "tags": None, "name": None, "code": "k1", "raw": None,
-                     "url": "u3"}  # fmt: skip
+    assert third == {
+        "n": "3",
+        "f": None,
+        "flag": None,
+        "tags": None,
+        "name": None,
+        "code": "k1",
+        "raw": None,
+        "url": "u3",
+    }
 
 
 def test_kept_columns_of_json_lines_are_the_same_as_of_parquet(tmp_path, extract):
     """Which format a pool came in does not show in its kept columns."""
-    rows = [{"url": "u1", "text": "a", "n": 1, "tags": ["x", "\u732b"], "flag": True},
-            {"url": "u2", "text": "b", "n": None, "tags": None, "flag": False}]  # fmt: skip
+    rows = [
+        {"url": "u1", "text": "a", "n": 1, "tags": ["x", "\u732b"], "flag": True},
+        {"url": "u2", "text": "b", "n": None, "tags": None, "flag": False},
+    ]
     names = ("n", "tags", "flag")
     of_json = extract(lines(tmp_path / "a.jsonl", [json.dumps(row).encode() for row in rows], b""), keep_columns=names)
     of_parquet = extract(

@@ -27,16 +27,23 @@ def rows_of(path, matcher=None, filters=None, options=None, **listed: list[str])
     return [row for batch in batches for row in batch.to_pylist()]
 
 
-@pytest.mark.parametrize("listed", [
-    {"url": ["http://ex.org/a/1.jpg", "http://img.net/3.jpg"]}, {"domain": ["ex.org", "img.net"]},
-], ids=["urls", "domains"])  # fmt: skip
+@pytest.mark.parametrize(
+    "listed",
+    [
+        {"url": ["http://ex.org/a/1.jpg", "http://img.net/3.jpg"]},
+        {"domain": ["ex.org", "img.net"]},
+    ],
+    ids=["urls", "domains"],
+)
 def test_taken_images_are_counted_and_not_shown(tmp_path, wat, listed):
     """A pair, what a filter or the list would have shown as its reject, and what a reader refuses: of none a row."""
     path = wat.of_links(
         tmp_path / "a.wat.gz",
-        wat.img("1.jpg", alt="a cat"), wat.img("http://img.net/3.jpg", alt="a bird"),
-        wat.img("http://b.net/2", alt="a cat"), wat.img("http://b.net/3", alt="nothing"),
-    )  # fmt: skip
+        wat.img("1.jpg", alt="a cat"),
+        wat.img("http://img.net/3.jpg", alt="a bird"),
+        wat.img("http://b.net/2", alt="a cat"),
+        wat.img("http://b.net/3", alt="nothing"),
+    )
     matcher, options = compile_matcher(Metadata.from_entries(["cat"])), ExtractOptions(max_words=2)
     rows = rows_of(path, matcher, Filters(options), options, **listed)
     assert [row["url"] for row in rows if row["kind"] == "pair"] == ["http://b.net/2"]

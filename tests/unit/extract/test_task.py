@@ -48,11 +48,24 @@ def test_outcome_comes_last_and_says_everything(page):
     *_, last = extract_split(split, options, Tools(matcher=compile_matcher(Metadata.from_entries(["cat"]))), STAMP)
     (row,) = last.to_pylist()
     assert {name: value for name, value in row.items() if value is not None} == {
-        "snapshot": "snap", "metadata_id": "list-id", "batch_id": "batch-1", "kind": "source",
-        "source_path": str(page), "split": 0, "splits": 1, "format": "wat", "status": "done", "records_read": 1,
-        "texts_read": 2, "texts_matched": 1, "pairs_written": 1, "rejected": [("no_match", 1)],
-        "bytes_read": page.stat().st_size, "etag": split.source.etag, "extract_id": options.extract_id,
-    }  # fmt: skip
+        "snapshot": "snap",
+        "metadata_id": "list-id",
+        "batch_id": "batch-1",
+        "kind": "source",
+        "source_path": str(page),
+        "split": 0,
+        "splits": 1,
+        "format": "wat",
+        "status": "done",
+        "records_read": 1,
+        "texts_read": 2,
+        "texts_matched": 1,
+        "pairs_written": 1,
+        "rejected": [("no_match", 1)],
+        "bytes_read": page.stat().st_size,
+        "etag": split.source.etag,
+        "extract_id": options.extract_id,
+    }
 
 
 def test_a_reject_says_which_record_and_what_was_found(page):
@@ -151,11 +164,17 @@ def test_a_batch_in_which_nothing_matches_sends_no_pairs(tmp_path, extract):
 @pytest.mark.parametrize(
     "change",
     [
-        {"url_column": "u"}, {"text_column": "t"}, {"lang_column": "l"}, {"id_column": "i"}, {"keep_columns": ("k",)},
-        {"languages": ("en",)}, {"keep_unmatched": True}, {"dedup": False},
+        {"url_column": "u"},
+        {"text_column": "t"},
+        {"lang_column": "l"},
+        {"id_column": "i"},
+        {"keep_columns": ("k",)},
+        {"languages": ("en",)},
+        {"keep_unmatched": True},
+        {"dedup": False},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_extract_id_changes_with_each_setting_that_changes_rows(change):
     """Rows read with other settings must not pass for the same."""
     assert ExtractOptions(**change).extract_id != ExtractOptions().extract_id

@@ -38,10 +38,39 @@ def slow(url: str | None, base: str) -> tuple[str, str]:
 
 
 PIECES = st.sampled_from(
-    [*"/////....??##;;::&=@[]%\\ \t\n\r\0~-_|'\"<>{}^`aZ0",
-     "http:", "https:", "HTTP:", "//", "../", "./", "/..", "/.", "..", "a.jpg", "x", "b/", "?q=1", "?a/b", "#f", "h",
-     "data:", "ftp:", "\u00e9", "\u732b", "\u2100", "\uff0f", "\u3000", "\x1f", "\x85", "&amp;", ";p=1", ":80", "user@"]
-)  # fmt: skip
+    [
+        *"/////....??##;;::&=@[]%\\ \t\n\r\0~-_|'\"<>{}^`aZ0",
+        "http:",
+        "https:",
+        "HTTP:",
+        "//",
+        "../",
+        "./",
+        "/..",
+        "/.",
+        "..",
+        "a.jpg",
+        "x",
+        "b/",
+        "?q=1",
+        "?a/b",
+        "#f",
+        "h",
+        "data:",
+        "ftp:",
+        "\u00e9",
+        "\u732b",
+        "\u2100",
+        "\uff0f",
+        "\u3000",
+        "\x1f",
+        "\x85",
+        "&amp;",
+        ";p=1",
+        ":80",
+        "user@",
+    ]
+)
 URLS = st.one_of(st.lists(PIECES, max_size=8).map("".join), st.text(max_size=12))
 BASES = st.one_of(
     st.lists(PIECES, max_size=6).map(lambda pieces: "http://ex.org/" + "".join(pieces)),

@@ -80,7 +80,7 @@ def golden_records() -> list[bytes]:
             "<img src=blank.gif data-src=t6.jpg alt='' width=1>"
         ),
         page(THREE_FIELDS),
-    ]  # fmt: skip
+    ]
 
 
 GOLDEN_ROWS = [

@@ -80,8 +80,10 @@ def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, 
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>",
-         "not a WARC: the first bytes are b'<?xml', expected b'WARC/' or gzip's b'\\x1f\\x8b'"),
+        (
+            b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>",
+            "not a WARC: the first bytes are b'<?xml', expected b'WARC/' or gzip's b'\\x1f\\x8b'",
+        ),
         (b"\x1f", "not a WARC: the first bytes are b'\\x1f'"),
         (b"WARC", "not a WARC: the first bytes are b'WARC'"),
         (b"WARC/1.0\r\n", "the file ends inside a record's header"),
@@ -93,9 +95,21 @@ def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, 
         (gzip.compress(b"WARC/1.0\r\n" + b"X" * 500_000), "a record with a header of more than 65536 bytes"),
         (random.Random(1).randbytes(5000), "not a WARC: the first bytes are"),
     ],
-    ids=["empty", "an error page", "one byte", "four bytes", "a line", "gzip of a text", "gzip of a page",
-         "gzip of zeros", "header only", "endless header", "endless line", "noise"],
-)  # fmt: skip
+    ids=[
+        "empty",
+        "an error page",
+        "one byte",
+        "four bytes",
+        "a line",
+        "gzip of a text",
+        "gzip of a page",
+        "gzip of zeros",
+        "header only",
+        "endless header",
+        "endless line",
+        "noise",
+    ],
+)
 def test_bytes_that_are_no_warc_have_failed(tmp_path, extract, content, reason):
     """Nothing was read, nothing came of it, and the reason says what was found."""
     for name in ("a.warc.gz", "a.warc"):
@@ -127,12 +141,14 @@ def test_other_files_of_a_crawl_are_told(tmp_path, extract, wat):
     text = record(b"plain text", kind="conversion", content_type="text/plain")
     found = extract(write(tmp_path / "a.warc.gz", [info, wat.page("http://ex.org/", [wat.img("a.jpg", alt="x")])]))
     assert found.ending == (
-        "failed", "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records",
-    )  # fmt: skip
+        "failed",
+        "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records",
+    )
     found = extract(write(tmp_path / "b.warc.gz", [info, text]))
     assert found.ending == (
-        "failed", "a WET, not a WARC: it holds conversion records in plain text; a WARC holds response records",
-    )  # fmt: skip
+        "failed",
+        "a WET, not a WARC: it holds conversion records in plain text; a WARC holds response records",
+    )
     own = record(b'{"fetchTimeMs": 5}', kind="metadata", content_type="application/json")
     assert extract(write(tmp_path / "c.warc.gz", [info, own, page("<img src=a alt=x>")])).ending == ("done", None)
 

@@ -75,8 +75,12 @@ def test_every_pair_of_the_wat_is_in_the_warc_or_a_rule_says_why_not(shared_data
     rules, left = warc_gain.differences(wat, warc, pages)
     assert left == []
     assert rules == {
-        "the same": 8771, "url with entities": 633, "charset": 31, "inside a script": 26, "line ends": 1,
-    }  # fmt: skip
+        "the same": 8771,
+        "url with entities": 633,
+        "charset": 31,
+        "inside a script": 26,
+        "line ends": 1,
+    }
     assert set(rules) == {"the same", *warc_gain.RULES}
     gains = warc_gain.gains(wat, warc, pages)
     assert gains == {

@@ -153,7 +153,7 @@ def golden_records(wat) -> list[bytes]:
         # no page
         wat.page(None, [img("http://img.org/n.jpg", alt="no page"), img("n.jpg", alt="nowhere")]),
         wat.page([], [img("http://img.org/n2.jpg", alt="empty list of pages")]),
-    ]  # fmt: skip
+    ]
 
 
 GOLDEN_ROWS = [

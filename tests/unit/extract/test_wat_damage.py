@@ -19,7 +19,7 @@ def members(wat):
             wat.page(PAGE, [wat.img(f"{page}-{n}.jpg", alt=f"text {page} {n}") for n in range(TEXTS)]), mtime=0
         )
         for page in range(PAGES)
-    ]  # fmt: skip
+    ]
 
 
 def rows_of(pages: int) -> list[tuple[str, str]]:
@@ -105,7 +105,7 @@ def test_bytes_after_the_last_member(tmp_path, extract, members):
         (gzip.compress(b"WARC/1.0\r\nWARC-Type: metadata\r\n"), "the file ends inside a record's header"),
     ],
     ids=["empty", "an error page", "not packed", "one byte", "gzip of a text", "gzip of zeros", "header only"],
-)  # fmt: skip
+)
 def test_bytes_that_are_no_wat_have_failed(tmp_path, extract, content, reason):
     """Nothing was read, nothing came of it, and the reason says what was found."""
     found = extract(write(tmp_path / "a.wat.gz", content), entries=["cat"])
@@ -125,7 +125,7 @@ def test_a_warc_given_as_a_wat_is_told(tmp_path, extract, wat):
         wat.record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields"),
         wat.record(b"GET / HTTP/1.1\r\n\r\n", kind="request", content_type="application/http; msgtype=request"),
         wat.record(b"HTTP/1.1 200 OK\r\n\r\n<html>", kind="response", content_type="application/http"),
-    ]  # fmt: skip
+    ]
     found = extract(wat.write(tmp_path / "a.wat.gz", records))
     assert found.outcome["status"] == "failed"
     assert found.outcome["reason"].startswith("a WARC, not a WAT")

@@ -113,7 +113,7 @@ USUAL = {
             },
         }
     },
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", USUAL)
@@ -154,7 +154,7 @@ UNUSUAL = {
     "cut in a link that is no image": packed(record([img("a.jpg", alt="a"), {"path": "x"}])).replace(b'"x"}', b'"x}'),
     "not UTF-8 in a link that is no image": packed(record([img("a"), {"path": "x"}])).replace(b'"x"', b'"\xff"'),
     "a line end in a text": packed(record([img("a.jpg", alt="a")])).replace(b'"a"', b'"a\n"'),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", UNUSUAL)

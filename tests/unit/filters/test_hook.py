@@ -156,20 +156,34 @@ def test_a_filter_that_raises_ends_the_task_under_its_name(batch):
         ("cats:LIST", "filter cats:LIST: LIST is list; expected a function."),
         ("broken:f", "filter broken:f: importing broken raised ZeroDivisionError: division by zero"),
         ("needs:f", "filter needs:f: importing needs needs 'no_such_thing', which is missing."),
-        ("sys:exit", "filter sys:exit: the source of module sys cannot be read; its hash is part of what decides "
-         "which pairs are curated."),
-        ("factory:longer?chars", "filter factory:longer: parameters must be name=value&name=value, each once, "
-         "got 'chars'."),
-        ("factory:longer?chars=1&chars=2", "filter factory:longer: parameters must be name=value&name=value, "
-         "each once, got 'chars=1&chars=2'."),
-        ("factory:longer?chars=x", "filter factory:longer?chars=x: ValueError: invalid literal for int() with base "
-         "10: 'x'"),
-        ("factory:longer?words=1", "filter factory:longer?words=1: TypeError: longer() got an unexpected keyword "
-         "argument 'words'"),
-        ("factory:without_id?", "filter factory:without_id: the factory returned builtin_function_or_method; expected "
-         "an object that is called with a batch, with an attribute id (str) that changes with everything it holds."),
+        (
+            "sys:exit",
+            "filter sys:exit: the source of module sys cannot be read; its hash is part of what decides "
+            "which pairs are curated.",
+        ),
+        (
+            "factory:longer?chars",
+            "filter factory:longer: parameters must be name=value&name=value, each once, got 'chars'.",
+        ),
+        (
+            "factory:longer?chars=1&chars=2",
+            "filter factory:longer: parameters must be name=value&name=value, each once, got 'chars=1&chars=2'.",
+        ),
+        (
+            "factory:longer?chars=x",
+            "filter factory:longer?chars=x: ValueError: invalid literal for int() with base 10: 'x'",
+        ),
+        (
+            "factory:longer?words=1",
+            "filter factory:longer?words=1: TypeError: longer() got an unexpected keyword argument 'words'",
+        ),
+        (
+            "factory:without_id?",
+            "filter factory:without_id: the factory returned builtin_function_or_method; expected "
+            "an object that is called with a batch, with an attribute id (str) that changes with everything it holds.",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_filter_that_cannot_be_loaded_is_said_before_the_work(module, spec, message):
     """Each wrong name has its sentence, and is a matter of configuration."""
     module("cats", CATS)

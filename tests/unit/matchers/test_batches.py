@@ -15,9 +15,25 @@ from metaclip_spark.metadata import Metadata
 
 ENTRIES = ["cat", "new york", "york", "a", "new", "\U0001f600", "a \n b", "b", "cat dog", "!"]
 TEXTS = [
-    "new york", None, "", "a\nb", " ", "cat\n", "\ndog", None, "\U0001f600 cat!", "new", "york", "a \n b", "cat",
-    "dog", "caf\u00e9 \U0001f600\U0001f600 \U0001f600", "\r\n\t", "cat\tdog", None,
-]  # fmt: skip
+    "new york",
+    None,
+    "",
+    "a\nb",
+    " ",
+    "cat\n",
+    "\ndog",
+    None,
+    "\U0001f600 cat!",
+    "new",
+    "york",
+    "a \n b",
+    "cat",
+    "dog",
+    "caf\u00e9 \U0001f600\U0001f600 \U0001f600",
+    "\r\n\t",
+    "cat\tdog",
+    None,
+]
 
 
 @pytest.fixture(params=list(ENGINES))

@@ -13,9 +13,33 @@ from metaclip_spark.metadata import Metadata
 
 ENTRIES = ["a \n b", "a", "b", "a b"]
 TOKENS = [
-    "a", "b", "ab", "aa", "aba", "A", "a" * 40, "ab" * 30, "\u00e9", "e\u0301", "\u732b", "\u9ed2\u732b",
-    "\U0001f600", "\0", "\u00a0", "'a'", "a-b", "(", ",", ".", ";", ":", "?", "!", "`", "!!",
-]  # fmt: skip
+    "a",
+    "b",
+    "ab",
+    "aa",
+    "aba",
+    "A",
+    "a" * 40,
+    "ab" * 30,
+    "\u00e9",
+    "e\u0301",
+    "\u732b",
+    "\u9ed2\u732b",
+    "\U0001f600",
+    "\0",
+    "\u00a0",
+    "'a'",
+    "a-b",
+    "(",
+    ",",
+    ".",
+    ";",
+    ":",
+    "?",
+    "!",
+    "`",
+    "!!",
+]
 BETWEEN = [" ", " ", " ", " ", "", "  ", "\t", "\n", "\r", "\r\n"]
 
 pieces = st.lists(st.tuples(st.sampled_from(TOKENS), st.sampled_from(BETWEEN)), max_size=8)

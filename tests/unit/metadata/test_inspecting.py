@@ -51,8 +51,9 @@ def test_what_a_list_is_refused_for_is_named_with_its_place(tmp_path):
     assert found["empty"] == (1, [(2, "''")])
     assert found["blank"] == (1, [(3, "'  '")])
     assert found["repeats an earlier entry"] == (
-        2, [(4, "'cat' (first at 0)"), (8, "'dog' (first at 7)")],
-    )  # fmt: skip
+        2,
+        [(4, "'cat' (first at 0)"), (8, "'dog' (first at 7)")],
+    )
     assert found["holds a lone surrogate"] == (1, [(6, "'\\ud800'")])
     seen = inspect(path)
     assert (seen.metadata_id, seen.entries) == (None, ["cat", "dog"])

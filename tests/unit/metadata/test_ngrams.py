@@ -36,9 +36,7 @@ def test_both_cases_put_the_capital_behind_its_word():
     assert words_of(offer) == ["the", "The", "4x4", "New", "éclair", "Éclair"]
 
 
-@given(
-    st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(1, 10**13)
-)  # fmt: skip
+@given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(1, 10**13))
 def test_pmi_is_the_logarithm_of_the_lift(count, more_first, more_second, total):
     """log2 of how many times commoner the two are together than by chance."""
     first, second = count + more_first, count + more_second

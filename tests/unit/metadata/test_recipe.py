@@ -92,9 +92,13 @@ def inputs(tmp_path) -> Path:
 def recipe(folder: Path, **changes) -> Recipe:
     """The recipe of a list from every kind of input."""
     given = {
-        "wordnet": str(TINY), "numbers": 2, "unigrams": (str(folder / "words.tsv"),), "min_pmi": 2.0,
-        "bigrams": (str(folder / "bigrams.tsv"),), "pageviews": HOURS,
-    }  # fmt: skip
+        "wordnet": str(TINY),
+        "numbers": 2,
+        "unigrams": (str(folder / "words.tsv"),),
+        "min_pmi": 2.0,
+        "bigrams": (str(folder / "bigrams.tsv"),),
+        "pageviews": HOURS,
+    }
     return Recipe(**{**given, **changes})
 
 
@@ -107,8 +111,12 @@ def test_sources_stand_in_the_papers_order(inputs, tmp_path):
     # WordNet brings `cat`; `rare` and the two of Hong Kong are under the floor; `of the` is under 2 bits.
     assert entries[16:] == ("the", "of", "hong kong", "Main Page", "Cat", "New York City")
     assert [(taken.name, taken.taken) for taken in built.taken] == [
-        ("numbers", 2), ("wordnet", 14), ("unigrams", 2), ("bigrams", 1), ("titles", 3),
-    ]  # fmt: skip
+        ("numbers", 2),
+        ("wordnet", 14),
+        ("unigrams", 2),
+        ("bigrams", 1),
+        ("titles", 3),
+    ]
 
 
 def test_what_was_cut_stands_in_the_sidecar(inputs, tmp_path):
@@ -140,9 +148,7 @@ def test_same_inputs_give_the_same_bytes(inputs, tmp_path, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     for place in ("one", "two"):
         build_from(recipe(inputs), tmp_path / place / "list.json.gz")
-    one, two = (
-        {path.name: path.read_bytes() for path in (tmp_path / place).iterdir()} for place in ("one", "two")
-    )  # fmt: skip
+    one, two = ({path.name: path.read_bytes() for path in (tmp_path / place).iterdir()} for place in ("one", "two"))
     assert one == two
     assert sorted(one) == ["list.json.gz", "list.provenance.parquet", "list.sidecar.json"]
 
@@ -161,8 +167,10 @@ def test_bigrams_may_be_ranked_by_counts_of_their_own(inputs, tmp_path):
     build_from(changed, tmp_path / "list.json.gz")
     rows = pq.read_table(tmp_path / "list.provenance.parquet").to_pylist()
     assert [(row["source"], row["score"]) for row in rows[16:]] == [
-        ("unigrams", 900.0), ("unigrams", 300.0), ("bigrams", 7.0),
-    ]  # fmt: skip
+        ("unigrams", 900.0),
+        ("unigrams", 300.0),
+        ("bigrams", 7.0),
+    ]
 
 
 @pytest.mark.parametrize(

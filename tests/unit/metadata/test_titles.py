@@ -37,8 +37,11 @@ def test_titles_are_ranked_over_the_floor():
     """70 views are enough, 69 are not."""
     offer = title_entries(read_pageviews(HOURS).views)
     assert offer.ranked == [
-        Ranked("Main Page", 150), Ranked("-", 90), Ranked("Cat", 71), Ranked("New York City", 70),
-    ]  # fmt: skip
+        Ranked("Main Page", 150),
+        Ranked("-", 90),
+        Ranked("Cat", 71),
+        Ranked("New York City", 70),
+    ]
     assert (offer.read, offer.left_out) == (5, {"under 70 views": 1})
 
 

@@ -49,13 +49,75 @@ CASES = [
 
 
 FRAGMENTS = [
-    "cat", "two dogs", " ", "\n", "[[", "]]", "|", "File:", "category :", "image", ":", "{{", "}}", "{{{", "}}}", "=",
-    "==", "\n== ", " ==\n", "[http://x.org", "[", "]", "https://y.org/z ", "//", "<ref>", "</ref>", "<ref name=a />",
-    "<br>", "<br/>", "<div class='x'>", '<span title="<i>b</i>" {{t|<br>}}>', "</div>", "</span>", "<math>", "</math>",
-    "<b>", "</b>", "<pre>", "</pre>", "<nowiki>", "</nowiki>", "\n{|", "\n|-", "\n|", "||", "\n!", "\n|}", "\n* ",
-    "\n# ", "\n; ", "\n----", "'''", "''", "<!--", "-->", "&amp;", "&nbsp;", "&#65;", "&#x42;", "&#1114112;", "&bogus;",
-    "&", "__TOC__", "<", ">", "/", '"', "é",
-]  # fmt: skip
+    "cat",
+    "two dogs",
+    " ",
+    "\n",
+    "[[",
+    "]]",
+    "|",
+    "File:",
+    "category :",
+    "image",
+    ":",
+    "{{",
+    "}}",
+    "{{{",
+    "}}}",
+    "=",
+    "==",
+    "\n== ",
+    " ==\n",
+    "[http://x.org",
+    "[",
+    "]",
+    "https://y.org/z ",
+    "//",
+    "<ref>",
+    "</ref>",
+    "<ref name=a />",
+    "<br>",
+    "<br/>",
+    "<div class='x'>",
+    '<span title="<i>b</i>" {{t|<br>}}>',
+    "</div>",
+    "</span>",
+    "<math>",
+    "</math>",
+    "<b>",
+    "</b>",
+    "<pre>",
+    "</pre>",
+    "<nowiki>",
+    "</nowiki>",
+    "\n{|",
+    "\n|-",
+    "\n|",
+    "||",
+    "\n!",
+    "\n|}",
+    "\n* ",
+    "\n# ",
+    "\n; ",
+    "\n----",
+    "'''",
+    "''",
+    "<!--",
+    "-->",
+    "&amp;",
+    "&nbsp;",
+    "&#65;",
+    "&#x42;",
+    "&#1114112;",
+    "&bogus;",
+    "&",
+    "__TOC__",
+    "<",
+    ">",
+    "/",
+    '"',
+    "é",
+]
 
 
 def tree_text(wikitext: str, prefixes: Iterable[str] = LINK_PREFIXES) -> str:
@@ -114,7 +176,7 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
     """Said before anything is started."""
     original = builtins.__import__
 
-    def refuse(name, *rest, **named):  # noqa: ANN001, ANN002, ANN003, ANN202
+    def refuse(name, *rest, **named):
         if name == "mwparserfromhell":
             raise ImportError("No module named 'mwparserfromhell'")
         return original(name, *rest, **named)

@@ -25,11 +25,21 @@ def folder(tmp_path) -> Path:
 def test_lemmas_keep_case_lose_markers_and_stand_where_they_first_appear():
     """Nouns, verbs, adjectives, adverbs; `cat` and `pure` are there twice and listed once."""
     assert wordnet_entries(TINY) == [
-        "entity", "cat", "true cat", "New York", "Big Apple", "E. coli",
+        "entity",
+        "cat",
+        "true cat",
+        "New York",
+        "Big Apple",
+        "E. coli",
         "set up",
-        "galore", "utter", "pure", "awake", "Roman", "f(x)",
+        "galore",
+        "utter",
+        "pure",
+        "awake",
+        "Roman",
+        "f(x)",
         "a cappella",
-    ]  # fmt: skip
+    ]
 
 
 def test_synsets_have_one_name_each_and_upstream_cuts_it():

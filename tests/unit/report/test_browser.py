@@ -13,12 +13,18 @@ from metaclip_spark.report.compare import compare
 from metaclip_spark.report.render import render, render_compared
 
 ATTACKS = [
-    *HOSTILE, "<script>document.title='ran'</script>", "<img src=x onerror=\"document.title='ran'\">",
-    "\"><svg onload=\"document.title='ran'\">", "<style>@import url(http://127.0.0.1:9/x.css);</style>",
-    "<a href=\"javascript:document.title='ran'\">", "<meta http-equiv=refresh content=0;url=http://127.0.0.1:9/>",
+    *HOSTILE,
+    "<script>document.title='ran'</script>",
+    "<img src=x onerror=\"document.title='ran'\">",
+    '"><svg onload="document.title=\'ran\'">',
+    "<style>@import url(http://127.0.0.1:9/x.css);</style>",
+    "<a href=\"javascript:document.title='ran'\">",
+    "<meta http-equiv=refresh content=0;url=http://127.0.0.1:9/>",
     "</details></table><form action=http://127.0.0.1:9/><input autofocus onfocus=\"document.title='ran'\">",
-    "&#60;script&#62;document.title='ran'&#60;/script&#62;", "W" * 10_240, "\u202e\u2067" + "x" * 500,
-]  # fmt: skip
+    "&#60;script&#62;document.title='ran'&#60;/script&#62;",
+    "W" * 10_240,
+    "\u202e\u2067" + "x" * 500,
+]
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +43,19 @@ def pages(tmp_path_factory) -> dict:
     """The page of a run and that of two, of hostile texts wherever one may stand."""
     changes = dict.fromkeys(("attempt_id", "created_at"), ATTACKS[20])
     card = make_card(
-        run_id=ATTACKS[21], entries=lambda at: ATTACKS[at % len(ATTACKS)], metadata_id=ATTACKS[0],
-        snapshots=ATTACKS, notes=ATTACKS, rejected=dict.fromkeys(ATTACKS, 3), config={t: t for t in ATTACKS},
-        versions={t: t for t in ATTACKS}, table_paths={t: t for t in ATTACKS},
-        incomplete_sources=[(t, t, t) for t in ATTACKS], **changes, **whole(ATTACKS),
-    )  # fmt: skip
+        run_id=ATTACKS[21],
+        entries=lambda at: ATTACKS[at % len(ATTACKS)],
+        metadata_id=ATTACKS[0],
+        snapshots=ATTACKS,
+        notes=ATTACKS,
+        rejected=dict.fromkeys(ATTACKS, 3),
+        config={t: t for t in ATTACKS},
+        versions={t: t for t in ATTACKS},
+        table_paths={t: t for t in ATTACKS},
+        incomplete_sources=[(t, t, t) for t in ATTACKS],
+        **changes,
+        **whole(ATTACKS),
+    )
     folder = tmp_path_factory.mktemp("pages")
     made = {"card": render(card), "compared": render_compared(compare(card, make_card(entries=hostile, **whole())))}
     for name, html in made.items():

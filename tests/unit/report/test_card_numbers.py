@@ -14,17 +14,33 @@ from metaclip_spark.report.wording import flat, number, percent, short, visible
 def make_card(**changes) -> Card:
     """A small card: t = 10, two entries in the head, two in the tail, one unmatched."""
     values = {
-        "run_id": "run", "attempt_id": "attempt", "created_at": "2025-01-01T00:00:00+00:00",
-        "metaclip_spark_version": "0.1.0", "snapshots": ["default"], "metadata_id": "ab",
-        "metadata_path": "list.json", "n_entries": 5, "seed": 0, "threshold": 10,
-        "tail_fraction_target": None, "tail_fraction": 0.05, "sources": {"done": 1},
-        "records_read": 300, "texts_read": 200, "texts_matched": 150, "unique_pairs": 100,
-        "rejected": {}, "entry_counts": np.array([0, 80, 3, 10, 7], dtype=np.int64),
+        "run_id": "run",
+        "attempt_id": "attempt",
+        "created_at": "2025-01-01T00:00:00+00:00",
+        "metaclip_spark_version": "0.1.0",
+        "snapshots": ["default"],
+        "metadata_id": "ab",
+        "metadata_path": "list.json",
+        "n_entries": 5,
+        "seed": 0,
+        "threshold": 10,
+        "tail_fraction_target": None,
+        "tail_fraction": 0.05,
+        "sources": {"done": 1},
+        "records_read": 300,
+        "texts_read": 200,
+        "texts_matched": 150,
+        "unique_pairs": 100,
+        "rejected": {},
+        "entry_counts": np.array([0, 80, 3, 10, 7], dtype=np.int64),
         "curated_entry_counts": np.array([0, 20, 3, 10, 7], dtype=np.int64),
-        "entries": ["a", "b", "c", "d", "e"], "matches_per_text": {1: 50, 3: 50},
-        "curated_matches_per_text": {2: 40}, "curated_size": 40, "expected_size": 38.0,
+        "entries": ["a", "b", "c", "d", "e"],
+        "matches_per_text": {1: 50, 3: 50},
+        "curated_matches_per_text": {2: 40},
+        "curated_size": 40,
+        "expected_size": 38.0,
         "expected_sd": 4.0,
-    }  # fmt: skip
+    }
     return Card(**(values | changes))
 
 
@@ -80,9 +96,16 @@ def test_counts_of_another_list_are_refused():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0%"), (1, "100%"), (0.5, "50.0%"), (0.99999, "> 99.9%"), (1e-9, "< 0.001%"),
-     (0.0005, "0.05%"), (1.4, "140.0%")],
-)  # fmt: skip
+    [
+        (0, "0%"),
+        (1, "100%"),
+        (0.5, "50.0%"),
+        (0.99999, "> 99.9%"),
+        (1e-9, "< 0.001%"),
+        (0.0005, "0.05%"),
+        (1.4, "140.0%"),
+    ],
+)
 def test_percent_is_round_only_when_exact(value, text):
     """0% and 100% are claims."""
     assert percent(value) == text
@@ -90,9 +113,16 @@ def test_percent_is_round_only_when_exact(value, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (999, "999"), (1000, "1k"), (1500, "1.5k"), (999_949, "1000k"), (999_950, "1M"),
-     (10_700_000_000, "10.7B")],
-)  # fmt: skip
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1k"),
+        (1500, "1.5k"),
+        (999_949, "1000k"),
+        (999_950, "1M"),
+        (10_700_000_000, "10.7B"),
+    ],
+)
 def test_short_numbers(value, text):
     """Axis labels stay within five characters."""
     assert short(value) == text
@@ -136,6 +166,10 @@ def test_configuration_is_flat_and_sorted():
     """Equal configurations give equal rows, whatever the order of their keys."""
     config = {"b": {"y": True, "x": None}, "a": ["p", "q"], "c": {}, "d": "", "e": [1, 2]}
     assert flat(config) == [
-        ("a", "p, q"), ("b.x", "not set"), ("b.y", "true"), ("c", "{}"), ("d", '""'),
+        ("a", "p, q"),
+        ("b.x", "not set"),
+        ("b.y", "true"),
+        ("c", "{}"),
+        ("d", '""'),
         ("e", "[1, 2]"),
-    ]  # fmt: skip
+    ]

@@ -21,16 +21,46 @@ ENTRIES = ["cat", "dog", "St. John", "zebra", "Tench"]
 def make_card(**changes) -> Card:
     """A small card: t = 10, `cat` in the head, `zebra` absent, `St. John` impossible."""
     values = {
-        "run_id": "a", "attempt_id": "1", "created_at": "2025", "metaclip_spark_version": "0.1.0",
-        "snapshots": ["default"], "metadata_id": "ab", "metadata_path": "list.json", "n_entries": 5, "seed": 0,
-        "threshold": 10, "tail_fraction_target": None, "tail_fraction": 0.05, "sources": {"done": 1},
-        "records_read": 400, "texts_read": 300, "texts_matched": 170, "pairs_sent": 140, "unique_pairs": 130,
-        "rejected": {"no_match": 100, "noai": 10, "tdm": 5, "too_short": 8, "filter:mine:ugly": 7, "repeat": 20,
-                     "language": 10, "empty_text": 3, "broken_json": 2},
-        "entry_counts": np.array([100, 9, 0, 0, 25]), "curated_entry_counts": np.array([12, 9, 0, 0, 20]),
-        "entries": ENTRIES, "matches_per_text": {1: 126, 2: 4}, "curated_matches_per_text": {1: 39, 2: 1},
-        "curated_size": 40, "expected_size": 38.0, "expected_sd": 4.0, "impossible": [2], "config": {"seed": 0},
-    }  # fmt: skip
+        "run_id": "a",
+        "attempt_id": "1",
+        "created_at": "2025",
+        "metaclip_spark_version": "0.1.0",
+        "snapshots": ["default"],
+        "metadata_id": "ab",
+        "metadata_path": "list.json",
+        "n_entries": 5,
+        "seed": 0,
+        "threshold": 10,
+        "tail_fraction_target": None,
+        "tail_fraction": 0.05,
+        "sources": {"done": 1},
+        "records_read": 400,
+        "texts_read": 300,
+        "texts_matched": 170,
+        "pairs_sent": 140,
+        "unique_pairs": 130,
+        "rejected": {
+            "no_match": 100,
+            "noai": 10,
+            "tdm": 5,
+            "too_short": 8,
+            "filter:mine:ugly": 7,
+            "repeat": 20,
+            "language": 10,
+            "empty_text": 3,
+            "broken_json": 2,
+        },
+        "entry_counts": np.array([100, 9, 0, 0, 25]),
+        "curated_entry_counts": np.array([12, 9, 0, 0, 20]),
+        "entries": ENTRIES,
+        "matches_per_text": {1: 126, 2: 4},
+        "curated_matches_per_text": {1: 39, 2: 1},
+        "curated_size": 40,
+        "expected_size": 38.0,
+        "expected_sd": 4.0,
+        "impossible": [2],
+        "config": {"seed": 0},
+    }
     return Card(**(values | changes))
 
 
@@ -38,14 +68,20 @@ def test_the_funnel_adds_up_with_the_rejects_between():
     """Each step is the one before it less what was left out between, by reason, the largest first."""
     steps = summary.funnel(make_card())
     assert [(step.name, step.value) for step in steps] == [
-        ("Texts", 300), ("Matched", 170), ("Language identified", 140), ("Unique pairs: the pool", 130),
+        ("Texts", 300),
+        ("Matched", 170),
+        ("Language identified", 140),
+        ("Unique pairs: the pool", 130),
         ("Curated subset", 40),
-    ]  # fmt: skip
+    ]
     for before, after in zip(steps, steps[1:], strict=False):
         assert before.value - sum(n for _, n in after.left_out) == after.value
     assert steps[1].left_out == [
-        ("no_match", 100), ("opt-outs of the page", 15), ("too_short", 8), ("filter:mine:ugly", 7),
-    ]  # fmt: skip
+        ("no_match", 100),
+        ("opt-outs of the page", 15),
+        ("too_short", 8),
+        ("filter:mine:ugly", 7),
+    ]
     assert steps[2].left_out == [("repeat", 20), ("language", 10)]
     assert summary.left_out_before(make_card()) == [("empty_text", 3), ("broken_json", 2)]
     assert make_card().opted_out == {"noai": 10, "tdm": 5}
@@ -75,9 +111,11 @@ def test_class_names_are_looked_up_as_they_stand_then_in_lower_case():
     """No other form is tried: neither `tench` for `Tench`, nor a part of a name."""
     found = count_classes(make_card(), ["cat", "Dog", "tench", "zebra", "kite (bird of prey)", "Tench"], thin=20)
     assert list(found.found) == [
-        ClassCount("cat", 0, True, 100, 12), ClassCount("Dog", 1, False, 9, 9), ClassCount("zebra", 3, True, 0, 0),
+        ClassCount("cat", 0, True, 100, 12),
+        ClassCount("Dog", 1, False, 9, 9),
+        ClassCount("zebra", 3, True, 0, 0),
         ClassCount("Tench", 4, True, 25, 20),
-    ]  # fmt: skip
+    ]
     assert list(found.missing) == ["tench", "kite (bird of prey)"]
     assert [one.name for one in found.thin_ones] == ["zebra", "Dog", "cat"]
 
@@ -129,21 +167,34 @@ def test_real_class_names_are_read(shared_data):
 def test_the_twin_has_the_cards_numbers_under_names_that_stay():
     """Null stands where nobody looked, so that a reader finds the same keys in every card."""
     brief = twin.as_plain(make_card())
-    card = make_card(**whole(), n_entries=2_000, entry_counts=np.full(2_000, 50),
-                     curated_entry_counts=np.full(2_000, 30), entries=[str(at) for at in range(2_000)])  # fmt: skip
+    card = make_card(
+        **whole(),
+        n_entries=2_000,
+        entry_counts=np.full(2_000, 50),
+        curated_entry_counts=np.full(2_000, 30),
+        entries=[str(at) for at in range(2_000)],
+    )
     full = json.loads(twin.as_text(twin.as_plain(card)))
     assert brief.keys() == full.keys()
     assert [name for name in ("languages", "samples", "class_names", "entry_domains") if brief[name] is not None] == []
     assert brief["never_matched"] == {
-        "can_never_match": 1, "did_not_occur": 1, "examples_that_can_never_match": ["St. John"],
+        "can_never_match": 1,
+        "did_not_occur": 1,
+        "examples_that_can_never_match": ["St. John"],
         "examples_that_did_not_occur": ["zebra"],
-    }  # fmt: skip
+    }
     assert brief["top_entries"][0] == {"entry_id": 0, "entry": "cat", "pool": 100, "curated": 12, "probability": 0.1}
     assert full["languages"]["listed"][0] == {"value": "cat", "pool": 900, "curated": 300}
     assert full["entry_domains"]["worst"][0] == {
-        "entry_id": 0, "entry": "0", "pool": 50, "curated": 30, "pairs_looked_at": 40, "effective_domains": 1.0,
-        "top_domain": "cat", "top_domain_share": 0.325,
-    }  # fmt: skip
+        "entry_id": 0,
+        "entry": "0",
+        "pool": 50,
+        "curated": 30,
+        "pairs_looked_at": 40,
+        "effective_domains": 1.0,
+        "top_domain": "cat",
+        "top_domain_share": 0.325,
+    }
     assert [len(full["samples"][kind]) for kind in ("curated", "dropped")] == [50, 50]
     assert full["class_names"]["no_entry"] == ["cow"]
 
@@ -157,9 +208,14 @@ def test_a_twin_holds_neither_infinity_nor_lone_surrogates():
 def test_entries_that_moved_most_come_first():
     """By count: against chance; by kept share: of entries that are no rarity in both pools."""
     second = make_card(
-        run_id="b", threshold=20, config={"seed": 1}, seed=1, rejected={"no_match": 90},
-        entry_counts=np.array([110, 49, 0, 0, 25]), curated_entry_counts=np.array([22, 40, 0, 0, 25]),
-    )  # fmt: skip
+        run_id="b",
+        threshold=20,
+        config={"seed": 1},
+        seed=1,
+        rejected={"no_match": 90},
+        entry_counts=np.array([110, 49, 0, 0, 25]),
+        curated_entry_counts=np.array([22, 40, 0, 0, 25]),
+    )
     found = compare(make_card(), second)
     assert [(one.entry, one.counts) for one in found.by_count] == [("dog", (9, 49)), ("cat", (100, 110))]
     assert [(one.entry, one.curated) for one in found.by_share] == [("Tench", (20, 25)), ("cat", (12, 22))]
@@ -179,13 +235,18 @@ def test_entries_that_moved_most_come_first():
 def test_runs_of_different_lists_are_compared_by_their_strings():
     """An entry that one list lacks counts 0 there, wherever the others stand."""
     second = make_card(
-        metadata_id="cd", n_entries=3, entries=["cow", "Tench", "cat"], entry_counts=np.array([30, 25, 100]),
-        curated_entry_counts=np.array([30, 20, 12]), impossible=[],
-    )  # fmt: skip
+        metadata_id="cd",
+        n_entries=3,
+        entries=["cow", "Tench", "cat"],
+        entry_counts=np.array([30, 25, 100]),
+        curated_entry_counts=np.array([30, 20, 12]),
+        impossible=[],
+    )
     moved = compare(make_card(), second).by_count
     assert [(one.entry, one.counts, one.curated) for one in moved] == [
-        ("cow", (0, 30), (0, 30)), ("dog", (9, 0), (9, 0)),
-    ]  # fmt: skip
+        ("cow", (0, 30), (0, 30)),
+        ("dog", (9, 0), (9, 0)),
+    ]
 
 
 def test_parts_of_both_runs_stand_side_by_side():

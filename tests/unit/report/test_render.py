@@ -18,11 +18,27 @@ from metaclip_spark.report.render import NO_MATPLOTLIB, render, render_compared
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 HOSTILE = [
-    "<script>alert(1)</script>", "\"><img src=x onerror='alert(1)'>", "' onload='x", "&amp;lt;",
-    "{{ 7 * 7 }}", "{% raw %}", "$x^2$ \\frac", "]]>-->", "a\u202egnp.exe", "\u2066iso\u2069",
-    "nul\x00 esc\x1b", "line\nend", "\ud800 lone", "word" * 2_500, "京都 大阪", "שלום", "@0@",
-    "@1@", "</text></svg></style>", "url(https://example.org/x.png)",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "\"><img src=x onerror='alert(1)'>",
+    "' onload='x",
+    "&amp;lt;",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "$x^2$ \\frac",
+    "]]>-->",
+    "a\u202egnp.exe",
+    "\u2066iso\u2069",
+    "nul\x00 esc\x1b",
+    "line\nend",
+    "\ud800 lone",
+    "word" * 2_500,
+    "京都 大阪",
+    "שלום",
+    "@0@",
+    "@1@",
+    "</text></svg></style>",
+    "url(https://example.org/x.png)",
+]
 
 
 def hostile(entry_id: int) -> str:
@@ -65,19 +81,38 @@ def make_card(n: int = 2_000, **changes) -> Card:
     counts[-n // 5 :] = 0
     curated = np.minimum(counts, 300)
     values = {
-        "run_id": "0123abcd", "attempt_id": "attempt-7", "created_at": "2025-01-01T00:00:00+00:00",
-        "metaclip_spark_version": "0.1.0", "snapshots": ["CC-MAIN-2025-05"], "metadata_id": "ab12",
-        "metadata_path": "list.json", "n_entries": n, "seed": 3, "threshold": 250,
-        "tail_fraction_target": 0.06, "tail_fraction": 0.0612, "records_read": 765_432,
-        "sources": {"done": 41, "partial": 2, "failed": 1}, "texts_read": 54_321,
-        "texts_matched": 23_456, "unique_pairs": 12_345, "rejected": {"bad url": 1_717, "json": 9},
-        "entry_counts": counts, "curated_entry_counts": curated, "entries": lambda i: f"entry {i}",
-        "matches_per_text": {1: 9_000, 2: 3_000, 30: 345}, "curated_size": 3_456,
-        "curated_matches_per_text": {1: 3_000, 2: 456}, "expected_size": 3_444.5,
-        "expected_sd": 46.0, "incomplete_sources": [("a.wat.gz", "partial", "gzip ends early")],
-        "config": {"balance": {"seed": 3}}, "versions": {"spark": "4.0.0"},
-        "table_paths": {"pairs": "wh/pairs"}, "notes": ["2 sources are partial"],
-    }  # fmt: skip
+        "run_id": "0123abcd",
+        "attempt_id": "attempt-7",
+        "created_at": "2025-01-01T00:00:00+00:00",
+        "metaclip_spark_version": "0.1.0",
+        "snapshots": ["CC-MAIN-2025-05"],
+        "metadata_id": "ab12",
+        "metadata_path": "list.json",
+        "n_entries": n,
+        "seed": 3,
+        "threshold": 250,
+        "tail_fraction_target": 0.06,
+        "tail_fraction": 0.0612,
+        "records_read": 765_432,
+        "sources": {"done": 41, "partial": 2, "failed": 1},
+        "texts_read": 54_321,
+        "texts_matched": 23_456,
+        "unique_pairs": 12_345,
+        "rejected": {"bad url": 1_717, "json": 9},
+        "entry_counts": counts,
+        "curated_entry_counts": curated,
+        "entries": lambda i: f"entry {i}",
+        "matches_per_text": {1: 9_000, 2: 3_000, 30: 345},
+        "curated_size": 3_456,
+        "curated_matches_per_text": {1: 3_000, 2: 456},
+        "expected_size": 3_444.5,
+        "expected_sd": 46.0,
+        "incomplete_sources": [("a.wat.gz", "partial", "gzip ends early")],
+        "config": {"balance": {"seed": 3}},
+        "versions": {"spark": "4.0.0"},
+        "table_paths": {"pairs": "wh/pairs"},
+        "notes": ["2 sources are partial"],
+    }
     return Card(**(values | changes))
 
 
@@ -85,12 +120,31 @@ def empty_card() -> Card:
     """A run that read nothing."""
     nothing = np.zeros(0, dtype=np.int64)
     return make_card(
-        10, n_entries=0, entry_counts=nothing, curated_entry_counts=nothing, sources={},
-        records_read=0, texts_read=0, texts_matched=0, unique_pairs=0, rejected={}, entries=[],
-        matches_per_text={}, curated_matches_per_text={}, curated_size=0, expected_size=0.0,
-        expected_sd=0.0, tail_fraction=0.0, incomplete_sources=[], notes=[], config={}, versions={},
-        table_paths={}, snapshots=[], threshold=1,
-    )  # fmt: skip
+        10,
+        n_entries=0,
+        entry_counts=nothing,
+        curated_entry_counts=nothing,
+        sources={},
+        records_read=0,
+        texts_read=0,
+        texts_matched=0,
+        unique_pairs=0,
+        rejected={},
+        entries=[],
+        matches_per_text={},
+        curated_matches_per_text={},
+        curated_size=0,
+        expected_size=0.0,
+        expected_sd=0.0,
+        tail_fraction=0.0,
+        incomplete_sources=[],
+        notes=[],
+        config={},
+        versions={},
+        table_paths={},
+        snapshots=[],
+        threshold=1,
+    )
 
 
 def test_page_is_well_formed_and_has_four_plots():
@@ -99,8 +153,11 @@ def test_page_is_well_formed_and_has_four_plots():
     assert page.open == []
     svgs = [attributes for tag, attributes in page.elements if tag == "svg"]
     assert [a["aria-label"] for a in svgs] == [
-        "Entry counts, sorted", "Cumulative counts", "Matches per text", "Most frequent entries",
-    ]  # fmt: skip
+        "Entry counts, sorted",
+        "Cumulative counts",
+        "Matches per text",
+        "Most frequent entries",
+    ]
 
 
 def test_page_carries_the_strict_policy():
@@ -133,12 +190,17 @@ def test_hostile_texts_do_not_break_the_page(where):
     if where == "everywhere":
         changes |= dict.fromkeys(("run_id", "attempt_id", "created_at"), HOSTILE[1])
         changes |= {
-            "metadata_id": HOSTILE[0], "metadata_path": HOSTILE[1],
-            "snapshots": HOSTILE, "notes": HOSTILE, "rejected": dict.fromkeys(HOSTILE, 3),
+            "metadata_id": HOSTILE[0],
+            "metadata_path": HOSTILE[1],
+            "snapshots": HOSTILE,
+            "notes": HOSTILE,
+            "rejected": dict.fromkeys(HOSTILE, 3),
             "config": {t: t for t in HOSTILE},
-            "versions": {t: t for t in HOSTILE}, "table_paths": {t: t for t in HOSTILE},
-            "incomplete_sources": [(t, t, t) for t in HOSTILE], "metaclip_spark_version": "<b>",
-        }  # fmt: skip
+            "versions": {t: t for t in HOSTILE},
+            "table_paths": {t: t for t in HOSTILE},
+            "incomplete_sources": [(t, t, t) for t in HOSTILE],
+            "metaclip_spark_version": "<b>",
+        }
     html = render(make_card(**whole(HOSTILE if where == "everywhere" else ["a"]), **changes))
     page = Page(html)
     assert page.open == []
@@ -177,15 +239,22 @@ def test_what_the_pool_is_made_of_is_on_the_page():
     page = Page(render(make_card(**whole())))
     text = " ".join(" ".join(page.texts).split())
     for said in (
-        "cat 900 300 33.3%", "And 7 more languages, with 9,648 pairs of the pool and 2,559 of the subset.",
-        "entry 0 1.00 cat 32.5% 5,000 300", "under 1.5 2", "1 / Σ share² (inverse Simpson)",
-        "40 entries with at least 20 pairs of the pool are judged", "by about 100 each, drawn by a keyed hash of the",
+        "cat 900 300 33.3%",
+        "And 7 more languages, with 9,648 pairs of the pool and 2,559 of the subset.",
+        "entry 0 1.00 cat 32.5% 5,000 300",
+        "under 1.5 2",
+        "1 / Σ share² (inverse Simpson)",
+        "40 entries with at least 20 pairs of the pool are judged",
+        "by about 100 each, drawn by a keyed hash of the",
         "50 pairs of the curated subset cat https://example.org/cat > 0.9999 draw 0.2500",
         "50 pairs that were dropped cat https://example.org/cat 0.125 draw 0.2500",
-        "1 of 3 classes is thin", "cat the same 5,000 5", "1 class is no entry", "cow",
+        "1 of 3 classes is thin",
+        "cat the same 5,000 5",
+        "1 class is no entry",
+        "cow",
         "can never match 2 (what spacing parts stands inside): entry 1700 entry 1999",
         "did not occur 398 : entry 1600 entry 1601",
-    ):  # fmt: skip
+    ):
         assert said.replace(" :", ":") in text.replace(" :", ":"), said
 
 
@@ -211,10 +280,20 @@ def test_numbers_on_the_page_equal_the_card():
     text = " ".join(texts)
     shown = set(re.findall(r"\d[\d,]*(?:\.\d+)?", text))
     for name in (
-        "unique_pairs", "curated_size", "texts_read", "texts_matched", "records_read", "n_entries",
-        "threshold", "seed", "entries_unmatched", "entries_tail", "entries_head", "total_counts",
+        "unique_pairs",
+        "curated_size",
+        "texts_read",
+        "texts_matched",
+        "records_read",
+        "n_entries",
+        "threshold",
+        "seed",
+        "entries_unmatched",
+        "entries_tail",
+        "entries_head",
+        "total_counts",
         "curated_total_counts",
-    ):  # fmt: skip
+    ):
         assert f"{getattr(card, name):,}" in shown, name
     assert {"3,444.5", "46.0", "1,717", "41", "2", "1", "9"} <= shown
     for share in (card.kept_share, card.tail_fraction, card.head_share_of_counts):
@@ -280,8 +359,7 @@ def test_equal_cards_give_equal_pages():
     """No date, no random id, no order of keys of a dict."""
     card = make_card(config={"a": 1, "b": {"c": 2, "d": 3}})
     backwards = {
-        f.name: dict(reversed(v.items())) if isinstance(v := getattr(card, f.name), dict) else v
-        for f in fields(card)
+        f.name: dict(reversed(v.items())) if isinstance(v := getattr(card, f.name), dict) else v for f in fields(card)
     }
     assert render(card) == render(Card(**backwards))
 

@@ -20,15 +20,19 @@ def composition(texts: Sequence[str], pairs: int = 50) -> Composition:
         text_sources=parts,
         domains=parts,
         entry_domains=EntryDomains(
-            np.arange(n, dtype=np.int32), np.full(n, 40), 1.0 + np.arange(n) / 3, np.full(n, 13),
-            [texts[at % len(texts)] for at in range(n)], 100,
+            np.arange(n, dtype=np.int32),
+            np.full(n, 40),
+            1.0 + np.arange(n) / 3,
+            np.full(n, 13),
+            [texts[at % len(texts)] for at in range(n)],
+            100,
         ),
         drawn=[
             PairDrawn(f"{at:032x}", f"https://example.org/{text}", text, kept, p, 0.25)
             for kept, p in ((True, 0.99999), (False, 0.125))
             for at, text in enumerate(texts[at % len(texts)] for at in range(pairs))
         ],
-    )  # fmt: skip
+    )
 
 
 def classes(texts: Sequence[str]) -> ClassCounts:
