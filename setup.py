@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent
 
 def version() -> str:
     # Read, not imported: the package's dependencies are not there while it is built.
-    text = (ROOT / "metaclip_spark" / "__init__.py").read_text(encoding="utf-8")
+    text = (ROOT / "metaclip_spark" / "version.py").read_text(encoding="utf-8")
     return re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE).group(1)
 
 

@@ -12,9 +12,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from metaclip_spark.version import __version__
 
 __all__ = [
+    "__version__",
     "Metadata",
     "balance",
     "choose_threshold",

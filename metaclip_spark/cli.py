@@ -12,10 +12,11 @@ from typing import Any
 
 import click
 
-from metaclip_spark import __version__, cli_metadata
+from metaclip_spark import cli_metadata
 from metaclip_spark.cli_metadata import metadata
 from metaclip_spark.config import THINNING, Settings, make_settings
 from metaclip_spark.errors import MetaclipError
+from metaclip_spark.version import __version__
 
 INPUT = (
     "input",

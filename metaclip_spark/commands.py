@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from metaclip_spark.config import THINNING, Settings
+from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.events import DONE, Attempt
 from metaclip_spark.extract.crawl import crawl_sources
 from metaclip_spark.extract.sources import Source, find_sources
-from metaclip_spark.hashing import digest_of
 from metaclip_spark.loading import Extraction, load_extraction
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome

@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.batches import BLOCK
-from metaclip_spark.entry_lists import laid_out, running_products
-from metaclip_spark.filters.hosts import normal_host, written_hosts
+from metaclip_spark.core.counts import BLOCK
+from metaclip_spark.core.entry_lists import laid_out, running_products
+from metaclip_spark.core.urls.hosts import normal_host, written_hosts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(

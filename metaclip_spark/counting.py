@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from metaclip_spark import __version__
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError, DumpError, MetaclipError
 from metaclip_spark.metadata.dumps import SPLIT_BYTES, Dump, find_dumps, splits_of
@@ -20,6 +19,7 @@ from metaclip_spark.metadata.wikipedia import BIGRAM, STATISTIC, STATISTICS, WOR
 from metaclip_spark.metadata.wikitext import cleaner
 from metaclip_spark.metadata.words import TOKENISER
 from metaclip_spark.progress import Reporter
+from metaclip_spark.version import __version__
 
 FILES = {WORD: "words.tsv", BIGRAM: "bigrams.tsv"}
 SIDECAR = "counts.json"

@@ -37,3 +37,11 @@ class WarehouseError(MetaclipError):
 
 class DumpError(MetaclipError):
     """A Wikipedia dump that turned out damaged while it was read (exit status 1)."""
+
+
+class Damage(Exception):
+    """The source cannot be read any further; what was read before stays."""
+
+
+class WrongKind(Damage):
+    """The source is not of the kind that its name says."""

@@ -136,7 +136,7 @@ def software_versions(warehouse: Warehouse) -> dict[str, str]:
     import pyarrow
 
     return {
-        "metaclip-spark": metaclip_spark.__version__,
+        "metaclip-spark": metaclip_spark.version.__version__,
         "spark": warehouse.spark.version,
         "python": platform.python_version(),
         "pyarrow": pyarrow.__version__,

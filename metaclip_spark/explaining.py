@@ -9,18 +9,18 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import draws, smallest_of
 from metaclip_spark.commands import open_warehouse, run_settings
 from metaclip_spark.config import Settings
+from metaclip_spark.core.draw import draws, smallest_of
+from metaclip_spark.core.hashing.ids import image_id, pair_id
+from metaclip_spark.core.text import clean_text, spaced
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.explanation import Match, kept_from, matches_of, sampling_probability, verdict
-from metaclip_spark.extract.ids import image_id, pair_id
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
 from metaclip_spark.tables import Warehouse, matching
 from metaclip_spark.terminal import console, print_rows
-from metaclip_spark.text import clean_text, spaced
 
 MOST_PAIRS = 20
 

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.core.sampling import entry_probability, pair_probability
+from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
-from metaclip_spark.sampling import entry_probability, pair_probability
-from metaclip_spark.text import spaced, spaced_entry
 from metaclip_spark.verbs import Counts, as_table, checked_threshold, count_array
 
 EXPLAINED_DDL = (

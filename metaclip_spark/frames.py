@@ -19,9 +19,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegralType, StringType, StructType
 
-from metaclip_spark.batches import batch_probability, image_keys, pair_keys
+from metaclip_spark.core.draw import image_keys, pair_keys
+from metaclip_spark.core.expected_size import sizes_at
+from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.errors import InputError
-from metaclip_spark.expectations import sizes_at
 from metaclip_spark.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns

@@ -16,16 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.batches import (
-    EntrySums,
-    batch_probability,
-    draws,
-    image_keys,
-    matched_ids,
-    need_names,
-    pair_keys,
-    smallest_of,
-)
+from metaclip_spark.core.checks import matched_ids, need_names
+from metaclip_spark.core.counts import EntrySums
+from metaclip_spark.core.draw import draws, image_keys, pair_keys, smallest_of
+from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.errors import InputError
 from metaclip_spark.explanation import EXPLAINED, Explainer
 from metaclip_spark.matchers import compile_matcher
@@ -199,7 +193,11 @@ def sweep(table: pa.Table, counts: pa.Table, thresholds: Sequence[int] | None = 
         >>> [(row["threshold"], round(row["expected_size"], 6)) for row in sizes.to_pylist()]
         [(20, 21.0), (999, 1000.0)]
     """
-    from metaclip_spark.expectations import ExpectedSums, Thresholds, sizes_at  # imports numba, which the others do not
+    from metaclip_spark.core.expected_size import (  # imports numba, which the others do not
+        ExpectedSums,
+        Thresholds,
+        sizes_at,
+    )
 
     need_names(_names(table), "sweep", MATCHED, MATCH_FIRST)
     by_entry, values = swept(counts, thresholds)

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.choosing import round_thresholds
 from metaclip_spark.commands import reading_context
 from metaclip_spark.config import Settings
+from metaclip_spark.core.expected_size import sizes_at
+from metaclip_spark.core.sampling import from_fixed_point
+from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.expectations import sizes_at
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import share
-from metaclip_spark.sampling import from_fixed_point
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots

@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.core.hashing.ids import pair_ids
+from metaclip_spark.core.urls.domains import any_above, lines_of, read_domains
+from metaclip_spark.core.urls.hosts import hosts_of
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.ids import pair_ids
-from metaclip_spark.filters.blocklist import any_above, lines_of, read_domains
-from metaclip_spark.filters.hosts import hosts_of
 
 URL, DOMAIN, PAGE_DOMAIN = KINDS = ("url", "domain", "page_domain")
 HASH_BYTES = 16

@@ -26,7 +26,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metaclip_spark.batches import draws, hashes, need_names
+from metaclip_spark.core.checks import need_names
+from metaclip_spark.core.draw import draws, hashes
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.exports.place import MANIFEST
 from metaclip_spark.exports.shards import KNOWN_IMAGES, ROW_GROUP

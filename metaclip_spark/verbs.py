@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.batches import need_names
-from metaclip_spark.choosing import round_thresholds
-from metaclip_spark.entry_lists import by_entry
+from metaclip_spark.core.checks import need_names
+from metaclip_spark.core.entry_lists import by_entry
+from metaclip_spark.core.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
+from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.metadata.load import Metadata, load_metadata
-from metaclip_spark.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

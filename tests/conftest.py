@@ -13,7 +13,7 @@ import pytest
 collect_ignore = ["airflow"]  # in an environment of its own, by tests/cluster/test_airflow.py
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "tests"))  # sessions, also under importlib mode
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]  # sessions and helpers, also under importlib mode
 
 from sessions import TEST_CONF, connect_server  # noqa: E402
 

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.stages.functions import column_function
 from metaclip_spark.stages.match import match_entries_function
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.text import spaced, spaced_entry
 
 FLOOR = "as many ids, nothing matched (the floor)"
 OURS = "phrases"

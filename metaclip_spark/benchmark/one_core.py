@@ -10,9 +10,9 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from metaclip_spark.benchmark.texts import in_batches
+from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.text import spaced, spaced_entry
 
 Run = Callable[[Sequence[str], Sequence[pa.Array]], int]
 """Match all texts, given as strings and as Arrow arrays; return the number of ids found."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from metaclip_spark.core.jit import kernel
 from metaclip_spark.extract.record_heads import lowered, starts
-from metaclip_spark.kernels import kernel
 
 BLOCK = 128
 
@@ -84,15 +84,6 @@ def is_ascii(raw: np.ndarray) -> bool:
     for char in raw:
         largest = max(largest, char)
     return largest < 128
-
-
-@kernel
-def copied(text: np.ndarray, out: np.ndarray, to: int) -> int:
-    """Write bytes, maybe from further on in the same array; returns the place behind them."""
-    for char in text:
-        out[to] = char
-        to += 1
-    return to
 
 
 @kernel

@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.core.text import clean_text
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Damage, Ledger
+from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.tabular import Columns, read_columns
-from metaclip_spark.text import clean_text
 
 # Rows that clean_text may change: a control character or line end inside, or an edge that is not printable
 # ASCII. Only these go through Python.

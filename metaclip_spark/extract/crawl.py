@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
-from metaclip_spark.errors import InputError
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.core.sampling import draw_key
+from metaclip_spark.errors import Damage, InputError
 from metaclip_spark.extract.manifests import CRAWL_ROOT, manifest_lines, resolve
 from metaclip_spark.extract.sources import Source, format_of, source_of_list
 from metaclip_spark.extract.storage import check_transport, info_of
-from metaclip_spark.sampling import draw_key
 
 FORMATS = ("wat", "warc")
 REGION = "us-east-1"

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.transport import Body, Forbidden, Identity, Lost, Transport, changed, scheme_of, shown
 
 

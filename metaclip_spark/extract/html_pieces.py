@@ -12,8 +12,8 @@ from itertools import islice
 
 import numpy as np
 
+from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.extract.byte_search import count_of, last_image
-from metaclip_spark.kernels import bytes_of
 
 _TAG = ord("<")
 _PIECE_TAGS = 4096

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.jit import kernel
 
 # By byte, what follows a backslash in JSON: what it stands for, 0 for none.
 _ESCAPED = np.zeros(256, np.uint8)

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from metaclip_spark.text import without_surrogates
+from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.errors import Damage, WrongKind
 
 DETAIL_CHARS = 300
 
@@ -50,14 +51,6 @@ FILTER_PREFIX = "filter:"
 """Reasons that a filter of the user's own names begin with this; they leave out one text."""
 
 REASONS = {**RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
-
-
-class Damage(Exception):
-    """The source cannot be read any further; what was read before stays."""
-
-
-class WrongKind(Damage):
-    """The source is not of the kind that its name says."""
 
 
 @dataclass

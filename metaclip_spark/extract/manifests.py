@@ -7,9 +7,8 @@ import os
 import re
 import zlib
 
-from metaclip_spark.errors import InputError
+from metaclip_spark.errors import Damage, InputError
 from metaclip_spark.extract.fetching import Unfetched
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.storage import PLANNING_PATIENCE, is_remote, local_path, open_source
 from metaclip_spark.extract.transport import shown
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
-from metaclip_spark.hashing import digest_of
+from metaclip_spark.core.hashing.digest import digest_of
 
 DEFAULT_TEXT_FIELDS = ("alt", "title", "data-image-title")
 TEXT_FIELDS = (*DEFAULT_TEXT_FIELDS, "aria-label", "figcaption", "og:title")

@@ -11,9 +11,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from metaclip_spark import __version__
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.transport import Body, Forbidden, Identity, Lost, etag_in, shown
+from metaclip_spark.version import __version__
 
 PIECE_BYTES = 1 << 18
 _RETRIED_BELOW_500 = (408, 425, 429)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.jit import kernel
 
 _VERSION = np.frombuffer(b"WARC/", np.uint8)
 _LENGTH = np.frombuffer(b"content-length:", np.uint8)

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import deflate
 import numpy as np
 
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.record_heads import only_record
 
 try:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 import threading
 
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.fetching import Fetch, Patience
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.transport import Identity
 
 

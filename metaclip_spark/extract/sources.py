@@ -8,10 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from metaclip_spark.errors import InputError
+from metaclip_spark.errors import Damage, InputError
 from metaclip_spark.extract import manifests
 from metaclip_spark.extract.fetching import Unfetched
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.storage import (
     Info,
     check_transport,

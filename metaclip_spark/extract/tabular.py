@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from metaclip_spark.extract.ledger import Damage, Ledger
+from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.errors import Damage
+from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.records import check_gzip
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
-from metaclip_spark.text import without_surrogates
 
 BATCH_ROWS = 8192
 CSV_BLOCK_BYTES = 4 << 20

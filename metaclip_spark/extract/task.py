@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.core.hashing.ids import image_ids, pair_ids
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.checks import read_tabular
-from metaclip_spark.extract.ids import image_ids, pair_ids
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions

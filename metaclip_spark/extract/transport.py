@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.errors import Damage
 
 
 class Lost(Exception):

@@ -13,19 +13,20 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.core.text import clean_text
+from metaclip_spark.core.urls.resolve import Resolver, resolve
+from metaclip_spark.errors import Damage, WrongKind
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.charset import utf8_of
 from metaclip_spark.extract.html import HtmlImage, HtmlPage, og_image
-from metaclip_spark.extract.ledger import Damage, Ledger, WrongKind
+from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of
 from metaclip_spark.extract.records import GZIP_MAGIC, Record
 from metaclip_spark.extract.responses import BrokenResponse, response_of
 from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.storage import open_source
-from metaclip_spark.extract.urls import Resolver, resolve
 from metaclip_spark.extract.warc_records import MAX_BLOCK_BYTES, Block, block_records
-from metaclip_spark.text import clean_text
 
 BATCH_TEXTS = 8192
 Extra = list[tuple[str, str]] | None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract.records import GZIP_MAGIC, CorruptGzip, Record, inflated
 
 MAX_BLOCK_BYTES = 32 << 20

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from metaclip_spark.errors import WrongKind
 from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Ledger, WrongKind
+from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.records import check_gzip, warc_records
 from metaclip_spark.extract.sources import Split

@@ -1,7 +1,7 @@
 """The image links in the bytes of a WAT record: where their strings stand.
 
 A crawl has some 58 billion of them, so no Python object is made of one. The functions here are compiled
-(`metaclip_spark.kernels`); they expect JSON that has been, or will be, held against its grammar, and read no byte
+(`metaclip_spark.core.jit`); they expect JSON that has been, or will be, held against its grammar, and read no byte
 outside of what they are given even where it is not JSON.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import BLOCK, copied, find_in, is_ascii, mentions_any
+from metaclip_spark.core.jit import copied, kernel
+from metaclip_spark.extract.byte_search import BLOCK, find_in, is_ascii, mentions_any
 from metaclip_spark.extract.record_heads import starts
-from metaclip_spark.kernels import kernel
 
 STRINGS = (b"url", b"alt", b"title", b"og:title")
 """The strings of a link, in the order of the columns of its row of spans: [start, stop) each, -1 where it has none."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import copied
+from metaclip_spark.core.jit import copied, kernel
 from metaclip_spark.extract.json_strings import decoded
 from metaclip_spark.extract.record_heads import starts
-from metaclip_spark.kernels import kernel
 
 JOINED, TO_JOIN, DATA = 0, 1, 2
 """What became of a row's url: absolute now; as found, for `Resolver.absolute` to see to; a `data:` url, of which the

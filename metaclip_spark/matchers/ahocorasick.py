@@ -13,9 +13,9 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.core.text import PADDED, spaced_entry
 from metaclip_spark.matchers.base import Matches, concat_matches, in_one_buffer, slices_by_bytes
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.text import PADDED, spaced_entry
 
 _NEVER = frozenset("\t\n\r")
 

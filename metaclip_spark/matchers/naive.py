@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.matchers.base import Matches
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.text import spaced, spaced_entry
 
 
 class NaiveMatcher:

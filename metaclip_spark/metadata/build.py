@@ -17,9 +17,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from metaclip_spark import __version__
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.load import Metadata, never_matching
+from metaclip_spark.version import __version__
 
 SUFFIX = ".json.gz"
 

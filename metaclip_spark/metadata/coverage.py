@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.core.text import clean_text
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.files import byte_lines
 from metaclip_spark.metadata.load import Metadata
-from metaclip_spark.text import clean_text
 
 HEAD_SHARE = 0.032
 """The paper's share of entries in the head: 16,000 of 500,000 (count over 20,000 in 1.6 billion matched pairs)."""
@@ -107,7 +107,8 @@ def _lines(path: Path) -> list[str]:
 
 def _column(path: Path, column: str) -> list[str]:
     # Imported here: extraction imports the lists.
-    from metaclip_spark.extract.ledger import Damage, Ledger
+    from metaclip_spark.errors import Damage
+    from metaclip_spark.extract.ledger import Ledger
     from metaclip_spark.extract.options import ExtractOptions
     from metaclip_spark.extract.sources import find_sources, splits_of
     from metaclip_spark.extract.tabular import read_columns

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from metaclip_spark.core.text import PADDED
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.text import PADDED
 
 SUFFIXES = (".json", ".json.gz", ".txt", ".txt.gz")
 

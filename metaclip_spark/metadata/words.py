@@ -1,6 +1,6 @@
 r"""The tokeniser of word counts: what is a word of a text, and which two words are a bigram.
 
-A word that is counted here may become an entry, and an entry is looked up in a *spaced* text (`metaclip_spark.text`).
+A word that is counted here may become an entry, and an entry is looked up in a *spaced* text (`core/text.py`).
 So a text is cut where matching cuts it: at white space and at each of `, . ; : ? !` and the backquote. As in upstream's
 own n-gram builder, marks of punctuation are no words and end a bigram. Upstream cuts a word at every mark; here marks
 are taken off a word's outside (`"cat"` is `cat`) and stay inside it (`don't`, `well-known`, `AC/DC`), because matching
@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 import string
 
-from metaclip_spark.text import PADDED
+from metaclip_spark.core.text import PADDED
 
 TOKENISER = "spaced-words-1"
 """Changes whenever the same text may give other words; stands beside every count."""

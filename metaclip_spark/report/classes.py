@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.text import without_surrogates
 
 if TYPE_CHECKING:
     from metaclip_spark.report.card import Card

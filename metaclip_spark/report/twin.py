@@ -6,10 +6,10 @@ import json
 import math
 from typing import Any
 
+from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.report import summary
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, PairDrawn, Parts
-from metaclip_spark.text import without_surrogates
 
 FORMAT = 1
 """Grows when a name's meaning changes; names may be added."""

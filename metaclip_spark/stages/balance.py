@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import batch_probability
+from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.functions import column_function, computed_once

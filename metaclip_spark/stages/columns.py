@@ -5,8 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import need_names
-from metaclip_spark.sampling import DRAW_SCALE, draw_key
+from metaclip_spark.core.checks import need_names
+from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 
 _SIGN = -(2**63)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from metaclip_spark.batches import EntrySums
-from metaclip_spark.sampling import weighted_counts, weights_of
+from metaclip_spark.core.counts import EntrySums
+from metaclip_spark.core.sampling import weighted_counts, weights_of
 from metaclip_spark.stages.columns import need_columns
 from metaclip_spark.stages.shipping import Shipped
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.keyfilter import KEY_BYTES, build_shard
+from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard
 from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
 from metaclip_spark.stages.columns import need_columns
 from metaclip_spark.stages.shipping import Shipped
@@ -55,7 +55,7 @@ def sightings(extracted: DataFrame, seen: DataFrame) -> DataFrame:
 def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
     """Return (shard int, bits binary): filters that between them know every `pair_key`.
 
-    Rows: n:1 per shard. Shuffle: keys, 16 bytes a row. What they are: metaclip_spark.keyfilter.
+    Rows: n:1 per shard. Shuffle: keys, 16 bytes a row. What they are: metaclip_spark.core.hashing.bloom_filter.
     """
 
     def build(table: pa.Table) -> pa.Table:

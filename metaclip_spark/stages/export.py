@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
-from metaclip_spark.sampling import DRAW_SCALE, draw_key
+from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 from metaclip_spark.stages.columns import keyed_order, need_columns
 
 PAIR = ("image_id", "pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "extra")

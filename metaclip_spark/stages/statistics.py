@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import EntrySums, batch_probability
-from metaclip_spark.sampling import drawn_again, fixed_point
+from metaclip_spark.core.counts import EntrySums
+from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.shipping import Shipped

@@ -61,5 +61,5 @@ def filtered(table: DataFrame, where: str | None) -> DataFrame:
 
 
 def image_id_of(url: Column) -> Column:
-    """Return `image_id` of a url, as `metaclip_spark.extract.ids.image_id` does."""
+    """Return `image_id` of a url, as `metaclip_spark.core.hashing.ids.image_id` does."""
     return F.substring(F.sha2(F.translate(url, _SPACES, ""), 224), 1, 24)

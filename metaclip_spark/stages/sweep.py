@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.expectations import EXPECTED_DDL, ExpectedSums, Thresholds
+from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
 from metaclip_spark.stages.columns import need_columns
 from metaclip_spark.stages.shipping import Shipped, ship
 

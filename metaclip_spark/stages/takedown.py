@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.entry_lists import laid_out, running_products
+from metaclip_spark.core.entry_lists import laid_out, running_products
 from metaclip_spark.schemas import RUN_STATISTICS, TAKEN
 from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.functions import column_function

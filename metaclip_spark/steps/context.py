@@ -13,7 +13,6 @@ from pyspark.sql import DataFrame, SparkSession
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.events import DONE, Attempt, StageEvent
-from metaclip_spark.hashing import digest_of
 from metaclip_spark.lease import Lease
 from metaclip_spark.loading import Extraction
 from metaclip_spark.matchers import compile_matcher
@@ -125,11 +124,6 @@ def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
         yield lease
     finally:
         lease.release()
-
-
-def batch_digest(*parts: object) -> str:
-    """Return the id of a unit of work: a hash of what it is made of."""
-    return digest_of([str(part) for part in parts])
 
 
 def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:

@@ -10,8 +10,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.hashing.bloom_filter import KeyFilter, shard_bits_for
+from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.events import DONE, STARTED
-from metaclip_spark.keyfilter import KeyFilter, shard_bits_for
 from metaclip_spark.stages.dedup import (
     dedup,
     filter_shards,
@@ -23,7 +24,7 @@ from metaclip_spark.stages.dedup import (
     that_may_matter,
 )
 from metaclip_spark.stages.shipping import ship
-from metaclip_spark.steps.context import Context, batch_digest, in_pool
+from metaclip_spark.steps.context import Context, in_pool
 from metaclip_spark.tables import matching
 
 FILTER_FROM = 1_000_000

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.extract.ledger import Damage
+from metaclip_spark.core.hashing.digest import digest_of
+from metaclip_spark.errors import ConfigError, Damage, InputError
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Source, Split, same_source, splits_of
 from metaclip_spark.extract.tabular import check_columns, column_names
-from metaclip_spark.hashing import digest_of
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.steps.context import Context, append_missing, in_pool
 

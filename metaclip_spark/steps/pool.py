@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.config import Settings
-from metaclip_spark.entry_lists import by_entry
+from metaclip_spark.core.entry_lists import by_entry
+from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.extract.sources import Source, find_sources
@@ -21,7 +22,7 @@ from metaclip_spark.schemas import PAIRS
 from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of
-from metaclip_spark.steps.context import Context, batch_digest
+from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.earlier import drawn_runs, named_run
 from metaclip_spark.tables import matching
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.entry_lists import by_entry
+from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.tables import Warehouse, matching
 
 

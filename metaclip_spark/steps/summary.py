@@ -13,7 +13,8 @@ import numpy as np
 from pyspark.sql import functions as F
 
 import metaclip_spark
-from metaclip_spark.entry_lists import by_entry
+from metaclip_spark.core.entry_lists import by_entry
+from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.events import DONE
 from metaclip_spark.metadata.load import never_matching
@@ -21,7 +22,6 @@ from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition import Composition
 from metaclip_spark.report.twin import closing_numbers
 from metaclip_spark.run_log import TAKEN_DOWN
-from metaclip_spark.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import Context
@@ -55,7 +55,7 @@ def make_card(ctx: Context) -> Card:
     return Card(
         run_id=ctx.attempt.run_id,
         created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
-        metaclip_spark_version=metaclip_spark.__version__,
+        metaclip_spark_version=metaclip_spark.version.__version__,
         snapshots=snapshots,
         metadata_id=ctx.metadata_id,
         metadata_path=ctx.settings.metadata or "",

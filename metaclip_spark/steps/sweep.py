@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from pyspark.sql import DataFrame
 
-from metaclip_spark.choosing import smallest_threshold
+from metaclip_spark.core.threshold_search import smallest_threshold
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.context import Context

@@ -24,6 +24,7 @@ import ahocorasick
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import different_texts, entry_list, write_pool
 
+from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp
@@ -33,7 +34,6 @@ from metaclip_spark.session import get_session
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.shipping import ship_matcher
 from metaclip_spark.terminal import print_rows
-from metaclip_spark.text import spaced, spaced_entry
 
 _automaton = None
 

@@ -31,9 +31,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 from texts import base_texts, entry_list
 
 from metaclip_spark.benchmark.texts import different_texts
+from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
-from metaclip_spark.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.session import get_session
 from metaclip_spark.stages.balance import balance

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from metaclip_spark.choosing import AT_ONCE
+from metaclip_spark.core.threshold_search import AT_ONCE
 from metaclip_spark.session import get_session
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.sweep import expected_sums

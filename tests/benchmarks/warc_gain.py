@@ -14,13 +14,13 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from metaclip_spark.core.urls.resolve import Resolver, resolve
 from metaclip_spark.extract.charset import utf8_of
 from metaclip_spark.extract.html import LAZY_SOURCES, HtmlPage
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.responses import response_of
 from metaclip_spark.extract.sources import Source, Split
-from metaclip_spark.extract.urls import Resolver, resolve
 from metaclip_spark.extract.warc import read_warc
 from metaclip_spark.extract.warc_records import block_records
 from metaclip_spark.extract.wat import read_wat

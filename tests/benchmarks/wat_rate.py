@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 import simdjson
 from fastwarc.warc import ArchiveIterator
 
-from metaclip_spark.extract.ids import image_ids, pair_ids
+from metaclip_spark.core.hashing.ids import image_ids, pair_ids
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import Source, Split

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 import threading
-from pathlib import Path
 
 import pytest
-from e2e_world import call, row, rows_of, wat_of
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "extract"))
-
 from bad_server import BadServer, reset, status, well
+from e2e_world import call, row, rows_of, wat_of
 
 pytestmark = pytest.mark.spark
 

@@ -17,7 +17,7 @@ import pytest
 from e2e_world import call, flag_words, rows_of, versions
 
 import metaclip_spark
-from metaclip_spark.batches import draws
+from metaclip_spark.core.draw import draws
 
 pytestmark = pytest.mark.spark
 
@@ -253,7 +253,7 @@ def test_module_says_its_version_without_spark(child_env, tmp_path):
     """python -m metaclip_spark --version needs no Java."""
     ended = child("-m", "metaclip_spark", "--version", env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"metaclip-spark, version {metaclip_spark.__version__}\n"
+    assert ended.stdout == f"metaclip-spark, version {metaclip_spark.version.__version__}\n"
 
 
 def test_no_java_is_one_sentence(world, child_env, tmp_path):

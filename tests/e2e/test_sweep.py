@@ -114,7 +114,7 @@ def test_sweep_reads_the_matched_entries_alone(spark, undisturbed, capsys):
     """Neither urls nor texts are read from the table: only what decides, and what sums are kept apart by."""
     import numpy as np
 
-    from metaclip_spark.expectations import Thresholds
+    from metaclip_spark.core.expected_size import Thresholds
     from metaclip_spark.stages.sweep import sweep
     from metaclip_spark.tables import Warehouse
 

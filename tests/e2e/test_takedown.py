@@ -35,7 +35,7 @@ from e2e_world import (
     write_wat,
 )
 
-from metaclip_spark.sampling import fixed_point
+from metaclip_spark.core.sampling import fixed_point
 
 pytestmark = pytest.mark.spark
 

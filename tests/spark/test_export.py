@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metaclip_spark.batches import draws, hashes
+from metaclip_spark.core.draw import draws, hashes
 from metaclip_spark.stages.export import PAIR, in_shards
 
 pytestmark = pytest.mark.spark

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import pytest
 from pyspark.sql import functions as F
 
-from metaclip_spark.keyfilter import KeyFilter
+from metaclip_spark.core.hashing.bloom_filter import KeyFilter
 from metaclip_spark.schemas import EXTRACTED, SIGHTINGS
 from metaclip_spark.stages.dedup import dedup, filter_shards, sightings, that_may_matter
 from metaclip_spark.stages.shipping import ship

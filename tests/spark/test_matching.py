@@ -13,7 +13,7 @@ import pytest
 import reference
 from pyspark.sql import functions as F
 
-from metaclip_spark.batches import matched_ids
+from metaclip_spark.core.checks import matched_ids
 from metaclip_spark.errors import InputError
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.sources import find_sources, splits_of

@@ -6,10 +6,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metaclip_spark.batches import EntrySums, draws, pair_keys
+from metaclip_spark.core.counts import EntrySums
+from metaclip_spark.core.draw import draws, pair_keys
+from metaclip_spark.core.hashing.ids import image_id
+from metaclip_spark.core.sampling import drawn_again, entry_probability, weighted_counts, weights_of
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract.ids import image_id
-from metaclip_spark.sampling import drawn_again, entry_probability, weighted_counts, weights_of
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.choose import one_of_each_group
 from metaclip_spark.stages.count import count

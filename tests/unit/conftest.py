@@ -1,4 +1,4 @@
-"""What the unit tests share: `import reference` works under importlib mode too."""
+"""Fixtures of the unit tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from extraction import extract, extract_in_splits, wat
+from wordnets import wordnet
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).parent / "report"))  # test_render, also under importlib mode
+
+__all__ = ["extract", "extract_in_splits", "wat", "wordnet"]
 
 
 @pytest.fixture(scope="session")

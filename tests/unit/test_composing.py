@@ -11,11 +11,11 @@ import pyarrow as pa
 import pytest
 
 from metaclip_spark import composed, composing
-from metaclip_spark.batches import draws
 from metaclip_spark.composed import composition_of, meet
 from metaclip_spark.composing import PARTIAL, PER_ENTRY, Plan, TaskSums, make_plan
+from metaclip_spark.core.draw import draws
+from metaclip_spark.core.sampling import entry_probability
 from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, Part
-from metaclip_spark.sampling import entry_probability
 
 N_ENTRIES = 9_000  # three blocks
 SEED = 5

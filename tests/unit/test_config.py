@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from metaclip_spark.config import Settings, make_settings
+from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.sampling import TAIL_FRACTION
 
 ROOT = Path(__file__).parents[2]
 

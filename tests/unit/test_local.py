@@ -18,8 +18,8 @@ import reference
 
 import metaclip_spark as mc
 from metaclip_spark import local, verbs
+from metaclip_spark.core.hashing.ids import pair_id
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.extract.ids import pair_id
 
 ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-from metaclip_spark import reporting
-
-sys.path.insert(0, str(Path(__file__).resolve().parent / "report"))  # also under importlib mode
-
 from test_render import make_card
 from whole import composition
+
+from metaclip_spark import reporting
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.batches import draws
+from metaclip_spark.core.draw import draws
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.exports.place import MANIFEST
 from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.kernels import bytes_of
+from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.matchers.base import Matches, concat_matches, in_one_buffer, slices_by_bytes
 from metaclip_spark.matchers.phrases import compiled
 from metaclip_spark.matchers.phrases.building import build

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.kernels import bytes_of, kernel, part
+from metaclip_spark.core.jit import bytes_of, kernel, part
+from metaclip_spark.core.text import PADDED
 from metaclip_spark.matchers.phrases.compiled import (
     BUCKETS,
     FIRST_PLACE,
@@ -25,7 +26,6 @@ from metaclip_spark.matchers.phrases.compiled import (
 from metaclip_spark.matchers.phrases.places import find_places, mixed, room_for
 from metaclip_spark.matchers.phrases.tokens import SHORT, hash_of, same_bytes, words_anywhere
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.text import PADDED
 
 _SPACE, _NEVER, _PADDED = 1, 2, 3
 _KINDS = np.zeros(256, np.uint8)

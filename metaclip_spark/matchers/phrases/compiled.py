@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
+from metaclip_spark.core.jit import part
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.kernels import part
 
 NO_ENTRY = 0xFFFFFFFF
 TOKEN = 4

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel, load_word, lowest_bit, part
+from metaclip_spark.core.jit import kernel, load_word, lowest_bit, part
 
 WINDOW = 1 << 14
 """Bytes of texts that are worked on at a time: what is noted of them stays in the processor's cache."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel, part
+from metaclip_spark.core.jit import kernel, part
 
 MOST_RANKED = 64
 """Ids of a text that are put in order by comparing each with each."""

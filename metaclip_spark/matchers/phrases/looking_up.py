@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import fetch_ahead, kernel, part
+from metaclip_spark.core.jit import fetch_ahead, kernel, part
 from metaclip_spark.matchers.phrases.compiled import (
     BUCKETS,
     FIRST_BUCKET,

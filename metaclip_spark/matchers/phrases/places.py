@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel, part
+from metaclip_spark.core.jit import kernel, part
 
 LOAD = 0.9
 BUCKET = 4

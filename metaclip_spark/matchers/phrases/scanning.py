@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.jit import kernel
 from metaclip_spark.matchers.phrases.compiled import Compiled
 from metaclip_spark.matchers.phrases.cutting import ROWS, WINDOW, Noted, carry, cut
 from metaclip_spark.matchers.phrases.grouping import MOST_RANKED, distinct_sorted, group, with_room, write_rows

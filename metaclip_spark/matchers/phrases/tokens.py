@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel, load_word, part
+from metaclip_spark.core.jit import kernel, load_word, part
 from metaclip_spark.matchers.phrases.places import mixed
 
 WORD = 8

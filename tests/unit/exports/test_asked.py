@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from metaclip_spark.entry_lists import by_entry
+from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.exporting import Asked, default_output, index_of
 from metaclip_spark.run_log import Run

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import sys
 import threading
 from collections import Counter
-from pathlib import Path
 
+import bad_server as bad
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-import bad_server as bad
 
 from metaclip_spark.errors import InputError
 from metaclip_spark.extract import manifests, storage

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract import records as records_module
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.records import CorruptGzip, Record, check_gzip, warc_records
 
 

@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.errors import InputError
+from metaclip_spark.errors import Damage, InputError
 from metaclip_spark.extract.crawl import crawl_sources, sample_sizes
 from metaclip_spark.extract.fetching import Patience
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.sources import find_sources
 from metaclip_spark.extract.storage import check_transport, info_of, list_remote, open_source
 

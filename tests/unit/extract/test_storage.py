@@ -7,20 +7,15 @@ import io
 import random
 import sys
 import threading
-from pathlib import Path
 
+import bad_server as bad
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import bad_server as bad
-
-from metaclip_spark.errors import InputError
+from metaclip_spark.errors import Damage, InputError
 from metaclip_spark.extract import storage
 from metaclip_spark.extract.fetching import Fetch, Patience
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.sources import find_sources
 from metaclip_spark.extract.storage import check_transport, info_of, list_remote, open_source, same_source
 

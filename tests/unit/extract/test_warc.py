@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from warc_builder import HTML, PAGE, http, page, record, write
 
 from metaclip_spark.extract.options import OPT_OUTS, TEXT_FIELDS

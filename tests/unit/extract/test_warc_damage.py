@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import gzip
 import random
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
 from warc_builder import HTML, http, page, record, write
 
+from metaclip_spark.errors import Damage
 from metaclip_spark.extract import warc, warc_records
-from metaclip_spark.extract.ledger import Damage
 from metaclip_spark.extract.warc_records import block_records
 
 PAGES = 8

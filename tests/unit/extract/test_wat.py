@@ -8,7 +8,7 @@ from hashlib import sha224
 
 import pytest
 
-from metaclip_spark.extract.urls import absolute_url
+from metaclip_spark.core.urls.resolve import absolute_url
 
 PAGE = "http://ex.org/a/page.html"
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.core.text import clean_text, without_surrogates
+from metaclip_spark.core.urls.resolve import absolute_url
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.urls import absolute_url
 from metaclip_spark.extract.wat_batch import FIELDS, Batch
 from metaclip_spark.extract.wat_pages import PageReader
-from metaclip_spark.text import clean_text, without_surrogates
 
 PAGE = "http://ex.org/a/b/page.html"
 

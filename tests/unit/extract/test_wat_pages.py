@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.core.jit import bytes_of
+from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.extract.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.extract.records import warc_records
 from metaclip_spark.extract.wat_pages import Links, Page, PageReader, Unusual
-from metaclip_spark.kernels import bytes_of
-from metaclip_spark.text import without_surrogates
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)

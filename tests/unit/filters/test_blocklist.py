@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metaclip_spark.core.urls.hosts import hosts_of, normal_host, written_hosts
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.filters import blocklist as module
 from metaclip_spark.filters.blocklist import Blocklist, load_blocklist
-from metaclip_spark.filters.hosts import hosts_of, normal_host, written_hosts
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark import __version__
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata import Metadata, Recipe, Source, build, build_from, load_metadata, never_matching
+from metaclip_spark.version import __version__
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests" / "data" / "wordnet_tiny"

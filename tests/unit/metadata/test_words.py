@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metaclip_spark.core.text import PADDED, spaced, spaced_entry
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.metadata.words import phrases_of
-from metaclip_spark.text import PADDED, spaced, spaced_entry
 
 CASES = [
     ("case is kept", "The the THE", [["The", "the", "THE"]]),

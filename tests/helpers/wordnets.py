@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-REBUILD = Path(__file__).resolve().parents[3] / "metadata" / "rebuild.py"
+REBUILD = Path(__file__).resolve().parents[2] / "metadata" / "rebuild.py"
 
 
 @pytest.fixture(scope="session")

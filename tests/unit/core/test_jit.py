@@ -11,7 +11,7 @@ import numba
 import numpy as np
 import pytest
 
-from metaclip_spark import kernels
+from metaclip_spark.core import jit
 
 
 def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeypatch):
@@ -23,10 +23,10 @@ def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeyp
             raise RuntimeError("cannot cache function: no locator available")
         return njit(*args, **options)
 
-    monkeypatch.setattr(kernels.numba, "njit", refuse)
+    monkeypatch.setattr(jit.numba, "njit", refuse)
     with pytest.warns(UserWarning, match=r"^doubled is compiled anew in every process: cannot cache function"):
 
-        @kernels.kernel
+        @jit.kernel
         def doubled(value):
             return 2 * value
 
@@ -35,9 +35,9 @@ def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeyp
 
 def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
     """As --py-files brings them to a node on which the job's user has no home: one warning, and the right answer."""
-    source = "from metaclip_spark.kernels import kernel\n@kernel\ndef doubled(value):\n    return 2 * value\n"
+    source = "from metaclip_spark.core.jit import kernel\n@kernel\ndef doubled(value):\n    return 2 * value\n"
     with zipfile.ZipFile(tmp_path / "modules.zip", "w") as out:
-        out.write(kernels.__file__, "metaclip_spark/kernels.py")
+        out.write(jit.__file__, "metaclip_spark/core/jit.py")
         out.writestr("metaclip_spark/__init__.py", "")
         out.writestr("doubling.py", source)
     (tmp_path / "file").touch()
@@ -52,8 +52,8 @@ def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
 def test_bytes_of_any_buffer_are_one_type(make):
     """Not a copy, and not writable."""
     buffer = make(b"abc")
-    found = kernels.bytes_of(buffer)
+    found = jit.bytes_of(buffer)
     assert found.tobytes() == b"abc"
     assert not found.flags.writeable
     assert np.shares_memory(found, np.frombuffer(buffer, np.uint8))
-    assert kernels.bytes_of(make(b"")).shape == (0,)
+    assert jit.bytes_of(make(b"")).shape == (0,)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.jit import kernel
 
 _DIGITS = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)  # by byte, both at once
 

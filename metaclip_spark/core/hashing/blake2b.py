@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import copied
-from metaclip_spark.extract.hash_lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.kernels import kernel, part
+from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
+from metaclip_spark.core.jit import copied, kernel, part
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
 _ORDER = np.array(

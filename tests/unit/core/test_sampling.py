@@ -12,10 +12,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark import entry_lists
-from metaclip_spark.batches import BLOCK, EntrySums
-from metaclip_spark.errors import InputError
-from metaclip_spark.sampling import (
+from metaclip_spark.core import entry_lists
+from metaclip_spark.core.counts import BLOCK, EntrySums
+from metaclip_spark.core.sampling import (
     DRAW_SCALE,
     draw_key,
     entry_probability,
@@ -25,6 +24,7 @@ from metaclip_spark.sampling import (
     tail_fraction,
     threshold_for_tail_fraction,
 )
+from metaclip_spark.errors import InputError
 
 counts_lists = st.lists(st.integers(0, 10**12), min_size=1, max_size=40)
 probabilities = st.one_of(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.core.urls.resolve import Resolver, absolute_url, resolve
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.records import warc_records
-from metaclip_spark.extract.urls import Resolver, absolute_url, resolve
 from metaclip_spark.extract.wat_pages import PageReader
 
 HTTP = ("http://", "https://")
@@ -130,7 +130,7 @@ def test_resolution_of_every_real_image_link(shared_data):
 def test_usual_forms_do_not_need_the_general_parser(url, monkeypatch):
     """They are most of the relative urls on the web, and parsing them in general took a third of the time."""
     expected = slow(url, "https://ex.org/x/y/page.html?z#f")
-    monkeypatch.setattr("metaclip_spark.extract.urls.urljoin", None)
+    monkeypatch.setattr("metaclip_spark.core.urls.resolve.urljoin", None)
     assert absolute_url(url, "https://ex.org/x/y/page.html?z#f") == expected
 
 

@@ -37,8 +37,8 @@ def written_hosts(urls: pa.Array) -> pa.DictionaryArray:
     Returns:
         Dictionary array of n (values: string, each once); null where the url is null or has no host.
     """
-    from metaclip_spark.filters.host_kernels import gather, host_spans  # imports numba, which nothing else here needs
-    from metaclip_spark.kernels import buffers_of
+    from metaclip_spark.core.jit import buffers_of
+    from metaclip_spark.core.urls.host_kernels import gather, host_spans  # imports numba, which nothing else here needs
 
     raw, places = buffers_of(pc.fill_null(urls, ""))
     starts, ends = np.empty((2, len(urls)), np.int64)

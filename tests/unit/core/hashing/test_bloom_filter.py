@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.keyfilter import KEY_BYTES, KeyFilter, build_shard, shard_bits_for
+from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, KeyFilter, build_shard, shard_bits_for
 
 
 def some_keys(number: int, seed: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from struct import Struct
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.extract.blake2b import blake2b_of_pairs
-from metaclip_spark.extract.sha224 import sha224_of_urls
-from metaclip_spark.kernels import buffers_of
+from metaclip_spark.core.hashing.blake2b import blake2b_of_pairs
+from metaclip_spark.core.hashing.sha224 import sha224_of_urls
+from metaclip_spark.core.jit import buffers_of
 
 _LENGTH = Struct("<Q").pack
 _IMAGE_DIGITS = 24

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hashlib import blake2b
 
-from metaclip_spark.hashing import digest_of
+from metaclip_spark.core.hashing.digest import digest_of
 
 
 def test_hash_is_of_canonical_json():

@@ -6,9 +6,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metaclip_spark.batches import EntrySums, batch_probability
+from metaclip_spark.core.counts import EntrySums
+from metaclip_spark.core.sampling import (
+    WEIGHT_SCALE,
+    batch_probability,
+    drawn_again,
+    entry_probability,
+    weighted_counts,
+    weights_of,
+)
 from metaclip_spark.errors import InputError
-from metaclip_spark.sampling import WEIGHT_SCALE, drawn_again, entry_probability, weighted_counts, weights_of
 
 ENTRIES, PAIRS, SEEDS = 60, 6000, 200
 

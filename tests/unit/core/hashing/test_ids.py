@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.extract.ids import image_id, image_ids, pair_id, pair_ids
+from metaclip_spark.core.hashing.ids import image_id, image_ids, pair_id, pair_ids
 
 
 def test_published_examples():

@@ -14,3 +14,8 @@ def digest_of(value: object) -> str:
     """
     canonical = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return blake2b(canonical.encode(), digest_size=8).hexdigest()
+
+
+def batch_digest(*parts: object) -> str:
+    """Return the id of a unit of work: a hash of what it is made of."""
+    return digest_of([str(part) for part in parts])

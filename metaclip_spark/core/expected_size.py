@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.entry_lists import laid_out
+from metaclip_spark.core.entry_lists import laid_out
+from metaclip_spark.core.jit import kernel
+from metaclip_spark.core.sampling import entry_probability, from_fixed_point, tail_fraction
 from metaclip_spark.errors import InputError
-from metaclip_spark.kernels import kernel
-from metaclip_spark.sampling import entry_probability, from_fixed_point, tail_fraction
 
 EXPECTED_DDL = (
     "text_source string, lang string, threshold bigint, pairs bigint, matched bigint, "

@@ -53,7 +53,7 @@ def add_counts(ids: np.ndarray, sums: np.ndarray) -> None:
     if _is_small(ids):
         np.add.at(sums, ids, 1)
         return
-    from metaclip_spark.entry_kernels import add_counts as add
+    from metaclip_spark.core.entry_kernels import add_counts as add
 
     add(ids, sums)
 
@@ -69,7 +69,7 @@ def running_products(offsets: np.ndarray, ids: np.ndarray, by_entry: np.ndarray)
         by_entry: float64, p(entry) by entry id; an id beyond it gives NaN.
     """
     if not _is_small(ids):
-        from metaclip_spark.entry_kernels import running_products as products
+        from metaclip_spark.core.entry_kernels import running_products as products
 
         return products(offsets, ids, by_entry)
     lengths = np.diff(offsets)

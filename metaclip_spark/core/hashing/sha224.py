@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import copied
-from metaclip_spark.extract.hash_lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
+from metaclip_spark.core.jit import copied, kernel
 
 # SHA-224 starts from the second 32 bits of the fractions of the square roots of the 9th to 16th primes.
 _START = np.array([value & 0xFFFFFFFF for value in fractions(2, 16, 64)[8:]], np.uint32)

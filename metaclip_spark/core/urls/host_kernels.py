@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.extract.byte_search import copied
-from metaclip_spark.kernels import kernel
+from metaclip_spark.core.jit import copied, kernel
 
 _SLASH, _QUESTION, _HASH, _BACKSLASH, _AT, _COLON, _OPEN, _CLOSE = b"/?#\\@:[]"
 

@@ -13,12 +13,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark import choosing, local, sweeping
-from metaclip_spark.batches import batch_probability, draws
-from metaclip_spark.choosing import AT_ONCE, smallest_threshold
+from metaclip_spark import local, sweeping
+from metaclip_spark.core import threshold_search
+from metaclip_spark.core.draw import draws
+from metaclip_spark.core.expected_size import ExpectedSums, Thresholds
+from metaclip_spark.core.sampling import batch_probability, entry_probability, fixed_point, from_fixed_point
+from metaclip_spark.core.threshold_search import AT_ONCE, smallest_threshold
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.expectations import ExpectedSums, Thresholds
-from metaclip_spark.sampling import entry_probability, fixed_point, from_fixed_point
 
 LISTS = pa.list_(pa.int32())
 
@@ -168,10 +169,10 @@ def test_two_hundred_seeds_follow_the_predicted_mean_and_standard_deviation():
 
 def test_round_thresholds_end_where_everything_is_kept():
     """1, 2, 5, 10, ... up to the first at or above the highest count."""
-    assert choosing.round_thresholds(1) == [1]
-    assert choosing.round_thresholds(50) == [1, 2, 5, 10, 20, 50]
-    assert choosing.round_thresholds(51)[-1] == 100
-    assert len(choosing.round_thresholds(10**9)) == 28
+    assert threshold_search.round_thresholds(1) == [1]
+    assert threshold_search.round_thresholds(50) == [1, 2, 5, 10, 20, 50]
+    assert threshold_search.round_thresholds(51)[-1] == 100
+    assert len(threshold_search.round_thresholds(10**9)) == 28
 
 
 @pytest.mark.parametrize("given", ["0", "5,x", "-1", "1.5", "9" * 17])

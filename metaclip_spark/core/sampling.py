@@ -6,8 +6,10 @@ Source: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.4 and algorithm 1
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
-from metaclip_spark.entry_lists import running_products
+from metaclip_spark.core.entry_lists import laid_out, running_products
+from metaclip_spark.errors import InputError
 
 TAIL_FRACTION = 0.06
 """Share of all counts in tail entries; about 6% for both of the paper's sets."""
@@ -124,3 +126,18 @@ def fixed_point(values: np.ndarray) -> tuple[int, int]:
 def from_fixed_point(high: int, low: int) -> float:
     """Return the float64 nearest to a sum made by `fixed_point`."""
     return ((high << 27) + low) / 2**53
+
+
+def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarray:
+    """Return p(pair) for an Arrow list<int32> array, float64; 0 for a null.
+
+    Args:
+        by_entry: float64, entry probabilities by entry id; NaN where an entry was not counted.
+
+    Raises:
+        InputError: a pair matches an entry that was never counted.
+    """
+    p = running_products(*laid_out(entry_ids), by_entry)
+    if np.isnan(p).any():
+        raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
+    return p

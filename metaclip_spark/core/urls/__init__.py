@@ -1,0 +1,1 @@
+"""Urls made absolute, their hosts, and the domains above a host."""
