@@ -13,8 +13,6 @@ from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.events import DONE, Attempt
-from metaclip_spark.extract.crawl import crawl_sources
-from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.loading import Extraction, load_extraction
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome
@@ -22,6 +20,8 @@ from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
 from metaclip_spark.reporting import closing_report
 from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
+from metaclip_spark.sources.crawl import crawl_sources
+from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
 from metaclip_spark.steps.count import count_step

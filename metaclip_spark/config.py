@@ -21,9 +21,9 @@ from pydantic import (
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import IDENTIFIERS
-from metaclip_spark.extract.manifests import CRAWL_ROOT
 from metaclip_spark.extract.options import DEFAULT_OPT_OUTS, DEFAULT_TEXT_FIELDS, OPT_OUTS, TEXT_FIELDS, ExtractOptions
 from metaclip_spark.matchers import ENGINES
+from metaclip_spark.sources.lists import CRAWL_ROOT
 
 # Settings that say the same thing in different ways: a flag of one wins over the file's other.
 _ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "catalog"})

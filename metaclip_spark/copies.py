@@ -14,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metaclip_spark.exports.place import EXPORTS, PARTIAL, filesystem_of, open_whole
-from metaclip_spark.extract.storage import local_path
+from metaclip_spark.exports.place import EXPORTS
+from metaclip_spark.storage.open import local_path
+from metaclip_spark.storage.write import PARTIAL, filesystem_of, open_whole
 from metaclip_spark.takedowns import Takedowns
 
 REPORTS = "reports"

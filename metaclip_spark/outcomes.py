@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-import fsspec
-
-from metaclip_spark.errors import WarehouseError
 from metaclip_spark.events import DONE
 from metaclip_spark.steps.context import Context
+from metaclip_spark.storage.write import write_text
 
 SHOWN = 20
 """Incomplete sources that are named; all are counted."""
@@ -62,26 +58,6 @@ def source_outcomes(found: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     incomplete = [(path, *ended) for path, ended in sorted(found.items()) if ended[0] != "done"]
     named = [dict(zip(("source_path", "status", "reason"), each, strict=True)) for each in incomplete[:SHOWN]]
     return {"sources": dict(statuses), "incomplete": named}
-
-
-def write_text(place: str, text: str, what: str, flag: str = "--output") -> None:
-    """Write a small file at once: a path (its folder is made) or a uri that fsspec knows.
-
-    Raises:
-        WarehouseError: it cannot be written.
-    """
-    try:
-        if "://" in place:
-            with fsspec.open(place, "w", encoding="utf-8") as file:
-                file.write(text)
-            return
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except (OSError, ValueError, ImportError) as error:  # fsspec: no such scheme, or its library is missing
-        raise WarehouseError(f"{what} {place} cannot be written: {error}. Give another place with {flag}.") from error
 
 
 def write_outcome(ctx: Context, outcome: Mapping[str, Any]) -> None:

@@ -22,10 +22,10 @@ from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.urls.hosts import written_hosts
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
+from metaclip_spark.sources.files import find_sources, splits_of
 
 _URLS = ("https://example.org/a b.jpg", "//example.org/b.jpg", "/c.jpg", "d.jpg?x=1", "../e.jpg", "d\u00e9f.jpg")
 _PAGE = {

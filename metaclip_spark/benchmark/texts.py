@@ -22,8 +22,8 @@ def texts_of(paths: Sequence[str]) -> list[str]:
         InputError: there are none.
     """
     from metaclip_spark.extract.options import ExtractOptions
-    from metaclip_spark.extract.sources import find_sources, splits_of
     from metaclip_spark.extract.task import Stamp, Tools, extract_split
+    from metaclip_spark.sources.files import find_sources, splits_of
 
     options = ExtractOptions(keep_unmatched=True, dedup=False, languages=())
     found: list[str] = []

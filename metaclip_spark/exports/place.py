@@ -9,15 +9,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import fsspec
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.extract.storage import is_remote, local_path
+from metaclip_spark.storage.open import is_remote, local_path
+from metaclip_spark.storage.write import filesystem_of, open_whole
 
 EXPORTS = "exports"
 """The folder of a warehouse that exports are in."""
@@ -27,8 +24,6 @@ UNFINISHED = "_unfinished"
 """The file that says that an export was not written to its end."""
 SUFFIX = ".unfinished"
 """What a local export's name ends with until it is whole."""
-PARTIAL = ".partial"
-"""How the name of a file ends that is being written, or was when its writer died."""
 
 
 class Place:
@@ -125,45 +120,6 @@ class Place:
             return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
         found = self._files.find(self._root, detail=True)
         return {name[len(self._root) :].lstrip("/"): details["size"] for name, details in found.items()}
-
-
-def filesystem_of(uri: str) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a uri, and the path on it.
-
-    Raises:
-        ConfigError: the scheme is not known, or its package is missing.
-    """
-    try:
-        return fsspec.core.url_to_fs(uri, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"output {uri} cannot be written: {error}. Give a folder, or a uri that is known.") from error
-
-
-@contextlib.contextmanager
-def open_whole(place: str) -> Iterator[BinaryIO]:
-    """Open a new file that is there when it is whole, and not before; an earlier one of its name is replaced."""
-    if is_remote(place):
-        files, path = filesystem_of(place)
-        file = files.open(path, "wb")
-        try:
-            yield file
-        except BaseException:
-            with contextlib.suppress(Exception):
-                file.discard()
-                file.closed = True  # closed in another way, it would be uploaded as far as it goes
-            raise
-        file.close()
-        return
-    partial = f"{place}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    try:
-        with open(partial, "wb") as file:
-            yield file
-        os.replace(partial, place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.remove(partial)
-        raise
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metaclip_spark.exports.place import open_whole
+from metaclip_spark.storage.write import open_whole
 
 IMAGES = "parquet"
 INDEX = "webdataset-index"

@@ -14,8 +14,8 @@ from metaclip_spark.errors import Damage
 from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.tabular import Columns, read_columns
+from metaclip_spark.sources.files import Split
 
 # Rows that clean_text may change: a control character or line end inside, or an edge that is not printable
 # ASCII. Only these go through Python.

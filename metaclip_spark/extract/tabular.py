@@ -18,8 +18,8 @@ from metaclip_spark.errors import Damage
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.records import check_gzip
-from metaclip_spark.extract.sources import Split
-from metaclip_spark.extract.storage import open_source
+from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.open import open_source
 
 BATCH_ROWS = 8192
 CSV_BLOCK_BYTES = 4 << 20

@@ -16,12 +16,12 @@ from metaclip_spark.extract.checks import read_tabular
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.warc import read_warc
 from metaclip_spark.extract.wat import read_wat
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
+from metaclip_spark.sources.files import Split
 from metaclip_spark.takedowns import Takedowns
 
 _ARROW = EXTRACTED.arrow

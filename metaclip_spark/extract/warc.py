@@ -24,9 +24,9 @@ from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of
 from metaclip_spark.extract.records import GZIP_MAGIC, Record
 from metaclip_spark.extract.responses import BrokenResponse, response_of
-from metaclip_spark.extract.sources import Split
-from metaclip_spark.extract.storage import open_source
 from metaclip_spark.extract.warc_records import MAX_BLOCK_BYTES, Block, block_records
+from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.open import open_source
 
 BATCH_TEXTS = 8192
 Extra = list[tuple[str, str]] | None

@@ -13,10 +13,10 @@ from metaclip_spark.extract.candidates import Candidates
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.records import check_gzip, warc_records
-from metaclip_spark.extract.sources import Split
-from metaclip_spark.extract.storage import open_source
 from metaclip_spark.extract.wat_batch import Batch
 from metaclip_spark.extract.wat_pages import PageReader
+from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.open import open_source
 
 BATCH_LINKS = 8192
 """Image links with a text that are gathered before they become candidates."""

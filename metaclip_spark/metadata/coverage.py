@@ -110,8 +110,8 @@ def _column(path: Path, column: str) -> list[str]:
     from metaclip_spark.errors import Damage
     from metaclip_spark.extract.ledger import Ledger
     from metaclip_spark.extract.options import ExtractOptions
-    from metaclip_spark.extract.sources import find_sources, splits_of
     from metaclip_spark.extract.tabular import read_columns
+    from metaclip_spark.sources.files import find_sources, splits_of
 
     options = ExtractOptions(url_column=column, text_column=column)
     texts: list[str] = []

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.extract.sources import Split
 from metaclip_spark.extract.task import Stamp
+from metaclip_spark.sources.files import Split
 from metaclip_spark.stages.extract import extract
 from metaclip_spark.steps.context import Context, append_missing
 from metaclip_spark.steps.plan import Plan, store_plan

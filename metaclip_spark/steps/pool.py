@@ -17,8 +17,8 @@ from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.extract.language import UNKNOWN
-from metaclip_spark.extract.sources import Source, find_sources
 from metaclip_spark.schemas import PAIRS
+from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of

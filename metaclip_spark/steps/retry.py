@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from metaclip_spark.extract.sources import Source, same_source
+from metaclip_spark.sources.files import Source, same_source
 from metaclip_spark.steps.context import Context, in_pool
 
 _PER_STATEMENT = 500

@@ -23,10 +23,10 @@ from texts import ROOT, different_texts, entry_list, write_pool
 
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
+from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.terminal import print_rows
 
 

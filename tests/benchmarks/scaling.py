@@ -16,7 +16,7 @@ FILES = 90_000
 MB_PER_FILE = 300
 TEXTS_PER_FILE = 650_000
 BLOCK_MB = 8.389
-"""What is asked for in one request: 8 MiB (metaclip_spark.extract.fetching.Patience)."""
+"""What is asked for in one request: 8 MiB (metaclip_spark.storage.fetch.Patience)."""
 
 
 def main() -> None:

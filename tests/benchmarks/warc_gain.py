@@ -20,10 +20,10 @@ from metaclip_spark.extract.html import LAZY_SOURCES, HtmlPage
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.responses import response_of
-from metaclip_spark.extract.sources import Source, Split
 from metaclip_spark.extract.warc import read_warc
 from metaclip_spark.extract.warc_records import block_records
 from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.sources.files import Source, Split
 from metaclip_spark.terminal import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -26,8 +26,8 @@ from warcio.archiveiterator import ArchiveIterator
 
 from metaclip_spark.extract.ledger import Ledger
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import Source, Split
 from metaclip_spark.extract.warc import read_warc
+from metaclip_spark.sources.files import Source, Split
 from metaclip_spark.terminal import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]

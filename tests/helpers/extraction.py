@@ -12,11 +12,11 @@ import pytest
 
 from metaclip_spark.extract.ledger import FILTER_PREFIX, REASONS, TEXT_REASONS
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import Split, find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import EXTRACTED
+from metaclip_spark.sources.files import Split, find_sources, splits_of
 
 STAMP = Stamp("snap", "list-id", "batch-1")
 

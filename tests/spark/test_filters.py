@@ -11,9 +11,9 @@ import pytest
 from pyspark.errors import PythonException
 
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.filters import Filters, load_filter
+from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.shipping import ship
 

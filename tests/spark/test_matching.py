@@ -16,10 +16,10 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.checks import matched_ids
 from metaclip_spark.errors import InputError
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import ENGINES, compile_matcher
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.stages import functions
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.match import match, register_match_entries

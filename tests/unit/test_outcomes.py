@@ -7,7 +7,8 @@ import re
 import pytest
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.outcomes import SHOWN, source_outcomes, write_text
+from metaclip_spark.outcomes import SHOWN, source_outcomes
+from metaclip_spark.storage.write import write_text
 
 
 def test_sources_are_counted_and_incomplete_ones_named():

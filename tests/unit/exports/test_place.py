@@ -9,7 +9,8 @@ import fsspec
 import pytest
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.exports.place import MANIFEST, UNFINISHED, Place, open_whole
+from metaclip_spark.exports.place import MANIFEST, UNFINISHED, Place
+from metaclip_spark.storage.write import open_whole
 
 
 @pytest.fixture(params=["local", "memory", "s3"])

@@ -7,11 +7,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.takedowns import Takedowns, hashes_of, sorted_hashes
 
 PAGE = "http://ex.org/a/page.html"

@@ -10,11 +10,11 @@ import pytest
 from metaclip_spark.extract import task as task_module
 from metaclip_spark.extract.ledger import TEXT_REASONS
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.schemas import EXTRACTED
+from metaclip_spark.sources.files import find_sources, splits_of
 
 ROOT = Path(__file__).parents[3]
 STAMP = Stamp("snap", "list-id", "batch-1")

@@ -186,8 +186,8 @@ def test_a_header_without_an_end(tmp_path, extract, members):
 def test_a_file_that_is_gone_has_failed(tmp_path, wat, members):
     """A source that vanished between planning and reading is a failed source, not a failed task."""
     from metaclip_spark.extract.options import ExtractOptions
-    from metaclip_spark.extract.sources import find_sources, splits_of
     from metaclip_spark.extract.task import Stamp, Tools, extract_split
+    from metaclip_spark.sources.files import find_sources, splits_of
 
     path = write(tmp_path / "a.wat.gz", members[0])
     (split,) = splits_of(find_sources([str(path)]))

@@ -15,7 +15,7 @@ MIB_ABOVE_IMPORTS = 300
 READ = """
 import json, resource, sys
 from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.sources import find_sources, splits_of
+from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 
 def peak():  # MiB; the system counts in KiB, macOS in bytes

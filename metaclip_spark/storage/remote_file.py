@@ -6,8 +6,8 @@ import io
 import threading
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.fetching import Fetch, Patience
-from metaclip_spark.extract.transport import Identity
+from metaclip_spark.storage.fetch import Fetch, Patience
+from metaclip_spark.storage.transport import Identity
 
 
 class _Ahead(threading.Thread):

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.transport import Body, Forbidden, Identity, Lost, Transport, changed, scheme_of, shown
+from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, Transport, changed, scheme_of, shown
 
 
 @dataclass(frozen=True)
@@ -183,9 +183,9 @@ class Fetch:
 def _transport_of(uri: str, patience: Patience) -> Transport:
     # Imported where they are needed: whoever reads local files needs neither package.
     if scheme_of(uri) in ("http", "https"):
-        from metaclip_spark.extract.over_http import HttpTransport as Kind
+        from metaclip_spark.storage.http import HttpTransport as Kind
     else:
-        from metaclip_spark.extract.over_fsspec import FsspecTransport as Kind
+        from metaclip_spark.storage.object_store import FsspecTransport as Kind
     return Kind(uri, patience.connect_seconds, patience.read_seconds)
 
 

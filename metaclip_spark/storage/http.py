@@ -12,7 +12,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.transport import Body, Forbidden, Identity, Lost, etag_in, shown
+from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, etag_in, shown
 from metaclip_spark.version import __version__
 
 PIECE_BYTES = 1 << 18

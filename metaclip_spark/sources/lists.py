@@ -8,9 +8,9 @@ import re
 import zlib
 
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract.fetching import Unfetched
-from metaclip_spark.extract.storage import PLANNING_PATIENCE, is_remote, local_path, open_source
-from metaclip_spark.extract.transport import shown
+from metaclip_spark.storage.fetch import Unfetched
+from metaclip_spark.storage.open import PLANNING_PATIENCE, is_remote, local_path, open_source
+from metaclip_spark.storage.transport import shown
 
 SUFFIXES = (".paths", ".paths.gz", ".txt", ".txt.gz")
 CRAWL_ROOT = "https://data.commoncrawl.org/"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract import manifests
-from metaclip_spark.extract.fetching import Unfetched
-from metaclip_spark.extract.storage import (
+from metaclip_spark.sources import lists
+from metaclip_spark.storage.fetch import Unfetched
+from metaclip_spark.storage.open import (
     Info,
     check_transport,
     etag_of,
@@ -23,7 +23,7 @@ from metaclip_spark.extract.storage import (
     same_source,
     size_of,
 )
-from metaclip_spark.extract.transport import scheme_of, shown
+from metaclip_spark.storage.transport import scheme_of, shown
 
 SUFFIXES = {
     ".wat.gz": "wat",
@@ -88,7 +88,7 @@ def source_path_of(path: str) -> str:
     'crawl-data/CC-MAIN-2024-51/a.wat.gz'
     """
     path = _plain(path) if is_remote(path) else os.path.abspath(local_path(path))
-    inside = path.find("/" + manifests.INSIDE)
+    inside = path.find("/" + lists.INSIDE)
     return path[inside + 1 :] if inside >= 0 else path
 
 
@@ -126,7 +126,7 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
 def _sources(given: str) -> Iterator[Source]:
     check_transport(given)
     for uri, info in _listed(given) if is_remote(given) else ((path, None) for path in _expand(local_path(given))):
-        if manifests.is_manifest(uri):
+        if lists.is_manifest(uri):
             yield from sources_of_list(uri)
         else:
             yield _source(uri, info)
@@ -139,7 +139,7 @@ def _source(uri: str, info: Info | None) -> Source:
         if not os.path.isfile(path):
             raise InputError(f"input {path} does not exist; expected a file.")
         if kind in ("wat", "warc"):
-            manifests.check_records(path)
+            lists.check_records(path)
         return Source(source_path_of(path), path, kind, size_of(path), etag_of(path))
     try:
         size, etag = info_of(uri) if info is None else info
@@ -156,7 +156,7 @@ def sources_of_list(uri: str) -> Iterator[Source]:
     Raises:
         InputError: the list cannot be read, or what it names is not there or of no known kind.
     """
-    uris = manifests.read_manifest(uri)
+    uris = lists.read_manifest(uri)
     missing = [found for found in uris if not is_remote(found) and not os.path.isfile(local_path(found))]
     for found in uris:
         if format_of(found) is None:
@@ -180,7 +180,7 @@ def source_of_list(uri: str) -> Source:
 
 def _listed(given: str) -> Iterator[tuple[str, Info | None]]:
     """Yield the files behind a remote uri, with what their listing says of them."""
-    if not has_glob(given) and (format_of(given) or manifests.is_manifest(given)):
+    if not has_glob(given) and (format_of(given) or lists.is_manifest(given)):
         yield given, None
         return
     files = list_remote(given)

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract import storage
-from metaclip_spark.extract.fetching import Fetch, Patience
-from metaclip_spark.extract.sources import find_sources
-from metaclip_spark.extract.storage import check_transport, info_of, list_remote, open_source, same_source
+from metaclip_spark.sources.files import find_sources
+from metaclip_spark.storage import open
+from metaclip_spark.storage.fetch import Fetch, Patience
+from metaclip_spark.storage.open import check_transport, info_of, list_remote, open_source, same_source
 
 QUICK = Patience(
     attempts=4,
@@ -409,7 +409,7 @@ def test_local_files_are_opened_as_they_are(tmp_path):
     path.write_bytes(DATA)
     for uri in (str(path), f"file://{path}"):
         assert read_all(uri) == DATA
-        assert info_of(uri) == (len(DATA), storage.etag_of(str(path)))
+        assert info_of(uri) == (len(DATA), open.etag_of(str(path)))
 
 
 def test_a_scheme_of_fsspec_is_read(tmp_path):
@@ -465,7 +465,7 @@ def wat_of_pages(wat, pages: int) -> bytes:
 @pytest.fixture
 def extract_url(extract, tmp_path, monkeypatch):
     """Extract one remote WAT, given in a list so that nothing is asked before its task: `extract_url(url)`."""
-    monkeypatch.setattr(storage, "PATIENCE", QUICK)
+    monkeypatch.setattr(open, "PATIENCE", QUICK)
 
     def run(url: str):
         (tmp_path / "uris.txt").write_text(url)

@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract.crawl import crawl_sources, sample_sizes
-from metaclip_spark.extract.fetching import Patience
-from metaclip_spark.extract.sources import find_sources
-from metaclip_spark.extract.storage import check_transport, info_of, list_remote, open_source
+from metaclip_spark.sources.crawl import crawl_sources, sample_sizes
+from metaclip_spark.sources.files import find_sources
+from metaclip_spark.storage.fetch import Patience
+from metaclip_spark.storage.open import check_transport, info_of, list_remote, open_source
 
 QUICK = Patience(
     attempts=3, forbidden_attempts=2, base_delay=0.001, max_delay=0.004, block_bytes=1 << 16, read_seconds=2
@@ -151,7 +151,7 @@ def test_reading_local_files_imports_no_network(tmp_path):
 
     code = (
         "import sys; sys.modules['fsspec'] = sys.modules['urllib3'] = None\n"
-        "from metaclip_spark.extract.sources import find_sources\n"
+        "from metaclip_spark.sources.files import find_sources\n"
         f"print(len(find_sources([{str(tmp_path)!r}])))"
     )
     (tmp_path / "a.tsv").write_text("x")

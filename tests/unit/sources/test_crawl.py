@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract import manifests, storage
-from metaclip_spark.extract.crawl import crawl_sources, sample, sample_sizes, warnings_of
-from metaclip_spark.extract.fetching import Patience
-from metaclip_spark.extract.sources import Source, find_sources
+from metaclip_spark.sources import lists
+from metaclip_spark.sources.crawl import crawl_sources, sample, sample_sizes, warnings_of
+from metaclip_spark.sources.files import Source, find_sources
+from metaclip_spark.storage import open
+from metaclip_spark.storage.fetch import Patience
 
 CRAWL = "CC-MAIN-2024-51"
 QUICK = Patience(attempts=3, forbidden_attempts=2, base_delay=0.001, max_delay=0.002)
@@ -41,8 +42,8 @@ def segment_of(path: str) -> str:
 @pytest.fixture
 def server(monkeypatch):
     """A server with one crawl."""
-    monkeypatch.setattr(storage, "PLANNING_PATIENCE", QUICK)
-    monkeypatch.setattr(manifests, "PLANNING_PATIENCE", QUICK)
+    monkeypatch.setattr(open, "PLANNING_PATIENCE", QUICK)
+    monkeypatch.setattr(lists, "PLANNING_PATIENCE", QUICK)
     made = bad.BadServer()
     for kind in ("wat", "warc"):
         made.add(f"/crawl-data/{CRAWL}/{kind}.paths.gz", packed(paths_of(kind=kind)))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract.sources import Source, find_sources, format_of, source_path_of, splits_of
-from metaclip_spark.extract.storage import etag_of, open_source, size_of
+from metaclip_spark.sources.files import Source, find_sources, format_of, source_path_of, splits_of
+from metaclip_spark.storage.open import etag_of, open_source, size_of
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ from hashlib import blake2b
 from typing import BinaryIO
 
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract.fetching import Patience
-from metaclip_spark.extract.remote import RemoteFile
-from metaclip_spark.extract.transport import scheme_of, shown
+from metaclip_spark.storage.fetch import Patience
+from metaclip_spark.storage.remote_file import RemoteFile
+from metaclip_spark.storage.transport import scheme_of, shown
 
 Info = tuple[int, str]
 """Bytes (0: not known) and fingerprint ("": not known) of a source."""
@@ -49,7 +49,7 @@ def check_transport(uri: str) -> None:
         InputError: the scheme is not known, or its package is missing.
     """
     if scheme_of(uri) not in ("", "http", "https"):
-        from metaclip_spark.extract.over_fsspec import filesystem_of
+        from metaclip_spark.storage.object_store import filesystem_of
 
         filesystem_of(uri)
 
@@ -95,7 +95,7 @@ def list_remote(pattern: str) -> list[tuple[str, Info]]:
         raise InputError(
             f"input {shown(pattern)} cannot be listed over http; give its files, or a list of them (a .paths.gz)."
         )
-    from metaclip_spark.extract.over_fsspec import NO_CREDENTIALS, filesystem_of, identity_of
+    from metaclip_spark.storage.object_store import NO_CREDENTIALS, filesystem_of, identity_of
 
     files = filesystem_of(pattern)
     path = files._strip_protocol(pattern)

@@ -8,7 +8,7 @@ from typing import Any
 import fsspec
 
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract.transport import Body, Forbidden, Identity, Lost, changed, etag_in, scheme_of, shown
+from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, changed, etag_in, scheme_of, shown
 
 _S3 = ("s3", "s3a")
 NO_CREDENTIALS = (

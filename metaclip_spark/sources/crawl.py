@@ -10,9 +10,9 @@ from hashlib import blake2b
 
 from metaclip_spark.core.sampling import draw_key
 from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.extract.manifests import CRAWL_ROOT, manifest_lines, resolve
-from metaclip_spark.extract.sources import Source, format_of, source_of_list
-from metaclip_spark.extract.storage import check_transport, info_of
+from metaclip_spark.sources.files import Source, format_of, source_of_list
+from metaclip_spark.sources.lists import CRAWL_ROOT, manifest_lines, resolve
+from metaclip_spark.storage.open import check_transport, info_of
 
 FORMATS = ("wat", "warc")
 REGION = "us-east-1"
