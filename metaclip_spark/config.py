@@ -18,10 +18,16 @@ from pydantic import (
     model_validator,
 )
 
+from metaclip_spark.candidates.options import (
+    DEFAULT_OPT_OUTS,
+    DEFAULT_TEXT_FIELDS,
+    OPT_OUTS,
+    TEXT_FIELDS,
+    ExtractOptions,
+)
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import IDENTIFIERS
-from metaclip_spark.extract.options import DEFAULT_OPT_OUTS, DEFAULT_TEXT_FIELDS, OPT_OUTS, TEXT_FIELDS, ExtractOptions
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config import Settings
 from metaclip_spark.extract.language import load_identifier
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.filters import Filters
 from metaclip_spark.filters.blocklist import load_blocklist
 from metaclip_spark.filters.hook import load_filter

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.entry_lists import SMALL
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.urls.hosts import written_hosts
 from metaclip_spark.extract.language import load_identifier
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata

@@ -21,7 +21,7 @@ def texts_of(paths: Sequence[str]) -> list[str]:
     Raises:
         InputError: there are none.
     """
-    from metaclip_spark.extract.options import ExtractOptions
+    from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.extract.task import Stamp, Tools, extract_split
     from metaclip_spark.sources.files import find_sources, splits_of
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import kernel
-from metaclip_spark.extract.record_heads import lowered, starts
 
 BLOCK = 128
 
@@ -119,3 +118,20 @@ def last_image(raw: np.ndarray, end: int) -> int:
                 return place
         stop = at
     return -1
+
+
+@kernel
+def lowered(char: int) -> int:
+    """Return an ASCII letter in lower case, any other byte as it is."""
+    return char + 32 if 65 <= char <= 90 else char
+
+
+@kernel
+def starts(raw: np.ndarray, at: int, expected: np.ndarray) -> bool:
+    """Return whether `expected` stands at `at`, of which nothing is assumed."""
+    if at < 0 or at + len(expected) > len(raw):
+        return False
+    for place in range(len(expected)):  # noqa: SIM110 - this is compiled
+        if raw[at + place] != expected[place]:
+            return False
+    return True

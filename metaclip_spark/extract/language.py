@@ -18,9 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.options import ExtractOptions
 
 UNKNOWN = "und"
 """The code of a text whose language is not known (ISO 639-2, undetermined)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from metaclip_spark.extract.options import OPT_OUTS
+from metaclip_spark.candidates.options import OPT_OUTS
 
 Named = tuple[str | None, str | Sequence[str] | None]
 """A meta tag's (name, content) or a header's (name, value); a repeated header may come as a list."""

@@ -10,14 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.checks import read_tabular
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.warc import read_warc
-from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.extract.tabular.reader import read_tabular
+from metaclip_spark.extract.warc.reader import read_warc
+from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED

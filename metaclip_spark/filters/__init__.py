@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.filters import texts
 from metaclip_spark.filters.blocklist import Blocklist, load_blocklist
 from metaclip_spark.filters.hook import FilterError, Hook, load_filter

@@ -16,10 +16,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import FILTER_PREFIX
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError, MetaclipError
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import FILTER_PREFIX
 
 HOOK_SCHEMA = pa.schema(
     [

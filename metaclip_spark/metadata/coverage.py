@@ -107,10 +107,10 @@ def _lines(path: Path) -> list[str]:
 
 def _column(path: Path, column: str) -> list[str]:
     # Imported here: extraction imports the lists.
+    from metaclip_spark.candidates.ledger import Ledger
+    from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.errors import Damage
-    from metaclip_spark.extract.ledger import Ledger
-    from metaclip_spark.extract.options import ExtractOptions
-    from metaclip_spark.extract.tabular import read_columns
+    from metaclip_spark.extract.tabular.columns import read_columns
     from metaclip_spark.sources.files import find_sources, splits_of
 
     options = ExtractOptions(url_column=column, text_column=column)

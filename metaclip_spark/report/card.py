@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from metaclip_spark.extract.options import OPT_OUTS
+from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.report.classes import ClassCounts
 from metaclip_spark.report.composition import Composition
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from metaclip_spark.extract.ledger import FILTER_PREFIX, NO_TEXT_REASONS, REASONS, RECORD_REASONS, TEXT_REASONS
+from metaclip_spark.candidates.ledger import FILTER_PREFIX, NO_TEXT_REASONS, REASONS, RECORD_REASONS, TEXT_REASONS
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.wording import number, percent
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import load_identifier
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split

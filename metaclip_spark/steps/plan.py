@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.errors import ConfigError, Damage, InputError
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.tabular import check_columns, column_names
+from metaclip_spark.extract.tabular.columns import check_columns, column_names
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source, Split, same_source, splits_of
 from metaclip_spark.steps.context import Context, append_missing, in_pool

@@ -24,8 +24,8 @@ import ahocorasick
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import different_texts, entry_list, write_pool
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import spaced, spaced_entry
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata

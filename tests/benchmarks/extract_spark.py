@@ -21,8 +21,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import ROOT, entry_list
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.language import load_identifier
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata

@@ -14,15 +14,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.urls.resolve import Resolver, resolve
-from metaclip_spark.extract.charset import utf8_of
-from metaclip_spark.extract.html import LAZY_SOURCES, HtmlPage
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.responses import response_of
-from metaclip_spark.extract.warc import read_warc
-from metaclip_spark.extract.warc_records import block_records
-from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.extract.warc.blocks import block_records
+from metaclip_spark.extract.warc.charset import utf8_of
+from metaclip_spark.extract.warc.html import LAZY_SOURCES, HtmlPage
+from metaclip_spark.extract.warc.reader import read_warc
+from metaclip_spark.extract.warc.responses import response_of
+from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.sources.files import Source, Split
 from metaclip_spark.terminal import print_rows
 

@@ -24,9 +24,9 @@ from bs4 import BeautifulSoup
 from selectolax.lexbor import LexborHTMLParser
 from warcio.archiveiterator import ArchiveIterator
 
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.warc import read_warc
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.sources.files import Source, Split
 from metaclip_spark.terminal import print_rows
 

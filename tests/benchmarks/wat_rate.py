@@ -26,10 +26,10 @@ import pyarrow.compute as pc
 import simdjson
 from fastwarc.warc import ArchiveIterator
 
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.wat import read_wat
+from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.sources.files import Source, Split
 from metaclip_spark.terminal import print_rows
 

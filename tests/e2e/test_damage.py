@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from e2e_world import World, call, row, rows_of, wat_of, write_parquet, write_tsv, write_wat
 
-from metaclip_spark.extract.ledger import REASONS, TEXT_REASONS
+from metaclip_spark.candidates.ledger import REASONS, TEXT_REASONS
 
 pytestmark = pytest.mark.spark
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark.extract.ledger import FILTER_PREFIX, REASONS, TEXT_REASONS
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.ledger import FILTER_PREFIX, REASONS, TEXT_REASONS
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata

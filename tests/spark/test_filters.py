@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.errors import PythonException
 
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.filters import Filters, load_filter
 from metaclip_spark.sources.files import find_sources, splits_of

@@ -13,9 +13,9 @@ import pytest
 import reference
 from pyspark.sql import functions as F
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.checks import matched_ids
 from metaclip_spark.errors import InputError
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import ENGINES, compile_matcher
 from metaclip_spark.metadata import Metadata

@@ -9,10 +9,10 @@ SCRIPT = """
 from metaclip_spark.core.entry_kernels import add_counts, running_products
 from metaclip_spark.core.hashing.blake2b import blake2b_of_pairs
 from metaclip_spark.extract.byte_search import count_of, last_image
-from metaclip_spark.extract.record_heads import only_record
+from metaclip_spark.extract.records.heads import only_record
 from metaclip_spark.core.hashing.sha224 import sha224_of_urls
-from metaclip_spark.extract.wat_links import cut_page
-from metaclip_spark.extract.wat_rows import add_rows
+from metaclip_spark.extract.wat.links import cut_page
+from metaclip_spark.extract.wat.rows import add_rows
 from metaclip_spark.core.urls.host_kernels import gather, host_spans
 from metaclip_spark.matchers.phrases.building import key_hashes, set_step_filters, set_token_filters
 from metaclip_spark.matchers.phrases.scanning import scan

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract import language
 from metaclip_spark.extract.language import IDENTIFIERS, Identifier, Lid176, keep_languages, load_identifier
-from metaclip_spark.extract.options import ExtractOptions
 
 SENTENCES = {
     "en": "A brown dog runs across the green lawn.",

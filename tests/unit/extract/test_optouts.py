@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metaclip_spark.extract.options import DEFAULT_OPT_OUTS, OPT_OUTS
+from metaclip_spark.candidates.options import DEFAULT_OPT_OUTS, OPT_OUTS
 from metaclip_spark.extract.optouts import opt_out_of
 
 

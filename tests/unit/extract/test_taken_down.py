@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import compile_matcher

@@ -7,9 +7,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from metaclip_spark.candidates.ledger import TEXT_REASONS
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract import task as task_module
-from metaclip_spark.extract.ledger import TEXT_REASONS
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pytest
 
-from metaclip_spark.extract.candidates import Candidates
+from metaclip_spark.candidates.batch import Candidates
 
 
 @pytest.fixture

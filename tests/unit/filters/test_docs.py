@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark.extract.ledger import TEXT_REASONS
+from metaclip_spark.candidates.ledger import TEXT_REASONS
 from metaclip_spark.filters import load_filter
 from metaclip_spark.filters.hook import HOOK_SCHEMA
 

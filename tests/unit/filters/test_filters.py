@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.filters import Filters, load_blocklist, load_filter
 
 DROP_X = """

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.urls.resolve import Resolver, absolute_url, resolve
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.records import warc_records
-from metaclip_spark.extract.wat_pages import PageReader
+from metaclip_spark.extract.records.reader import warc_records
+from metaclip_spark.extract.wat.pages import PageReader
 
 HTTP = ("http://", "https://")
 

@@ -8,8 +8,8 @@ import zlib
 import brotli
 import pytest
 
-from metaclip_spark.extract import responses
-from metaclip_spark.extract.responses import BrokenResponse, response_of, without_chunks
+from metaclip_spark.extract.warc import responses
+from metaclip_spark.extract.warc.responses import BrokenResponse, response_of, without_chunks
 
 HTML = b"<html><img src=a.jpg alt=b></html>"
 

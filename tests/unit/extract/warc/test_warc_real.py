@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
 import warc_gain
 
 WAT = "a WAT, not a WARC: it holds metadata records in JSON; a WARC holds response records"

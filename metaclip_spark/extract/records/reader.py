@@ -16,7 +16,7 @@ import deflate
 import numpy as np
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.record_heads import only_record
+from metaclip_spark.extract.records.heads import only_record
 
 try:
     from stringzilla import find  # several times as fast as bytes.find, with the same arguments and results

@@ -10,8 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import copied, kernel
-from metaclip_spark.extract.byte_search import BLOCK, find_in, is_ascii, mentions_any
-from metaclip_spark.extract.record_heads import starts
+from metaclip_spark.extract.byte_search import BLOCK, find_in, is_ascii, mentions_any, starts
 
 STRINGS = (b"url", b"alt", b"title", b"og:title")
 """The strings of a link, in the order of the columns of its row of spans: [start, stop) each, -1 where it has none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import copied, kernel
-from metaclip_spark.extract.json_strings import decoded
-from metaclip_spark.extract.record_heads import starts
+from metaclip_spark.extract.byte_search import starts
+from metaclip_spark.extract.wat.json_strings import decoded
 
 JOINED, TO_JOIN, DATA = 0, 1, 2
 """What became of a row's url: absolute now; as found, for `Resolver.absolute` to see to; a `data:` url, of which the

@@ -20,7 +20,7 @@ from typing import Any
 
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
-from metaclip_spark.extract.html_pieces import pieces_of, up_to_last_image, without_long_tags
+from metaclip_spark.extract.warc.html_pieces import pieces_of, up_to_last_image, without_long_tags
 
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src")
 _LAZY = frozenset(LAZY_SOURCES)

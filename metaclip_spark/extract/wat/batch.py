@@ -11,14 +11,14 @@ from html import unescape
 import numpy as np
 import pyarrow as pa
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.core.urls.resolve import Resolver
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.wat_pages import Links, Page
-from metaclip_spark.extract.wat_rows import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
+from metaclip_spark.extract.wat.pages import Links, Page
+from metaclip_spark.extract.wat.rows import DATA, EMPTY, TO_CLEAN, TO_JOIN, add_rows
 
 FIELDS = ("alt", "title", "og:title")
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract import records as records_module
-from metaclip_spark.extract.records import CorruptGzip, Record, check_gzip, warc_records
+from metaclip_spark.extract.records import reader as records_module
+from metaclip_spark.extract.records.reader import CorruptGzip, Record, check_gzip, warc_records
 
 
 def warc(payload: bytes, *fields: str, end: bytes = b"\r\n\r\n") -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.records import GZIP_MAGIC, CorruptGzip, Record, inflated
+from metaclip_spark.extract.records.reader import GZIP_MAGIC, CorruptGzip, Record, inflated
 
 MAX_BLOCK_BYTES = 32 << 20
 """A longer block is read over: no page is as long (Common Crawl cuts them at 1 MB)."""

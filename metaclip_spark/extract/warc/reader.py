@@ -13,18 +13,18 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.core.urls.resolve import Resolver, resolve
 from metaclip_spark.errors import Damage, WrongKind
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.charset import utf8_of
-from metaclip_spark.extract.html import HtmlImage, HtmlPage, og_image
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of
-from metaclip_spark.extract.records import GZIP_MAGIC, Record
-from metaclip_spark.extract.responses import BrokenResponse, response_of
-from metaclip_spark.extract.warc_records import MAX_BLOCK_BYTES, Block, block_records
+from metaclip_spark.extract.records.reader import GZIP_MAGIC, Record
+from metaclip_spark.extract.warc.blocks import MAX_BLOCK_BYTES, Block, block_records
+from metaclip_spark.extract.warc.charset import utf8_of
+from metaclip_spark.extract.warc.html import HtmlImage, HtmlPage, og_image
+from metaclip_spark.extract.warc.responses import BrokenResponse, response_of
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 
@@ -211,7 +211,7 @@ class _OfPage:
         self._absolute = Resolver(base).absolute
 
     def add_image(self, image: HtmlImage, texts: list[tuple[str, str]]) -> None:
-        """Take each text with each of the image's urls (see `metaclip_spark.extract.html`)."""
+        """Take each text with each of the image's urls (see `metaclip_spark.extract.warc.html`)."""
         batch, page = self._batch, self._page
         sources: list[tuple[str, str]] = []
         sizes = None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import WrongKind
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.records import check_gzip, warc_records
-from metaclip_spark.extract.wat_batch import Batch
-from metaclip_spark.extract.wat_pages import PageReader
+from metaclip_spark.extract.records.reader import check_gzip, warc_records
+from metaclip_spark.extract.wat.batch import Batch
+from metaclip_spark.extract.wat.pages import PageReader
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 

@@ -17,12 +17,12 @@ import msgspec
 import numpy as np
 import simdjson
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.core.urls.resolve import resolve
-from metaclip_spark.extract.options import ExtractOptions
 from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
-from metaclip_spark.extract.wat_links import CUT, FULL, SPANS, cut_links, cut_page
+from metaclip_spark.extract.wat.links import CUT, FULL, SPANS, cut_links, cut_page
 
 _IMAGE_PATH = "IMG@/src"
 _PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import kernel
+from metaclip_spark.extract.byte_search import lowered, starts
 
 _VERSION = np.frombuffer(b"WARC/", np.uint8)
 _LENGTH = np.frombuffer(b"content-length:", np.uint8)
@@ -16,23 +17,6 @@ _MAX_HEAD_BYTES = 1 << 16
 _MAX_DIGITS = 8
 
 Found = tuple[int, int, bool]
-
-
-@kernel
-def lowered(char: int) -> int:
-    """Return an ASCII letter in lower case, any other byte as it is."""
-    return char + 32 if 65 <= char <= 90 else char
-
-
-@kernel
-def starts(raw: np.ndarray, at: int, expected: np.ndarray) -> bool:
-    """Return whether `expected` stands at `at`, of which nothing is assumed."""
-    if at < 0 or at + len(expected) > len(raw):
-        return False
-    for place in range(len(expected)):  # noqa: SIM110 - this is compiled
-        if raw[at + place] != expected[place]:
-            return False
-    return True
 
 
 @kernel

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metaclip_spark.extract.charset import charset_of, utf8_of
+from metaclip_spark.extract.warc.charset import charset_of, utf8_of
 
 EUC_JP = "画像の説明文がここにあります。日本語のページです。ひらがなとカタカナ".encode("euc_jp") * 20
 

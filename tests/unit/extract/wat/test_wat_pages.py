@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import without_surrogates
-from metaclip_spark.extract.options import OPT_OUTS, ExtractOptions
-from metaclip_spark.extract.records import warc_records
-from metaclip_spark.extract.wat_pages import Links, Page, PageReader, Unusual
+from metaclip_spark.extract.records.reader import warc_records
+from metaclip_spark.extract.wat.pages import Links, Page, PageReader, Unusual
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)

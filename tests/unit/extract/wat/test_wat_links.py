@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text, without_surrogates
 from metaclip_spark.core.urls.resolve import absolute_url
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.wat_batch import FIELDS, Batch
-from metaclip_spark.extract.wat_pages import PageReader
+from metaclip_spark.extract.wat.batch import FIELDS, Batch
+from metaclip_spark.extract.wat.pages import PageReader
 
 PAGE = "http://ex.org/a/b/page.html"
 
@@ -196,8 +196,8 @@ def test_fields_are_those_of_the_columns():
 BOUNDS = """
 import json, random, sys
 import numpy as np
-from metaclip_spark.extract.wat_links import CUT, SPANS, cut_page
-from metaclip_spark.extract.wat_rows import add_rows
+from metaclip_spark.extract.wat.links import CUT, SPANS, cut_page
+from metaclip_spark.extract.wat.rows import add_rows
 
 bits, found = random.Random(7), 0
 payload = json.loads(sys.stdin.readline()).encode()

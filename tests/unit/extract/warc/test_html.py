@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.extract import html_pieces
-from metaclip_spark.extract.html import HtmlImage, HtmlPage, largest_of, og_image
-from metaclip_spark.extract.html_pieces import pieces_of, up_to_last_image, without_long_tags
-from metaclip_spark.extract.options import DEFAULT_TEXT_FIELDS, TEXT_FIELDS
+from metaclip_spark.candidates.options import DEFAULT_TEXT_FIELDS, TEXT_FIELDS
+from metaclip_spark.extract.warc import html_pieces
+from metaclip_spark.extract.warc.html import HtmlImage, HtmlPage, largest_of, og_image
+from metaclip_spark.extract.warc.html_pieces import pieces_of, up_to_last_image, without_long_tags
 
 
 def images_of(page: str | bytes, fields=DEFAULT_TEXT_FIELDS) -> list[HtmlImage]:
@@ -289,8 +289,8 @@ def test_a_hundred_thousand_levels(name):
 
 def test_pieces_hold_what_one_tree_holds(shared_data, monkeypatch):
     """Real pages give the same images cut into pieces of 512 tags, but for a few whose context is cut."""
-    from metaclip_spark.extract.responses import response_of
-    from metaclip_spark.extract.warc_records import block_records
+    from metaclip_spark.extract.warc.blocks import block_records
+    from metaclip_spark.extract.warc.responses import response_of
 
     with open(shared_data / "crawl" / "ccmain2020-34_sample.warc.gz", "rb") as file:
         pages = [

@@ -14,7 +14,7 @@ MIB_ABOVE_IMPORTS = 300
 
 READ = """
 import json, resource, sys
-from metaclip_spark.extract.options import ExtractOptions
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.records import check_gzip
+from metaclip_spark.extract.records.reader import check_gzip
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from warc_builder import HTML, http, page, record, write
+from warc_builder import HTML, golden_records, http, page, record, write
 
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract import warc, warc_records
-from metaclip_spark.extract.warc_records import block_records
+from metaclip_spark.extract.warc import blocks, reader
+from metaclip_spark.extract.warc.blocks import block_records
 
 PAGES = 8
 NOISE = random.Random(5).randbytes(400).hex()
@@ -174,7 +174,7 @@ def test_a_record_without_a_usable_length(tmp_path, extract, members, length, re
 @pytest.mark.parametrize("name", ["a.warc.gz", "a.warc"])
 def test_a_record_beyond_the_limit_is_read_over(tmp_path, extract, records, monkeypatch, name):
     """It is one broken record, whatever its length; what follows it is read."""
-    monkeypatch.setattr(warc_records, "MAX_BLOCK_BYTES", 50_000)
+    monkeypatch.setattr(blocks, "MAX_BLOCK_BYTES", 50_000)
     long = page(f"<img src=x.jpg alt=x>{'<p>' * 1_000_000}", HTML)
     picture = record(bytes(300_000), kind="resource", content_type="image/jpeg")
     found = extract(write(tmp_path / name, [*records[:2], long, picture, *records[2:]]))
@@ -182,7 +182,7 @@ def test_a_record_beyond_the_limit_is_read_over(tmp_path, extract, records, monk
     assert found.ending == ("done", None)
     assert found.rejected == {"broken_record": 1}
     assert [row["detail"] for row in found.rejects] == [
-        f"a record of more than {warc.MAX_BLOCK_BYTES} bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
+        f"a record of more than {reader.MAX_BLOCK_BYTES} bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
     ]
 
 
@@ -255,8 +255,6 @@ def changed(content: bytes, chance: random.Random) -> bytes:
 
 
 def fuzz(tmp_path: Path, extract, seeds: range) -> None:
-    from test_warc import golden_records
-
     contents = [b"".join(golden_records()), b"".join(gzip.compress(one) for one in golden_records())]
     endings = set()
     for seed in seeds:

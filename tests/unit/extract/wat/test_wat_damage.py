@@ -185,7 +185,7 @@ def test_a_header_without_an_end(tmp_path, extract, members):
 
 def test_a_file_that_is_gone_has_failed(tmp_path, wat, members):
     """A source that vanished between planning and reading is a failed source, not a failed task."""
-    from metaclip_spark.extract.options import ExtractOptions
+    from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.extract.task import Stamp, Tools, extract_split
     from metaclip_spark.sources.files import find_sources, splits_of
 

@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.batch import Candidates
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.candidates import Candidates
-from metaclip_spark.extract.ledger import Ledger
-from metaclip_spark.extract.options import ExtractOptions
-from metaclip_spark.extract.tabular import Columns, read_columns
+from metaclip_spark.extract.tabular.columns import Columns, read_columns
 from metaclip_spark.sources.files import Split
 
 # Rows that clean_text may change: a control character or line end inside, or an edge that is not printable

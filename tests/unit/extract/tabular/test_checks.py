@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.checks import cleaned, extra_map, utf8
+from metaclip_spark.extract.tabular.reader import cleaned, extra_map, utf8
 
 odd = " \t\n\r\0\x0b\x0c\x1c\x1f\x7f\x80\x85\u00a0\u1680\u2003\u2028\u3000\ufeff\u00e9\U0001f600a!~&;"
 texts = st.text(alphabet=st.one_of(st.sampled_from(odd), st.characters(exclude_categories=["Cs"])), max_size=8)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from metaclip_spark.candidates.ledger import DETAIL_CHARS, RECORD_REASONS, TEXT_REASONS, Ledger
 from metaclip_spark.errors import Damage
-from metaclip_spark.extract.ledger import DETAIL_CHARS, RECORD_REASONS, TEXT_REASONS, Ledger
 
 
 def test_samples_are_capped_and_counts_are_not():

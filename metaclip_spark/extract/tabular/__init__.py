@@ -1,0 +1,1 @@
+"""Read pairs from Parquet, TSV, CSV and JSON lines."""

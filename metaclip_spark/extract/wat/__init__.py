@@ -1,0 +1,1 @@
+"""Read image links and texts from WAT files."""
