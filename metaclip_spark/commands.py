@@ -11,29 +11,31 @@ from typing import Any
 
 from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.core.hashing.digest import digest_of
-from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.events import DONE, Attempt
-from metaclip_spark.loading import Extraction, load_extraction
+from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome
 from metaclip_spark.pipeline import curate
 from metaclip_spark.progress import Reporter
 from metaclip_spark.reporting import closing_report
-from metaclip_spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
+from metaclip_spark.spark.session import get_session, jars_are_cached, under_spark_submit
 from metaclip_spark.steps.balance import balance_step
-from metaclip_spark.steps.context import NO_LIST, Context, in_pool, leased
+from metaclip_spark.steps.card import as_json, make_card
+from metaclip_spark.steps.context import NO_LIST, Context, in_pool
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
-from metaclip_spark.steps.earlier import drawn_alike
+from metaclip_spark.steps.earlier_runs import drawn_alike
 from metaclip_spark.steps.extract import extract_step
+from metaclip_spark.steps.extraction import Extraction, load_extraction
 from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
 from metaclip_spark.steps.retry import retry_step
-from metaclip_spark.steps.summary import as_json, make_card
-from metaclip_spark.steps.takedown import refuse_unfinished
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.steps.takedown_rows import refuse_unfinished
+from metaclip_spark.warehouse.events import DONE, Attempt
+from metaclip_spark.warehouse.lease import leased
+from metaclip_spark.warehouse.runs import last_balanced_run
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 INCOMPLETE = 3
 Given = dict[str, list[Source]]
@@ -262,19 +264,6 @@ def shown_config(settings: Settings) -> dict[str, Any]:
     config = settings.model_dump()
     config["spark"] = {k: "(hidden)" if _SECRET.search(k) else v for k, v in config["spark"].items()}
     return config
-
-
-def last_balanced_run(warehouse: Warehouse) -> str:
-    """Return the run whose subset was drawn last, of those that were not pruned since."""
-    rows = warehouse.read("runs").where("stage = 'balance'").orderBy("at").select("run_id", "event").collect()
-    drawn: dict[str, None] = {}
-    for run_id, event in rows:
-        drawn.pop(run_id, None)
-        if event == DONE:
-            drawn[run_id] = None
-    if not drawn:
-        raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first.")
-    return next(reversed(drawn))
 
 
 def _of_run(

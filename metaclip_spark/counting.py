@@ -54,7 +54,7 @@ def count_words(
     splits = splits_of(found, split_bytes)
     size = sum(dump.bytes for dump in found)
     reporter.say(f"dumps: {len(found):,} ({size / 1e6:,.1f} MB); tasks: {len(splits):,}. Starting Spark ...")
-    from metaclip_spark.session import get_session, under_spark_submit
+    from metaclip_spark.spark.session import get_session, under_spark_submit
     from metaclip_spark.stages.count_words import as_lines, partial_counts, total_counts
 
     # A partition for so many bytes, so that a large dump does not make them large; small ones Spark puts together.

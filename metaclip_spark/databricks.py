@@ -29,7 +29,7 @@ def on_databricks() -> bool:
 
 def spark_session() -> SparkSession:
     """Return the notebook's session; as a plain file, a local one with Delta."""
-    from metaclip_spark.session import get_session
+    from metaclip_spark.spark.session import get_session
 
     return get_session()
 

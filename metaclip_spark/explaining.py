@@ -19,8 +19,8 @@ from metaclip_spark.explanation import Match, kept_from, matches_of, sampling_pr
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
-from metaclip_spark.tables import Warehouse, matching
 from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 MOST_PAIRS = 20
 

@@ -7,19 +7,19 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from metaclip_spark.commands import last_balanced_run, open_warehouse
+from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import software_versions
 from metaclip_spark.exports.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.exports.shards import COLUMNS, INDEX
 from metaclip_spark.progress import Reporter
-from metaclip_spark.run_log import Run, drawn_run
-from metaclip_spark.steps.context import leased
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
-from metaclip_spark.steps.takedown import refuse_unfinished
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.steps.takedown_rows import refuse_unfinished
 from metaclip_spark.terminal import console
+from metaclip_spark.warehouse.events import software_versions
+from metaclip_spark.warehouse.lease import leased
+from metaclip_spark.warehouse.runs import Run, drawn_run, last_balanced_run
+from metaclip_spark.warehouse.tables import Warehouse
 
 STAGES = ("pairs", "curated")
 INDEX_FILE = "_index.json"

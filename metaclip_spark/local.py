@@ -16,13 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.checks import matched_ids, need_names
+from metaclip_spark.core.checks import need_names
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.draw import draws, image_keys, pair_keys, smallest_of
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.errors import InputError
 from metaclip_spark.explanation import EXPLAINED, Explainer
 from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.verbs import (
     BALANCED,
     MATCH_FIRST,

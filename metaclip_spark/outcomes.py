@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from metaclip_spark.events import DONE
 from metaclip_spark.steps.context import Context
 from metaclip_spark.storage.write import write_text
+from metaclip_spark.warehouse.events import DONE
 
 SHOWN = 20
 """Incomplete sources that are named; all are counted."""

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 
 from metaclip_spark.report.card import Card
 from metaclip_spark.steps.balance import balance_step
+from metaclip_spark.steps.card import make_card
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.plan import Plan
-from metaclip_spark.steps.summary import make_card
 
 
 def curate(ctx: Context, plans: Iterable[tuple[Context, Plan]]) -> Card:

@@ -12,12 +12,12 @@ from typing import Any
 from metaclip_spark.commands import Given, checked_input, need_metadata, open_warehouse, planning_context
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.loading import Extraction
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.progress import Reporter
-from metaclip_spark.session import available_bytes, under_spark_submit
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
+from metaclip_spark.spark.session import available_bytes, under_spark_submit
+from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.plan import make_plan
 from metaclip_spark.terminal import console, print_rows
 

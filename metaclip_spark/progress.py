@@ -20,7 +20,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from metaclip_spark.session import is_connect
+from metaclip_spark.spark.session import is_connect
 
 _EVERY = 0.5
 _PLAIN_EVERY = 30.0

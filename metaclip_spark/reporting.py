@@ -14,8 +14,8 @@ from metaclip_spark.outcomes import outcome_of, write_outcome
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.classes import THIN, count_classes, read_class_names
+from metaclip_spark.steps.card import as_json, make_card, with_composition
 from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.summary import as_json, make_card, with_composition
 from metaclip_spark.storage.write import write_text
 
 WHOLE_UP_TO = 5_000_000

@@ -250,7 +250,7 @@ RUN_STATISTICS = Table(
     "One row is a sum over the pool of a run: what the report draws (internal)",
     (
         RUN_ID,
-        Column("name", "string", "which statistic; see metaclip_spark.stages.statistics"),
+        Column("name", "string", "which statistic"),
         Column("key", "bigint", "entry id, number of matches, or 0"),
         Column("value", "bigint", "the sum"),
     ),
@@ -282,7 +282,7 @@ TAKEDOWNS = Table(
     "One row is a url or a domain that was taken down, as a keyed hash: what it names may not come back",
     (
         Column("kind", "string", "url, domain or page_domain; salt: the row whose hash is the key of all others"),
-        Column("hash", "binary", "BLAKE2b, 16 bytes, keyed by the salt and the kind; see metaclip_spark.takedowns"),
+        Column("hash", "binary", "BLAKE2b, 16 bytes, keyed by the salt and the kind"),
         Column("takedown_id", "string", "the command that brought it"),
         Column("at", "timestamp", "when, by the driver's clock"),
     ),

@@ -17,16 +17,13 @@ from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.copies import remove_file, stale_reports
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE, Attempt, StageEvent
 from metaclip_spark.exports.place import EXPORTS
 from metaclip_spark.progress import Reporter
-from metaclip_spark.run_log import TAKEN_DOWN, Run, logged_runs
 from metaclip_spark.schemas import TAKEN
-from metaclip_spark.stages.shipping import Shipped, ship
-from metaclip_spark.steps.context import leased
-from metaclip_spark.steps.exports import rewrite_exports
-from metaclip_spark.steps.known_takedowns import add_takedowns, stored_takedowns, with_lists
-from metaclip_spark.steps.takedown import (
+from metaclip_spark.spark.broadcast import Shipped, ship
+from metaclip_spark.steps.takedown_exports import rewrite_exports
+from metaclip_spark.steps.takedown_list import add_takedowns, stored_takedowns, with_lists
+from metaclip_spark.steps.takedown_rows import (
     correct_run,
     count_rows,
     find_taken,
@@ -36,9 +33,12 @@ from metaclip_spark.steps.takedown import (
     remove_rejects,
     snapshots_of,
 )
-from metaclip_spark.tables import Warehouse, matching
 from metaclip_spark.takedowns import DOMAIN, PAGE_DOMAIN, URL, Takedowns, read_lists
 from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
+from metaclip_spark.warehouse.lease import leased
+from metaclip_spark.warehouse.runs import TAKEN_DOWN, Run, logged_runs
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 _NAMES = {URL: "urls", DOMAIN: "domains", PAGE_DOMAIN: "domains of pages"}
 

@@ -40,7 +40,7 @@ def remote(request, tmp_path_factory):
 @pytest.fixture(scope="session")
 def spark(remote):
     """The one Spark session of the test run: local[2], with Delta."""
-    from metaclip_spark.session import get_session
+    from metaclip_spark.spark.session import get_session
 
     session = get_session("local[2]", "4g", TEST_CONF, remote=remote)
     yield session

@@ -32,7 +32,7 @@ def connect_server(log: Path, conf: Mapping[str, str] = {}) -> Iterator[str]:
     """
     import pyspark
 
-    from metaclip_spark.session import local_settings
+    from metaclip_spark.spark.session import local_settings
 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -44,7 +44,7 @@ def benchmark(
     took = []
     if with_spark:
         from metaclip_spark.benchmark.in_spark import passes
-        from metaclip_spark.session import get_session
+        from metaclip_spark.spark.session import get_session
 
         spark = get_session(settings.master, settings.driver_memory, settings.spark)
         reporter.say(f"Spark: {rounds} rounds ...")

@@ -18,9 +18,9 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.stages.functions import column_function
+from metaclip_spark.spark.arrow_udf import column_function
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.match import match_entries_function
-from metaclip_spark.stages.shipping import ship
 
 FLOOR = "as many ids, nothing matched (the floor)"
 OURS = "phrases"

@@ -76,3 +76,10 @@ def concat_matches(parts: list[Matches]) -> Matches:
     np.cumsum(lengths, out=offsets[1:])
     ids = np.concatenate([part.ids for part in parts]) if parts else np.zeros(0, np.int32)
     return Matches(offsets, ids)
+
+
+def matched_ids(matcher: Matcher, texts: pa.Array) -> pa.ListArray:
+    """Return `list<int32>`: each text's entry ids, ascending and distinct; null where the text is null."""
+    matches = matcher.match(texts)
+    nulls = texts.is_null() if texts.null_count else None
+    return pa.ListArray.from_arrays(pa.array(matches.offsets), pa.array(matches.ids), mask=nulls)

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
+from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import draw, need_columns
-from metaclip_spark.stages.functions import column_function, computed_once
-from metaclip_spark.stages.shipping import Shipped
 
 _HINT = "Run extract with --metadata, or match, first."
 

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.composed import meet
 from metaclip_spark.composing import PARTIAL_DDL, TaskSums
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import draw, need_columns
-from metaclip_spark.stages.shipping import Shipped
 
 _EVERY = ("url", "text", "lang", "text_source", "pair_id")
 

@@ -9,8 +9,8 @@ from pyspark.sql import DataFrame
 
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import weighted_counts, weights_of
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.shipping import Shipped
 
 
 def count(pairs: DataFrame, n_entries: int = 0, within: str | None = None) -> DataFrame:

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard
 from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.shipping import Shipped
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The smallest of these keeps a pair; the position makes the order total."""

@@ -14,7 +14,7 @@ from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
-from metaclip_spark.stages.shipping import Shipped
+from metaclip_spark.spark.broadcast import Shipped
 
 
 @dataclass(frozen=True)

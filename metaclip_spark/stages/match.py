@@ -6,13 +6,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.checks import matched_ids
 from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
+from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.broadcast import Shipped, ship_matcher
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.functions import column_function, computed_once
-from metaclip_spark.stages.shipping import Shipped, ship_matcher
 
 
 def match(pairs: DataFrame, matcher: Shipped, metadata_id: str, keep_unmatched: bool = False) -> DataFrame:

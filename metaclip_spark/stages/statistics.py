@@ -21,8 +21,8 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import draw, need_columns
-from metaclip_spark.stages.shipping import Shipped
 
 _DDL = "name string, key bigint, value bigint"
 _CURATED_COUNT = "curated_count"

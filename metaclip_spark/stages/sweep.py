@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
+from metaclip_spark.spark.broadcast import Shipped, ship
 from metaclip_spark.stages.columns import need_columns
-from metaclip_spark.stages.shipping import Shipped, ship
 
 _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.entry_lists import laid_out, running_products
 from metaclip_spark.schemas import RUN_STATISTICS, TAKEN
+from metaclip_spark.spark.arrow_udf import column_function
+from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.choose import choose
-from metaclip_spark.stages.functions import column_function
-from metaclip_spark.stages.shipping import Shipped
 from metaclip_spark.stages.statistics import image_statistics, statistics
 
 _NUMBERED = ("matches", "curated_matches", "curated_count")

@@ -12,15 +12,15 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.events import DONE, STARTED
+from metaclip_spark.spark.broadcast import Shipped, ship
 from metaclip_spark.stages.balance import balance, entry_probabilities
-from metaclip_spark.stages.shipping import Shipped, ship
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
 from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.earlier import Drawn, reusable_run
+from metaclip_spark.steps.earlier_runs import Drawn, reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, of_snapshots, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
-from metaclip_spark.tables import matching
+from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.tables import matching
 
 
 def balance_step(ctx: Context, counted: dict[str, str]) -> bool:

@@ -7,13 +7,13 @@ import numpy as np
 from metaclip_spark.composed import composition_of
 from metaclip_spark.composing import make_plan
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.events import DONE
 from metaclip_spark.report.composition import Composition
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.composition import composition
-from metaclip_spark.stages.shipping import ship
 from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.probabilities import drawn_with
-from metaclip_spark.tables import matching
+from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.tables import matching
 
 
 def read_composition(ctx: Context, counts: np.ndarray, pool: int, curated: int) -> Composition:

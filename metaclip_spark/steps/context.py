@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,16 +10,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE, Attempt, StageEvent
-from metaclip_spark.lease import Lease
-from metaclip_spark.loading import Extraction
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.progress import Reporter
+from metaclip_spark.spark.broadcast import Shipped, ship, ship_matcher
 from metaclip_spark.stages.extract import ShippedTools
-from metaclip_spark.stages.shipping import Shipped, ship, ship_matcher
-from metaclip_spark.steps.known_takedowns import stored_takedowns
-from metaclip_spark.tables import Commit, Warehouse, matching
+from metaclip_spark.steps.extraction import Extraction
+from metaclip_spark.steps.takedown_list import stored_takedowns
+from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
+from metaclip_spark.warehouse.tables import Commit, Warehouse, matching
 
 NO_LIST = "none"
 """metadata_id of pairs that were not matched with any list yet."""
@@ -112,18 +109,6 @@ class Context:
         if not chosen:
             raise ConfigError("there are no pairs of this list to balance; run extract and dedup first.")
         return chosen
-
-
-@contextmanager
-def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
-    """Hold the warehouse while the body runs; every write checks that it is still held."""
-    lease = Lease(warehouse, seconds)
-    lease.acquire()
-    warehouse.guard = lease.check
-    try:
-        yield lease
-    finally:
-        lease.release()
 
 
 def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:

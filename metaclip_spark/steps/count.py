@@ -6,11 +6,11 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE
 from metaclip_spark.extract.language import UNKNOWN
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.count import count, with_entry
-from metaclip_spark.stages.shipping import ship
 from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.warehouse.events import DONE
 
 
 def count_step(ctx: Context) -> dict[str, str]:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KeyFilter, shard_bits_for
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.events import DONE, STARTED
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.dedup import (
     dedup,
     filter_shards,
@@ -23,9 +23,9 @@ from metaclip_spark.stages.dedup import (
     staged_pairs,
     that_may_matter,
 )
-from metaclip_spark.stages.shipping import ship
 from metaclip_spark.steps.context import Context, in_pool
-from metaclip_spark.tables import matching
+from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.tables import matching
 
 FILTER_FROM = 1_000_000
 """From so many known keys on (and where they outnumber the new ones), those that cannot matter are left out before

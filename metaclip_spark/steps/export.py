@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.exports.shards import WRITTEN_DDL, write_shards
-from metaclip_spark.run_log import Run
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards
-from metaclip_spark.stages.shipping import ship
-from metaclip_spark.steps.probabilities import drawn_with
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.warehouse.runs import Run
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 TEXTS_AN_IMAGE = 1_000
 """Pairs of an image that are exported at most."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE, STARTED
 from metaclip_spark.stages.match import match
 from metaclip_spark.steps.context import Context
-from metaclip_spark.tables import matching
+from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.tables import matching
 
 
 def match_step(ctx: Context) -> int:

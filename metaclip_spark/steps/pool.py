@@ -23,8 +23,8 @@ from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of
 from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.earlier import drawn_runs, named_run
-from metaclip_spark.tables import matching
+from metaclip_spark.steps.earlier_runs import drawn_runs, named_run
+from metaclip_spark.warehouse.tables import matching
 
 WITHIN = "within"
 

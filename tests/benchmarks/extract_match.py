@@ -29,10 +29,10 @@ from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.session import get_session
 from metaclip_spark.sources.files import find_sources, splits_of
+from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.extract import ShippedTools, extract
-from metaclip_spark.stages.shipping import ship_matcher
 from metaclip_spark.terminal import print_rows
 
 _automaton = None

@@ -26,10 +26,10 @@ from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.session import get_session
 from metaclip_spark.sources.files import Split, find_sources, splits_of
+from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.extract import ShippedTools, extract
-from metaclip_spark.stages.shipping import ship_matcher
 from metaclip_spark.terminal import print_rows
 
 STAMP = Stamp("benchmark", "m", "batch")

@@ -24,14 +24,14 @@ from rebalance import Cost, made_pairs, timed
 from texts import entry_list
 
 from metaclip_spark.cli import main as command
-from metaclip_spark.events import DONE, Attempt
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.session import get_session
+from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.match import match
-from metaclip_spark.stages.shipping import ship_matcher
-from metaclip_spark.tables import Warehouse
 from metaclip_spark.terminal import print_rows
+from metaclip_spark.warehouse.events import DONE, Attempt
+from metaclip_spark.warehouse.tables import Warehouse
 
 
 def main() -> int:

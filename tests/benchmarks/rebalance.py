@@ -35,11 +35,11 @@ from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability, thres
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.session import get_session
+from metaclip_spark.spark.broadcast import ship, ship_matcher
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.match import match
-from metaclip_spark.stages.shipping import ship, ship_matcher
 from metaclip_spark.terminal import print_rows
 
 PASSES = ("copy", "match", "count", "balance")

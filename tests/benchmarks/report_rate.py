@@ -30,12 +30,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 from rebalance import cpu_seconds
 
 from metaclip_spark.cli import main as main_of_cli
-from metaclip_spark.events import DONE, Attempt
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.session import get_session
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.terminal import print_rows
+from metaclip_spark.warehouse.events import DONE, Attempt
+from metaclip_spark.warehouse.tables import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = ROOT / "metadata" / "en.json.gz"

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.core.threshold_search import AT_ONCE
-from metaclip_spark.session import get_session
+from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.terminal import print_rows

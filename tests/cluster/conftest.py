@@ -53,7 +53,7 @@ class Desk:
 
     def words(self, block: str) -> str:
         """Return a block with this machine's addresses and folders, and the Delta of this Spark, for the page's."""
-        from metaclip_spark.session import delta_package
+        from metaclip_spark.spark.session import delta_package
 
         block = re.sub(r"io\.delta:delta-spark\S+", delta_package(), block)
         here = {"MASTER": "127.0.0.1", "7077": str(self.port), "/shared": str(self.folder)}
@@ -108,7 +108,7 @@ def _free_port() -> int:
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory) -> Iterator[Desk]:
     """A folder with the repository's jobs, conf and metadata, in which dist/ comes to lie."""
-    from metaclip_spark.session import ivy_folder
+    from metaclip_spark.spark.session import ivy_folder
 
     folder = tmp_path_factory.mktemp("desk")
     for name in ("jobs", "conf", "metadata"):

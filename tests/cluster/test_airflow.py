@@ -108,7 +108,7 @@ def deployment(desk, packaged, cluster, tmp_path) -> dict[str, str]:
     own = (desk.folder / "spark-conf" / "spark-defaults.conf").read_text()
     (home / "conf" / "cluster.conf").write_text((ROOT / "conf" / "cluster.conf").read_text() + own)
     (home / "conf" / "crawl.yaml").write_text("threshold: 2\nallow_incomplete: 50%\nno_lid: true\n")
-    from metaclip_spark.session import delta_package
+    from metaclip_spark.spark.session import delta_package
 
     unpacked = desk.folder / "environment"
     if not unpacked.exists():

@@ -72,7 +72,7 @@ def submit(jvm, as_new, tmp_path, monkeypatch):
 
     No address is reached: what lies on HDFS is looked for in a local folder instead.
     """
-    from metaclip_spark.session import delta_package, ivy_folder
+    from metaclip_spark.spark.session import delta_package, ivy_folder
 
     monkeypatch.chdir(ROOT)
     (tmp_path / "metaclip-spark-env.tar.gz").touch()
@@ -186,7 +186,7 @@ def test_every_setting_named_is_one_that_spark_declares(jvm):
 
 def test_delta_is_named_as_local_sessions_name_it():
     """The page's coordinates, and what conf/cluster.conf leaves out of Delta's dependencies, are session.py's."""
-    from metaclip_spark import session
+    from metaclip_spark.spark import session
 
     named = set(re.findall(r"io\.delta:delta-spark[\w.:]+\d", section("CLUSTER.md", "")))
     assert named == set(session.DELTA_PACKAGES.values())

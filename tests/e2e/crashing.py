@@ -38,9 +38,9 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
     `before commit` points come from the check of the lease that precedes every commit, also those that
     make a table.
     """
-    from metaclip_spark.events import Attempt
-    from metaclip_spark.lease import Lease
-    from metaclip_spark.tables import Warehouse
+    from metaclip_spark.warehouse.events import Attempt
+    from metaclip_spark.warehouse.lease import Lease
+    from metaclip_spark.warehouse.tables import Warehouse
 
     seen: Counter[str] = Counter()
     doing: list[str] = []

@@ -206,7 +206,7 @@ def rows_of(
     condition: str = "true",
 ) -> list[tuple]:
     """Return a table's rows as sorted tuples; an absent table is empty."""
-    from metaclip_spark.tables import Warehouse
+    from metaclip_spark.warehouse.tables import Warehouse
 
     by_name = "/" not in str(where)
     table = Warehouse(spark, None if by_name else str(where), str(where) if by_name else None).read(name)

@@ -10,7 +10,7 @@ from e2e_world import FOR_A_DOZEN_ROWS, assert_same, table_state
 from sessions import TEST_CONF, connect_server
 
 from metaclip_spark.errors import MetaclipError
-from metaclip_spark.session import connect
+from metaclip_spark.spark.session import connect
 
 
 @pytest.mark.slow

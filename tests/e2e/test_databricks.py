@@ -22,7 +22,7 @@ from e2e_world import rows_of
 
 import metaclip_spark as mc
 from metaclip_spark import databricks
-from metaclip_spark.session import get_session
+from metaclip_spark.spark.session import get_session
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 

@@ -89,7 +89,7 @@ def store(monkeypatch, tmp_path) -> Iterator[Store]:
 
 def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
     """Run the tiny world from the bucket into tables in the bucket, in a process of its own."""
-    from metaclip_spark.session import delta_package
+    from metaclip_spark.spark.session import delta_package
 
     minor = ".".join(importlib.metadata.version("pyspark").split(".")[:2])
     conf = {

@@ -116,7 +116,7 @@ def test_sweep_reads_the_matched_entries_alone(spark, undisturbed, capsys):
 
     from metaclip_spark.core.expected_size import Thresholds
     from metaclip_spark.stages.sweep import sweep
-    from metaclip_spark.tables import Warehouse
+    from metaclip_spark.warehouse.tables import Warehouse
 
     pairs = Warehouse(spark, str(undisturbed.warehouse)).read("pairs")
     thresholds = Thresholds(np.ones(10, dtype=np.int64), [1])

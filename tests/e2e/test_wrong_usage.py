@@ -8,8 +8,8 @@ import pytest
 from crashing import Crash, CrashAt, watched
 from e2e_world import call, commits, flag_words, rows_of, write_tsv
 
-from metaclip_spark.lease import Lease
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.lease import Lease
+from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
 

@@ -16,7 +16,7 @@ sys.path[:0] = [str(TESTS), str(TESTS / "spark")]  # `import reference` works un
 @pytest.fixture
 def warehouse(spark, tmp_path):
     """An empty warehouse by path."""
-    from metaclip_spark.tables import Warehouse
+    from metaclip_spark.warehouse.tables import Warehouse
 
     return Warehouse(spark, str(tmp_path / "warehouse"))
 

@@ -14,8 +14,8 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.filters import Filters, load_filter
 from metaclip_spark.sources.files import find_sources, splits_of
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.extract import ShippedTools, extract
-from metaclip_spark.stages.shipping import ship
 
 pytestmark = pytest.mark.spark
 

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 import metaclip_spark as mc
 from metaclip_spark import frames, verbs
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.stages import functions
+from metaclip_spark.spark import arrow_udf
 
 pytestmark = pytest.mark.spark
 
@@ -135,7 +135,7 @@ def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
     texts = ["a photo", "an otter", "xyzzy", None] * 25
     df = spark.createDataFrame([(f"u{n}", text) for n, text in enumerate(texts)], "url string, text string")
     expected = mc.curate(df, ENTRIES, threshold=10).collect()
-    monkeypatch.setattr(functions.pyspark, "__version__", "4.0.1")
+    monkeypatch.setattr(arrow_udf.pyspark, "__version__", "4.0.1")
     assert mc.curate(df, ENTRIES, threshold=10).collect() == expected
     assert 0 < len(expected) < 50
 

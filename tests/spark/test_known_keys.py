@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KeyFilter
 from metaclip_spark.schemas import EXTRACTED, SIGHTINGS
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.dedup import dedup, filter_shards, sightings, that_may_matter
-from metaclip_spark.stages.shipping import ship
 
 pytestmark = pytest.mark.spark
 

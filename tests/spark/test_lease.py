@@ -11,11 +11,11 @@ import time
 
 import pytest
 
-from metaclip_spark import lease as lease_module
 from metaclip_spark.errors import LeaseError
-from metaclip_spark.lease import MARGIN, PROPERTY, TABLE, Lease
 from metaclip_spark.schemas import LEASE
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse import lease as lease_module
+from metaclip_spark.warehouse.lease import MARGIN, PROPERTY, TABLE, Lease
+from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
 
@@ -200,7 +200,7 @@ def test_release_after_losing_the_lease_leaves_the_next_holder_alone(warehouse, 
 
 def test_writes_of_a_holder_that_lost_its_lease_are_stopped(spark, warehouse):
     """Inside `leased` every write checks the lease, so a late holder cannot write beside its successor."""
-    from metaclip_spark.steps.context import leased
+    from metaclip_spark.warehouse.lease import leased
 
     rows = spark.createDataFrame([], "run_id string, name string, key bigint, value bigint")
     with leased(warehouse, 300.0) as lease:

@@ -14,16 +14,16 @@ import reference
 from pyspark.sql import functions as F
 
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.core.checks import matched_ids
 from metaclip_spark.errors import InputError
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import ENGINES, compile_matcher
+from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.stages import functions
+from metaclip_spark.spark import arrow_udf
+from metaclip_spark.spark.broadcast import ship_matcher
 from metaclip_spark.stages.extract import ShippedTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
-from metaclip_spark.stages.shipping import ship_matcher
 
 pytestmark = pytest.mark.spark
 
@@ -120,7 +120,7 @@ def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, 
         pytest.skip(f"pyspark {pyspark.__version__} has no arrow_udf")
     matcher = ship_matcher(spark, compile_matcher(combined))
     takes = () if variant == "_arrow_function" else ((pa.string(),),)
-    function = getattr(functions, variant)(lambda texts: matched_ids(matcher(), texts), "array<int>", *takes)
+    function = getattr(arrow_udf, variant)(lambda texts: matched_ids(matcher(), texts), "array<int>", *takes)
     answered = texts.select("number", function("text").alias("ids"))
     assert answered.schema["ids"].dataType.simpleString() == "array<int>"
     assert_answers({row["number"]: row["ids"] for row in answered.collect()}, by_scan)

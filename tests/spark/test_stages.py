@@ -29,11 +29,11 @@ from metaclip_spark.schemas import (
     RUN_STATISTICS,
     SOURCES,
 )
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.columns import draw
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.dedup import dedup, missing_keys, rejects, sources, staged_pairs
-from metaclip_spark.stages.shipping import ship
 from metaclip_spark.stages.statistics import MAX_MATCHES, statistics
 
 pytestmark = pytest.mark.spark

@@ -11,10 +11,10 @@ from metaclip_spark.core.draw import draws, pair_keys
 from metaclip_spark.core.hashing.ids import image_id
 from metaclip_spark.core.sampling import drawn_again, entry_probability, weighted_counts, weights_of
 from metaclip_spark.errors import InputError
+from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.choose import one_of_each_group
 from metaclip_spark.stages.count import count
-from metaclip_spark.stages.shipping import ship
 from metaclip_spark.stages.statistics import statistics
 from metaclip_spark.stages.survive import surviving, survivors_of
 

@@ -13,7 +13,7 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
 

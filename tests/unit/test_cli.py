@@ -14,9 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark import cli, commands, session
+from metaclip_spark import cli, commands
 from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import MetaclipError
+from metaclip_spark.spark import session
 from metaclip_spark.version import __version__
 
 ROOT = Path(__file__).parents[2]

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.cli import main
 from metaclip_spark.databricks import show, show_figure, spark_session, widget
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 spark = spark_session()
 input_files = widget("input", "/Volumes/main/metaclip/files/pairs/*.parquet")

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 import metaclip_spark as mc
 from metaclip_spark.cli import main
 from metaclip_spark.databricks import show, show_figure, show_html, spark_session, widget
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 spark = spark_session()
 metadata = widget("metadata", "/Volumes/main/metaclip/files/en.json.gz")

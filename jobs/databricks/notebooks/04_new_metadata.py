@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 import metaclip_spark as mc
 from metaclip_spark.databricks import show, show_figure, spark_session, widget
 from metaclip_spark.metadata import never_matching
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 spark = spark_session()
 old = mc.load_metadata(widget("metadata", "/Volumes/main/metaclip/files/en.json.gz"))

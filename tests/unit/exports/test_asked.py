@@ -10,9 +10,9 @@ import pytest
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.exporting import Asked, default_output, index_of
-from metaclip_spark.run_log import Run
 from metaclip_spark.steps.export import pool_of
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.runs import Run
+from metaclip_spark.warehouse.tables import Warehouse
 
 NOW = datetime(2026, 11, 23)
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE, Attempt, StageEvent
 from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.probabilities import drawn_with
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
+from metaclip_spark.warehouse.tables import Warehouse
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from metaclip_spark.config import THINNING
-from metaclip_spark.errors import ConfigError
-from metaclip_spark.events import DONE, PRUNED, STARTED
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
 """The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
@@ -174,3 +174,16 @@ def drawn_run(warehouse: Warehouse, run_id: str) -> Run:
         why = "it was pruned" if last == [PRUNED] else "it was not balanced to its end"
         raise ConfigError(f"run {run_id} has no curated subset: {why}; run balance first.")
     return run
+
+
+def last_balanced_run(warehouse: Warehouse) -> str:
+    """Return the run whose subset was drawn last, of those that were not pruned since."""
+    rows = warehouse.read("runs").where("stage = 'balance'").orderBy("at").select("run_id", "event").collect()
+    drawn: dict[str, None] = {}
+    for run_id, event in rows:
+        drawn.pop(run_id, None)
+        if event == DONE:
+            drawn[run_id] = None
+    if not drawn:
+        raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first.")
+    return next(reversed(drawn))

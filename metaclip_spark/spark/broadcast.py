@@ -21,7 +21,7 @@ from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from metaclip_spark.matchers import Matcher
-from metaclip_spark.session import is_connect
+from metaclip_spark.spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
 """The compiled lists of this Python worker, by content hash: the only state a worker keeps between tasks."""

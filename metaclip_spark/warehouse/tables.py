@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
-from metaclip_spark.session import is_connect
+from metaclip_spark.spark.session import is_connect
 
 _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"

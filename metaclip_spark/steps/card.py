@@ -16,16 +16,16 @@ import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.events import DONE
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition import Composition
 from metaclip_spark.report.twin import closing_numbers
-from metaclip_spark.run_log import TAKEN_DOWN
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import Context
-from metaclip_spark.tables import matching
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.runs import TAKEN_DOWN
+from metaclip_spark.warehouse.tables import matching
 
 INCOMPLETE_SHOWN = 100
 PUBLIC_TABLES = (

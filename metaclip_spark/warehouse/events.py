@@ -13,7 +13,7 @@ from typing import Any
 
 import metaclip_spark
 from metaclip_spark.schemas import RUNS
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 DONE = "stage done"
 STARTED = "stage started"

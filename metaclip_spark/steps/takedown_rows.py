@@ -13,11 +13,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.events import DONE, StageEvent
-from metaclip_spark.run_log import Run
 from metaclip_spark.schemas import TABLES, TAKEDOWNS, TAKEN
+from metaclip_spark.spark.broadcast import Shipped, ship
 from metaclip_spark.stages.count import count
-from metaclip_spark.stages.shipping import Shipped, ship
 from metaclip_spark.stages.statistics import sums_of_pairs, sums_of_subset
 from metaclip_spark.stages.takedown import (
     corrected_counts,
@@ -29,8 +27,10 @@ from metaclip_spark.stages.takedown import (
     taken_in_words,
     without,
 )
-from metaclip_spark.steps.probabilities import drawn_with
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.warehouse.events import DONE, StageEvent
+from metaclip_spark.warehouse.runs import Run
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
 """Tables in which pairs stand with their urls."""

@@ -187,7 +187,7 @@ def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
         "spark.jars.packages": delta_package(),
         "spark.jars.excludes": ",".join(_SHIPPED_BY_SPARK),
         # Maven Central alone: the second repository that Spark asks by default holds none of this.
-        "spark.jars.ivySettings": str(resources.files("metaclip_spark") / "ivysettings.xml"),
+        "spark.jars.ivySettings": str(resources.files("metaclip_spark.spark") / "ivysettings.xml"),
         "spark.jars.ivy": ivy_folder(),
         "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
         "spark.databricks.delta.snapshotPartitions": "2",

@@ -14,6 +14,8 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from py4j.protocol import Py4JJavaError
@@ -22,7 +24,7 @@ from pyspark.sql import SparkSession
 
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
-from metaclip_spark.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse
 
 TABLE = LEASE.name
 PROPERTY = "metaclip.lease"
@@ -187,3 +189,15 @@ def _started(pid: int) -> str:
         return ""
     fields = stat.rpartition(")")[2].split()
     return "" if fields[0] == "Z" else fields[19]
+
+
+@contextmanager
+def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
+    """Hold the warehouse while the body runs; every write checks that it is still held."""
+    lease = Lease(warehouse, seconds)
+    lease.acquire()
+    warehouse.guard = lease.check
+    try:
+        yield lease
+    finally:
+        lease.release()

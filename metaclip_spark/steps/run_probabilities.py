@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.entry_lists import by_entry
-from metaclip_spark.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, matching
 
 
 def drawn_with(warehouse: Warehouse, run_id: str, missing: float = np.nan, n_entries: int = 0) -> np.ndarray:

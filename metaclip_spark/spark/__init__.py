@@ -1,0 +1,1 @@
+"""Build Spark sessions; broadcast values and functions to the workers."""
