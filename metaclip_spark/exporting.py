@@ -10,8 +10,8 @@ from typing import Any
 from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.exports.place import EXPORTS, MANIFEST, Place
-from metaclip_spark.exports.shards import COLUMNS, INDEX
+from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
+from metaclip_spark.export.shards import COLUMNS, INDEX
 from metaclip_spark.progress import Reporter
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.takedown_rows import refuse_unfinished

@@ -15,9 +15,8 @@ from pyspark.sql import DataFrame
 
 from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
-from metaclip_spark.copies import remove_file, stale_reports
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.exports.place import EXPORTS
+from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.progress import Reporter
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.spark.broadcast import Shipped, ship
@@ -33,7 +32,9 @@ from metaclip_spark.steps.takedown_rows import (
     remove_rejects,
     snapshots_of,
 )
-from metaclip_spark.takedowns import DOMAIN, PAGE_DOMAIN, URL, Takedowns, read_lists
+from metaclip_spark.takedown.copies import remove_file, stale_reports
+from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, Takedowns
+from metaclip_spark.takedown.lists import read_lists
 from metaclip_spark.terminal import console, print_rows
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.lease import leased

@@ -29,8 +29,8 @@ import pyarrow.parquet as pq
 from metaclip_spark.core.checks import need_names
 from metaclip_spark.core.draw import draws, hashes
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.exports.place import MANIFEST
-from metaclip_spark.exports.shards import KNOWN_IMAGES, ROW_GROUP
+from metaclip_spark.export.place import MANIFEST
+from metaclip_spark.export.shards import KNOWN_IMAGES, ROW_GROUP
 
 Paths = str | os.PathLike | Sequence[str | os.PathLike]
 _LISTED = {

@@ -22,7 +22,7 @@ from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
-from metaclip_spark.takedowns import Takedowns
+from metaclip_spark.takedown.hashes import Takedowns
 
 _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]

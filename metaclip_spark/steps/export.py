@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.exports.shards import WRITTEN_DDL, write_shards
+from metaclip_spark.export.shards import WRITTEN_DDL, write_shards
 from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards

@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
-from metaclip_spark.copies import PAIR_COLUMNS, Rewritten, correct_manifests, exported_files, rewrite_export
 from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.takedown.copies import PAIR_COLUMNS, Rewritten, correct_manifests, exported_files, rewrite_export
 from metaclip_spark.warehouse.tables import Warehouse
 
 _DDL = "name string, gone bigint, rows bigint, pairs bigint, bytes bigint"

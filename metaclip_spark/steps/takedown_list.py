@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.schemas import TAKEDOWNS
-from metaclip_spark.takedowns import HASH_BYTES, KINDS, Takedowns, from_arrow, hashes_of, sorted_hashes, to_arrow
+from metaclip_spark.takedown.hashes import HASH_BYTES, KINDS, Takedowns, from_arrow, hashes_of, sorted_hashes, to_arrow
 from metaclip_spark.warehouse.tables import Warehouse
 
 _SALT = "salt"

@@ -14,7 +14,7 @@ from hashlib import blake2b
 
 import pyarrow as pa
 
-from metaclip_spark.takedowns import DOMAIN, PAGE_DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
 
 BATCH = 8192
 SALT = "ab" * 16

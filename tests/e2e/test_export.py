@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from e2e_world import call, flag_words, rows_of, versions, write_parquet
 
-from metaclip_spark.exports.place import MANIFEST
-from metaclip_spark.exports.shards import COLUMNS
+from metaclip_spark.export.place import MANIFEST
+from metaclip_spark.export.shards import COLUMNS
 from metaclip_spark.training import epoch
 
 pytestmark = pytest.mark.spark
@@ -153,7 +153,7 @@ def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
 @pytest.mark.slow
 def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, warehouse, monkeypatch):
     """The place is empty again after an error; what a killed export has left goes at the next one."""
-    from metaclip_spark.exports.place import Place
+    from metaclip_spark.export.place import Place
 
     output = warehouse / "exports" / f"{undisturbed.run_id}-curated"
     monkeypatch.setattr(Place, "finish", lambda *_: (_ for _ in ()).throw(RuntimeError("no")))

@@ -16,8 +16,8 @@ import pytest
 
 from metaclip_spark.core.draw import draws
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.exports.place import MANIFEST
-from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES
+from metaclip_spark.export.place import MANIFEST
+from metaclip_spark.export.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES
 from metaclip_spark.training import batches, epoch, kept_texts, shards
 
 FILES = 5

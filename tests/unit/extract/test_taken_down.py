@@ -12,7 +12,7 @@ from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.takedowns import Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.takedown.hashes import Takedowns, hashes_of, sorted_hashes
 
 PAGE = "http://ex.org/a/page.html"
 """The page of the WATs made here."""

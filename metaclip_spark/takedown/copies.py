@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metaclip_spark.exports.place import EXPORTS
+from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.storage.open import local_path
 from metaclip_spark.storage.write import PARTIAL, filesystem_of, open_whole
-from metaclip_spark.takedowns import Takedowns
+from metaclip_spark.takedown.hashes import Takedowns
 
 REPORTS = "reports"
 _LIST = "pair_ids"

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.copies import (
+from metaclip_spark.takedown.copies import (
     Rewritten,
     correct_manifests,
     exported_files,
@@ -17,7 +17,7 @@ from metaclip_spark.copies import (
     rewrite_export,
     stale_reports,
 )
-from metaclip_spark.takedowns import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.takedown.hashes import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
 
 GONE = Takedowns(
     "00",

@@ -11,17 +11,17 @@ import pyarrow as pa
 import pytest
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.takedowns import (
+from metaclip_spark.takedown.hashes import (
     DOMAIN,
     PAGE_DOMAIN,
     URL,
     Takedowns,
     from_arrow,
     hashes_of,
-    read_lists,
     sorted_hashes,
     to_arrow,
 )
+from metaclip_spark.takedown.lists import read_lists
 
 SALT = "5a17"
 

@@ -9,7 +9,7 @@ import fsspec
 import pytest
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.exports.place import MANIFEST, UNFINISHED, Place
+from metaclip_spark.export.place import MANIFEST, UNFINISHED, Place
 from metaclip_spark.storage.write import open_whole
 
 

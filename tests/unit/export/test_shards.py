@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.exports import shards
-from metaclip_spark.exports.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES, ROW_GROUP, write_shards
+from metaclip_spark.export import shards
+from metaclip_spark.export.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES, ROW_GROUP, write_shards
 
 ROWS = pa.schema(
     [

@@ -1,0 +1,1 @@
+"""Write curated pairs as shuffled Parquet shards."""
