@@ -65,7 +65,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.10",
     packages=find_packages(include=["metaclip_spark*"]),
-    package_data={"": ["*.j2", "*.xml", "py.typed"]},
+    package_data={"": ["*.xml", "py.typed"], "metaclip_spark.report": ["templates/*.j2"]},
     install_requires=[
         "pyarrow>=17",
         "pyahocorasick>=2.1",

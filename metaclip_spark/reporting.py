@@ -13,7 +13,8 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.outcomes import outcome_of, write_outcome
 from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.classes import THIN, count_classes, read_class_names
+from metaclip_spark.report.class_counts import THIN
+from metaclip_spark.report.class_names import count_classes, read_class_names
 from metaclip_spark.steps.card import as_json, make_card, with_composition
 from metaclip_spark.steps.context import Context
 from metaclip_spark.storage.write import write_text
@@ -71,8 +72,8 @@ def closing_report(ctx: Context, card: Card) -> str:
 
 def write_card(ctx: Context, card: Card, output: str | None = None) -> str:
     """Write the page, then its twin, and return the page's path."""
+    from metaclip_spark.report.card_json import as_plain
     from metaclip_spark.report.render import render
-    from metaclip_spark.report.twin import as_plain
 
     return _write(output or str(report_path(ctx)), render(card), as_plain(card))
 
@@ -87,7 +88,7 @@ def _write_compared(ctx: Context, first: Card, second: Card, output: str | None)
 
 
 def _write(place: str, page: str, plain: dict[str, Any]) -> str:
-    from metaclip_spark.report.twin import as_text
+    from metaclip_spark.report.card_json import as_text
 
     write_text(place, page, "report")
     write_text(twin_path(place), as_text(plain), "report")
@@ -112,7 +113,7 @@ def twin_path(page: str) -> str:
 
 def _is_of(card: Card, place: str) -> bool:
     """Return whether the card that is there is of the same draw and says the same."""
-    from metaclip_spark.report.twin import closing_numbers
+    from metaclip_spark.report.card_json import closing_numbers
 
     try:
         found = json.loads(Path(twin_path(place)).read_text(encoding="utf-8"))

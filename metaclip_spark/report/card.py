@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from metaclip_spark.candidates.options import OPT_OUTS
-from metaclip_spark.report.classes import ClassCounts
-from metaclip_spark.report.composition import Composition
+from metaclip_spark.report.class_counts import ClassCounts
+from metaclip_spark.report.composition.model import Composition
 
 TOP = 20
 """How many of the most frequent entries the page shows."""

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from metaclip_spark.report.card import Card, share
-from metaclip_spark.report.composition import LEAST, Composition, Parts
-from metaclip_spark.report.twin import FORMAT, as_plain
-from metaclip_spark.report.wording import flat
+from metaclip_spark.report.card_json import FORMAT, as_plain
+from metaclip_spark.report.composition.model import LEAST, Composition, Parts
+from metaclip_spark.report.formatting import flat
 
 MOVED = 30
 """Entries shown of each kind of move."""

@@ -8,10 +8,11 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from metaclip_spark.report import contents, plots, summary
+from metaclip_spark.report import sections, tables
 from metaclip_spark.report.card import TOP, Card, share
 from metaclip_spark.report.compare import Compared
-from metaclip_spark.report.wording import flat, number, percent, probability, visible
+from metaclip_spark.report.formatting import flat, number, percent, probability, visible
+from metaclip_spark.report.plots import card as card_plots
 
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
 
@@ -46,41 +47,41 @@ def render_compared(compared: Compared) -> str:
             a=a,
             b=b,
             policy=POLICY,
-            other_list=contents.OTHER_LIST if a.metadata_id != b.metadata_id else "",
-            groups=[(title, [contents.difference(row) for row in rows]) for title, rows in compared.groups],
-            rejects=[contents.difference(row) for row in compared.rejects],
+            other_list=sections.OTHER_LIST if a.metadata_id != b.metadata_id else "",
+            groups=[(title, [sections.difference(row) for row in rows]) for title, rows in compared.groups],
+            rejects=[sections.difference(row) for row in compared.rejects],
             settings=compared.settings,
             parts=compared.parts,
             moved=[
-                ("By count", contents.BY_COUNT, compared.by_count),
-                ("By kept share", contents.BY_SHARE, compared.by_share),
+                ("By count", sections.BY_COUNT, compared.by_count),
+                ("By kept share", sections.BY_SHARE, compared.by_share),
             ],
         )
     )
 
 
 def _context(card: Card) -> dict[str, Any]:
-    drawn = plots.draw(card) if plots.available() else []
+    drawn = card_plots.draw(card) if card_plots.available() else []
     return {
         "plots": [(p.title, Markup(p.svg), p.sentence) for p in drawn],
         "no_plots": "" if drawn else NO_MATPLOTLIB,
-        "funnel": summary.funnel(card),
-        "source_line": summary.source_line(card),
-        "deviation": summary.deviation(card),
-        "gauge": summary.gauge(card),
-        "target": summary.target(card),
-        "numbers": summary.numbers(card),
-        "paper": summary.PAPER,
-        "paper_rows": summary.paper_rows(card),
+        "funnel": tables.funnel(card),
+        "source_line": tables.source_line(card),
+        "deviation": tables.deviation(card),
+        "gauge": tables.gauge(card),
+        "target": tables.target(card),
+        "numbers": tables.numbers(card),
+        "paper": tables.PAPER,
+        "paper_rows": tables.paper_rows(card),
         "splits": _splits(card),
         "top": _top(card),
-        "rejects": summary.rejects(card),
-        "opt_outs": summary.opt_out_sentence(card),
-        "left_out_before": summary.left_out_before(card),
+        "rejects": tables.rejects(card),
+        "opt_outs": tables.opt_out_sentence(card),
+        "left_out_before": tables.left_out_before(card),
         "unmatched": _unmatched(card),
-        "made": contents.composition(card),
-        "no_composition": contents.NO_COMPOSITION,
-        "classes": contents.classes(card),
+        "made": sections.composition(card),
+        "no_composition": sections.NO_COMPOSITION,
+        "classes": sections.classes(card),
         "config": flat(card.config),
     }
 
@@ -132,10 +133,16 @@ def _unmatched(card: Card) -> list[tuple[str, int, str, list[str]]]:
     return [(name, n, about, [card.entry(at) for at in ids[:EXAMPLES]]) for name, ids, n, about in kinds]
 
 
+def _template(name: str) -> str:
+    return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+
+
 def _environment() -> Environment:
     environment = Environment(
         # Through importlib, so that the package may also be a zip on Spark's path.
-        loader=FunctionLoader(lambda name: (resources.files(__package__) / name).read_text(encoding="utf-8")),
+        loader=FunctionLoader(
+            lambda name: (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

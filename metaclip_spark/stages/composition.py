@@ -8,8 +8,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.composed import meet
-from metaclip_spark.composing import PARTIAL_DDL, TaskSums
+from metaclip_spark.report.composition.merge import meet
+from metaclip_spark.report.composition.task_sums import PARTIAL_DDL, TaskSums
 from metaclip_spark.spark.broadcast import Shipped
 from metaclip_spark.stages.columns import draw, need_columns
 

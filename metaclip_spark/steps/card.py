@@ -18,8 +18,8 @@ from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.composition import Composition
-from metaclip_spark.report.twin import closing_numbers
+from metaclip_spark.report.card_json import closing_numbers
+from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import Context

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.composed import composition_of
-from metaclip_spark.composing import make_plan
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.report.composition import Composition
+from metaclip_spark.report.composition.merge import composition_of
+from metaclip_spark.report.composition.model import Composition
+from metaclip_spark.report.composition.task_sums import make_plan
 from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.composition import composition
 from metaclip_spark.steps.context import Context

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from metaclip_spark.report.classes import ClassCount, ClassCounts
-from metaclip_spark.report.composition import Composition, EntryDomains, PairDrawn, Part, Parts
+from metaclip_spark.report.class_counts import ClassCount, ClassCounts
+from metaclip_spark.report.composition.model import Composition, EntryDomains, PairDrawn, Part, Parts
 
 
 def composition(texts: Sequence[str], pairs: int = 50) -> Composition:

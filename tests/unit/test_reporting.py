@@ -17,7 +17,7 @@ from metaclip_spark import reporting
 @pytest.fixture
 def ctx(tmp_path, monkeypatch) -> SimpleNamespace:
     """A run's context, as far as writing goes; a pass over the tables finds a made composition."""
-    monkeypatch.setattr("metaclip_spark.report.plots.available", lambda: False)
+    monkeypatch.setattr("metaclip_spark.report.plots.card.available", lambda: False)
     monkeypatch.setattr(reporting, "with_composition", lambda ctx, card: replace(card, composition=composition(["en"])))
     return SimpleNamespace(warehouse=SimpleNamespace(root=str(tmp_path)), attempt=SimpleNamespace(run_id="run"))
 

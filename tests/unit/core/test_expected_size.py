@@ -20,6 +20,7 @@ from metaclip_spark.core.expected_size import ExpectedSums, Thresholds
 from metaclip_spark.core.sampling import batch_probability, entry_probability, fixed_point, from_fixed_point
 from metaclip_spark.core.threshold_search import AT_ONCE, smallest_threshold
 from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 
 LISTS = pa.list_(pa.int32())
 
@@ -184,18 +185,18 @@ def test_thresholds_that_are_none_are_refused(given):
     assert sweeping._parsed("5, 1_000,") == [5, 1000]
 
 
-def found_sweep() -> sweeping.Sweep:
+def found_sweep() -> Sweep:
     lists, counts = [[0], [0, 1], [0], []], np.array([3, 1, 0])
     sums = ExpectedSums(Thresholds(counts, [1, 3]))
     langs = pa.array(["en", "en", "de", "en"])
     sums.add(pa.array(lists, LISTS), pa.array(["alt"] * 4), langs)
     table = pa.Table.from_batches([sums.to_arrow()])
-    return sweeping.make_sweep(table, counts, [1, 3], 3, "pair", ["s"], "m")
+    return make_sweep(table, counts, [1, 3], 3, "pair", ["s"], "m")
 
 
 def test_a_sweep_says_what_head_and_tail_hold():
     """Entries, their counts, and expected sizes by group, as --json prints them."""
-    told = json.loads(json.dumps(sweeping.plain(found_sweep())))
+    told = json.loads(json.dumps(plain(found_sweep())))
     assert (told["pairs"], told["matched"]) == (4, 3)
     one, three = told["sweep"]
     assert one["expected_size"] == pytest.approx(1 / 3 + 1 + 1 / 3)
@@ -214,7 +215,7 @@ def test_a_sweep_says_what_head_and_tail_hold():
 def test_equal_sweeps_are_drawn_alike(tmp_path):
     """The picture holds both curves and the chosen t, and no date."""
     pytest.importorskip("matplotlib")
-    from metaclip_spark.report import sweep_plot
+    from metaclip_spark.report.plots import sweep as sweep_plot
 
     for name in ("a.svg", "b.svg"):
         sweep_plot.check(name)

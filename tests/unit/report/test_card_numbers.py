@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.wording import flat, number, percent, short, visible
+from metaclip_spark.report.formatting import flat, number, percent, short, visible
 
 
 def make_card(**changes) -> Card:

@@ -10,9 +10,10 @@ import pytest
 from whole import whole
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.report import summary, twin
+from metaclip_spark.report import card_json, tables
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.classes import ClassCount, count_classes, read_class_names
+from metaclip_spark.report.class_counts import ClassCount
+from metaclip_spark.report.class_names import count_classes, read_class_names
 from metaclip_spark.report.compare import compare
 
 ENTRIES = ["cat", "dog", "St. John", "zebra", "Tench"]
@@ -66,7 +67,7 @@ def make_card(**changes) -> Card:
 
 def test_the_funnel_adds_up_with_the_rejects_between():
     """Each step is the one before it less what was left out between, by reason, the largest first."""
-    steps = summary.funnel(make_card())
+    steps = tables.funnel(make_card())
     assert [(step.name, step.value) for step in steps] == [
         ("Texts", 300),
         ("Matched", 170),
@@ -83,26 +84,26 @@ def test_the_funnel_adds_up_with_the_rejects_between():
         ("filter:mine:ugly", 7),
     ]
     assert steps[2].left_out == [("repeat", 20), ("language", 10)]
-    assert summary.left_out_before(make_card()) == [("empty_text", 3), ("broken_json", 2)]
+    assert tables.left_out_before(make_card()) == [("empty_text", 3), ("broken_json", 2)]
     assert make_card().opted_out == {"noai": 10, "tdm": 5}
 
 
 def test_the_funnel_of_other_settings():
     """Texts kept without a match are named; without identification the step says what else it does."""
     card = make_card(config={"keep_unmatched": True, "no_lid": True}, rejected={}, pairs_sent=300, unique_pairs=300)
-    steps = summary.funnel(card)
+    steps = tables.funnel(card)
     assert steps[1].left_out == [("kept without a match", 130)]
     assert steps[2].name == "Each once a source"
-    assert len(summary.funnel(make_card(pairs_sent=None))) == 4
+    assert len(tables.funnel(make_card(pairs_sent=None))) == 4
 
 
 def test_opt_outs_are_named_apart():
     """How many texts, of which opt-outs, and which were honoured."""
     card = make_card(config={"opt_outs": ["noai", "tdm"]})
-    assert summary.opt_out_sentence(card) == (
+    assert tables.opt_out_sentence(card) == (
         "15 texts (5.0%) were left out because their page opts out: 10 noai, 5 tdm; honoured: noai, tdm."
     )
-    assert summary.opt_out_sentence(make_card(rejected={})) == (
+    assert tables.opt_out_sentence(make_card(rejected={})) == (
         "No text was left out for an opt-out of its page; honoured: none."
     )
 
@@ -166,7 +167,7 @@ def test_real_class_names_are_read(shared_data):
 
 def test_the_twin_has_the_cards_numbers_under_names_that_stay():
     """Null stands where nobody looked, so that a reader finds the same keys in every card."""
-    brief = twin.as_plain(make_card())
+    brief = card_json.as_plain(make_card())
     card = make_card(
         **whole(),
         n_entries=2_000,
@@ -174,7 +175,7 @@ def test_the_twin_has_the_cards_numbers_under_names_that_stay():
         curated_entry_counts=np.full(2_000, 30),
         entries=[str(at) for at in range(2_000)],
     )
-    full = json.loads(twin.as_text(twin.as_plain(card)))
+    full = json.loads(card_json.as_text(card_json.as_plain(card)))
     assert brief.keys() == full.keys()
     assert [name for name in ("languages", "samples", "class_names", "entry_domains") if brief[name] is not None] == []
     assert brief["never_matched"] == {
@@ -202,7 +203,7 @@ def test_the_twin_has_the_cards_numbers_under_names_that_stay():
 def test_a_twin_holds_neither_infinity_nor_lone_surrogates():
     """JSON has no word for the one, UTF-8 none for the other."""
     card = make_card(curated_size=1, expected_sd=0.0, config={"path": "\ud800"})
-    assert json.loads(twin.as_text(twin.as_plain(card)).encode())["deviation_sds"] is None
+    assert json.loads(card_json.as_text(card_json.as_plain(card)).encode())["deviation_sds"] is None
 
 
 def test_entries_that_moved_most_come_first():

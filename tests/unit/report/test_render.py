@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from whole import composition, whole
 
-from metaclip_spark.report import contents, plots, twin
+from metaclip_spark.report import card_json, sections
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.compare import compare
+from metaclip_spark.report.plots import card as card_plots
 from metaclip_spark.report.render import NO_MATPLOTLIB, render, render_compared
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
@@ -231,7 +232,7 @@ def test_two_cards_of_hostile_texts_side_by_side_do_not_break_the_page():
         assert page.tags.isdisjoint({"script", "img", "svg", "a", "link"})
         assert not any(name.startswith("on") for _, a in page.elements for name in a)
         assert not re.search("[\u202a-\u202e\u2066-\u2069\x00\x1b\ud800-\udfff]", html)
-        twin.as_text(compare(cards[0], other).as_plain()).encode("utf-8")
+        card_json.as_text(compare(cards[0], other).as_plain()).encode("utf-8")
 
 
 def test_what_the_pool_is_made_of_is_on_the_page():
@@ -269,7 +270,7 @@ def test_a_sample_of_domains_is_said_to_be_one():
 def test_a_card_that_nobody_looked_through_says_how_to():
     """Of a large pool `run` leaves the pass to `report`."""
     page = Page(render(make_card()))
-    assert page.texts.count(contents.NO_COMPOSITION) == 1
+    assert page.texts.count(sections.NO_COMPOSITION) == 1
 
 
 def test_numbers_on_the_page_equal_the_card():
@@ -347,7 +348,7 @@ def test_without_matplotlib_the_page_says_what_to_install(monkeypatch):
     """matplotlib is an extra; the numbers are there without it."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert not plots.available()
+    assert not card_plots.available()
     page = Page(render(make_card()))
     assert page.texts.count(NO_MATPLOTLIB) == 1
     assert NO_MATPLOTLIB == "Plots need matplotlib: pip install 'metaclip-spark[report]'."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from metaclip_spark.report.card import Card, share
-from metaclip_spark.report.wording import number, percent
+from metaclip_spark.report.formatting import number, percent
 
 NOTHING = "Nothing to plot: no text of the pool matched an entry."
 

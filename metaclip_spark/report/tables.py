@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, NO_TEXT_REASONS, REASONS, RECORD_REASONS, TEXT_REASONS
 from metaclip_spark.report.card import Card, share
-from metaclip_spark.report.wording import number, percent
+from metaclip_spark.report.formatting import number, percent
 
 PAPER = "arXiv 2309.16671"
 _NOT_GIVEN = "–"

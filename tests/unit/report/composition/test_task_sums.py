@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metaclip_spark import composed, composing
-from metaclip_spark.composed import composition_of, meet
-from metaclip_spark.composing import PARTIAL, PER_ENTRY, Plan, TaskSums, make_plan
 from metaclip_spark.core.draw import draws
 from metaclip_spark.core.sampling import entry_probability
-from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, Part
+from metaclip_spark.report.composition import merge, task_sums
+from metaclip_spark.report.composition.merge import composition_of, meet
+from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, Part
+from metaclip_spark.report.composition.task_sums import PARTIAL, PER_ENTRY, Plan, TaskSums, make_plan
 
 N_ENTRIES = 9_000  # three blocks
 SEED = 5
@@ -176,7 +176,7 @@ def test_pairs_shown_are_those_with_the_lowest_hashes(pool):
 def test_the_cut_into_tasks_and_places_changes_nothing(pool, monkeypatch, size, tasks, places):
     """Batches, tasks, early rows of a task and places of meeting are Spark's business."""
     wanted = found_in(pool, pool.plan())
-    monkeypatch.setattr(composing, "_FLUSH", 500)
+    monkeypatch.setattr(task_sums, "_FLUSH", 500)
     got = found_in(pool, pool.plan(), size, tasks, places)
     for name in ("languages", "text_sources", "domains", "drawn"):
         assert getattr(got, name) == getattr(wanted, name), name
@@ -188,7 +188,7 @@ def test_the_cut_into_tasks_and_places_changes_nothing(pool, monkeypatch, size, 
 def test_the_most_frequent_are_named_and_the_rest_is_summed(pool, monkeypatch):
     """Those of the pool and those of the subset are named; sums and the number of values are of all."""
     whole = found_in(pool, pool.plan()).domains
-    monkeypatch.setattr(composed, "LISTED", 3)
+    monkeypatch.setattr(merge, "LISTED", 3)
     found = found_in(pool, pool.plan()).domains
     assert (found.values, found.pool, found.curated) == (whole.values, whole.pool, whole.curated)
     of_subset = sorted(whole.listed, key=lambda one: (-one.curated, one.value))[:3]
@@ -197,7 +197,7 @@ def test_the_most_frequent_are_named_and_the_rest_is_summed(pool, monkeypatch):
 
 def test_a_large_pool_is_sampled_by_one_hash_a_pair(pool, monkeypatch):
     """Above DOMAIN_PAIRS the domains of pairs with a hash below the share are counted, on both sides the same."""
-    monkeypatch.setattr(composing, "DOMAIN_PAIRS", 600)
+    monkeypatch.setattr(task_sums, "DOMAIN_PAIRS", 600)
     found = found_in(pool, pool.plan())
     below = pool.s < 0.2
     assert found.domain_share == 0.2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metaclip_spark.report.svg import INK
+from metaclip_spark.report.plots.svg import INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,8 +9,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.composing import ENTRIES, PAIR, PARTIAL, PARTS, PER_ENTRY, Plan, packed_stream, partial_rows
-from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, PairDrawn, Part, Parts
+from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Part, Parts
+from metaclip_spark.report.composition.task_sums import (
+    ENTRIES,
+    PAIR,
+    PARTIAL,
+    PARTS,
+    PER_ENTRY,
+    Plan,
+    packed_stream,
+    partial_rows,
+)
 
 SHOWN_PAIRS = 50
 """Pairs of each kind, kept and dropped, that the page shows."""

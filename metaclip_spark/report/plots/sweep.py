@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.report.canvas import decades
-from metaclip_spark.report.wording import number, short
+from metaclip_spark.report.formatting import number, short
+from metaclip_spark.report.plots.canvas import decades
 
 if TYPE_CHECKING:
-    from metaclip_spark.sweeping import Sweep
+    from metaclip_spark.report.sweep import Sweep
 
 _KINDS = (".svg", ".png", ".pdf")
 _SIZE, _TAIL, _CHOSEN = "#1f77b4", "#d62728", "#555555"

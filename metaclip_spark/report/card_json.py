@@ -7,9 +7,9 @@ import math
 from typing import Any
 
 from metaclip_spark.core.text import without_surrogates
-from metaclip_spark.report import summary
+from metaclip_spark.report import tables
 from metaclip_spark.report.card import Card
-from metaclip_spark.report.composition import LEAST, Composition, EntryDomains, PairDrawn, Parts
+from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Parts
 
 FORMAT = 1
 """Grows when a name's meaning changes; names may be added."""
@@ -67,7 +67,7 @@ def as_plain(card: Card) -> dict[str, Any]:
         "head_share_of_counts_curated": card.curated_head_share_of_counts,
         "pairs_sent": card.pairs_sent,
         "funnel": [
-            {"name": step.name, "value": step.value, "left_out": dict(step.left_out)} for step in summary.funnel(card)
+            {"name": step.name, "value": step.value, "left_out": dict(step.left_out)} for step in tables.funnel(card)
         ],
         "opt_outs": card.opted_out,
         "incomplete_sources": [list(source) for source in card.incomplete_sources],
@@ -75,7 +75,7 @@ def as_plain(card: Card) -> dict[str, Any]:
         "matches_per_text": _by_number(card.matches_per_text),
         "matches_per_text_curated": _by_number(card.curated_matches_per_text),
         "top_entries": [_entry(card, at) for at in card.top_entry_ids()],
-        "beside_the_paper": [list(row) for row in summary.paper_rows(card)],
+        "beside_the_paper": [list(row) for row in tables.paper_rows(card)],
         **_composition(card, card.composition),
         "class_names": _classes(card),
         "config": dict(card.config),

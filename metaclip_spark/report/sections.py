@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from metaclip_spark.report.card import Card, share
+from metaclip_spark.report.card_json import domain_row
 from metaclip_spark.report.compare import Row
-from metaclip_spark.report.composition import LEAST, Composition, Parts
-from metaclip_spark.report.twin import domain_row
-from metaclip_spark.report.wording import number, percent
+from metaclip_spark.report.composition.model import LEAST, Composition, Parts
+from metaclip_spark.report.formatting import number, percent
 
 NO_COMPOSITION = (
     "Languages, text sources, domains and pairs drawn at random take a pass over the pool: "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from metaclip_spark.report.svg import INK, inline
+from metaclip_spark.report.plots.svg import INK, inline
 
 DRAWN = f"""<?xml version="1.0" encoding="utf-8"?>
 <svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metaclip_spark.report import sentences
-from metaclip_spark.report.canvas import T_LINE, blank, decades, entitle, frame, sampled
+from metaclip_spark.report import captions
 from metaclip_spark.report.card import Card, share
-from metaclip_spark.report.svg import INK, inline
-from metaclip_spark.report.wording import number, percent, short, visible
+from metaclip_spark.report.formatting import number, percent, short, visible
+from metaclip_spark.report.plots.canvas import T_LINE, blank, decades, entitle, frame, sampled
+from metaclip_spark.report.plots.svg import INK, inline
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,10 +48,10 @@ def available() -> bool:
 def draw(card: Card) -> list[Plot]:
     """The four plots in reading order; needs matplotlib."""
     return [
-        _plot("ranks", "Entry counts, sorted", sentences.ranks, 340, _ranks, card),
-        _plot("cumulative", "Cumulative counts", sentences.cumulative, 340, _cumulative, card),
-        _plot("matches", "Matches per text", sentences.matches, 480, _matches, card),
-        _plot("top", "Most frequent entries", sentences.top, 480, _top, card),
+        _plot("ranks", "Entry counts, sorted", captions.ranks, 340, _ranks, card),
+        _plot("cumulative", "Cumulative counts", captions.cumulative, 340, _cumulative, card),
+        _plot("matches", "Matches per text", captions.matches, 480, _matches, card),
+        _plot("top", "Most frequent entries", captions.top, 480, _top, card),
     ]
 
 
@@ -64,7 +64,7 @@ def _plot(
     card: Card,
 ) -> Plot:
     if not card.total_counts:
-        return Plot(title, "", sentences.NOTHING)
+        return Plot(title, "", captions.NOTHING)
     with blank(key, height) as figure:
         texts = paint(figure, card)
         svg = io.StringIO()

@@ -1,0 +1,1 @@
+"""Languages, domains and examples of a pool and its subset, for the data card."""

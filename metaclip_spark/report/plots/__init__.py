@@ -1,0 +1,1 @@
+"""The plots of the data card and of sweeps."""

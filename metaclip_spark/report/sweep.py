@@ -1,0 +1,122 @@
+"""What a sweep found, as rows for the terminal, the plot and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from metaclip_spark.core.expected_size import sizes_at
+from metaclip_spark.core.sampling import from_fixed_point
+from metaclip_spark.report.card import share
+
+
+@dataclass(frozen=True)
+class At:
+    """What one t would keep.
+
+    Attributes:
+        threshold: t.
+        chosen: whether the settings choose this one.
+        expected_size: the sum of the sampling probabilities, in pairs.
+        expected_sd: the standard deviation of the subset's size, in pairs.
+        tail_fraction: the share of all counts in entries with count < t.
+        entries_head, entries_tail: matched entries with count >= t, and the others.
+        counts_head, counts_tail: their counts, summed.
+        groups: (text source, language) -> expected size.
+    """
+
+    threshold: int
+    chosen: bool
+    expected_size: float
+    expected_sd: float
+    tail_fraction: float
+    entries_head: int
+    entries_tail: int
+    counts_head: int
+    counts_tail: int
+    groups: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A pool at many t: its pairs, those that match, and pairs by (text source, language), most first.
+
+    With unit image a pair is that of an image's matched texts which is drawn.
+    """
+
+    unit: str
+    snapshots: Sequence[str]
+    metadata_id: str
+    pairs: int
+    matched: int
+    groups: dict[tuple[str, str], int]
+    rows: list[At]
+
+
+def make_sweep(
+    sums: pa.Table,
+    counts: np.ndarray,
+    values: Sequence[int],
+    chosen: int,
+    unit: str,
+    snapshots: Sequence[str],
+    metadata_id: str,
+) -> Sweep:
+    """Put the pool's sums and the entries' counts together.
+
+    Args:
+        sums: rows of `expectations.EXPECTED_DDL`.
+        counts: int64, by entry id, zeros included.
+        values: the t, ascending.
+        chosen: the one that the settings choose.
+    """
+    rows = sums.to_pylist()
+    kept: dict[int, dict[tuple[str, str], float]] = {t: {} for t in values}
+    for row in rows:
+        row["group"] = (row["text_source"] or "", row["lang"] or "")
+        kept[row["threshold"]][row["group"]] = from_fixed_point(row["expected_high"], row["expected_low"])
+    first = [row for row in rows if row["threshold"] == values[0]]
+    sizes = {row["group"]: row["pairs"] for row in first if row["pairs"]}
+    groups = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
+    at = []
+    for size in sizes_at(sums, counts, values).to_pylist():
+        t = size["threshold"]
+        at.append(At(**size, chosen=t == chosen, groups={group: kept[t][group] for group in groups}))
+    return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
+
+
+def plain(found: Sweep) -> dict[str, Any]:
+    """Return the sweep as JSON has it."""
+    names = (
+        "threshold",
+        "chosen",
+        "expected_size",
+        "expected_sd",
+        "tail_fraction",
+        "entries_head",
+        "entries_tail",
+        "counts_head",
+        "counts_tail",
+    )
+    return {
+        "metadata_id": found.metadata_id,
+        "unit": found.unit,
+        "snapshots": list(found.snapshots),
+        "pairs": found.pairs,
+        "matched": found.matched,
+        "sweep": [
+            {
+                **{name: getattr(row, name) for name in names},
+                "kept_share": share(row.expected_size, found.pairs),
+                "groups": [
+                    {"text_source": source, "lang": lang, "pairs": found.groups[source, lang], "expected_size": size}
+                    for (source, lang), size in row.groups.items()
+                ],
+            }
+            for row in found.rows
+        ],
+    }
