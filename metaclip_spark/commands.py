@@ -15,7 +15,6 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.outcomes import outcome_of, source_outcomes, stage_outcome, write_outcome
 from metaclip_spark.pipeline import curate
-from metaclip_spark.progress import Reporter
 from metaclip_spark.reporting import closing_report
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
@@ -32,6 +31,7 @@ from metaclip_spark.steps.match import match_step
 from metaclip_spark.steps.plan import Plan, check_input_columns, make_plan, unread_splits
 from metaclip_spark.steps.retry import retry_step
 from metaclip_spark.steps.takedown_rows import refuse_unfinished
+from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import last_balanced_run
@@ -390,6 +390,6 @@ def _print(ctx: Context, card: Any, report_file: str, as_json_text: bool) -> Non
     if as_json_text:
         print(json.dumps(as_json(card, report_file), ensure_ascii=False))
         return
-    from metaclip_spark.terminal import print_card
+    from metaclip_spark.terminal.tables import print_card
 
     print_card(card, report_file)

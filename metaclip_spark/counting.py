@@ -18,7 +18,7 @@ from metaclip_spark.metadata.dumps import SPLIT_BYTES, Dump, find_dumps, splits_
 from metaclip_spark.metadata.wikipedia import BIGRAM, STATISTIC, STATISTICS, WORD
 from metaclip_spark.metadata.wikitext import cleaner
 from metaclip_spark.metadata.words import TOKENISER
-from metaclip_spark.progress import Reporter
+from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.version import __version__
 
 FILES = {WORD: "words.tsv", BIGRAM: "bigrams.tsv"}
@@ -162,7 +162,7 @@ def _print(told: dict, folder: Path, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"output": str(folder), **told}, ensure_ascii=False))
         return
-    from metaclip_spark.terminal import print_rows
+    from metaclip_spark.terminal.tables import print_rows
 
     counted, files = told["statistics"], told["files"]
     rows = [["pages", f"{counted['pages_read']:,}", ""], ["articles", f"{counted['articles']:,}", "counted"]]

@@ -1,7 +1,7 @@
 """Errors: each says what was got, what was expected and what to do next.
 
 Every error that a user can cause derives from `MetaclipError`; its class decides the exit status
-(see `EXIT_CODES` in `metaclip_spark.cli`), its text is the one sentence that is printed.
+(see `EXIT_CODES` in `metaclip_spark.cli.app`), its text is the one sentence that is printed.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
-from metaclip_spark.progress import Reporter
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.takedown_rows import refuse_unfinished
-from metaclip_spark.terminal import console
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.events import software_versions
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import Run, drawn_run, last_balanced_run

@@ -13,13 +13,13 @@ from metaclip_spark.commands import Given, checked_input, need_metadata, open_wa
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.progress import Reporter
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
 from metaclip_spark.spark.session import available_bytes, under_spark_submit
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.plan import make_plan
-from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.terminal.tables import console, print_rows
 
 SIZES_ASKED = 32
 """Of so many of a crawl's sources the size is asked for; the others are taken to be as large on average."""

@@ -11,13 +11,13 @@ from typing import Any
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.outcomes import outcome_of, write_outcome
-from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN
 from metaclip_spark.report.class_names import count_classes, read_class_names
 from metaclip_spark.steps.card import as_json, make_card, with_composition
 from metaclip_spark.steps.context import Context
 from metaclip_spark.storage.write import write_text
+from metaclip_spark.terminal.progress import Reporter
 
 WHOLE_UP_TO = 5_000_000
 """Pairs of a pool that `run` and `balance` look through once more for the page, if the draw read them; of a larger one

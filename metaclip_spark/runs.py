@@ -9,8 +9,8 @@ from typing import Any
 from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.progress import Reporter
-from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import PRUNED, Attempt
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, known_runs

@@ -8,13 +8,13 @@ from metaclip_spark.commands import reading_context
 from metaclip_spark.config import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.progress import Reporter
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
+from metaclip_spark.terminal.progress import Reporter
 
 GROUPS_SHOWN = 6
 """Text sources and languages with a column of their own in the printed table; --json has all."""
@@ -57,7 +57,7 @@ def _parsed(thresholds: str | None) -> list[int]:
 
 
 def _print(found: Sweep) -> None:
-    from metaclip_spark.terminal import console, print_rows
+    from metaclip_spark.terminal.tables import console, print_rows
 
     out = console()
     out.print()
@@ -90,7 +90,7 @@ def _print(found: Sweep) -> None:
 
 def _print_parts(found: Sweep, at: int, name: str) -> None:
     """Print what is kept of each text source (at = 0) or language (at = 1), where there are several."""
-    from metaclip_spark.terminal import console, print_rows
+    from metaclip_spark.terminal.tables import console, print_rows
 
     sizes: dict[str, int] = {}
     for group, pairs in found.groups.items():

@@ -17,7 +17,6 @@ from metaclip_spark.commands import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS
-from metaclip_spark.progress import Reporter
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.spark.broadcast import Shipped, ship
 from metaclip_spark.steps.takedown_exports import rewrite_exports
@@ -35,7 +34,8 @@ from metaclip_spark.steps.takedown_rows import (
 from metaclip_spark.takedown.copies import remove_file, stale_reports
 from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, Takedowns
 from metaclip_spark.takedown.lists import read_lists
-from metaclip_spark.terminal import console, print_rows
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import TAKEN_DOWN, Run, logged_runs

@@ -11,7 +11,7 @@ from metaclip_spark.benchmark.texts import LIST, SAMPLE, different_texts, texts_
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.progress import Reporter
+from metaclip_spark.terminal.progress import Reporter
 
 
 def benchmark(
@@ -74,7 +74,7 @@ def _shipped(path: Path, flag: str) -> str:
 
 
 def _print(told: dict, found: Sequence[Rate], took: Sequence) -> None:
-    from metaclip_spark.terminal import print_rows
+    from metaclip_spark.terminal.tables import print_rows
 
     print(
         f"{told['texts']:,} different texts of {told['bytes_per_text']:.0f} bytes; {told['entries']:,} entries; "
@@ -92,7 +92,7 @@ def _print(told: dict, found: Sequence[Rate], took: Sequence) -> None:
 
 def print_one_core(found: Sequence[Rate]) -> None:
     """Print the table of one core; ratios are to pyahocorasick's loop of the same run."""
-    from metaclip_spark.terminal import print_rows
+    from metaclip_spark.terminal.tables import print_rows
 
     base = next(rate.texts_per_second for rate in found if rate.engine == LOOP)
     rows = []

@@ -12,11 +12,11 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.progress import Reporter
 from metaclip_spark.spark.broadcast import Shipped, ship, ship_matcher
 from metaclip_spark.stages.extract import ShippedTools
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown_list import stored_takedowns
+from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.tables import Commit, Warehouse, matching
 

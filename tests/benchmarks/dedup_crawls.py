@@ -16,12 +16,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from metaclip_spark.config import Settings
-from metaclip_spark.progress import Reporter
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.steps.context import NO_LIST, Context, in_pool
 from metaclip_spark.steps.dedup import dedup_step
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.events import Attempt
 from metaclip_spark.warehouse.tables import Warehouse
 

@@ -33,7 +33,7 @@ from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.spark.broadcast import ship_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.extract import ShippedTools, extract
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 _automaton = None
 

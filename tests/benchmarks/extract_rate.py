@@ -27,7 +27,7 @@ from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from texts import CAPTIONS, base_texts
 
 from metaclip_spark.extract.language import MAX_CHARS, Lid176, _model
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 BATCH = 8192
 Labelled = tuple[list[str], list[str]]

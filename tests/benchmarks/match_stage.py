@@ -20,7 +20,7 @@ from metaclip_spark.benchmark.texts import in_batches
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.spark.session import get_session
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 
 def main() -> None:

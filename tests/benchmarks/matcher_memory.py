@@ -24,7 +24,7 @@ from texts import different_texts, entry_list
 from metaclip_spark.benchmark.texts import in_batches
 from metaclip_spark.matchers.phrases import PhraseMatcher
 from metaclip_spark.metadata import Metadata, load_metadata
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 WORKER = """
 import sys

@@ -29,7 +29,7 @@ from metaclip_spark.metadata import load_metadata
 from metaclip_spark.spark.broadcast import ship_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.match import match
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.events import DONE, Attempt
 from metaclip_spark.warehouse.tables import Warehouse
 

@@ -40,7 +40,7 @@ from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.match import match
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 PASSES = ("copy", "match", "count", "balance")
 

@@ -33,7 +33,7 @@ from metaclip_spark.cli import main as main_of_cli
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.spark.session import get_session
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.events import DONE, Attempt
 from metaclip_spark.warehouse.tables import Warehouse
 

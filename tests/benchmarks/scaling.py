@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 FILES = 90_000
 MB_PER_FILE = 300

@@ -23,7 +23,7 @@ from metaclip_spark.core.threshold_search import AT_ONCE
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.sweep import expected_sums
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 ENTRIES = 500_000
 _PART = 250_000

@@ -24,7 +24,7 @@ from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.extract.warc.responses import response_of
 from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.sources.files import Source, Split
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 CRAWL = ROOT.parent / "shared" / "data" / "crawl"

@@ -28,7 +28,7 @@ from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.sources.files import Source, Split
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = ("alt", "title")

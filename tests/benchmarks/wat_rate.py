@@ -31,7 +31,7 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
 from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.sources.files import Source, Split
-from metaclip_spark.terminal import print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -112,7 +112,7 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
 def test_zip_goes_before_the_archive(packaged, cluster):
     """--py-files: with the zip on its path, the archive's interpreter runs the zip's modules, templates included."""
     script = (
-        "import metaclip_spark as m, metaclip_spark.cli as cli; from metaclip_spark.report import render; "
+        "import metaclip_spark as m, metaclip_spark.cli.app as cli; from metaclip_spark.report import render; "
         "render._environment().get_template('card.html.j2'); print(m.__file__); cli.main(['--version'])"
     )
     env = {**cluster.env, "PYTHONPATH": str(packaged / "metaclip_spark.zip")}

@@ -101,7 +101,8 @@ def submits(heading: str) -> list[list[str]]:
 
 def flags_are_known(words: list[str], script: str) -> None:
     """The job's own flags are taken by the command line, up to the files that are not here."""
-    from metaclip_spark.cli import cli, spread_variadic
+    from metaclip_spark.cli.app import cli
+    from metaclip_spark.cli.options import spread_variadic
 
     run = copy.copy(cli.commands["run"])  # click keeps with it how help is asked for, which its parent says
     ours = spread_variadic(words[words.index(script) + 1 :])

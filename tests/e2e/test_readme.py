@@ -139,7 +139,7 @@ def test_notebook_examples_run(spark, monkeypatch):
 
 def test_flags_in_readme_exist():
     """Every flag that README names is one of the command line's."""
-    from metaclip_spark.cli import cli
+    from metaclip_spark.cli.app import cli
 
     groups = [cli, cli.commands["metadata"], cli.commands["runs"]]
     commands = [command for group in groups for command in group.commands.values()]

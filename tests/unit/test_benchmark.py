@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark import cli
 from metaclip_spark.benchmark import one_core, texts
+from metaclip_spark.cli import app
 from metaclip_spark.errors import InputError
 
 
@@ -25,7 +25,7 @@ def given(tmp_path):
 
 def test_every_engine_finds_the_same_ids_and_json_says_how_fast(given, capsys):
     """Peers that are not installed are named."""
-    assert cli.main(["benchmark", *given, "--texts", "60", "--naive-texts", "60", "--rounds", "1", "--json"]) == 0
+    assert app.main(["benchmark", *given, "--texts", "60", "--naive-texts", "60", "--rounds", "1", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["texts"], told["entries"], told["rounds"], told["spark"]) == (60, 3, 1, [])
     engines = {one["engine"]: one for one in told["one_core"]}
@@ -38,7 +38,7 @@ def test_every_engine_finds_the_same_ids_and_json_says_how_fast(given, capsys):
 def test_a_peer_that_is_not_installed_is_left_out_with_what_to_install(given, capsys, monkeypatch):
     """One line says so, and the others are timed."""
     monkeypatch.setitem(sys.modules, "daachorse", None)
-    assert cli.main(["benchmark", *given, "--texts", "30", "--naive-texts", "0", "--rounds", "1"]) == 0
+    assert app.main(["benchmark", *given, "--texts", "30", "--naive-texts", "0", "--rounds", "1"]) == 0
     printed = capsys.readouterr()
     assert "daachorse is left out: pip install 'metaclip-spark[bench]'." in printed.err
     assert "daachorse" not in printed.out
@@ -46,7 +46,7 @@ def test_a_peer_that_is_not_installed_is_left_out_with_what_to_install(given, ca
 
 def test_table_compares_with_the_loop(given, capsys):
     """The loop is 1.0; the naive scan says how many texts it got."""
-    assert cli.main(["benchmark", *given, "--texts", "30", "--naive-texts", "5", "--rounds", "1"]) == 0
+    assert app.main(["benchmark", *given, "--texts", "30", "--naive-texts", "5", "--rounds", "1"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("30 different texts of ")
     assert lines[1].split() == ["one", "core", "texts/s", "times", "the", "loop", "ids", "a", "text"]
@@ -57,7 +57,7 @@ def test_table_compares_with_the_loop(given, capsys):
 def test_without_a_clone_the_list_has_to_be_named(given, capsys, monkeypatch, tmp_path):
     """An installed package brings no list; the sentence says which flag."""
     monkeypatch.setattr("metaclip_spark.benchmark.command.LIST", tmp_path / "en.json.gz")
-    assert cli.main(["benchmark", *given[2:]]) == 2
+    assert app.main(["benchmark", *given[2:]]) == 2
     said = "en.json.gz does not ship with an installed package: give --metadata FILE."
     assert said in capsys.readouterr().err
 

@@ -20,7 +20,7 @@ CORE = [
     "metaclip_spark.core.hashing.ids",
     "metaclip_spark.core.sampling",
     "metaclip_spark.core.urls.resolve",
-    "metaclip_spark.cli",
+    "metaclip_spark.cli.options",
     "metaclip_spark.metadata.load",
 ]
 

@@ -94,9 +94,9 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
       --unigrams counts/words.tsv --bigrams counts/bigrams.tsv \\
       --pageviews pageviews-202401*.gz --output mine.json.gz
     """
+    from metaclip_spark.cli.metadata_tables import print_taken
     from metaclip_spark.metadata.build import provenance_path, sidecar_path
     from metaclip_spark.metadata.recipe import Recipe, build_from
-    from metaclip_spark.terminal_metadata import print_taken
 
     recipe = Recipe(
         **{name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in flags.items()}
@@ -133,10 +133,10 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
 
     The exit status is 1 where the list would be refused.
     """
+    from metaclip_spark.cli.metadata_tables import print_coverage, print_inspection
     from metaclip_spark.metadata.coverage import measure_coverage, read_texts
     from metaclip_spark.metadata.inspecting import inspect as look
     from metaclip_spark.metadata.load import Metadata
-    from metaclip_spark.terminal_metadata import print_coverage, print_inspection
 
     sample = read_texts(Path(texts), text_column) if texts else None
     found = look(Path(path))
@@ -187,10 +187,10 @@ def diff(
 
     The exit status is 0, whether they differ or not.
     """
+    from metaclip_spark.cli.metadata_tables import print_change, print_difference
     from metaclip_spark.metadata.comparing import compare, compare_coverage
     from metaclip_spark.metadata.coverage import read_texts
     from metaclip_spark.metadata.load import load_metadata
-    from metaclip_spark.terminal_metadata import print_change, print_difference
 
     sample = read_texts(Path(texts), text_column) if texts else None
     one, two = load_metadata(first), load_metadata(second)

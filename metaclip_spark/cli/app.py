@@ -7,94 +7,33 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from metaclip_spark import cli_metadata
-from metaclip_spark.cli_metadata import metadata
-from metaclip_spark.config import THINNING, Settings, make_settings
+from metaclip_spark.cli.metadata import metadata
+from metaclip_spark.cli.options import (
+    BUILDING_ON,
+    CHECKS,
+    CHOOSING,
+    INPUT,
+    LIST,
+    READING,
+    RUN,
+    SPARK,
+    TABLES,
+    settings_from,
+    settings_options,
+    spread_variadic,
+)
+from metaclip_spark.config import THINNING
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.version import __version__
 
-INPUT = (
-    "input",
-    "crawl",
-    "format",
-    "max_files",
-    "crawl_root",
-    "snapshot",
-    "url_column",
-    "text_column",
-    "lang_column",
-    "id_column",
-    "keep_columns",
-    "text_fields",
-)
-CHECKS = (
-    "languages",
-    "no_lid",
-    "lid",
-    "min_lang_score",
-    "opt_outs",
-    "blocklist",
-    "min_chars",
-    "max_chars",
-    "min_words",
-    "max_words",
-    "no_file_names",
-    "no_digits",
-    "image_extensions",
-    "filter",
-)
-LIST = ("metadata", "matcher", "keep_unmatched")
-TABLES = ("warehouse", "catalog", "lease_seconds")
-READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
-CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
-BUILDING_ON = ("freeze_counts", "whole_pool")
-SPARK = ("master", "remote", "driver_memory", "spark")
-RUN = ("run_id", "outcome")
-"""Which run a stage belongs to, and where it says what came of it: how a scheduler ties stages together."""
-
-VARIADIC = ("--input", "--crawl", *cli_metadata.VARIADIC)
-"""Flags that take every word up to the next flag, as a shell's globs give them."""
-_SHORT = {"threshold": "-t"}
-
-
-def settings_options(*names: str) -> Callable[[Callable], Callable]:
-    """Give a command one option per setting, named and described as `Settings` has it."""
-
-    def decorate(function: Callable) -> Callable:
-        for name in reversed(names):
-            function = _option(name)(function)
-        function = click.option("--config", metavar="FILE", help="YAML with any of these keys; a flag wins.")(function)
-        return click.option("--debug", is_flag=True, help="Show stack traces and Spark's own output.")(function)
-
-    return decorate
-
-
-def _option(name: str) -> Callable[[Callable], Callable]:
-    field = Settings.model_fields[name]
-    flag = "--" + name.replace("_", "-")
-    text = field.description or ""
-    if field.annotation is bool:
-        return click.option(flag, name, is_flag=True, default=None, help=text)
-    if field.default not in (None, (), "") and not isinstance(field.default, dict):
-        text += f"  [default: {field.default}]"
-    flags = [flag] if name not in _SHORT else [flag, _SHORT[name]]
-    many = name in ("input", "crawl", "filter", "spark")
-    metavar = (field.json_schema_extra or {}).get("metavar")  # type: ignore[union-attr]
-    return click.option(*flags, name, multiple=many, metavar=metavar, help=text, default=None)
-
-
-def _settings(flags: dict[str, Any], config: str | None) -> Settings:
-    given = {name: value for name, value in flags.items() if value not in (None, ())}
-    return make_settings(given, config)
-
 
 def _reporter(quiet: bool = False):
-    from metaclip_spark.progress import Reporter
+    from metaclip_spark.terminal.progress import Reporter
 
     return Reporter(quiet)
 
@@ -112,7 +51,7 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """All stages and the report; goes on where an earlier attempt stopped."""
     from metaclip_spark import commands
 
-    return commands.run(_settings(flags, config), _reporter(), as_json)
+    return commands.run(settings_from(flags, config), _reporter(), as_json)
 
 
 @cli.command()
@@ -121,7 +60,7 @@ def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
     from metaclip_spark import commands
 
-    return commands.extract(_settings(flags, config), _reporter())
+    return commands.extract(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -130,7 +69,7 @@ def dedup(config: str | None, debug: bool, **flags: Any) -> int:
     """Take what was extracted into `pairs`, each (url, text) once; close its sources."""
     from metaclip_spark import commands
 
-    return commands.dedup(_settings(flags, config), _reporter())
+    return commands.dedup(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -142,7 +81,7 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
     """
     from metaclip_spark import commands
 
-    return commands.match(_settings(flags, config), _reporter())
+    return commands.match(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -151,7 +90,7 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
     """Count how many pairs of each snapshot match each entry."""
     from metaclip_spark import commands
 
-    return commands.count(_settings(flags, config), _reporter())
+    return commands.count(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -165,7 +104,7 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
     """
     from metaclip_spark import commands
 
-    return commands.balance(_settings(flags, config), _reporter(), as_json)
+    return commands.balance(settings_from(flags, config), _reporter(), as_json)
 
 
 @cli.command()
@@ -175,7 +114,7 @@ def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """What run would read: sources, bytes, what is done already, estimated core-hours; starts nothing."""
     from metaclip_spark import planning
 
-    return planning.plan(_settings(flags, config), _reporter(quiet=as_json), as_json)
+    return planning.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
 
 @cli.command()
@@ -194,7 +133,7 @@ def sweep(
     """
     from metaclip_spark import sweeping
 
-    return sweeping.sweep(_settings(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
+    return sweeping.sweep(settings_from(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
 
 
 @cli.command()
@@ -218,7 +157,7 @@ def explain(
     from metaclip_spark import explaining
 
     question = explaining.Question(pair_id, url, text)
-    return explaining.explain(_settings(flags, config), _reporter(quiet=as_json), question, run_id, as_json)
+    return explaining.explain(settings_from(flags, config), _reporter(quiet=as_json), question, run_id, as_json)
 
 
 @cli.command()
@@ -253,7 +192,7 @@ def report(
     """
     from metaclip_spark import reporting
 
-    settings, reporter = _settings(flags, config), _reporter()
+    settings, reporter = settings_from(flags, config), _reporter()
     return reporting.report(settings, reporter, run_id, output, class_names, thin, compare)
 
 
@@ -305,7 +244,7 @@ def export(
     from metaclip_spark import exporting
 
     asked = exporting.Asked(stage, run_id, since, export_format, output, shards, rows_per_shard)
-    return exporting.export(_settings(flags, config), _reporter(quiet=as_json), asked, as_json)
+    return exporting.export(settings_from(flags, config), _reporter(quiet=as_json), asked, as_json)
 
 
 @cli.command()
@@ -346,7 +285,7 @@ def benchmark(
     """
     from metaclip_spark.benchmark.command import benchmark as timed
 
-    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
     return timed(settings, reporter, number, rounds, naive_texts, not no_spark, as_json)
 
 
@@ -362,7 +301,7 @@ def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> i
     """Every run, oldest first: when, its outcome, t, the pairs it kept, and its bytes on disk."""
     from metaclip_spark import runs
 
-    return runs.list_runs(_settings(flags, config), _reporter(quiet=as_json), as_json)
+    return runs.list_runs(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
 
 @runs_group.command("show")
@@ -373,7 +312,7 @@ def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **fla
     """One run: its settings, stages, attempts with their errors, and bytes by table."""
     from metaclip_spark import runs
 
-    return runs.show_run(_settings(flags, config), _reporter(quiet=as_json), run_id, as_json)
+    return runs.show_run(settings_from(flags, config), _reporter(quiet=as_json), run_id, as_json)
 
 
 @runs_group.command("prune")
@@ -410,7 +349,7 @@ def runs_prune(
     from metaclip_spark import runs
 
     reporter = _reporter(quiet=as_json)
-    return runs.prune_runs(_settings(flags, config), reporter, run_ids, keep_last, dry_run, retain_hours, as_json)
+    return runs.prune_runs(settings_from(flags, config), reporter, run_ids, keep_last, dry_run, retain_hours, as_json)
 
 
 @cli.command()
@@ -450,7 +389,7 @@ def takedown(
     """
     from metaclip_spark import taking_down
 
-    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
     return taking_down.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
 
 
@@ -484,29 +423,8 @@ def metadata_count_words(
     from metaclip_spark import counting
     from metaclip_spark.metadata.dumps import SPLIT_BYTES
 
-    settings, reporter = _settings(flags, config), _reporter(quiet=as_json)
+    settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
     return counting.count_words(settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json)
-
-
-def spread_variadic(arguments: Sequence[str]) -> list[str]:
-    """Return the arguments with a variadic flag repeated before each of its values.
-
-    >>> spread_variadic(["run", "--input", "a", "b", "--seed", "1"])
-    ['run', '--input', 'a', '--input', 'b', '--seed', '1']
-    """
-    spread: list[str] = []
-    flag = None
-    for word in arguments:
-        if word.startswith("-"):
-            flag = word if word in VARIADIC else None
-            first = True
-            spread.append(word)
-        elif flag is not None:
-            spread += [word] if first else [flag, word]
-            first = False
-        else:
-            spread.append(word)
-    return spread
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

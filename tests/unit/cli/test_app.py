@@ -14,13 +14,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark import cli, commands
+from metaclip_spark import commands
+from metaclip_spark.cli import app
+from metaclip_spark.cli.options import spread_variadic
 from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark import session
 from metaclip_spark.version import __version__
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 COMMANDS = [
     "run",
     "extract",
@@ -76,7 +78,7 @@ def metaclip(capsys):
 
     def command(*words: object) -> Ended:
         capsys.readouterr()
-        status = cli.main([str(word) for word in words])
+        status = app.main([str(word) for word in words])
         said = capsys.readouterr()
         return Ended(status, said.out, said.err)
 
@@ -152,7 +154,7 @@ def test_every_command_has_help(metaclip, name):
     ended = metaclip(*name, "--help")
     assert (ended.status, ended.err) == (0, "")
     assert f"Usage: metaclip-spark {' '.join(name)}" in ended.out
-    command: click.Command = cli.cli
+    command: click.Command = app.cli
     for word in name:
         command = command.commands[word]
     assert (command.help or "").split(".")[0].split()[0] in ended.out
@@ -186,7 +188,7 @@ def test_the_module_is_the_command():
 
 def test_every_setting_is_a_flag_of_run():
     """Whatever the YAML can say, a flag of run can say; but for what comes after a stage, or after download."""
-    of = {command.name: {option.name for option in command.params} for command in (cli.run, cli.balance)}
+    of = {command.name: {option.name for option in command.params} for command in (app.run, app.balance)}
     flags = of["run"] - {"config", "debug", "as_json"}
     assert flags == set(Settings.model_fields) - {"pinned", *THINNING}
     assert of["balance"] >= {"pinned", *THINNING}
@@ -461,7 +463,7 @@ def test_an_error_names_the_files_key(metaclip, tmp_path, monkeypatch):
 )
 def test_words_after_a_variadic_flag_are_its_values(words, spread):
     """Up to the next flag, as a shell's patterns give them; other flags take one value each."""
-    assert cli.spread_variadic(words) == spread
+    assert spread_variadic(words) == spread
 
 
 @pytest.mark.parametrize(
