@@ -49,27 +49,27 @@ def cli() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """All stages and the report; goes on where an earlier attempt stopped."""
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.run(settings_from(flags, config), _reporter(), as_json)
+    return curation.run(settings_from(flags, config), _reporter(), as_json)
 
 
 @cli.command()
 @settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *RUN, *SPARK)
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.extract(settings_from(flags, config), _reporter())
+    return curation.extract(settings_from(flags, config), _reporter())
 
 
 @cli.command()
 @settings_options("snapshot", "metadata", "no_dedup", "id_column", *TABLES, *RUN, *SPARK)
 def dedup(config: str | None, debug: bool, **flags: Any) -> int:
     """Take what was extracted into `pairs`, each (url, text) once; close its sources."""
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.dedup(settings_from(flags, config), _reporter())
+    return curation.dedup(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -79,18 +79,18 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
 
     Texts that matched nothing under the earlier list are there only if --keep-unmatched (or no list) was used.
     """
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.match(settings_from(flags, config), _reporter())
+    return curation.match(settings_from(flags, config), _reporter())
 
 
 @cli.command()
 @settings_options("metadata", "snapshots", *TABLES, "pinned", *RUN, *SPARK)
 def count(config: str | None, debug: bool, **flags: Any) -> int:
     """Count how many pairs of each snapshot match each entry."""
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.count(settings_from(flags, config), _reporter())
+    return curation.count(settings_from(flags, config), _reporter())
 
 
 @cli.command()
@@ -102,9 +102,9 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
     A new snapshot costs what it costs: where no probability rises, an earlier run's subset is read in the old pool's
     stead, with the same result.
     """
-    from metaclip_spark import commands
+    from metaclip_spark.commands import curation
 
-    return commands.balance(settings_from(flags, config), _reporter(), as_json)
+    return curation.balance(settings_from(flags, config), _reporter(), as_json)
 
 
 @cli.command()
@@ -112,9 +112,9 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """What run would read: sources, bytes, what is done already, estimated core-hours; starts nothing."""
-    from metaclip_spark import planning
+    from metaclip_spark.commands import plan
 
-    return planning.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json)
+    return plan.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
 
 @cli.command()
@@ -131,9 +131,9 @@ def sweep(
 
     The t that balance would choose with the same flags is among them, and marked.
     """
-    from metaclip_spark import sweeping
+    from metaclip_spark.commands import sweep
 
-    return sweeping.sweep(settings_from(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
+    return sweep.sweep(settings_from(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
 
 
 @cli.command()
@@ -154,10 +154,10 @@ def explain(
     **flags: Any,
 ) -> int:
     """Why a pair is in, or not: its matches, their counts and probabilities, the draw, the verdict."""
-    from metaclip_spark import explaining
+    from metaclip_spark.commands import explain
 
-    question = explaining.Question(pair_id, url, text)
-    return explaining.explain(settings_from(flags, config), _reporter(quiet=as_json), question, run_id, as_json)
+    question = explain.Question(pair_id, url, text)
+    return explain.explain(settings_from(flags, config), _reporter(quiet=as_json), question, run_id, as_json)
 
 
 @cli.command()
@@ -190,10 +190,10 @@ def report(
 
     Reads the run's pool and subset once, for languages, domains and pairs drawn at random; changes no table.
     """
-    from metaclip_spark import reporting
+    from metaclip_spark.commands import report
 
     settings, reporter = settings_from(flags, config), _reporter()
-    return reporting.report(settings, reporter, run_id, output, class_names, thin, compare)
+    return report.report(settings, reporter, run_id, output, class_names, thin, compare)
 
 
 @cli.command()
@@ -241,10 +241,10 @@ def export(
 
     docs/EXPORT.md has the columns, the commands from here to the downloaded images, and the loader.
     """
-    from metaclip_spark import exporting
+    from metaclip_spark.commands import export
 
-    asked = exporting.Asked(stage, run_id, since, export_format, output, shards, rows_per_shard)
-    return exporting.export(settings_from(flags, config), _reporter(quiet=as_json), asked, as_json)
+    asked = export.Asked(stage, run_id, since, export_format, output, shards, rows_per_shard)
+    return export.export(settings_from(flags, config), _reporter(quiet=as_json), asked, as_json)
 
 
 @cli.command()
@@ -283,7 +283,7 @@ def benchmark(
 
     Without --input and --metadata, of a clone: the sample and the list that ship with it.
     """
-    from metaclip_spark.benchmark.command import benchmark as timed
+    from metaclip_spark.commands.benchmark import benchmark as timed
 
     settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
     return timed(settings, reporter, number, rounds, naive_texts, not no_spark, as_json)
@@ -299,7 +299,7 @@ def runs_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """Every run, oldest first: when, its outcome, t, the pairs it kept, and its bytes on disk."""
-    from metaclip_spark import runs
+    from metaclip_spark.commands import runs
 
     return runs.list_runs(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
@@ -310,7 +310,7 @@ def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> i
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **flags: Any) -> int:
     """One run: its settings, stages, attempts with their errors, and bytes by table."""
-    from metaclip_spark import runs
+    from metaclip_spark.commands import runs
 
     return runs.show_run(settings_from(flags, config), _reporter(quiet=as_json), run_id, as_json)
 
@@ -346,7 +346,7 @@ def runs_prune(
 
     The pool, its counts, reports and the log of events stay; the same settings draw the same subset again.
     """
-    from metaclip_spark import runs
+    from metaclip_spark.commands import runs
 
     reporter = _reporter(quiet=as_json)
     return runs.prune_runs(settings_from(flags, config), reporter, run_ids, keep_last, dry_run, retain_hours, as_json)
@@ -387,10 +387,10 @@ def takedown(
     Killed anywhere, the same command finishes it; until then nothing else writes. A pair that several pages hold goes
     with the page that it is stored with. What was copied out of the warehouse is yours to remove.
     """
-    from metaclip_spark import taking_down
+    from metaclip_spark.commands import takedown
 
     settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
-    return taking_down.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
+    return takedown.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
 
 
 cli.add_command(metadata)
@@ -420,11 +420,11 @@ def metadata_count_words(
     **flags: Any,
 ) -> int:
     """Count words and bigrams of Wikipedia's dumps (pages-articles, .xml.bz2 or .xml), for `metadata build`."""
-    from metaclip_spark import counting
+    from metaclip_spark.commands import count_words
     from metaclip_spark.metadata.dumps import SPLIT_BYTES
 
     settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
-    return counting.count_words(settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json)
+    return count_words.count_words(settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -134,8 +134,8 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
     The exit status is 1 where the list would be refused.
     """
     from metaclip_spark.cli.metadata_tables import print_coverage, print_inspection
-    from metaclip_spark.metadata.coverage import measure_coverage, read_texts
-    from metaclip_spark.metadata.inspecting import inspect as look
+    from metaclip_spark.commands.metadata_coverage import measure_coverage, read_texts
+    from metaclip_spark.commands.metadata_inspect import inspect as look
     from metaclip_spark.metadata.load import Metadata
 
     sample = read_texts(Path(texts), text_column) if texts else None
@@ -188,8 +188,8 @@ def diff(
     The exit status is 0, whether they differ or not.
     """
     from metaclip_spark.cli.metadata_tables import print_change, print_difference
-    from metaclip_spark.metadata.comparing import compare, compare_coverage
-    from metaclip_spark.metadata.coverage import read_texts
+    from metaclip_spark.commands.metadata_coverage import read_texts
+    from metaclip_spark.commands.metadata_diff import compare, compare_coverage
     from metaclip_spark.metadata.load import load_metadata
 
     sample = read_texts(Path(texts), text_column) if texts else None

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 
+from metaclip_spark.commands.metadata_coverage import Coverage
+from metaclip_spark.commands.metadata_diff import CoverageChange, Difference
+from metaclip_spark.commands.metadata_inspect import Inspection
 from metaclip_spark.metadata.assemble import Taken
-from metaclip_spark.metadata.comparing import CoverageChange, Difference
-from metaclip_spark.metadata.coverage import Coverage
-from metaclip_spark.metadata.inspecting import Inspection
 
 UNBOUNDED = 10_000
 """Columns where stdout is no terminal: one line a row, for other programs."""

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/extract_rate.py [--texts 200000]
 
-`metaclip-spark plan` estimates with these figures (metaclip_spark.planning), rounded down.
+`metaclip-spark plan` estimates with these figures (metaclip_spark.commands.plan), rounded down.
 """
 
 from __future__ import annotations

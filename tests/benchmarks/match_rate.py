@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 sys.path.insert(0, str(Path(__file__).parent))
 from texts import CAPTIONS, base_texts, entry_list
 
-from metaclip_spark.benchmark.command import print_one_core
 from metaclip_spark.benchmark.one_core import rates
 from metaclip_spark.benchmark.texts import different_texts, texts_of
+from metaclip_spark.commands.benchmark import print_one_core
 from metaclip_spark.metadata import load_metadata
 
 

@@ -18,14 +18,14 @@ from e2e_world import FOR_A_DOZEN_ROWS, Ended, World, call, rows_of, table_state
 @pytest.fixture(scope="module", autouse=True)
 def interpreted(spark) -> Iterator[None]:
     """Spark interprets while these tests run, and runs leave the pass for the whole card to `report`."""
-    from metaclip_spark import reporting
+    from metaclip_spark.commands import report
 
-    whole_up_to, reporting.WHOLE_UP_TO = reporting.WHOLE_UP_TO, 0
+    whole_up_to, report.WHOLE_UP_TO = report.WHOLE_UP_TO, 0
     before = {name: spark.conf.get(name, None) for name in FOR_A_DOZEN_ROWS}
     for name, value in FOR_A_DOZEN_ROWS.items():
         spark.conf.set(name, value)
     yield
-    reporting.WHOLE_UP_TO = whole_up_to
+    report.WHOLE_UP_TO = whole_up_to
     for name, value in before.items():
         spark.conf.unset(name) if value is None else spark.conf.set(name, value)
 
@@ -52,7 +52,7 @@ def undisturbed(spark, tmp_path_factory) -> Undisturbed:
     """One run over the tiny world; tests only read it."""
     world = World(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("metaclip_spark.reporting.WHOLE_UP_TO", 1_000)
+        patch.setattr("metaclip_spark.commands.report.WHOLE_UP_TO", 1_000)
         ended = call("run", *world.words())
     assert ended.status == 0, ended.err
     warehouse = world.root / "warehouse"

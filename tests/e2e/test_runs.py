@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from e2e_world import call, flag_words, rows_of, versions
 
-from metaclip_spark.runs import older_than_last
+from metaclip_spark.commands.runs import older_than_last
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run
 
 pytestmark = pytest.mark.spark

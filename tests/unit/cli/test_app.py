@@ -14,9 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark import commands
 from metaclip_spark.cli import app
 from metaclip_spark.cli.options import spread_variadic
+from metaclip_spark.commands import curation, opening
 from metaclip_spark.config import THINNING, Settings
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark import session
@@ -69,7 +69,7 @@ def no_spark(monkeypatch):
     def refuse(*args, **kwargs):
         raise StartedSparkError("Spark would start now")
 
-    monkeypatch.setattr(commands, "get_session", refuse)
+    monkeypatch.setattr(opening, "get_session", refuse)
 
 
 @pytest.fixture
@@ -389,7 +389,7 @@ def test_settings_that_are_refused(metaclip, files, flags, said):
 def settings_of(monkeypatch, metaclip, *words: object) -> Settings:
     """What `run` is called with."""
     seen = []
-    monkeypatch.setattr(commands, "run", lambda settings, *rest: seen.append(settings) or 0)
+    monkeypatch.setattr(curation, "run", lambda settings, *rest: seen.append(settings) or 0)
     ended = metaclip("run", *words)
     assert (ended.status, ended.err) == (0, "")
     return seen[0]
@@ -483,7 +483,7 @@ def test_errors_end_in_one_sentence(monkeypatch, metaclip, error, status, said):
     def fail(*args):
         raise error
 
-    monkeypatch.setattr(commands, "run", fail)
+    monkeypatch.setattr(curation, "run", fail)
     ended = metaclip("run")
     assert ended.status == status
     assert ended.sentence.startswith(said)
@@ -495,7 +495,7 @@ def test_debug_shows_the_stack_trace(monkeypatch, metaclip):
     def fail(*args):
         raise RuntimeError("odd")
 
-    monkeypatch.setattr(commands, "run", fail)
+    monkeypatch.setattr(curation, "run", fail)
     ended = metaclip("run", "--debug")
     assert ended.status == 1
     assert "Traceback (most recent call last)" in ended.err
@@ -504,7 +504,7 @@ def test_debug_shows_the_stack_trace(monkeypatch, metaclip):
 
 def test_the_commands_status_is_the_programs(monkeypatch, metaclip):
     """3 (incomplete sources) passes through."""
-    monkeypatch.setattr(commands, "run", lambda *args: 3)
+    monkeypatch.setattr(curation, "run", lambda *args: 3)
     assert metaclip("run").status == 3
 
 
@@ -521,7 +521,7 @@ def bare_machine(monkeypatch, tmp_path):
     """A machine without Java, on which no session is open; the real start of sessions is back."""
     from pyspark.sql import SparkSession
 
-    monkeypatch.setattr(commands, "get_session", session.get_session)
+    monkeypatch.setattr(opening, "get_session", session.get_session)
     monkeypatch.setattr(SparkSession, "getActiveSession", classmethod(lambda cls: None))
     for name in ("JAVA_HOME", "PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION"):
         monkeypatch.delenv(name, raising=False)

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark import local, sweeping
+from metaclip_spark import local
+from metaclip_spark.commands import sweep
 from metaclip_spark.core import threshold_search
 from metaclip_spark.core.draw import draws
 from metaclip_spark.core.expected_size import ExpectedSums, Thresholds
@@ -180,9 +181,9 @@ def test_round_thresholds_end_where_everything_is_kept():
 def test_thresholds_that_are_none_are_refused(given):
     """The sentence quotes what was given."""
     with pytest.raises(ConfigError) as refused:
-        sweeping._parsed(given)
+        sweep._parsed(given)
     assert str(refused.value) == f"--thresholds takes whole numbers >= 1 with commas between them, got {given!r}."
-    assert sweeping._parsed("5, 1_000,") == [5, 1000]
+    assert sweep._parsed("5, 1_000,") == [5, 1000]
 
 
 def found_sweep() -> Sweep:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 import pyarrow as pa
 from pyspark.sql import functions as F
 
-from metaclip_spark.commands import open_warehouse, run_settings
+from metaclip_spark.commands.opening import open_warehouse, run_settings
 from metaclip_spark.config import Settings
 from metaclip_spark.core.draw import draws, smallest_of
 from metaclip_spark.core.hashing.ids import image_id, pair_id

@@ -7,9 +7,9 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from metaclip_spark.commands.export import Asked, default_output, index_of
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.exporting import Asked, default_output, index_of
 from metaclip_spark.steps.export import pool_of
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse

@@ -11,11 +11,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.cli import main
+from metaclip_spark.commands.metadata_coverage import CURVE, HEAD_SHARE, measure_coverage, read_texts
+from metaclip_spark.commands.metadata_diff import compare, compare_coverage
+from metaclip_spark.commands.metadata_inspect import inspect
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata import Metadata, load_metadata
-from metaclip_spark.metadata.comparing import compare, compare_coverage
-from metaclip_spark.metadata.coverage import CURVE, HEAD_SHARE, measure_coverage, read_texts
-from metaclip_spark.metadata.inspecting import inspect
 
 SHIPPED = Path(__file__).resolve().parents[3] / "metadata" / "en.json.gz"
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from metaclip_spark.commands import Given, checked_input, need_metadata, open_warehouse, planning_context
+from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse, planning_context
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata

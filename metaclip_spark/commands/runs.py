@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metaclip_spark.commands import open_warehouse
+from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter

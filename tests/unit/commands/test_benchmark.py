@@ -56,7 +56,7 @@ def test_table_compares_with_the_loop(given, capsys):
 
 def test_without_a_clone_the_list_has_to_be_named(given, capsys, monkeypatch, tmp_path):
     """An installed package brings no list; the sentence says which flag."""
-    monkeypatch.setattr("metaclip_spark.benchmark.command.LIST", tmp_path / "en.json.gz")
+    monkeypatch.setattr("metaclip_spark.commands.benchmark.LIST", tmp_path / "en.json.gz")
     assert app.main(["benchmark", *given[2:]]) == 2
     said = "en.json.gz does not ship with an installed package: give --metadata FILE."
     assert said in capsys.readouterr().err

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from metaclip_spark.metadata.coverage import Coverage, measure_coverage
+from metaclip_spark.commands.metadata_coverage import Coverage, measure_coverage
 from metaclip_spark.metadata.load import Metadata
 
 

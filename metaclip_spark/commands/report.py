@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from metaclip_spark.commands.opening import run_context
+from metaclip_spark.commands.outcome import outcome_of, write_outcome
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.outcomes import outcome_of, write_outcome
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN
 from metaclip_spark.report.class_names import count_classes, read_class_names
@@ -34,8 +35,6 @@ def report(
     compare: tuple[str, str] | None = None,
 ) -> int:
     """Write the card of a run again, whole; or that of two runs side by side. Return the exit status."""
-    from metaclip_spark import commands  # which writes reports with what stands here
-
     if compare is not None and class_names is not None:
         raise ConfigError("--class-names goes with the card of one run; leave --compare out.")
     names = read_class_names(class_names) if class_names else None
@@ -44,7 +43,7 @@ def report(
     if compare is not None and run_id is not None:
         raise ConfigError("--compare names both runs; leave --run-id out.")
     with ExitStack() as opened:  # all runs, before the work on the first
-        contexts = [opened.enter_context(commands.run_context(settings, reporter, one)) for one in compare or (run_id,)]
+        contexts = [opened.enter_context(run_context(settings, reporter, one)) for one in compare or (run_id,)]
         cards = []
         for ctx in contexts:
             with reporter.stage("report", ctx.spark) as stage:

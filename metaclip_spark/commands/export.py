@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from metaclip_spark.commands import open_warehouse
+from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place

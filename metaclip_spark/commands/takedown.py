@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from metaclip_spark.commands import open_warehouse
+from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS

@@ -11,14 +11,14 @@ import pytest
 from test_render import make_card
 from whole import composition
 
-from metaclip_spark import reporting
+from metaclip_spark.commands import report
 
 
 @pytest.fixture
 def ctx(tmp_path, monkeypatch) -> SimpleNamespace:
     """A run's context, as far as writing goes; a pass over the tables finds a made composition."""
     monkeypatch.setattr("metaclip_spark.report.plots.card.available", lambda: False)
-    monkeypatch.setattr(reporting, "with_composition", lambda ctx, card: replace(card, composition=composition(["en"])))
+    monkeypatch.setattr(report, "with_composition", lambda ctx, card: replace(card, composition=composition(["en"])))
     return SimpleNamespace(warehouse=SimpleNamespace(root=str(tmp_path)), attempt=SimpleNamespace(run_id="run"))
 
 
@@ -29,25 +29,25 @@ def twin_of(page: str) -> dict:
 
 def test_a_run_ends_with_a_whole_card(ctx, tmp_path):
     """The page and its twin stand among the warehouse's reports."""
-    page = reporting.closing_report(ctx, make_card())
+    page = report.closing_report(ctx, make_card())
     assert page == str(tmp_path / "reports" / "run.html")
     assert twin_of(page)["languages"]["listed"][0]["value"] == "en"
 
 
 def test_a_large_pool_is_looked_through_by_report_alone(ctx, monkeypatch):
     """One pair more than the limit: the card is there, and says how to have the rest."""
-    monkeypatch.setattr(reporting, "WHOLE_UP_TO", make_card().unique_pairs - 1)
-    page = reporting.closing_report(ctx, make_card())
+    monkeypatch.setattr(report, "WHOLE_UP_TO", make_card().unique_pairs - 1)
+    page = report.closing_report(ctx, make_card())
     assert twin_of(page)["languages"] is None
     assert "`metaclip-spark report` makes it" in Path(page).read_text(encoding="utf-8")
 
 
 def test_the_page_of_an_unchanged_draw_stays(ctx, monkeypatch):
     """Whether `run` or `report` wrote it; so the whole card of a large pool is not replaced by a part of it."""
-    page = Path(reporting.write_card(ctx, make_card(composition=composition(["en"]))))
+    page = Path(report.write_card(ctx, make_card(composition=composition(["en"]))))
     before = page.read_bytes(), page.with_suffix(".json").read_bytes()
-    monkeypatch.setattr(reporting, "WHOLE_UP_TO", 0)
-    assert reporting.closing_report(ctx, make_card(created_at="later")) == str(page)
+    monkeypatch.setattr(report, "WHOLE_UP_TO", 0)
+    assert report.closing_report(ctx, make_card(created_at="later")) == str(page)
     assert (page.read_bytes(), page.with_suffix(".json").read_bytes()) == before
 
 
@@ -56,21 +56,21 @@ def test_the_page_of_an_unchanged_draw_stays(ctx, monkeypatch):
 )
 def test_another_draw_or_other_numbers_are_written(ctx, changes):
     """What the page says is what the tables hold now."""
-    page = reporting.closing_report(ctx, make_card())
-    assert reporting.closing_report(ctx, make_card(created_at="later", **changes)) == page
+    page = report.closing_report(ctx, make_card())
+    assert report.closing_report(ctx, make_card(created_at="later", **changes)) == page
     assert twin_of(page)["created_at"] == "later"
 
 
 @pytest.mark.parametrize("left", ["html", "json", "half"])
 def test_a_report_that_was_cut_short_is_written_again(ctx, left):
     """The twin is written last: without it, or with half of it, the page may be of anything."""
-    page = Path(reporting.closing_report(ctx, make_card()))
+    page = Path(report.closing_report(ctx, make_card()))
     twin = page.with_suffix(".json")
     if left == "half":
         twin.write_text(twin.read_text()[:100])
     else:
         (twin if left == "html" else page).unlink()
-    assert reporting.closing_report(ctx, make_card(created_at="later")) == str(page)
+    assert report.closing_report(ctx, make_card(created_at="later")) == str(page)
     assert twin_of(str(page))["created_at"] == "later"
     assert "later" in page.read_text(encoding="utf-8")
 
@@ -80,4 +80,4 @@ def test_where_there_is_no_folder_beside_the_tables_reports_go_here(ctx, monkeyp
     monkeypatch.chdir(tmp_path)
     for root in (None, "s3://bucket/warehouse"):
         ctx.warehouse.root = root
-        assert reporting.report_path(ctx) == tmp_path / "run.html"
+        assert report.report_path(ctx) == tmp_path / "run.html"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from metaclip_spark.commands import reading_context
+from metaclip_spark.commands.opening import reading_context
 from metaclip_spark.config import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError

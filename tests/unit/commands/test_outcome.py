@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from metaclip_spark.commands.outcome import SHOWN, source_outcomes
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.outcomes import SHOWN, source_outcomes
 from metaclip_spark.storage.write import write_text
 
 
