@@ -30,16 +30,16 @@ __all__ = [
 
 if TYPE_CHECKING:
     from metaclip_spark import local
-    from metaclip_spark.frames import balance, count_entries, curate, explain, match, sweep
     from metaclip_spark.metadata.load import Metadata, load_metadata
-    from metaclip_spark.verbs import choose_threshold
+    from metaclip_spark.verbs.arguments import choose_threshold
+    from metaclip_spark.verbs.spark import balance, count_entries, curate, explain, match, sweep
 
 _ON_SPARK = ("balance", "count_entries", "curate", "explain", "match", "sweep")
 _HOMES = {
-    **dict.fromkeys(_ON_SPARK, "metaclip_spark.frames"),
+    **dict.fromkeys(_ON_SPARK, "metaclip_spark.verbs.spark"),
     "Metadata": "metaclip_spark.metadata.load",
     "load_metadata": "metaclip_spark.metadata.load",
-    "choose_threshold": "metaclip_spark.verbs",
+    "choose_threshold": "metaclip_spark.verbs.arguments",
 }
 
 

@@ -18,12 +18,12 @@ PAGES = {
         "metaclip_spark",
         [
             ("", []),
-            ("verbs", ["choose_threshold", "Entries", "Counts"]),
+            ("verbs.arguments", ["choose_threshold", "Entries", "Counts"]),
             ("metadata.load", ["load_metadata", "Metadata"]),
         ],
     ),
-    "spark.md": ("metaclip_spark, on Spark DataFrames", [("frames", None)]),
-    "local.md": ("metaclip_spark.local, on pyarrow Tables", [("local", None)]),
+    "spark.md": ("metaclip_spark, on Spark DataFrames", [("verbs.spark", None)]),
+    "local.md": ("metaclip_spark.local, on pyarrow Tables", [("verbs.local", None)]),
 }
 VERBS = ["curate", "match", "count_entries", "sweep", "balance", "explain"]
 LINKS = "\nThe verbs: [on Spark DataFrames](spark.md), [on pyarrow Tables](local.md).\n"
@@ -62,7 +62,8 @@ def _page(package: griffe.Module, parts: list[tuple[str, list[str] | None]]) -> 
 def _member(member: griffe.Object) -> str:
     text = render_object_docs(member, CONFIG)
     # Users write mc.curate, wherever it is defined; links to other packages lead nowhere in a repository.
-    text = re.sub(r"metaclip_spark\.(frames|verbs|metadata\.load)\.", "metaclip_spark.", text)
+    text = re.sub(r"metaclip_spark\.(verbs\.(spark|arguments)|metadata\.load)\.", "metaclip_spark.", text)
+    text = text.replace("metaclip_spark.verbs.local", "metaclip_spark.local")
     return re.sub(r"\[([^]]+)\]\(#[^)]*\)", r"\1", text)
 
 

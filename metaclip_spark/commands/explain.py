@@ -15,11 +15,11 @@ from metaclip_spark.core.draw import draws, smallest_of
 from metaclip_spark.core.hashing.ids import image_id, pair_id
 from metaclip_spark.core.text import clean_text, spaced
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.explanation import Match, kept_from, matches_of, sampling_probability, verdict
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.verbs.explanation import Match, kept_from, matches_of, sampling_probability, verdict
 from metaclip_spark.warehouse.tables import Warehouse, matching
 
 MOST_PAIRS = 20

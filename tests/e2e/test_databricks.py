@@ -179,7 +179,7 @@ def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_pat
         names = files.namelist()
         (points,) = [name for name in names if name.endswith("entry_points.txt")]
         assert "databricks-task = metaclip_spark.databricks:task" in files.read(points).decode()
-    assert {"metaclip_spark/py.typed", "metaclip_spark/frames.py"} <= set(names)
+    assert {"metaclip_spark/py.typed", "metaclip_spark/verbs/spark.py"} <= set(names)
 
 
 def test_the_page_names_what_there_is():

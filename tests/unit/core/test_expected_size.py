@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark import local
 from metaclip_spark.commands import sweep
 from metaclip_spark.core import threshold_search
 from metaclip_spark.core.draw import draws
@@ -22,6 +21,7 @@ from metaclip_spark.core.sampling import batch_probability, entry_probability, f
 from metaclip_spark.core.threshold_search import AT_ONCE, smallest_threshold
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
+from metaclip_spark.verbs import local
 
 LISTS = pa.list_(pa.int32())
 

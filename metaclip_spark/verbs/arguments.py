@@ -1,6 +1,6 @@
 """What the verbs take, checked: the entry list, t, counts, and the key of a row's draw (no Spark).
 
-`metaclip_spark.frames` (Spark) and `metaclip_spark.local` (pyarrow) share it, so that both take and refuse the same.
+`verbs/spark.py` and `verbs/local.py` (pyarrow) share it, so that both take and refuse the same.
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ import pytest
 import reference
 
 import metaclip_spark as mc
-from metaclip_spark import local, verbs
 from metaclip_spark.core.hashing.ids import pair_id
 from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.verbs import arguments, local
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
 WORDNET = ROOT / "metadata" / "wordnet.json.gz"
 ENTRIES = ["photo", "otter", "an otter"]
@@ -45,7 +45,7 @@ def assert_equals(curated: pa.Table, expected: reference.Curated) -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("module", [local, verbs], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [local, arguments], ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_are_true(module):
     """Every example runs as it stands, and every verb has one."""
     result = doctest.testmod(module)

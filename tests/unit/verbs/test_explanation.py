@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.explanation import kept_from
+from metaclip_spark.verbs.explanation import kept_from
 
 
 @given(

@@ -15,9 +15,10 @@ from pyspark.errors.exceptions.captured import PythonException
 from pyspark.sql import functions as F
 
 import metaclip_spark as mc
-from metaclip_spark import frames, verbs
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.spark import arrow_udf
+from metaclip_spark.verbs import arguments
+from metaclip_spark.verbs import spark as spark_verbs
 
 pytestmark = pytest.mark.spark
 
@@ -59,7 +60,7 @@ def pool(spark) -> tuple:
     return table, df.persist()
 
 
-@pytest.mark.parametrize("module", [frames, verbs], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [spark_verbs, arguments], ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_are_true(spark, module):
     """Every example runs as it stands, and every verb has one."""
     result = doctest.testmod(module, extraglobs={"spark": spark})

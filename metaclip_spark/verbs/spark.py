@@ -23,7 +23,6 @@ from metaclip_spark.core.draw import image_keys, pair_keys
 from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.errors import InputError
-from metaclip_spark.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
 from metaclip_spark.spark.arrow_udf import column_function, computed_once
 from metaclip_spark.spark.broadcast import ship
 from metaclip_spark.stages.choose import smallest_of
@@ -31,7 +30,7 @@ from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.match import match_entries_function
 from metaclip_spark.stages.sweep import expected_sums
-from metaclip_spark.verbs import (
+from metaclip_spark.verbs.arguments import (
     BALANCED,
     MATCH_FIRST,
     MATCHED,
@@ -48,6 +47,7 @@ from metaclip_spark.verbs import (
     refuse_taken,
     swept,
 )
+from metaclip_spark.verbs.explanation import EXPLAINED, EXPLAINED_DDL, Explainer
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 

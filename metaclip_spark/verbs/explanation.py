@@ -13,7 +13,7 @@ from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
-from metaclip_spark.verbs import Counts, as_table, checked_threshold, count_array
+from metaclip_spark.verbs.arguments import Counts, as_table, checked_threshold, count_array
 
 EXPLAINED_DDL = (
     "spaced string, matches array<struct<entry_id: int, entry: string, positions: array<int>, count: bigint, "
