@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.spark.arrow_udf import column_function
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.match import match_entries_function
 
 FLOOR = "as many ids, nothing matched (the floor)"
@@ -77,13 +77,13 @@ def _peers(spark: SparkSession, pool: DataFrame, metadata: Metadata) -> dict[str
     for number, entry in enumerate(metadata.entries):
         automaton.add_word(spaced_entry(entry), number)
     automaton.make_automaton()
-    shipped = ship(spark, automaton, key=f"{metadata.metadata_id}:benchmark")
+    broadcast = Broadcast.of(spark, automaton, key=f"{metadata.metadata_id}:benchmark")
 
     def ids_of(text: str) -> list[int]:
-        return sorted({number for _, number in shipped().iter(spaced(text))})
+        return sorted({number for _, number in broadcast.value.iter(spaced(text))})
 
     def batches_of(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        find = shipped().iter
+        find = broadcast.value.iter
         for batch in batches:
             rows = [sorted({number for _, number in find(spaced(text))}) for text in batch.column(0).to_pylist()]
             yield pa.record_batch({"entry_ids": pa.array(rows, pa.list_(pa.int32()))})

@@ -18,7 +18,7 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.schemas import TAKEN
-from metaclip_spark.spark.broadcast import Shipped, ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.steps.takedown_exports import rewrite_exports
 from metaclip_spark.steps.takedown_list import add_takedowns, stored_takedowns, with_lists
 from metaclip_spark.steps.takedown_rows import (
@@ -99,38 +99,38 @@ def _look(warehouse: Warehouse, lists: Mapping[str, pa.Array], told: Told) -> No
     """Say what would go; write nothing."""
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
-    shipped = ship(warehouse.spark, wanted)
+    broadcast = Broadcast.of(warehouse.spark, wanted)
     told.new = {kind: len(hashes) - (len(known.hashes[kind]) if known else 0) for kind, hashes in wanted.hashes.items()}
-    gone = find_taken(warehouse, shipped, told.takedown_id, _stage_events(warehouse))
+    gone = find_taken(warehouse, broadcast, told.takedown_id, _stage_events(warehouse))
     with contextlib.suppress(Exception):  # where the platform keeps nothing, it is found anew for each table
         gone = gone.persist()
-    told.rows.update(count_rows(warehouse, gone, shipped))
-    told.exports = rewrite_exports(warehouse, gone, shipped, dry_run=True)
+    told.rows.update(count_rows(warehouse, gone, broadcast))
+    told.exports = rewrite_exports(warehouse, gone, broadcast, dry_run=True)
     told.reports = [] if warehouse.root is None else stale_reports(warehouse.root, wanted, [])
 
 
 def _take(warehouse: Warehouse, reporter: Reporter, wanted: Takedowns, told: Told) -> None:
     """Find what goes and remove it: first what a takedown that was cut short had found."""
-    shipped = ship(warehouse.spark, wanted)
+    broadcast = Broadcast.of(warehouse.spark, wanted)
     if not warehouse.read(TAKEN.name).isEmpty():
         reporter.say("A takedown was cut short; it is finished first.")
-        _finish(warehouse, reporter, wanted, shipped, told)
+        _finish(warehouse, reporter, wanted, broadcast, told)
     with reporter.stage("find", warehouse.spark) as stage:
-        gone = find_taken(warehouse, shipped, told.takedown_id, _stage_events(warehouse))
+        gone = find_taken(warehouse, broadcast, told.takedown_id, _stage_events(warehouse))
         stage.rows = warehouse.append(TAKEN.name, gone).rows
         stage.note = f"{stage.rows:,} rows of pairs to remove"
-    _finish(warehouse, reporter, wanted, shipped, told)
+    _finish(warehouse, reporter, wanted, broadcast, told)
 
 
-def _finish(warehouse: Warehouse, reporter: Reporter, wanted: Takedowns, shipped: Shipped, told: Told) -> None:
+def _finish(warehouse: Warehouse, reporter: Reporter, wanted: Takedowns, broadcast: Broadcast, told: Told) -> None:
     """Do all that follows from what is staged, in steps each of which may be made again."""
     gone = warehouse.read(TAKEN.name)
     first = gone.select("takedown_id").first()
     with reporter.stage("takedown", warehouse.spark) as stage:
-        told.exports.update(rewrite_exports(warehouse, gone, shipped))
+        told.exports.update(rewrite_exports(warehouse, gone, broadcast))
         affected = [] if first is None else _correct_runs(warehouse, gone, first[0])
         _remove_reports(warehouse, reporter, wanted, affected, told)
-        told.rows.update(remove_rejects(warehouse, shipped))
+        told.rows.update(remove_rejects(warehouse, broadcast))
         if first is not None:
             told.rows.update(remove_pairs(warehouse, gone))
             for metadata_id, snapshot in snapshots_of(gone):

@@ -1,8 +1,8 @@
-"""How a value gets from the driver into the Python workers: once per executor, unpacked once per worker.
+"""Broadcast values from the driver to the Python workers: once per executor, unpacked once per worker.
 
-The one seam between stages and Spark's ways of moving data: a broadcast variable, and over Spark Connect, where there
-is none, a file that the session's tasks find beside them. A compiled list that is a file is sent as one everywhere: all
-workers of an executor map it into memory, and it is there once.
+Classic Spark has broadcast variables. Spark Connect has none: there the value travels as a file, an artifact of the
+session, which its tasks find by name. A compiled entry list is sent as a file on both: all workers of an executor map
+it into memory, so the machine holds it once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
@@ -28,68 +28,85 @@ _UNPACKED: dict[str, Any] = {}
 _KEEP = 3
 """As many as extraction has: filters, the compiled list, takedowns."""
 
-Shipped = Callable[[], Any]
-"""Called in a worker: returns the value."""
+T = TypeVar("T")
 
 
-def ship(spark: SparkSession, value: Any, key: str | None = None) -> Shipped:
-    """Send a value to wherever tasks run.
+class Broadcast(Generic[T]):
+    """A value of the driver, available to the tasks of a session.
 
-    Args:
-        key: content hash of the value. Given, a worker unpacks equal content once, however often it is shipped.
-
-    Returns:
-        What returns the value in a worker; its `release()` lets go of the executors' copies, where Spark can.
+    A stage is given a `Broadcast` and reads `value` in its workers. The driver must not read it there: over Spark
+    Connect the value is a file that only tasks find.
     """
-    load, release = _as_artifact(spark, value) if is_connect(spark) else _as_broadcast(spark, value)
-    return _unpacked_once(load, key, release)
+
+    def __init__(self, load: Callable[[], T], key: str | None = None, release: Callable[[], object] | None = None):
+        self._load = load
+        self._key = key
+        self._release = release
+
+    @classmethod
+    def of(cls, spark: SparkSession, value: T, key: str | None = None) -> Broadcast[T]:
+        """Send a value to wherever tasks run.
+
+        Args:
+            spark: the session, classic or of Spark Connect.
+            value: anything that pickle takes.
+            key: the content hash of the value. With a key, a worker unpacks equal content once, however often the
+                value is broadcast.
+        """
+        load, release = _as_artifact(spark, value) if is_connect(spark) else _as_broadcast_variable(spark, value)
+        return cls(load, key, release)
+
+    @property
+    def value(self) -> T:
+        """The value, in a task."""
+        if self._key is None:
+            return self._load()
+        if self._key not in _UNPACKED:
+            while len(_UNPACKED) >= _KEEP:
+                _UNPACKED.pop(next(iter(_UNPACKED)))
+            _UNPACKED[self._key] = self._load()
+        return _UNPACKED[self._key]  # type: ignore[no-any-return]
+
+    def release(self) -> None:
+        """Delete the executors' copies. Over Spark Connect they stay until the session ends."""
+        if self._release is not None:
+            self._release()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_release": None}  # a task releases nothing
 
 
-def ship_matcher(spark: SparkSession, matcher: Matcher) -> Shipped:
-    """Send a compiled list to wherever tasks run: as the file it can be mapped from, where its engine has one."""
+def broadcast_matcher(spark: SparkSession, matcher: Matcher) -> Broadcast[Matcher]:
+    """Send a compiled entry list to wherever tasks run: as a file to map into memory, where its engine writes one."""
     key = f"{matcher.metadata_id}:{matcher.name}"
     if not hasattr(matcher, "write"):
-        return ship(spark, matcher, key)
+        return Broadcast.of(spark, matcher, key)
     kind, metadata_id = type(matcher), matcher.metadata_id
     path = _folder() / f"metaclip-{metadata_id[:32]}.list"
     if not path.exists():
         matcher.write(path)
     name = _send(spark, path)
-    return _unpacked_once(lambda: kind.read(SparkFiles.get(name), metadata_id), key, lambda: None)
+    return Broadcast(lambda: kind.read(SparkFiles.get(name), metadata_id), key)  # type: ignore[attr-defined]
 
 
-def _unpacked_once(load: Callable[[], Any], key: str | None, release: Callable[[], None]) -> Shipped:
-    def unpack() -> Any:
-        if key is None:
-            return load()
-        if key not in _UNPACKED:
-            while len(_UNPACKED) >= _KEEP:
-                _UNPACKED.pop(next(iter(_UNPACKED)))
-            _UNPACKED[key] = load()
-        return _UNPACKED[key]
-
-    unpack.release = release  # type: ignore[attr-defined]
-    return unpack
+def _as_broadcast_variable(spark: SparkSession, value: T) -> tuple[Callable[[], T], Callable[[], None]]:
+    variable = spark.sparkContext.broadcast(value)
+    return lambda: variable.value, variable.unpersist
 
 
-def _as_broadcast(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[], None]]:
-    carrier = spark.sparkContext.broadcast(value)
-    return lambda: carrier.value, carrier.unpersist
-
-
-def _as_artifact(spark: SparkSession, value: Any) -> tuple[Shipped, Callable[[], None]]:
-    """Send it as an artifact of the session, which keeps it to its end; equal content is one file."""
+def _as_artifact(spark: SparkSession, value: T) -> tuple[Callable[[], T], None]:
+    """Send it as an artifact of the session, which keeps it until it ends; equal content is one file."""
     content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     path = _folder() / f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
     path.write_bytes(content)
     name = _send(spark, path)
     path.unlink()
 
-    def load() -> Any:
+    def load() -> T:
         with open(SparkFiles.get(name), "rb") as file:
-            return pickle.load(file)
+            return pickle.load(file)  # type: ignore[no-any-return]
 
-    return load, lambda: None
+    return load, None
 
 
 def _send(spark: SparkSession, path: Path) -> str:

@@ -11,16 +11,18 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
 from metaclip_spark.spark.arrow_udf import column_function, computed_once
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
 _HINT = "Run extract with --metadata, or match, first."
 
 
-def pair_probability(probabilities: Shipped) -> Callable[..., Column]:
+def pair_probability(probabilities: Broadcast) -> Callable[..., Column]:
     """Return the function of a column of entry ids that gives p(pair); `probabilities` as `balance` takes them."""
     return computed_once(
-        column_function(lambda ids: pa.array(batch_probability(ids, probabilities())), "double", pa.list_(pa.int32()))
+        column_function(
+            lambda ids: pa.array(batch_probability(ids, probabilities.value)), "double", pa.list_(pa.int32())
+        )
     )
 
 
@@ -46,7 +48,7 @@ def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataF
 
 
 def balance(
-    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
+    pairs: DataFrame, probabilities: Broadcast, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
 ) -> DataFrame:
     """Return the curated subset: the pairs whose draw is below their sampling probability.
 

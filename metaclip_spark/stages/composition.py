@@ -10,14 +10,14 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.report.composition.merge import meet
 from metaclip_spark.report.composition.task_sums import PARTIAL_DDL, TaskSums
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
 _EVERY = ("url", "text", "lang", "text_source", "pair_id")
 
 
 def composition(
-    pairs: DataFrame, curated: DataFrame, plan: Shipped, cuts: tuple[float, float], seed: int, key: str = "pair_id"
+    pairs: DataFrame, curated: DataFrame, plan: Broadcast, cuts: tuple[float, float], seed: int, key: str = "pair_id"
 ) -> DataFrame:
     """Return languages, text sources, domains (in all, and by entry) and a sample of pairs, as `composing` has them.
 
@@ -40,7 +40,7 @@ def composition(
     )
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        sums = TaskSums(plan())
+        sums = TaskSums(plan.value)
         for batch in batches:
             yield from sums.add(batch)
         yield from sums.rows()

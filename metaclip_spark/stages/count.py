@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import weighted_counts, weights_of
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
 
@@ -50,11 +50,11 @@ def count(pairs: DataFrame, n_entries: int = 0, within: str | None = None) -> Da
     return partial.repartition("block").mapInArrow(totals, "entry_id int, count bigint")
 
 
-def with_entry(counts: DataFrame, entries: Shipped) -> DataFrame:
+def with_entry(counts: DataFrame, entries: Broadcast) -> DataFrame:
     """Add each entry's string by position in the list. Rows: 1:1. Shuffle: none."""
 
     def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        strings = entries()
+        strings = entries.value
         for batch in batches:
             ids = batch.column("entry_id")
             yield pa.record_batch({"entry_id": ids, "entry": strings.take(ids), "count": batch.column("count")})

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard
 from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
 ORDER = ("source_path", "page_url", "text_source", "position")
@@ -67,14 +67,14 @@ def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
     return keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
 
 
-def that_may_matter(pair_keys: DataFrame, key_filter: Shipped) -> DataFrame:
+def that_may_matter(pair_keys: DataFrame, key_filter: Broadcast) -> DataFrame:
     """Return the keys that may be among those the filter was built from: all that are, and few others.
 
     Rows: subset. Shuffle: none; this is what keeps the join from moving the keys of every earlier crawl.
     """
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = key_filter()
+        known = key_filter.value
         for batch in batches:
             yield batch.filter(pa.array(known.may_hold(_key_array(batch.column(0)))))
 

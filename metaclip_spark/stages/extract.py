@@ -14,17 +14,17 @@ from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 
 
 @dataclass(frozen=True)
-class ShippedTools:
+class BroadcastTools:
     """The tools of extraction on their way to the workers; the identifier goes by name and is loaded there."""
 
-    filters: Shipped | None = None
-    matcher: Shipped | None = None
+    filters: Broadcast | None = None
+    matcher: Broadcast | None = None
     identifier: str | None = None
-    takedowns: Shipped | None = None
+    takedowns: Broadcast | None = None
 
     def unpack(self, options: ExtractOptions) -> Tools:
         """Return the tools, in a worker.
@@ -39,10 +39,10 @@ class ShippedTools:
                 f"{options.identifier}. Install the same packages on the workers."
             )
         return Tools(
-            filters=self.filters() if self.filters is not None else None,
-            matcher=self.matcher() if self.matcher is not None else None,
+            filters=self.filters.value if self.filters is not None else None,
+            matcher=self.matcher.value if self.matcher is not None else None,
             identifier=identifier,
-            takedowns=self.takedowns() if self.takedowns is not None else None,
+            takedowns=self.takedowns.value if self.takedowns is not None else None,
         )
 
 
@@ -50,7 +50,7 @@ def extract(
     spark: SparkSession,
     splits: Sequence[Split],
     options: ExtractOptions,
-    tools: ShippedTools,
+    tools: BroadcastTools,
     stamp: Stamp,
     max_tasks: int | None = None,
 ) -> DataFrame:

@@ -11,11 +11,11 @@ from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.spark.arrow_udf import column_function, computed_once
-from metaclip_spark.spark.broadcast import Shipped, ship_matcher
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.columns import need_columns
 
 
-def match(pairs: DataFrame, matcher: Shipped, metadata_id: str, keep_unmatched: bool = False) -> DataFrame:
+def match(pairs: DataFrame, matcher: Broadcast, metadata_id: str, keep_unmatched: bool = False) -> DataFrame:
     """Return the pairs with the ids of the entries that their texts match.
 
     Reads: pairs. Writes: nothing. Rows: subset (texts that match nothing are dropped unless kept).
@@ -50,8 +50,8 @@ def register_match_entries(
 
 def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):
     """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
-    return _entry_ids(ship_matcher(spark, compile_matcher(metadata, engine)))
+    return _entry_ids(broadcast_matcher(spark, compile_matcher(metadata, engine)))
 
 
-def _entry_ids(matcher: Shipped):
-    return column_function(lambda texts: matched_ids(matcher(), texts), "array<int>", pa.string())
+def _entry_ids(matcher: Broadcast):
+    return column_function(lambda texts: matched_ids(matcher.value, texts), "array<int>", pa.string())

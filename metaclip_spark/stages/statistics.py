@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point
 from metaclip_spark.schemas import RUN_STATISTICS
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
 _DDL = "name string, key bigint, value bigint"
@@ -31,7 +31,7 @@ MAX_MATCHES = 1000
 
 
 def statistics(
-    pairs: DataFrame, probabilities: Shipped, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
+    pairs: DataFrame, probabilities: Broadcast, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
 ) -> DataFrame:
     """Return sums over the pool, before and after balancing.
 
@@ -44,7 +44,7 @@ def statistics(
     need_columns(pairs, "statistics", [key, "entry_ids"], "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        sums = _Sums(probabilities(), drawn_before=within is not None)
+        sums = _Sums(probabilities.value, drawn_before=within is not None)
         for batch in batches:
             before = batch.column("within").to_numpy(zero_copy_only=False) if within is not None else None
             sums.add(batch.column("entry_ids"), batch.column("u").to_numpy(), before)
@@ -58,7 +58,9 @@ def statistics(
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
 
 
-def image_statistics(pairs: DataFrame, chosen: DataFrame, probabilities: Shipped, seed: int, run_id: str) -> DataFrame:
+def image_statistics(
+    pairs: DataFrame, chosen: DataFrame, probabilities: Broadcast, seed: int, run_id: str
+) -> DataFrame:
     """Return the sums where one text of each image is drawn: what the pool holds, and what was drawn of `chosen`.
 
     Reads: pairs (entry_ids, pair_id, image_id). Writes: nothing. Rows: n:1 per name and key.
@@ -71,7 +73,7 @@ def image_statistics(pairs: DataFrame, chosen: DataFrame, probabilities: Shipped
 
 
 def grown_statistics(
-    kept: DataFrame, new: DataFrame, earlier: DataFrame, probabilities: Shipped, seed: int, run_id: str
+    kept: DataFrame, new: DataFrame, earlier: DataFrame, probabilities: Broadcast, seed: int, run_id: str
 ) -> DataFrame:
     """Return the sums over a pool of which an earlier run's subset and the pairs that came since are read.
 

@@ -10,14 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
-from metaclip_spark.spark.broadcast import Shipped, ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
 _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")
 
 
-def sweep(pairs: DataFrame, thresholds: Shipped, by_group: bool = True) -> DataFrame:
+def sweep(pairs: DataFrame, thresholds: Broadcast, by_group: bool = True) -> DataFrame:
     """Return exact sums of p and p(1 - p) over the pool at each t, as `expectations.EXPECTED_DDL` has them.
 
     Reads: pairs (entry_ids; text_source and lang where sums are kept apart by them). Writes: nothing.
@@ -32,7 +32,7 @@ def sweep(pairs: DataFrame, thresholds: Shipped, by_group: bool = True) -> DataF
     need_columns(pairs, "sweep", columns, "Run extract with --metadata, or match, first.")
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        sums = ExpectedSums(thresholds())
+        sums = ExpectedSums(thresholds.value)
         for batch in batches:
             sums.add(*batch.columns)
         yield sums.to_arrow()
@@ -50,8 +50,8 @@ def expected_sums(pairs: DataFrame, counts: np.ndarray, thresholds: Sequence[int
         counts: int64, by entry id, zeros included.
         by_group: keep sums apart by text source and language.
     """
-    shipped = ship(pairs.sparkSession, Thresholds(counts, thresholds))
+    broadcast = Broadcast.of(pairs.sparkSession, Thresholds(counts, thresholds))
     try:
-        return sweep(pairs, shipped, by_group).toArrow()
+        return sweep(pairs, broadcast, by_group).toArrow()
     finally:
-        shipped.release()  # type: ignore[attr-defined]
+        broadcast.release()

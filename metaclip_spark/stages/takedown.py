@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.entry_lists import laid_out, running_products
 from metaclip_spark.schemas import RUN_STATISTICS, TAKEN
 from metaclip_spark.spark.arrow_udf import column_function
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.statistics import image_statistics, statistics
 
@@ -21,25 +21,25 @@ _NUMBERED = ("matches", "curated_matches", "curated_count")
 _OUR_ID = "^[0-9a-f]{32}$"
 
 
-def taken(rows: DataFrame, takedowns: Shipped) -> DataFrame:
+def taken(rows: DataFrame, takedowns: Broadcast) -> DataFrame:
     """Return the rows whose image or page was taken down.
 
     Reads: url, and page_url where there is one. Writes: nothing. Rows: subset. Shuffle: none.
     """
     function = column_function(
-        lambda urls, pages: pa.array(takedowns().takes(urls, pages)), "boolean", pa.string(), pa.string()
+        lambda urls, pages: pa.array(takedowns.value.takes(urls, pages)), "boolean", pa.string(), pa.string()
     )
     page = F.col("page_url") if "page_url" in rows.columns else F.lit(None).cast("string")
     return rows.where(F.col("url").isNotNull()).where(function(F.col("url"), page))
 
 
-def taken_in_words(rows: DataFrame, takedowns: Shipped, columns: Iterable[str]) -> DataFrame:
+def taken_in_words(rows: DataFrame, takedowns: Broadcast, columns: Iterable[str]) -> DataFrame:
     """Return the rows of which one of the columns is or holds a url that was taken down.
 
     Reads: the columns, of texts. Writes: nothing. Rows: subset. Shuffle: none.
     """
     function = column_function(
-        lambda texts: pa.array(takedowns().takes_any_in(texts.cast(pa.string()))), "boolean", pa.string()
+        lambda texts: pa.array(takedowns.value.takes_any_in(texts.cast(pa.string()))), "boolean", pa.string()
     )
     found = F.lit(False)
     for column in columns:
@@ -79,20 +79,20 @@ def corrected_counts(before: DataFrame, now: DataFrame) -> DataFrame:
     return joined.where("now <> count").select("metadata_id", "snapshot", "lang", "entry_id", "now")
 
 
-def counted(pairs: DataFrame, probabilities: Shipped) -> DataFrame:
+def counted(pairs: DataFrame, probabilities: Broadcast) -> DataFrame:
     """Return the pairs all of whose entries have a probability: others were not in the run's pool.
 
     Rows: subset. Shuffle: none.
     """
 
     def has_all(entry_ids: pa.ListArray) -> pa.Array:
-        return pa.array(~np.isnan(running_products(*laid_out(entry_ids), probabilities())))
+        return pa.array(~np.isnan(running_products(*laid_out(entry_ids), probabilities.value)))
 
     return pairs.where(column_function(has_all, "boolean", pa.list_(pa.int32()))("entry_ids"))
 
 
 def sums_of_taken(
-    gone: DataFrame, pool: DataFrame, probabilities: Shipped, seed: int, unit: str, run_id: str
+    gone: DataFrame, pool: DataFrame, probabilities: Broadcast, seed: int, unit: str, run_id: str
 ) -> DataFrame:
     """Return what taken pairs added to the statistics of a run, by its own probabilities and draws.
 

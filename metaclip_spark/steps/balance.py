@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.spark.broadcast import Shipped, ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
 from metaclip_spark.steps.context import Context
@@ -97,14 +97,14 @@ class _Draw:
 
     rows: DataFrame
     sums: DataFrame
-    probabilities: Shipped
+    probabilities: Broadcast
     key: str = "pair_id"
     within: str | None = None
 
 
 def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.ndarray, earlier: Drawn | None) -> _Draw:
     """Return what is drawn: the pool, or of it what an earlier run kept, and the snapshots that came since."""
-    run_id, seed, shipped = ctx.attempt.run_id, ctx.settings.seed, ship(ctx.spark, by_entry)
+    run_id, seed, broadcast = ctx.attempt.run_id, ctx.settings.seed, Broadcast.of(ctx.spark, by_entry)
     if earlier is not None:
         since = [snapshot for snapshot in counted if snapshot not in (earlier.pools or {})]
         ctx.reporter.say(
@@ -116,13 +116,13 @@ def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.n
         version = ctx.warehouse.version("run_statistics")
         before = matching(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
         rows = kept.unionByName(new.withColumn(WITHIN, F.lit(None).cast("double")))
-        return _Draw(rows, grown_statistics(kept, new, before, shipped, seed, run_id), shipped, within=WITHIN)
+        return _Draw(rows, grown_statistics(kept, new, before, broadcast, seed, run_id), broadcast, within=WITHIN)
     if pool.every_pair is not None:
-        sums = image_statistics(pool.every_pair, pool.pairs, shipped, seed, run_id)
-        return _Draw(pool.pairs, sums, shipped, "image_id")
+        sums = image_statistics(pool.every_pair, pool.pairs, broadcast, seed, run_id)
+        return _Draw(pool.pairs, sums, broadcast, "image_id")
     key = "image_id" if ctx.settings.unit == "image" else "pair_id"
-    sums = statistics(pool.pairs, shipped, seed, run_id, key, pool.within)
-    return _Draw(pool.pairs, sums, shipped, key, pool.within)
+    sums = statistics(pool.pairs, broadcast, seed, run_id, key, pool.within)
+    return _Draw(pool.pairs, sums, broadcast, key, pool.within)
 
 
 def _write(ctx: Context, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:

@@ -8,7 +8,7 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.report.composition.merge import composition_of
 from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.report.composition.task_sums import make_plan
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.composition import composition
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.run_probabilities import drawn_with
@@ -37,7 +37,7 @@ def read_composition(ctx: Context, counts: np.ndarray, pool: int, curated: int) 
     # Frozen counts may lack an entry that the pool has: a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
     plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)
-    shipped = ship(ctx.spark, plan)
+    broadcast = Broadcast.of(ctx.spark, plan)
     key = "image_id" if ctx.settings.unit == "image" else "pair_id"
-    found = composition(pairs, subset, shipped, (plan.cut_kept, plan.cut_dropped), ctx.settings.seed, key).toArrow()
+    found = composition(pairs, subset, broadcast, (plan.cut_kept, plan.cut_dropped), ctx.settings.seed, key).toArrow()
     return composition_of(found, plan, counts)

@@ -12,8 +12,8 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.spark.broadcast import Shipped, ship, ship_matcher
-from metaclip_spark.stages.extract import ShippedTools
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
+from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown_list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
@@ -49,24 +49,26 @@ class Context:
         return self.metadata.metadata_id if self.metadata is not None else NO_LIST
 
     @cached_property
-    def matcher(self) -> Shipped | None:
+    def matcher(self) -> Broadcast | None:
         """The list, compiled here once and sent to the workers; None where there is no list."""
         if self.metadata is None:
             return None
-        return ship_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
+        return broadcast_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
 
     @cached_property
-    def tools(self) -> ShippedTools:
+    def tools(self) -> BroadcastTools:
         """What extraction's workers need, on its way to them."""
         filters = None
         if self.extraction.filters is not None:
-            filters = ship(self.spark, self.extraction.filters, key=f"filters:{self.extraction.options.extract_id}")
-        return ShippedTools(filters, self.matcher, self.extraction.identifier, self._takedowns())
+            filters = Broadcast.of(
+                self.spark, self.extraction.filters, key=f"filters:{self.extraction.options.extract_id}"
+            )
+        return BroadcastTools(filters, self.matcher, self.extraction.identifier, self._takedowns())
 
-    def _takedowns(self) -> Shipped | None:
+    def _takedowns(self) -> Broadcast | None:
         """What may not come back, on its way to the workers; None where nothing was taken down."""
         taken = stored_takedowns(self.warehouse)
-        return None if taken is None else ship(self.spark, taken, key=f"takedowns:{taken.id}")
+        return None if taken is None else Broadcast.of(self.spark, taken, key=f"takedowns:{taken.id}")
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
         """Return the last event of a stage on this list, of what was done up to the pinned versions."""

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.steps.context import Context, in_pool
 from metaclip_spark.warehouse.events import DONE
@@ -44,7 +44,7 @@ def counted_snapshots(ctx: Context) -> list[str]:
 def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
     version = ctx.warehouse.readable_version("pairs", version)
-    entries = ship(ctx.spark, pa.array(metadata.entries, pa.string()))
+    entries = Broadcast.of(ctx.spark, pa.array(metadata.entries, pa.string()))
     with ctx.reporter.stage("count", ctx.spark) as stage:
         pairs = in_pool(ctx, "pairs", snapshot, version)
         counts = with_entry(count(pairs, len(metadata.entries)), entries).withColumns(

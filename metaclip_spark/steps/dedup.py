@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KeyFilter, shard_bits_for
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import (
     dedup,
     filter_shards,
@@ -99,7 +99,7 @@ def _known_keys(ctx: Context, staged: DataFrame, keys: DataFrame) -> DataFrame:
     bits = shard_bits_for(new)
     new_keys = staged_pairs(staged).select(F.unhex("pair_id").alias("pair_key"))
     shards = {row["shard"]: bytes(row["bits"]) for row in filter_shards(new_keys, bits).collect()}
-    return that_may_matter(keys, ship(ctx.spark, KeyFilter(shards, bits)))
+    return that_may_matter(keys, Broadcast.of(ctx.spark, KeyFilter(shards, bits)))
 
 
 def _add_keys(ctx: Context, snapshot: str) -> None:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.export.shards import WRITTEN_DDL, write_shards
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards
 from metaclip_spark.steps.run_probabilities import drawn_with
@@ -73,7 +73,7 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
         by_entry = drawn_with(warehouse, run.run_id, 1.0, 1 + counted.select(F.max("entry_id")).first()[0])
     else:
         by_entry = drawn_with(warehouse, run.run_id)
-    probability = pair_probability(ship(warehouse.spark, by_entry))
+    probability = pair_probability(Broadcast.of(warehouse.spark, by_entry))
     return matched.withColumn("sampling_probability", probability("entry_ids"))
 
 

@@ -12,14 +12,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
-from metaclip_spark.spark.broadcast import Shipped
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.takedown.copies import PAIR_COLUMNS, Rewritten, correct_manifests, exported_files, rewrite_export
 from metaclip_spark.warehouse.tables import Warehouse
 
 _DDL = "name string, gone bigint, rows bigint, pairs bigint, bytes bigint"
 
 
-def rewrite_exports(warehouse: Warehouse, gone: DataFrame, takedowns: Shipped, dry_run: bool = False) -> dict[str, int]:
+def rewrite_exports(
+    warehouse: Warehouse, gone: DataFrame, takedowns: Broadcast, dry_run: bool = False
+) -> dict[str, int]:
     """Rewrite the files of exports that hold what was taken down; return file -> pairs that went.
 
     Args:
@@ -40,13 +42,13 @@ def rewrite_exports(warehouse: Warehouse, gone: DataFrame, takedowns: Shipped, d
 
 
 def _rewrite_folder(
-    warehouse: Warehouse, folder: str, files: list[str], gone: DataFrame, takedowns: Shipped, dry_run: bool
+    warehouse: Warehouse, folder: str, files: list[str], gone: DataFrame, takedowns: Broadcast, dry_run: bool
 ) -> DataFrame:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
                 uri = posixpath.join(folder, row["name"])
-                found = rewrite_export(uri, takedowns(), row["ids"] or (), dry_run)
+                found = rewrite_export(uri, takedowns.value, row["ids"] or (), dry_run)
                 yield pa.RecordBatch.from_pylist([{"name": row["name"], **asdict(found)}])
 
     names = [(posixpath.basename(file),) for file in files]

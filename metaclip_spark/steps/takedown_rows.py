@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, TAKEDOWNS, TAKEN
-from metaclip_spark.spark.broadcast import Shipped, ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.statistics import sums_of_pairs, sums_of_subset
 from metaclip_spark.stages.takedown import (
@@ -54,7 +54,7 @@ def refuse_unfinished(warehouse: Warehouse) -> None:
         )
 
 
-def find_taken(warehouse: Warehouse, takedowns: Shipped, takedown_id: str, events: Sequence[StageEvent]) -> DataFrame:
+def find_taken(warehouse: Warehouse, takedowns: Broadcast, takedown_id: str, events: Sequence[StageEvent]) -> DataFrame:
     """Return the pairs that go, of every table that shows urls, as rows of `taken`."""
     found = []
     for name in PAIR_TABLES:
@@ -86,12 +86,12 @@ def _with_arrival(warehouse: Warehouse, pairs: DataFrame, events: Sequence[Stage
     return joined.withColumn("arrived", arrived)
 
 
-def rejects_of(warehouse: Warehouse, name: str, takedowns: Shipped) -> DataFrame:
+def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast) -> DataFrame:
     """Return the rejects of a table that show what was taken down."""
     return taken_in_words(warehouse.read(name), takedowns, ("record", "detail")).select(*_OF_A_REJECT).distinct()
 
 
-def count_rows(warehouse: Warehouse, gone: DataFrame, takedowns: Shipped) -> dict[str, int]:
+def count_rows(warehouse: Warehouse, gone: DataFrame, takedowns: Broadcast) -> dict[str, int]:
     """Return table -> rows that would go; changes nothing."""
     rows = {}
     for name in (*PAIR_TABLES, *KEY_TABLES):
@@ -112,7 +112,7 @@ def remove_pairs(warehouse: Warehouse, gone: DataFrame) -> dict[str, int]:
     }
 
 
-def remove_rejects(warehouse: Warehouse, takedowns: Shipped) -> dict[str, int]:
+def remove_rejects(warehouse: Warehouse, takedowns: Broadcast) -> dict[str, int]:
     """Remove the rejects that show what was taken down; return table -> rows removed."""
     rows = {}
     for name in REJECT_TABLES:
@@ -166,7 +166,7 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: st
 
 
 def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Run) -> DataFrame:
-    by_entry = ship(warehouse.spark, drawn_with(warehouse, run.run_id))
+    by_entry = Broadcast.of(warehouse.spark, drawn_with(warehouse, run.run_id))
     version = warehouse.readable_version("pairs", run.versions["pairs"])
     pool = matching(warehouse.read("pairs", version), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     return sums_of_taken(counted(mine, by_entry), pool, by_entry, run.seed, run.unit, run.run_id)

@@ -24,7 +24,7 @@ from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.errors import InputError
 from metaclip_spark.spark.arrow_udf import column_function, computed_once
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.count import count, with_entry
@@ -185,7 +185,7 @@ def count_entries(df: DataFrame, metadata: Entries | None = None) -> DataFrame:
     if metadata is None:
         return count(df)
     entries = as_metadata(metadata).entries
-    return with_entry(count(df, len(entries)), ship(df.sparkSession, pa.array(entries, pa.string())))
+    return with_entry(count(df, len(entries)), Broadcast.of(df.sparkSession, pa.array(entries, pa.string())))
 
 
 def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None = None) -> DataFrame:
@@ -280,9 +280,11 @@ def balance(
     image = image_column(df.columns, unit, url_column)
     probabilities = entry_probabilities(counts, threshold)
     # With a key: a worker unpacks it once, and not for every batch.
-    by_entry = ship(df.sparkSession, probabilities, key=blake2b(probabilities.tobytes(), digest_size=16).hexdigest())
+    by_entry = Broadcast.of(
+        df.sparkSession, probabilities, key=blake2b(probabilities.tobytes(), digest_size=16).hexdigest()
+    )
     probability = computed_once(
-        column_function(lambda ids: pa.array(batch_probability(ids, by_entry())), "double", pa.list_(pa.int32()))
+        column_function(lambda ids: pa.array(batch_probability(ids, by_entry.value)), "double", pa.list_(pa.int32()))
     )
     p, value = F.col("sampling_probability"), F.col(_KEY)
     refused = F.raise_error(F.lit(f"balance: {null_key(keys)}")).cast("double")
@@ -346,7 +348,7 @@ def explain(
     """
     refuse_taken(_frame(df).columns, "explain", EXPLAINED.names)
     text = _string(df, text_column, "explain")
-    shipped = ship(df.sparkSession, Explainer.of(as_metadata(metadata), counts, threshold))
+    broadcast = Broadcast.of(df.sparkSession, Explainer.of(as_metadata(metadata), counts, threshold))
     try:
         keys = key_columns(df.columns, "explain", key, url_column, text_column)
     except InputError:
@@ -358,7 +360,7 @@ def explain(
     n_columns = len(df.columns)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        explainer = shipped()
+        explainer = broadcast.value
         for batch in batches:
             told = explainer.explain(batch.column(n_columns), batch.column(n_columns + 1))
             names = [*batch.schema.names[:n_columns], *told.schema.names]

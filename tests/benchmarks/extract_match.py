@@ -30,9 +30,9 @@ from metaclip_spark.extract.task import Stamp
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.broadcast import broadcast_matcher
 from metaclip_spark.spark.session import get_session
-from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.stages.extract import BroadcastTools, extract
 from metaclip_spark.terminal.tables import print_rows
 
 _automaton = None
@@ -112,7 +112,7 @@ def main() -> None:
     write_pool(work / "pool", texts, files=2 * args.cores)
     del texts
     spark = get_session(f"local[{args.cores}]", conf={"spark.ui.enabled": "false"})
-    matcher = ship_matcher(spark, compile_matcher(metadata))
+    matcher = broadcast_matcher(spark, compile_matcher(metadata))
     splits = splits_of(find_sources([str(work / "pool")]))
     stamp = Stamp("benchmark", metadata.metadata_id, "batch")
     memory = _WorkerMemory()
@@ -121,7 +121,7 @@ def main() -> None:
     for at in range(args.repeat + 1):  # the first round warms the JVM and unpacks the list; it is not counted
         target, copy = str(work / f"ours-{at}"), str(work / f"copy-{at}")
         began = time.perf_counter()
-        rows = extract(spark, splits, ExtractOptions(), ShippedTools(matcher=matcher), stamp)
+        rows = extract(spark, splits, ExtractOptions(), BroadcastTools(matcher=matcher), stamp)
         rows.write.format("delta").partitionBy("metadata_id", "snapshot").save(target)
         took = time.perf_counter() - began
         if at == 0:

@@ -27,9 +27,9 @@ from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.files import Split, find_sources, splits_of
-from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.broadcast import broadcast_matcher
 from metaclip_spark.spark.session import get_session
-from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.stages.extract import BroadcastTools, extract
 from metaclip_spark.terminal.tables import print_rows
 
 STAMP = Stamp("benchmark", "m", "batch")
@@ -54,7 +54,7 @@ def main() -> None:
     options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
     kernels = [_kernel_seconds(splits, options, args.cores) for _ in range(args.repeat)]
     spark = get_session(f"local[{args.cores}]")
-    tools = ShippedTools(matcher=ship_matcher(spark, _matcher), identifier="lid176")
+    tools = BroadcastTools(matcher=broadcast_matcher(spark, _matcher), identifier="lid176")
     ours, writes = [], []
     for at in range(args.repeat + 1):  # the first round warms the JVM and unpacks the list; it is not counted
         target, copy = str(work / f"ours-{at}"), str(work / f"copy-{at}")

@@ -26,7 +26,7 @@ from texts import entry_list
 from metaclip_spark.cli import main as command
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
-from metaclip_spark.spark.broadcast import ship_matcher
+from metaclip_spark.spark.broadcast import broadcast_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.match import match
 from metaclip_spark.terminal.tables import print_rows
@@ -48,7 +48,7 @@ def main() -> int:
         warehouse = Warehouse(spark, root)
         attempt = Attempt(warehouse, "made", {"metadata": str(entry_list())}, [metadata.metadata_id])
         attempt.record("started")
-        matcher = ship_matcher(spark, compile_matcher(metadata))
+        matcher = broadcast_matcher(spark, compile_matcher(metadata))
 
         def add(number: int) -> None:
             name = f"crawl{number:02}"

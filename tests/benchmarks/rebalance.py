@@ -35,7 +35,7 @@ from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability, thres
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.spark.broadcast import ship, ship_matcher
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.count import count
@@ -198,15 +198,17 @@ def one_round(spark: SparkSession, metadata: Metadata, pool: Path, out: Path, co
     taken = {}
     if copy:
         taken["copy"] = timed(lambda: write(stored, out / "copy"))
-    matcher = ship_matcher(spark, compile_matcher(metadata))
+    matcher = broadcast_matcher(spark, compile_matcher(metadata))
     taken["match"] = timed(lambda: write(match(stored, matcher, metadata.metadata_id), out / "pairs"))
     matched = read(spark, out / "pairs")
     taken["count"] = timed(lambda: write(count(matched, len(metadata.entries)), out / "counts"))
     summed, counts = read(spark, out / "counts").toArrow(), np.zeros(len(metadata.entries), np.int64)
     counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
     t = threshold_for_tail_fraction(counts, TAIL_FRACTION)
-    shipped = ship(spark, np.where(counts > 0, entry_probability(counts, t), np.nan), key=f"{pool}:{counts.sum()}:{t}")
-    taken["balance"] = timed(lambda: write(balance(matched, shipped, 0, "run"), out / "curated"))
+    broadcast = Broadcast.of(
+        spark, np.where(counts > 0, entry_probability(counts, t), np.nan), key=f"{pool}:{counts.sum()}:{t}"
+    )
+    taken["balance"] = timed(lambda: write(balance(matched, broadcast, 0, "run"), out / "curated"))
     kept, whole = read(spark, out / "curated").count(), matched.count()
     print(f"t = {t:,}: {kept:,} of {whole:,} pairs kept", file=sys.stderr, flush=True)
     return taken

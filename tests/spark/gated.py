@@ -46,25 +46,26 @@ class GatedMatcher:
         return self.inner.match(texts)
 
 
-class GatedShipped:
-    """A shipped value that halts when a task asks for it."""
+class GatedBroadcast:
+    """A broadcast value that halts when a task asks for it."""
 
     def __init__(self, inner: Any, marks: str, phase: str) -> None:
         self.inner, self.marks, self.phase = inner, marks, phase
 
-    def __call__(self) -> Any:
+    @property
+    def value(self) -> Any:
         halt(self.marks, self.phase)
-        return self.inner()
+        return self.inner.value
 
 
 def put_gates(marks: str) -> None:
-    """Exchange, in this driver, what extraction, statistics and balance ship to their tasks."""
+    """Exchange, in this driver, what extraction, statistics and balance broadcast to their tasks."""
     from metaclip_spark.steps import balance, context
 
     compile_matcher, draw, sums = context.compile_matcher, balance.balance, balance.statistics
     context.compile_matcher = lambda *given: GatedMatcher(compile_matcher(*given), marks)
-    balance.statistics = lambda pairs, p, *rest: sums(pairs, GatedShipped(p, marks, "statistics"), *rest)
-    balance.balance = lambda pairs, p, *rest: draw(pairs, GatedShipped(p, marks, "balance"), *rest)
+    balance.statistics = lambda pairs, p, *rest: sums(pairs, GatedBroadcast(p, marks, "statistics"), *rest)
+    balance.balance = lambda pairs, p, *rest: draw(pairs, GatedBroadcast(p, marks, "balance"), *rest)
 
 
 def run() -> int:

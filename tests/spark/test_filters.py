@@ -14,8 +14,8 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.filters import Filters, load_filter
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.spark.broadcast import ship
-from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.stages.extract import BroadcastTools, extract
 
 pytestmark = pytest.mark.spark
 
@@ -35,7 +35,7 @@ def rows(spark, folder, hook) -> list:
     urls = [f"http://e.org/{number}" for number in range(len(TEXTS))]
     pq.write_table(pa.table({"url": urls, "text": TEXTS}), folder / "t.parquet")
     options = ExtractOptions(filters=(hook.id,))
-    tools = ShippedTools(filters=ship(spark, Filters(options, hooks=(hook,))))
+    tools = BroadcastTools(filters=Broadcast.of(spark, Filters(options, hooks=(hook,))))
     splits = splits_of(find_sources([str(folder / "t.parquet")]))
     return extract(spark, splits, options, tools, Stamp("s", "m", "b")).collect()
 

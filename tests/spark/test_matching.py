@@ -21,8 +21,8 @@ from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.spark import arrow_udf
-from metaclip_spark.spark.broadcast import ship_matcher
-from metaclip_spark.stages.extract import ShippedTools, extract
+from metaclip_spark.spark.broadcast import broadcast_matcher
+from metaclip_spark.stages.extract import BroadcastTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
 
 pytestmark = pytest.mark.spark
@@ -118,9 +118,9 @@ def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, 
     """The Arrow function (Spark 4.1 and newer) and the pandas function (4.0) give the same column."""
     if variant == "_arrow_function" and pyspark.__version__ < "4.1":
         pytest.skip(f"pyspark {pyspark.__version__} has no arrow_udf")
-    matcher = ship_matcher(spark, compile_matcher(combined))
+    matcher = broadcast_matcher(spark, compile_matcher(combined))
     takes = () if variant == "_arrow_function" else ((pa.string(),),)
-    function = getattr(arrow_udf, variant)(lambda texts: matched_ids(matcher(), texts), "array<int>", *takes)
+    function = getattr(arrow_udf, variant)(lambda texts: matched_ids(matcher.value, texts), "array<int>", *takes)
     answered = texts.select("number", function("text").alias("ids"))
     assert answered.schema["ids"].dataType.simpleString() == "array<int>"
     assert_answers({row["number"]: row["ids"] for row in answered.collect()}, by_scan)
@@ -169,7 +169,7 @@ def test_match_stage_matches_every_case_and_keeps_the_unmatched_only_when_told(s
     )
     columns = stored.columns
     pairs = stored.join(keys, on="pair_id", how="inner").withColumn("text", F.col("said")).select(columns)
-    matcher = ship_matcher(spark, compile_matcher(combined))
+    matcher = broadcast_matcher(spark, compile_matcher(combined))
 
     kept = match(pairs, matcher, combined.metadata_id, keep_unmatched=True)
     assert kept.columns == columns
@@ -203,7 +203,7 @@ def test_extract_stage_matches_every_case(spark, tmp_path, combined):
         spark,
         splits_of(find_sources([str(tmp_path / "cases.parquet")])),
         ExtractOptions(keep_unmatched=True),
-        ShippedTools(matcher=ship_matcher(spark, compile_matcher(combined))),
+        BroadcastTools(matcher=broadcast_matcher(spark, compile_matcher(combined))),
         Stamp("s", combined.metadata_id, "b"),
     ).cache()
     scan = reference.make_matcher(COMBINED, naive=True)

@@ -29,7 +29,7 @@ from metaclip_spark.schemas import (
     RUN_STATISTICS,
     SOURCES,
 )
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.columns import draw
 from metaclip_spark.stages.count import count, with_entry
@@ -276,7 +276,7 @@ def exchanged(plan) -> int:
 
 def test_counts_carry_their_entry_strings(spark, make_pairs):
     """`with_entry` looks the string up by position; the schema is (entry_id int, entry string, count bigint)."""
-    entries = ship(spark, pa.array(["zero", "one", "two", "\U0001f600"]))
+    entries = Broadcast.of(spark, pa.array(["zero", "one", "two", "\U0001f600"]))
     counts = with_entry(count(make_pairs([(key(1), [0, 3]), (key(2), [3])]), 4), entries)
     expected = spark.createDataFrame([(0, "zero", 1), (3, "\U0001f600", 2)], "entry_id int, entry string, count bigint")
     assertDataFrameEqual(counts, expected)
@@ -375,21 +375,21 @@ def test_subset_is_the_same_for_1_2_and_7_partitions_and_equals_brute_force(spar
     p = pool.probability(t)
     expected = {i: (p[i], drawn(i, 0)) for i in pool.ids if drawn(i, 0) < p[i]}
     assert 100 < len(expected) < len(pool.ids) - 100
-    shipped = ship(spark, pool.by_entry(t))
+    broadcast = Broadcast.of(spark, pool.by_entry(t))
     for partitions in PARTITIONS:
-        subset = balance(pool_pairs.repartition(partitions), shipped, 0, "r")
+        subset = balance(pool_pairs.repartition(partitions), broadcast, 0, "r")
         assert kept_of(subset) == expected
 
 
 def test_subset_is_the_same_for_any_size_of_arrow_batch(spark, pool, pool_pairs):
     """A product cut across batches, or over 17 rows at a time, does not move a single bit."""
     name = "spark.sql.execution.arrow.maxRecordsPerBatch"
-    shipped = ship(spark, pool.by_entry(20))
+    broadcast = Broadcast.of(spark, pool.by_entry(20))
     before = spark.conf.get(name)
-    large = kept_of(balance(pool_pairs, shipped, 3, "r"))
+    large = kept_of(balance(pool_pairs, broadcast, 3, "r"))
     try:
         spark.conf.set(name, "17")
-        assert kept_of(balance(pool_pairs, shipped, 3, "r")) == large
+        assert kept_of(balance(pool_pairs, broadcast, 3, "r")) == large
     finally:
         spark.conf.set(name, before)
 
@@ -408,7 +408,7 @@ def test_curated_rows_are_the_pairs_rows_with_run_probability_and_draw(spark, ma
         text_source="alt",
         extra={"k": "v", "null": None},
     )
-    subset = balance(pairs, ship(spark, np.array([1.0])), 0, "r")
+    subset = balance(pairs, Broadcast.of(spark, np.array([1.0])), 0, "r")
     kept = pairs.where(f"pair_id = '{key(1)}'").select(
         F.lit("r").alias("run_id"),
         *PAIRS.names,
@@ -422,7 +422,7 @@ def test_curated_rows_are_the_pairs_rows_with_run_probability_and_draw(spark, ma
 def test_larger_t_gives_a_superset(spark, pool, pool_pairs):
     """At fixed counts, raising t only adds pairs."""
     thresholds = (1, 5, 20, 100, 10_000)
-    subsets = [set(kept_of(balance(pool_pairs, ship(spark, pool.by_entry(t)), 0, "r"))) for t in thresholds]
+    subsets = [set(kept_of(balance(pool_pairs, Broadcast.of(spark, pool.by_entry(t)), 0, "r"))) for t in thresholds]
     assert all(small < large for small, large in zip(subsets, subsets[1:], strict=False))
     assert subsets[-1] == {i for i, ids in pool.ids.items() if ids}
 
@@ -436,7 +436,7 @@ def test_every_pair_with_a_tail_entry_is_kept_and_none_without_a_match(spark, po
     assert len(tail) > 500
     assert unmatched
     for seed in (0, 1):
-        kept = kept_of(balance(pool_pairs, ship(spark, pool.by_entry(t)), seed, "r"))
+        kept = kept_of(balance(pool_pairs, Broadcast.of(spark, pool.by_entry(t)), seed, "r"))
         assert tail <= kept.keys()
         assert {kept[i][0] for i in tail | at_t} == {1.0}
         assert not unmatched & kept.keys()
@@ -452,16 +452,16 @@ def test_sizes_of_100_seeds_follow_the_predicted_mean_and_deviation(spark, pool,
     assert abs(np.mean(list(sizes.values())) - mean) < 4 * sd / 10
     assert 0.75 < np.std(list(sizes.values()), ddof=1) / sd < 1.25
     assert all(abs(size - mean) < 5 * sd for size in sizes.values())
-    shipped = ship(spark, pool.by_entry(t))
+    broadcast = Broadcast.of(spark, pool.by_entry(t))
     for seed in (0, 42, 99):
-        assert balance(pool_pairs, shipped, seed, "r").count() == sizes[seed]
+        assert balance(pool_pairs, broadcast, seed, "r").count() == sizes[seed]
 
 
 @pytest.mark.parametrize("stage", [balance, statistics])
 def test_pair_with_an_uncounted_entry_stops_the_stage(spark, make_pairs, stage):
     """Pairs and counts that do not belong together are an error, not a quietly lost pair."""
-    shipped = ship(spark, np.array([1.0, np.nan]))
-    frame = stage(make_pairs([(key(1), [0]), (key(2), [0, 1])]), shipped, 0, "r")
+    broadcast = Broadcast.of(spark, np.array([1.0, np.nan]))
+    frame = stage(make_pairs([(key(1), [0]), (key(2), [0, 1])]), broadcast, 0, "r")
     with pytest.raises(PythonException, match="matches an entry that was never counted.*run count again"):
         frame.collect()
 
@@ -506,10 +506,10 @@ def test_statistics_equal_brute_force_and_the_expected_size_equals_exact_fractio
     """Sizes, histograms and counts for 1, 2 and 7 partitions; sums of p and p(1 - p) without any rounding."""
     t, seed = 20, 5
     p = pool.probability(t)
-    shipped = ship(spark, pool.by_entry(t))
+    broadcast = Broadcast.of(spark, pool.by_entry(t))
     seen = []
     for partitions in PARTITIONS:
-        frame = statistics(pool_pairs.repartition(partitions), shipped, seed, "r")
+        frame = statistics(pool_pairs.repartition(partitions), broadcast, seed, "r")
         assert frame.columns == RUN_STATISTICS.names
         rows = {(row["name"], row["key"]): row["value"] for row in frame.collect()}
         seen.append(dict(rows))
@@ -524,6 +524,6 @@ def test_statistics_equal_brute_force_and_the_expected_size_equals_exact_fractio
 
 def test_statistics_of_an_empty_pool_are_zeros(spark, make_pairs):
     """No pairs give sizes of zero, not missing rows."""
-    frame = statistics(make_pairs([]), ship(spark, np.array([1.0])), 0, "r")
+    frame = statistics(make_pairs([]), Broadcast.of(spark, np.array([1.0])), 0, "r")
     rows = {(row["name"], row["key"]): row["value"] for row in frame.collect()}
     assert rows == {(name, 0): 0 for name in ("pairs", "curated", *FIXED_POINT_SUMS)}

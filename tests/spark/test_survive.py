@@ -11,7 +11,7 @@ from metaclip_spark.core.draw import draws, pair_keys
 from metaclip_spark.core.hashing.ids import image_id
 from metaclip_spark.core.sampling import drawn_again, entry_probability, weighted_counts, weights_of
 from metaclip_spark.errors import InputError
-from metaclip_spark.spark.broadcast import ship
+from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.choose import one_of_each_group
 from metaclip_spark.stages.count import count
@@ -98,18 +98,18 @@ def test_weighted_counts_and_the_same_draw_equal_numpy(spark, make_pairs):
     found = count(subset, within="within").toArrow()
     assert dict(zip(found["entry_id"].to_pylist(), found["count"].to_pylist(), strict=True)) == dict(enumerate(wanted))
     by_entry = entry_probability(wanted, 40)
-    shipped = ship(spark, by_entry)
+    broadcast = Broadcast.of(spark, by_entry)
     missed = [np.prod([1 - by_entry[i] for i in ids]) for ids, there in zip(lists, drawn, strict=True) if there]
     p = 1 - np.array(missed)
     capped = int((p > within[drawn]).sum())
-    kept = balance(subset, shipped, 3, "r", within="within").toArrow()
+    kept = balance(subset, broadcast, 3, "r", within="within").toArrow()
     assert 0 < capped < drawn.sum()
     assert 0 < len(kept) < drawn.sum()
     probability = dict(zip(np.array(keys)[drawn], np.minimum(p, within[drawn]), strict=True))
     got = dict(zip(kept["pair_id"].to_pylist(), kept["sampling_probability"].to_pylist(), strict=True))
     assert got == pytest.approx({key: probability[key] for key in got})
     assert set(got) == {key for key, at in zip(keys, u, strict=True) if at < probability.get(key, 0)}
-    told = {row["name"]: row["value"] for row in statistics(subset, shipped, 3, "r", within="within").collect()}
+    told = {row["name"]: row["value"] for row in statistics(subset, broadcast, 3, "r", within="within").collect()}
     assert (told["pairs"], told["curated"], told["capped"]) == (int(drawn.sum()), len(got), capped)
     expected = ((told["expected_high"] << 27) + told["expected_low"]) / 2**53
     assert expected == pytest.approx(float(drawn_again(p, within[drawn]).sum()))
