@@ -1,20 +1,25 @@
-"""Errors: each says what was got, what was expected and what to do next.
+"""All errors of the package, in one tree.
 
-Every error that a user can cause derives from `MetaclipError`; its class decides the exit status
-(see `EXIT_CODES` in `metaclip_spark.cli.app`), its text is the one sentence that is printed.
+An error says what was got, what was expected and what to do next. Errors that a user can cause end a command: the
+command line prints the text and exits with the class's `exit_code`. Errors below `SourceError` end one source or one
+record; extraction catches them and counts the source as partial or failed, or the record as a reject.
 """
 
 from __future__ import annotations
 
 
 class MetaclipError(Exception):
-    """Base of all errors of this package; ends a command with exit status 1."""
+    """Base of all errors of this package.
+
+    Attributes:
+        exit_code: the exit status of a command that ends with this error.
+    """
 
     exit_code = 1
 
 
 class ConfigError(MetaclipError):
-    """Wrong usage or configuration; nothing was started (exit status 2)."""
+    """Wrong usage or configuration; the command started nothing (exit status 2)."""
 
     exit_code = 2
 
@@ -28,20 +33,75 @@ class InputError(ConfigError):
 
 
 class LeaseError(MetaclipError):
-    """Another run holds the warehouse, or this one lost its lease (exit status 1)."""
+    """Another run holds the warehouse, or this run lost its lease (exit status 1)."""
 
 
 class WarehouseError(MetaclipError):
-    """A table that is missing, unwritable or not what was expected (exit status 1)."""
+    """A table that is missing, cannot be written, or is not what was expected (exit status 1)."""
+
+
+class FilterError(MetaclipError):
+    """A filter returned something that its contract does not allow (exit status 1).
+
+    The task fails, so that no row is lost in silence.
+    """
 
 
 class DumpError(MetaclipError):
-    """A Wikipedia dump that turned out damaged while it was read (exit status 1)."""
+    """A Wikipedia dump that turned out to be damaged while it was read (exit status 1)."""
 
 
-class Damage(Exception):
-    """The source cannot be read any further; what was read before stays."""
+class DumpBlockError(MetaclipError):
+    """A bzip2 block of a dump that is truncated or damaged; the text names its byte in the file."""
 
 
-class WrongKind(Damage):
-    """The source is not of the kind that its name says."""
+class SourceError(MetaclipError):
+    """Base of the errors that end one source, one record, or one attempt to fetch."""
+
+
+class DamagedSourceError(SourceError):
+    """A source that cannot be read any further; what was read before the damage stays."""
+
+
+class WrongKindError(DamagedSourceError):
+    """A source whose content is not what its file name says."""
+
+
+class CorruptGzipError(DamagedSourceError):
+    """Bytes that cannot be inflated, or whose checksum is wrong."""
+
+
+class FetchError(DamagedSourceError):
+    """A source that could not be fetched after all attempts.
+
+    Attributes:
+        what: the sentence without the advice to retry, for the table `sources`.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; run again with --retry partial,failed")
+        self.what = what
+
+
+class ConnectionLostError(SourceError):
+    """One attempt to fetch that failed; the next attempt may succeed.
+
+    Attributes:
+        wait: seconds that the server asked to wait before the next attempt.
+    """
+
+    def __init__(self, what: str, wait: float = 0.0) -> None:
+        super().__init__(what)
+        self.wait = wait
+
+
+class ForbiddenError(ConnectionLostError):
+    """Status 403, which may mean throttling: worth a few attempts, not many."""
+
+
+class BrokenResponseError(SourceError):
+    """An HTTP response whose header or body cannot be read."""
+
+
+class UnusualRecordError(SourceError):
+    """A WAT record that is not laid out as extractors write it; it has to be parsed in full."""

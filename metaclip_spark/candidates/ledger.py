@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from metaclip_spark.core.text import without_surrogates
-from metaclip_spark.errors import Damage, WrongKind
+from metaclip_spark.errors import DamagedSourceError, WrongKindError
 
 DETAIL_CHARS = 300
 
@@ -95,10 +95,10 @@ class Ledger:
 
     def damaged(self, error: Exception) -> None:
         """Close the source as partial (something was read) or failed (nothing was)."""
-        nothing = not self.records_read or (isinstance(error, WrongKind) and not self.texts_read)
+        nothing = not self.records_read or (isinstance(error, WrongKindError) and not self.texts_read)
         self.status = "failed" if nothing else "partial"
         text = str(error) or type(error).__name__
-        self.reason = text if isinstance(error, Damage) else f"{type(error).__name__}: {text}"
+        self.reason = text if isinstance(error, DamagedSourceError) else f"{type(error).__name__}: {text}"
 
 
 def _shown(value: object) -> str:

@@ -109,7 +109,7 @@ def _column(path: Path, column: str) -> list[str]:
     # Imported here: extraction imports the lists.
     from metaclip_spark.candidates.ledger import Ledger
     from metaclip_spark.candidates.options import ExtractOptions
-    from metaclip_spark.errors import Damage
+    from metaclip_spark.errors import DamagedSourceError
     from metaclip_spark.extract.tabular.columns import read_columns
     from metaclip_spark.sources.files import find_sources, splits_of
 
@@ -118,10 +118,10 @@ def _column(path: Path, column: str) -> list[str]:
     try:
         for split in splits_of(find_sources([str(path)])):
             if split.source.format in ("wat", "warc"):
-                raise Damage(f"is {split.source.format.upper()}, expected a table or one text a line")
+                raise DamagedSourceError(f"is {split.source.format.upper()}, expected a table or one text a line")
             for _, columns in read_columns(split, options, Ledger(0)):
                 values = (value for value in columns[column].to_pylist() if value is not None)
                 texts += [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values]
-    except (Damage, OSError, EOFError, pa.ArrowException) as error:
+    except (DamagedSourceError, OSError, EOFError, pa.ArrowException) as error:
         raise MetadataError(f"{path}: {error}; check --texts and --text-column.") from error
     return texts

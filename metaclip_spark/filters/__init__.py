@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 
 from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.errors import FilterError
 from metaclip_spark.filters import texts
 from metaclip_spark.filters.blocklist import Blocklist, load_blocklist
-from metaclip_spark.filters.hook import FilterError, Hook, load_filter
+from metaclip_spark.filters.hook import Hook, load_filter
 
 __all__ = ["Blocklist", "FilterError", "Filters", "Hook", "load_blocklist", "load_filter"]
 

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import FILTER_PREFIX
 from metaclip_spark.core.plugins import load_named
-from metaclip_spark.errors import ConfigError, MetaclipError
+from metaclip_spark.errors import ConfigError, FilterError
 
 HOOK_SCHEMA = pa.schema(
     [
@@ -36,10 +36,6 @@ HOOK_SCHEMA = pa.schema(
 MAX_REASONS = 100
 MAX_REASON_CHARS = 100
 """Reasons are counted one by one and stored with each source: they are kinds, not texts."""
-
-
-class FilterError(MetaclipError):
-    """A filter broke its promise while it ran; the task ends, so that no row is lost silently (exit status 1)."""
 
 
 @dataclass(frozen=True)

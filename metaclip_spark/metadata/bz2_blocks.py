@@ -15,6 +15,8 @@ import bz2
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from metaclip_spark.errors import DumpBlockError
+
 MAGIC = b"BZh"
 _BLOCK = 0x314159265359
 _END = 0x177245385090
@@ -25,10 +27,6 @@ _FARTHEST = 4 << 20
 """Bytes without a mark after which this is no bzip2: a block has 900 kB, and hardly more when it is compressed."""
 _FALSE_MARKS = 3
 """A mark may occur inside a block by chance, in about one of two thousand dumps: then the next one ends the block."""
-
-
-class BlockError(Exception):
-    """A block that is cut short or damaged; says at which byte of the file."""
 
 
 def read_blocks(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
@@ -42,7 +40,7 @@ def read_blocks(file: BinaryIO, start: int) -> Iterator[tuple[int, bytes]]:
         The byte in which the block's mark begins, and the block's bytes, whose checksum is right.
 
     Raises:
-        BlockError: a block is cut short or damaged.
+        DumpBlockError: a block is cut short or damaged.
     """
     window = _Window(file, start)
     here = window.next_mark(start * 8)
@@ -60,12 +58,12 @@ def _decode_from(window: _Window, bit: int, following: tuple[int, int] | None) -
     """Decode the block at `bit`; return it and the mark that ended it."""
     for _ in range(_FALSE_MARKS):
         if following is None:
-            raise BlockError(f"ends inside the bzip2 block that begins at byte {bit // 8:,}")
+            raise DumpBlockError(f"ends inside the bzip2 block that begins at byte {bit // 8:,}")
         data = _decode(window.bits(bit, following[0]), following[0] - bit)
         if data is not None:
             return data, following
         following = window.next_mark(following[0] + 1)
-    raise BlockError(f"is damaged: the bzip2 block at byte {bit // 8:,} cannot be decoded")
+    raise DumpBlockError(f"is damaged: the bzip2 block at byte {bit // 8:,} cannot be decoded")
 
 
 def _decode(block: int, bits: int) -> bytes | None:
@@ -113,7 +111,7 @@ class _Window:
                 if mark[0] >= bit:
                     return mark
             if (self.base + len(self.data)) - bit // 8 > _FARTHEST:
-                raise BlockError(f"is no bzip2 from byte {bit // 8:,} on: no block begins in {_FARTHEST:,} bytes")
+                raise DumpBlockError(f"is no bzip2 from byte {bit // 8:,} on: no block begins in {_FARTHEST:,} bytes")
             if not self._read():
                 return None
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from metaclip_spark.errors import DumpError, InputError
-from metaclip_spark.metadata.bz2_blocks import MAGIC, BlockError, read_blocks
+from metaclip_spark.errors import DumpBlockError, DumpError, InputError
+from metaclip_spark.metadata.bz2_blocks import MAGIC, read_blocks
 from metaclip_spark.metadata.wikitext import LINK_PREFIXES
 
 SPLIT_BYTES = 16 << 20
@@ -110,7 +110,7 @@ def check_dump(path: str) -> Dump:
             _check_tail(path, file, size, packed)
     except OSError as error:
         raise InputError(f"dump {path} cannot be read ({error.strerror}); {_NEXT}.") from error
-    except BlockError as error:
+    except DumpBlockError as error:
         raise InputError(f"dump {path} {error}; fetch it again, and compare its checksum.") from error
     local = {name.strip().lower() for name in _NAMESPACE.findall(head.decode("utf-8", "replace"))}
     return Dump(path, size, packed, tuple(sorted(local | set(LINK_PREFIXES))))
@@ -169,7 +169,7 @@ def open_pieces(split: DumpSplit) -> Iterator[tuple[bool, bytes]]:
         raise DumpError(
             f"dump {dump.path} cannot be read by a worker ({error.strerror}); put it where every worker sees it."
         ) from error
-    except BlockError as error:
+    except DumpBlockError as error:
         raise DumpError(f"dump {dump.path} {error}; fetch it again, and compare its checksum.") from error
 
 

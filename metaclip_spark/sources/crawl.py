@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import blake2b
 
 from metaclip_spark.core.sampling import draw_key
-from metaclip_spark.errors import Damage, InputError
+from metaclip_spark.errors import DamagedSourceError, InputError
 from metaclip_spark.sources.files import Source, format_of, source_of_list
 from metaclip_spark.sources.lists import CRAWL_ROOT, manifest_lines, resolve
 from metaclip_spark.storage.open import check_transport, info_of
@@ -119,7 +119,7 @@ def sample_sizes(sources: Sequence[Source], n: int = 32, seed: int = 0) -> dict[
     def ask(source: Source) -> int:
         try:
             return source.bytes or info_of(source.uri)[0]
-        except (Damage, OSError):  # its own task will say why; an estimate can do without it
+        except (DamagedSourceError, OSError):  # its own task will say why; an estimate can do without it
             return 0
 
     with ThreadPoolExecutor(_ASK_AT_ONCE) as pool:

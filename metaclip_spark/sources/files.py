@@ -8,9 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from metaclip_spark.errors import Damage, InputError
+from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.sources import lists
-from metaclip_spark.storage.fetch import Unfetched
 from metaclip_spark.storage.open import (
     Info,
     check_transport,
@@ -143,9 +142,9 @@ def _source(uri: str, info: Info | None) -> Source:
         return Source(source_path_of(path), path, kind, size_of(path), etag_of(path))
     try:
         size, etag = info_of(uri) if info is None else info
-    except Unfetched as error:
+    except FetchError as error:
         raise InputError(f"input {error.what}.") from error
-    except Damage as error:
+    except DamagedSourceError as error:
         raise InputError(f"input {error}.") from error
     return Source(source_path_of(uri), uri, kind, size, etag)
 

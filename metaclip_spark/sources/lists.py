@@ -7,8 +7,7 @@ import os
 import re
 import zlib
 
-from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.storage.fetch import Unfetched
+from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.storage.open import PLANNING_PATIENCE, is_remote, local_path, open_source
 from metaclip_spark.storage.transport import shown
 
@@ -71,9 +70,9 @@ def manifest_lines(uri: str) -> list[str]:
         return data.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         raise InputError(f"list {shown(uri)} is not text in UTF-8; expected one path or uri a line.") from None
-    except Unfetched as error:
+    except FetchError as error:
         raise InputError(f"list {error.what}.") from error
-    except (Damage, OSError, EOFError, zlib.error) as error:
+    except (DamagedSourceError, OSError, EOFError, zlib.error) as error:
         raise InputError(f"list {shown(uri)} cannot be read: {error}.") from error
 
 

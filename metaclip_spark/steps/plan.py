@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
-from metaclip_spark.errors import ConfigError, Damage, InputError
+from metaclip_spark.errors import ConfigError, DamagedSourceError, InputError
 from metaclip_spark.extract.tabular.columns import check_columns, column_names
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source, Split, same_source, splits_of
@@ -118,7 +118,7 @@ def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> N
         if names is not None:
             try:
                 check_columns(names, options.columns, f" in {source.source_path}")
-            except Damage as problem:
+            except DamagedSourceError as problem:
                 raise InputError(str(problem)) from None
 
 

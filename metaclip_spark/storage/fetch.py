@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 
-from metaclip_spark.errors import Damage
-from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, Transport, changed, scheme_of, shown
+from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, FetchError, ForbiddenError
+from metaclip_spark.storage.transport import Body, Identity, Transport, changed, scheme_of, shown
 
 
 @dataclass(frozen=True)
@@ -39,18 +39,6 @@ class Patience:
     progress_bytes: int = 1 << 20
 
 
-class Unfetched(Damage):
-    """A source that was given up.
-
-    Attributes:
-        what: the sentence without the advice for a source that a run has recorded.
-    """
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; run again with --retry partial,failed")
-        self.what = what
-
-
 class Fetch:
     """The bytes of one source, by position; tries again until `patience` ends. One thread at a time uses it.
 
@@ -61,7 +49,7 @@ class Fetch:
 
     def __init__(self, uri: str, patience: Patience) -> None:
         self.identity: Identity | None = None
-        self.failure: Damage | None = None
+        self.failure: DamagedSourceError | None = None
         self._uri = uri
         self._patience = patience
         self._transport = _transport_of(uri, patience)
@@ -96,7 +84,7 @@ class Fetch:
                     break
                 parts.append(piece)
                 at += len(piece)
-        except Damage as damage:
+        except DamagedSourceError as damage:
             self.failure = damage
         if only:
             self._drop()
@@ -125,11 +113,11 @@ class Fetch:
                     self._drop()
                     self._open(at, stop)
                 if time.monotonic() > self._deadline:
-                    raise Lost("a slow drip")
+                    raise ConnectionLostError("a slow drip")
                 piece = self._body.read(size)
                 if not piece and self.identity.size is not None and at < self.identity.size:
-                    raise Lost("a cut body")
-            except Lost as lost:
+                    raise ConnectionLostError("a cut body")
+            except ConnectionLostError as lost:
                 self._drop()
                 self._back_off(lost)
                 continue
@@ -151,7 +139,7 @@ class Fetch:
         while left:  # a server without range requests: from the start, and past what is known already
             skipped = body.read(left)
             if not skipped:
-                raise Lost("a cut body")
+                raise ConnectionLostError("a cut body")
             left -= len(skipped)
         self._at = at
 
@@ -160,20 +148,20 @@ class Fetch:
             self._body.close()
             self._body = None
 
-    def _back_off(self, lost: Lost) -> None:
+    def _back_off(self, lost: ConnectionLostError) -> None:
         self._progress = 0
         self._failures[str(lost)] += 1
         number, patience = self._failures.total(), self._patience
-        forbidden = isinstance(lost, Forbidden) and self._failures[str(lost)] >= patience.forbidden_attempts
+        forbidden = isinstance(lost, ForbiddenError) and self._failures[str(lost)] >= patience.forbidden_attempts
         if forbidden or number >= patience.attempts:
             one = len(self._failures) == 1
             said = f"got {lost} {_times(number)}" if one else f"{_times(number)} in a row, the last with {lost}"
-            raise Unfetched(f"{shown(self._uri)} could not be fetched: {said}")
+            raise FetchError(f"{shown(self._uri)} could not be fetched: {said}")
         delay = min(patience.max_delay, patience.base_delay * 2 ** (number - 1))
         # Not keyed: when a task asks again decides nothing about a row, and all tasks must not ask together.
         delay *= random.uniform(0.5, 1.0)
         if self._rest(max(delay, min(lost.wait, patience.longest_wait))):
-            raise Damage(f"{shown(self._uri)} was closed while it was read")
+            raise DamagedSourceError(f"{shown(self._uri)} was closed while it was read")
 
     def _rest(self, seconds: float) -> bool:
         """Wait; return whether the source was closed meanwhile."""

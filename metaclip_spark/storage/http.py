@@ -11,8 +11,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 
-from metaclip_spark.errors import Damage
-from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, etag_in, shown
+from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError
+from metaclip_spark.storage.transport import Body, Identity, etag_in, shown
 from metaclip_spark.version import __version__
 
 PIECE_BYTES = 1 << 18
@@ -47,9 +47,9 @@ class HttpTransport:
         try:
             answer = self._pool.request("GET", self._uri, headers=headers, preload_content=False, decode_content=False)
         except urllib3.exceptions.LocationValueError as error:
-            raise Damage(f"{shown(self._uri)} is no url: {error}") from None
+            raise DamagedSourceError(f"{shown(self._uri)} is no url: {error}") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise Lost(_words(getattr(error, "reason", None) or error)) from error
+            raise ConnectionLostError(_words(getattr(error, "reason", None) or error)) from error
         try:
             identity, first = self._checked(answer, start)
         except BaseException:
@@ -62,7 +62,7 @@ class HttpTransport:
             try:
                 return answer.read1(min(size, PIECE_BYTES))
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise Lost(_words(error)) from error
+                raise ConnectionLostError(_words(error)) from error
 
         return Body(identity, first, read, answer.close)
 
@@ -76,23 +76,25 @@ class HttpTransport:
         if status == 416:  # nothing at this position: the end of the source, whose length comes with it
             return Identity(_total(headers), etag_in(headers)), start
         if status in (404, 410):
-            raise Damage(f"{where} does not exist (status {status})")
+            raise DamagedSourceError(f"{where} does not exist (status {status})")
         if status == 403:
-            raise Forbidden("status 403", _retry_after(headers))
+            raise ForbiddenError("status 403", _retry_after(headers))
         if status >= 500 or status in _RETRIED_BELOW_500:
-            raise Lost(f"status {status}", _retry_after(headers))
+            raise ConnectionLostError(f"status {status}", _retry_after(headers))
         if status not in (200, 206):
-            raise Damage(f"{where} was refused with status {status}")
+            raise DamagedSourceError(f"{where} was refused with status {status}")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity") and not urlsplit(self._uri).path.lower().endswith(".gz"):
             # Of a .gz the header means the file itself; of anything else, that the bytes are not the file's.
-            raise Damage(f"{where} comes with Content-Encoding {coding}, though only identity was asked for")
+            raise DamagedSourceError(
+                f"{where} comes with Content-Encoding {coding}, though only identity was asked for"
+            )
         if status == 200:
             length = headers.get("Content-Length", "")
             return Identity(int(length) if length.isdigit() else None, etag_in(headers)), 0
         first = headers.get("Content-Range", "").strip().removeprefix("bytes").strip().partition("-")[0]
         if not first.isdigit() or int(first) > start:
-            raise Lost(f"a range that was not asked for ({headers.get('Content-Range')!r})")
+            raise ConnectionLostError(f"a range that was not asked for ({headers.get('Content-Range')!r})")
         return Identity(_total(headers), etag_in(headers)), int(first)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import fsspec
 
-from metaclip_spark.errors import Damage, InputError
-from metaclip_spark.storage.transport import Body, Forbidden, Identity, Lost, changed, etag_in, scheme_of, shown
+from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError, InputError
+from metaclip_spark.storage.transport import Body, Identity, changed, etag_in, scheme_of, shown
 
 _S3 = ("s3", "s3a")
 NO_CREDENTIALS = (
@@ -50,16 +50,20 @@ class FsspecTransport:
 
     def _failed(self, error: Exception) -> Exception:
         where = shown(self._uri)
-        if isinstance(error, MemoryError | Lost | Damage):
+        if isinstance(error, MemoryError | ConnectionLostError | DamagedSourceError):
             return error
         if isinstance(error, FileNotFoundError):
-            return Damage(f"{where} does not exist")
+            return DamagedSourceError(f"{where} does not exist")
         if type(error).__name__ == "FileExpired":  # s3fs: the ETag is no longer the one of the first block
             return changed(self._uri)
         if isinstance(error, PermissionError):
             anonymous = getattr(self._fs, "anon", False)
-            return Damage(f"{where} was refused: {NO_CREDENTIALS}") if anonymous else Forbidden(f"a refusal ({error})")
-        return Lost(f"{type(error).__name__}: {error}")
+            return (
+                DamagedSourceError(f"{where} was refused: {NO_CREDENTIALS}")
+                if anonymous
+                else ForbiddenError(f"a refusal ({error})")
+            )
+        return ConnectionLostError(f"{type(error).__name__}: {error}")
 
 
 def identity_of(details: Mapping[str, Any]) -> Identity:

@@ -35,7 +35,7 @@ def open_source(uri: str, patience: Patience | None = None) -> BinaryIO:
     """Open a source for reading from its first byte: buffered, seekable, `tell()` in bytes of the source.
 
     A remote one is never held whole, and it survives errors: the read goes on where it was cut. What ends it is
-    `Damage`, raised by a read: it does not exist, it changed, or it could not be fetched in so many tries.
+    `DamagedSourceError`, raised by a read: it does not exist, it changed, or it could not be fetched in so many tries.
     """
     if is_remote(uri):
         return RemoteFile(uri, patience or PATIENCE)  # type: ignore[return-value]
@@ -58,7 +58,7 @@ def info_of(uri: str, patience: Patience | None = None) -> Info:
     """Return bytes and fingerprint: of a local file by its content, of a remote one as its server says.
 
     Raises:
-        Damage: a remote source that does not exist or could not be asked.
+        DamagedSourceError: a remote source that does not exist or could not be asked.
     """
     if not is_remote(uri):
         return size_of(uri), etag_of(uri)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.storage.fetch import Fetch, Patience
 from metaclip_spark.storage.transport import Identity
 
@@ -84,7 +84,7 @@ class RemoteFile(io.BufferedIOBase):
         while left:
             try:
                 piece = self._take(left)
-            except Damage:
+            except DamagedSourceError:
                 if parts and self._stream and left > 0:
                     break
                 raise
@@ -138,7 +138,7 @@ class RemoteFile(io.BufferedIOBase):
         self._forget()
         size = self._fetch.learn().size
         if size is None:
-            raise Damage("the server does not say how large the file is, so it cannot be read from its end")
+            raise DamagedSourceError("the server does not say how large the file is, so it cannot be read from its end")
         return size
 
     def _forget(self) -> None:

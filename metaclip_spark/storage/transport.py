@@ -10,23 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from metaclip_spark.errors import Damage
-
-
-class Lost(Exception):
-    """A try failed, and the next may not; its text says what was got.
-
-    Attributes:
-        wait: seconds that the server asks to be left alone for.
-    """
-
-    def __init__(self, what: str, wait: float = 0.0) -> None:
-        super().__init__(what)
-        self.wait = wait
-
-
-class Forbidden(Lost):
-    """A refusal (403) that may be throttling: worth a few tries, not many."""
+from metaclip_spark.errors import DamagedSourceError
 
 
 @dataclass(frozen=True)
@@ -43,7 +27,7 @@ class Body:
 
     Attributes:
         start: the position of the first byte, which may lie before the one asked for.
-        read: returns at most so many bytes, b"" at the end; raises `Lost` or `Damage`.
+        read: returns at most so many bytes, b"" at the end; raises `ConnectionLostError` or `DamagedSourceError`.
     """
 
     identity: Identity
@@ -56,7 +40,12 @@ class Transport(Protocol):
     """A way to one source."""
 
     def open(self, start: int, stop: int | None) -> Body:
-        """Ask for the bytes [start, stop), or from start to the end; raises `Lost` or `Damage`."""
+        """Request the bytes `[start, stop)`, or from start to the end.
+
+        Raises:
+            ConnectionLostError: the attempt failed.
+            DamagedSourceError: another attempt cannot help.
+        """
 
     def close(self) -> None:
         """Give up what is open."""
@@ -81,9 +70,9 @@ def shown(uri: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def changed(uri: str) -> Damage:
+def changed(uri: str) -> DamagedSourceError:
     """Return the error for a source whose bytes are no longer those that were read so far."""
-    return Damage(f"{shown(uri)} changed while it was read; run again with --retry partial,failed")
+    return DamagedSourceError(f"{shown(uri)} changed while it was read; run again with --retry partial,failed")
 
 
 def etag_in(details: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 import deflate
 import numpy as np
 
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import CorruptGzipError, DamagedSourceError
 from metaclip_spark.extract.records.heads import only_record
 
 try:
@@ -42,10 +42,6 @@ _MAX_LINE_BYTES = 1 << 16
 
 Chunk = tuple[bytes | bytearray, bool]
 """Bytes, and whether their checksum has been held against them."""
-
-
-class CorruptGzip(Damage):
-    """Bytes that cannot be inflated, or that do not have the checksum which they should have."""
 
 
 class Record:
@@ -93,11 +89,11 @@ class Record:
         """Return the content block's length in bytes.
 
         Raises:
-            Damage: it is missing, no number, or more than a record may have.
+            DamagedSourceError: it is missing, no number, or more than a record may have.
         """
         said = self.get(b"content-length")
         if not said.isdigit() or len(said) > 18 or int(said) > MAX_RECORD_BYTES:
-            raise Damage(f"a record without a usable Content-Length: got {said[:40]!r}")
+            raise DamagedSourceError(f"a record without a usable Content-Length: got {said[:40]!r}")
         return int(said)
 
 
@@ -106,9 +102,9 @@ def check_gzip(raw: BinaryIO) -> None:
     magic = raw.read(2)
     raw.seek(0)
     if not magic:
-        raise Damage("the file is empty")
+        raise DamagedSourceError("the file is empty")
     if magic != GZIP_MAGIC:
-        raise Damage(f"not gzip: the first bytes are {magic!r}, expected {GZIP_MAGIC!r}")
+        raise DamagedSourceError(f"not gzip: the first bytes are {magic!r}, expected {GZIP_MAGIC!r}")
 
 
 def warc_records(stream: BinaryIO) -> Iterator[Record]:
@@ -118,8 +114,8 @@ def warc_records(stream: BinaryIO) -> Iterator[Record]:
     follows it could be inflated.
 
     Raises:
-        Damage: the stream is not a WARC, ends inside a record, or a record's header makes no sense.
-        CorruptGzip, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, cut, or followed by something else.
+        DamagedSourceError: the stream is not a WARC, ends inside a record, or a record's header makes no sense.
+        CorruptGzipError, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, cut, or followed by something else.
     """
     first = stream.read(_READ_BYTES)
     while len(first) == 1 and (more := stream.read(_READ_BYTES)):
@@ -132,7 +128,7 @@ def warc_records(stream: BinaryIO) -> Iterator[Record]:
         record = buffer.record()
         try:
             buffer.check()
-        except CorruptGzip:
+        except CorruptGzipError:
             raise
         except Exception:
             yield record
@@ -191,7 +187,7 @@ def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, 
     """Yield what the member that starts at `data[at]` inflates to; returns what was read and the place of its end.
 
     Raises:
-        CorruptGzip: the member is corrupt.
+        CorruptGzipError: the member is corrupt.
         EOFError: it is cut.
         gzip.BadGzipFile: there is no member.
     """
@@ -215,7 +211,7 @@ def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, 
         try:
             part = member.decompress(bite)
         except zlib.error as error:
-            raise CorruptGzip(f"the gzip data is corrupt: {error}") from None
+            raise CorruptGzipError(f"the gzip data is corrupt: {error}") from None
         at += len(bite) - len(member.unused_data)
         yield part, member.eof
     return data, at
@@ -289,20 +285,20 @@ class _Buffer:
         """Read the next record line by line."""
         line = self._line(4096)
         if not line.startswith(b"WARC/"):
-            raise Damage(f"not a WARC record: expected a line 'WARC/1.0', got {line[:60]!r}")
+            raise DamagedSourceError(f"not a WARC record: expected a line 'WARC/1.0', got {line[:60]!r}")
         lines = [line]
         while line not in (b"\r\n", b"\n"):
             if len(lines) > _MAX_HEADER_LINES:
-                raise Damage(f"a record with more than {_MAX_HEADER_LINES} header lines")
+                raise DamagedSourceError(f"a record with more than {_MAX_HEADER_LINES} header lines")
             line = self._line(_MAX_LINE_BYTES)
             if not line:
-                raise Damage("the file ends inside a record's header")
+                raise DamagedSourceError("the file ends inside a record's header")
             lines.append(line)
         record = Record(b"".join(lines[:-1]))
         length = record.length()
         record.payload = self._read(length)
         if len(record.payload) < length:
-            raise Damage(f"the file ends inside a record: {len(record.payload)} of {length} bytes")
+            raise DamagedSourceError(f"the file ends inside a record: {len(record.payload)} of {length} bytes")
         return record
 
     def _line(self, limit: int) -> bytes:

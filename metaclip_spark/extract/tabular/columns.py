@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import without_surrogates
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.records.reader import check_gzip
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
@@ -33,7 +33,7 @@ def read_columns(split: Split, options: ExtractOptions, ledger: Ledger) -> Itera
     """Yield (position of the first row, wanted columns) batch by batch.
 
     Raises:
-        Damage: a wanted column is not there.
+        DamagedSourceError: a wanted column is not there.
         Exception: whatever the reader says of a broken file; what was yielded before stays valid.
     """
     reader = {"parquet": _read_parquet, "jsonl": _read_jsonl}.get(split.source.format, _read_csv)
@@ -55,7 +55,7 @@ def check_columns(names: list[str], wanted: list[str], where: str = "") -> None:
     for name in wanted:
         if name not in names:
             got = [n if len(n) <= 40 else n[:40] + "..." for n in names]
-            raise Damage(
+            raise DamagedSourceError(
                 f"column {name!r} is missing{where}; got {got}. Name the columns with --url-column and "
                 "--text-column (in a file without a header line by position: 0, 1, ...)."
             )
@@ -160,7 +160,7 @@ def _csv_names(stream: _Rows, kind: str) -> list[str]:
     try:
         return pa_csv.open_csv(stream, **options).schema.names
     except pa.ArrowInvalid:
-        raise stream.failure or Damage("the file is empty") from None
+        raise stream.failure or DamagedSourceError("the file is empty") from None
 
 
 def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
@@ -188,7 +188,7 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         try:
             reader = pa_csv.open_csv(stream, convert_options=convert, **arrow)
         except (KeyError, pa.ArrowKeyError) as error:
-            raise Damage(f"a column position is out of range: {error}; wanted {list(fields)}") from error
+            raise DamagedSourceError(f"a column position is out of range: {error}; wanted {list(fields)}") from error
         position = 0
         for batch in reader:
             for start in range(0, batch.num_rows, BATCH_ROWS):

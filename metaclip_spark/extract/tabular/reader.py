@@ -13,7 +13,7 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.columns import Columns, read_columns
 from metaclip_spark.sources.files import Split
 
@@ -94,7 +94,7 @@ def utf8(column: pa.Array, name: str) -> tuple[pa.Array, pa.Array]:
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
     if not _is_text(kind):
-        raise Damage(f"column {name!r} has type {kind}; expected strings")
+        raise DamagedSourceError(f"column {name!r} has type {kind}; expected strings")
     try:
         column.validate(full=True)  # a file may call bytes a string that are not UTF-8
         return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))

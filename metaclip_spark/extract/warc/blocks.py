@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from metaclip_spark.errors import Damage
-from metaclip_spark.extract.records.reader import GZIP_MAGIC, CorruptGzip, Record, inflated
+from metaclip_spark.errors import CorruptGzipError, DamagedSourceError
+from metaclip_spark.extract.records.reader import GZIP_MAGIC, Record, inflated
 
 MAX_BLOCK_BYTES = 32 << 20
 """A longer block is read over: no page is as long (Common Crawl cuts them at 1 MB)."""
@@ -35,8 +35,8 @@ def block_records(stream: BinaryIO) -> Iterator[tuple[Record, Block | None]]:
     follows it could be inflated.
 
     Raises:
-        Damage: the stream is not a WARC, ends inside a record, or a record's header makes no sense.
-        CorruptGzip, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, cut, or followed by something else.
+        DamagedSourceError: the stream is not a WARC, ends inside a record, or a record's header makes no sense.
+        CorruptGzipError, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, cut, or followed by something else.
     """
     first = stream.read(_READ_BYTES)
     reader = _Reader(inflated(stream, first) if first[:2] == GZIP_MAGIC else _plain(stream, first))
@@ -45,7 +45,7 @@ def block_records(stream: BinaryIO) -> Iterator[tuple[Record, Block | None]]:
         block = reader.block(_length_of(record))
         try:
             reader.check()
-        except CorruptGzip:
+        except CorruptGzipError:
             raise
         except Exception:
             yield record, block
@@ -56,7 +56,7 @@ def block_records(stream: BinaryIO) -> Iterator[tuple[Record, Block | None]]:
 def _length_of(record: Record) -> int:
     said = record.get(b"content-length")
     if not said.isdigit() or len(said) > 18:
-        raise Damage(f"a record without a usable Content-Length: got {said[:40]!r}")
+        raise DamagedSourceError(f"a record without a usable Content-Length: got {said[:40]!r}")
     return int(said)
 
 
@@ -114,7 +114,7 @@ class _Reader:
         """Read the next record's header.
 
         Raises:
-            Damage: there is none, or it has no end.
+            DamagedSourceError: there is none, or it has no end.
         """
         searched = self._at
         while (end := _HEAD_END.search(self._data, searched)) is None:
@@ -126,11 +126,11 @@ class _Reader:
             searched = max(0, size - 3)
         start = self._data[self._at : self._at + 60]
         if not start.startswith(b"WARC/"):
-            raise Damage(f"not a WARC record: expected a line 'WARC/1.0', got {start!r}")
+            raise DamagedSourceError(f"not a WARC record: expected a line 'WARC/1.0', got {start!r}")
         if end is None and len(self._data) - self._at <= _MAX_HEAD_BYTES:
-            raise Damage("the file ends inside a record's header")
+            raise DamagedSourceError("the file ends inside a record's header")
         if end is None or end.start() - self._at > _MAX_HEAD_BYTES:
-            raise Damage(f"a record with a header of more than {_MAX_HEAD_BYTES} bytes")
+            raise DamagedSourceError(f"a record with a header of more than {_MAX_HEAD_BYTES} bytes")
         record = Record(self._data[self._at : end.start()])
         self._at = end.end()
         return record
@@ -139,7 +139,7 @@ class _Reader:
         """Read a block of so many bytes, or read over it.
 
         Raises:
-            Damage: the stream ends before.
+            DamagedSourceError: the stream ends before.
         """
         keep = size <= MAX_BLOCK_BYTES
         if keep and size <= len(self._data) - self._at:
@@ -156,4 +156,4 @@ class _Reader:
             if not left:
                 return memoryview(b"".join(parts)) if keep else None
             if not self._more():
-                raise Damage(f"the file ends inside a record: {size - left} of {size} bytes")
+                raise DamagedSourceError(f"the file ends inside a record: {size - left} of {size} bytes")

@@ -18,13 +18,13 @@ from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.core.urls.resolve import Resolver, resolve
-from metaclip_spark.errors import Damage, WrongKind
+from metaclip_spark.errors import BrokenResponseError, DamagedSourceError, WrongKindError
 from metaclip_spark.extract.optouts import opt_out_of
 from metaclip_spark.extract.records.reader import GZIP_MAGIC, Record
 from metaclip_spark.extract.warc.blocks import MAX_BLOCK_BYTES, Block, block_records
 from metaclip_spark.extract.warc.charset import utf8_of
 from metaclip_spark.extract.warc.html import HtmlImage, HtmlPage, og_image
-from metaclip_spark.extract.warc.responses import BrokenResponse, response_of
+from metaclip_spark.extract.warc.responses import response_of
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 
@@ -41,8 +41,8 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
     """Read a whole WARC, gzip or plain; texts found before any damage are yielded before the error is raised.
 
     Raises:
-        WrongKind: the file is a WAT or a WET.
-        Damage, OSError, EOFError: as `block_records` says.
+        WrongKindError: the file is a WAT or a WET.
+        DamagedSourceError, OSError, EOFError: as `block_records` says.
     """
     batch = _Batch(options, ledger)
     failure: Exception | None = None
@@ -53,7 +53,7 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
             for record, block in block_records(raw):
                 kind = record.get(b"warc-type").lower()
                 if kind in _OTHER_KINDS and _is_other_kind(kind, block):
-                    raise WrongKind(_OTHER_KINDS[kind])
+                    raise WrongKindError(_OTHER_KINDS[kind])
                 ledger.records_read += 1
                 if kind == b"response":
                     for full in _add_response(batch, record, block):
@@ -73,9 +73,11 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
 def _check_start(start: bytes) -> None:
     """Refuse what is neither gzip nor a WARC before a parser sees it (an error page, say)."""
     if not start:
-        raise Damage("the file is empty")
+        raise DamagedSourceError("the file is empty")
     if not start.startswith((GZIP_MAGIC, b"WARC/")):
-        raise Damage(f"not a WARC: the first bytes are {start!r}, expected b'WARC/' or gzip's {GZIP_MAGIC!r}")
+        raise DamagedSourceError(
+            f"not a WARC: the first bytes are {start!r}, expected b'WARC/' or gzip's {GZIP_MAGIC!r}"
+        )
 
 
 def _is_other_kind(kind: bytes, block: Block | None) -> bool:
@@ -92,14 +94,14 @@ def _add_response(batch: _Batch, record: Record, block: Block | None) -> Iterato
         url = url[1:-1]
     try:
         if block is None:
-            raise BrokenResponse(
+            raise BrokenResponseError(
                 f"a record of more than {MAX_BLOCK_BYTES} bytes: its length is {record.get(b'content-length')!r}"
             )
         response = response_of(block)
         if response.is_html:
             html = utf8_of(response.body(), response.get("content-type"))
             yield from batch.add_page(url, html, response.headers)
-    except BrokenResponse as error:
+    except BrokenResponseError as error:
         batch.reject("broken_record", url or f"record {batch.ledger.records_read}", str(error))
 
 

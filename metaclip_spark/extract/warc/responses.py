@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
+from metaclip_spark.errors import BrokenResponseError
+
 MAX_BODY_BYTES = 32 << 20
 """A longer body is not read: a small one can inflate to any size."""
 
@@ -19,10 +21,6 @@ _SNIFFED_BYTES = 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,200})?\r?\n")
 _HTML_START = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE)
-
-
-class BrokenResponse(Exception):
-    """A response's header or body cannot be read; the text says why."""
 
 
 class Response(NamedTuple):
@@ -45,10 +43,10 @@ class Response(NamedTuple):
         """Return the body without its codings; one that is cut is decoded as far as it goes.
 
         Raises:
-            BrokenResponse: a coding that is not known or cannot be undone, or a body of more than `MAX_BODY_BYTES`.
+            BrokenResponseError: an unknown or broken content coding, or a body of more than `MAX_BODY_BYTES`.
         """
         if len(self.stored) > MAX_BODY_BYTES:
-            raise BrokenResponse(f"a body of more than {MAX_BODY_BYTES} bytes")
+            raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
         body = bytes(self.stored)
         if "chunked" in self.get("transfer-encoding").lower():
             body = without_chunks(body)
@@ -61,7 +59,7 @@ class Response(NamedTuple):
         for coding in reversed(codings):
             body = _decoded(body, coding)
         if len(body) > MAX_BODY_BYTES:
-            raise BrokenResponse(f"a body of more than {MAX_BODY_BYTES} bytes")
+            raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
         return body
 
 
@@ -69,14 +67,14 @@ def response_of(block: bytes | memoryview) -> Response:
     """Take a response apart; header lines may end in LF alone, and go on in an indented line.
 
     Raises:
-        BrokenResponse: there is no status line, or the header has no end.
+        BrokenResponseError: there is no status line, or the header has no end.
     """
     start = bytes(block[:60])
     if not start.startswith(b"HTTP/"):
-        raise BrokenResponse(f"no status line: expected 'HTTP/1.1 200 OK', got {start!r}")
+        raise BrokenResponseError(f"no status line: expected 'HTTP/1.1 200 OK', got {start!r}")
     end = _HEAD_END.search(block)
     if end is None:
-        raise BrokenResponse("the HTTP header has no end")
+        raise BrokenResponseError("the HTTP header has no end")
     headers: list[tuple[str, str]] = []
     for line in bytes(block[: end.start()]).decode("latin-1").split("\n")[1:]:
         if line[:1] in (" ", "\t") and headers:
@@ -121,7 +119,7 @@ def _unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: s
     if not body or (b"<" in start and not any(byte < 9 for byte in start)):
         return body
     if decode is None:
-        raise BrokenResponse(f"the body's coding {coding!r} is not known")
+        raise BrokenResponseError(f"the body's coding {coding!r} is not known")
     return decode(body)
 
 
@@ -135,7 +133,7 @@ def _inflated(body: bytes, window: int) -> bytes:
             parts.append(member.decompress(body, room))
         except zlib.error as error:
             if not parts:
-                raise BrokenResponse(f"the body cannot be inflated: {error}") from None
+                raise BrokenResponseError(f"the body cannot be inflated: {error}") from None
             break  # what follows the first member is no member
         room -= len(parts[-1])
         body = member.unused_data if member.eof and window == 31 else b""
@@ -148,4 +146,4 @@ def _unbrotli(body: bytes) -> bytes:
     try:
         return brotli.Decompressor().process(body, output_buffer_limit=MAX_BODY_BYTES + 1)
     except brotli.error as error:
-        raise BrokenResponse(f"the body cannot be decoded: {error}") from None
+        raise BrokenResponseError(f"the body cannot be decoded: {error}") from None

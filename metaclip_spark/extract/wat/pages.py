@@ -21,6 +21,7 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.core.urls.resolve import resolve
+from metaclip_spark.errors import UnusualRecordError
 from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
 from metaclip_spark.extract.wat.links import CUT, FULL, SPANS, cut_links, cut_page
 
@@ -93,10 +94,6 @@ class _Outside(msgspec.Struct, gc=False):
     envelope: _Envelope | None = msgspec.field(name="Envelope", default=None)
 
 
-class Unusual(Exception):
-    """The record is not written as extractors write it; it has to be decoded in full."""
-
-
 class PageReader:
     """Reads the pages of one source."""
 
@@ -125,7 +122,7 @@ class PageReader:
         """
         try:
             return self.in_parts(payload, bytes_of(payload) if raw is None else raw, at)
-        except Unusual:
+        except UnusualRecordError:
             return self.in_full(payload)
         finally:
             if len(payload) > _KEEP_BYTES:
@@ -136,10 +133,10 @@ class PageReader:
         """Return what `in_full` returns, at a fraction of its cost; arguments as for `read`.
 
         Raises:
-            Unusual: the record is not JSON, or not as extractors write it, or the page may opt out.
+            UnusualRecordError: the record is not JSON, or not as extractors write it, or the page may opt out.
         """
         if self._og:
-            raise Unusual
+            raise UnusualRecordError
         if len(payload) > self._room:
             self._make_room(2 * len(payload))
         end = at + len(payload)
@@ -149,7 +146,7 @@ class PageReader:
                 break
             self._more_spans()
         if links < 0:
-            raise Unusual
+            raise UnusualRecordError
         try:
             if not stop:
                 self._parser.parse(payload)
@@ -158,7 +155,7 @@ class PageReader:
             page = self._page(self._view[:size], plain)
             self._parser.parse(payload[start:stop])
         except (ValueError, RuntimeError):
-            raise Unusual from None
+            raise UnusualRecordError from None
         return (page, Links(raw[at:end], self._spans, links)) if page is not None and links else None
 
     def _make_room(self, size: int) -> None:
@@ -177,9 +174,9 @@ class PageReader:
             header, http = envelope.header, envelope.payload.http
             html = http.html
             if html.links != _CUT:
-                raise Unusual
+                raise UnusualRecordError
         except (msgspec.MsgspecError, ValueError, AttributeError, RecursionError):
-            raise Unusual from None
+            raise UnusualRecordError from None
         if header is None or header.type != "response":
             return None
         url = header.uri or ""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.errors import WrongKind
+from metaclip_spark.errors import WrongKindError
 from metaclip_spark.extract.records.reader import check_gzip, warc_records
 from metaclip_spark.extract.wat.batch import Batch
 from metaclip_spark.extract.wat.pages import PageReader
@@ -26,8 +26,8 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
     """Read a whole WAT; texts found before any damage are yielded before the error is raised.
 
     Raises:
-        WrongKind: the file is a WARC.
-        Damage, OSError, EOFError: as `warc_records` says.
+        WrongKindError: the file is a WARC.
+        DamagedSourceError, OSError, EOFError: as `warc_records` says.
     """
     reader = PageReader(options)
     batch = Batch(options, ledger)
@@ -37,7 +37,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
         try:
             for record in warc_records(raw):
                 if not record.holds_json and record.get(b"warc-type") == b"response":
-                    raise WrongKind(
+                    raise WrongKindError(
                         "a WARC, not a WAT: it holds response records; a WAT holds metadata records in JSON"
                     )
                 ledger.records_read += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metaclip_spark.candidates.ledger import DETAIL_CHARS, RECORD_REASONS, TEXT_REASONS, Ledger
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 
 
 def test_samples_are_capped_and_counts_are_not():
@@ -75,7 +75,7 @@ def test_unknown_reasons_are_refused():
 def test_damage_before_and_after_the_first_record(read, status):
     """A source of which nothing was read has failed; one that was begun is partial."""
     ledger = Ledger(records_read=read)
-    ledger.damaged(Damage("the file is empty"))
+    ledger.damaged(DamagedSourceError("the file is empty"))
     assert (ledger.status, ledger.reason) == (status, "the file is empty")
 
 

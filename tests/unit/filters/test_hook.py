@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from metaclip_spark.errors import ConfigError
-from metaclip_spark.filters.hook import HOOK_SCHEMA, FilterError, Hook, load_filter
+from metaclip_spark.errors import ConfigError, FilterError
+from metaclip_spark.filters.hook import HOOK_SCHEMA, Hook, load_filter
 
 CATS = """
 import pyarrow.compute as pc

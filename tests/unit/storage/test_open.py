@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.errors import Damage, InputError
+from metaclip_spark.errors import DamagedSourceError, InputError
 from metaclip_spark.sources.files import find_sources
 from metaclip_spark.storage import open
 from metaclip_spark.storage.fetch import Fetch, Patience
@@ -64,7 +64,7 @@ def read_all(url: str, patience: Patience = QUICK, step: int = 10_000) -> bytes:
 
 
 def damage(url: str, patience: Patience = QUICK) -> str:
-    with pytest.raises(Damage) as caught:
+    with pytest.raises(DamagedSourceError) as caught:
         read_all(url, patience)
     return str(caught.value)
 
@@ -154,10 +154,10 @@ def test_what_came_before_the_end_is_kept(server, url):
         assert file.read(200_000) == DATA[:100_000]
         assert file.tell() == 100_000
         for _ in range(2):
-            with pytest.raises(Damage, match="got status 503|the last with status 503"):
+            with pytest.raises(DamagedSourceError, match="got status 503|the last with status 503"):
                 file.read(1)
     server.plan = [bad.cut(100_000), *[bad.status(503)] * 10]
-    with open_source(url, QUICK) as file, pytest.raises(Damage):
+    with open_source(url, QUICK) as file, pytest.raises(DamagedSourceError):
         file.read()
 
 
@@ -325,7 +325,7 @@ def test_a_read_of_parquet_is_whole_or_fails(server, url):
     with open_source(url, QUICK) as file:
         file.seek(50_000)
         server.plan = [bad.cut(10_000), *[bad.status(503)] * 10]
-        with pytest.raises(Damage, match="status 503"):
+        with pytest.raises(DamagedSourceError, match="status 503"):
             file.read(20_000)
 
 
@@ -377,7 +377,7 @@ def test_info_of_a_server_without_ranges_does_not_fetch_the_file(server):
 
 def test_info_of_what_is_not_there(server):
     """The sentence of a read."""
-    with pytest.raises(Damage, match="does not exist"):
+    with pytest.raises(DamagedSourceError, match="does not exist"):
         info_of(server.root + "/gone", QUICK)
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from metaclip_spark.errors import Damage, InputError
+from metaclip_spark.errors import DamagedSourceError, InputError
 from metaclip_spark.sources.crawl import crawl_sources, sample_sizes
 from metaclip_spark.sources.files import find_sources
 from metaclip_spark.storage.fetch import Patience
@@ -61,14 +61,14 @@ def test_a_file_that_changes_is_not_mixed(bucket):
     with open_source("s3://pool/a.bin", QUICK) as file:
         file.read(1000)
         bucket.put_object(Bucket="pool", Key="a.bin", Body=DATA[::-1])
-        with pytest.raises(Damage, match="s3://pool/a.bin changed while it was read"):
+        with pytest.raises(DamagedSourceError, match="s3://pool/a.bin changed while it was read"):
             file.read()
 
 
 def test_what_is_not_there(bucket):
     """A key and a bucket that do not exist are said so, and not asked for again."""
     for uri in ("s3://pool/gone.bin", "s3://no-such-bucket/a.bin"):
-        with pytest.raises(Damage) as caught:
+        with pytest.raises(DamagedSourceError) as caught:
             open_source(uri, QUICK).read(1)
         assert str(caught.value) == f"{uri} does not exist"
 
@@ -115,7 +115,7 @@ def test_a_public_file_needs_no_credentials(no_credentials):
 def test_missing_credentials_are_said_in_one_sentence(no_credentials):
     """What is missing, and what to set; nothing is tried again."""
     no_credentials.put_object(Bucket="pool", Key="a.bin", Body=b"x")
-    with pytest.raises(Damage) as caught:
+    with pytest.raises(DamagedSourceError) as caught:
         open_source("s3://pool/a.bin", QUICK).read(1)
     assert str(caught.value) == (
         "s3://pool/a.bin was refused: no AWS credentials were found; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "

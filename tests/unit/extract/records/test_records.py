@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import CorruptGzipError, DamagedSourceError
 from metaclip_spark.extract.records import reader as records_module
-from metaclip_spark.extract.records.reader import CorruptGzip, Record, check_gzip, warc_records
+from metaclip_spark.extract.records.reader import Record, check_gzip, warc_records
 
 
 def warc(payload: bytes, *fields: str, end: bytes = b"\r\n\r\n") -> bytes:
@@ -94,7 +94,7 @@ def test_a_header_that_makes_no_sense_is_damage(head, reason, pack):
     """It is said what was found; the records before it come."""
     content = pack(warc(b"first")) + pack(f"WARC/1.0\r\n{head}\r\n\r\nbody".encode())
     found = []
-    with pytest.raises(Damage) as error:
+    with pytest.raises(DamagedSourceError) as error:
         found.extend(record.payload for record in warc_records(io.BytesIO(content)))
     assert (str(error.value).startswith(reason), found[:1]) == (True, [b"first"])
 
@@ -106,7 +106,7 @@ def test_a_corrupt_member_does_not_take_earlier_ones_along():
         broken = bytearray(bad)
         broken[place] ^= 0x10
         found = []
-        with pytest.raises(CorruptGzip, match="^the gzip data is corrupt: "):
+        with pytest.raises(CorruptGzipError, match="^the gzip data is corrupt: "):
             found.extend(record.payload for record in warc_records(io.BytesIO(good * 3 + bytes(broken) + good)))
         assert found == [b"good"] * 3
 
@@ -116,7 +116,7 @@ def test_of_one_large_member_what_precedes_the_damage_is_read():
     whole = bytearray(gzip.compress(b"".join(warc(b"%d" % n * 50) for n in range(2000)), compresslevel=1))
     whole[len(whole) * 3 // 4] ^= 0xFF
     found = []
-    with pytest.raises((CorruptGzip, Damage)):
+    with pytest.raises((CorruptGzipError, DamagedSourceError)):
         found.extend(record.payload for record in warc_records(io.BytesIO(bytes(whole))))
     assert len(found) > 1000
     assert found[:-1] == [b"%d" % n * 50 for n in range(len(found) - 1)]
@@ -135,7 +135,7 @@ def test_a_record_of_many_megabytes_comes_whole(monkeypatch):
 )
 def test_what_is_not_gzip_is_refused(content, reason):
     """Before a parser sees it."""
-    with pytest.raises(Damage, match=reason):
+    with pytest.raises(DamagedSourceError, match=reason):
         check_gzip(io.BytesIO(content))
 
 

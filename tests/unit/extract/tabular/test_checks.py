@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.core.text import clean_text
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.reader import cleaned, extra_map, utf8
 
 odd = " \t\n\r\0\x0b\x0c\x1c\x1f\x7f\x80\x85\u00a0\u1680\u2003\u2028\u3000\ufeff\u00e9\U0001f600a!~&;"
@@ -74,7 +74,9 @@ def test_rows_that_are_not_utf8_are_found(kind):
 @pytest.mark.parametrize("column", [pa.array([1]), pa.array([1.5]), pa.array([["a"]]), pa.array([True])])
 def test_columns_that_hold_no_strings_are_damage(column):
     """The type that was found is said."""
-    with pytest.raises(Damage, match=f"column 'text' has type .*{str(column.type)[:4]}.*; expected strings"):
+    with pytest.raises(
+        DamagedSourceError, match=f"column 'text' has type .*{str(column.type)[:4]}.*; expected strings"
+    ):
         utf8(column, "text")
 
 

@@ -8,8 +8,9 @@ import zlib
 import brotli
 import pytest
 
+from metaclip_spark.errors import BrokenResponseError
 from metaclip_spark.extract.warc import responses
-from metaclip_spark.extract.warc.responses import BrokenResponse, response_of, without_chunks
+from metaclip_spark.extract.warc.responses import response_of, without_chunks
 
 HTML = b"<html><img src=a.jpg alt=b></html>"
 
@@ -37,7 +38,7 @@ def test_header_lines_may_end_in_lf_and_go_on():
 )
 def test_a_response_without_a_header_is_broken(block, reason):
     """The reason says what was found."""
-    with pytest.raises(BrokenResponse) as raised:
+    with pytest.raises(BrokenResponseError) as raised:
         response_of(block)
     assert str(raised.value) == reason
 
@@ -129,7 +130,7 @@ def test_a_coded_body_that_is_cut_is_decoded_as_far_as_it_goes():
 )
 def test_a_coding_that_cannot_be_undone_is_said(coding, body, reason):
     """Such a body is no page."""
-    with pytest.raises(BrokenResponse) as raised:
+    with pytest.raises(BrokenResponseError) as raised:
         body_of(f"Content-Encoding: {coding}", body=body)
     assert str(raised.value).startswith(reason)
 
@@ -159,5 +160,5 @@ def test_a_body_beyond_the_limit_is_broken(monkeypatch, coding):
     monkeypatch.setattr(responses, "MAX_BODY_BYTES", 1000)
     page = HTML + b" " * 100_000
     coded = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}.get(coding, bytes)(page)
-    with pytest.raises(BrokenResponse, match="^a body of more than 1000 bytes$"):
+    with pytest.raises(BrokenResponseError, match="^a body of more than 1000 bytes$"):
         body_of(f"Content-Encoding: {coding}", body=coded)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from warc_builder import HTML, golden_records, http, page, record, write
 
-from metaclip_spark.errors import Damage
+from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.warc import blocks, reader
 from metaclip_spark.extract.warc.blocks import block_records
 
@@ -283,5 +283,5 @@ def test_a_block_that_ends_before_its_file_does():
     """The error says how much of it there was."""
     import io
 
-    with pytest.raises(Damage, match="^the file ends inside a record: 4 of 10 bytes$"):
+    with pytest.raises(DamagedSourceError, match="^the file ends inside a record: 4 of 10 bytes$"):
         list(block_records(io.BytesIO(record(b"abcd", length="10")[:-4])))

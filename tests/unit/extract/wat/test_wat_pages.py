@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.errors import UnusualRecordError
 from metaclip_spark.extract.records.reader import warc_records
-from metaclip_spark.extract.wat.pages import Links, Page, PageReader, Unusual
+from metaclip_spark.extract.wat.pages import Links, Page, PageReader
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)
@@ -59,7 +60,7 @@ def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
     reader = PageReader(options)
     try:
         found = reader.in_parts(payload, bytes_of(payload))
-    except Unusual:
+    except UnusualRecordError:
         return False
     got = outcome(lambda _: found, payload)  # before the reader reads on: the spans are its own
     assert got == outcome(reader.in_full, payload)
@@ -161,7 +162,7 @@ UNUSUAL = {
 def test_anything_else_is_decoded_in_full(name):
     """What is not as extractors write it, or broken, is left to the decoder."""
     reader = PageReader(ALL)
-    with pytest.raises(Unusual):
+    with pytest.raises(UnusualRecordError):
         reader.in_parts(UNUSUAL[name], bytes_of(UNUSUAL[name]))
     assert outcome(reader.read, UNUSUAL[name]) == outcome(reader.in_full, UNUSUAL[name])
 
