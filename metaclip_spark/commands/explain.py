@@ -20,7 +20,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.verbs.explanation import Match, kept_from, matches_of, sampling_probability, verdict
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 MOST_PAIRS = 20
 
@@ -82,16 +82,16 @@ def explain(settings: Settings, reporter: Reporter, question: Question, run_id: 
 
 def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list[dict]:
     """Return url, text and pair_id of each pair asked for; `in_pool` says whether the pool holds it."""
-    pool = matching(warehouse.read("pairs"), metadata_id=metadata.metadata_id)
+    pool = filter_equal(warehouse.read("pairs"), metadata_id=metadata.metadata_id)
     if question.text is not None:
         text = clean_text(question.text)
         key = pair_id(question.url, text) if question.url else None
-        there = key is not None and not matching(pool, pair_id=key).isEmpty()
+        there = key is not None and not filter_equal(pool, pair_id=key).isEmpty()
         return [{"url": question.url, "text": text, "pair_id": key, "in_pool": there}]
     if question.url is not None:
-        pool = matching(pool, image_id=image_id(question.url), url=question.url)
+        pool = filter_equal(pool, image_id=image_id(question.url), url=question.url)
     else:
-        pool = matching(pool, pair_id=question.pair_id)
+        pool = filter_equal(pool, pair_id=question.pair_id)
     rows = pool.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS).collect()
     if not rows:
         asked = question.pair_id or question.url
@@ -104,7 +104,7 @@ def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list
 
 def _explained(warehouse: Warehouse, metadata: Metadata, settings: Settings, run_id: str, pair: dict) -> Explanation:
     ids = compile_matcher(metadata).match(pa.array([pair["text"]], pa.string())).ids
-    run = matching(warehouse.read("entry_probabilities"), run_id=run_id)
+    run = filter_equal(warehouse.read("entry_probabilities"), run_id=run_id)
     found = {row["entry_id"]: row["count"] for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
     threshold = run.select("threshold").first()
     answer = Explanation(
@@ -134,7 +134,7 @@ def _explained(warehouse: Warehouse, metadata: Metadata, settings: Settings, run
 
 def _judge_by_subset(warehouse: Warehouse, settings: Settings, answer: Explanation) -> None:
     """Say what became of the pair where the run drew from survivors: counts alone do not tell whether it is one."""
-    subset = matching(warehouse.read("curated_pairs"), run_id=answer.run_id, pair_id=answer.pair_id)
+    subset = filter_equal(warehouse.read("curated_pairs"), run_id=answer.run_id, pair_id=answer.pair_id)
     row = subset.select("sampling_probability").first()
     if row is not None:
         answer.sampling_probability = row["sampling_probability"]
@@ -146,7 +146,7 @@ def _judge_by_subset(warehouse: Warehouse, settings: Settings, answer: Explanati
 
 def _drawn_of_image(warehouse: Warehouse, metadata: Metadata, seed: int, image: str) -> str:
     """Return the pair that is drawn of an image, `--unit image`."""
-    texts = matching(warehouse.read("pairs"), metadata_id=metadata.metadata_id, image_id=image)
+    texts = filter_equal(warehouse.read("pairs"), metadata_id=metadata.metadata_id, image_id=image)
     keys = pa.array([row[0] for row in texts.where(F.size("entry_ids") > 0).select("pair_id").collect()], pa.string())
     return keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, seed)))[0].as_py()
 
@@ -155,7 +155,7 @@ def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[
     """Return the snapshots that hold a pair, in order: the first and the last time it was seen."""
     if key is None or not re.fullmatch("[0-9a-f]{32}", key):
         return []
-    seen = matching(warehouse.read("sightings"), metadata_id=metadata.metadata_id)
+    seen = filter_equal(warehouse.read("sightings"), metadata_id=metadata.metadata_id)
     rows = seen.where(F.col("pair_key") == F.unhex(F.lit(key))).select("snapshot").collect()
     return sorted(row["snapshot"] for row in rows)
 

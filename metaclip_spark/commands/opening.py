@@ -25,7 +25,7 @@ from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import last_balanced_run
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 Given = dict[str, list[Source]]
 """The sources of a command, by snapshot."""
@@ -183,11 +183,11 @@ def _of_run(
     rows = warehouse.read("runs")
     started = rows.where("event = 'started'")
     if run_id is not None:
-        started = matching(started, run_id=run_id)
-        balanced = matching(rows, run_id=run_id, stage="balance", event=DONE)
+        started = filter_equal(started, run_id=run_id)
+        balanced = filter_equal(rows, run_id=run_id, stage="balance", event=DONE)
         drawn = balanced.orderBy("at", ascending=False).first()
         if whole and drawn is not None:  # of a run made stage by stage, the stage that chose the subset
-            started = matching(started, attempt_id=drawn["attempt_id"])
+            started = filter_equal(started, attempt_id=drawn["attempt_id"])
     row = started.orderBy("at", ascending=False).first()
     if row is None:
         named = "no run" if run_id is None else f"no run {run_id!r}"

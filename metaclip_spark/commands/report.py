@@ -90,7 +90,7 @@ def _write(place: str, page: str, plain: dict[str, Any]) -> str:
     from metaclip_spark.report.card_json import as_text
 
     write_text(place, page, "report")
-    write_text(twin_path(place), as_text(plain), "report")
+    write_text(sidecar_path(place), as_text(plain), "report")
     return place
 
 
@@ -101,10 +101,10 @@ def report_path(ctx: Context, name: str | None = None) -> Path:
     return folder / f"{name or ctx.attempt.run_id}.html"
 
 
-def twin_path(page: str) -> str:
+def sidecar_path(page: str) -> str:
     """Return where the JSON of a page goes.
 
-    >>> twin_path("reports/a.html"), twin_path("card")
+    >>> sidecar_path("reports/a.html"), sidecar_path("card")
     ('reports/a.json', 'card.json')
     """
     return page.removesuffix(".html") + ".json"
@@ -115,7 +115,7 @@ def _is_of(card: Card, place: str) -> bool:
     from metaclip_spark.report.card_json import closing_numbers
 
     try:
-        found = json.loads(Path(twin_path(place)).read_text(encoding="utf-8"))
+        found = json.loads(Path(sidecar_path(place)).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
     wanted = {"attempt_id": card.attempt_id, "metaclip_spark_version": card.metaclip_spark_version}

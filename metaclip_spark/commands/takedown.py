@@ -39,7 +39,7 @@ from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import TAKEN_DOWN, Run, logged_runs
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 _NAMES = {URL: "urls", DOMAIN: "domains", PAGE_DOMAIN: "domains of pages"}
 
@@ -151,7 +151,7 @@ def _correct_runs(warehouse: Warehouse, gone: DataFrame, takedown_id: str) -> li
 
 def _note(warehouse: Warehouse, run: Run, takedown_id: str) -> int:
     """Say in the log how many pairs the run's subset has left, and return it; the draw itself stays done."""
-    kept = matching(warehouse.read("curated_pairs"), run_id=run.run_id).count()
+    kept = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id).count()
     attempt = Attempt(warehouse, run.run_id, run.config, list(run.metadata_ids))
     detail = {"takedown_id": takedown_id}
     attempt.record(DONE, TAKEN_DOWN, fingerprint=takedown_id, rows=kept, detail=detail)

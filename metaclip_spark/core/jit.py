@@ -33,7 +33,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         return numba.njit(nogil=True)(function)
 
 
-def part(function: Callable[..., Any]) -> Callable[..., Any]:
+def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function part of every kernel that calls it, with the constants that it is given there.
 
     Where these say that what is written and what is read do not overlap, its loops become vector instructions.
@@ -91,7 +91,7 @@ def load_word(context, raw, at):
 
 
 @intrinsic
-def lowest_bit(context, word):
+def count_trailing_zeros(context, word):
     """Return the place of the lowest bit that is set in a uint64, 0 to 63; 64 for 0."""
 
     def emit(context, builder, signature, values):
@@ -101,7 +101,7 @@ def lowest_bit(context, word):
 
 
 @intrinsic
-def fetch_ahead(context, array, at):
+def prefetch(context, array, at):
     """Have the processor fetch what stands at a place of an array, without waiting for it; 0 is returned."""
 
     def emit(context, builder, signature, values):

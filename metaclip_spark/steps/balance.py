@@ -20,7 +20,7 @@ from metaclip_spark.steps.earlier_runs import Drawn, reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, of_snapshots, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.warehouse.events import DONE, STARTED
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 
 def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
@@ -114,7 +114,7 @@ def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.n
         kept = subset_of(ctx, earlier.run_id)
         new = of_snapshots(ctx, "pairs", since, pool.versions["pairs"])
         version = ctx.warehouse.version("run_statistics")
-        before = matching(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
+        before = filter_equal(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
         rows = kept.unionByName(new.withColumn(WITHIN, F.lit(None).cast("double")))
         return _Draw(rows, grown_statistics(kept, new, before, broadcast, seed, run_id), broadcast, within=WITHIN)
     if pool.every_pair is not None:
@@ -135,7 +135,7 @@ def _write(ctx: Context, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, 
         warehouse.replace("curated_pairs", curated, run_id=run_id),
     ]
     kept = commits[-1].rows
-    expected = matching(warehouse.read("run_statistics"), run_id=run_id, name="curated").first()
+    expected = filter_equal(warehouse.read("run_statistics"), run_id=run_id, name="curated").first()
     if expected is None or expected["value"] != kept:
         raise WarehouseError(
             f"balance wrote {kept} pairs, but the statistics of the same pool say {expected and expected['value']}. "

@@ -25,7 +25,7 @@ from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import Context
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.runs import TAKEN_DOWN
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 INCOMPLETE_SHOWN = 100
 PUBLIC_TABLES = (
@@ -128,9 +128,11 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
     """Return entry counts before and after (int64, by entry id), single sums, and histograms."""
     run_id = ctx.attempt.run_id
     n_entries = len(ctx.metadata.entries)
-    before = matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
+    before = (
+        filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
+    )
     counts = by_entry(before["entry_id"].to_numpy(), before["count"].to_numpy(), 0, n_entries)
-    stats = matching(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
+    stats = filter_equal(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
     names = np.array(stats["name"].to_pylist())
     keys, values = stats["key"].to_numpy(), stats["value"].to_numpy()
     curated = by_entry(keys[names == "curated_count"], values[names == "curated_count"], 0, n_entries)
@@ -144,7 +146,7 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
 
 def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
     """Return what became of the snapshots' sources, as the card's fields."""
-    sources = matching(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=snapshots)
+    sources = filter_equal(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=snapshots)
     sums = ("records_read", "texts_read", "texts_matched", "pairs_written")
     by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
     reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
@@ -163,7 +165,7 @@ def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
 
 def _drawn_by(ctx: Context) -> dict[str, object]:
     """Return the attempt that drew the subset, and its software, as the card's fields."""
-    events = matching(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance", event=DONE)
+    events = filter_equal(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance", event=DONE)
     row = events.orderBy("at", ascending=False).first()
     return {"attempt_id": row["attempt_id"], "versions": dict(row["software"])}
 

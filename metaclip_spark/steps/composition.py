@@ -13,7 +13,7 @@ from metaclip_spark.stages.composition import composition
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.warehouse.events import DONE
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 
 def read_composition(ctx: Context, counts: np.ndarray, pool: int, curated: int) -> Composition:
@@ -32,8 +32,8 @@ def read_composition(ctx: Context, counts: np.ndarray, pool: int, curated: int) 
         raise WarehouseError(f"run {run_id} has no curated subset yet; run balance first.")
     version = warehouse.readable_version("pairs", event.versions["pairs"])
     snapshots = event.detail["snapshots"]
-    pairs = matching(warehouse.read("pairs", version), metadata_id=ctx.metadata_id, snapshot=snapshots)
-    subset = matching(warehouse.read("curated_pairs"), run_id=run_id)
+    pairs = filter_equal(warehouse.read("pairs", version), metadata_id=ctx.metadata_id, snapshot=snapshots)
+    subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
     # Frozen counts may lack an entry that the pool has: a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
     plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)

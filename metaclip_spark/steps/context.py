@@ -18,7 +18,7 @@ from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown_list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
-from metaclip_spark.warehouse.tables import Commit, Warehouse, matching
+from metaclip_spark.warehouse.tables import Commit, Warehouse, filter_equal
 
 NO_LIST = "none"
 """metadata_id of pairs that were not matched with any list yet."""
@@ -121,11 +121,11 @@ def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there:
     """
     for number in itertools.count():
         commit = ctx.warehouse.append(table, rows, txn=f"{txn}:{number}" if number else txn)
-        if commit.was_new or not matching(in_pool(ctx, table, ctx.settings.snapshot), **there).isEmpty():
+        if commit.was_new or not filter_equal(in_pool(ctx, table, ctx.settings.snapshot), **there).isEmpty():
             return commit
     raise AssertionError("unreachable")
 
 
 def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):
     """Return a table's rows of one snapshot and this list."""
-    return matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)
+    return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)

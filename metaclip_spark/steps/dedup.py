@@ -10,7 +10,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import KeyFilter, shard_bits_for
+from metaclip_spark.core.hashing.bloom_filter import BloomFilter, shard_bits_for
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import (
@@ -25,7 +25,7 @@ from metaclip_spark.stages.dedup import (
 )
 from metaclip_spark.steps.context import Context, in_pool
 from metaclip_spark.warehouse.events import DONE, STARTED
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 FILTER_FROM = 1_000_000
 """From so many known keys on (and where they outnumber the new ones), those that cannot matter are left out before
@@ -83,7 +83,7 @@ def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
 def _new_pairs(ctx: Context, staged: DataFrame) -> DataFrame:
     if ctx.settings.no_dedup:
         return staged_pairs(staged)
-    keys = matching(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
+    keys = filter_equal(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
     return dedup(staged, _known_keys(ctx, staged, keys))
 
 
@@ -99,7 +99,7 @@ def _known_keys(ctx: Context, staged: DataFrame, keys: DataFrame) -> DataFrame:
     bits = shard_bits_for(new)
     new_keys = staged_pairs(staged).select(F.unhex("pair_id").alias("pair_key"))
     shards = {row["shard"]: bytes(row["bits"]) for row in filter_shards(new_keys, bits).collect()}
-    return that_may_matter(keys, Broadcast.of(ctx.spark, KeyFilter(shards, bits)))
+    return that_may_matter(keys, Broadcast.of(ctx.spark, BloomFilter(shards, bits)))
 
 
 def _add_keys(ctx: Context, snapshot: str) -> None:

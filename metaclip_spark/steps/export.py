@@ -16,7 +16,7 @@ from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.warehouse.runs import Run
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 TEXTS_AN_IMAGE = 1_000
 """Pairs of an image that are exported at most."""
@@ -49,7 +49,7 @@ class Written:
 
 def curated_of(warehouse: Warehouse, run: Run, version: int | None = None) -> DataFrame:
     """Return a run's curated subset, with the probabilities that it was drawn by."""
-    return matching(warehouse.read("curated_pairs", version), run_id=run.run_id)
+    return filter_equal(warehouse.read("curated_pairs", version), run_id=run.run_id)
 
 
 def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
@@ -66,10 +66,10 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
     (metadata_id,) = run.metadata_ids
     # After a takedown that is the pool of now: what was taken out is not exported.
     version = warehouse.readable_version("pairs", run.versions["pairs"])
-    pairs = matching(warehouse.read("pairs", version), metadata_id=metadata_id, snapshot=run.snapshots)
+    pairs = filter_equal(warehouse.read("pairs", version), metadata_id=metadata_id, snapshot=run.snapshots)
     matched = pairs.where(F.size("entry_ids") > 0)
     if run.config.get("freeze_counts"):  # an entry that frozen counts lack is a tail entry
-        counted = matching(warehouse.read("entry_counts"), metadata_id=metadata_id)
+        counted = filter_equal(warehouse.read("entry_counts"), metadata_id=metadata_id)
         by_entry = drawn_with(warehouse, run.run_id, 1.0, 1 + counted.select(F.max("entry_id")).first()[0])
     else:
         by_entry = drawn_with(warehouse, run.run_id)

@@ -7,7 +7,7 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.match import match
 from metaclip_spark.steps.context import Context
 from metaclip_spark.warehouse.events import DONE, STARTED
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 
 def match_step(ctx: Context) -> int:
@@ -30,7 +30,7 @@ def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fing
     with ctx.reporter.stage("match", ctx.spark) as stage:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin})
         version = ctx.warehouse.readable_version("pairs", version)
-        stored = matching(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
+        stored = filter_equal(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
         commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)
         stage.rows = commit.rows

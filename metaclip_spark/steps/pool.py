@@ -24,7 +24,7 @@ from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.earlier_runs import drawn_runs, named_run
-from metaclip_spark.warehouse.tables import matching
+from metaclip_spark.warehouse.tables import filter_equal
 
 WITHIN = "within"
 
@@ -104,13 +104,13 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
 
 def of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
     """Return a table's rows of this list and these snapshots."""
-    return matching(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshots)
+    return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshots)
 
 
 def subset_of(ctx: Context, run_id: str) -> DataFrame:
     """Return a run's subset as pairs, and in `within` the probability that each was drawn with."""
     # At the version of now: the same step may replace this run's own rows.
-    rows = matching(ctx.warehouse.read("curated_pairs", ctx.warehouse.version("curated_pairs")), run_id=run_id)
+    rows = filter_equal(ctx.warehouse.read("curated_pairs", ctx.warehouse.version("curated_pairs")), run_id=run_id)
     return rows.select(*PAIRS.names, F.col("sampling_probability").alias(WITHIN))
 
 
@@ -131,7 +131,7 @@ def _frozen_counts(ctx: Context, run_id: str) -> DataFrame:
     run = named_run(drawn_runs(ctx.attempt.stage_events), run_id, "--freeze-counts")
     if ctx.metadata_id not in run.metadata_ids:
         raise ConfigError(f"--freeze-counts names run {run_id!r}, whose counts are of another list; got another.")
-    return matching(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
+    return filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
 
 
 def _what_is_left(ctx: Context, snapshots: list[str]) -> Pool:
@@ -211,7 +211,7 @@ def _stored(ctx: Context, pairs: DataFrame) -> DataFrame:
     rows = pairs if WITHIN in pairs.columns else pairs.withColumn(WITHIN, F.lit(None).cast("double"))
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)
     ctx.reporter.say(f"survivors: {commit.rows:,} pairs are left.")
-    return matching(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
+    return filter_equal(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
 
 
 def _as_rows(ctx: Context, counts: np.ndarray) -> DataFrame:

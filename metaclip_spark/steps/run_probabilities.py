@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.entry_lists import by_entry
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 
 def drawn_with(warehouse: Warehouse, run_id: str, missing: float = np.nan, n_entries: int = 0) -> np.ndarray:
@@ -15,5 +15,7 @@ def drawn_with(warehouse: Warehouse, run_id: str, missing: float = np.nan, n_ent
         missing: what an entry has that the run did not count.
         n_entries: the length wanted; entries beyond it make it longer.
     """
-    rows = matching(warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "probability").toArrow()
+    rows = (
+        filter_equal(warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "probability").toArrow()
+    )
     return by_entry(rows["entry_id"].to_numpy(), rows["probability"].to_numpy(), missing, n_entries)

@@ -30,7 +30,7 @@ from metaclip_spark.stages.takedown import (
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.warehouse.events import DONE, StageEvent
 from metaclip_spark.warehouse.runs import Run
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
 """Tables in which pairs stand with their urls."""
@@ -130,10 +130,10 @@ def _key(name: str) -> list[str]:
 def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
     """Count a snapshot's pool again; return how many entries have another count now."""
     of = {"metadata_id": metadata_id, "snapshot": snapshot}
-    before = matching(warehouse.read("entry_counts"), **of)
+    before = filter_equal(warehouse.read("entry_counts"), **of)
     if before.isEmpty():
         return 0
-    rows = corrected_counts(before, count(matching(warehouse.read("pairs"), **of)))
+    rows = corrected_counts(before, count(filter_equal(warehouse.read("pairs"), **of)))
     on = ("metadata_id", "snapshot", "lang", "entry_id")
     then = "WHEN MATCHED AND s.now = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET t.count = s.now"
     return warehouse.merge("entry_counts", rows, on, then)
@@ -147,9 +147,9 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: st
     the odds are not known, sizes to expect stay those of the draw.
     """
     key = _key("curated_pairs")
-    subset = matching(warehouse.read("curated_pairs"), run_id=run.run_id)
+    subset = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id)
     lost = subset.join(keys_of(gone, key), on=key, how="left_semi")
-    mine = matching(gone.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
+    mine = filter_equal(gone.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     # A source that was read again since has arrived anew; what is in the subset was in the pool all the same.
     kept = lost.select(*key).distinct().withColumn("kept", F.lit(True))
     mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.versions["pairs"]) | F.col("kept"))
@@ -160,7 +160,7 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: st
     else:
         sums = sums_of_subset(lost)
         sums = sums.unionByName(sums_of_pairs(mine)) if not run.is_thinned else sums
-    before = matching(warehouse.read("run_statistics"), run_id=run.run_id)
+    before = filter_equal(warehouse.read("run_statistics"), run_id=run.run_id)
     warehouse.replace("run_statistics", without(before, sums), txn=f"{takedown_id}:{run.run_id}", run_id=run.run_id)
     return True
 
@@ -168,7 +168,7 @@ def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: st
 def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Run) -> DataFrame:
     by_entry = Broadcast.of(warehouse.spark, drawn_with(warehouse, run.run_id))
     version = warehouse.readable_version("pairs", run.versions["pairs"])
-    pool = matching(warehouse.read("pairs", version), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
+    pool = filter_equal(warehouse.read("pairs", version), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     return sums_of_taken(counted(mine, by_entry), pool, by_entry, run.seed, run.unit, run.run_id)
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.config import THINNING
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED
-from metaclip_spark.warehouse.tables import Warehouse, matching
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
 """The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
@@ -164,7 +164,7 @@ def drawn_run(warehouse: Warehouse, run_id: str) -> Run:
     Raises:
         ConfigError: there is no such run, or it has none.
     """
-    events = [row.asDict() for row in matching(warehouse.read("runs"), run_id=run_id).orderBy("at").collect()]
+    events = [row.asDict() for row in filter_equal(warehouse.read("runs"), run_id=run_id).orderBy("at").collect()]
     where = warehouse.root or warehouse.catalog
     if not events:
         raise ConfigError(f"{where} holds no run {run_id!r}; see runs list.")

@@ -272,7 +272,7 @@ def _once(name: str, txn: str | None, version: int) -> dict[str, str]:
     return {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(version)}
 
 
-def matching(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
+def filter_equal(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
     """Return the rows whose columns have these values, or one of these."""
     for column, value in where.items():
         has_it = F.col(column) == F.lit(value) if isinstance(value, str) else F.col(column).isin(list(value))

@@ -7,7 +7,7 @@ from hashlib import blake2b
 import pytest
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import KeyFilter
+from metaclip_spark.core.hashing.bloom_filter import BloomFilter
 from metaclip_spark.schemas import EXTRACTED, SIGHTINGS
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import dedup, filter_shards, sightings, that_may_matter
@@ -46,7 +46,7 @@ def test_dedup_against_the_keys_that_may_matter_equals_dedup_against_all(spark, 
     new_keys = extracted.select(F.unhex("pair_id").alias("pair_key"))
     shards = {row["shard"]: bytes(row["bits"]) for row in filter_shards(new_keys, shard_bits).collect()}
     assert sorted(shards) == list(range(2**shard_bits))
-    left = that_may_matter(known, Broadcast.of(spark, KeyFilter(shards, shard_bits))).cache()
+    left = that_may_matter(known, Broadcast.of(spark, BloomFilter(shards, shard_bits))).cache()
     kept = {bytes(row["pair_key"]) for row in left.collect()}
     assert {key(number) for number in range(300, 400)} <= kept
     assert 100 <= len(kept) < 200

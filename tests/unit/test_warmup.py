@@ -14,8 +14,8 @@ from metaclip_spark.core.hashing.sha224 import sha224_of_urls
 from metaclip_spark.extract.wat.links import cut_page
 from metaclip_spark.extract.wat.rows import add_rows
 from metaclip_spark.core.urls.host_kernels import gather, host_spans
-from metaclip_spark.matchers.phrases.building import key_hashes, set_step_filters, set_token_filters
-from metaclip_spark.matchers.phrases.scanning import scan
+from metaclip_spark.matchers.phrases.builder import key_hashes, set_step_filters, set_token_filters
+from metaclip_spark.matchers.phrases.scan import scan
 from metaclip_spark.warmup import warm_up
 
 print(warm_up())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.core.jit import copied, kernel, part
+from metaclip_spark.core.jit import copied, inline, kernel
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
 _ORDER = np.array(
@@ -27,7 +27,7 @@ _PARAMETERS = np.uint64(0x01010000 ^ 16)  # no key, one leaf, 16 bytes
 _WORDS, _ROWS = 24 * LANES, 40
 
 
-@part
+@inline
 def _mix(v: np.ndarray, a: int, b: int, c: int, d: int, x: int) -> None:
     """BLAKE2b's G on all lanes, by the numbers of four rows that are worked on, and of the first of two words."""
     a, b, c, d = WORK + LANES * a, WORK + LANES * b, WORK + LANES * c, WORK + LANES * d

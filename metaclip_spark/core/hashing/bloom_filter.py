@@ -30,7 +30,7 @@ def build_shard(keys: np.ndarray) -> bytes:
     return blocks.tobytes()
 
 
-class KeyFilter:
+class BloomFilter:
     """Filters of several shards; a key's shard is the highest bits of its first byte.
 
     Args:

@@ -14,10 +14,10 @@ import pyarrow as pa
 
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.matchers.base import Matches, concat_matches, in_one_buffer, slices_by_bytes
-from metaclip_spark.matchers.phrases import compiled
-from metaclip_spark.matchers.phrases.building import build
-from metaclip_spark.matchers.phrases.cutting import WINDOW, new_noted
-from metaclip_spark.matchers.phrases.scanning import scan
+from metaclip_spark.matchers.phrases import compiled_list
+from metaclip_spark.matchers.phrases.builder import build
+from metaclip_spark.matchers.phrases.scan import scan
+from metaclip_spark.matchers.phrases.tokenizer import WINDOW, new_noted
 from metaclip_spark.matchers.phrases.tokens import SHORT
 from metaclip_spark.metadata import Metadata
 
@@ -32,10 +32,10 @@ class PhraseMatcher:
     name = "phrases"
     window = WINDOW
 
-    def __init__(self, metadata_id: str, tables: compiled.Compiled) -> None:
+    def __init__(self, metadata_id: str, tables: compiled_list.Compiled) -> None:
         self.metadata_id = metadata_id
         # Never writable, wherever they are from: to a kernel that is another type, and it is compiled for each.
-        self._tables = compiled.Compiled(*(_read_only(array) for array in tables))
+        self._tables = compiled_list.Compiled(*(_read_only(array) for array in tables))
         self._room = threading.local()
 
     @classmethod
@@ -45,12 +45,12 @@ class PhraseMatcher:
 
     @classmethod
     def read(cls, path: str | Path, metadata_id: str) -> PhraseMatcher:
-        """Map a list that was compiled before; see `compiled.read`."""
-        return cls(metadata_id, compiled.read(Path(path), metadata_id))
+        """Map a list that was compiled before; see `compiled_list.read`."""
+        return cls(metadata_id, compiled_list.read(Path(path), metadata_id))
 
     def write(self, path: str | Path) -> None:
-        """Write the compiled list to a file; see `compiled.write`."""
-        compiled.write(Path(path), self._tables, self.metadata_id)
+        """Write the compiled list to a file; see `compiled_list.write`."""
+        compiled_list.write(Path(path), self._tables, self.metadata_id)
 
     def __reduce__(self) -> tuple:
         return type(self), (self.metadata_id, self._tables)

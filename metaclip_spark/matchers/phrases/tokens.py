@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import kernel, load_word, part
-from metaclip_spark.matchers.phrases.places import mixed
+from metaclip_spark.core.jit import inline, kernel, load_word
+from metaclip_spark.matchers.phrases.slots import mixed
 
 WORD = 8
 SHORT = 16
@@ -18,7 +18,7 @@ _MASKS = np.array([(1 << 8 * min(size, WORD)) - 1 for size in range(SHORT + 1)],
 _LATER_MASKS = np.array([(1 << 8 * max(size - WORD, 0)) - 1 for size in range(SHORT + 1)], np.uint64)
 
 
-@part
+@inline
 def words_of(raw: np.ndarray, start: int, size: int) -> tuple[int, int]:
     """Return the first and the second eight bytes of a token, zeros beyond its end, uint64.
 
@@ -28,7 +28,7 @@ def words_of(raw: np.ndarray, start: int, size: int) -> tuple[int, int]:
     return load_word(raw, start) & _MASKS[held], load_word(raw, start + WORD) & _LATER_MASKS[held]
 
 
-@part
+@inline
 def short_hash(first: int, second: int, size: int, seed: int) -> int:
     """Return the hash of a token of at most sixteen bytes, uint64."""
     return mixed(first, second ^ (np.uint64(size) << np.uint64(56)), seed)

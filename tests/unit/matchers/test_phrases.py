@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.matchers.phrases import PhraseMatcher, compiled
-from metaclip_spark.matchers.phrases.building import build
+from metaclip_spark.matchers.phrases import PhraseMatcher, compiled_list
+from metaclip_spark.matchers.phrases.builder import build
 from metaclip_spark.metadata import Metadata
 
 SIZES = [1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 40]
@@ -41,7 +41,7 @@ def test_colliding_hashes_cost_time_and_change_nothing(definition, hash_bits):
     words = [f"w{number}" for number in range(40)] + ["x" * size + end for size in SIZES for end in "ab"]
     entries = [*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False)), "w1 w2 w3", "w1 w2 w3 w4 w5"]
     tables = build(Metadata.from_entries(entries), hash_bits)
-    assert tables.head[compiled.LEFT_OVER] + tables.levels[:, compiled.LEVEL_LEFT_OVER].sum() > 20
+    assert tables.head[compiled_list.LEFT_OVER] + tables.levels[:, compiled_list.LEVEL_LEFT_OVER].sum() > 20
     texts = [" ".join(words[start : start + 9]) for start in range(len(words))] + ["w1 w2 w99 w3", "w5 w1, w2", "x"]
     assert lists(matcher_of(entries, hash_bits), texts) == [definition(entries, text) for text in texts]
 
@@ -142,7 +142,7 @@ def test_a_compiled_list_is_the_same_from_its_file(written):
     """What is mapped is what was built; nothing else is left beside the file."""
     path, metadata = written
     mapped, built = PhraseMatcher.read(path, metadata.metadata_id), PhraseMatcher.of(metadata)
-    for name, a, b in zip(compiled.Compiled._fields, mapped._tables, built._tables, strict=True):
+    for name, a, b in zip(compiled_list.Compiled._fields, mapped._tables, built._tables, strict=True):
         assert (a.dtype, a.tolist()) == (b.dtype, b.tolist()), name
     texts = ["new york cat", "x" * 40, "a b c"]
     assert lists(mapped, texts) == lists(built, texts) == [[0, 1, 2], [3], [4]]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, KeyFilter, build_shard, shard_bits_for
+from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, BloomFilter, build_shard, shard_bits_for
 
 
 def some_keys(number: int, seed: int) -> np.ndarray:
@@ -15,10 +15,10 @@ def some_keys(number: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (number, KEY_BYTES), dtype=np.uint8)
 
 
-def filter_of(keys: np.ndarray, shard_bits: int) -> KeyFilter:
+def filter_of(keys: np.ndarray, shard_bits: int) -> BloomFilter:
     """A filter over these keys, in 2**shard_bits shards."""
     numbers = keys[:, 0].astype(int) >> (8 - shard_bits)
-    return KeyFilter({n: build_shard(keys[numbers == n]) for n in np.unique(numbers).tolist()}, shard_bits)
+    return BloomFilter({n: build_shard(keys[numbers == n]) for n in np.unique(numbers).tolist()}, shard_bits)
 
 
 @given(number=st.integers(0, 300), shard_bits=st.integers(0, 8), seed=st.integers(0, 1000))
@@ -37,7 +37,7 @@ def test_few_other_keys_are_let_through(shard_bits):
 
 def test_a_shard_without_keys_lets_nothing_through():
     """A filter over nothing says no to everything."""
-    assert not KeyFilter({}, 4).may_hold(some_keys(100, 3)).any()
+    assert not BloomFilter({}, 4).may_hold(some_keys(100, 3)).any()
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import kernel
-from metaclip_spark.matchers.phrases.compiled import Compiled
-from metaclip_spark.matchers.phrases.cutting import ROWS, WINDOW, Noted, carry, cut
-from metaclip_spark.matchers.phrases.grouping import MOST_RANKED, distinct_sorted, group, with_room, write_rows
-from metaclip_spark.matchers.phrases.looking_up import look_up_entries, look_up_tokens
+from metaclip_spark.matchers.phrases.compiled_list import Compiled
+from metaclip_spark.matchers.phrases.grouped_ids import MOST_RANKED, distinct_sorted, group, with_room, write_rows
+from metaclip_spark.matchers.phrases.lookup import look_up_entries, look_up_tokens
+from metaclip_spark.matchers.phrases.tokenizer import ROWS, WINDOW, Noted, carry, cut
 
 
 @kernel

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import fetch_ahead, kernel, part
-from metaclip_spark.matchers.phrases.compiled import (
+from metaclip_spark.core.jit import inline, kernel, prefetch
+from metaclip_spark.matchers.phrases.compiled_list import (
     BUCKETS,
     FIRST_BUCKET,
     FIRST_PLACE,
@@ -22,8 +22,8 @@ from metaclip_spark.matchers.phrases.compiled import (
     step_bit,
     token_bit,
 )
-from metaclip_spark.matchers.phrases.grouping import with_room
-from metaclip_spark.matchers.phrases.places import bucket_of, mixed, place_of
+from metaclip_spark.matchers.phrases.grouped_ids import with_room
+from metaclip_spark.matchers.phrases.slots import bucket_of, mixed, place_of
 from metaclip_spark.matchers.phrases.tokens import SHORT, hash_of, same_bytes, short_hash, words_anywhere, words_of
 
 _NO_ENTRY = np.uint64(NO_ENTRY)
@@ -42,7 +42,7 @@ def look_up_tokens(data, n, c, s):
             _look_up_left_over(data, i, c, s)
 
 
-@part
+@inline
 def _fetch_places(data, n, c, s):
     """Note where tokens of at most sixteen bytes would be; return how many others there are, noted in `s.at`."""
     places, buckets = np.uint64(c.head[PLACES]), np.uint64(c.head[BUCKETS])
@@ -55,13 +55,13 @@ def _fetch_places(data, n, c, s):
         h = short_hash(first, second, size, seed) >> shift
         p = np.int64(place_of(h, np.uint64(moves[bucket_of(h, buckets)]), places))
         place[i] = p
-        fetch_ahead(c.tokens, TOKEN * p)
+        prefetch(c.tokens, TOKEN * p)
         unusual_at[unusual] = i
         unusual += np.int64(size > SHORT) | np.int64(at > last)
     return unusual
 
 
-@part
+@inline
 def _compare(data, n, c, s):
     """Note the places of tokens that are there, of tokens of at most sixteen bytes."""
     tokens, none = c.tokens, len(c.rest_at) - 1
@@ -168,7 +168,7 @@ def look_up_steps(level, left, n, c, s, rows, ids, m):
         move = np.uint64(c.step_moves[first_bucket + np.int64(bucket_of(h, buckets))])
         p = first_place + np.int64(place_of(h, move, places))
         s.keys[j], s.so_far[j] = key, p
-        fetch_ahead(c.steps, STEP * p)
+        prefetch(c.steps, STEP * p)
     on, none = 0, len(c.rest_at) - 1
     for j in range(left):
         p, i, key = s.so_far[j], s.at[j], s.keys[j]

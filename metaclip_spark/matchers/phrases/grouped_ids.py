@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import kernel, part
+from metaclip_spark.core.jit import inline, kernel
 
 MOST_RANKED = 64
 """Ids of a text that are put in order by comparing each with each."""
@@ -46,7 +46,7 @@ def distinct_sorted(ids, start, stop, ranked, out, at):
     return _without_repeats(np.sort(ids[start:stop]), n, out, at)
 
 
-@part
+@inline
 def _by_rank(ids, start, n, lanes, ranked, out, at):
     """Put each id where as many smaller ones stand before it: comparisons without branches, `lanes` at once."""
     for i in range(lanes):
@@ -62,7 +62,7 @@ def _by_rank(ids, start, n, lanes, ranked, out, at):
     return _without_repeats(ranked, n, out, at)
 
 
-@part
+@inline
 def _without_repeats(ordered, n, out, at):
     """Write what ascends; a repeat, or a gap that repeats left, is written over."""
     count, before = 0, np.int32(-1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import kernel, part
+from metaclip_spark.core.jit import inline, kernel
 
 LOAD = 0.9
 BUCKET = 4
@@ -23,7 +23,7 @@ _MIX_A, _MIX_B, _MIX_C = (np.uint64(k) for k in (0xBF58476D1CE4E5B9, 0x94D049BB1
 _RIGHT_A, _RIGHT_B = np.uint64(32), np.uint64(29)
 
 
-@part
+@inline
 def mixed(a: int, b: int, seed: int) -> int:
     """Return a 64-bit hash of two 64-bit words; all are uint64."""
     h = (a ^ seed) * _MIX_A
@@ -31,13 +31,13 @@ def mixed(a: int, b: int, seed: int) -> int:
     return h ^ (h >> _RIGHT_B)
 
 
-@part
+@inline
 def bucket_of(h: int, buckets: int) -> int:
     """Return the bucket of a hash, from its low half; all are uint64."""
     return ((h & _LOW) * buckets) >> _HALF
 
 
-@part
+@inline
 def place_of(h: int, move: int, places: int) -> int:
     """Return the place of a hash whose bucket has this move; all are uint64, `places` below 2**32."""
     return (((h * (move * _STEP | _ONE)) >> _HALF) * places) >> _HALF

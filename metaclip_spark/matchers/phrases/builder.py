@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from metaclip_spark.core.jit import bytes_of, kernel, part
+from metaclip_spark.core.jit import bytes_of, inline, kernel
 from metaclip_spark.core.text import PADDED
-from metaclip_spark.matchers.phrases.compiled import (
+from metaclip_spark.matchers.phrases.compiled_list import (
     BUCKETS,
     FIRST_PLACE,
     HASH_BITS,
@@ -23,7 +23,7 @@ from metaclip_spark.matchers.phrases.compiled import (
     step_bit,
     token_bit,
 )
-from metaclip_spark.matchers.phrases.places import find_places, mixed, room_for
+from metaclip_spark.matchers.phrases.slots import find_places, mixed, room_for
 from metaclip_spark.matchers.phrases.tokens import SHORT, hash_of, same_bytes, words_anywhere
 from metaclip_spark.metadata import Metadata
 
@@ -138,7 +138,7 @@ def split_entries(raw: np.ndarray, offsets: np.ndarray) -> tuple[np.ndarray, np.
     return firsts, starts[:n], sizes[:n]
 
 
-@part
+@inline
 def _split_entry(raw, start, stop, starts, sizes, n):
     """Append an entry's tokens and return how many there are now; as many as before if it can never match."""
     first, begin, padded = n, start, False

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metaclip_spark.core.jit import kernel, load_word, lowest_bit, part
+from metaclip_spark.core.jit import count_trailing_zeros, inline, kernel, load_word
 
 WINDOW = 1 << 14
 """Bytes of texts that are worked on at a time: what is noted of them stays in the processor's cache."""
@@ -111,7 +111,7 @@ def carry(whole, n, s):
     return n - whole
 
 
-@part
+@inline
 def mark_ends(data, start, stop, ends, bits):
     """Set a bit for each byte that ends a token."""
     size = stop - start
@@ -142,7 +142,7 @@ def mark_ends(data, start, stop, ends, bits):
         bits[group] = word
 
 
-@part
+@inline
 def cut_range(data, base, begin, start, stop, row, s, n):
     """Note the tokens that end in [start, stop); return how many are noted, and where the next token begins."""
     starts, sizes, rows, bits = s.start, s.size, s.row, s.bits
@@ -152,7 +152,7 @@ def cut_range(data, base, begin, start, stop, row, s, n):
         if group == last:
             word &= (_ONE << np.uint64((stop - base) % _GROUP)) - _ONE
         while word != _ZERO:
-            end = base + group * _GROUP + lowest_bit(word)
+            end = base + group * _GROUP + count_trailing_zeros(word)
             word &= word - _ONE
             starts[n], sizes[n], rows[n] = begin, end - begin, row
             # Punctuation is a token, too; what is noted of a space is written over.

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import xxhash
 
-from metaclip_spark.core.jit import part
+from metaclip_spark.core.jit import inline
 from metaclip_spark.errors import MetadataError
 
 NO_ENTRY = 0xFFFFFFFF
@@ -63,13 +63,13 @@ _SPREAD, _TOP = np.uint64(0x9E3779B97F4A7C15), np.uint64(40)
 _OF_TOKEN, _OF_STEP, _BEHIND_ENTRY = np.uint64(63), np.uint64(31), np.uint64(32)
 
 
-@part
+@inline
 def token_bit(following: int) -> int:
     """Return the bit of a token's filter that a following token has, by its place; both uint64."""
     return (following * _SPREAD) >> _TOP & _OF_TOKEN
 
 
-@part
+@inline
 def step_bit(following: int) -> int:
     """Return the bit of a step's second word that a following token has, by its place; both uint64."""
     return ((following * _SPREAD) >> _TOP & _OF_STEP) + _BEHIND_ENTRY
