@@ -1,4 +1,4 @@
-"""Bytes sought in bytes, 128 at a time: compiled loops that become vector instructions."""
+"""Search bytes in bytes, 128 at a time, by compiled loops that become vector instructions."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ BLOCK = 128
 
 
 @kernel
-def find_in(raw: np.ndarray, what: np.ndarray, a: int, b: int, at: int, stop: int) -> int:
-    """Return where `what` stands first in [at, stop), -1 where it does not.
+def find_in(raw: np.ndarray, pattern: np.ndarray, a: int, b: int, at: int, stop: int) -> int:
+    """Return the first position of `pattern` in [at, stop), or -1.
 
     Args:
-        raw, what: (.,) uint8.
-        a, b: places in `what` that are looked at first; seldom both are met elsewhere.
+        raw, pattern: (.,) uint8.
+        a, b: two positions in `pattern` that are compared first; choose bytes that are rare together.
         at, stop: bounds.
     """
-    stop -= len(what) - 1
-    one, other = what[a], what[b]
+    stop -= len(pattern) - 1
+    one, other = pattern[a], pattern[b]
     while at < stop:
         end = min(at + BLOCK, stop)
         if end - at == BLOCK:
             first, later = raw[at + a : end + a], raw[at + b : end + b]
             hit = False
-            for place in range(BLOCK):
-                hit |= (first[place] == one) & (later[place] == other)
+            for offset in range(BLOCK):
+                hit |= (first[offset] == one) & (later[offset] == other)
             if not hit:
                 at = end
                 continue
-        for place in range(at, end):
-            if raw[place + a] == one and starts(raw, place, what):
-                return place
+        for start in range(at, end):
+            if raw[start + a] == one and starts_with(raw, start, pattern):
+                return start
         at = end
     return -1
 
 
 @kernel
-def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
-    """Return whether a lower-case word stands anywhere, in whatever case."""
+def _contains(raw: np.ndarray, word: np.ndarray) -> bool:
+    """Return whether a lower-case word occurs, in upper or lower case."""
     size, middle, at = len(word), len(word) // 2, 0
     a, b, c, low = word[0], word[middle], word[-1], np.uint8(32)
     while at + size <= len(raw):
@@ -47,14 +47,14 @@ def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
         if stop - at == BLOCK:
             first, later, last = raw[at:stop], raw[at + middle : stop + middle], raw[at + size - 1 : stop + size - 1]
             hit = False
-            for place in range(BLOCK):  # a few other characters become a letter or a hyphen, too
-                hit |= (first[place] | low == a) & (later[place] | low == b) & (last[place] | low == c)
+            for offset in range(BLOCK):  # a few other characters become a letter or a hyphen, too
+                hit |= (first[offset] | low == a) & (later[offset] | low == b) & (last[offset] | low == c)
             if not hit:
                 at = stop
                 continue
         for start in range(at, stop):
             same = 0
-            while same < size and lowered(raw[start + same]) == word[same]:
+            while same < size and lower(raw[start + same]) == word[same]:
                 same += 1
             if same == size:
                 return True
@@ -63,22 +63,22 @@ def _mentions(raw: np.ndarray, word: np.ndarray) -> bool:
 
 
 @kernel
-def mentions_any(raw: np.ndarray, words: np.ndarray) -> bool:
-    """Return whether any word stands anywhere, in whatever case.
+def contains_any(raw: np.ndarray, words: np.ndarray) -> bool:
+    """Return whether any of the words occurs, in upper or lower case.
 
     Args:
         raw: (n,) uint8.
-        words: (k, m) uint8, lower-case ASCII letters and hyphens, and zeros behind them.
+        words: (k, m) uint8, lower-case ASCII letters and hyphens, padded with zeros.
     """
     for index in range(len(words)):  # noqa: SIM110 - this is compiled
-        if _mentions(raw, words[index, : np.count_nonzero(words[index])]):
+        if _contains(raw, words[index, : np.count_nonzero(words[index])]):
             return True
     return False
 
 
 @kernel
 def is_ascii(raw: np.ndarray) -> bool:
-    """Return whether all bytes are."""
+    """Return whether all bytes are ASCII."""
     largest = np.uint8(0)
     for char in raw:
         largest = max(largest, char)
@@ -88,50 +88,50 @@ def is_ascii(raw: np.ndarray) -> bool:
 @kernel
 def count_of(raw: np.ndarray, byte: int) -> int:
     """Return how often a byte occurs."""
-    wanted, count, at = np.uint8(byte), 0, 0
+    value, count, at = np.uint8(byte), 0, 0
     while at < len(raw):
-        found = np.uint8(0)
+        in_block = np.uint8(0)
         for char in raw[at : at + BLOCK]:
-            found += np.uint8(char == wanted)
-        count += found
+            in_block += np.uint8(char == value)
+        count += in_block
         at += BLOCK
     return count
 
 
 @kernel
 def last_image(raw: np.ndarray, end: int) -> int:
-    """Return where `<im` stands last that ends before `end`, in whatever case; -1 where it does not."""
+    """Return the position of the last `<im`, in upper or lower case, that ends before `end`, or -1."""
     stop = end - 2
     while stop > 0:
         at = max(0, stop - BLOCK)
         if stop - at == BLOCK:
             first, second, third = raw[at:stop], raw[at + 1 : stop + 1], raw[at + 2 : stop + 2]
             hit = np.uint8(0)
-            for place in range(BLOCK):
-                found = (first[place] == 60) & (second[place] | 32 == 105) & (third[place] | 32 == 109)
-                hit = max(hit, np.uint8(found))
+            for offset in range(BLOCK):
+                same = (first[offset] == 60) & (second[offset] | 32 == 105) & (third[offset] | 32 == 109)
+                hit = max(hit, np.uint8(same))
             if not hit:
                 stop = at
                 continue
-        for place in range(stop - 1, at - 1, -1):
-            if raw[place] == 60 and raw[place + 1] | 32 == 105 and raw[place + 2] | 32 == 109:
-                return place
+        for start in range(stop - 1, at - 1, -1):
+            if raw[start] == 60 and raw[start + 1] | 32 == 105 and raw[start + 2] | 32 == 109:
+                return start
         stop = at
     return -1
 
 
 @kernel
-def lowered(char: int) -> int:
-    """Return an ASCII letter in lower case, any other byte as it is."""
+def lower(char: int) -> int:
+    """Return an ASCII letter in lower case, and any other byte unchanged."""
     return char + 32 if 65 <= char <= 90 else char
 
 
 @kernel
-def starts(raw: np.ndarray, at: int, expected: np.ndarray) -> bool:
-    """Return whether `expected` stands at `at`, of which nothing is assumed."""
+def starts_with(raw: np.ndarray, at: int, expected: np.ndarray) -> bool:
+    """Return whether `expected` is at `at`; `at` may lie outside the array."""
     if at < 0 or at + len(expected) > len(raw):
         return False
-    for place in range(len(expected)):  # noqa: SIM110 - this is compiled
-        if raw[at + place] != expected[place]:
+    for offset in range(len(expected)):  # noqa: SIM110 - this is compiled
+        if raw[at + offset] != expected[offset]:
             return False
     return True

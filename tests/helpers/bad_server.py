@@ -1,4 +1,4 @@
-"""A local HTTP server that misbehaves as it is told: one entry of its plan a request, well-behaved after that."""
+"""A local HTTP server that fails by plan: one entry of its plan per request, and correct responses after that."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 Behaviour = Callable[["_Handler", bytes, int, int], None]
-"""Answers one request: handler, the file, and the range [start, stop) that was asked for."""
+"""Answers one request: handler, the file, and the range [start, stop) that was requested."""
 
 
 def status(code: int, retry_after: str | None = None) -> Behaviour:
-    """An error page."""
+    """Return a behaviour that sends an error page."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         body = b"<Error><Code>SlowDown</Code></Error>"
@@ -29,7 +29,7 @@ def status(code: int, retry_after: str | None = None) -> Behaviour:
 
 
 def error_page_with_status_200() -> Behaviour:
-    """What a cache can make of a 503."""
+    """Return a behaviour that sends an error page as a cache may, with status 200."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         page = b'<?xml version="1.0"?><Error><Code>SlowDown</Code></Error>'
@@ -40,7 +40,7 @@ def error_page_with_status_200() -> Behaviour:
 
 
 def reset(after: int) -> Behaviour:
-    """So many bytes, then a connection reset."""
+    """Return a behaviour that sends this number of bytes, then a connection reset."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         handler.head(data, start, stop)
@@ -54,7 +54,7 @@ def reset(after: int) -> Behaviour:
 
 
 def cut(after: int) -> Behaviour:
-    """A body that ends cleanly, but short of its Content-Length."""
+    """Return a behaviour that ends the body cleanly before its Content-Length."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         handler.head(data, start, stop)
@@ -65,7 +65,7 @@ def cut(after: int) -> Behaviour:
 
 
 def stall(after: int, seconds: float) -> Behaviour:
-    """So many bytes, then silence."""
+    """Return a behaviour that sends this number of bytes, then nothing."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         handler.head(data, start, stop)
@@ -78,7 +78,7 @@ def stall(after: int, seconds: float) -> Behaviour:
 
 
 def drip(size: int, pause: float) -> Behaviour:
-    """All bytes, a few at a time."""
+    """Return a behaviour that sends all bytes, a few at a time."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         handler.head(data, start, stop)
@@ -91,7 +91,7 @@ def drip(size: int, pause: float) -> Behaviour:
 
 
 def becomes(content: bytes, then: Behaviour) -> Behaviour:
-    """The file is another one from this request on."""
+    """Return a behaviour that replaces the file from this request on."""
 
     def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
         handler.server.files[handler.path] = content
@@ -101,7 +101,7 @@ def becomes(content: bytes, then: Behaviour) -> Behaviour:
 
 
 def well(handler: _Handler, data: bytes, start: int, stop: int) -> None:
-    """The file, or the range of it."""
+    """Send the file, or the requested range."""
     if start >= len(data) and handler.headers.get("Range") and handler.server.ranges:
         handler.send_response(416)
         handler.send_header("Content-Range", f"bytes */{len(data)}")
@@ -117,7 +117,7 @@ class BadServer(ThreadingHTTPServer):
 
     Attributes:
         plan: what to do with the next requests, first come first served.
-        asked: (path, Range header or None) of every request.
+        requests: (path, Range header or None) of every request.
         ranges, lengths, etags: whether range requests are understood, and what headers say.
         coding: Content-Encoding, if any.
     """
@@ -128,7 +128,7 @@ class BadServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.plan: list[Behaviour] = []
-        self.asked: list[tuple[str, str | None]] = []
+        self.requests: list[tuple[str, str | None]] = []
         self.ranges = self.lengths = self.etags = True
         self.coding: str | None = None
         self.stop_waiting = threading.Event()
@@ -136,7 +136,7 @@ class BadServer(ThreadingHTTPServer):
 
     @property
     def root(self) -> str:
-        """The server's url."""
+        """The url of the server."""
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def add(self, path: str, content: bytes) -> str:
@@ -145,11 +145,11 @@ class BadServer(ThreadingHTTPServer):
         return self.root + path
 
     def shutdown_request(self, request: socket.socket) -> None:
-        """Close at once: a shutdown before it would make a clean end out of a reset."""
+        """Close at once: a shutdown before it would turn a reset into a clean end."""
         self.close_request(request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away in the middle is no error here."""
+        """Ignore a client that disconnects in the middle."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -158,24 +158,24 @@ class _Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """Take the next entry of the plan."""
+        """Follow the next entry of the plan."""
         server = self.server
-        asked = self.headers.get("Range")
+        range_header = self.headers.get("Range")
         with server.lock:
-            server.asked.append((self.path, asked))
+            server.requests.append((self.path, range_header))
             behaviour = server.plan.pop(0) if server.plan else well
         data = server.files.get(self.path)
         if data is None:
             status(404)(self, b"", 0, 0)
             return
         start, stop = 0, len(data)
-        if asked and server.ranges:
-            first, _, last = asked.removeprefix("bytes=").partition("-")
+        if range_header and server.ranges:
+            first, _, last = range_header.removeprefix("bytes=").partition("-")
             start, stop = int(first), min(stop, int(last) + 1) if last else stop
         behaviour(self, data, start, stop)
 
     def head(self, data: bytes, start: int, stop: int) -> None:
-        """The status line and headers of a whole file or a range of it."""
+        """Send the status line and headers of a whole file or a range of it."""
         partial = bool(self.headers.get("Range")) and self.server.ranges and start < len(data)
         self.send_response(206 if partial else 200)
         if partial:
@@ -192,4 +192,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""

@@ -1,4 +1,4 @@
-"""What the tests of extraction share: a runner that checks every split's books, and a builder of small WATs."""
+"""Helpers for the tests of extraction: a runner that checks every split's counts, and a builder of small WATs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAMP = Stamp("snap", "list-id", "batch-1")
 
 @dataclass
 class Extraction:
-    """What one split gave."""
+    """The rows of one split."""
 
     pairs: list[dict]
     rejects: list[dict]
@@ -36,7 +36,7 @@ class Extraction:
 
     @property
     def rejected(self) -> dict[str, int]:
-        """How many were left out, by reason."""
+        """The number of rejects by reason."""
         return dict(self.outcome["rejected"])
 
     @property
@@ -46,7 +46,7 @@ class Extraction:
 
 
 def run_split(split: Split, options: ExtractOptions, matcher=None) -> Extraction:
-    """Extracts a split and holds it against what must be true of every split."""
+    """Extract a split and check what must be true of every split."""
     batches = list(extract_split(split, options, Tools(matcher=matcher), STAMP))
     assert all(batch.schema == EXTRACTED.arrow for batch in batches)
     rows = []
@@ -64,29 +64,29 @@ def run_split(split: Split, options: ExtractOptions, matcher=None) -> Extraction
         [row for row in rows if row["kind"] == "reject"],
         rows[-1],
     )
-    check_books(found, options)
+    check_counts(found, options)
     return found
 
 
-def check_books(found: Extraction, options: ExtractOptions) -> None:
-    """A split's numbers add up: no text is lost without a reason, and no row is counted that was not sent."""
+def check_counts(found: Extraction, options: ExtractOptions) -> None:
+    """Check that a split's counts add up: no text is lost without a reason, and every counted row was sent."""
     outcome, rejected = found.outcome, found.rejected
     assert outcome["pairs_written"] == len(found.pairs)
-    own = {reason for reason in rejected if reason.startswith(FILTER_PREFIX)}
-    assert set(rejected) - own <= set(REASONS)
-    left_out = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS or reason in own)
-    assert outcome["texts_read"] == outcome["pairs_written"] + left_out
+    of_filters = {reason for reason in rejected if reason.startswith(FILTER_PREFIX)}
+    assert set(rejected) - of_filters <= set(REASONS)
+    texts = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS or reason in of_filters)
+    assert outcome["texts_read"] == outcome["pairs_written"] + texts
     assert (outcome["reason"] is None) == (outcome["status"] == "done")
     for reason, number in rejected.items():
-        shown = [row for row in found.rejects if row["reason"] == reason]
-        assert len(shown) == min(number, options.sample_cap)
+        examples = [row for row in found.rejects if row["reason"] == reason]
+        assert len(examples) == min(number, options.sample_cap)
     for pair in found.pairs:
         assert None not in (pair["pair_id"], pair["image_id"], pair["url"], pair["text"], pair["lang"])
         assert pair["lang"]
         assert pair["text"]
     if options.dedup:
         sent: dict[str, tuple[str, str]] = {}
-        for pair in found.pairs:  # a repeat is sent on only where its page and field are smaller than before
+        for pair in found.pairs:  # a repeat is sent only if its page and field are smaller
             order = (pair["page_url"] or "", pair["text_source"])
             assert pair["pair_id"] not in sent or order < sent[pair["pair_id"]]
             sent[pair["pair_id"]] = order
@@ -106,7 +106,7 @@ def extract():
 
 @pytest.fixture
 def extract_in_splits():
-    """Extract one file in splits of so many bytes; returns one extraction a split."""
+    """Extract one file in splits of a given size; return one extraction per split."""
 
     def run(path, split_bytes: int, **options) -> list[Extraction]:
         splits = splits_of(find_sources([str(path)]), split_bytes)
@@ -116,7 +116,7 @@ def extract_in_splits():
 
 
 class WatBuilder:
-    """Writes WAT files record by record, one gzip member each, as Common Crawl does."""
+    """Build WAT files record by record, one gzip member per record, as Common Crawl does."""
 
     @staticmethod
     def record(
@@ -125,16 +125,16 @@ class WatBuilder:
         content_type: str = "application/json",
         length: str | None = None,
     ) -> bytes:
-        """A WARC record; a payload that is not bytes is written as JSON."""
+        """Build a WARC record; a payload that is not bytes is written as JSON."""
         raw = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-        said = str(len(raw)) if length is None else length
+        content_length = str(len(raw)) if length is None else length
         head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nContent-Type: {content_type}\r\n"
-        if said:
-            head += f"Content-Length: {said}\r\n"
+        if content_length:
+            head += f"Content-Length: {content_length}\r\n"
         return head.encode() + b"\r\n" + raw + b"\r\n\r\n"
 
     def page(self, uri: object, links: object, base: object = None, kind: object = "response") -> bytes:
-        """The metadata record of a response with these links."""
+        """Build the metadata record of a response with these links."""
         html: dict = {"Links": links}
         if base is not None:
             html["Head"] = {"Base": base}
@@ -149,17 +149,17 @@ class WatBuilder:
 
     @staticmethod
     def img(url: object, **texts: object) -> dict:
-        """An image link."""
+        """Build an image link."""
         return {"path": "IMG@/src", "url": url, **texts}
 
     @staticmethod
     def write(path: Path, records: Iterable[bytes]) -> Path:
-        """A file of these records, one gzip member each, with the same bytes each time."""
+        """Write a file of these records, one gzip member per record; equal records give equal bytes."""
         path.write_bytes(b"".join(gzip.compress(record, mtime=0) for record in records))
         return path
 
     def of_links(self, path: Path, *links: dict, uri: str = "http://ex.org/a/page.html", **page) -> Path:
-        """A file of one page."""
+        """Write a file of one page."""
         return self.write(path, [self.page(uri, list(links), **page)])
 
 

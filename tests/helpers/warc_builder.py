@@ -1,4 +1,4 @@
-"""Writes small WARCs record by record, and reads them back, for the tests of the WARC reader."""
+"""Build small WARCs record by record for the tests of the WARC reader."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ def record(
     content_type: str = "application/http; msgtype=response",
     length: str | None = None,
 ) -> bytes:
-    """A WARC record."""
-    said = str(len(block)) if length is None else length
+    """Build a WARC record."""
+    content_length = str(len(block)) if length is None else length
     head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: {uri}\r\nContent-Type: {content_type}\r\n"
-    return f"{head}Content-Length: {said}\r\n\r\n".encode() + block + b"\r\n\r\n"
+    return f"{head}Content-Length: {content_length}\r\n\r\n".encode() + block + b"\r\n\r\n"
 
 
 def http(body: str | bytes, *fields: str, status: str = "200 OK") -> bytes:
-    """An HTTP response; without fields it is HTML in UTF-8."""
+    """Build an HTTP response; without fields it is HTML in UTF-8."""
     raw = body.encode() if isinstance(body, str) else body
     return "\r\n".join([f"HTTP/1.1 {status}", *(fields or (HTML,)), "", ""]).encode() + raw
 
 
 def page(body: str | bytes, *fields: str, uri: str = PAGE) -> bytes:
-    """The record of a response."""
+    """Build the record of a response."""
     return record(http(body, *fields), uri=uri)
 
 
 def write(path: Path, records: Iterable[bytes]) -> Path:
-    """A file of records, one gzip member each where its name ends in .gz, with the same bytes each time."""
+    """Write a file of records, one gzip member per record if its name ends in .gz; equal records give equal bytes."""
     packed = path.name.endswith(".gz")
     path.write_bytes(b"".join(gzip.compress(one, mtime=0) if packed else one for one in records))
     return path
@@ -45,7 +45,7 @@ THREE_FIELDS = "<img src=i.jpg alt='an alt' title='a title' data-image-title='a 
 
 
 def golden_records() -> list[bytes]:
-    """Records as they occur, of which only responses with HTML carry anything."""
+    """Build records of all kinds that occur; only responses with HTML have texts."""
     lost = http("<img src=http://img.org/lost.jpg alt=lost>")
     packed = gzip.compress(b"<img src=z.jpg alt=packed>", mtime=0)
     return [
@@ -57,7 +57,7 @@ def golden_records() -> list[bytes]:
         record(lost, kind="continuation"),
         record(lost, content_type="text/dns"),
         page("<img src=http://img.org/lost.jpg alt=lost>", "Content-Type: text/plain"),
-        # what cannot be read
+        # records that cannot be read
         record(b""),
         record(b"<html><img src=a.jpg alt=lost>"),
         record(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"),
@@ -68,7 +68,7 @@ def golden_records() -> list[bytes]:
         page("<html><img src=n.jpg alt='no type'>", "X: y"),
         page("1c\r\n<img src=c.jpg alt=chunked>\r\n0\r\n\r\n", HTML, "Transfer-Encoding: chunked"),
         page(packed, HTML, "Content-Encoding: gzip"),
-        page("<img src=z.jpg alt='said to be packed'>", HTML, "Content-Encoding: gzip"),
+        page("<img src=z.jpg alt='header says gzip'>", HTML, "Content-Encoding: gzip"),
         record(http("<img src=l.jpg alt='old lines'>").replace(b"\r\n", b"\n")),
         page("<img src=w.jpg alt=wget>", uri="<http://wget.org/>"),
         page("<img src=http://img.org/u.jpg alt='no page'><img src=u.jpg alt=nowhere>", uri=""),

@@ -1,1 +1,1 @@
-"""The records of a compressed WARC or WAT file."""
+"""Read WARC records: what WAT, WARC and WET files consist of."""

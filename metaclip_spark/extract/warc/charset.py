@@ -1,7 +1,7 @@
-"""Which charset a page is written in, and the page as UTF-8.
+"""Determine the charset of a page, and convert the page to UTF-8.
 
-In the order of the HTML Standard: a byte-order mark, the HTTP header, the page's own declaration, and then the bytes
-themselves. A label means what browsers take it for (iso-8859-1 is windows-1252); one they do not know is passed over.
+The order is that of the HTML Standard: a byte-order mark, the HTTP header, the page's own declaration, and then the
+bytes themselves. A label has the meaning that browsers give it (iso-8859-1 is windows-1252); an unknown one is ignored.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _IN_PAGE = re.compile(
     rb"<meta[^>]{0,500}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})|<\?xml[^>]{0,200}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})"
 )
 _DECLARED_WITHIN = 4096
-"""Bytes in which a declaration is looked for; the Standard asks for 1024, and real pages have it later too."""
-_GUESSED_FROM = 1 << 16
+"""Bytes that are searched for a declaration; the Standard requires 1024, but real pages also have it later."""
+_DETECTED_FROM = 1 << 16
 
-# Python's name of what a label says -> its name of what browsers read. Nothing else is a web charset.
+# Python's name of a label's charset -> Python's name of the charset that browsers use. Others are no web charsets.
 _READ_AS = {
     **{name: "cp1252" for name in ("ascii", "iso8859-1", "cp1252")},
     **{name: "gb18030" for name in ("gb2312", "gbk", "gb18030", "hz")},
@@ -27,7 +27,8 @@ _READ_AS = {
     **{name: "cp949" for name in ("euc_kr", "cp949")},
     **{name: "big5hkscs" for name in ("big5", "big5hkscs", "cp950")},
     **{name: "cp874" for name in ("iso8859-11", "tis-620", "cp874")},
-    **{name: "utf-8" for name in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")},  # it was read as ASCII
+    # A page whose declaration was read as ASCII is not in UTF-16, whatever it declares.
+    **{name: "utf-8" for name in ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")},
     **{f"iso8859-{part}": f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 10, 13, 14, 15, 16)},
     **{f"cp{page}": f"cp{page}" for page in (866, 1250, 1251, 1253, 1254, 1255, 1256, 1257, 1258)},
     **{name: name for name in ("euc_jp", "iso2022_jp", "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic")},
@@ -36,11 +37,13 @@ _READ_AS = {
 
 
 def utf8_of(body: bytes, content_type: str = "") -> bytes:
-    """Return a page in UTF-8; what cannot be decoded becomes U+FFFD there, or does where its strings are read.
+    """Convert a page to UTF-8.
+
+    Bytes that cannot be decoded become U+FFFD. A page that is in UTF-8 already keeps them until its strings are read.
 
     Args:
         body: the page's bytes.
-        content_type: the value of its HTTP header Content-Type, "" where there is none.
+        content_type: the value of its HTTP header Content-Type, or "".
 
     >>> utf8_of("<p>Größe".encode("latin-1"), "text/html; charset=ISO-8859-1").decode()
     '<p>Größe'
@@ -52,35 +55,36 @@ def utf8_of(body: bytes, content_type: str = "") -> bytes:
 
 
 def charset_of(body: bytes, content_type: str = "") -> tuple[str, int]:
-    """Return the name (Python's) of a page's charset, and how many bytes its byte-order mark has."""
+    """Return Python's name of a page's charset, and the number of bytes of its byte-order mark."""
     if body[:1] in _MARK_STARTS:
         for mark, charset in _MARKS:
             if body.startswith(mark):
                 return charset, len(mark)
-    said = _IN_HEADER.search(content_type)
-    charset = _known(said.group(1)) if said else ""
+    label = _IN_HEADER.search(content_type)
+    charset = _by_label(label.group(1)) if label else ""
     if not charset:
         start = body[:_DECLARED_WITHIN].lower()
-        found = _IN_PAGE.search(start) if b"charset" in start or b"encoding" in start else None
-        charset = _known((found.group(1) or found.group(2)).decode("ascii", "replace")) if found else ""
-    return charset or _guessed(body), 0
+        declared = _IN_PAGE.search(start) if b"charset" in start or b"encoding" in start else None
+        charset = _by_label((declared.group(1) or declared.group(2)).decode("ascii", "replace")) if declared else ""
+    return charset or _detect(body), 0
 
 
-def _known(label: str) -> str:
+def _by_label(label: str) -> str:
+    """Return Python's name of the charset that browsers use for a label, "" if the label is not known."""
     try:
         return _READ_AS.get(codecs.lookup(label).name, "")
     except (LookupError, ValueError):
         return {"x-sjis": "cp932", "x-gbk": "gb18030", "x-euc-jp": "euc_jp"}.get(label.lower(), "")
 
 
-def _guessed(body: bytes) -> str:
-    """Return what undeclared bytes are: UTF-8 if they can be, else what a detector made for web pages says."""
+def _detect(body: bytes) -> str:
+    """Return the charset of undeclared bytes: UTF-8 if they are valid UTF-8, else the guess of a detector for pages."""
     try:
         body.decode()
         return "utf-8"
     except UnicodeDecodeError as error:
-        if error.reason == "unexpected end of data":  # cut in the middle of a character
+        if error.reason == "unexpected end of data":  # the page was cut inside a character
             return "utf-8"
     from resiliparse.parse.encoding import detect_encoding
 
-    return _known(detect_encoding(body, max_len=_GUESSED_FROM) or "") or "cp1252"
+    return _by_label(detect_encoding(body, max_len=_DETECTED_FROM) or "") or "cp1252"

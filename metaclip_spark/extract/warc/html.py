@@ -1,15 +1,15 @@
-"""A page -> its images, each with its texts and its urls.
+"""Read the images of a page, each with its texts and its urls.
 
-The tree is lexbor's, which parses as browsers without scripting do: `<noscript>` is markup, entities are decoded once.
+lexbor builds the tree, and parses as browsers without scripting do: `<noscript>` is markup, entities are decoded once.
 
-Which urls an image has:
+The urls of an image are:
 
-1. its `src`, if that is usable (every pair of a WAT, which has nothing else, is then here too);
-2. the first usable of `data-src`, `data-original`, `data-lazy-src`, if it is another one: beside a usable `src` too. Of
-   12,177 `<img>` with text in 1,024 real pages, 390 have both and they differ; most of these `src` are one placeholder
-   for a whole page, some a smaller copy, and the url alone does not say which;
-3. only where there is neither: the largest of `srcset`, of `data-srcset`, or of the `<source>` of its `<picture>`.
-   Beside a usable `src` they are the same picture in other sizes.
+1. its `src`, if it is usable. A WAT has only this url, so all pairs of a WAT are found in the WARC too;
+2. the first usable of `data-src`, `data-original`, `data-lazy-src`, if it differs from a usable `src`. Of 12,177
+   `<img>` with text in 1,024 real pages, 390 have both and they differ. Most of these `src` are one placeholder for
+   the whole page, some are a smaller copy, and the url alone does not tell them apart;
+3. only if it has neither: the largest url of `srcset`, of `data-srcset`, or of the `<source>` of its `<picture>`. If
+   the image has a usable `src`, these are the same picture in other sizes.
 """
 
 from __future__ import annotations
@@ -29,40 +29,40 @@ SIZES = ("width", "height")
 
 _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
-# Without "events" a <selectedcontent> is not filled with copies, of which a page could ask for any number.
+# Without "events" a <selectedcontent> is not filled with copies, because a page could ask for any number of them.
 _PARSER_OPTIONS = LexborDocumentOptions.WO_EVENTS.value
 _OPT_OUT_METAS = 'meta[name="robots" i],meta[name="tdm-reservation" i]'
 _SET_URL = re.compile(r"[^\s,]\S*")
 
 
 class HtmlPage:
-    """A page, parsed as far as its last image, and piece by piece where it is a large one.
+    """A page, parsed up to its last image; a large page is parsed in pieces.
 
     Attributes:
         base: the `href` of the first `<base>` that has one, or None.
-        metas: the attributes of each `<meta>`, in their order, wherever it stands in the first piece.
+        metas: the attributes of each `<meta>` anywhere in the first piece, in their order.
     """
 
     def __init__(self, html: bytes, fields: Sequence[str]) -> None:
-        """Parse the page's first piece; most pages have no other.
+        """Parse the page's first piece; most pages have only one.
 
         Args:
-            html: the page in UTF-8; bytes that are not become U+FFFD in what is read of it.
-            fields: the wanted texts. Without og:title, `metas` has only those that say what `optouts` asks.
+            html: the page in UTF-8; invalid bytes become U+FFFD in the strings that are read.
+            fields: the wanted text fields. Without og:title, `metas` has only the tags that `optouts` needs.
         """
         self.base: str | None = None
         self.metas: list[dict[str, str | None]] = []
         self._fields = frozenset(fields)
-        own = "og:title" in fields
-        self._wanted = f"img,base,template,{'meta' if own else _OPT_OUT_METAS}"
-        if not own and "figcaption" not in fields:
+        og = "og:title" in fields
+        self._selector = f"img,base,template,{'meta' if og else _OPT_OUT_METAS}"
+        if not og and "figcaption" not in fields:
             html = up_to_last_image(html, fields)
         self._pieces = pieces_of(without_long_tags(html))
         first = next(self._pieces)
         self._first = self._image_nodes(first, self.metas) if first else []
 
     def images(self) -> Iterator[HtmlImage]:
-        """Yield the `<img>` with texts once, in their order; those inside a `<template>` come last in their piece."""
+        """Yield the `<img>` with texts, in their order, once; those inside a `<template>` come last in their piece."""
         captioned = "figcaption" in self._fields
         nodes, self._first = self._first, []
         while True:
@@ -79,21 +79,21 @@ class HtmlPage:
 
     def _image_nodes(self, piece: bytes, metas: list[dict[str, str | None]]) -> list[LexborNode]:
         images: list[LexborNode] = []
-        # The tree, and then what stands inside a <template>, which is no part of it: a tree of its own.
+        # First the page's tree, then the contents of each <template>, which lexbor keeps as separate trees.
         trees: list[Any] = [LexborHTMLParser(piece, options=_PARSER_OPTIONS)]
         for _ in range(_TEMPLATE_LEVELS):
             inside: list[LexborNode] = []
             for tree in trees:
-                nodes = tree.css(self._wanted)
-                found = [node for node in nodes if node.tag == "img"]
-                images += found
-                if len(found) < len(nodes) and self._gather(nodes, metas):
+                nodes = tree.css(self._selector)
+                in_tree = [node for node in nodes if node.tag == "img"]
+                images += in_tree
+                if len(in_tree) < len(nodes) and self._add_others(nodes, metas):
                     inside += tree.template_fragments()
             trees = inside
         return images
 
-    def _gather(self, nodes: list[LexborNode], metas: list[dict[str, str | None]]) -> bool:
-        """Take what is no image; returns whether there is a `<template>`."""
+    def _add_others(self, nodes: list[LexborNode], metas: list[dict[str, str | None]]) -> bool:
+        """Add the nodes that are no images to `metas` and `base`; return whether there is a `<template>`."""
         templates = False
         for node in nodes:
             tag = node.tag
@@ -107,7 +107,7 @@ class HtmlPage:
 
 
 class HtmlImage:
-    """An `<img>`: what its attributes and surroundings say, nothing resolved or cleaned."""
+    """An `<img>` with its attributes and surroundings; its urls are not resolved and its texts not cleaned."""
 
     __slots__ = ("_captions", "_node", "attributes")
 
@@ -117,27 +117,27 @@ class HtmlImage:
         self.attributes = attributes
 
     def texts(self, fields: Sequence[str]) -> list[tuple[str, str]]:
-        """Return (field, text as it stands) for each wanted field that the image has, empty ones too."""
+        """Return (field, unchanged text) for each wanted field that the image has, also if the text is empty."""
         attributes = self.attributes
-        found = [(field, attributes[field] or "") for field in fields if field in attributes]
+        texts = [(field, attributes[field] or "") for field in fields if field in attributes]
         if "figcaption" in fields and (caption := self._figcaption()):
-            found.append(("figcaption", caption))
-        return found
+            texts.append(("figcaption", caption))
+        return texts
 
     @property
     def src(self) -> str | None:
-        """The attribute `src`, None where it is missing or empty."""
+        """The attribute `src`, None if it is missing or empty."""
         return self.attributes.get("src")
 
     @property
     def is_lazy(self) -> bool:
-        """Whether it has an attribute that scripts read."""
+        """Whether the image has an attribute that scripts for lazy loading read."""
         return not _LAZY.isdisjoint(self.attributes)
 
     def lazy_sources(self) -> list[str]:
-        """Return the urls in attributes that scripts read; a list or a template with braces in it is no url."""
-        found = (self.attributes.get(name) for name in LAZY_SOURCES)
-        return [url for url in found if url and "{" not in url]
+        """Return the urls in attributes that scripts read; a value with braces is a list or a template, no url."""
+        values = (self.attributes.get(name) for name in LAZY_SOURCES)
+        return [url for url in values if url and "{" not in url]
 
     def largest_sources(self) -> list[str]:
         """Return the largest url of each set: `srcset`, `data-srcset`, and those of the enclosing `<picture>`."""
@@ -149,14 +149,14 @@ class HtmlImage:
         return [url for one in sets if one and (url := largest_of(one))]
 
     def sizes(self) -> list[tuple[str, str]] | None:
-        """Return the attributes width and height that are there, None where there is neither."""
+        """Return the attributes width and height that are present, or None."""
         attributes = self.attributes
         if "width" not in attributes and "height" not in attributes:
             return None
         return [(name, size) for name in SIZES if (size := attributes.get(name))] or None
 
     def _figcaption(self) -> str | None:
-        """Return the text of the innermost enclosing figure's caption, white space collapsed as browsers do."""
+        """Return the caption of the innermost enclosing figure, with white space collapsed as browsers do."""
         node: Any = self._node
         for _ in range(_FIGURE_LEVELS):
             node = node.parent
@@ -174,15 +174,15 @@ class HtmlImage:
 
 
 def largest_of(srcset: str) -> str:
-    """Return the url with the largest width, or density where no width is given; the first of equals.
+    """Return the url with the largest width, or density if there are no widths; the first of equals.
 
     >>> largest_of("s.jpg 320w, l.jpg 1024w, m.jpg 640w"), largest_of("one.jpg, two.jpg 2x")
     ('l.jpg', 'two.jpg')
     """
     best, chosen = (False, -1.0), ""
     at = 0
-    while found := _SET_URL.search(srcset, at):
-        url, at = found.group(), found.end()
+    while match := _SET_URL.search(srcset, at):
+        url, at = match.group(), match.end()
         descriptor = ""
         if url[-1] == ",":
             url = url.rstrip(",")
@@ -197,7 +197,7 @@ def largest_of(srcset: str) -> str:
 
 
 def _size(descriptor: str) -> tuple[bool, float]:
-    """Return (whether it is a width, the number); no descriptor is a density of 1."""
+    """Return (whether the descriptor is a width, its number); an empty descriptor is a density of 1."""
     word = descriptor.split(None, 1)[0] if descriptor else "1x"
     try:
         number = float(word[:-1])
@@ -207,11 +207,11 @@ def _size(descriptor: str) -> tuple[bool, float]:
 
 
 def og_image(metas: list[dict[str, str | None]]) -> tuple[str, str] | None:
-    """Return the page's first (og:image, og:title), None where one of them is missing or empty."""
-    found: dict[str, str] = {}
+    """Return the page's first (og:image, og:title), or None if one of them is missing or empty."""
+    tags: dict[str, str] = {}
     for meta in metas:
         content = meta.get("content")
         for name in (meta.get("property"), meta.get("name")):
             if name in ("og:image", "og:title") and content:
-                found.setdefault(name, content)
-    return (found["og:image"], found["og:title"]) if len(found) == 2 else None
+                tags.setdefault(name, content)
+    return (tags["og:image"], tags["og:title"]) if len(tags) == 2 else None

@@ -1,7 +1,7 @@
-"""What of a page is parsed, and in which pieces, so that no page takes more than a moment.
+"""Choose the parts of a page that are parsed, and cut them into pieces, so that no page takes more than a moment.
 
-Parsing a page costs its tags times their depth, and the attributes of a tag squared. Bytes are looked at here, not a
-tree; real pages give the same images with and without it.
+Parsing costs the number of tags times their depth, and the square of a tag's attributes. The functions here read bytes,
+not a tree. Real pages give the same images with and without them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.extract.byte_search import count_of, last_image
@@ -19,8 +20,8 @@ _TAG = ord("<")
 _PIECE_TAGS = 4096
 _TAG_BYTES = 1 << 14
 _TAG_WORDS = 1000
-_TRIED_IMAGES = 20
-_SEEN_BYTES = 1 << 16
+_MAX_IMAGES_TRIED = 20
+_CUT_WITHIN = 1 << 16
 _BLOCK = re.compile(rb"<(?:p|div|li|tr|td|dt|dd|h[1-6]|section|article|figure|table|ul)[\s>]")
 _TAG_START = re.compile(rb"<[A-Za-z]")
 _TAG_NAME = re.compile(rb"<[^\s/>]*")
@@ -31,15 +32,15 @@ _RAW_TEXT = ((b"<script", b"</script"), (b"<style", b"</style"), (b"<!--", b"-->
 
 
 def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
-    """Return a page up to the end of the last `<img>` with a wanted attribute, b"" where it has none.
+    """Return a page up to the end of the last `<img>` with a wanted attribute, b"" if it has no such `<img>`.
 
-    A quarter of the bytes comes after it. What is cut off can change neither the images before it nor, as a rule, the
-    head. A page that has no such `<img>` in its bytes is not parsed at all.
+    A quarter of the bytes comes after this `<img>`. These bytes can change neither the images before it nor, as a rule,
+    the head. A page without such an `<img>` is not parsed at all.
     """
     wanted = {field.encode() for field in fields}
     stop = len(html)
     images = _images_from_the_end(html)
-    for at in islice(images, _TRIED_IMAGES):
+    for at in islice(images, _MAX_IMAGES_TRIED):
         stop, names = _tag(html, at)
         if not wanted.isdisjoint(names):
             return html[:stop]
@@ -48,7 +49,7 @@ def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
 
 
 def _images_from_the_end(html: bytes) -> Iterator[int]:
-    """Yield where an `<img>`, `<IMG>` or `<image>` (which is one too) may start, the last first."""
+    """Yield the positions where an `<img>`, `<IMG>` or `<image>` (parsed as `<img>`) may start, the last first."""
     raw = bytes_of(html)
     at = last_image(raw, len(raw))
     while at >= 0:
@@ -57,9 +58,10 @@ def _images_from_the_end(html: bytes) -> Iterator[int]:
 
 
 def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
-    """Return where the tag that starts at a place ends (the page's end where it has none), and its attributes."""
-    at = _TAG_NAME.match(html, at).end()
-    names = []
+    """Return (end of the tag that starts at `at`, or of the page if the tag has no end; names of its attributes)."""
+    if name := _TAG_NAME.match(html, at):
+        at = name.end()
+    names: list[bytes] = []
     while attribute := _ATTRIBUTE.match(html, at):
         at = attribute.end()
         if attribute.group(2):
@@ -76,8 +78,8 @@ def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
 def pieces_of(html: bytes) -> Iterator[bytes]:
     """Cut a page of very many tags into pieces that are parsed one by one.
 
-    Parsing costs tags times depth: a megabyte of `<div>` takes minutes in one piece, and seconds in several. Cuts are
-    before block elements and outside scripts, styles and comments. Few pages are cut: 28 of 1,024 real ones.
+    Parsing costs tags times depth: a megabyte of `<div>` takes minutes in one piece, and seconds in several. The cuts
+    are before block elements and outside scripts, styles and comments. Few pages are cut: 28 of 1,024 real ones.
     """
     start = 0
     raw = bytes_of(html)
@@ -89,13 +91,13 @@ def pieces_of(html: bytes) -> Iterator[bytes]:
     yield html[start:] if start else html
 
 
-def _cut_after(html: bytes, start: int, tags: np.ndarray) -> int:
-    """Return where the piece that begins at `start` ends, 0 for the end of the page."""
+def _cut_after(html: bytes, start: int, tags: npt.NDArray[np.intp]) -> int:
+    """Return the end of the piece that begins at `start`, or 0 for the end of the page."""
     last = int(np.searchsorted(tags, start)) + _PIECE_TAGS
     if last >= len(tags):
         return 0
     at = int(tags[last])
-    lowered = html[start : at + _SEEN_BYTES].lower()
+    lowered = html[start : at + _CUT_WITHIN].lower()
     at -= start
     while block := _BLOCK.search(lowered, at):
         cut = block.start()
@@ -111,9 +113,10 @@ def _cut_after(html: bytes, start: int, tags: np.ndarray) -> int:
 
 
 def without_long_tags(html: bytes) -> bytes:
-    """Return a page without tags of many kilobytes and a thousand words: text after a stray "<", not attributes.
+    """Return a page without tags of many kilobytes and a thousand words.
 
-    Each attribute is compared with those before it: a book of a megabyte as one tag takes minutes.
+    Such a tag is text after a stray "<". A parser compares each attribute with those before it, so a book of a
+    megabyte in one tag takes minutes.
     """
     parts: list[bytes] = []
     kept = at = 0

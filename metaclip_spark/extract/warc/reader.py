@@ -1,7 +1,7 @@
-"""WARC files: the image texts of the pages in their response records, with lazy-loaded images, which no WAT has.
+"""Read WARC files: the image texts of the pages in response records, with lazy-loaded images, which no WAT has.
 
-Every response that holds HTML is read, whatever its status: a WAT lists the links of all of them too. Requests,
-revisits, metadata and other records are read over.
+Every response with HTML is read, whatever its status, because a WAT lists the links of all of them too. Requests,
+revisits, metadata and other records are skipped.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ from metaclip_spark.core.text import clean_text
 from metaclip_spark.core.urls.resolve import Resolver, resolve
 from metaclip_spark.errors import BrokenResponseError, DamagedSourceError, WrongKindError
 from metaclip_spark.extract.optouts import opt_out_of
-from metaclip_spark.extract.records.reader import GZIP_MAGIC, Record
-from metaclip_spark.extract.warc.blocks import MAX_BLOCK_BYTES, Block, block_records
+from metaclip_spark.extract.records.chunk import GZIP_MAGIC
+from metaclip_spark.extract.records.dialect import WARC
+from metaclip_spark.extract.records.reader import warc_records
+from metaclip_spark.extract.records.record import Record
 from metaclip_spark.extract.warc.charset import utf8_of
 from metaclip_spark.extract.warc.html import HtmlImage, HtmlPage, og_image
 from metaclip_spark.extract.warc.responses import response_of
@@ -29,6 +31,8 @@ from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 
 BATCH_TEXTS = 8192
+"""The number of texts that are gathered before they become candidates."""
+
 Extra = list[tuple[str, str]] | None
 _WAT_STARTS = (b'{"Container":', b'{"Envelope":')
 _OTHER_KINDS = {
@@ -38,11 +42,11 @@ _OTHER_KINDS = {
 
 
 def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[Candidates]:
-    """Read a whole WARC, gzip or plain; texts found before any damage are yielded before the error is raised.
+    """Read a whole WARC, gzip or plain; yield the candidates before any damage, then raise its error.
 
     Raises:
         WrongKindError: the file is a WAT or a WET.
-        DamagedSourceError, OSError, EOFError: as `block_records` says.
+        DamagedSourceError, OSError, EOFError: as `warc_records` raises them.
     """
     batch = _Batch(options, ledger)
     failure: Exception | None = None
@@ -50,13 +54,13 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         _check_start(raw.read(5))
         raw.seek(0)
         try:
-            for record, block in block_records(raw):
+            for record in warc_records(raw, WARC):
                 kind = record.get(b"warc-type").lower()
-                if kind in _OTHER_KINDS and _is_other_kind(kind, block):
+                if kind in _OTHER_KINDS and _is_other_kind(kind, record.payload):
                     raise WrongKindError(_OTHER_KINDS[kind])
                 ledger.records_read += 1
                 if kind == b"response":
-                    for full in _add_response(batch, record, block):
+                    for full in _add_response(batch, record):
                         ledger.bytes_read = raw.tell()
                         yield full
         except MemoryError:
@@ -71,7 +75,7 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
 
 
 def _check_start(start: bytes) -> None:
-    """Refuse what is neither gzip nor a WARC before a parser sees it (an error page, say)."""
+    """Refuse a file that is neither gzip nor a WARC (an error page, say) before a parser reads it."""
     if not start:
         raise DamagedSourceError("the file is empty")
     if not start.startswith((GZIP_MAGIC, b"WARC/")):
@@ -80,24 +84,24 @@ def _check_start(start: bytes) -> None:
         )
 
 
-def _is_other_kind(kind: bytes, block: Block | None) -> bool:
-    """Whether a record is of a WAT or a WET; a WARC may have metadata records too, of another content."""
-    return kind == b"conversion" or bytes(block[:20] if block else b"").startswith(_WAT_STARTS)
+def _is_other_kind(kind: bytes, block: memoryview) -> bool:
+    """Return whether a record belongs to a WAT or a WET; a WARC may have metadata records with other content."""
+    return kind == b"conversion" or bytes(block[:20]).startswith(_WAT_STARTS)
 
 
-def _add_response(batch: _Batch, record: Record, block: Block | None) -> Iterator[Candidates]:
-    """Take the image texts of one response, if it holds a page; yields the batches that it fills."""
+def _add_response(batch: _Batch, record: Record) -> Iterator[Candidates]:
+    """Add the image texts of one response, if its body is a page; yield the batches that become full."""
     if not record.get(b"content-type").lower().startswith(b"application/http"):
-        return  # an answer of another protocol, dns say
+        return  # a response of another protocol, dns say
     url = record.get(b"warc-target-uri").decode("utf-8", "replace")
-    if url.startswith("<") and url.endswith(">"):  # as wget writes it
+    if url.startswith("<") and url.endswith(">"):  # wget writes urls in brackets
         url = url[1:-1]
     try:
-        if block is None:
+        if record.skipped:
             raise BrokenResponseError(
-                f"a record of more than {MAX_BLOCK_BYTES} bytes: its length is {record.get(b'content-length')!r}"
+                f"a record of more than {WARC.max_block_bytes} bytes: its length is {record.get(b'content-length')!r}"
             )
-        response = response_of(block)
+        response = response_of(record.payload)
         if response.is_html:
             html = utf8_of(response.body(), response.get("content-type"))
             yield from batch.add_page(url, html, response.headers)
@@ -106,21 +110,27 @@ def _add_response(batch: _Batch, record: Record, block: Block | None) -> Iterato
 
 
 class _PageInfo(NamedTuple):
-    """What all texts of a page share: its url as it stands and as it is shown, and the opt-out it declares."""
+    """The fields that all texts of a page share.
+
+    Attributes:
+        url: the page's url as the record has it.
+        page_url: the same, cleaned for the column `page_url`.
+        opt_out: the page's opt-out if it is honoured, else None.
+    """
 
     url: str
-    shown: str | None
+    page_url: str | None
     opt_out: str | None
 
 
 class _Batch:
-    """Texts gathered page by page until there are enough of them."""
+    """Texts gathered page by page until there are enough for a batch."""
 
     def __init__(self, options: ExtractOptions, ledger: Ledger) -> None:
         self.ledger = ledger
         self._options = options
         self._og = "og:title" in options.text_fields
-        self._unshown: Counter = Counter()
+        self._only_counted: Counter[str] = Counter()
         self.position = 0
         self._clear()
 
@@ -135,7 +145,7 @@ class _Batch:
         self._extra_ends: list[int] = [0]
 
     def flush(self) -> Candidates:
-        """Return what was gathered, and start again; the ledger is complete then."""
+        """Return the gathered candidates, complete the ledger, and start a new batch."""
         batch = Candidates(
             url=pa.array(self._urls, pa.string()),
             text=pa.array(self._texts, pa.string()),
@@ -144,39 +154,39 @@ class _Batch:
             page_url=pa.array(self._pages, pa.string()),
             extra=self._extra(),
         )
-        for reason, number in self._unshown.items():
+        for reason, number in self._only_counted.items():
             self.ledger.reject_many(reason, number, ())
-        self._unshown.clear()
+        self._only_counted.clear()
         self._clear()
         return batch
 
     def _extra(self) -> pa.Array:
-        """Return a map a text, null where it is empty; tuples a text would keep the garbage collector busy."""
+        """Return one map per text, null if it is empty; one tuple per text would keep the garbage collector busy."""
         ends = pa.array(self._extra_ends, pa.int32())
-        none = pc.equal(ends[1:], ends[:-1])
-        offsets = pc.if_else(pa.concat_arrays([none, pa.array([False])]), pa.scalar(None, pa.int32()), ends)
+        empty = pc.equal(ends[1:], ends[:-1])
+        offsets = pc.if_else(pa.concat_arrays([empty, pa.array([False])]), pa.scalar(None, pa.int32()), ends)
         keys, values = pa.array(self._extra_keys, pa.string()), pa.array(self._extra_values, pa.string())
         return pa.MapArray.from_arrays(offsets, keys, values)
 
     def add_page(self, url: str, html: bytes, headers: list[tuple[str, str]]) -> Iterator[Candidates]:
-        """Take the texts of a page (in UTF-8): of its images in their order, then its own; yields full batches."""
+        """Add the texts of a page (in UTF-8): of its images in their order, then its og:title; yield full batches."""
         page = HtmlPage(html, self._options.text_fields)
         opt_out = None
         if self._options.opt_outs:
             named = ((meta.get("name"), meta.get("content")) for meta in page.metas)
             opt_out = opt_out_of(named, headers, self._options.opt_outs)
         base = (resolve(url, page.base.strip()) or url) if page.base else url
-        of_page = _OfPage(self, base, _PageInfo(url, clean_text(url) or None, opt_out))
+        adder = _PageAdder(self, base, _PageInfo(url, clean_text(url) or None, opt_out))
         for image in page.images():
             if texts := image.texts(self._options.text_fields):
-                of_page.add_image(image, texts)
+                adder.add_image(image, texts)
                 if len(self._texts) >= BATCH_TEXTS:
                     yield self.flush()
         if self._og and (og := og_image(page.metas)):
-            of_page.add_own(og[1], og[0])
+            adder.add_og_image(*og)
 
     def add(self, url: str, problem: str, text: str, field: str, page: _PageInfo, extra: Extra) -> None:
-        """Take a text that is not empty, or count it as left out: the page opted out, or the url has a problem."""
+        """Add a nonempty text, or count it as a reject: the page opts out, or the url has a problem."""
         self.ledger.texts_read += 1
         self.position += 1
         if page.opt_out:
@@ -188,7 +198,7 @@ class _Batch:
         self._urls.append(url)
         self._texts.append(text)
         self._fields.append(field)
-        self._pages.append(page.shown)
+        self._pages.append(page.page_url)
         self._positions.append(self.position - 1)
         if extra:
             for name, value in extra:
@@ -196,16 +206,16 @@ class _Batch:
                 self._extra_values.append(value)
         self._extra_ends.append(len(self._extra_keys))
 
-    def reject(self, reason: str, record: str, detail: str | None) -> None:
-        """Count what is left out, and keep the first of them as examples."""
+    def reject(self, reason: str, record: str, detail: str) -> None:
+        """Count a reject; the ledger keeps the first ones of each reason as examples."""
         if self.ledger.rejected[reason] < self._options.sample_cap:
             self.ledger.reject(reason, record, detail)
         else:
-            self._unshown[reason] += 1
+            self._only_counted[reason] += 1
 
 
-class _OfPage:
-    """Takes the texts of one page."""
+class _PageAdder:
+    """Add the texts of one page to a batch."""
 
     def __init__(self, batch: _Batch, base: str, page: _PageInfo) -> None:
         self._batch = batch
@@ -213,12 +223,12 @@ class _OfPage:
         self._absolute = Resolver(base).absolute
 
     def add_image(self, image: HtmlImage, texts: list[tuple[str, str]]) -> None:
-        """Take each text with each of the image's urls (see `metaclip_spark.extract.warc.html`)."""
+        """Add each text with each of the image's urls (see `metaclip_spark.extract.warc.html`)."""
         batch, page = self._batch, self._page
         sources: list[tuple[str, str]] = []
         sizes = None
         for field, raw in texts:
-            text = self._text(raw)
+            text = self._clean(raw)
             if not text:
                 continue
             if not sources:
@@ -226,15 +236,15 @@ class _OfPage:
             for url, problem in sources:
                 batch.add(url, problem, text, field, page, sizes)
 
-    def add_own(self, text: str, url: str) -> None:
-        """Take the text that the page itself has, with the image that stands for it."""
-        if text := self._text(text):
+    def add_og_image(self, url: str, title: str) -> None:
+        """Add the page's og:title with its og:image."""
+        if text := self._clean(title):
             resolved, problem = self._absolute(url)
             self._batch.add(resolved or url, problem, text, "og:title", self._page, None)
 
-    def _text(self, raw: str) -> str:
-        """Return a text cleaned; one that is empty then is counted."""
-        # Printable, so the only white space is the space; most texts are clean already. The parser decoded entities.
+    def _clean(self, raw: str) -> str:
+        """Return a text cleaned; count it as a reject if it is empty then."""
+        # Most texts are clean. In a printable text the only white space is the space; the parser decoded the entities.
         if raw and raw.isprintable() and raw[0] != " " and raw[-1] != " ":
             return raw
         text = clean_text(raw)
@@ -244,10 +254,10 @@ class _OfPage:
         return text
 
     def _sources(self, image: HtmlImage) -> list[tuple[str, str]]:
-        """Return an image's absolute urls, each with "", or one as it stands with what is wrong with it."""
+        """Return an image's absolute urls, each with "", or one url unchanged with its problem."""
         src = image.src
-        first, why_not = self._absolute(src)
-        usable = [] if why_not else [(first, "")]
+        first, src_problem = self._absolute(src)
+        usable = [] if src_problem else [(first, "")]
         if usable and not image.is_lazy:
             return usable
         lazy = image.lazy_sources()
@@ -261,6 +271,6 @@ class _OfPage:
             other, problem = self._absolute(url)
             if not problem:
                 return [(other, "")]
-        if why_not == "no_url" and lazy:
+        if src_problem == "no_url" and lazy:
             return [(lazy[0], self._absolute(lazy[0])[1])]
-        return [(src or "", why_not)]
+        return [(src or "", src_problem)]

@@ -1,7 +1,7 @@
-"""HTTP responses as a WARC holds them: header fields, and the body without its transfer and content codings.
+"""Parse the HTTP responses of a WARC: header fields, and the body without its transfer and content codings.
 
-Crawlers differ in what they keep: Common Crawl stores bodies decoded and renames the headers, others decode and leave
-the headers, a third kind stores what came over the wire. So a coding is undone where the body has it.
+Crawlers store bodies in different ways. Common Crawl decodes them and renames the headers, others decode them and keep
+the headers, and others store the bytes of the connection. So a coding is decoded only if the body has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from metaclip_spark.errors import BrokenResponseError
 
 MAX_BODY_BYTES = 32 << 20
-"""A longer body is not read: a small one can inflate to any size."""
+"""A longer body is an error, because a small body can inflate to any size."""
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _SNIFFED_BYTES = 1024
@@ -24,23 +24,28 @@ _HTML_START = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)\b", r
 
 
 class Response(NamedTuple):
-    """An HTTP response: its header fields in their order, and its body as it was stored."""
+    """An HTTP response.
+
+    Attributes:
+        headers: (name, value) of its header fields, in their order.
+        stored: its body, with its codings.
+    """
 
     headers: list[tuple[str, str]]
     stored: memoryview
 
     def get(self, name: str) -> str:
-        """Return the first value of a field by its lower-case name that is not empty, or ""."""
+        """Return the first nonempty value of a field by its lower-case name, or ""."""
         return next((value for field, value in self.headers if value and field.lower() == name), "")
 
     @property
     def is_html(self) -> bool:
-        """Whether it holds a page: the header says so, or there is none and the body starts as pages do."""
-        said = self.get("content-type").partition(";")[0].strip().lower()
-        return said in HTML_TYPES if said else _HTML_START.search(self.stored, 0, _SNIFFED_BYTES) is not None
+        """Whether the body is a page: by its Content-Type, or by its first bytes if it has no Content-Type."""
+        kind = self.get("content-type").partition(";")[0].strip().lower()
+        return kind in HTML_TYPES if kind else _HTML_START.search(self.stored, 0, _SNIFFED_BYTES) is not None
 
     def body(self) -> bytes:
-        """Return the body without its codings; one that is cut is decoded as far as it goes.
+        """Return the body without its codings; a truncated body is decoded up to its end.
 
         Raises:
             BrokenResponseError: an unknown or broken content coding, or a body of more than `MAX_BODY_BYTES`.
@@ -57,17 +62,17 @@ class Response(NamedTuple):
             for coding in value.split(",")
         ]
         for coding in reversed(codings):
-            body = _decoded(body, coding)
+            body = _decode(body, coding)
         if len(body) > MAX_BODY_BYTES:
             raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
         return body
 
 
 def response_of(block: bytes | memoryview) -> Response:
-    """Take a response apart; header lines may end in LF alone, and go on in an indented line.
+    """Parse a response; header lines may end in LF alone, and an indented line continues the line before it.
 
     Raises:
-        BrokenResponseError: there is no status line, or the header has no end.
+        BrokenResponseError: the response has no status line, or its header has no end.
     """
     start = bytes(block[:60])
     if not start.startswith(b"HTTP/"):
@@ -87,7 +92,7 @@ def response_of(block: bytes | memoryview) -> Response:
 
 
 def without_chunks(body: bytes) -> bytes:
-    """Return a chunked body in one piece; a body without chunks as it is, a damaged one up to the damage.
+    """Join the chunks of a body, up to any damage; return a body without chunks unchanged.
 
     >>> without_chunks(b"3\\r\\nabc\\r\\n2;x=y\\r\\nde\\r\\n0\\r\\n\\r\\n")
     b'abcde'
@@ -103,18 +108,18 @@ def without_chunks(body: bytes) -> bytes:
     return b"".join(parts) if parts else body
 
 
-def _decoded(body: bytes, coding: str) -> bytes:
+def _decode(body: bytes, coding: str) -> bytes:
     if coding in ("gzip", "x-gzip"):
-        return _inflated(body, 31) if body.startswith(b"\x1f\x8b") else body
+        return _inflate(body, 31) if body.startswith(b"\x1f\x8b") else body
     if coding == "deflate":
         zlib_header = len(body) > 1 and body[0] & 15 == 8 and not (body[0] << 8 | body[1]) % 31
-        return _unless_text(body, lambda raw: _inflated(raw, 15 if zlib_header else -15), coding)
+        return _decode_unless_text(body, lambda raw: _inflate(raw, 15 if zlib_header else -15), coding)
     if coding == "br":
-        return _unless_text(body, _unbrotli, coding)
-    return _unless_text(body, None, coding)  # "identity", "none", "utf-8": sent by mistake before plain text
+        return _decode_unless_text(body, _decode_brotli, coding)
+    return _decode_unless_text(body, None, coding)  # "identity", "none", "utf-8": sent by mistake before plain text
 
 
-def _unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: str) -> bytes:
+def _decode_unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: str) -> bytes:
     start = body[:_SNIFFED_BYTES]
     if not body or (b"<" in start and not any(byte < 9 for byte in start)):
         return body
@@ -123,27 +128,27 @@ def _unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: s
     return decode(body)
 
 
-def _inflated(body: bytes, window: int) -> bytes:
-    """Inflate one member after the other, up to a cut or the limit."""
+def _inflate(body: bytes, window: int) -> bytes:
+    """Inflate one member after the other, up to the end of the body or the limit."""
     parts: list[bytes] = []
-    room = MAX_BODY_BYTES + 1
-    while body and room > 0:
+    remaining = MAX_BODY_BYTES + 1
+    while body and remaining > 0:
         member = zlib.decompressobj(window)
         try:
-            parts.append(member.decompress(body, room))
+            parts.append(member.decompress(body, remaining))
         except zlib.error as error:
             if not parts:
                 raise BrokenResponseError(f"the body cannot be inflated: {error}") from None
-            break  # what follows the first member is no member
-        room -= len(parts[-1])
+            break  # the bytes after the last member are no member
+        remaining -= len(parts[-1])
         body = member.unused_data if member.eof and window == 31 else b""
     return b"".join(parts)
 
 
-def _unbrotli(body: bytes) -> bytes:
-    import brotli  # few files have it: most crawlers store what is inflated
+def _decode_brotli(body: bytes) -> bytes:
+    import brotli  # few files need it: most crawlers store decoded bodies
 
     try:
-        return brotli.Decompressor().process(body, output_buffer_limit=MAX_BODY_BYTES + 1)
+        return bytes(brotli.Decompressor().process(body, output_buffer_limit=MAX_BODY_BYTES + 1))
     except brotli.error as error:
         raise BrokenResponseError(f"the body cannot be decoded: {error}") from None

@@ -1,14 +1,16 @@
-"""The image links of many pages -> candidates: texts cleaned, urls made absolute, the rest rejected with its reason.
+"""Build candidates from the image links of many pages: clean texts, absolute urls, rejects with their reasons.
 
-Most texts are clean and most urls in one of the usual forms, which `add_rows` sees and does; only the others go
-through Python one by one.
+Most texts are clean, and most urls have one of the usual forms: `add_rows` handles both. Only the others go through
+Python one by one.
 """
 
 from __future__ import annotations
 
 from html import unescape
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.candidates.batch import Candidates
@@ -25,12 +27,15 @@ FIELDS = ("alt", "title", "og:title")
 _ROWS = 1 << 14
 _BYTES = 1 << 22
 
+_Number = TypeVar("_Number", np.int32, np.uint8)
+_Indices = npt.NDArray[np.int64]
+
 
 class Batch:
-    """Pages gathered until there are enough of them.
+    """Pages gathered until they have enough links.
 
     Attributes:
-        links: how many links they have.
+        links: the number of their links.
     """
 
     def __init__(self, options: ExtractOptions, ledger: Ledger) -> None:
@@ -55,15 +60,15 @@ class Batch:
             self._texts = np.empty(_BYTES, np.uint8)
 
     def add(self, page: Page, links: Links) -> None:
-        """Take a page's links."""
-        raw, spans, count = links
+        """Add a page's links."""
+        raw, spans, number = links
         base = page.base.encode()
-        rows, text_bytes, url_bytes = 3 * count, len(raw), 3 * len(raw) + 5 * count * (len(base) + 1)
+        rows, text_bytes, url_bytes = 3 * number, len(raw), 3 * len(raw) + 5 * number * (len(base) + 1)
         self._make_room(self._rows + rows, self._url_bytes + url_bytes, self._text_bytes + text_bytes)
         self._rows, self._url_bytes, self._text_bytes = add_rows(
             raw,
             spans,
-            count,
+            number,
             len(self._pages),
             self._wanted,
             bytes_of(base),
@@ -74,22 +79,22 @@ class Batch:
             self._about,
         )
         self._pages.append(page)
-        self.links += count
+        self.links += number
 
     def _make_room(self, rows: int, url_bytes: int, text_bytes: int) -> None:
         if rows > self._row_room:
             self._row_room = 2 * rows
-            self._ends = _grown(self._ends, 2 * rows + 1)
-            self._about = _grown(self._about, 2 * rows)
+            self._ends = _enlarge(self._ends, 2 * rows + 1)
+            self._about = _enlarge(self._about, 2 * rows)
         if url_bytes > self._url_room:
             self._url_room = 2 * url_bytes
-            self._urls = _grown(self._urls, 2 * url_bytes)
+            self._urls = _enlarge(self._urls, 2 * url_bytes)
         if text_bytes > self._text_room:
             self._text_room = 2 * text_bytes
-            self._texts = _grown(self._texts, 2 * text_bytes)
+            self._texts = _enlarge(self._texts, 2 * text_bytes)
 
     def flush(self) -> Candidates:
-        """Return the texts of what was gathered, count what was left out, and start again."""
+        """Return the candidates of the gathered pages, count their rejects, and start a new batch."""
         url_ends, text_ends = self._ends[:, : self._rows + 1]
         urls, texts = _Column(url_ends, self._urls), _Column(text_ends, self._texts)
         rows = _Rows(self._pages, urls, texts, self._about[:, : self._rows], self._ledger)
@@ -109,59 +114,62 @@ class Batch:
         return batch
 
 
-def _grown(array: np.ndarray, size: int) -> np.ndarray:
-    """Return a longer copy of an array, with room behind what it holds."""
+def _enlarge(array: npt.NDArray[_Number], size: int) -> npt.NDArray[_Number]:
+    """Return a copy of an array whose last dimension has a larger size; the new elements are not initialised."""
     new = np.empty((*array.shape[:-1], size), array.dtype)
     new[..., : array.shape[-1]] = array
     return new
 
 
 class _Column:
-    """Strings, of which some are replaced."""
+    """The strings of a batch's rows, some of which are replaced."""
 
-    def __init__(self, ends: np.ndarray, data: np.ndarray) -> None:
-        """Take where the strings end in `data`, after a 0."""
+    def __init__(self, ends: npt.NDArray[np.int32], data: npt.NDArray[np.uint8]) -> None:
+        """Take the bytes of the strings, and their offsets in Arrow's form: 0, then the end of each."""
         self._strings = pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(data[: ends[-1]]))
         self._where = np.arange(len(ends) - 1)
 
-    def take(self, rows: np.ndarray) -> pa.Array:
+    def take(self, rows: _Indices) -> pa.Array:
         """Return a copy of the strings of some rows."""
         return self._strings.take(pa.array(self._where[rows]))
 
-    def replace(self, rows: np.ndarray, new: list[str]) -> None:
-        """Put others in the place of some rows' strings."""
+    def replace(self, rows: _Indices, new: list[str]) -> None:
+        """Replace the strings of some rows."""
         added = pa.array(new, pa.string())
         self._where[rows] = len(self._strings) + np.arange(len(rows))
         self._strings = pa.concat_arrays([self._strings, added])
 
     def __getitem__(self, row: int) -> str:
         """Return one row's string."""
-        return self._strings[int(self._where[row])].as_py()
+        return str(self._strings[int(self._where[row])])
 
 
 class _Rows:
     """The texts of a batch, one row each, in the order of the pages' links, an alt before its title.
 
     Attributes:
-        keep: which rows are still in (bool).
+        keep: (rows,) bool, whether a row has not been rejected.
     """
 
-    def __init__(self, pages: list[Page], urls: _Column, texts: _Column, about: np.ndarray, ledger: Ledger) -> None:
+    def __init__(
+        self, pages: list[Page], urls: _Column, texts: _Column, about: npt.NDArray[np.int32], ledger: Ledger
+    ) -> None:
+        """Take the rows' columns; `about` is as `add_rows` writes it."""
         self._pages = pages
         self._ledger = ledger
         self._urls, self._texts = urls, texts
-        self._page, self._state = about[1], about[2]
+        self._page, self._status = about[1], about[2]
         self.keep = np.ones(len(self._page), dtype=bool)
 
     def clean_texts(self) -> None:
-        """Clean every row's text; rows of which nothing is left are rejected, the others are texts read."""
-        rows = np.flatnonzero(self._state & TO_CLEAN)
-        found = self._texts.take(rows).to_pylist()
-        fixed = {text: _cleaned(text) for text in dict.fromkeys(found)}
-        empty = self._state & EMPTY != 0
-        empty[rows] = [not fixed[text] for text in found]
+        """Clean every row's text; reject rows whose text is empty then, and count the others as texts read."""
+        rows = np.flatnonzero(self._status & TO_CLEAN)
+        raw = self._texts.take(rows).to_pylist()
+        cleaned = {text: _clean(text) for text in dict.fromkeys(raw)}
+        empty = self._status & EMPTY != 0
+        empty[rows] = [not cleaned[text] for text in raw]
         self._reject("empty_text", np.flatnonzero(empty), self._texts)
-        self._texts.replace(rows, [fixed[text] for text in found])
+        self._texts.replace(rows, [cleaned[text] for text in raw])
         self._ledger.texts_read += int(self.keep.sum())
 
     def drop_opted_out(self) -> None:
@@ -171,38 +179,38 @@ class _Rows:
             self._reject(reason, np.flatnonzero(self.keep & pages[self._page]), self._texts)
 
     def join_urls(self) -> None:
-        """Make the urls absolute of the rows that are still in; rows without one are rejected."""
-        self._reject("data_url", np.flatnonzero(self.keep & (self._state & 3 == DATA)), self._urls)
-        rows = np.flatnonzero(self.keep & (self._state & 3 == TO_JOIN))
-        fixed: list[str] = []
+        """Make the urls of the kept rows absolute; reject rows without a usable url."""
+        self._reject("data_url", np.flatnonzero(self.keep & (self._status & 3 == DATA)), self._urls)
+        rows = np.flatnonzero(self.keep & (self._status & 3 == TO_JOIN))
+        joined: list[str] = []
         problems: dict[str, list[int]] = {}
-        page, before, result, absolute = -1, None, ("", ""), Resolver("").absolute
-        found = self._urls.take(rows).to_pylist()
-        for row, of, raw in zip(rows.tolist(), self._page[rows].tolist(), found, strict=True):
-            if of != page:
-                page, before, absolute = of, None, Resolver(self._pages[of].base).absolute
-            if raw != before:  # an alt and a title of one image stand next to each other
+        current, before, result, absolute = -1, None, ("", ""), Resolver("").absolute
+        urls = self._urls.take(rows).to_pylist()
+        for row, page, raw in zip(rows.tolist(), self._page[rows].tolist(), urls, strict=True):
+            if page != current:
+                current, before, absolute = page, None, Resolver(self._pages[page].base).absolute
+            if raw != before:  # the rows of an image's alt and title follow each other
                 before, result = raw, absolute(raw)
             url, problem = result
-            fixed.append(url)
+            joined.append(url)
             if problem:
                 problems.setdefault(problem, []).append(row)
-        for problem, where in problems.items():
-            self._reject(problem, np.array(where), self._urls)
-        self._urls.replace(rows, fixed)
+        for problem, bad_rows in problems.items():
+            self._reject(problem, np.array(bad_rows), self._urls)
+        self._urls.replace(rows, joined)
 
-    def page_urls(self, rows: np.ndarray) -> pa.Array:
-        """Return some rows' pages, null where a row has none."""
-        urls = pa.array([_cleaned(page.url, is_html=False) or None for page in self._pages], pa.string())
+    def page_urls(self, rows: _Indices) -> pa.Array:
+        """Return the page url of some rows, null if a row has none."""
+        urls = pa.array([_clean(page.url, is_html=False) or None for page in self._pages], pa.string())
         return urls.take(pa.array(self._page[rows]))
 
-    def _reject(self, reason: str, rows: np.ndarray, details: _Column) -> None:
+    def _reject(self, reason: str, rows: _Indices, details: _Column) -> None:
         self.keep[rows] = False
         examples = ((self._pages[self._page[row]].url, details[row]) for row in rows)
         self._ledger.reject_many(reason, len(rows), examples)
 
 
-def _cleaned(raw: str, *, is_html: bool = True) -> str:
-    """Return `clean_text`, at less cost where nothing but spaces around a text has to go."""
+def _clean(raw: str, *, is_html: bool = True) -> str:
+    """Return what `clean_text` returns, at less cost if only spaces around the text have to be stripped."""
     text = unescape(raw) if is_html and "&" in raw else raw
     return text.strip() if text.isprintable() else clean_text(text)

@@ -1,4 +1,4 @@
-"""Strings as JSON writes them -> UTF-8, by a compiled loop."""
+"""Decode JSON strings to UTF-8, by a compiled loop."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ import numpy as np
 
 from metaclip_spark.core.jit import kernel
 
-# By byte, what follows a backslash in JSON: what it stands for, 0 for none.
+# By byte that follows a backslash in JSON: the byte that the escape means, 0 if there is no such escape.
 _ESCAPED = np.zeros(256, np.uint8)
 _ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
 
 
 @kernel
 def _hex(raw: np.ndarray, at: int, stop: int) -> int:
-    """Return the number that the four hexadecimal digits at `at` make; -1 where there are none."""
+    """Return the number that the four hexadecimal digits at `at` make, or -1 if they are no digits."""
     if at + 4 > stop:
         return -1
     value = 0
-    for place in range(at, at + 4):
-        digit = raw[place]
+    for digit in raw[at : at + 4]:
         if 48 <= digit <= 57:
             value = 16 * value + digit - 48
         elif 97 <= digit | 32 <= 102:
@@ -30,7 +29,7 @@ def _hex(raw: np.ndarray, at: int, stop: int) -> int:
 
 @kernel
 def _utf8(point: int, out: np.ndarray, to: int) -> int:
-    """Write a character; returns the place behind it."""
+    """Write a character; return the position after it."""
     if point < 0x80:
         out[to] = point
         return to + 1
@@ -51,24 +50,24 @@ def _utf8(point: int, out: np.ndarray, to: int) -> int:
 
 
 @kernel
-def decoded(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> int:
-    """Write the string at [at, stop), U+FFFD for a lone surrogate; returns the place behind it.
+def decode(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> int:
+    """Write the string at [at, stop) to `out` from `to` on; return the position after it.
 
-    Never more bytes than it has in JSON.
+    A lone surrogate becomes U+FFFD. The decoded string never has more bytes than its JSON.
     """
     source, copy, escaped = raw[at:stop], out[to : to + stop - at], np.uint8(0)
-    for place in range(len(source)):  # this loop becomes vector instructions
-        copy[place] = source[place]
-        escaped = max(escaped, np.uint8(source[place] == 92))
+    for offset in range(len(source)):  # this loop becomes vector instructions
+        copy[offset] = source[offset]
+        escaped = max(escaped, np.uint8(source[offset] == 92))
     if not escaped:
         return to + stop - at
     while at < stop:
         while at + 16 <= stop:
             block, copy = raw[at : at + 16], out[to : to + 16]
             hit = False
-            for place in range(16):
-                hit |= block[place] == 92
-                copy[place] = block[place]
+            for offset in range(16):
+                hit |= block[offset] == 92
+                copy[offset] = block[offset]
             if hit:
                 break
             at += 16

@@ -1,23 +1,23 @@
-"""The image links in the bytes of a WAT record: where their strings stand.
+"""Find the strings of image links in the bytes of a WAT record.
 
-A crawl has some 58 billion of them, so no Python object is made of one. The functions here are compiled
-(`metaclip_spark.core.jit`); they expect JSON that has been, or will be, held against its grammar, and read no byte
-outside of what they are given even where it is not JSON.
+A crawl has some 58 billion image links, so no Python object is created for a link. The functions here are compiled
+(`metaclip_spark.core.jit`). They expect JSON that a parser has validated or will validate, and they read no byte
+outside their arrays even if the bytes are not JSON.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import copied, kernel
-from metaclip_spark.extract.byte_search import BLOCK, find_in, is_ascii, mentions_any, starts
+from metaclip_spark.core.jit import copy_bytes, kernel
+from metaclip_spark.extract.byte_search import BLOCK, contains_any, find_in, is_ascii, starts_with
 
 STRINGS = (b"url", b"alt", b"title", b"og:title")
-"""The strings of a link, in the order of the columns of its row of spans: [start, stop) each, -1 where it has none."""
+"""The strings of a link, in the order of the columns of its row of spans: [start, stop) each, -1 if it is missing."""
 SPANS = 2 * len(STRINGS)
 
 CUT = b"7142857142857"
-"""A number that stands for the links where they were cut out; no WAT has it there."""
+"""A number that replaces the links in a record from which they were cut; no WAT has this number there."""
 
 UNUSUAL = -1
 FULL = HIDDEN = -2
@@ -36,9 +36,9 @@ _IS_PATH = len(STRINGS)
 
 @kernel
 def _hides(raw: np.ndarray, at: int) -> bool:
-    r"""Return whether the backslash at `at` begins an escape that none needs: `\/` after @, `\u006e`.
+    r"""Return whether the backslash at `at` starts an escape that JSON does not require: `\/` after @, `\u006e`.
 
-    With these a path or a word may be hidden: `\u0049MG@\/src`.
+    Such escapes can hide a path or a word: `\u0049MG@\/src`.
     """
     if at + 1 < len(raw) and raw[at + 1] == 47:
         return at > 0 and raw[at - 1] == 64
@@ -49,22 +49,22 @@ def _hides(raw: np.ndarray, at: int) -> bool:
 
 @kernel
 def _next_path(raw: np.ndarray, at: int) -> int:
-    """Return where the path of images stands next, from `at` on; -1 where it does not, `HIDDEN` where it may."""
-    backslash, first, slash = np.uint8(92), np.uint8(73), np.uint8(47)  # the latter of IMG@/src
+    """Return the next position of an image's path from `at` on, -1 if there is no more, `HIDDEN` if there may be."""
+    backslash, first, slash = np.uint8(92), np.uint8(73), np.uint8(47)  # "I" and "/" of IMG@/src
     while at < len(raw):
         stop = at + BLOCK
         if stop + 4 <= len(raw):
             block, later = raw[at:stop], raw[at + 4 : stop + 4]
             hit = False  # this loop becomes vector instructions
-            for place in range(BLOCK):
-                hit |= (block[place] == backslash) | ((block[place] == first) & (later[place] == slash))
+            for offset in range(BLOCK):
+                hit |= (block[offset] == backslash) | ((block[offset] == first) & (later[offset] == slash))
             if not hit:
                 at = stop
                 continue
-        for place in range(at, min(stop, len(raw))):
-            if raw[place] == first and starts(raw, place, _PATH):
-                return place
-            if raw[place] == backslash and _hides(raw, place):
+        for start in range(at, min(stop, len(raw))):
+            if raw[start] == first and starts_with(raw, start, _PATH):
+                return start
+            if raw[start] == backslash and _hides(raw, start):
                 return HIDDEN
         at = stop
     return -1
@@ -72,17 +72,17 @@ def _next_path(raw: np.ndarray, at: int) -> int:
 
 @kernel
 def _end_of_string(raw: np.ndarray, at: int) -> int:
-    """Return the place of the quote that ends the string whose first character stands at `at`.
+    """Return the position of the quote that ends the string whose first character is at `at`.
 
-    -1 where none does, or where something may be hidden.
+    Return -1 if no quote ends it, or if an escape may hide something.
     """
     size = len(raw)
     while at < size:
         while at + 16 <= size:
             block = raw[at : at + 16]
             hit = np.uint8(0)
-            for place in range(16):
-                hit = max(hit, np.uint8((block[place] == 34) | (block[place] == 92)))
+            for offset in range(16):
+                hit = max(hit, np.uint8((block[offset] == 34) | (block[offset] == 92)))
             if hit:
                 break
             at += 16
@@ -100,29 +100,29 @@ def _end_of_string(raw: np.ndarray, at: int) -> int:
 
 @kernel
 def _key(raw: np.ndarray, start: int, stop: int) -> int:
-    """Return the index in `_KEYS` of the name that stands at [start, stop); -1 for none, -2 if it has escapes."""
+    """Return the index in `_KEYS` of the name at [start, stop); -1 for any other name, -2 if it has escapes."""
     size = stop - start
     for index in range(len(_KEYS)):
-        if size == _KEY_SIZES[index] and raw[start] == _KEYS[index, 0] and starts(raw, start, _KEYS[index, :size]):
+        if size == _KEY_SIZES[index] and raw[start] == _KEYS[index, 0] and starts_with(raw, start, _KEYS[index, :size]):
             return index
-    for place in range(start, stop):
-        if raw[place] == 92:
+    for at in range(start, stop):
+        if raw[at] == 92:
             return -2
     return -1
 
 
 @kernel
 def _link(raw: np.ndarray, at: int, spans: np.ndarray) -> int:
-    """Read the rest of a link's object, from behind its path on.
+    """Read the rest of a link's object after its path.
 
     Args:
         raw: (n,) uint8.
-        at: the first byte behind the quote that ends the path.
+        at: the first byte after the quote that ends the path.
         spans: (SPANS,) int64, written.
 
     Returns:
-        The place behind the object, or `UNUSUAL`: white space, nested values, names with escapes, values that are
-        neither a string nor null where a string is meant.
+        The position after the object, or `UNUSUAL`: white space, nested values, names with escapes, values other
+        than a string or null where a string is expected.
     """
     size = len(raw)
     spans[:] = -1
@@ -146,7 +146,7 @@ def _link(raw: np.ndarray, at: int, spans: np.ndarray) -> int:
             if key >= 0:
                 spans[2 * key], spans[2 * key + 1] = at + 1, stop
             at = stop + 1
-        elif starts(raw, at, _NULL):
+        elif starts_with(raw, at, _NULL):
             if key >= 0:
                 spans[2 * key] = spans[2 * key + 1] = -1
             at += 4
@@ -164,17 +164,17 @@ def cut_links(raw: np.ndarray, spans: np.ndarray) -> tuple[int, int, int]:
 
     Args:
         raw: (n,) uint8, a record's JSON.
-        spans: (m, SPANS) int64, of which the first rows are written.
+        spans: (m, SPANS) int64; the first rows are written.
 
     Returns:
-        How many rows; where the first image link's path stands, -1 without any; and the place behind the last image
-        link. Instead of the first, `UNUSUAL` where a path may be hidden by escapes, or a link is not written as
-        extractors write it, `FULL` where there are more than m.
+        (number of rows, position of the first image link's path or -1, position after the last image link). The
+        number of rows is `UNUSUAL` if escapes may hide a path, or if a link is not written as extractors write it, and
+        `FULL` if there are more than m links.
     """
     links, first = 0, _next_path(raw, 0)
     at = end = first
     while at >= 0:
-        if not starts(raw, at - len(_BEFORE), _BEFORE):
+        if not starts_with(raw, at - len(_BEFORE), _BEFORE):
             return UNUSUAL, first, at
         if links == len(spans):
             return FULL, first, at
@@ -190,43 +190,45 @@ def cut_links(raw: np.ndarray, spans: np.ndarray) -> tuple[int, int, int]:
 
 @kernel
 def _end_of_links(raw: np.ndarray, at: int) -> int:
-    """Return the place behind the array of links, in which the last image link ends at `at`; 0 where none is found."""
-    found = find_in(raw, _LINKS_END, 1, 4, at - 1, len(raw))
-    if found >= 0:
-        return found + 2
-    for place in range(len(raw) - 2, at - 2, -1):
-        if raw[place] == 125 and raw[place + 1] == 93:
-            return place + 2
+    """Return the position after the array of links whose last image link ends at `at`, or 0 if no end is found."""
+    end = find_in(raw, _LINKS_END, 1, 4, at - 1, len(raw))
+    if end >= 0:
+        return end + 2
+    for last in range(len(raw) - 2, at - 2, -1):
+        if raw[last] == 125 and raw[last + 1] == 93:
+            return last + 2
     return 0
 
 
 @kernel
-def cut_page(raw, at, stop, spans, outside, words):
+def cut_page(
+    raw: np.ndarray, at: int, stop: int, spans: np.ndarray, outside: np.ndarray, words: np.ndarray
+) -> tuple[int, int, int, int, bool]:
     """Find the strings of a record's image links as `cut_links` does, and write the record without its links.
 
     Args:
-        raw: (n,) uint8, which holds a record's JSON at [at, stop).
-        at, stop: its bounds; all places that are returned are counted from `at`.
-        spans: (m, SPANS) int64, of which the first rows are written.
-        outside: (n + len(CUT),) uint8 at least, written; `CUT` stands for the links.
-        words: as for `mentions_any`.
+        raw: (n,) uint8, with a record's JSON at [at, stop).
+        at, stop: the record's bounds; all returned positions count from `at`.
+        spans: (m, SPANS) int64; the first rows are written.
+        outside: (n + len(CUT),) uint8 at least, written; `CUT` replaces the links.
+        words: as for `contains_any`.
 
     Returns:
-        How many rows, as of `cut_links`; [start, stop) of the links, `stop` is 0 where there is no image link; how
-        many bytes of `outside` were written, and whether all of them are ASCII. `UNUSUAL` in the place of the first,
-        too, where the links are not found, or any word stands outside them.
+        (number of rows as `cut_links` returns it, start of the links, their stop, number of bytes written to
+        `outside`, whether all of these are ASCII). The stop is 0 if there is no image link. The number of rows is
+        `UNUSUAL` also if the array of links is not found, or if a word occurs outside the links.
     """
     raw = raw[at:stop]
     links, first, end = cut_links(raw, spans)
     if links < 0 or first < 0:
         return links, 0, 0, 0, True
-    # A quote after a comma or brace, with a letter after it, can only be one that begins a string.
+    # A quote after a comma or brace, with a letter after it, can only be a quote that starts a string.
     start = find_in(raw, _LINKS, 1, 8, 0, first)
     stop = _end_of_links(raw, end)
     if start < 1 or stop == 0 or (raw[start - 1] != 44 and raw[start - 1] != 123):
         return UNUSUAL, 0, 0, 0, True
     start += _LINKS_KEY
-    size = copied(raw[stop:], outside, copied(_CUT, outside, copied(raw[:start], outside, 0)))
-    if mentions_any(outside[:size], words):
+    size = copy_bytes(raw[stop:], outside, copy_bytes(_CUT, outside, copy_bytes(raw[:start], outside, 0)))
+    if contains_any(outside[:size], words):
         return UNUSUAL, 0, 0, 0, True
     return links, start, stop, size, is_ascii(outside[:size])

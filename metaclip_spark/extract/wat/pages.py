@@ -1,10 +1,10 @@
-"""The JSON of a WAT record -> the page it describes: its address, its base, and its image links.
+"""Read the JSON of a WAT record: the page's url, its base, and its image links.
 
-Decoding a record in full costs many times what inflating it does, and few of its links are images. So the usual
-record, as all extractors write it, is held against JSON's grammar, its image links are cut out by `cut_links`, and only
-what is left outside `Links` is decoded. Anything else is decoded in full (a page that may opt out, too); broken JSON
-is noticed wherever it is. Both ways give the same pages; where image links stand deeper inside `Links` than extractors
-put them, both take them too. Only how deep JSON may be nested (about 1,000 levels) depends on the way.
+Decoding a record in full costs many times as much as inflating it, and few of its links are images. So a record in the
+usual form, as all extractors write it, is only validated as JSON: `cut_links` finds its image links, and the part
+outside `Links` is decoded. Any other record is decoded in full, and so is a page that may opt out. Both ways detect
+broken JSON anywhere in the record and give the same pages, also if image links are nested deeper inside `Links` than
+extractors put them. Only the depth to which JSON may be nested (about 1,000 levels) depends on the way.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
 import simdjson
 
 from metaclip_spark.candidates.options import ExtractOptions
@@ -27,20 +28,20 @@ from metaclip_spark.extract.wat.links import CUT, FULL, SPANS, cut_links, cut_pa
 
 _IMAGE_PATH = "IMG@/src"
 _PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
-_KEEP_BYTES = 1 << 23  # a parser keeps the memory of the largest record that it has seen
-_ROOM = 1 << 16
+_KEEP_BYTES = 1 << 23  # a parser keeps the memory of its largest record: after a larger one it is replaced
+_BUFFER_BYTES = 1 << 16
 _CUT = int(CUT)
 _WRITE = msgspec.json.Encoder().encode
 _Link = dict[str, "str | None"]
 
 
 class Page(msgspec.Struct, gc=False):
-    """What a record says about a page as a whole.
+    """The fields of a record that concern the whole page.
 
     Attributes:
-        url: the page's address, "" where there is none.
-        base: where relative urls start.
-        opt_out: the opt-out that is honoured, or None.
+        url: the page's url, "" if the record has none.
+        base: the base of the page's relative urls.
+        opt_out: the page's opt-out if it is honoured, else None.
     """
 
     url: str
@@ -49,18 +50,18 @@ class Page(msgspec.Struct, gc=False):
 
 
 class Links(NamedTuple):
-    """A page's image links that have a text, in their order; last og:image with og:title, where that is wanted.
+    """A page's image links that have a text, in their order; last og:image with og:title, if that field is wanted.
 
     Attributes:
-        raw: (n,) uint8, JSON in which they stand.
-        spans: (m, SPANS) int64, of which the first `count` rows say where in it their strings are; the reader's own,
-            good until it reads on.
-        count: how many links.
+        raw: (n,) uint8, the JSON with the links.
+        spans: (m, SPANS) int64; the first `number` rows are the positions of the links' strings in `raw`. The array
+            belongs to the reader and is valid until the next record is read.
+        number: the number of links.
     """
 
-    raw: np.ndarray
-    spans: np.ndarray
-    count: int
+    raw: npt.NDArray[np.uint8]
+    spans: npt.NDArray[np.int64]
+    number: int
 
 
 class _Head(msgspec.Struct, gc=False):
@@ -95,27 +96,27 @@ class _Outside(msgspec.Struct, gc=False):
 
 
 class PageReader:
-    """Reads the pages of one source."""
+    """Read the pages of one source."""
 
     def __init__(self, options: ExtractOptions) -> None:
         self._opt_outs = options.opt_outs
         self._og = "og:title" in options.text_fields
         self._parser = simdjson.Parser()
         self._spans = np.empty((256, SPANS), np.int64)
-        self._make_room(_ROOM)
+        self._allocate(_BUFFER_BYTES)
         self._decode = msgspec.json.Decoder(_Outside).decode
-        said = opt_out_words(options.opt_outs)
-        self._said = np.array([word.encode() for word in said], "S32").view(np.uint8).reshape(-1, 32)
+        words = opt_out_words(options.opt_outs)
+        self._opt_out_words = np.array([word.encode() for word in words], "S32").view(np.uint8).reshape(-1, 32)
 
     def read(
-        self, payload: bytes | memoryview, raw: np.ndarray | None = None, at: int = 0
+        self, payload: bytes | memoryview, raw: npt.NDArray[np.uint8] | None = None, at: int = 0
     ) -> tuple[Page, Links] | None:
-        """Return the page that a record describes and its links, None where there is no page or no such link.
+        """Return the page that a record describes and its links, or None if it has no page or no such link.
 
         Args:
             payload: a record's JSON.
-            raw: (n,) uint8, what `bytes_of` gives of it, or of anything that holds it, where that is at hand.
-            at: where in this it begins.
+            raw: (n,) uint8, bytes that contain `payload`, if they are at hand as an array of `bytes_of`.
+            at: where in `raw` the payload begins.
 
         Raises:
             ValueError, RecursionError: the record is not JSON.
@@ -127,9 +128,11 @@ class PageReader:
         finally:
             if len(payload) > _KEEP_BYTES:
                 self._parser = simdjson.Parser()
-                self._make_room(_ROOM)
+                self._allocate(_BUFFER_BYTES)
 
-    def in_parts(self, payload: bytes | memoryview, raw: np.ndarray, at: int = 0) -> tuple[Page, Links] | None:
+    def in_parts(
+        self, payload: bytes | memoryview, raw: npt.NDArray[np.uint8], at: int = 0
+    ) -> tuple[Page, Links] | None:
         """Return what `in_full` returns, at a fraction of its cost; arguments as for `read`.
 
         Raises:
@@ -137,11 +140,11 @@ class PageReader:
         """
         if self._og:
             raise UnusualRecordError
-        if len(payload) > self._room:
-            self._make_room(2 * len(payload))
+        if len(payload) > self._capacity:
+            self._allocate(2 * len(payload))
         end = at + len(payload)
         while True:
-            links, start, stop, size, plain = cut_page(raw, at, end, self._spans, self._outside, self._said)
+            links, start, stop, size, plain = cut_page(raw, at, end, self._spans, self._outside, self._opt_out_words)
             if links != FULL:
                 break
             self._more_spans()
@@ -151,17 +154,17 @@ class PageReader:
             if not stop:
                 self._parser.parse(payload)
                 return None
-            # Both parts are JSON, so the whole is, and `stop` is where the array ends that begins at `start`.
+            # If both parts are JSON, the whole record is JSON, and the array that begins at `start` ends at `stop`.
             page = self._page(self._view[:size], plain)
             self._parser.parse(payload[start:stop])
         except (ValueError, RuntimeError):
             raise UnusualRecordError from None
         return (page, Links(raw[at:end], self._spans, links)) if page is not None and links else None
 
-    def _make_room(self, size: int) -> None:
-        self._room = size
+    def _allocate(self, size: int) -> None:
+        self._capacity = size
         self._outside = np.empty(size + len(CUT), np.uint8)
-        self._view = memoryview(self._outside)
+        self._view = self._outside.data
 
     def _more_spans(self) -> None:
         self._spans = np.empty((2 * len(self._spans), SPANS), np.int64)
@@ -169,14 +172,16 @@ class PageReader:
     def _page(self, outside: memoryview, is_ascii: bool) -> Page | None:
         try:
             if not is_ascii:
-                str(outside, "utf-8")  # msgspec does not look at the bytes of strings that it passes over
+                str(outside, "utf-8")  # msgspec does not validate the bytes of strings that it skips
             envelope = self._decode(outside).envelope
-            header, http = envelope.header, envelope.payload.http
-            html = http.html
-            if html.links != _CUT:
-                raise UnusualRecordError
-        except (msgspec.MsgspecError, ValueError, AttributeError, RecursionError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             raise UnusualRecordError from None
+        payload = envelope.payload if envelope else None
+        http = payload.http if payload else None
+        html = http.html if http else None
+        if envelope is None or html is None or html.links != _CUT:
+            raise UnusualRecordError
+        header = envelope.header
         if header is None or header.type != "response":
             return None
         url = header.uri or ""
@@ -192,27 +197,27 @@ class PageReader:
         html = _get(_get(record, "Envelope"), *_PATH_TO_HTML)
         url = _string(_get(header, "WARC-Target-URI")) or ""
         links = _get(html, "Links")
-        found = list(_image_links(links)) if isinstance(links, list) else []
+        images = list(_image_links(links)) if isinstance(links, list) else []
         metas = _get(html, "Head", "Metas")
         metas = [meta for meta in metas if isinstance(meta, dict)] if isinstance(metas, list) else []
         headers = _get(record, "Envelope", *_PATH_TO_HTML[:-1], "Headers")
         headers = headers.items() if isinstance(headers, dict) else ()
         if self._og:
-            found += _og_link(metas)
+            images += _og_link(metas)
         named = ((meta.get("name"), meta.get("content")) for meta in metas)
         opt_out = opt_out_of(named, headers, self._opt_outs) if self._opt_outs else None
-        if not found:
+        if not images:
             return None
-        raw = bytes_of(b"[%b]" % b",".join(map(_WRITE, found)))  # as extractors write them
-        while len(found) > len(self._spans):
+        raw = bytes_of(b"[%b]" % b",".join(map(_WRITE, images)))  # as extractors write them
+        while len(images) > len(self._spans):
             self._more_spans()
         cut_links(raw, self._spans)
         page = Page(url, _base(url, _string(_get(html, "Head", "Base"))), opt_out)
-        return page, Links(raw, self._spans, len(found))
+        return page, Links(raw, self._spans, len(images))
 
 
 def _image_links(value: Any) -> Iterator[_Link]:
-    """Yield the image links in a value at any depth, in their order."""
+    """Yield the image links in a value, at any depth, in their order."""
     if isinstance(value, dict):
         if value.get("path") == _IMAGE_PATH:
             texts = {name: _text(value.get(name)) for name in ("alt", "title")}
@@ -225,15 +230,15 @@ def _image_links(value: Any) -> Iterator[_Link]:
 
 
 def _og_link(metas: list[dict[str, Any]]) -> Iterator[_Link]:
-    """Yield the page's first og:image with its first og:title, if it has both."""
-    found: dict[str, str] = {}
+    """Yield the page's first og:image with its first og:title, if the page has both."""
+    tags: dict[str, str] = {}
     for meta in metas:
         content = _string(meta.get("content"))
         for name in ("og:image", "og:title"):
             if content is not None and name in (meta.get("property"), meta.get("name")):
-                found.setdefault(name, content)
-    if len(found) == 2:
-        yield {"path": _IMAGE_PATH, "url": found["og:image"], "og:title": found["og:title"]}
+                tags.setdefault(name, content)
+    if len(tags) == 2:
+        yield {"path": _IMAGE_PATH, "url": tags["og:image"], "og:title": tags["og:title"]}
 
 
 def _base(url: str, base: str | None) -> str:
@@ -251,7 +256,7 @@ def _text(value: Any) -> str | None:
 
 
 def _string(value: Any) -> str | None:
-    """Return a string that UTF-8 can hold, the first one of a list (a repeated header), or None."""
+    """Return a string without lone surrogates, the first one of a list (a repeated header), or None."""
     if isinstance(value, list) and value:
         value = value[0]
     return without_surrogates(value) if isinstance(value, str) else None

@@ -1,4 +1,4 @@
-"""Charsets: what a page is written in, in the order that browsers look."""
+"""Charsets: a page's charset is determined in the order that browsers use."""
 
 from __future__ import annotations
 
@@ -43,29 +43,29 @@ EUC_JP = "画像の説明文がここにあります。日本語のページで�
         "XML",
         "late",
         "UTF-16 by meta",
-        "label of old",
+        "legacy label",
         "no charset",
         "no charset of the web",
         "bytes",
         "cut in a character",
         "detector",
-        "nothing",
+        "empty",
     ],
 )
-def test_the_charset_is_what_browsers_take(body, header, expected):
-    """A mark, the header, the page's declaration, the bytes; a label that says nothing is passed over."""
+def test_the_charset_is_the_one_that_browsers_use(body, header, expected):
+    """The order is: a mark, the header, the page's declaration, the bytes. A label that is not known is ignored."""
     assert charset_of(body, header) == expected
 
 
-def test_the_page_comes_out_in_utf8():
-    """Each page is decoded once; a mark is no text."""
+def test_the_page_is_converted_to_utf8():
+    """Each page is decoded once; a mark is not part of the text."""
     assert utf8_of("ž".encode("iso8859-2"), "text/html; charset=iso-8859-2").decode() == "ž"
     assert utf8_of(b"\xff\xfe" + "<é>".encode("utf-16-le")).decode() == "<é>"
     assert utf8_of(b"\xef\xbb\xbfa") == b"a"
 
 
-def test_bytes_that_no_charset_has_become_the_replacement_character():
-    """Wrong bytes are no error: the rest of the page is read."""
+def test_bytes_that_a_charset_does_not_have_become_the_replacement_character():
+    """Invalid bytes are no error: the rest of the page is read."""
     assert utf8_of(b"a\x81b", "text/html; charset=windows-1252").decode() == "a\ufffdb"
     assert utf8_of(b"a\xff\xffb", "text/html; charset=euc-jp").decode() == "a\ufffd\ufffdb"
     assert utf8_of(b"a\xffb", "text/html; charset=utf-8").decode("utf-8", "replace") == "a\ufffdb"

@@ -1,4 +1,4 @@
-"""Pages: which images they have, with which texts and which urls."""
+"""Pages: their images, with texts and urls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def texts_of(page: str | bytes, fields=DEFAULT_TEXT_FIELDS) -> list[tuple[str, s
 
 
 def test_texts_of_attributes_come_in_the_order_of_the_fields():
-    """Whatever the order in the tag; an attribute that is there and empty is there."""
+    """The order in the tag does not matter; an empty attribute is an empty text."""
     page = '<img title=t src=a.jpg data-image-title=d alt="x"><img alt><img alt=""><IMG ALT=y><image alt=z><img src=b>'
     assert texts_of(page) == [
         ("alt", "x"),
@@ -37,7 +37,7 @@ def test_texts_of_attributes_come_in_the_order_of_the_fields():
 
 
 def test_entities_are_decoded_once():
-    """The parser decodes; what looks like an entity after that is text."""
+    """The parser decodes once; an entity in the decoded text is text."""
     assert texts_of("<img alt='Tom &amp; Jerry &amp;amp; &eacute;&#233;&#xe9; &nosuch;' src=x>") == [
         ("alt", "Tom & Jerry &amp; ééé &nosuch;")
     ]
@@ -63,13 +63,13 @@ def test_entities_are_decoded_once():
         ("", []),
     ],
 )
-def test_what_is_an_image(page, alts):
-    """What a browser without scripting shows, and what stands ready in a template."""
+def test_which_markup_is_an_image(page, alts):
+    """The images are those that a browser without scripting shows, and those inside a template."""
     assert [text for field, text in texts_of(page) if field == "alt"] == alts
 
 
-def test_figcaption_and_aria_label_stand_behind_a_switch():
-    """A caption is the text of the innermost figure's own caption, white space collapsed."""
+def test_figcaption_and_aria_label_are_read_if_wanted():
+    """A caption is the text of the innermost figure's caption, with white space collapsed."""
     page = """<figure><figure><div><img src=a aria-label="label"></div><figcaption>the
         <b>inner</b>   one</figcaption></figure><img src=b><figcaption>outer</figcaption></figure><img src=c alt=x>
         <figure><img src=d></figure>"""
@@ -83,7 +83,7 @@ def test_figcaption_and_aria_label_stand_behind_a_switch():
 
 
 def test_urls_of_an_image():
-    """`src`, what scripts read, and the largest of each set are told apart; templates of urls are none."""
+    """`src`, urls for scripts, and the largest url of each set are kept apart; a template of urls is no url."""
     (image,) = images_of(
         "<picture><source srcset='p1.webp 1x, p2.webp 2x'><source data-srcset='q.webp'>"
         "<img alt=x src=a.gif data-src=b.jpg data-original='{\"u\":1}' data-lazy-src=c.jpg srcset='s 5w, l 9w'>"
@@ -93,8 +93,8 @@ def test_urls_of_an_image():
     assert image.largest_sources() == ["l", "p2.webp", "q.webp"]
 
 
-def test_sizes_are_there_where_the_page_has_them():
-    """width and height as they stand; None where there is neither."""
+def test_sizes_are_those_of_the_tag():
+    """width and height are kept unchanged; the sizes are None if the tag has neither."""
     page = "<img alt=a width=5 height='7px'><img alt=b height=3><img alt=c width>"
     found = [image.sizes() for image in images_of(page)]
     assert found == [[("width", "5"), ("height", "7px")], [("height", "3")], None]
@@ -120,12 +120,12 @@ def test_sizes_are_there_where_the_page_has_them():
     ],
 )
 def test_the_largest_of_a_set(srcset, url):
-    """Widths beat densities, the first of equals wins, inlined images do not count."""
+    """A width beats a density, the first of equals wins, and inlined images do not count."""
     assert largest_of(srcset) == url
 
 
 def test_base_and_metas():
-    """The first base with an address; metas wherever they stand, in any case of letters."""
+    """The base is the first with a href; metas are found anywhere, and in upper or lower case."""
     head = b"<base target=x><base href='/b/'><base href='/c/'><META Name=Robots content=NOAI>"
     body = b"<body><meta name=x><meta name='tdm-reservation' content=1><img alt=x>"
     page = HtmlPage(head + body, DEFAULT_TEXT_FIELDS)
@@ -133,8 +133,8 @@ def test_base_and_metas():
     assert page.metas == [{"name": "Robots", "content": "NOAI"}, {"name": "tdm-reservation", "content": "1"}]
 
 
-def test_the_pages_own_image():
-    """The first og:image and og:title that say something; both are needed."""
+def test_the_og_image_of_a_page():
+    """The first nonempty og:image and og:title are used; both are needed."""
     titles = b"<meta property='og:title' content=''><meta name='og:title' content='T'>"
     image = b"<meta property='og:image' content='i'>"
     assert og_image(HtmlPage(titles + image, TEXT_FIELDS).metas) == ("i", "T")
@@ -159,11 +159,11 @@ def test_the_pages_own_image():
     ],
 )
 def test_a_page_is_read_up_to_its_last_image(page, kept):
-    """The end of a tag is where the tokenizer of the HTML Standard finds it; images without texts do not count."""
+    """A tag ends where the tokenizer of the HTML Standard ends it; images without texts do not count."""
     assert up_to_last_image(page, DEFAULT_TEXT_FIELDS) == kept
 
 
-def test_of_very_many_images_without_texts_only_the_last_are_cut_off():
+def test_only_the_last_of_many_images_without_texts_are_cut_off():
     """The search from the end is bounded."""
     page = b"<img alt=a>" + b"<img src=b>" * 1000
     assert up_to_last_image(page, DEFAULT_TEXT_FIELDS) == page[: -20 * len(b"<img src=b>")]
@@ -206,8 +206,8 @@ PARTS = st.sampled_from(
 
 
 @given(st.lists(PARTS, max_size=40))
-def test_what_comes_after_the_last_image_does_not_change_the_images(parts):
-    """Any page: the images of the part that is parsed are the images of the whole."""
+def test_bytes_after_the_last_image_do_not_change_the_images(parts):
+    """For any page, the part that is parsed has the same images as the whole page."""
     page = "".join(parts).encode()
     cut = [(image.texts(DEFAULT_TEXT_FIELDS), image.src) for image in images_of(page)]
     whole = images_of(page, (*DEFAULT_TEXT_FIELDS, "og:title"))
@@ -215,7 +215,7 @@ def test_what_comes_after_the_last_image_does_not_change_the_images(parts):
 
 
 def test_a_large_page_is_cut_outside_of_scripts_and_keeps_its_images():
-    """The pieces are the page; each image comes once, in order."""
+    """The pieces joined are the page; each image is found once, in order."""
     one = "<div><p>text <b>bold</b><script>if (a < b) '<div><img alt=no>'</script><img alt=%d src=x></div>"
     page = "".join(one % n for n in range(5000)).encode()
     pieces = list(pieces_of(page))
@@ -226,14 +226,14 @@ def test_a_large_page_is_cut_outside_of_scripts_and_keeps_its_images():
 
 
 def test_a_small_page_is_one_piece():
-    """Nothing is copied, nothing is cut."""
+    """The page is neither copied nor cut."""
     page = b"<p>" * 4096
     (piece,) = pieces_of(page)
     assert piece is page
 
 
 def test_text_after_a_stray_bracket_is_not_read_as_attributes():
-    """A book in one tag is left out; a long attribute or script is not."""
+    """A book in one tag is dropped; a long attribute or script is kept."""
     words = b" ".join(b"w%d" % n for n in range(20_000))
     assert without_long_tags(b"<p>a</p><b " + words + b"> <img alt=x src=y>") == b"<p>a</p> <img alt=x src=y>"
     for page in (
@@ -268,8 +268,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_pages_take_a_moment_and_no_more(name):
-    """Deep, broken and repeated markup, each of which costs a plain parse minutes or a stack."""
+def test_hostile_pages_take_only_a_moment(name):
+    """Deep, broken and repeated markup takes a plain parser minutes, or overflows its stack."""
     began = time.process_time()
     fields = (*DEFAULT_TEXT_FIELDS, "figcaption")
     for image in images_of(HOSTILE[name] + b"<img alt=last src=x>", fields):
@@ -281,21 +281,22 @@ def test_hostile_pages_take_a_moment_and_no_more(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["depth", "lists", "end tags"])
 def test_a_hundred_thousand_levels(name):
-    """A page of a megabyte."""
+    """A page of a megabyte is read in seconds."""
     began = time.process_time()
     images_of(HOSTILE[name] * 4 + b"<img alt=last src=x>")
     assert time.process_time() - began < 20
 
 
-def test_pieces_hold_what_one_tree_holds(shared_data, monkeypatch):
-    """Real pages give the same images cut into pieces of 512 tags, but for a few whose context is cut."""
-    from metaclip_spark.extract.warc.blocks import block_records
+def test_pieces_give_the_images_of_one_tree(shared_data, monkeypatch):
+    """Real pages give the same images if they are cut into pieces of 512 tags."""
+    from metaclip_spark.extract.records.dialect import WARC
+    from metaclip_spark.extract.records.reader import warc_records
     from metaclip_spark.extract.warc.responses import response_of
 
     with open(shared_data / "crawl" / "ccmain2020-34_sample.warc.gz", "rb") as file:
         pages = [
-            response_of(block).body()
-            for record, block in block_records(file)
+            response_of(record.payload).body()
+            for record in warc_records(file, WARC)
             if record.get(b"warc-type") == b"response"
         ]
     whole = [texts_of(page) for page in pages]

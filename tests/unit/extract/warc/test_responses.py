@@ -1,4 +1,4 @@
-"""HTTP responses inside a WARC: header fields, and bodies without their codings."""
+"""HTTP responses in a WARC: header fields, and bodies without their codings."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def body_of(*fields: str, body: bytes = HTML) -> bytes:
     return response_of("\r\n".join(["HTTP/1.1 200 OK", *fields]).encode() + b"\r\n\r\n" + body).body()
 
 
-def test_header_lines_may_end_in_lf_and_go_on():
-    """What old crawlers wrote is read like what the standard says."""
+def test_header_lines_may_end_in_lf_and_continue():
+    """Headers of old crawlers are read as if they followed the standard."""
     response = response_of(b"HTTP/1.0 404\nContent-Type: text/html;\n charset=euc-jp\nnonsense\nX-A: 1\nX-A: 2\n\n<p>")
     assert response.headers == [("Content-Type", "text/html; charset=euc-jp"), ("X-A", "1"), ("X-A", "2")]
     assert response.get("content-type") == "text/html; charset=euc-jp"
@@ -37,7 +37,7 @@ def test_header_lines_may_end_in_lf_and_go_on():
     ids=["empty", "no header", "no end"],
 )
 def test_a_response_without_a_header_is_broken(block, reason):
-    """The reason says what was found."""
+    """The error shows the bytes that were found."""
     with pytest.raises(BrokenResponseError) as raised:
         response_of(block)
     assert str(raised.value) == reason
@@ -57,8 +57,8 @@ def test_a_response_without_a_header_is_broken(block, reason):
         ("X: y", b" " * 2000 + HTML, False),
     ],
 )
-def test_what_is_html_is_said_by_the_header_or_else_by_the_start(field, body, is_html):
-    """The bytes count only where there is no Content-Type."""
+def test_the_header_or_else_the_first_bytes_decide_what_is_html(field, body, is_html):
+    """The bytes count only if there is no Content-Type."""
     assert response_of(f"HTTP/1.1 200 OK\r\n{field}\r\n\r\n".encode() + body).is_html is is_html
 
 
@@ -67,7 +67,7 @@ def test_what_is_html_is_said_by_the_header_or_else_by_the_start(field, body, is
     [
         (["Content-Encoding: gzip"], gzip.compress(HTML)),
         (["Content-Encoding: x-gzip"], gzip.compress(HTML[:9]) + gzip.compress(HTML[9:])),
-        (["Content-Encoding: gzip"], gzip.compress(HTML) + b"slop"),
+        (["Content-Encoding: gzip"], gzip.compress(HTML) + b"trailing bytes"),
         (["Content-Encoding: deflate"], zlib.compress(HTML)),
         (["Content-Encoding: deflate"], zlib.compress(HTML)[2:-4]),
         (["Content-Encoding: br"], brotli.compress(HTML)),
@@ -88,29 +88,29 @@ def test_what_is_html_is_said_by_the_header_or_else_by_the_start(field, body, is
     ids=[
         "gzip",
         "members",
-        "slop",
+        "trailing bytes",
         "deflate",
         "raw deflate",
         "br",
         "two codings",
         "two headers",
         "identity",
-        "said gzip",
-        "said deflate",
-        "said br",
+        "gzip in name only",
+        "deflate in name only",
+        "br in name only",
         "no coding",
         "chunked",
-        "said chunked",
+        "chunked in name only",
         "chunked gzip",
     ],
 )
-def test_a_coding_is_undone_where_the_body_has_it(fields, body):
-    """Crawlers that store what they decoded leave the header in place."""
+def test_a_coding_is_decoded_if_the_body_has_it(fields, body):
+    """Crawlers that store decoded bodies keep the header."""
     assert body_of(*fields, body=body) == HTML
 
 
-def test_a_coded_body_that_is_cut_is_decoded_as_far_as_it_goes():
-    """Crawlers cut bodies at a length, whatever their coding."""
+def test_a_truncated_body_is_decoded_up_to_its_end():
+    """Crawlers truncate bodies at a length, whatever their coding."""
     page = b"".join(b"<img src=%d.jpg alt=b%d>" % (n, n * n) for n in range(5000))
     for coding, pack in (("gzip", gzip.compress), ("deflate", zlib.compress), ("br", brotli.compress)):
         coded = pack(page)
@@ -128,8 +128,8 @@ def test_a_coded_body_that_is_cut_is_decoded_as_far_as_it_goes():
         ("zstd", b"\x28\xb5\x2f\xfd\x00\x01", "the body's coding 'zstd' is not known"),
     ],
 )
-def test_a_coding_that_cannot_be_undone_is_said(coding, body, reason):
-    """Such a body is no page."""
+def test_a_coding_that_cannot_be_decoded_is_an_error(coding, body, reason):
+    """The error names the coding or its damage."""
     with pytest.raises(BrokenResponseError) as raised:
         body_of(f"Content-Encoding: {coding}", body=body)
     assert str(raised.value).startswith(reason)
@@ -149,14 +149,14 @@ def test_a_coding_that_cannot_be_undone_is_said(coding, body, reason):
         (b"", b""),
     ],
 )
-def test_chunks_are_joined_up_to_a_cut_or_damage(body, whole):
-    """A body that does not start with a chunk has none."""
+def test_chunks_are_joined_up_to_any_damage(body, whole):
+    """A body that does not start with a chunk is returned unchanged."""
     assert without_chunks(body) == whole
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", ""])
 def test_a_body_beyond_the_limit_is_broken(monkeypatch, coding):
-    """A small body may inflate to any size: it is not inflated to the end."""
+    """A small body may inflate to any size, so inflation stops at the limit."""
     monkeypatch.setattr(responses, "MAX_BODY_BYTES", 1000)
     page = HTML + b" " * 100_000
     coded = {"gzip": gzip.compress, "deflate": zlib.compress, "br": brotli.compress}.get(coding, bytes)(page)

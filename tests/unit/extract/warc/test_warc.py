@@ -1,4 +1,4 @@
-"""WARC files, written by hand: which image texts are found, under which url, and what becomes of the rest."""
+"""WARC files, written by hand: the image texts that are found, their urls, and the rejects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ GOLDEN_ROWS = [
     ("http://ex.org/a/n.jpg", "no type", "alt"),
     ("http://ex.org/a/c.jpg", "chunked", "alt"),
     ("http://ex.org/a/z.jpg", "packed", "alt"),
-    ("http://ex.org/a/z.jpg", "said to be packed", "alt"),
+    ("http://ex.org/a/z.jpg", "header says gzip", "alt"),
     ("http://ex.org/a/l.jpg", "old lines", "alt"),
     ("http://wget.org/w.jpg", "wget", "alt"),
     ("http://img.org/u.jpg", "no page", "alt"),
@@ -66,12 +66,12 @@ GOLDEN_REJECTED = {
 
 @pytest.fixture(params=["a.warc.gz", "a.warc"])
 def golden(tmp_path, request):
-    """The golden WARC, with a gzip member a record, and plain."""
+    """The golden WARC, with one gzip member per record, and plain."""
     return write(tmp_path / request.param, golden_records())
 
 
 def test_golden_rows(extract, golden):
-    """Every text that is there comes out once, in the order of the file, and nothing else."""
+    """Every text of the file becomes one row, in the order of the file, and there are no other rows."""
     found = extract(golden)
     assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs] == GOLDEN_ROWS
     assert {pair["page_url"] for pair in found.pairs} == {PAGE, "http://wget.org/", None}
@@ -79,7 +79,7 @@ def test_golden_rows(extract, golden):
 
 
 def test_golden_counts(extract, golden):
-    """Each record and each text is accounted for."""
+    """Each record and each text is counted."""
     found = extract(golden)
     assert found.ending == ("done", None)
     assert found.outcome["records_read"] == len(golden_records())
@@ -94,15 +94,15 @@ def test_golden_counts(extract, golden):
     assert {row["record"] for row in found.rejects} == {PAGE, ""}
 
 
-def test_sizes_stand_in_extra(extract, golden):
-    """width and height of the tag, as the page has them; null where there is neither."""
+def test_sizes_are_in_extra(extract, golden):
+    """width and height are kept as the page has them; extra is null if the tag has neither."""
     extras = {pair["text"]: pair["extra"] for pair in extract(golden).pairs}
     assert extras.pop("two lines and \ufffd more") == [("width", "80"), ("height", "60")]
     assert set(extras.values()) == {None}
 
 
 def test_one_gzip_member_around_the_whole_file(tmp_path, extract):
-    """A file that was packed as a whole reads like any other."""
+    """A file that was compressed as a whole gives the same rows."""
     path = tmp_path / "a.warc.gz"
     path.write_bytes(gzip.compress(b"".join(golden_records())))
     found = extract(path)
@@ -113,7 +113,7 @@ def test_one_gzip_member_around_the_whole_file(tmp_path, extract):
 @pytest.mark.parametrize("name", ["a.warc", "a.warc.gz"])
 @pytest.mark.parametrize("rest", [b"p>", b">\n", b"\r\n", b"\n>", b"\n\n"])
 def test_lengths_that_are_two_bytes_short(tmp_path, extract, name, rest):
-    """One crawl of 2018 has an empty line too many after the header, and lengths that do not count it."""
+    """One crawl of 2018 has an extra empty line after the header, and lengths that do not count it."""
     records = []
     for n in range(3):
         block = http(f"\r\n<img src={n}.jpg alt='text {n}'>").replace(b"charset=utf-8", b"charset=utf-8\r\nX: y") + rest
@@ -124,7 +124,7 @@ def test_lengths_that_are_two_bytes_short(tmp_path, extract, name, rest):
 
 
 def test_texts_behind_the_switch(tmp_path, extract):
-    """aria-label, figcaption and the page's own image come only when they are asked for."""
+    """aria-label, figcaption and og:title are read only if these fields are wanted."""
     body = (
         "<meta property=og:title content='The page &amp; its title'><meta property=og:image content=/og.jpg>"
         "<figure><img src=f.jpg alt=x aria-label=label><figcaption>The <b>caption</b></figcaption></figure>"
@@ -154,7 +154,7 @@ def test_texts_behind_the_switch(tmp_path, extract):
     ],
 )
 def test_a_page_that_opts_out_gives_nothing(tmp_path, extract, head, field, reason):
-    """Its texts are read and rejected with the reason; what is not honoured changes nothing."""
+    """Its texts are read and rejected with the reason; a directive that is not honoured changes nothing."""
     path = write(tmp_path / "a.warc.gz", [page(f"{head}<img src=a.jpg alt=x title=y><img alt=''>", HTML, field)])
     found = extract(path)
     assert found.rejected == ({"empty_text": 1} | ({reason: 2} if reason else {}))
@@ -164,13 +164,13 @@ def test_a_page_that_opts_out_gives_nothing(tmp_path, extract, head, field, reas
 
 
 def test_opt_outs_behind_the_switch(tmp_path, extract):
-    """noindex is honoured where it is asked for."""
+    """noindex is honoured if the option asks for it."""
     path = write(tmp_path / "a.warc.gz", [page("<meta name=robots content=none><img src=a.jpg alt=x>")])
     assert extract(path, opt_outs=OPT_OUTS).rejected == {"noindex": 1}
 
 
 def test_a_page_of_more_texts_than_a_batch(tmp_path, extract):
-    """Batches end inside a page; all of it comes out, in order."""
+    """Batches end inside a page; all of its texts become rows, in order."""
     body = "".join(f"<img src={n}.jpg alt='text {n}'>" for n in range(20_000))
     found = extract(write(tmp_path / "a.warc.gz", [page(body)]))
     assert [pair["text"] for pair in found.pairs] == [f"text {n}" for n in range(20_000)]

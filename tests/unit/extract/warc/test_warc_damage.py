@@ -1,4 +1,4 @@
-"""Damaged and mistaken WARCs: what was read before the damage stays, and what became of the rest is said."""
+"""Damaged WARCs and other files: rows before the damage are kept, and the outcome names the damage."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ import pytest
 from warc_builder import HTML, golden_records, http, page, record, write
 
 from metaclip_spark.errors import DamagedSourceError
-from metaclip_spark.extract.warc import blocks, reader
-from metaclip_spark.extract.warc.blocks import block_records
+from metaclip_spark.extract.records.dialect import WARC
+from metaclip_spark.extract.records.reader import warc_records
+from metaclip_spark.extract.warc import reader
 
 PAGES = 8
 NOISE = random.Random(5).randbytes(400).hex()
@@ -25,13 +26,13 @@ def rows_of(pages: int) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def records() -> list[bytes]:
-    """Pages of one text each, with something in them that packs badly."""
+    """Pages of one text each, with bytes that compress badly."""
     return [page(f"<p title={NOISE}><img src={n}.jpg alt='text {n}'>") for n in range(PAGES)]
 
 
 @pytest.fixture
 def members(records) -> list[bytes]:
-    """The same, as gzip members."""
+    """The same pages as gzip members."""
     return [gzip.compress(one, mtime=0) for one in records]
 
 
@@ -41,7 +42,7 @@ def put(path: Path, content: bytes) -> Path:
 
 
 def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extract, members):
-    """At every seventh byte of a member: all rows before, its own only where nothing but its end is missing."""
+    """The cut is at every seventh byte: rows before are kept, the member's own if only its end is missing."""
     before = b"".join(members[:4])
     for cut in range(1, len(members[4]), 7):
         found = extract(put(tmp_path / "a.warc.gz", before + members[4][:cut]))
@@ -51,7 +52,7 @@ def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extr
 
 
 def test_a_plain_file_cut_anywhere_keeps_the_records_before(tmp_path, extract, records):
-    """Inside a header, a block, or the empty lines after it."""
+    """The cut may be inside a header, a block, or the empty lines after it."""
     before, whole = b"".join(records[:2]), records[2]
     for cut in range(1, len(whole), 11):
         found = extract(put(tmp_path / "a.warc", before + whole[:cut]))
@@ -62,7 +63,7 @@ def test_a_plain_file_cut_anywhere_keeps_the_records_before(tmp_path, extract, r
 
 @pytest.mark.parametrize(("step", "size"), [(31, 1), (97, 40)])
 def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, step, size):
-    """A changed byte or forty of a late member's data: no changed row comes in, none before is lost."""
+    """If bytes of a late member change, no changed row is extracted and no row before it is lost."""
     before, member, after = b"".join(members[:5]), members[5], b"".join(members[6:])
     for place in range(10, len(member) - size, step):
         corrupt = bytearray(member)
@@ -107,8 +108,8 @@ def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, 
         "noise",
     ],
 )
-def test_bytes_that_are_no_warc_have_failed(tmp_path, extract, content, reason):
-    """Nothing was read, nothing came of it, and the reason says what was found."""
+def test_a_file_that_is_no_warc_fails(tmp_path, extract, content, reason):
+    """There are no rows and no rejects, and the reason shows the bytes that were found."""
     for name in ("a.warc.gz", "a.warc"):
         found = extract(put(tmp_path / name, content), entries=["cat"])
         assert (found.outcome["status"], found.rows, found.rejected) == ("failed", [], {})
@@ -116,13 +117,13 @@ def test_bytes_that_are_no_warc_have_failed(tmp_path, extract, content, reason):
 
 
 def test_a_warc_without_any_record(tmp_path, extract):
-    """A well-formed gzip of nothing is a WARC of no records: nothing was lost."""
+    """A valid gzip of no bytes is a WARC without records: the source is done."""
     found = extract(put(tmp_path / "a.warc.gz", gzip.compress(b"")))
     assert (found.ending, found.outcome["records_read"]) == (("done", None), 0)
 
 
 def test_bytes_after_the_last_member(tmp_path, extract, members):
-    """Zeros and stray line ends are nothing; anything else is damage, after all rows."""
+    """Zeros and stray line ends are ignored; other bytes are damage, reported after all rows."""
     whole = b"".join(members)
     assert extract(put(tmp_path / "a.warc.gz", whole + bytes(100))).ending == ("done", None)
     assert extract(put(tmp_path / "b.warc.gz", whole + gzip.compress(b"\r\r\n"))).ending == ("done", None)
@@ -132,8 +133,8 @@ def test_bytes_after_the_last_member(tmp_path, extract, members):
     assert "Not a gzipped file" in found.outcome["reason"]
 
 
-def test_other_files_of_a_crawl_are_told(tmp_path, extract, wat):
-    """A WAT and a WET are recognised by their first records; a WARC may have JSON of its own."""
+def test_other_files_of_a_crawl_are_recognised(tmp_path, extract, wat):
+    """A WAT and a WET are recognised by their first records; a WARC may have other JSON records."""
     info = record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields")
     text = record(b"plain text", kind="conversion", content_type="text/plain")
     found = extract(write(tmp_path / "a.warc.gz", [info, wat.page("http://ex.org/", [wat.img("a.jpg", alt="x")])]))
@@ -163,7 +164,7 @@ def test_other_files_of_a_crawl_are_told(tmp_path, extract, wat):
     ],
 )
 def test_a_record_without_a_usable_length(tmp_path, extract, members, length, reason):
-    """Where a record ends cannot be told: the records before it are kept, and the file is partial."""
+    """The end of the record is not known: the records before it are kept, and the file is partial."""
     bad = record(http(f"<img src=x.jpg alt=x>{NOISE}"), length=length)
     found = extract(put(tmp_path / "a.warc.gz", b"".join(members[:3]) + gzip.compress(bad)))
     assert found.rows[:3] == rows_of(3)
@@ -172,9 +173,9 @@ def test_a_record_without_a_usable_length(tmp_path, extract, members, length, re
 
 
 @pytest.mark.parametrize("name", ["a.warc.gz", "a.warc"])
-def test_a_record_beyond_the_limit_is_read_over(tmp_path, extract, records, monkeypatch, name):
-    """It is one broken record, whatever its length; what follows it is read."""
-    monkeypatch.setattr(blocks, "MAX_BLOCK_BYTES", 50_000)
+def test_a_record_beyond_the_limit_is_skipped(tmp_path, extract, records, monkeypatch, name):
+    """It counts as one broken record, whatever its length; the records after it are read."""
+    monkeypatch.setattr(reader, "WARC", WARC._replace(max_block_bytes=50_000))
     long = page(f"<img src=x.jpg alt=x>{'<p>' * 1_000_000}", HTML)
     picture = record(bytes(300_000), kind="resource", content_type="image/jpeg")
     found = extract(write(tmp_path / name, [*records[:2], long, picture, *records[2:]]))
@@ -182,19 +183,19 @@ def test_a_record_beyond_the_limit_is_read_over(tmp_path, extract, records, monk
     assert found.ending == ("done", None)
     assert found.rejected == {"broken_record": 1}
     assert [row["detail"] for row in found.rejects] == [
-        f"a record of more than {reader.MAX_BLOCK_BYTES} bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
+        f"a record of more than 50000 bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
     ]
 
 
 class Endless:
-    """A WARC that is made while it is read."""
+    """A WARC that is generated while it is read."""
 
     def __init__(self, parts: Iterator[bytes]) -> None:
         self._parts = parts
         self.bytes = 0
 
     def read(self, size: int) -> bytes:
-        """Return the next part, of whatever size."""
+        """Return the next part, whatever its size."""
         part = next(self._parts, b"")
         self.bytes += len(part)
         return part
@@ -203,7 +204,7 @@ class Endless:
 @pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_memory_does_not_grow_with_the_file(packed):
-    """A gigabyte of records, one of them of 400 MB, takes some tens of megabytes."""
+    """A gigabyte of records, one of them of 400 MB, takes tens of megabytes of memory."""
     import tracemalloc
 
     one = page("<p>text</p>" * 5000 + "<img src=a.jpg alt=x>")
@@ -216,7 +217,7 @@ def test_memory_does_not_grow_with_the_file(packed):
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        blocks = [block is None for _, block in block_records(stream)]
+        blocks = [record.skipped for record in warc_records(stream, WARC)]
         peak = tracemalloc.get_traced_memory()[1] - before
     finally:
         tracemalloc.stop()
@@ -225,7 +226,7 @@ def test_memory_does_not_grow_with_the_file(packed):
 
 
 def mutated(content: bytes, seed: int, packed: bool) -> bytes:
-    """A WARC with something wrong in it; a packed one is changed inside its gzip in half of the cases."""
+    """Return a damaged WARC; half of the compressed ones are damaged inside their gzip."""
     chance = random.Random(seed)
     if packed and chance.random() < 0.5:
         return gzip.compress(changed(gzip.decompress(content), chance), compresslevel=1)
@@ -260,7 +261,7 @@ def fuzz(tmp_path: Path, extract, seeds: range) -> None:
     for seed in seeds:
         content = mutated(contents[seed % 2], seed, seed % 2 == 1)
         began = time.process_time()
-        found = extract(put(tmp_path / "a.warc.gz", content))  # its books are checked there
+        found = extract(put(tmp_path / "a.warc.gz", content))  # the fixture checks the counts
         assert time.process_time() - began < 5, seed
         endings.add(found.outcome["status"])
         assert found.outcome["status"] == "done" or found.outcome["reason"], seed
@@ -268,20 +269,20 @@ def fuzz(tmp_path: Path, extract, seeds: range) -> None:
     assert endings == {"done", "partial", "failed"}
 
 
-def test_any_damage_ends_accounted_for(tmp_path, extract):
-    """Bits, cuts, repeats, giant headers, in gzip or around it: never a crash or a hang, and the books add up."""
+def test_any_damage_ends_with_an_outcome(tmp_path, extract):
+    """Changed bits, cuts, repeats and giant headers cause no crash and no hang, and the counts add up."""
     fuzz(tmp_path, extract, range(150))
 
 
 @pytest.mark.slow
-def test_any_damage_ends_accounted_for_a_thousand_times(tmp_path, extract):
-    """The same with other seeds."""
+def test_any_damage_ends_with_an_outcome_a_thousand_times(tmp_path, extract):
+    """The same holds with other seeds."""
     fuzz(tmp_path, extract, range(150, 1300))
 
 
 def test_a_block_that_ends_before_its_file_does():
-    """The error says how much of it there was."""
+    """The error gives the number of bytes that were read."""
     import io
 
     with pytest.raises(DamagedSourceError, match="^the file ends inside a record: 4 of 10 bytes$"):
-        list(block_records(io.BytesIO(record(b"abcd", length="10")[:-4])))
+        list(warc_records(io.BytesIO(record(b"abcd", length="10")[:-4]), WARC))

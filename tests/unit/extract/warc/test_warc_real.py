@@ -1,4 +1,4 @@
-"""Real WARCs: each ends as it should, and a WAT has nothing that the WARC of its pages has not, but by rule."""
+"""Real WARCs: each ends as expected, and a WARC has all pairs of its WAT, except by named rules."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILES = [
     ("warcio-example-bad-non-chunked.warc.gz", "done", "", 6, 0, 0),
     ("warcio-example-iana-chunked.warc", "done", "", 3, 0, 0),
     ("whirlwind.warc.gz", "done", "", 4, 7, 7),
-    # what is no WARC
+    # files that are no WARCs
     ("CC-MAIN-2024-22.warc.paths.gz", "failed", LIST, 0, 0, 0),
     ("pages.wat.gz", "failed", WAT, 1, 0, 0),
     ("whirlwind.warc.wat.gz", "failed", WAT, 1, 0, 0),
@@ -37,14 +37,14 @@ FILES = [
 ]
 
 
-def test_no_real_file_is_left_out(shared_data):
+def test_every_real_file_is_in_the_table(shared_data):
     """The table has every file of the folder."""
     assert {path.name for path in (shared_data / "crawl").iterdir()} == {name for name, *_ in FILES}
 
 
 @pytest.mark.parametrize("name", [name for name, *_ in FILES])
 def test_how_a_real_file_ends(shared_data, tmp_path, extract, name):
-    """Done, partial or failed, with the reason, and how many records, texts and different pairs came of it."""
+    """The outcome has the status, the reason, and the numbers of records, texts and distinct pairs."""
     status, reason, records, texts, pairs = next(rest for file, *rest in FILES if file == name)
     path = tmp_path / ("a.warc.gz" if name.endswith(".gz") else "a.warc")
     shutil.copy(shared_data / "crawl" / name, path)
@@ -57,7 +57,7 @@ def test_how_a_real_file_ends(shared_data, tmp_path, extract, name):
 
 
 def test_charsets_of_real_files(shared_data, extract):
-    """Japanese by the header, Russian and Chinese by header and meta; nothing is lost to a wrong charset."""
+    """Japanese is declared in the header, Russian and Chinese in header and meta; no text has a wrong charset."""
     texts = {}
     for name in ("clueweb-quirk.warc.gz", "ccmain2020-34_sample.warc.gz"):
         texts[name] = {pair["text"] for pair in extract(shared_data / "crawl" / name).pairs}
@@ -67,8 +67,8 @@ def test_charsets_of_real_files(shared_data, extract):
     assert len(chinese) > 5
 
 
-def test_every_pair_of_the_wat_is_in_the_warc_or_a_rule_says_why_not(shared_data):
-    """The rules are named in the benchmark; what the WARC gains is in its places."""
+def test_every_pair_of_the_wat_is_in_the_warc_or_a_rule_explains_it(shared_data):
+    """The benchmark names the rules; the gains of the WARC are counted by their attribute."""
     crawl = shared_data / "crawl"
     wat, warc = (warc_gain.pairs_of(crawl / f"pages.{kind}.gz", kind) for kind in ("wat", "warc"))
     pages = dict(warc_gain.pages_of(crawl / "pages.warc.gz"))
@@ -85,15 +85,15 @@ def test_every_pair_of_the_wat_is_in_the_warc_or_a_rule_says_why_not(shared_data
     gains = warc_gain.gains(wat, warc, pages)
     assert gains == {
         "data-src, data-original, data-lazy-src: no usable src": 748,
-        "data-src, data-original, data-lazy-src: beside a usable src": 228,
+        "data-src, data-original, data-lazy-src: with a usable src": 228,
         "srcset, data-srcset, <picture>: no usable src": 162,
         "data-image-title": 125,
         "src, lost or damaged in the WAT": 50,
     }
 
 
-def test_the_wat_of_a_real_page_has_nothing_that_the_warc_has_not(shared_data):
-    """The page of Common Crawl's own example; its shortened WAT lists no image."""
+def test_the_warc_of_a_real_page_has_more_than_its_wat(shared_data):
+    """The page is Common Crawl's example; its shortened WAT lists no image."""
     wat = warc_gain.pairs_of(shared_data / "crawl" / "whirlwind.warc.wat.gz", "wat")
     warc = warc_gain.pairs_of(shared_data / "crawl" / "whirlwind.warc.gz", "warc")
     assert wat == {}

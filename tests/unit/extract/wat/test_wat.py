@@ -1,4 +1,4 @@
-"""WAT files, written by hand: which image texts are found, under which url, and what becomes of the rest."""
+"""WAT files, written by hand: the image texts that are found, their urls, and the rejects."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def not_found(link: dict) -> dict:
 
 
 def compact(record: bytes) -> bytes:
-    """Writes a record's JSON as extractors do: no white space between tokens, UTF-8 unescaped."""
+    """Write a record's JSON as extractors do: no white space between tokens, UTF-8 unescaped."""
     start, stop = record.find(b"{"), record.rfind(b"}") + 1
     try:
         value = json.loads(record[start:stop])
@@ -38,7 +38,7 @@ def compact(record: bytes) -> bytes:
 
 
 def golden_records(wat) -> list[bytes]:
-    """Some thirty records as they occur, of which few carry anything."""
+    """Build records of all kinds that occur; few of them have texts."""
     img = wat.img
     response = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
     lost = [img("http://img.org/lost.jpg", alt="lost")]
@@ -208,7 +208,7 @@ GOLDEN_REJECTED = {
 
 @pytest.fixture(params=["loose", "compact"])
 def golden(request, tmp_path, wat):
-    """The golden WAT: with its JSON as Python writes it, and as extractors do, which is read in another way."""
+    """The golden WAT, with its JSON as Python writes it, and as extractors write it, which is read in another way."""
     records = golden_records(wat)
     if request.param == "compact":
         records = [compact(record) for record in records]
@@ -216,7 +216,7 @@ def golden(request, tmp_path, wat):
 
 
 def test_golden_rows(extract, golden):
-    """Every text that is there comes out once, in the order of the file, and nothing else."""
+    """Every text of the file becomes one row, in the order of the file, and there are no other rows."""
     found = extract(golden)
     assert [(pair["url"], pair["text"], pair["text_source"]) for pair in found.pairs] == GOLDEN_ROWS
     pages = {pair["page_url"] for pair in found.pairs}
@@ -228,7 +228,7 @@ def test_golden_rows(extract, golden):
 
 
 def test_golden_counts(extract, golden, wat):
-    """The books of the golden WAT, to the last text."""
+    """Every record and text of the golden WAT is counted."""
     found = extract(golden)
     assert found.rejected == GOLDEN_REJECTED
     assert found.ending == ("done", None)
@@ -240,8 +240,8 @@ def test_golden_counts(extract, golden, wat):
     assert found.outcome["format"] == "wat"
 
 
-def test_golden_rejects_show_what_was_found(extract, golden):
-    """A reject names its page or record, and holds the url or text that was the trouble."""
+def test_golden_rejects_show_their_url_or_text(extract, golden):
+    """A reject names its page or record, and shows the url or text that has the problem."""
     shown = {(row["record"], row["reason"], row["detail"]) for row in extract(golden, sample_cap=99).rejects}
     assert (PAGE, "data_url", "data:image/gif;base64") in shown
     assert (PAGE, "not_http", "ftp://ex.org/a.jpg") in shown
@@ -254,7 +254,7 @@ def test_golden_rejects_show_what_was_found(extract, golden):
 
 
 def test_positions_are_distinct_and_ascending(extract, golden):
-    """Each text has its place in the file, rejects counted too, so that ties can be broken the same way."""
+    """Positions count all texts of the file, rejects too, so that ties are always broken the same way."""
     positions = [pair["position"] for pair in extract(golden).pairs]
     assert positions == sorted(set(positions))
     # One text without a url, 14 with good urls, 14 without, and then the page of texts.
@@ -262,13 +262,13 @@ def test_positions_are_distinct_and_ascending(extract, golden):
 
 
 def test_image_id_ignores_tabs_in_the_url(extract, golden):
-    """The url is stored as found, the image is the one without tabs and spaces."""
+    """The url is stored unchanged; the image id is that of the url without tabs and spaces."""
     (pair,) = [pair for pair in extract(golden).pairs if pair["text"] == "inner tab"]
     assert pair["image_id"] == sha224(b"http://img.org/a9.jpg").hexdigest()[:24]
 
 
 def test_matching_drops_and_counts_what_matches_nothing(extract, golden):
-    """With a list, texts without an entry are counted as no_match and the rest carry their ids."""
+    """With metadata, texts without an entry are counted as no_match, and the others have their entry ids."""
     found = extract(golden, entries=["both", "base", "nothing", "no page"])
     assert [(pair["text"], pair["entry_ids"]) for pair in found.pairs] == [
         ("both", [0]),
@@ -287,20 +287,20 @@ def test_matching_drops_and_counts_what_matches_nothing(extract, golden):
 
 
 def test_unmatched_texts_are_kept_on_demand(extract, golden):
-    """With keep_unmatched they stay, with an empty list of entries, and are not counted as matched."""
+    """With keep_unmatched these texts are kept with an empty list of entries, and are not counted as matched."""
     found = extract(golden, entries=["both"], keep_unmatched=True)
     assert [pair["entry_ids"] for pair in found.pairs] == [[0] if row[1] == "both" else [] for row in GOLDEN_ROWS]
     assert found.outcome["texts_matched"] == 2
     assert "no_match" not in found.rejected
 
 
-def test_without_a_list_entry_ids_are_null(extract, golden):
-    """Not matched yet is not the same as matched nothing."""
+def test_without_metadata_entry_ids_are_null(extract, golden):
+    """Null means not matched yet; an empty list means that no entry matched."""
     assert {pair["entry_ids"] is None for pair in extract(golden).pairs} == {True}
 
 
-def test_repeats_stay_where_the_pool_is_said_to_be_unique(extract, golden):
-    """Without deduplication the same pair comes as often as it stands there."""
+def test_repeats_are_kept_without_dedup(extract, golden):
+    """Without deduplication a pair is one row for each time that it occurs."""
     found = extract(golden, dedup=False)
     assert len(found.pairs) == len(GOLDEN_ROWS) + 3
     assert "repeat" not in found.rejected
@@ -311,14 +311,14 @@ def test_repeats_stay_where_the_pool_is_said_to_be_unique(extract, golden):
     [
         [{"url": "http://img.org/\ud800.jpg", "alt": "in the url"}],
         [{"url": "\udfff.jpg", "alt": "in a relative url"}],
-        [{"url": "ftp://img.org/\ud800.jpg", "alt": "in a url that is left out"}],
+        [{"url": "ftp://img.org/\ud800.jpg", "alt": "in a url that is rejected"}],
         [{"url": "data:\ud800", "alt": "in a data url"}, {"url": "x.jpg", "alt": "fine"}],
         [{"url": "x.jpg", "alt": "in a text \ud800"}],
         [{"url": "", "alt": "\udfff\ud800"}],
     ],
 )
-def test_lone_surrogates_in_links_harm_nothing(tmp_path, extract, wat, links):
-    r"""JSON can hold \ud800, which UTF-8 cannot: it becomes U+FFFD wherever it stands, and nothing fails."""
+def test_lone_surrogates_in_links_are_replaced(tmp_path, extract, wat, links):
+    r"""JSON can have \ud800, which UTF-8 cannot encode: it becomes U+FFFD anywhere, and nothing fails."""
     links = [{"path": "IMG@/src", **link} for link in links]
     path = wat.write(tmp_path / "a.wat.gz", [wat.page(PAGE, links), wat.page(PAGE, [wat.img("ok.jpg", alt="ok")])])
     found = extract(path, entries=["in", "ok"])
@@ -331,8 +331,8 @@ def test_lone_surrogates_in_links_harm_nothing(tmp_path, extract, wat, links):
     ("uri", "base"),
     [("http://ex.org/\ud800/", None), (PAGE, "/\udfff/"), ("http://ex\ud800.org/", "/\ud800/")],
 )
-def test_lone_surrogates_in_pages_harm_nothing(tmp_path, extract, wat, uri, base):
-    """In a page's address, or its base, they reach the url of every relative image."""
+def test_lone_surrogates_in_pages_are_replaced(tmp_path, extract, wat, uri, base):
+    """Surrogates in a page's url or base also reach the url of every relative image."""
     links = [
         wat.img("a.jpg", alt="relative"),
         wat.img("a.jpg", alt=""),
@@ -345,8 +345,8 @@ def test_lone_surrogates_in_pages_harm_nothing(tmp_path, extract, wat, uri, base
     assert "\ufffd" in found.rows[0][0]
 
 
-def test_many_texts_come_in_several_batches(tmp_path, extract, wat):
-    """Repeats are seen across batches, and positions go on."""
+def test_many_texts_become_several_batches(tmp_path, extract, wat):
+    """Repeats are found across batches, and positions continue."""
     links = [wat.img(f"{number}.jpg", alt=f"text {number}") for number in range(5_000)]
     path = wat.write(tmp_path / "a.wat.gz", [wat.page(PAGE, links) for _ in range(5)])
     found = extract(path)
@@ -356,7 +356,7 @@ def test_many_texts_come_in_several_batches(tmp_path, extract, wat):
 
 
 def test_rejects_are_capped_as_rows_and_counted_exactly(tmp_path, extract, wat):
-    """A page of 1,000 images without text stores three of them and counts all."""
+    """For a page of 1,000 images without text, three rejects are stored and all are counted."""
     links = [wat.img(f"{number}.jpg", alt="") for number in range(1000)]
     path = wat.of_links(tmp_path / "a.wat.gz", *links)
     found = extract(path, sample_cap=3)
@@ -365,15 +365,15 @@ def test_rejects_are_capped_as_rows_and_counted_exactly(tmp_path, extract, wat):
     assert extract(path, sample_cap=0).rejects == []
 
 
-def test_one_gzip_member_for_the_whole_file_is_read_too(tmp_path, extract, golden):
-    """A WAT that was unpacked and packed again has the same rows."""
+def test_one_gzip_member_for_the_whole_file_gives_the_same_rows(tmp_path, extract, golden):
+    """A WAT that was decompressed and compressed again has the same rows."""
     again = tmp_path / "again.wat.gz"
     again.write_bytes(gzip.compress(gzip.decompress(golden.read_bytes())))
     assert extract(again).rows == extract(golden).rows
 
 
-def test_line_ends_of_unix_and_spare_empty_lines_are_read_too(tmp_path, extract, wat):
-    """Records written with LF, and more or fewer empty lines between them, are records."""
+def test_unix_line_ends_and_extra_empty_lines_are_accepted(tmp_path, extract, wat):
+    """Header lines may end in LF, and the number of empty lines between records does not matter."""
     page = wat.page(PAGE, [wat.img("a.jpg", alt="one")])
     head, _, payload = page.partition(b"\r\n\r\n")
     unix = head.replace(b"\r\n", b"\n") + b"\n\n" + payload.rstrip() + b"\n"
@@ -383,7 +383,7 @@ def test_line_ends_of_unix_and_spare_empty_lines_are_read_too(tmp_path, extract,
 
 
 def test_header_names_are_read_in_any_case(tmp_path, extract, wat):
-    """content-length and CONTENT-TYPE are the same headers."""
+    """content-length and CONTENT-TYPE are read like Content-Length and Content-Type."""
     page = wat.page(PAGE, [wat.img("a.jpg", alt="one")])
     page = page.replace(b"Content-Length", b"content-length").replace(b"Content-Type", b"CONTENT-TYPE")
     assert [text for _, text in extract(wat.write(tmp_path / "a.wat.gz", [page])).rows] == ["one"]
@@ -409,11 +409,11 @@ def test_header_names_are_read_in_any_case(tmp_path, extract, wat):
     ],
 )
 def test_absolute_urls(url, base, expected):
-    """An image's url is absolute and http, or there is a reason."""
+    """An image's url is absolute and http, or it has a reason for its rejection."""
     assert absolute_url(url, base) == expected
 
 
-def page_that_says(wat, metas: list, headers: dict, *links: dict) -> bytes:
+def page_with_metas(wat, metas: list, headers: dict, *links: dict) -> bytes:
     http = {"Headers": headers, "HTML-Metadata": {"Head": {"Metas": metas}, "Links": list(links)}}
     response = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
     return wat.record(envelope(response, {"HTTP-Response-Metadata": http}))
@@ -421,37 +421,37 @@ def page_that_says(wat, metas: list, headers: dict, *links: dict) -> bytes:
 
 @pytest.mark.parametrize("as_written", [lambda record: record, compact], ids=["loose", "compact"])
 def test_texts_of_a_page_that_opts_out_are_rejected_with_the_reason(tmp_path, extract, wat, as_written):
-    """Each of its texts was read and is rejected, whatever its url; an empty text stays an empty text."""
+    """All texts of the page are rejected with the opt-out, whatever their url; an empty text is rejected as empty."""
     links = [wat.img("a.jpg", alt="one", title="two"), wat.img("data:x", alt="three"), wat.img("b.jpg", alt=" ")]
     records = [
-        page_that_says(wat, [{"name": "ROBOTS", "content": "follow, NoAI"}], {}, *links),
-        page_that_says(wat, [], {"X-Robots-Tag": ["all", "bot: noimageai"]}, *links),
-        page_that_says(wat, [{"name": "tdm-reservation", "content": "1"}], {}, *links),
-        page_that_says(wat, [{"name": "robots", "content": "noindex"}], {}, *links),
+        page_with_metas(wat, [{"name": "ROBOTS", "content": "follow, NoAI"}], {}, *links),
+        page_with_metas(wat, [], {"X-Robots-Tag": ["all", "bot: noimageai"]}, *links),
+        page_with_metas(wat, [{"name": "tdm-reservation", "content": "1"}], {}, *links),
+        page_with_metas(wat, [{"name": "robots", "content": "noindex"}], {}, *links),
     ]
     path = wat.write(tmp_path / "a.wat.gz", [as_written(record) for record in records])
     found = extract(path)
     assert found.rows == [("http://ex.org/a/a.jpg", "one"), ("http://ex.org/a/a.jpg", "two")]
     assert found.rejected == {"noai": 3, "noimageai": 3, "tdm": 3, "data_url": 1, "empty_text": 4}
     assert found.outcome["texts_read"] == 12
-    shown = [(row["record"], row["detail"]) for row in found.rejects if row["reason"] == "noai"]
-    assert shown == [(PAGE, "one"), (PAGE, "two"), (PAGE, "three")]
+    examples = [(row["record"], row["detail"]) for row in found.rejects if row["reason"] == "noai"]
+    assert examples == [(PAGE, "one"), (PAGE, "two"), (PAGE, "three")]
     assert extract(path, opt_outs=("noindex",)).rejected == {"noindex": 3, "repeat": 4, "data_url": 3, "empty_text": 4}
     assert extract(path, opt_outs=()).rejected == {"repeat": 6, "data_url": 4, "empty_text": 4}
 
 
 def test_only_the_wanted_fields_are_texts(tmp_path, extract, wat):
-    """What is not asked for is not read, and not counted."""
+    """A field that is not wanted is neither read nor counted."""
     path = wat.of_links(tmp_path / "a.wat.gz", wat.img("a.jpg", alt="one", title="two"), wat.img("b.jpg", alt=""))
     assert [text for _, text in extract(path, text_fields=("title",)).rows] == ["two"]
     assert extract(path, text_fields=("title", "figcaption")).rejected == {}
     assert extract(path, text_fields=("alt",)).rows == [("http://ex.org/a/a.jpg", "one")]
 
 
-def test_og_title_is_a_text_of_og_image_on_demand(tmp_path, extract, wat):
-    """It comes after the texts of the page's images, with the same checks."""
+def test_og_title_is_a_text_of_og_image_if_wanted(tmp_path, extract, wat):
+    """og:title comes after the texts of the page's images, with the same checks."""
     metas = [{"property": "og:image", "content": "/og.jpg"}, {"property": "og:title", "content": "A &amp; B "}]
-    path = wat.write(tmp_path / "a.wat.gz", [page_that_says(wat, metas, {}, wat.img("a.jpg", alt="one"))])
+    path = wat.write(tmp_path / "a.wat.gz", [page_with_metas(wat, metas, {}, wat.img("a.jpg", alt="one"))])
     found = extract(path, text_fields=("alt", "og:title"))
     assert [(pair["url"], pair["text"], pair["text_source"], pair["position"]) for pair in found.pairs] == [
         ("http://ex.org/a/a.jpg", "one", "alt", 0),

@@ -1,4 +1,4 @@
-"""Damaged WATs: what was read before the damage stays, nothing of what is damaged comes in, and it is said."""
+"""Damaged WATs: rows before the damage are kept, damaged records give no rows, and the outcome names the damage."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def write(path, content: bytes):
 
 @pytest.mark.parametrize("seventh", range(1, 7))
 def test_a_cut_file_keeps_the_records_before_the_cut(tmp_path, extract, members, seventh):
-    """A download that broke off at a seventh is partial, with exactly the rows of its whole members."""
+    """A truncated download is partial, with exactly the rows of its complete members."""
     whole = b"".join(members)
     cut = len(whole) * seventh // 7
     complete = sum(len(b"".join(members[: n + 1])) <= cut for n in range(PAGES))
@@ -46,7 +46,7 @@ def test_a_cut_file_keeps_the_records_before_the_cut(tmp_path, extract, members,
 
 
 def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extract, members):
-    """At every byte of a member: all rows before, and its own only where nothing but its end is missing."""
+    """The cut is at every byte: rows before are kept, the member's own if only its end is missing."""
     before = b"".join(members[:4])
     for cut in range(1, len(members[4])):
         found = extract(write(tmp_path / "a.wat.gz", before + members[4][:cut]))
@@ -55,27 +55,27 @@ def test_a_file_cut_anywhere_in_a_member_keeps_the_members_before(tmp_path, extr
         assert found.outcome["records_read"] == 4 or len(members[4]) - cut < 16, cut
 
 
-def test_a_file_cut_in_its_first_record_has_failed(tmp_path, extract, members):
-    """Nothing was read, and nothing is claimed."""
+def test_a_file_cut_in_its_first_record_fails(tmp_path, extract, members):
+    """There are no rows, and no texts are counted."""
     found = extract(write(tmp_path / "a.wat.gz", members[0][: len(members[0]) // 2]))
     assert (found.outcome["status"], found.rows, found.outcome["texts_read"]) == ("failed", [], 0)
 
 
 def test_a_corrupt_byte_keeps_the_records_before_it(tmp_path, extract, members):
-    """Any byte of a late member's data or checksum changed: no changed row comes in, none before is lost."""
+    """If any byte of a late member changes, no changed row is extracted and no row before it is lost."""
     before, member, after = b"".join(members[:7]), members[7], b"".join(members[8:])
     for place in range(10, len(member)):
         corrupt = bytearray(member)
         corrupt[place] ^= 0x55
         found = extract(write(tmp_path / "a.wat.gz", before + bytes(corrupt) + after))
         assert found.outcome["status"] == "partial", place
-        # Its own rows come in only where the record was read whole before its last bytes turned out wrong.
+        # The member's own rows are kept only if its record was complete before the wrong bytes at its end.
         assert found.rows == rows_of(7) or (found.rows == rows_of(8) and len(member) - place < 16), place
         assert found.outcome["reason"]
 
 
-def test_corrupt_bytes_leave_texts_of_an_unfinished_batch_in_place(tmp_path, extract, members):
-    """Data that cannot be inflated at all does not take the rows gathered before it along."""
+def test_corrupt_bytes_keep_the_texts_of_an_unfinished_batch(tmp_path, extract, members):
+    """Data that cannot be inflated ends the file; the rows gathered before it are kept."""
     corrupt = bytearray(members[5])
     corrupt[10:40] = b"\xff" * 30
     found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:5]) + bytes(corrupt)))
@@ -84,7 +84,7 @@ def test_corrupt_bytes_leave_texts_of_an_unfinished_batch_in_place(tmp_path, ext
 
 
 def test_bytes_after_the_last_member(tmp_path, extract, members):
-    """Padding with zeros is allowed by gzip; anything else is damage, after all rows."""
+    """gzip allows padding with zeros; other bytes are damage, reported after all rows."""
     whole = b"".join(members)
     assert extract(write(tmp_path / "a.wat.gz", whole + bytes(100))).ending == ("done", None)
     found = extract(write(tmp_path / "b.wat.gz", whole + b"<html>503 SlowDown</html>"))
@@ -104,23 +104,23 @@ def test_bytes_after_the_last_member(tmp_path, extract, members):
         (gzip.compress(b"\x00" * 10_000), "not a WARC record"),
         (gzip.compress(b"WARC/1.0\r\nWARC-Type: metadata\r\n"), "the file ends inside a record's header"),
     ],
-    ids=["empty", "an error page", "not packed", "one byte", "gzip of a text", "gzip of zeros", "header only"],
+    ids=["empty", "an error page", "not gzip", "one byte", "gzip of a text", "gzip of zeros", "header only"],
 )
-def test_bytes_that_are_no_wat_have_failed(tmp_path, extract, content, reason):
-    """Nothing was read, nothing came of it, and the reason says what was found."""
+def test_a_file_that_is_no_wat_fails(tmp_path, extract, content, reason):
+    """There are no rows and no rejects, and the reason shows the bytes that were found."""
     found = extract(write(tmp_path / "a.wat.gz", content), entries=["cat"])
     assert (found.outcome["status"], found.rows, found.rejected) == ("failed", [], {})
     assert reason in found.outcome["reason"]
 
 
 def test_gzip_without_any_record(tmp_path, extract):
-    """A well-formed gzip of nothing is a WAT of no records: nothing was lost."""
+    """A valid gzip of no bytes is a WAT without records: the source is done."""
     found = extract(write(tmp_path / "a.wat.gz", gzip.compress(b"")))
     assert (found.ending, found.outcome["records_read"]) == (("done", None), 0)
 
 
-def test_a_warc_given_as_a_wat_is_told(tmp_path, extract, wat):
-    """Response records belong to a WARC; it is not read as a WAT without links."""
+def test_a_warc_given_as_a_wat_is_recognised(tmp_path, extract, wat):
+    """Response records belong to a WARC, so the file is not read as a WAT without links."""
     records = [
         wat.record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields"),
         wat.record(b"GET / HTTP/1.1\r\n\r\n", kind="request", content_type="application/http; msgtype=request"),
@@ -132,8 +132,8 @@ def test_a_warc_given_as_a_wat_is_told(tmp_path, extract, wat):
     assert found.rows == []
 
 
-def test_a_real_warc_given_as_a_wat_is_told(tmp_path, extract, shared_data):
-    """The same for a WARC of Common Crawl."""
+def test_a_real_warc_given_as_a_wat_is_recognised(tmp_path, extract, shared_data):
+    """A WARC of Common Crawl is recognised in the same way."""
     content = (shared_data / "crawl" / "whirlwind.warc.gz").read_bytes()
     found = extract(write(tmp_path / "a.wat.gz", content))
     assert found.outcome["status"] == "failed"
@@ -151,10 +151,10 @@ def test_a_real_warc_given_as_a_wat_is_told(tmp_path, extract, shared_data):
         ("99999999999", "Content-Length"),
         ("100000", "the file ends inside a record"),
     ],
-    ids=["missing", "a word", "negative", "mixed", "absurd", "more than memory", "more than there is"],
+    ids=["missing", "a word", "negative", "mixed", "absurd", "more than memory", "more than the file has"],
 )
 def test_a_record_without_a_usable_length(tmp_path, extract, wat, members, length, reason):
-    """Where a record ends cannot be told: the records before it are kept, and the file is partial."""
+    """The end of the record is not known: the records before it are kept, and the file is partial."""
     page = wat.page(PAGE, [wat.img("x.jpg", alt="x")])
     body = page.partition(b"\r\n\r\n")[2].rstrip()
     bad = gzip.compress(wat.record(body, length=length))
@@ -165,7 +165,7 @@ def test_a_record_without_a_usable_length(tmp_path, extract, wat, members, lengt
 
 
 def test_a_length_that_is_too_short_is_damage(tmp_path, extract, wat, members):
-    """The rest of such a payload is no record; what came before it is kept."""
+    """The rest of the payload is no record; the rows before it are kept."""
     body = wat.page(PAGE, [wat.img("x.jpg", alt="x")]).partition(b"\r\n\r\n")[2].rstrip()
     bad = gzip.compress(wat.record(body, length=str(len(body) - 20)))
     found = extract(write(tmp_path / "a.wat.gz", b"".join(members[:3]) + bad))
@@ -176,14 +176,14 @@ def test_a_length_that_is_too_short_is_damage(tmp_path, extract, wat, members):
 
 
 def test_a_header_without_an_end(tmp_path, extract, members):
-    """A thousand header lines are no header."""
+    """A header of more than a thousand lines is damage."""
     bad = gzip.compress(b"WARC/1.0\r\n" + b"X-Header: y\r\n" * 5000)
     found = extract(write(tmp_path / "a.wat.gz", members[0] + bad))
     assert found.rows == rows_of(1)
     assert "more than 1000 header lines" in found.outcome["reason"]
 
 
-def test_a_file_that_is_gone_has_failed(tmp_path, wat, members):
+def test_a_missing_file_fails(tmp_path, wat, members):
     """A source that vanished between planning and reading is a failed source, not a failed task."""
     from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.extract.task import Stamp, Tools, extract_split

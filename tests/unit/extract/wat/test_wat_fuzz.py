@@ -1,4 +1,4 @@
-"""Mutated WATs: none crashes or hangs, and each is accounted for (the runner in conftest.py checks the books)."""
+"""Mutated WATs: none crashes or hangs, and each has an outcome whose counts add up (the fixture checks them)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAGE = "http://ex.org/a/page.html"
 
 
 def pages(wat, number: int) -> list[bytes]:
-    """Records as extractors write them, with a bit of everything."""
+    """Build records as extractors write them, with links of every kind."""
     records = [wat.record(b"software: x\r\n", kind="warcinfo", content_type="application/warc-fields")]
     for page in range(number):
         links = [
@@ -37,7 +37,7 @@ def wat_record(payload: bytes) -> bytes:
 
 
 def mutated(draw: random.Random, records: list[bytes]) -> bytes:
-    """A WAT of these records with one to three things wrong, in the records, the members or the file."""
+    """Build a WAT of these records with one to three faults in its records, its members or the file."""
     records = list(records)
     for _ in range(draw.randint(1, 3)):
         at = draw.randrange(len(records))
@@ -83,7 +83,7 @@ def mutated(draw: random.Random, records: list[bytes]) -> bytes:
 
 
 def fuzz(tmp_path, extract, wat, seeds: range) -> set[str]:
-    """Extract a mutated WAT a seed; returns how they ended."""
+    """Extract one mutated WAT per seed; return their statuses."""
     records, endings, path = pages(wat, 12), set(), tmp_path / "a.wat.gz"
     for seed in seeds:
         path.write_bytes(mutated(random.Random(seed), records))
@@ -96,12 +96,12 @@ def fuzz(tmp_path, extract, wat, seeds: range) -> set[str]:
     return endings
 
 
-def test_mutated_wats_are_accounted_for(tmp_path, extract, wat):
-    """A quick look at 100 of them."""
+def test_mutated_wats_end_with_an_outcome(tmp_path, extract, wat):
+    """The quick test takes 100 seeds."""
     assert fuzz(tmp_path, extract, wat, range(100)) == {"done", "partial", "failed"}
 
 
 @pytest.mark.slow
-def test_a_thousand_more_mutated_wats_are_accounted_for(tmp_path, extract, wat):
-    """The thorough look."""
+def test_a_thousand_more_mutated_wats_end_with_an_outcome(tmp_path, extract, wat):
+    """The thorough test takes 1,200 seeds."""
     assert fuzz(tmp_path, extract, wat, range(100, 1300)) == {"done", "partial", "failed"}

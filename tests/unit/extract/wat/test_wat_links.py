@@ -1,4 +1,4 @@
-"""The compiled reader of image links gives what plain Python makes of the same links, and stays inside its bytes."""
+"""The compiled reader of image links agrees with plain Python, and reads and writes only inside its arrays."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PAGE = "http://ex.org/a/b/page.html"
 
 
 def payload_of(links: list[dict], base: str | None = None, ascii_only: bool = False) -> bytes:
-    """A record as extractors write it."""
+    """Build a record as extractors write it."""
     html = {"Head": {"Base": base}, "Links": [{"path": "IMG@/src", **link} for link in links]}
     header = {"WARC-Type": "response", "WARC-Target-URI": PAGE}
     envelope = {
@@ -30,13 +30,13 @@ def payload_of(links: list[dict], base: str | None = None, ascii_only: bool = Fa
         "Payload-Metadata": {"HTTP-Response-Metadata": {"HTML-Metadata": html}},
     }
     text = json.dumps({"Envelope": envelope}, ensure_ascii=False, separators=(",", ":"))
-    if ascii_only or text != without_surrogates(text):  # half a pair can only be written as an escape
+    if ascii_only or text != without_surrogates(text):  # a lone surrogate can only be written as an escape
         text = json.dumps({"Envelope": envelope}, separators=(",", ":"))
     return text.encode()
 
 
 def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[list, dict]:
-    """The rows and the counts of rejects, by `clean_text` and `absolute_url`, one text after the other."""
+    """Return the rows and the counts of rejects, by `clean_text` and `absolute_url`, one text after the other."""
     rows, rejected, position = [], {}, -1
     for link in links:
         for field in ("alt", "title"):
@@ -54,7 +54,7 @@ def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[lis
 
 
 def read(payloads: list[bytes], options: ExtractOptions) -> tuple[list, dict]:
-    """The same by the reader."""
+    """Return the rows and the counts of rejects, by the reader."""
     reader, ledger = PageReader(options), Ledger()
     batch = Batch(options, ledger)
     for payload in payloads:
@@ -163,18 +163,18 @@ LINKS = st.lists(st.fixed_dictionaries({}, optional=STRINGS), max_size=4)
 @given(LINKS, st.sampled_from(BASES), st.booleans(), st.sampled_from([("alt", "title"), ("alt",), ("title",)]))
 @example([{"url": "../../../x", "alt": "a", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
 @example([{"url": "x", "alt": "", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
-def test_links_become_what_plain_python_makes_of_them(links, base, ascii_only, fields):
-    """Any url and text, escaped or not, under any base."""
+def test_links_give_the_rows_of_plain_python(links, base, ascii_only, fields):
+    """Both agree for any url and text, escaped or not, under any base."""
     options = ExtractOptions(text_fields=fields)
     payload = payload_of(links, base or None, ascii_only)
     from_full = PageReader(options).in_full(payload)
     page_base = from_full[0].base if from_full else PAGE
-    want = expected(json.loads(json.dumps(links)), page_base, options)  # two halves of a pair become one character
+    want = expected(json.loads(json.dumps(links)), page_base, options)  # a surrogate pair becomes one character
     assert read([payload], options) == want
 
 
-def test_a_batch_grows_with_what_it_holds():
-    """Far more links, longer texts and longer urls than a batch has room for at first; every row is as it was."""
+def test_a_batch_grows_with_its_links():
+    """A batch takes more links, longer texts and longer urls than its first buffers hold, and keeps every row."""
     options = ExtractOptions()
     many = [{"url": f"{number}.jpg", "alt": f"a{number}", "title": "t"} for number in range(20_000)]
     long = [{"url": "x" * 700_000, "alt": "é" * 900_000, "title": "t" * 10}] * 4
@@ -188,7 +188,7 @@ def test_a_batch_grows_with_what_it_holds():
 
 
 def test_fields_are_those_of_the_columns():
-    """`add_rows` numbers the texts of a link as `FIELDS` does."""
+    """`add_rows` numbers the fields of a link as `FIELDS` does."""
     links = [{"url": "http://ex.org/a", "alt": "a", "title": "t"}]
     assert [row[2] for row in read([payload_of(links)], ExtractOptions())[0]] == list(FIELDS[:2])
 
@@ -228,7 +228,7 @@ print(found)
 
 @pytest.mark.slow  # compiles everything a second time
 def test_no_byte_outside_is_read_or_written_whatever_the_bytes(tmp_path):
-    """With numba's check of every index, on bytes that no grammar has been held against."""
+    """numba checks every index, on bytes that no parser has validated."""
     links = [
         {"url": "a\n.jpg", "alt": 'say "x" } \\ é', "n": 1},
         {"url": "data:,x", "alt": "\U0001f600", "title": None},

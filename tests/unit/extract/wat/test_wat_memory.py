@@ -1,4 +1,4 @@
-"""A task's memory does not grow with its file: measured in a process of its own."""
+"""A task's memory does not grow with its file: measured in a new process."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ print(json.dumps({**{name: ended[name] for name in names}, "before": before, "pe
 
 
 def record(links: list[dict], filler: int = 0) -> bytes:
-    """One WAT record: a page with these links, and so many bytes of others."""
+    """Build one WAT record: a page with these links, and `filler` bytes of other links."""
     others = [{"path": "A@/href", "url": f"/{'x' * 90}"}] * (filler // 120)
     html = {"Head": {"Title": "t"}, "Links": [*others, *({"path": "IMG@/src", **link} for link in links)]}
     payload = json.dumps(
@@ -49,14 +49,14 @@ def record(links: list[dict], filler: int = 0) -> bytes:
 
 
 def read(path: Path) -> dict:
-    """Extract a file in a process of its own; return how it ended, and its memory in MiB."""
+    """Extract a file in a new process; return its outcome, and its memory in MiB."""
     done = subprocess.run([sys.executable, "-c", READ, str(path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
 def test_a_record_of_50_mb_is_read(tmp_path):
-    """Its JSON is held once as bytes, and decoded in part: its images are found at its end."""
+    """The record's JSON is in memory once, and only a part is decoded: the image links are at its end."""
     path = tmp_path / "large.wat.gz"
     path.write_bytes(gzip.compress(record([{"url": "a.jpg", "alt": "a cat"}], filler=50_000_000), 1))
     ended = read(path)
@@ -67,7 +67,7 @@ def test_a_record_of_50_mb_is_read(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("pages", [1_000, 10_000], ids=["100 MB", "1 GB"])
 def test_a_large_file_needs_no_more_memory_than_a_small_one(tmp_path, pages):
-    """100 KB a page, ten images each: 1 GB of records inflated, with the same bound as a tenth of it."""
+    """1 GB of inflated records (100 KB and ten images per page) has the same bound as 100 MB."""
     path = tmp_path / "many.wat.gz"
     with open(path, "wb") as file:
         for page in range(pages):

@@ -1,4 +1,4 @@
-"""Reading a record in parts gives what decoding it in full gives, on real records, made ones and broken ones."""
+"""Reading a record in parts and decoding it in full give the same page, on real, generated and broken records."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import UnusualRecordError
+from metaclip_spark.extract.records.dialect import WAT
 from metaclip_spark.extract.records.reader import warc_records
 from metaclip_spark.extract.wat.pages import Links, Page, PageReader
 
@@ -20,14 +21,14 @@ ALL = ExtractOptions(opt_outs=OPT_OUTS)
 
 
 def record(links: object, head: object = None, **more) -> dict:
-    """The JSON of a response, keys in the order of Internet Archive's extractor."""
+    """Build the JSON of a response, with its keys in the order of Internet Archive's extractor."""
     http = {"Headers": more.pop("headers", {"Server": "x"}), "HTML-Metadata": {"Head": head or {}, "Links": links}}
     header = {"WARC-Type": "response", "WARC-Target-URI": PAGE, **more}
     return {"Envelope": {"WARC-Header-Metadata": header, "Payload-Metadata": {"HTTP-Response-Metadata": http}}}
 
 
 def packed(value: object, ascii_only: bool = False) -> bytes:
-    """JSON as extractors write it."""
+    """Write JSON as extractors do."""
     return json.dumps(value, ensure_ascii=ascii_only, separators=(",", ":")).encode()
 
 
@@ -36,18 +37,18 @@ def img(url: object, **texts: object) -> dict:
 
 
 def strings_of(links: Links) -> list[tuple[str | None, ...]]:
-    """(url, alt, title, og:title) of every link, as JSON's own decoder reads what the spans say."""
+    """Return (url, alt, title, og:title) of every link, decoded by `json` from the bytes of its spans."""
     return [
         tuple(
             None if start < 0 else without_surrogates(json.loads(b'"%b"' % links.raw[start:stop].tobytes()))
             for start, stop in row.reshape(-1, 2).tolist()
         )
-        for row in links.spans[: links.count]
+        for row in links.spans[: links.number]
     ]
 
 
 def outcome(way, payload: bytes) -> tuple[Page, list] | str | None:
-    """What a way of reading makes of a record."""
+    """Return the page and links that a way of reading gives for a record, or that it is not JSON."""
     try:
         found = way(payload)
     except (ValueError, RecursionError):
@@ -56,28 +57,28 @@ def outcome(way, payload: bytes) -> tuple[Page, list] | str | None:
 
 
 def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
-    """Both ways agree wherever the record can be read in parts; returns whether it can."""
+    """Check that both ways agree if the record can be read in parts; return whether it can."""
     reader = PageReader(options)
     try:
         found = reader.in_parts(payload, bytes_of(payload))
     except UnusualRecordError:
         return False
-    got = outcome(lambda _: found, payload)  # before the reader reads on: the spans are its own
+    got = outcome(lambda _: found, payload)  # before the next record: the spans belong to the reader
     assert got == outcome(reader.in_full, payload)
     return True
 
 
 def read_links(payload: bytes, options: ExtractOptions = ALL) -> list[tuple[str | None, ...]]:
-    """The strings of a record's links."""
+    """Return the strings of a record's links."""
     return strings_of(PageReader(options).read(payload)[1])
 
 
 def test_every_real_record(shared_data):
-    """Each record of real WATs gives the same page both ways, and nearly all can be read in parts."""
+    """Each record of real WATs gives the same page both ways, and nearly all are read in parts."""
     in_parts = records = 0
     for name in ("pages.wat.gz", "whirlwind.warc.wat.gz"):
         with open(shared_data / "crawl" / name, "rb") as file:
-            for found in warc_records(file):
+            for found in warc_records(file, WAT):
                 if found.get(b"content-type") == b"application/json":
                     records += 1
                     in_parts += assert_same(found.payload)
@@ -118,8 +119,8 @@ USUAL = {
 
 
 @pytest.mark.parametrize("name", USUAL)
-def test_what_extractors_write_is_read_in_parts(name):
-    """None of these needs to be decoded in full, and both ways agree on them."""
+def test_usual_records_are_read_in_parts(name):
+    """None of these records is decoded in full, and both ways agree."""
     assert assert_same(packed(USUAL[name]))
 
 
@@ -159,8 +160,8 @@ UNUSUAL = {
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_anything_else_is_decoded_in_full(name):
-    """What is not as extractors write it, or broken, is left to the decoder."""
+def test_unusual_records_are_decoded_in_full(name):
+    """A record that is broken, or not written as extractors write it, goes to the full decoder."""
     reader = PageReader(ALL)
     with pytest.raises(UnusualRecordError):
         reader.in_parts(UNUSUAL[name], bytes_of(UNUSUAL[name]))
@@ -168,21 +169,21 @@ def test_anything_else_is_decoded_in_full(name):
 
 
 def test_of_two_lists_of_links_the_last_counts():
-    """As for any key of JSON that repeats."""
+    """The last value of a repeated key counts, as for any key of JSON."""
     payload = packed(record([img("a.jpg", alt="a")])).replace(b'"Links":', b'"Links":[],"Links":')
     assert assert_same(payload)
     assert read_links(payload) == [("a.jpg", "a", None, None)]
 
 
-def test_nested_images_are_taken_by_both_ways():
-    """No extractor puts image links deeper into the links; where they are, it is the same for both ways."""
+def test_both_ways_find_nested_images():
+    """No extractor nests image links inside other links; if they are nested, both ways find them."""
     payload = packed(record([{"path": "A@/href", "inside": [img("a.jpg", alt="a")]}, img("b.jpg", alt="b")]))
     assert assert_same(payload)
     assert read_links(payload) == [("a.jpg", "a", None, None), ("b.jpg", "b", None, None)]
 
 
 def test_og_title_goes_with_og_image():
-    """Where it is wanted, the page's own image and title are one more link; one without the other is none."""
+    """If og:title is wanted, og:image and og:title are one more link; one without the other is no link."""
     metas = [
         {"property": "og:title", "content": "first"},
         {"property": "og:title", "content": "second"},
@@ -196,8 +197,8 @@ def test_og_title_goes_with_og_image():
     assert PageReader(ExtractOptions()).read(packed(record([], {"Metas": metas}))) is None
 
 
-def test_names_of_metas_are_told_apart_after_many_records():
-    """A name once known to say nothing does not hide one that does, on the same page or a later one."""
+def test_names_of_metas_are_read_in_every_record():
+    """A name without an opt-out does not hide a name with one, on the same page or a later page."""
     reader = PageReader(ALL)
     plain = packed(record([img("a.jpg", alt="a")], {"Metas": [{"name": "viewport", "content": "noai"}]}))
     metas = [{"name": "viewport"}, {"name": "Robots", "content": "noai"}]
@@ -230,8 +231,8 @@ HEADS = st.dictionaries(st.sampled_from(["Base", "Metas", "Links", "Scripts"]), 
 @example([img("a", alt="b")], {}, False, True)
 @example([img("}", alt="b")], {}, False, False)
 @example([img("a")], {}, False, False)
-def test_made_records(links, head, ascii_only, head_last):
-    """Any JSON in the place of links and head gives the same page both ways."""
+def test_generated_records(links, head, ascii_only, head_last):
+    """Any JSON as links and head gives the same page both ways."""
     value = record(links, head)
     if head_last:
         html = value["Envelope"]["Payload-Metadata"]["HTTP-Response-Metadata"]["HTML-Metadata"]
@@ -246,7 +247,7 @@ EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.one_of(BYTES, 
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from(sorted(USUAL)), EDITS)
 def test_damaged_records(name, edits):
-    """Bytes replaced, taken out or put in anywhere: both ways agree on what is there, or that it is not JSON."""
+    """If bytes are replaced, removed or inserted anywhere, both ways agree on the page, or that it is not JSON."""
     payload = packed(USUAL[name])
     for place, removed, added in edits:
         at = int(place * len(payload))
