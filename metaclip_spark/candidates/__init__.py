@@ -1,1 +1,1 @@
-"""Batches of candidate pairs, the options that decide about them, and the ledger of what was left out."""
+"""Batches of candidate pairs, the options of extraction, and the ledger that counts each source's rejects."""

@@ -1,4 +1,4 @@
-"""A batch of texts with their images, as the readers hand it on to matching."""
+"""The batch of candidate pairs that a reader yields and the steps of a task reduce."""
 
 from __future__ import annotations
 
@@ -9,10 +9,16 @@ import pyarrow as pa
 
 @dataclass(frozen=True)
 class Candidates:
-    """Texts that passed a reader's checks: cleaned, not empty, with an absolute url.
+    """Candidate pairs that passed a reader's checks: each text is cleaned and not empty, each url is absolute.
 
-    All arrays have one element a text. `key` is the pool's own key where `--id-column` names one, else pair_id
-    once repeats were looked for. `entry_ids` (list<int32>) comes with matching, `lang_score` with identification.
+    All arrays have one element per pair; an array that is None has no values yet. Strings are Arrow strings.
+
+    Attributes:
+        position: int64: the row or record in the source.
+        key: the input's key if `--id-column` names one, else the pair_id once repeats were searched for.
+        extra: map<string, string>: the kept columns.
+        entry_ids: list<int32>, after matching.
+        lang_score: float32, after language identification.
     """
 
     url: pa.Array
@@ -30,6 +36,11 @@ class Candidates:
         return len(self.url)
 
     def select(self, keep: pa.Array) -> Candidates:
-        """Return the texts for which `keep` (boolean array, or int64 indices) says so."""
-        take = (lambda a: a.filter(keep)) if pa.types.is_boolean(keep.type) else (lambda a: a.take(keep))
-        return Candidates(**{name: None if a is None else take(a) for name, a in vars(self).items()})
+        """Return the pairs that `keep` selects: a boolean array of n, or an array of int64 indices."""
+
+        def selected(array: pa.Array | None) -> pa.Array | None:
+            if array is None:
+                return None
+            return array.filter(keep) if pa.types.is_boolean(keep.type) else array.take(keep)
+
+        return Candidates(**{name: selected(array) for name, array in vars(self).items()})

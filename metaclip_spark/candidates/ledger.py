@@ -1,4 +1,4 @@
-"""What became of a source: counts by reason, a sample of the rejects, and the outcome."""
+"""The ledger of a source: counts by reject reason, a sample of the rejects, and the outcome."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RECORD_REASONS = {
     "broken_row": "the row does not have the columns of its file, or is not UTF-8",
     "broken_record": "the response's header or body cannot be read",
 }
-"""Reasons that leave out a whole record; its texts, if any, were never seen."""
+"""Reasons that reject a whole record; its texts, if any, are not read."""
 
 NO_TEXT_REASONS = {
     "no_text": "a row whose text is null",
-    "empty_text": "nothing is left of the text once it is cleaned",
+    "empty_text": "the text is empty after cleaning",
 }
-"""Reasons that leave out what is no text: counted, but not among the texts read."""
+"""Reasons that reject a row without a text: such rows are counted, but not among the texts read."""
 
 TEXT_REASONS = {
     "no_url": "a text without a url",
@@ -34,21 +34,21 @@ TEXT_REASONS = {
     "noindex": "the page opts out: robots say noindex",
     "noimageindex": "the page opts out: robots say noimageindex",
     "tdm": "the page reserves text and data mining",
-    "takedown": "the image or the page was taken down (counted, and never shown as a row)",
+    "takedown": "the image or the page was taken down (counted, and never stored as a row)",
     "blocklist": "the page's or the image's domain is on the blocklist",
-    "too_short": "fewer characters or words than asked for",
-    "too_long": "more characters or words than asked for",
+    "too_short": "fewer characters or words than the minimum",
+    "too_long": "more characters or words than the maximum",
     "file_name": "the text looks like a file's name",
     "digits": "the text has digits but no letters",
     "image_extension": "the image's url does not end in a wanted extension",
     "language": "the text is not in one of the wanted languages",
     "no_match": "the text matches no entry",
-    "repeat": "the same url and text stand elsewhere in the same source",
+    "repeat": "the same url and text occur elsewhere in the same source",
 }
-"""Reasons that leave out one text: texts_read = pairs_written + the sum of these."""
+"""Reasons that reject one text: texts_read = pairs_written + the sum of their counts."""
 
 FILTER_PREFIX = "filter:"
-"""Reasons that a filter of the user's own names begin with this; they leave out one text."""
+"""Prefix of the reasons of a user's filter; they reject one text."""
 
 REASONS = {**RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
@@ -58,8 +58,10 @@ class Ledger:
     """Counts of one split while it is read.
 
     Attributes:
-        etag: fingerprint of the bytes that were read, where the source's plan did not know it.
-        sample: rejects kept as rows, up to `sample_cap` per reason: (record, reason, detail).
+        etag: fingerprint that a remote source's server reports, for a source whose plan does not know it; else "".
+        status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
+        rejected: reason -> number of rejects.
+        sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
     sample_cap: int = 10
@@ -71,30 +73,34 @@ class Ledger:
     etag: str = ""
     status: str = "done"
     reason: str | None = None
-    rejected: Counter = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)
     sample: list[tuple[str, str, str]] = field(default_factory=list)
 
     def reject(self, reason: str, record: str, detail: str) -> None:
-        """Count one record or text as left out."""
+        """Count one record or text as rejected."""
         self.reject_many(reason, 1, [(record, detail)])
 
     def reject_many(self, reason: str, number: int, examples: Iterable[tuple[object, object]]) -> None:
-        """Count `number` records or texts as left out, and keep examples of them up to the cap."""
+        """Count `number` records or texts as rejected, and keep examples up to the cap.
+
+        Args:
+            examples: (record, detail) of the rejects; read only as far as the cap allows.
+        """
         if not number:
             return
         if reason not in REASONS and not reason.startswith(FILTER_PREFIX):
             raise KeyError(f"unknown reject reason {reason!r}")
-        room = self.sample_cap - min(self.sample_cap, self.rejected[reason])
+        remaining = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number
-        for (record, detail), _ in zip(examples, range(room), strict=False):
+        for (record, detail), _ in zip(examples, range(remaining), strict=False):
             self.sample.append((_shown(record), reason, _shown(detail)))
 
     def opened(self, raw: object) -> None:
-        """Take from an opened source what its server said of it."""
+        """Store the etag that an opened source's server reports."""
         self.etag = getattr(raw, "info", (0, ""))[1]
 
     def damaged(self, error: Exception) -> None:
-        """Close the source as partial (something was read) or failed (nothing was)."""
+        """Set the outcome to partial, or to failed if nothing was read."""
         nothing = not self.records_read or (isinstance(error, WrongKindError) and not self.texts_read)
         self.status = "failed" if nothing else "partial"
         text = str(error) or type(error).__name__

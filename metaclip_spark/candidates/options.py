@@ -1,4 +1,4 @@
-"""The typed parameters of extraction: what decides which rows leave a source."""
+"""The typed parameters of extraction."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ from metaclip_spark.core.hashing.digest import digest_of
 
 DEFAULT_TEXT_FIELDS = ("alt", "title", "data-image-title")
 TEXT_FIELDS = (*DEFAULT_TEXT_FIELDS, "aria-label", "figcaption", "og:title")
-"""Where a page's texts about an image stand; a WAT holds only alt, title and og:title."""
+"""The places of a page that have texts of an image. A WAT has only alt, title and og:title."""
 
 DEFAULT_OPT_OUTS = ("noai", "noimageai", "tdm")
 OPT_OUTS = (*DEFAULT_OPT_OUTS, "noindex", "noimageindex")
-"""What a page can say against the use of its texts and images; each is the reject reason too."""
+"""The opt-outs of a page from the use of its texts and images. Each is also the reason of its rejects."""
 
 
 @dataclass(frozen=True)
 class ExtractOptions:
-    """How sources become pairs.
+    """The parameters that decide which rows leave a source.
+
+    `Settings.extract_options` makes them from the settings of the same names.
 
     Attributes:
         url_column, text_column, lang_column, id_column, keep_columns: columns of tabular input.
-        languages: keep only texts in these languages, named by the input or identified; empty keeps all.
-        text_fields: which texts of a page's images are taken, of `TEXT_FIELDS`.
-        opt_outs: which opt-outs of a page are honoured, of `OPT_OUTS`.
-        min_chars, max_chars, min_words, max_words: length of a text; 0 is no limit.
-        no_file_names, no_digits: leave out texts that look like file names, or have digits but no letters.
+        languages: keep only texts in these languages, given by the input or identified; empty keeps all.
+        text_fields: texts of a page's images to read, out of `TEXT_FIELDS`.
+        opt_outs: opt-outs of a page to honour, out of `OPT_OUTS`.
+        min_chars, max_chars, min_words, max_words: limits of the length of a text; 0 is no limit.
+        no_file_names, no_digits: reject texts that look like file names, or have digits but no letters.
         image_extensions: keep only images whose url ends in one of these, e.g. ("jpg", "png"); empty keeps all.
         blocklist: id (content hash) of the list of blocked domains, or None.
         filters: the user's own filters, as "package:function@content hash".
-        identifier: name and version of the language identifier, or None: languages are not identified.
-        min_lang_score: a language identified with a lower score is unknown.
-        keep_unmatched: keep texts that match nothing.
-        dedup: drop repeats of (url, text) inside a source.
-        sample_cap: rejects kept as rows, per source and reason (all are counted); not part of `extract_id`.
+        identifier: name and version of the language identifier; None: languages are not identified.
+        min_lang_score: score below which an identified language is unknown.
+        keep_unmatched: keep texts that match no entry.
+        dedup: drop repeats of (url, text) within a source.
+        sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.
     """
 
     url_column: str = "url"
@@ -61,18 +63,18 @@ class ExtractOptions:
 
     @property
     def columns(self) -> list[str]:
-        """The wanted columns of a tabular source, each once."""
+        """The columns to read of a tabular source, each once."""
         named = [self.url_column, self.text_column, self.lang_column, self.id_column, *self.keep_columns]
         return list(dict.fromkeys(name for name in named if name))
 
     @property
     def by_position(self) -> bool:
-        """Whether the columns are named by position, as in a file without a header line."""
+        """Whether the columns are given by position, as in a file without a header line."""
         return all(name.isdigit() for name in self.columns)
 
     @property
     def extract_id(self) -> str:
-        """Hash of every setting that decides which rows leave a source."""
+        """Hash of every parameter that decides which rows leave a source."""
         settings = asdict(self)
         settings.pop("sample_cap")
         return digest_of(settings)

@@ -1,7 +1,8 @@
-"""Where an export goes: a folder or a uri that fsspec knows, in which nothing half-written is ever taken for an export.
+"""The output folder of an export, local or remote, in which an incomplete export is never taken for a complete one.
 
-A local export is written to `OUTPUT.unfinished` and renamed when it is whole. An object store renames nothing: there
-it is written in place, `_unfinished` is there from before the first file to after the last, and so is no manifest.
+A local export is written to `OUTPUT.unfinished` and renamed when it is complete. An object store cannot rename a
+folder. There the export is written in place: the file `_unfinished` is written first and removed last, and the manifest
+is the last file before that.
 """
 
 from __future__ import annotations
@@ -11,85 +12,96 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.storage.filesystem import filesystem_of
 from metaclip_spark.storage.open import is_remote, local_path
-from metaclip_spark.storage.write import filesystem_of, open_whole
+from metaclip_spark.storage.write import open_atomic
 
 EXPORTS = "exports"
 """The folder of a warehouse that exports are in."""
 MANIFEST = "_manifest.json"
-"""The file that says what an export is; Spark and pyarrow pass over names with an underscore."""
+"""The file that describes an export; Spark and pyarrow skip names that begin with an underscore."""
 UNFINISHED = "_unfinished"
-"""The file that says that an export was not written to its end."""
+"""The file that marks an export as incomplete."""
 SUFFIX = ".unfinished"
-"""What a local export's name ends with until it is whole."""
+"""The suffix of a local export's folder until the export is complete."""
 
 
 class Place:
     """The folder of one export, local or remote.
 
     Attributes:
-        output: where the export is when it is whole.
-        work: where its files are written.
+        output: the folder of the complete export.
+        work: the folder that its files are written to.
     """
 
     def __init__(self, output: str) -> None:
+        """Find the folder's filesystem.
+
+        Raises:
+            ConfigError: the scheme of a remote output is not known, or its package is missing.
+        """
         self.remote = is_remote(output)
         self.output = output.rstrip("/") if self.remote else os.path.abspath(local_path(output))
         self.work = self.output if self.remote else self.output + SUFFIX
-        self._files, self._root = filesystem_of(self.output) if self.remote else (None, self.output)
+        self._files: Any = None
+        self._root = self.output
+        if self.remote:
+            self._files, self._root = _filesystem_of_output(self.output)
 
     def check(self) -> None:
-        """Refuse a place that holds anything but what an export that was cut short has left.
+        """Refuse a folder that holds anything but the remains of an interrupted export.
 
         Raises:
-            ConfigError: it holds files, or cannot be read or written.
+            ConfigError: the folder holds other files.
+            WarehouseError: the folder cannot be read.
         """
-        with _told(self.output):
-            held = self._names(self.output)
-            if held and not (self.remote and UNFINISHED in held):
+        with _translated(self.output):
+            names = self._names(self.output)
+            if names and not (self.remote and UNFINISHED in names):
                 raise ConfigError(
-                    f"output {self.output} holds {sorted(held)[0]} already; expected a new or an empty folder. "
+                    f"output {self.output} holds {sorted(names)[0]} already; expected a new or an empty folder. "
                     "Give another --output, or remove what is there."
                 )
             if not self.remote and not {UNFINISHED} <= (self._names(self.work) or {UNFINISHED}):
                 raise ConfigError(f"{self.work} is where the export would be written, and is not an export; move it.")
 
     def begin(self) -> None:
-        """Make the folder, without what an export that was cut short has left in it."""
-        with _told(self.output):
+        """Create the folder, without the remains of an interrupted export."""
+        with _translated(self.output):
             self.abandon()
             if not self.remote:
                 os.makedirs(self.work)
-            with open_whole(f"{self.work}/{UNFINISHED}") as file:
-                file.write(b"An export is being written here, or was cut short.\n")
+            with open_atomic(f"{self.work}/{UNFINISHED}") as file:
+                file.write(b"An export is being written here, or was interrupted.\n")
 
     def finish(self, files: Mapping[str, int], texts: Mapping[str, str]) -> None:
-        """Put the export in place.
+        """Complete the export: write its small files, and rename a local folder.
 
         Args:
-            files: name -> bytes, as tasks say that they wrote them.
+            files: name -> size in bytes, as the tasks report what they wrote.
             texts: name -> content of the small files; the manifest is written last.
 
         Raises:
-            WarehouseError: a file is not here.
+            WarehouseError: a file is missing.
         """
-        with _told(self.output):
+        with _translated(self.output):
             self._check_files(files)
             for name in sorted(texts, key=lambda name: name == MANIFEST):
-                with open_whole(f"{self.work}/{name}") as file:
+                with open_atomic(f"{self.work}/{name}") as file:
                     file.write(texts[name].encode())
             if self.remote:
                 self._files.rm_file(f"{self._root}/{UNFINISHED}")
                 return
             os.remove(f"{self.work}/{UNFINISHED}")
             with contextlib.suppress(OSError):
-                os.rmdir(self.output)  # an empty folder that was there
+                os.rmdir(self.output)  # an empty folder that existed before
             os.rename(self.work, self.output)
 
     def abandon(self) -> None:
-        """Remove what is written so far; nothing to remove is no error."""
+        """Remove what is written so far; it is not an error if nothing is."""
         if not self.remote:
             shutil.rmtree(self.work, ignore_errors=True)
         elif UNFINISHED in self._names(self.output):
@@ -105,10 +117,10 @@ class Place:
         return {name.rstrip("/").rpartition("/")[2] for name in listed} - {""} - {self._root.rpartition("/")[2]}
 
     def _check_files(self, files: Mapping[str, int]) -> None:
-        """Refuse to go on where tasks wrote to disks of their own."""
-        there = self._sizes(files)
+        """Refuse an export whose tasks wrote to the disks of other machines."""
+        found = self._sizes(files)
         for name, size in files.items():
-            if there.get(name) != size:
+            if found.get(name) != size:
                 raise WarehouseError(
                     f"{self.work}/{name} was written by a task ({size:,} bytes) and is not here: the folder is not the "
                     "same on all machines. Give a shared folder or a uri (s3://...) with --output."
@@ -122,8 +134,18 @@ class Place:
         return {name[len(self._root) :].lstrip("/"): details["size"] for name, details in found.items()}
 
 
+def _filesystem_of_output(output: str) -> tuple[Any, str]:
+    try:
+        return filesystem_of(output)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"output {output} cannot be written: {error}. Give a folder, or a uri that is known."
+        ) from error
+
+
 @contextlib.contextmanager
-def _told(output: str) -> Iterator[None]:
+def _translated(output: str) -> Iterator[None]:
+    """Raise an error of the file system as a `WarehouseError` that names the output."""
     try:
         yield
     except OSError as error:

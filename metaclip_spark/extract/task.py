@@ -1,12 +1,14 @@
-"""One task's whole work: a split in, tagged rows out (pairs, rejects, and the split's own outcome)."""
+"""The work of one task: a split in, tagged rows out (pairs, rejects, and the outcome of the split)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import repeat
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,14 +29,14 @@ from metaclip_spark.takedown.hashes import Takedowns
 _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
 READERS: dict[str, Reader] = {"wat": read_wat, "warc": read_warc}
-"""By format; every other format is tabular."""
-Seen = dict[bytes, tuple[str, str]]
-"""Key of a pair -> the smallest (page, field) that was sent on, of one source."""
+"""Format -> reader; every other format is tabular."""
+Origins = dict[bytes, tuple[str, str]]
+"""Key of a pair -> the smallest (page, field) of the pair in one source so far."""
 
 
 @dataclass(frozen=True)
 class Stamp:
-    """What every row of a batch of sources carries."""
+    """The columns that are equal in all rows of a batch of sources."""
 
     snapshot: str
     metadata_id: str
@@ -43,7 +45,7 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Tools:
-    """What a task works with besides its split; the step of a tool that is None is left out."""
+    """The tools of a task; a tool that is None is not used."""
 
     filters: Filters | None = None
     matcher: Matcher | None = None
@@ -56,15 +58,16 @@ class _Task:
     options: ExtractOptions
     tools: Tools
     ledger: Ledger
-    seen: Seen = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
 
 
 def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp) -> Iterator[pa.RecordBatch]:
-    """Read, filter, match, reduce and identify one split.
+    """Read one split, and run its candidates through `STEPS`.
+
+    An error of the reader ends the split as partial or failed. An error of a step ends the task.
 
     Yields:
-        Record batches with the schema of `extracted`; the last row is the split's outcome. An error of the
-        *reader* ends the split as partial or failed; an error of ours ends the task.
+        Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
     task = _Task(options, tools, Ledger(sample_cap=options.sample_cap))
     reader = READERS.get(split.source.format, read_tabular)(split, options, task.ledger)
@@ -75,7 +78,7 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
             break
         except (MemoryError, KeyboardInterrupt):
             raise
-        except Exception as error:  # the source's fault, whatever the reader calls it: kept as its reason
+        except Exception as error:  # any error of the reader is a damaged source; its text becomes the source's reason
             task.ledger.damaged(error)
             break
         for step in STEPS:
@@ -87,18 +90,18 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
 
 
 def _take_down(candidates: Candidates, task: _Task) -> Candidates:
-    """Leave out what was taken down: before any other step could show it as its reject."""
+    """Drop pairs on the takedown list, before another step could store them as its rejects."""
     if task.tools.takedowns is None or not len(candidates):
         return candidates
-    taken = task.tools.takedowns.takes(candidates.url, candidates.page_url)
-    if not taken.any():
+    covered = task.tools.takedowns.covers(candidates.url, candidates.page_url)
+    if not covered.any():
         return candidates
-    task.ledger.reject_many("takedown", int(taken.sum()), ())
-    return candidates.select(pa.array(~taken))
+    task.ledger.reject_many("takedown", int(covered.sum()), ())
+    return candidates.select(pa.array(~covered))
 
 
 def _filter(candidates: Candidates, task: _Task) -> Candidates:
-    """Leave out what a filter names a reason for: before counting, and before the work of matching."""
+    """Drop pairs that a filter rejects, before the more expensive matching."""
     reasons = task.tools.filters.reasons(candidates) if task.tools.filters is not None else None
     if reasons is None or reasons.null_count == len(reasons):
         return candidates
@@ -109,7 +112,7 @@ def _filter(candidates: Candidates, task: _Task) -> Candidates:
 
 
 def _match(candidates: Candidates, task: _Task) -> Candidates:
-    """Find each text's entries; leave out what has none."""
+    """Match each text against the entries; drop texts without a match."""
     if task.tools.matcher is None or not len(candidates):
         return candidates
     matches = task.tools.matcher.match(candidates.text)
@@ -123,12 +126,12 @@ def _match(candidates: Candidates, task: _Task) -> Candidates:
 
 
 def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
-    """Give every pair its key, and leave out those that the source brought before."""
-    if candidates.key is None:
-        candidates = replace(candidates, key=pair_ids(candidates.url, candidates.text))
+    """Compute the key of every pair, and drop pairs that repeat in the source."""
+    keys = candidates.key if candidates.key is not None else pair_ids(candidates.url, candidates.text)
+    candidates = replace(candidates, key=keys)
     if not task.options.dedup:
         return candidates
-    first = _not_repeats(candidates, task.seen)
+    first = _not_repeats(keys, candidates, task.origins)
     if len(first) == len(candidates):
         return candidates
     repeats = np.ones(len(candidates), dtype=bool)
@@ -137,25 +140,25 @@ def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(pa.array(first, pa.int64()))
 
 
-def _not_repeats(candidates: Candidates, seen: Seen) -> list[int]:
-    """Return the indices of the keys not seen before in the source, or seen under a larger page and field.
+def _not_repeats(keys: pa.Array, candidates: Candidates, origins: Origins) -> list[int]:
+    """Return the indices of keys that are new in the source, or new under a smaller (page, field); update `origins`.
 
-    The smallest (page, field) of a source has to reach deduplication; a batch sends a key at most once.
+    The smallest (page, field) of a source has to reach deduplication. Of each key, a batch returns at most one index.
     """
     pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(candidates))
-    keys, fields = candidates.key.to_pylist(), candidates.text_source.to_pylist()
+    fields = candidates.text_source.to_pylist()
     chosen: dict[bytes, int] = {}
-    shared: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for all rows of a page: `seen` keeps them
-    for index, (key, page, field_name) in enumerate(zip(keys, pages, fields, strict=True)):
-        raw, order = bytes.fromhex(key), (page or "", field_name)
-        if raw not in seen or order < seen[raw]:
-            seen[raw] = shared.setdefault(order, order)
+    shared: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for all rows of a page: `origins` keeps them
+    for index, (key, page, field_name) in enumerate(zip(keys.to_pylist(), pages, fields, strict=True)):
+        raw, origin = bytes.fromhex(key), (page or "", field_name)
+        if raw not in origins or origin < origins[raw]:
+            origins[raw] = shared.setdefault(origin, origin)
             chosen[raw] = index
     return sorted(chosen.values())
 
 
 def _identify(candidates: Candidates, task: _Task) -> Candidates:
-    """Give every text its language, where the input names none; leave out the languages not wanted."""
+    """Identify the language of texts for which the input names none; drop texts in other than the wanted languages."""
     if not len(candidates):
         return candidates
     lang = candidates.lang if candidates.lang is not None else pa.nulls(len(candidates), pa.string())
@@ -174,8 +177,10 @@ def _identify(candidates: Candidates, task: _Task) -> Candidates:
 
 
 STEPS = (_take_down, _filter, _match, _drop_repeats, _identify)
-"""The order of the work after parsing: the dear steps see the fewest texts. With one list per language,
-identification has to come before matching: `_identify` moves there."""
+"""The order of the work after parsing: expensive steps run last, on the fewest texts.
+
+A run with one list per language would need `_identify` before `_match`.
+"""
 
 
 def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
@@ -194,7 +199,7 @@ def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
     }
 
 
-def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarray) -> None:
+def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: npt.NDArray[np.bool_]) -> None:
     rows = np.flatnonzero(where)
 
     def examples() -> Iterator[tuple[str, str]]:
@@ -208,7 +213,7 @@ def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: np.ndarr
 def _closing_rows(
     split: Split, options: ExtractOptions, ledger: Ledger, takedowns: Takedowns | None, stamp: Stamp
 ) -> Iterator[pa.RecordBatch]:
-    sample = ledger.sample if takedowns is None else _not_taken(ledger.sample, takedowns)
+    sample = ledger.sample if takedowns is None else _not_covered(ledger.sample, takedowns)
     if sample:
         record, reason, detail = zip(*sample, strict=True)
         columns = {"record": list(record), "reason": list(reason), "detail": list(detail)}
@@ -229,16 +234,16 @@ def _closing_rows(
     yield _rows("source", 1, split, stamp, {name: [value] for name, value in outcome.items()})
 
 
-def _not_taken(sample: list[tuple[str, str, str]], takedowns: Takedowns) -> list[tuple[str, str, str]]:
-    """Return the rejects that show no url that was taken down: a reader rejects before the first step."""
+def _not_covered(sample: list[tuple[str, str, str]], takedowns: Takedowns) -> list[tuple[str, str, str]]:
+    """Return the rejects without a url on the takedown list: a reader rejects records before `_take_down` runs."""
     if not sample:
         return sample
     records, _, details = (pa.array(column, pa.string()) for column in zip(*sample, strict=True))
-    taken = takedowns.takes_any_in(records) | takedowns.takes_any_in(details)
-    return [row for row, gone in zip(sample, taken.tolist(), strict=True) if not gone]
+    covered = takedowns.covers_any_url_in(records) | takedowns.covers_any_url_in(details)
+    return [row for row, is_covered in zip(sample, covered.tolist(), strict=True) if not is_covered]
 
 
-def _rows(kind: str, rows: int, split: Split, stamp: Stamp, columns: dict) -> pa.RecordBatch:
+def _rows(kind: str, rows: int, split: Split, stamp: Stamp, columns: dict[str, Any]) -> pa.RecordBatch:
     """Build a batch of tagged rows; a scalar is repeated, a missing column is null."""
     given = {
         "snapshot": stamp.snapshot,

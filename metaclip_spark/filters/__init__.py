@@ -1,4 +1,4 @@
-"""Which texts are left out before matching: all filters are off by default, and all are counted."""
+"""Filters that drop texts before matching: all are off by default, and every dropped text is counted by reason."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from metaclip_spark.filters.hook import Hook, load_filter
 __all__ = ["Blocklist", "FilterError", "Filters", "Hook", "load_blocklist", "load_filter"]
 
 Check = tuple[str, Callable[[Candidates], pa.Array]]
-"""A reject reason, and what is true where a text is left out for it."""
+"""A reject reason, and the function that returns True for each text that is rejected for it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """The filters of a run; picklable, to travel to the workers once.
+    """The filters of a run; picklable, so that they can be broadcast.
 
     Attributes:
-        options: says which of the built-in filters are on.
-        blocklist: compiled, where `options.blocklist` names one.
-        hooks: the user's own, in the order in which they run.
+        options: the options that turn the built-in filters on.
+        blocklist: the compiled blocklist, if `options.blocklist` names one.
+        hooks: the user's filters, in the order in which they run.
     """
 
     options: ExtractOptions
@@ -36,21 +36,21 @@ class Filters:
     hooks: Sequence[Hook] = ()
 
     def __post_init__(self) -> None:
-        # extract_id is made of the options: a filter that they do not name would drop rows that nobody can trace.
+        # extract_id is a hash of the options: a filter that they do not name would drop rows without a trace.
         blocklist = None if self.blocklist is None else self.blocklist.id
         if (blocklist, tuple(hook.id for hook in self.hooks)) != (self.options.blocklist, self.options.filters):
             raise ValueError("the options must name the blocklist and the filters that are given, and no others")
 
     @property
     def any(self) -> bool:
-        """Whether anything is on."""
+        """Whether any filter is on."""
         return bool(self.hooks) or next(self._checks(), None) is not None
 
     def reasons(self, candidates: Candidates) -> pa.Array | None:
-        """Say why texts are left out; the first reason counts, and later filters do not see the text.
+        """Return the reason for which each text is rejected; filters after the first rejection do not see the text.
 
         Returns:
-            String array, one reason a text, null where it is kept; None where all are kept.
+            String array of n, null for a text that is kept; None if all texts are kept.
         """
         if not len(candidates):
             return None
@@ -83,9 +83,9 @@ def _blocked(blocklist: Blocklist, batch: Candidates) -> pa.Array:
 
 
 def _hooked(hook: Hook, candidates: Candidates, rejected: pa.Array) -> pa.Array:
-    """Run a hook on the texts that are still in."""
-    still = pc.is_null(rejected)
-    if not still.true_count:
+    """Run a hook on the texts that no earlier filter rejected."""
+    kept = pc.is_null(rejected)
+    if not kept.true_count:
         return rejected
-    found = hook.reasons(candidates.select(still) if rejected.null_count < len(rejected) else candidates)
-    return rejected if found is None else pc.replace_with_mask(rejected, still, found)
+    found = hook.reasons(candidates.select(kept) if rejected.null_count < len(rejected) else candidates)
+    return rejected if found is None else pc.replace_with_mask(rejected, kept, found)

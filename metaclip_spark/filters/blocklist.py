@@ -1,4 +1,4 @@
-"""Domains whose pages and images are left out: a file of them, compiled for millions, and the look-up."""
+"""Blocklists of domains: read, compiled for millions of names, and looked up by host."""
 
 from __future__ import annotations
 
@@ -9,38 +9,40 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.urls.domains import any_above, read_domains
+from metaclip_spark.core.urls.domains import any_above, parse_domains
 from metaclip_spark.core.urls.hosts import hosts_of
+from metaclip_spark.storage.lines import read_lines
 
 _SLICE = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Blocklist:
-    """A set of domains; each blocks itself and its subdomains. Picklable: each name and 16 bytes.
+    """A set of domains; each blocks itself and its subdomains. Picklable; a domain takes its name and 16 bytes.
 
     Attributes:
-        hashes: uint64 array of n, ascending: `_hash` of each domain.
-        domains: string array of n, in the order of `hashes`; it decides where hashes collide.
+        hashes: n, ascending: `_hash` of each domain.
+        domains: string array of n, in the order of `hashes`; it decides if hashes collide.
         id: 16 hex digits of the sha256 over the sorted domains.
     """
 
-    hashes: np.ndarray
+    hashes: npt.NDArray[np.uint64]
     domains: pa.Array
     id: str
 
     @classmethod
     def from_domains(cls, domains: Iterable[str] | pa.Array) -> Blocklist:
-        """Compile domains that are normal already (`normal_host`); repeats count once."""
+        """Compile domains in normal form (`normal_host`); repeats count once."""
         given = domains if isinstance(domains, pa.Array) else pa.array(list(domains), pa.large_string())
         distinct = given.unique()
         ordered = distinct.take(pc.sort_indices(distinct))
         digest = hashlib.sha256()
         hashes = np.empty(len(ordered), dtype=np.uint64)
-        for start in range(0, len(ordered), _SLICE):  # not all as Python strings at once
+        for start in range(0, len(ordered), _SLICE):  # slices, so that not all domains are Python strings at once
             names = ordered.slice(start, _SLICE).cast(pa.large_binary()).to_pylist()
             hashes[start : start + len(names)] = [_hash(name) for name in names]
             digest.update(b"".join(name + b"\n" for name in names))
@@ -51,31 +53,31 @@ class Blocklist:
         return len(self.hashes)
 
     def blocks(self, urls: pa.Array) -> pa.Array:
-        """Return whether the host of each url is on the list, or under a domain that is.
+        """Return whether the host of each url is on the list, or below a domain on the list.
 
         Args:
-            urls: string array of n; a null, or what has no host, is not blocked.
+            urls: string array of n; a null, or a url without a host, is not blocked.
 
         Returns:
             Boolean array of n, without nulls.
         """
         hosts = hosts_of(urls)
-        verdicts = pa.array(any_above(hosts.dictionary.to_pylist(), self._holds))
+        verdicts = pa.array(any_above(hosts.dictionary.to_pylist(), self._contains))
         return pc.fill_null(verdicts.take(hosts.indices), False)
 
-    def _holds(self, names: list[str]) -> list[bool]:
+    def _contains(self, names: list[str]) -> list[bool]:
         if not names or not len(self):
             return [False] * len(names)
         keys = np.array([_hash(name.encode()) for name in names], dtype=np.uint64)
         at = np.searchsorted(self.hashes, keys)
-        near = np.flatnonzero(self.hashes[np.minimum(at, len(self) - 1)] == keys)
-        held = [False] * len(names)
-        for index in near.tolist():
-            place = int(at[index])
-            while place < len(self) and self.hashes[place] == keys[index] and not held[index]:
-                held[index] = self.domains[place].as_py() == names[index]
-                place += 1
-        return held
+        candidates = np.flatnonzero(self.hashes[np.minimum(at, len(self) - 1)] == keys)
+        found = [False] * len(names)
+        for index in candidates.tolist():
+            position = int(at[index])
+            while position < len(self) and self.hashes[position] == keys[index] and not found[index]:
+                found[index] = self.domains[position].as_py() == names[index]
+                position += 1
+        return found
 
 
 def _hash(raw: bytes) -> int:
@@ -83,5 +85,9 @@ def _hash(raw: bytes) -> int:
 
 
 def load_blocklist(path: str | Path) -> Blocklist:
-    """Compile a list of domains, as `read_domains` reads it."""
-    return Blocklist.from_domains(read_domains(path, "blocklist"))
+    """Read and compile a list of domains, plain or gzip; `parse_domains` describes its lines.
+
+    Raises:
+        ConfigError: the file cannot be read, holds no domain, or has a line that cannot be a domain.
+    """
+    return Blocklist.from_domains(parse_domains(read_lines(path, "blocklist"), f"blocklist {path}"))

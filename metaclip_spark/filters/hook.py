@@ -1,4 +1,4 @@
-"""A filter of the user's own: named as package:function, called with batches, held to what it promises."""
+"""Filters that users write: named as package:function, called with batches, checked against the contract."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 import numpy as np
@@ -31,32 +32,36 @@ HOOK_SCHEMA = pa.schema(
         pa.field("extra", pa.map_(pa.string(), pa.string())),
     ]
 )
-"""What a filter is given; `lang` is null unless the input brought it: identification comes later."""
+"""The batch that a filter receives. `lang` is null unless the input names it, because identification runs later."""
 
 MAX_REASONS = 100
 MAX_REASON_CHARS = 100
-"""Reasons are counted one by one and stored with each source: they are kinds, not texts."""
+"""Limits on the reasons of one batch: each reason is counted and stored with each source, so a reason is a kind."""
+
+Call = Callable[[pa.RecordBatch], tuple[Any, Any]]
+"""Takes a record batch with `HOOK_SCHEMA`, returns (mask, reason)."""
 
 
 @dataclass(frozen=True)
 class Hook:
     """A loaded filter.
 
-    A plain function travels to the workers by its name and is imported there. What a factory made travels
-    itself, with what it holds: a file that it read on the driver need not be on the workers.
+    Workers import a plain function by its name. An object that a factory returned is pickled with its data: a file that
+    the factory read on the driver need not exist on the workers.
 
     Attributes:
-        name: "package:function", as errors name it.
-        id: name, "@", and 12 hex digits of the sha256 over the module's source (and over what it holds).
-        call: takes a record batch with `HOOK_SCHEMA`, returns (mask, reason).
+        name: "package:function", the filter's name in errors.
+        id: name, "@", and 12 hex digits of the sha256 over the module's source (and over the made object's id).
+        call: the filter itself.
+        made: whether a factory returned `call`.
     """
 
     name: str
     id: str
-    call: Callable[[pa.RecordBatch], tuple]
+    call: Call
     made: bool = False
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         if self.made:
             return Hook, (self.name, self.id, self.call, True)
         return _load_again, (self.name, self.id)
@@ -65,15 +70,15 @@ class Hook:
         """Call the filter on one batch.
 
         Returns:
-            String array, one element a text: "filter:<reason>", null where the text is kept; None: all are.
+            String array of n: "filter:<reason>", null for a text that is kept; None if all texts are kept.
 
         Raises:
-            FilterError: the filter raised, or returned something else than (mask, reason).
+            FilterError: the filter raised, or did not return (mask, reason) as the contract says.
         """
         batch = batch_of(candidates)
         try:
             result = self.call(batch)
-        except Exception as error:  # the filter is the user's: whatever it raises ends the task under its name
+        except Exception as error:  # any error of the user's filter ends the task, with the filter's name
             raise FilterError(f"filter {self.name} raised {type(error).__name__}: {error}") from error
         if not isinstance(result, tuple) or len(result) != 2:
             raise self._broken(f"returned {type(result).__name__}", "a tuple (mask, reason)")
@@ -84,7 +89,7 @@ class Hook:
         stored = pc.binary_join_element_wise(FILTER_PREFIX, reason, "")
         return pc.if_else(keep, pa.scalar(None, pa.string()), stored)
 
-    def _mask(self, mask: object, rows: int) -> pa.BooleanArray:
+    def _mask(self, mask: Any, rows: int) -> pa.BooleanArray:
         if isinstance(mask, np.ndarray) and mask.dtype == bool and mask.ndim == 1:
             mask = pa.array(mask)
         mask = _one_array(mask)
@@ -96,8 +101,8 @@ class Hook:
             raise self._broken(f"returned a mask with {mask.null_count} nulls", "true (keep) or false for each row")
         return mask
 
-    def _reason(self, reason: object, keep: pa.BooleanArray) -> pa.Array:
-        """Return one reason a row; rows that are kept may have any."""
+    def _reason(self, reason: Any, keep: pa.BooleanArray) -> pa.Array:
+        """Return one reason per row; the reason of a row that is kept has no meaning."""
         if isinstance(reason, str):
             reasons = pa.repeat(pa.scalar(reason), len(keep))
         else:
@@ -109,7 +114,7 @@ class Hook:
             reasons = reasons.cast(pa.string())
         used = reasons.filter(pc.invert(keep)).unique()
         if used.null_count or "" in used.to_pylist():
-            raise self._broken("left out a row without a reason", "a reason wherever the mask is false")
+            raise self._broken("rejected a row without a reason", "a reason wherever the mask is false")
         if len(used) > MAX_REASONS or any(len(one) > MAX_REASON_CHARS for one in used.to_pylist()):
             raise self._broken(
                 f"returned {len(used)} different reasons in one batch, the longest of "
@@ -126,12 +131,12 @@ class Hook:
         return FilterError(f"filter {self.name} {got}; expected {expected}.")
 
 
-def _one_array(value: object) -> object:
+def _one_array(value: Any) -> Any:
     return value.combine_chunks() if isinstance(value, pa.ChunkedArray) else value
 
 
 def batch_of(candidates: Candidates) -> pa.RecordBatch:
-    """Return the texts as a filter gets them (`HOOK_SCHEMA`)."""
+    """Return the record batch that a filter receives (`HOOK_SCHEMA`)."""
     arrays = []
     for field in HOOK_SCHEMA:
         array = getattr(candidates, field.name)
@@ -144,27 +149,27 @@ def load_filter(spec: str) -> Hook:
 
     Args:
         spec: "package:function" names the filter itself. "package:factory?path=words.txt" names a function that
-            makes one: it is called with the parameters as keyword arguments (strings, percent-decoded).
+            returns the filter, and its keyword arguments (strings, percent-decoded).
 
     Raises:
-        ConfigError: it cannot be imported or made, or a factory made something that is no filter.
+        ConfigError: the filter cannot be imported or made, or a factory returned an object that is not a filter.
     """
     name, has_parameters, query = spec.partition("?")
     module, function = load_named(name, "filter")
     digest = hashlib.sha256(_source(module, function, name))
     if not has_parameters:
-        return Hook(name, _id(name, digest), function)
+        return Hook(name, _id(name, digest.hexdigest()), function)
     made = _make(name, function, query)
     digest.update(b"\0" + made.id.encode())
-    return Hook(name, _id(name, digest), made, made=True)
+    return Hook(name, _id(name, digest.hexdigest()), made, made=True)
 
 
-def _id(name: str, digest) -> str:
-    return f"{name}@{digest.hexdigest()[:12]}"
+def _id(name: str, digest: str) -> str:
+    return f"{name}@{digest[:12]}"
 
 
-def _source(module: ModuleType, function: Callable, name: str) -> bytes:
-    """Return the source of the module that defines the function, which may not be the one that names it."""
+def _source(module: ModuleType, function: Callable[..., Any], name: str) -> bytes:
+    """Return the source of the module that defines the function; the module in the filter's name may only import it."""
     home = sys.modules.get(getattr(inspect.unwrap(function), "__module__", None) or "", module)
     file = getattr(home, "__file__", None) or getattr(module, "__file__", None)
     try:
@@ -176,36 +181,47 @@ def _source(module: ModuleType, function: Callable, name: str) -> bytes:
         ) from None
 
 
-def _make(name: str, factory: Callable, query: str) -> Callable:
-    # Not urllib's parse_qsl, which makes a space of the "+" in a path.
+class _Made(Protocol):
+    """A filter that a factory returned."""
+
+    id: str
+
+    def __call__(self, batch: pa.RecordBatch, /) -> tuple[Any, Any]: ...
+
+
+def _make(name: str, factory: Callable[..., Any], query: str) -> _Made:
+    # urllib's parse_qsl would turn the "+" in a path into a space.
     pairs = [part.partition("=") for part in query.split("&")] if query else []
     parameters = {key: unquote(value) for key, equals, value in pairs if equals and key.isidentifier()}
     if len(parameters) < len(pairs):
         raise ConfigError(f"filter {name}: parameters must be name=value&name=value, each once, got {query!r}.")
     try:
-        made = factory(**parameters)
+        made: Any = factory(**parameters)
     except ConfigError:
         raise
-    except Exception as error:  # the factory is the user's: whatever it raises is the answer
+    except Exception as error:  # any error of the user's factory is a wrong configuration
         raise ConfigError(f"filter {name}?{query}: {type(error).__name__}: {error}") from error
     if not callable(made) or not isinstance(getattr(made, "id", None), str):
         raise ConfigError(
             f"filter {name}: the factory returned {type(made).__name__}; expected an object that is called with a "
-            "batch, with an attribute id (str) that changes with everything it holds."
+            "batch, with an attribute id (str) that changes with all of its data."
         )
     try:
         pickle.dumps(made)
-    except Exception as error:  # pickle raises what the object's own parts raise
-        raise ConfigError(f"filter {name}: what the factory made cannot be sent to workers: {error}.") from error
-    return made
+    except Exception as error:  # pickle raises whatever the parts of the object raise
+        raise ConfigError(
+            f"filter {name}: the object of the factory cannot be pickled for the workers: {error}."
+        ) from error
+    valid: _Made = made
+    return valid
 
 
 def _load_again(name: str, expected: str) -> Hook:
-    """Import a filter in a worker, and see that it is the one the driver had."""
+    """Import a filter in a worker, and check that it is the driver's filter."""
     hook = load_filter(name)
     if hook.id != expected:
         raise FilterError(
-            f"filter {name} is another one on this worker: got {hook.id}, expected {expected}. "
-            "Ship the same module to every worker (--py-files)."
+            f"filter {name} differs on this worker: got {hook.id}, expected {expected}. "
+            "Send the same module to every worker (--py-files)."
         )
     return hook

@@ -1,4 +1,4 @@
-"""Whole crawls: their lists of files, samples of those, and what to warn of before a crawl is read."""
+"""List the files of whole crawls, sample them, and warn of settings that slow or break their reading."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from metaclip_spark.storage.open import check_transport, info_of
 
 FORMATS = ("wat", "warc")
 REGION = "us-east-1"
-"""Where Common Crawl's bucket is."""
+"""The region of Common Crawl's bucket."""
 MANY_FILES = 1000
-"""Above this many files over https, Common Crawl's throttling decides how long a run takes."""
+"""Above this number of files over https, Common Crawl's throttling decides how long a run takes."""
 _NAME = re.compile(r"CC-MAIN-(2012|\d{4}-(\d{2}|\d{4}))")
 _SEGMENT = re.compile(r"/segments/([^/]+)/")
-_ASK_AT_ONCE = 8
+_CONCURRENT_REQUESTS = 8
 _CREDENTIALS = (
     "AWS_ACCESS_KEY_ID",
     "AWS_PROFILE",
@@ -42,16 +42,17 @@ def crawl_sources(
     """List the files of whole crawls, ordered by source_path.
 
     Args:
-        names: such as CC-MAIN-2024-51.
+        names: names of crawls, such as CC-MAIN-2024-51.
         format: "wat" or "warc".
-        max_files: a sample of so many files over all crawls; see `sample`.
-        root: what `crawl-data/` lies in: a uri or a local mirror.
+        max_files: the number of files to sample over all crawls (see `sample`); None lists all files.
+        seed: the seed of the sample.
+        root: the folder of `crawl-data/`: a uri or a local mirror.
 
     Returns:
-        Sources whose key is the path inside the crawl; bytes and etag of remote ones are not known (0 and "").
+        Sources whose key is the path inside the crawl. Bytes and etag of remote sources are unknown (0 and "").
 
     Raises:
-        InputError: a name that is no crawl's, a crawl that is not there, or a root that cannot be read.
+        InputError: a name is not that of a crawl, a crawl does not exist, or the root cannot be read.
     """
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
@@ -59,7 +60,7 @@ def crawl_sources(
     paths: dict[str, str] = {}
     for name in dict.fromkeys(names):
         if not _NAME.fullmatch(name):
-            raise InputError(f"crawl {name!r} is no crawl's name; expected one such as CC-MAIN-2024-51.")
+            raise InputError(f"crawl {name!r} is not the name of a crawl; expected a name such as CC-MAIN-2024-51.")
         paths.update(dict.fromkeys(_paths(name, format, root), name))
     chosen = sample(paths, max_files, seed) if max_files is not None else list(paths)
     return [source_of_list(resolve(path, root)) for path in sorted(chosen)]
@@ -80,13 +81,14 @@ def _paths(name: str, format: str, root: str) -> list[str]:
 
 
 def sample(paths: Mapping[str, str], number: int, seed: int) -> list[str]:
-    """Choose so many files, as evenly as possible over the crawls and the segments of each.
+    """Sample files as evenly as possible over the crawls and the segments of each crawl.
 
-    Segments differ, so a part of a crawl is taken across all of them. The same seed chooses the same files, and more
-    files hold those that fewer gave.
+    Segments differ, so a sample covers all of them. The same seed gives the same files, and a larger sample contains
+    the smaller ones.
 
     Args:
         paths: path inside the crawl -> the crawl's name.
+        number: the number of files.
     """
     strata: dict[tuple[str, str], list[str]] = defaultdict(list)
     for path, crawl in paths.items():
@@ -98,9 +100,9 @@ def sample(paths: Mapping[str, str], number: int, seed: int) -> list[str]:
         members.sort(key=keyed.__getitem__)
         crawls[crawl] += [(rank, keyed[path], path) for rank, path in enumerate(members)]
     order: list[tuple[int, int, str]] = []
-    for crawl, members in crawls.items():
-        members.sort()  # the first of every segment, then the second of every segment, ...
-        order += [(rank, _hash(crawl, seed), path) for rank, (_, _, path) in enumerate(members)]
+    for crawl, ranked in crawls.items():
+        ranked.sort()  # the first of every segment, then the second of every segment, ...
+        order += [(rank, _hash(crawl, seed), path) for rank, (_, _, path) in enumerate(ranked)]
     return [path for _, _, path in sorted(order)[:number]]
 
 
@@ -109,50 +111,50 @@ def _hash(name: str, seed: int) -> int:
 
 
 def sample_sizes(sources: Sequence[Source], n: int = 32, seed: int = 0) -> dict[str, int]:
-    """Ask a seeded sample of sources for their bytes, a few at a time.
+    """Request the sizes of a seeded sample of sources, a few concurrently.
 
     Returns:
-        source_path -> bytes, of those that answered with a size; their mean estimates the others.
+        source_path -> bytes, of the sources whose server reports a size; their mean estimates the other sizes.
     """
     chosen = sorted(sources, key=lambda source: _hash(source.source_path, seed))[:n]
 
-    def ask(source: Source) -> int:
+    def size(source: Source) -> int:
         try:
             return source.bytes or info_of(source.uri)[0]
-        except (DamagedSourceError, OSError):  # its own task will say why; an estimate can do without it
+        except (DamagedSourceError, OSError):  # the source's task will report the reason; the estimate does not need it
             return 0
 
-    with ThreadPoolExecutor(_ASK_AT_ONCE) as pool:
-        sizes = list(pool.map(ask, chosen))
-    return {source.source_path: size for source, size in zip(chosen, sizes, strict=True) if size}
+    with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:
+        sizes = list(pool.map(size, chosen))
+    return {source.source_path: known for source, known in zip(chosen, sizes, strict=True) if known}
 
 
 def warnings_of(sources: Iterable[Source], environ: Mapping[str, str]) -> list[str]:
-    """Say what would make reading these sources slow, or fail, each in a sentence.
+    """Return warnings of settings that make reading these sources slow or fail, one sentence each.
 
     Args:
-        environ: the environment of the driver; that of the workers may differ.
+        environ: the environment of the driver; the environment of the workers may differ.
     """
     uris = [source.uri for source in sources]
     over_s3 = any(uri.startswith(("s3://commoncrawl/", "s3a://commoncrawl/")) for uri in uris)
     over_https = sum(uri.startswith(CRAWL_ROOT) for uri in uris)
-    said = []
+    warnings = []
     region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION")
     if over_s3 and region != REGION:
         where = f"region here is {region}" if region else "region here is not known (AWS_REGION is not set)"
-        said.append(
+        warnings.append(
             f"s3://commoncrawl is in {REGION}, and the {where}: from elsewhere it is slower. "
             f"Run in {REGION}, or read https (--crawl-root {CRAWL_ROOT})."
         )
     if over_s3 and not any(environ.get(name) for name in _CREDENTIALS):
-        said.append(
+        warnings.append(
             "s3://commoncrawl needs AWS credentials, and the environment names none: unless the machines have a role "
             "or ~/.aws/credentials, every file will fail. Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and "
             "AWS_SECRET_ACCESS_KEY, on the workers too."
         )
     if over_https > MANY_FILES:
-        said.append(
+        warnings.append(
             f"{over_https:,} files over https: Common Crawl throttles many requests at once (503, 403), and a whole "
             f"crawl is meant to be read in {REGION} with --crawl-root s3://commoncrawl/."
         )
-    return said
+    return warnings

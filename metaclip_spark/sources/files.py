@@ -1,4 +1,4 @@
-"""Which files there are to read: paths, folders, globs, uris and lists -> sources -> splits, one split a task."""
+"""Find the files to read: paths, folders, globs, uris and lists -> sources -> splits, one split per task."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ SUFFIXES = {
     ".jsonl.gz": "jsonl",
 }
 SPLIT_BYTES = 64 << 20
-"""Parquet files are read by one task per this many bytes, at row-group borders; other formats by one task."""
+"""Bytes of a Parquet file that one task reads, at row-group borders; one task reads a whole file of other formats."""
 UNKNOWN: Info = (0, "")
-"""Of a remote source in a list: a crawl has 90,000, and asking for each would be 90,000 requests before the work."""
+"""Of a remote source in a list: a crawl has 90,000, and their sizes would cost 90,000 requests before any work."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input file; its key is (snapshot, source_path), and equal keys must mean equal bytes.
+    """An input file. Its key is (snapshot, source_path); equal keys must mean equal bytes.
 
     Attributes:
-        source_path: the path inside the crawl where there is one, else the absolute path or the uri.
-        bytes, etag: as `info_of` says, or 0 and "" for a remote source that was not asked.
+        source_path: the path inside the crawl if there is one, else the absolute path or the uri.
+        bytes, etag: as `info_of` returns them, or 0 and "" for a remote source without a request.
     """
 
     source_path: str
@@ -65,7 +65,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """What one task reads: a whole source, or the row groups that start in [start, stop)."""
+    """The part of a source that one task reads: all of it, or the row groups that start in [start, stop)."""
 
     source: Source
     index: int
@@ -75,13 +75,13 @@ class Split:
 
 
 def format_of(path: str) -> str | None:
-    """Return the format that a file's name says, or None."""
+    """Return the format that a file's suffix stands for, or None."""
     name = (urlsplit(path).path if is_remote(path) else path).lower()
     return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
 
 
 def source_path_of(path: str) -> str:
-    """Return a source's key: the path inside the crawl where there is one, else the absolute path or the uri.
+    """Return a source's key: the path inside the crawl if there is one, else the absolute path or the uri.
 
     >>> source_path_of("s3://commoncrawl/crawl-data/CC-MAIN-2024-51/a.wat.gz")
     'crawl-data/CC-MAIN-2024-51/a.wat.gz'
@@ -92,7 +92,7 @@ def source_path_of(path: str) -> str:
 
 
 def _plain(uri: str) -> str:
-    """Return a uri as it is kept in tables: s3:// for s3a://, and no signature, which is a secret and changes."""
+    """Return a uri as tables store it: s3:// for s3a://, and no signature, which is a secret and changes."""
     scheme, rest = scheme_of(uri), uri.partition("://")[2]
     signed = any(sign in uri.lower() for sign in ("signature=", "sig=", "token="))
     uri = ("s3" if scheme == "s3a" else scheme) + "://" + rest
@@ -103,8 +103,8 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
     """List the sources behind paths, folders, globs, uris and lists, ordered by source_path, each once.
 
     Raises:
-        InputError: nothing was given, a path is missing, a file's kind or a scheme is not known, or a file is a list
-            and its name says otherwise.
+        InputError: no input was given, a path does not exist, a file's format or a scheme is not known, or a file is a
+            list but has the suffix of another format.
     """
     if not inputs:
         raise InputError("input is missing; expected files, folders or globs, e.g. --input pool/*.parquet.")
@@ -116,7 +116,7 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
                 found[source.source_path] = source
             elif before.uri != source.uri and not same_source(before.info, source.info):
                 raise InputError(
-                    f"input {source.uri} and {before.uri} are both {source.source_path}, but hold other bytes; "
+                    f"input {source.uri} and {before.uri} are both {source.source_path}, but have different bytes; "
                     "give one of them."
                 )
     return [found[key] for key in sorted(found)]
@@ -150,10 +150,10 @@ def _source(uri: str, info: Info | None) -> Source:
 
 
 def sources_of_list(uri: str) -> Iterator[Source]:
-    """Yield the sources that a list names; the remote ones are not asked for their sizes.
+    """Yield the sources that a list names, without a request for the sizes of remote ones.
 
     Raises:
-        InputError: the list cannot be read, or what it names is not there or of no known kind.
+        InputError: the list cannot be read, or a file that it names does not exist or has no known format.
     """
     uris = lists.read_manifest(uri)
     missing = [found for found in uris if not is_remote(found) and not os.path.isfile(local_path(found))]
@@ -173,12 +173,12 @@ def sources_of_list(uri: str) -> Iterator[Source]:
 
 
 def source_of_list(uri: str) -> Source:
-    """Return a source that a list names; a remote one is not asked for its size."""
+    """Return a source that a list names, without a request for the size of a remote one."""
     return _source(uri, UNKNOWN)
 
 
 def _listed(given: str) -> Iterator[tuple[str, Info | None]]:
-    """Yield the files behind a remote uri, with what their listing says of them."""
+    """Yield the files behind a remote uri, with their sizes and etags from the listing."""
     if not has_glob(given) and (format_of(given) or lists.is_manifest(given)):
         yield given, None
         return
@@ -231,7 +231,7 @@ def _suffixes() -> str:
 
 
 def splits_of(sources: Iterable[Source], split_bytes: int = SPLIT_BYTES) -> list[Split]:
-    """Cut sources into splits: Parquet by bytes (where they are known), the others whole."""
+    """Divide sources into splits: Parquet files by bytes (if known); other files are one split each."""
     splits = []
     for source in sources:
         of = max(1, -(-source.bytes // split_bytes)) if source.format == "parquet" else 1

@@ -1,4 +1,4 @@
-"""Lists of sources: Common Crawl's *.paths.gz, and plain text with one path or uri a line."""
+"""Read lists of sources: Common Crawl's *.paths.gz, and plain text with one path or uri per line."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from metaclip_spark.storage.transport import shown
 SUFFIXES = (".paths", ".paths.gz", ".txt", ".txt.gz")
 CRAWL_ROOT = "https://data.commoncrawl.org/"
 INSIDE = "crawl-data/"
-"""Paths inside a crawl begin with this, wherever the crawl is."""
+"""The beginning of every path inside a crawl, wherever the crawl is."""
 _MAX_BYTES = 1 << 28
 _HEAD_BYTES = 4096
 _PATH_LINE = re.compile(rb"(?:crawl-data/|[a-z][a-z0-9+]*://|/)[^\s]+\.[a-z]+\s*$", re.IGNORECASE)
 
 
 def is_manifest(uri: str) -> bool:
-    """Return whether a file's name says that it is a list of sources.
+    """Return whether a file's suffix is that of a list of sources.
 
     >>> is_manifest("crawl-data/CC-MAIN-2024-51/wat.paths.gz"), is_manifest("x.wat.gz")
     (True, False)
@@ -30,24 +30,24 @@ def is_manifest(uri: str) -> bool:
 
 
 def read_manifest(uri: str) -> list[str]:
-    """Return the uris that a list holds, in its order; empty lines and lines that begin with # say nothing.
+    """Return the uris in a list, in its order; empty lines and lines that begin with # are skipped.
 
-    A line's own absolute uri or path stays. A path inside a crawl belongs to the mirror that the list lies in, else
-    to Common Crawl's server; any other relative path stands beside the list.
+    An absolute uri or path is returned unchanged. A path inside a crawl belongs to the mirror that contains the list,
+    else to Common Crawl's server. Any other relative path is relative to the list's folder.
 
     Raises:
-        InputError: the list does not exist or cannot be read, is empty, or is no list.
+        InputError: the list does not exist, cannot be read or is empty, or the file is not a list.
     """
     lines = [line.strip() for line in manifest_lines(uri)]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
-        raise InputError(f"list {shown(uri)} is empty; expected one path or uri a line.")
-    root, beside = _root_of(uri), uri.rpartition("/")[0] + "/" if is_remote(uri) else _folder(uri)
-    return [resolve(line, root if line.startswith(INSIDE) else beside) for line in lines]
+        raise InputError(f"list {shown(uri)} is empty; expected one path or uri per line.")
+    root, folder = _root_of(uri), uri.rpartition("/")[0] + "/" if is_remote(uri) else _folder(uri)
+    return [resolve(line, root if line.startswith(INSIDE) else folder) for line in lines]
 
 
 def manifest_lines(uri: str) -> list[str]:
-    """Return a list's lines as they are, inflated where its first bytes are gzip's.
+    """Return a list's lines unchanged; the list is inflated if its first bytes are those of gzip.
 
     Raises:
         InputError: as `read_manifest`.
@@ -66,10 +66,10 @@ def manifest_lines(uri: str) -> list[str]:
             while len(data) <= _MAX_BYTES and (piece := stream.read(1 << 20)):
                 data += piece
         if len(data) > _MAX_BYTES:
-            raise InputError(f"list {shown(uri)} has more than {_MAX_BYTES >> 20} MiB; that is no list of paths.")
+            raise InputError(f"list {shown(uri)} has more than {_MAX_BYTES >> 20} MiB; a list of paths is smaller.")
         return data.decode("utf-8").splitlines()
     except UnicodeDecodeError:
-        raise InputError(f"list {shown(uri)} is not text in UTF-8; expected one path or uri a line.") from None
+        raise InputError(f"list {shown(uri)} is not text in UTF-8; expected one path or uri per line.") from None
     except FetchError as error:
         raise InputError(f"list {error.what}.") from error
     except (DamagedSourceError, OSError, EOFError, zlib.error) as error:
@@ -77,12 +77,12 @@ def manifest_lines(uri: str) -> list[str]:
 
 
 def resolve(line: str, root: str) -> str:
-    """Return a line as a uri: as it is where it is absolute, else below the root."""
+    """Return a line as a uri: unchanged if it is absolute, else below the root."""
     return line if "://" in line or line.startswith("/") else root.rstrip("/") + "/" + line
 
 
 def kind_of(head: bytes) -> str | None:
-    """Say what a file's first (inflated) bytes look like: "records" of a WARC, "paths" of a list, or None.
+    """Return what a file's first (inflated) bytes are: "records" of a WARC, "paths" of a list, or None.
 
     >>> kind_of(b"WARC/1.0\\r\\n"), kind_of(b"crawl-data/CC-MAIN-2024-51/x.wat.gz\\n"), kind_of(b"url,text\\n")
     ('records', 'paths', None)
@@ -93,10 +93,10 @@ def kind_of(head: bytes) -> str | None:
 
 
 def check_records(path: str) -> None:
-    """Refuse a local WAT or WARC that is a list of paths; what else it may be, its reader says.
+    """Refuse a local WAT or WARC that is a list of paths; the reader reports any other content.
 
     Raises:
-        InputError: the file holds lines of paths.
+        InputError: the file contains lines of paths.
     """
     with open(local_path(path), "rb") as file:
         head = file.read(_HEAD_BYTES)
@@ -106,7 +106,7 @@ def check_records(path: str) -> None:
         except zlib.error:
             return
     if kind_of(head) == "paths":
-        raise InputError(f"input {path} holds lines of paths, not records; name it .paths.gz to have its files read.")
+        raise InputError(f"input {path} holds lines of paths, not records; rename it to .paths.gz to read its files.")
 
 
 def _folder(uri: str) -> str:
@@ -114,7 +114,7 @@ def _folder(uri: str) -> str:
 
 
 def _root_of(uri: str) -> str:
-    """Return where the paths inside a crawl lie that a list names."""
+    """Return the root of the crawl paths in a list: the mirror that contains the list, or Common Crawl's server."""
     if is_remote(uri):
         before, inside, _ = uri.partition("/" + INSIDE)
         return before + "/" if inside and before.count("/") >= 2 else CRAWL_ROOT

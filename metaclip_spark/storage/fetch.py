@@ -1,4 +1,4 @@
-"""The bytes of a remote source, by position, from a network that fails now and then."""
+"""Fetch the bytes of a remote source by position, over a network that fails now and then."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from metaclip_spark.storage.transport import Body, Identity, Transport, changed,
 
 @dataclass(frozen=True)
 class Patience:
-    """How long a source is tried for.
+    """Limits on the attempts to fetch a source.
 
     Attributes:
-        attempts: failures in a row after which a source is given up; `progress_bytes` in between start a new row.
+        attempts: failures in a row after which a source fails; `progress_bytes` without a failure reset the count.
         forbidden_attempts: the same for status 403, which Common Crawl throttles with.
-        base_delay, max_delay: seconds before the second try, doubled for each further one up to the maximum; half of
-            it is jitter.
-        longest_wait: seconds that a server's Retry-After is honoured for at most.
-        connect_seconds, read_seconds: without a connection, or a byte, for so long, a try has failed.
-        block_seconds: so has a try that brings less than a block in this time.
-        block_bytes: what is fetched at once; two blocks are held.
+        base_delay, max_delay: seconds before the second attempt, doubled for each further one up to the maximum; half
+            of it is jitter.
+        longest_wait: maximum seconds for which a server's Retry-After is honoured.
+        connect_seconds, read_seconds: seconds without a connection, or without a byte, after which an attempt fails.
+        block_seconds: seconds in which a block must be complete, or the attempt fails.
+        block_bytes: bytes fetched as one block; at most two blocks are in memory.
+        progress_bytes: bytes after which earlier failures no longer count.
     """
 
     attempts: int = 8
@@ -40,11 +41,11 @@ class Patience:
 
 
 class Fetch:
-    """The bytes of one source, by position; tries again until `patience` ends. One thread at a time uses it.
+    """The bytes of one source, by position. It retries within the limits of `patience`; one thread at a time uses it.
 
     Attributes:
-        identity: what the server said first; another answer later ends the source.
-        failure: why nothing comes after what was returned last, or None.
+        identity: the size and etag of the first response; a later response that differs ends the source.
+        failure: the error that ended the source after the bytes that were returned last, or None.
     """
 
     def __init__(self, uri: str, patience: Patience) -> None:
@@ -54,25 +55,24 @@ class Fetch:
         self._patience = patience
         self._transport = _transport_of(uri, patience)
         self._body: Body | None = None
-        self._at = 0
+        self._position = 0
         self._progress = 0
         self._deadline = 0.0
         self._failures: Counter[str] = Counter()
         self._closed = threading.Event()
 
     def learn(self) -> Identity:
-        """Return the source's identity, with a request for one byte where none was made yet."""
-        if self.identity is None:
+        """Return the source's identity; request one byte if no request was made yet."""
+        while self.identity is None:
             self._piece(0, 1, 1)
             self._drop()
-        assert self.identity is not None
         return self.identity
 
     def block(self, start: int, size: int, only: bool = False) -> bytes:
         """Return `size` bytes from a position, fewer only at the source's end or before a failure.
 
         Args:
-            only: nothing after these bytes is wanted; otherwise the connection stays open for the next block.
+            only: request these bytes alone; otherwise the connection stays open for the next block.
         """
         parts: list[bytes] = []
         end, at = start + size, start
@@ -92,11 +92,11 @@ class Fetch:
 
     @property
     def closed(self) -> bool:
-        """Whether nothing more is wanted."""
+        """Whether `close` was called."""
         return self._closed.is_set()
 
     def close(self) -> None:
-        """Stop a thread that fetches; `release` is for the last who uses it."""
+        """Stop a thread that fetches; the last user calls `release`."""
         self._closed.set()
 
     def release(self) -> None:
@@ -104,30 +104,36 @@ class Fetch:
         self._drop()
         self._transport.close()
 
+    @property
+    def _size(self) -> int | None:
+        return None if self.identity is None else self.identity.size
+
     def _piece(self, at: int, size: int, stop: int | None) -> bytes:
+        """Return at most `size` bytes from a position, b"" only at the source's end; retry after a lost connection."""
         while True:
-            if self.identity is not None and self.identity.size is not None and at >= self.identity.size:
+            if self._size is not None and at >= self._size:
                 return b""
             try:
-                if self._body is None or self._at != at:
+                body = self._body
+                if body is None or self._position != at:
                     self._drop()
-                    self._open(at, stop)
+                    body = self._open(at, stop)
                 if time.monotonic() > self._deadline:
-                    raise ConnectionLostError("a slow drip")
-                piece = self._body.read(size)
-                if not piece and self.identity.size is not None and at < self.identity.size:
-                    raise ConnectionLostError("a cut body")
+                    raise ConnectionLostError("a transfer that is too slow")
+                piece = body.read(size)
+                if not piece and self._size is not None and at < self._size:
+                    raise ConnectionLostError("a truncated body")
             except ConnectionLostError as lost:
                 self._drop()
                 self._back_off(lost)
                 continue
-            self._at += len(piece)
+            self._position += len(piece)
             self._progress += len(piece)
             if self._progress >= self._patience.progress_bytes:
                 self._failures.clear()
             return piece
 
-    def _open(self, at: int, stop: int | None) -> None:
+    def _open(self, at: int, stop: int | None) -> Body:
         body = self._body = self._transport.open(at, stop)
         self._deadline = time.monotonic() + self._patience.block_seconds
         before = self.identity
@@ -135,13 +141,14 @@ class Fetch:
             self.identity = body.identity
         if before is not None and not _same(before, body.identity):
             raise changed(self._uri)
-        left = at - body.start
-        while left:  # a server without range requests: from the start, and past what is known already
-            skipped = body.read(left)
+        remaining = at - body.start
+        while remaining:  # a server without range requests sends the file from its start
+            skipped = body.read(remaining)
             if not skipped:
-                raise ConnectionLostError("a cut body")
-            left -= len(skipped)
-        self._at = at
+                raise ConnectionLostError("a truncated body")
+            remaining -= len(skipped)
+        self._position = at
+        return body
 
     def _drop(self) -> None:
         if self._body is not None:
@@ -149,32 +156,40 @@ class Fetch:
             self._body = None
 
     def _back_off(self, lost: ConnectionLostError) -> None:
+        """Wait before the next attempt.
+
+        Raises:
+            FetchError: this failure was the last one allowed.
+            DamagedSourceError: the source was closed during the wait.
+        """
         self._progress = 0
         self._failures[str(lost)] += 1
         number, patience = self._failures.total(), self._patience
         forbidden = isinstance(lost, ForbiddenError) and self._failures[str(lost)] >= patience.forbidden_attempts
         if forbidden or number >= patience.attempts:
-            one = len(self._failures) == 1
-            said = f"got {lost} {_times(number)}" if one else f"{_times(number)} in a row, the last with {lost}"
-            raise FetchError(f"{shown(self._uri)} could not be fetched: {said}")
+            alike = len(self._failures) == 1
+            summary = f"got {lost} {_times(number)}" if alike else f"{_times(number)} in a row, the last with {lost}"
+            raise FetchError(f"{shown(self._uri)} could not be fetched: {summary}")
         delay = min(patience.max_delay, patience.base_delay * 2 ** (number - 1))
-        # Not keyed: when a task asks again decides nothing about a row, and all tasks must not ask together.
+        # Not a keyed draw: the time of a retry decides nothing about a row, and tasks must not retry all together.
         delay *= random.uniform(0.5, 1.0)
-        if self._rest(max(delay, min(lost.wait, patience.longest_wait))):
+        if self._wait(max(delay, min(lost.wait, patience.longest_wait))):
             raise DamagedSourceError(f"{shown(self._uri)} was closed while it was read")
 
-    def _rest(self, seconds: float) -> bool:
+    def _wait(self, seconds: float) -> bool:
         """Wait; return whether the source was closed meanwhile."""
         return self._closed.wait(seconds)
 
 
 def _transport_of(uri: str, patience: Patience) -> Transport:
-    # Imported where they are needed: whoever reads local files needs neither package.
+    # Imported where they are used: a process that reads local files needs neither package.
     if scheme_of(uri) in ("http", "https"):
-        from metaclip_spark.storage.http import HttpTransport as Kind
-    else:
-        from metaclip_spark.storage.object_store import FsspecTransport as Kind
-    return Kind(uri, patience.connect_seconds, patience.read_seconds)
+        from metaclip_spark.storage.http import HttpTransport
+
+        return HttpTransport(uri, patience.connect_seconds, patience.read_seconds)
+    from metaclip_spark.storage.object_store import FsspecTransport
+
+    return FsspecTransport(uri, patience.connect_seconds, patience.read_seconds)
 
 
 def _times(number: int) -> str:

@@ -1,11 +1,10 @@
-"""http(s): one streaming GET a source, over urllib3."""
+"""Read http(s) sources over urllib3: one streaming GET per source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,11 +19,11 @@ _RETRIED_BELOW_500 = (408, 425, 429)
 
 
 class HttpTransport:
-    """One streaming GET, and a range request where it has to go on.
+    """One streaming GET, and a range request to resume it.
 
-    Not fsspec's: it asks for one block after the other, and Common Crawl's servers count requests (once a request is
-    through, the whole file comes); it fails beyond byte 0 where a server ignores Range, does not try again, and does
-    not notice that a file changed.
+    fsspec's http filesystem does not serve here. It requests one block after another, and Common Crawl's servers count
+    requests, not bytes. It fails beyond byte 0 where a server ignores Range, it does not retry, and it does not notice
+    that a file changed.
     """
 
     def __init__(self, uri: str, connect_seconds: float, read_seconds: float) -> None:
@@ -35,45 +34,56 @@ class HttpTransport:
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         parts = urlsplit(uri)
         proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-        made = {"retries": redirects, "timeout": timeout, "maxsize": 1}
-        self._pool = urllib3.ProxyManager(proxy, **made) if proxy else urllib3.PoolManager(**made)
+        self._pool = (
+            urllib3.ProxyManager(proxy, retries=redirects, timeout=timeout, maxsize=1)
+            if proxy
+            else urllib3.PoolManager(retries=redirects, timeout=timeout, maxsize=1)
+        )
 
     def open(self, start: int, stop: int | None) -> Body:
-        """Send one request."""
-        # Identity: a body that was compressed on its way has other positions than the file.
+        """Send one request; see `Transport.open`."""
+        # Identity: positions in a body that was compressed for the transfer are not positions in the file.
         headers = {"Accept-Encoding": "identity", "User-Agent": f"metaclip-spark/{__version__}"}
         if start or stop is not None:
             headers["Range"] = f"bytes={start}-" + ("" if stop is None else str(stop - 1))
         try:
-            answer = self._pool.request("GET", self._uri, headers=headers, preload_content=False, decode_content=False)
+            response = self._pool.request(
+                "GET", self._uri, headers=headers, preload_content=False, decode_content=False
+            )
         except urllib3.exceptions.LocationValueError as error:
-            raise DamagedSourceError(f"{shown(self._uri)} is no url: {error}") from None
+            raise DamagedSourceError(f"{shown(self._uri)} is not a url: {error}") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise ConnectionLostError(_words(getattr(error, "reason", None) or error)) from error
+            raise ConnectionLostError(_cause(getattr(error, "reason", None) or error)) from error
         try:
-            identity, first = self._checked(answer, start)
+            identity, first = self._check(response, start)
         except BaseException:
-            answer.close()
+            response.close()
             raise
 
         def read(size: int) -> bytes:
-            if answer.status == 416:  # its body is an error page
+            if response.status == 416:  # its body is an error page
                 return b""
             try:
-                return answer.read1(min(size, PIECE_BYTES))
+                return response.read1(min(size, PIECE_BYTES))
             except (urllib3.exceptions.HTTPError, OSError) as error:
-                raise ConnectionLostError(_words(error)) from error
+                raise ConnectionLostError(_cause(error)) from error
 
-        return Body(identity, first, read, answer.close)
+        return Body(identity, first, read, response.close)
 
     def close(self) -> None:
         """Close the connections."""
         self._pool.clear()
 
-    def _checked(self, answer: Any, start: int) -> tuple[Identity, int]:
-        headers, status = answer.headers, answer.status
+    def _check(self, response: urllib3.BaseHTTPResponse, start: int) -> tuple[Identity, int]:
+        """Return the identity that a response's headers give, and the position of its first byte.
+
+        Raises:
+            ConnectionLostError: the attempt failed.
+            DamagedSourceError: another attempt cannot help.
+        """
+        headers, status = response.headers, response.status
         where = shown(self._uri)
-        if status == 416:  # nothing at this position: the end of the source, whose length comes with it
+        if status == 416:  # nothing at this position: the end of the source; the response names the length
             return Identity(_total(headers), etag_in(headers)), start
         if status in (404, 410):
             raise DamagedSourceError(f"{where} does not exist (status {status})")
@@ -85,16 +95,16 @@ class HttpTransport:
             raise DamagedSourceError(f"{where} was refused with status {status}")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity") and not urlsplit(self._uri).path.lower().endswith(".gz"):
-            # Of a .gz the header means the file itself; of anything else, that the bytes are not the file's.
+            # Of a .gz the header describes the file itself. Of any other file it means that the bytes are not the file.
             raise DamagedSourceError(
-                f"{where} comes with Content-Encoding {coding}, though only identity was asked for"
+                f"{where} comes with Content-Encoding {coding}, though only identity was requested"
             )
         if status == 200:
             length = headers.get("Content-Length", "")
             return Identity(int(length) if length.isdigit() else None, etag_in(headers)), 0
         first = headers.get("Content-Range", "").strip().removeprefix("bytes").strip().partition("-")[0]
         if not first.isdigit() or int(first) > start:
-            raise ConnectionLostError(f"a range that was not asked for ({headers.get('Content-Range')!r})")
+            raise ConnectionLostError(f"a range that was not requested ({headers.get('Content-Range')!r})")
         return Identity(_total(headers), etag_in(headers)), int(first)
 
 
@@ -104,25 +114,26 @@ def _total(headers: Mapping[str, str]) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    said = headers.get("Retry-After", "").strip()
-    if said.isdigit():
-        return float(said)
+    """Return the seconds that a Retry-After header asks for, 0 without one."""
+    value = headers.get("Retry-After", "").strip()
+    if value.isdigit():
+        return float(value)
     try:
-        when = parsedate_to_datetime(said)
+        when = parsedate_to_datetime(value)
     except (TypeError, ValueError):
         return 0.0
     when = when if when.tzinfo else when.replace(tzinfo=timezone.utc)
     return max(0.0, (when - datetime.now(timezone.utc)).total_seconds())
 
 
-def _words(error: BaseException) -> str:
-    """Return what an error of the network is, without the addresses that change with every try."""
+def _cause(error: BaseException) -> str:
+    """Describe a network error without the addresses that change with every attempt."""
     names = {
-        "ReadTimeoutError": "a stall",
-        "ConnectTimeoutError": "no connection in time",
+        "ReadTimeoutError": "a read timeout",
+        "ConnectTimeoutError": "a connection timeout",
         "NewConnectionError": "no connection",
         "NameResolutionError": "no such host",
-        "IncompleteRead": "a cut body",
+        "IncompleteRead": "a truncated body",
         "ProtocolError": "a broken connection",
         "ConnectionResetError": "a connection reset",
         "RemoteDisconnected": "a closed connection",

@@ -1,4 +1,4 @@
-"""s3 and every other scheme that fsspec knows: one request a block."""
+"""Read sources in s3, and of every other scheme that fsspec knows: one request per block."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import fsspec
 
 from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError, InputError
+from metaclip_spark.storage.filesystem import filesystem_of
 from metaclip_spark.storage.transport import Body, Identity, changed, etag_in, scheme_of, shown
 
 _S3 = ("s3", "s3a")
@@ -17,38 +18,39 @@ NO_CREDENTIALS = (
 
 
 class FsspecTransport:
-    """A file of an fsspec filesystem, read block by block; each try opens it anew."""
+    """A file of an fsspec filesystem, read block by block; each attempt opens the file again."""
 
     def __init__(self, uri: str, connect_seconds: float, read_seconds: float) -> None:
         self._uri = uri
-        self._fs = filesystem_of(uri, connect_seconds, read_seconds)
-        self._path = self._fs._strip_protocol(uri)
+        self._files, self._path = source_filesystem(uri, connect_seconds, read_seconds)
 
     def open(self, start: int, stop: int | None) -> Body:
-        """Open the file at a position; `stop` is left to the reader, who asks for no more than it wants."""
+        """Open the file at a position. `stop` is not used: the caller reads no more than it needs."""
         try:
-            file = self._fs.open(self._path, "rb", cache_type="none")
+            file = self._files.open(self._path, "rb", cache_type="none")
             try:
-                identity = identity_of(getattr(file, "details", None) or self._fs.info(self._path))
+                identity = identity_of(getattr(file, "details", None) or self._files.info(self._path))
                 file.seek(start)
             except BaseException:
                 file.close()
                 raise
         except Exception as error:
-            raise self._failed(error) from error
+            raise self._translated(error) from error
 
         def read(size: int) -> bytes:
             try:
-                return file.read(size)
+                piece: bytes = file.read(size)
+                return piece
             except Exception as error:
-                raise self._failed(error) from error
+                raise self._translated(error) from error
 
         return Body(identity, start, read, file.close)
 
     def close(self) -> None:
-        """Nothing: fsspec keeps its filesystems for the next file of this process."""
+        """Do nothing: fsspec keeps its filesystems for the next file of this process."""
 
-    def _failed(self, error: Exception) -> Exception:
+    def _translated(self, error: Exception) -> Exception:
+        """Return the error of `Transport.open` that an error of the filesystem stands for."""
         where = shown(self._uri)
         if isinstance(error, MemoryError | ConnectionLostError | DamagedSourceError):
             return error
@@ -57,7 +59,7 @@ class FsspecTransport:
         if type(error).__name__ == "FileExpired":  # s3fs: the ETag is no longer the one of the first block
             return changed(self._uri)
         if isinstance(error, PermissionError):
-            anonymous = getattr(self._fs, "anon", False)
+            anonymous = getattr(self._files, "anon", False)
             return (
                 DamagedSourceError(f"{where} was refused: {NO_CREDENTIALS}")
                 if anonymous
@@ -67,22 +69,21 @@ class FsspecTransport:
 
 
 def identity_of(details: Mapping[str, Any]) -> Identity:
-    """Return what an entry of an fsspec listing says of a file."""
+    """Return the size and etag in an entry of an fsspec listing."""
     return Identity(details.get("size"), etag_in(details))
 
 
-def filesystem_of(uri: str, connect_seconds: float = 10, read_seconds: float = 60) -> Any:
-    """Return the fsspec filesystem of a uri, made in this process.
+def source_filesystem(uri: str, connect_seconds: float = 10, read_seconds: float = 60) -> tuple[Any, str]:
+    """Return the fsspec filesystem that a source is read from, and the source's path on it.
 
     Raises:
         InputError: the scheme is not known, or its package is missing.
     """
     scheme = scheme_of(uri)
     try:
-        fsspec.get_filesystem_class(scheme)
+        fsspec.get_filesystem_class(scheme)  # a missing package is reported before credentials are looked up
         options = _s3_options(connect_seconds, read_seconds) if scheme in _S3 else {}
-        # A listing of an hour ago may not hold what is there now.
-        made = fsspec.filesystem(scheme, use_listings_cache=False, **options)
+        files, path = filesystem_of(uri, **options)
     except ImportError as error:
         package = "pip install 'metaclip-spark[s3]'" if scheme in _S3 else str(error).rstrip(".")
         missing = f"{scheme}:// needs a package that is not installed ({package}), here and on the workers."
@@ -91,11 +92,12 @@ def filesystem_of(uri: str, connect_seconds: float = 10, read_seconds: float = 6
         known = "a local path, https://, http://, s3://, or another scheme that fsspec knows"
         raise InputError(f"{shown(uri)} is of the unknown scheme {scheme}://; expected {known}.") from None
     if scheme in _S3:
-        made.retries = 1  # the waiting is done in one place: fetching.py
-    return made
+        files.retries = 1  # `Fetch` alone retries, and waits
+    return files, path
 
 
 def _s3_options(connect_seconds: float, read_seconds: float) -> dict[str, Any]:
+    """Return s3fs's options: anonymous without credentials, the timeouts, and no retries of its own."""
     import botocore.exceptions
     import botocore.session
 

@@ -1,4 +1,4 @@
-"""Where bytes come from: local files as they are, every other uri over the network, behind the same functions."""
+"""Open, list and fingerprint sources: local files directly, every other uri over the network, by the same functions."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from metaclip_spark.storage.remote_file import RemoteFile
 from metaclip_spark.storage.transport import scheme_of, shown
 
 Info = tuple[int, str]
-"""Bytes (0: not known) and fingerprint ("": not known) of a source."""
+"""Size in bytes (0: unknown) and fingerprint ("": unknown) of a source."""
 
 PATIENCE = Patience()
-"""How long a task tries; see `Patience`."""
+"""Limits of a task; see `Patience`."""
 PLANNING_PATIENCE = Patience(attempts=4, forbidden_attempts=2, read_seconds=30.0)
-"""The same where someone waits at a terminal."""
+"""Limits of a command whose user waits at a terminal."""
 _ETAG_BYTES = 1 << 16
 
 
 def is_remote(uri: str) -> bool:
-    """Return whether a uri is no local path."""
+    """Return whether a uri is not a local path."""
     return bool(scheme_of(uri))
 
 
@@ -34,31 +34,32 @@ def local_path(uri: str) -> str:
 def open_source(uri: str, patience: Patience | None = None) -> BinaryIO:
     """Open a source for reading from its first byte: buffered, seekable, `tell()` in bytes of the source.
 
-    A remote one is never held whole, and it survives errors: the read goes on where it was cut. What ends it is
-    `DamagedSourceError`, raised by a read: it does not exist, it changed, or it could not be fetched in so many tries.
+    A remote source is never in memory whole. A read resumes after a lost connection. A read raises
+    `DamagedSourceError` if the source does not exist, has changed, or fails more often than `patience` allows.
     """
     if is_remote(uri):
+        # typeshed derives the standard library's own files alone from BinaryIO.
         return RemoteFile(uri, patience or PATIENCE)  # type: ignore[return-value]
     return open(local_path(uri), "rb")
 
 
 def check_transport(uri: str) -> None:
-    """Refuse a uri that cannot be read here.
+    """Refuse a uri that cannot be read on this machine.
 
     Raises:
         InputError: the scheme is not known, or its package is missing.
     """
     if scheme_of(uri) not in ("", "http", "https"):
-        from metaclip_spark.storage.object_store import filesystem_of
+        from metaclip_spark.storage.object_store import source_filesystem
 
-        filesystem_of(uri)
+        source_filesystem(uri)
 
 
 def info_of(uri: str, patience: Patience | None = None) -> Info:
-    """Return bytes and fingerprint: of a local file by its content, of a remote one as its server says.
+    """Return the size and fingerprint of a source: of a local file by its content, of a remote one from its server.
 
     Raises:
-        DamagedSourceError: a remote source that does not exist or could not be asked.
+        DamagedSourceError: a remote source does not exist, or its server does not answer.
     """
     if not is_remote(uri):
         return size_of(uri), etag_of(uri)
@@ -69,8 +70,8 @@ def info_of(uri: str, patience: Patience | None = None) -> Info:
 def same_source(one: Info, other: Info) -> bool:
     """Return whether two sources have the same bytes, as far as is known.
 
-    Sizes are compared where both are known, fingerprints where both are of one kind: a hash of a local file's bytes
-    says nothing about a server's ETag.
+    Sizes are compared if both are known. Fingerprints are compared if both are of one kind: a hash of a local file's
+    bytes cannot be compared with a server's ETag.
 
     >>> same_source((10, "remote:a"), (0, "")), same_source((10, "remote:a"), (10, "remote:b"))
     (True, False)
@@ -86,7 +87,7 @@ def _kind(etag: str) -> str:
 
 
 def list_remote(pattern: str) -> list[tuple[str, Info]]:
-    """List the files that a remote glob matches, or all below a remote folder, ordered by uri.
+    """List the files that a remote glob matches, or all files below a remote folder, ordered by uri.
 
     Raises:
         InputError: the scheme has no listings (http), or the listing failed.
@@ -95,10 +96,9 @@ def list_remote(pattern: str) -> list[tuple[str, Info]]:
         raise InputError(
             f"input {shown(pattern)} cannot be listed over http; give its files, or a list of them (a .paths.gz)."
         )
-    from metaclip_spark.storage.object_store import NO_CREDENTIALS, filesystem_of, identity_of
+    from metaclip_spark.storage.object_store import NO_CREDENTIALS, identity_of, source_filesystem
 
-    files = filesystem_of(pattern)
-    path = files._strip_protocol(pattern)
+    files, path = source_filesystem(pattern)
     try:
         found = files.glob(path, detail=True) if has_glob(pattern) else files.find(path, detail=True)
     except Exception as error:
@@ -114,7 +114,7 @@ def list_remote(pattern: str) -> list[tuple[str, Info]]:
 
 
 def has_glob(uri: str) -> bool:
-    """Return whether a remote uri is a pattern; a question mark in an http url begins its query."""
+    """Return whether a remote uri is a glob pattern; a question mark in an http url begins its query."""
     return any(sign in uri for sign in ("*" if scheme_of(uri) in ("http", "https") else "*?["))
 
 
@@ -124,9 +124,9 @@ def size_of(uri: str) -> int:
 
 
 def etag_of(uri: str) -> str:
-    """Return a fingerprint of a local source: its size, and a hash of its first and last 64 KiB.
+    """Return a fingerprint of a local source: a hash of its size and of its first and last 64 KiB.
 
-    A copy of a file has the same one, whatever its modification time.
+    A copy of a file has the same fingerprint, whatever its modification time.
     """
     size = size_of(uri)
     digest = blake2b(size.to_bytes(8, "little"), digest_size=16)

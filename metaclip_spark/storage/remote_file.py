@@ -1,4 +1,4 @@
-"""A remote source as a file, read ahead by a block."""
+"""A remote source as a file object that prefetches one block."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from metaclip_spark.storage.fetch import Fetch, Patience
 from metaclip_spark.storage.transport import Identity
 
 
-class _Ahead(threading.Thread):
-    """The next block, fetched while the last one is parsed. Daemonic: a stalled read must not hold the worker."""
+class _Prefetch(threading.Thread):
+    """A thread that fetches the next block while the last one is parsed.
+
+    The thread is a daemon: a stalled read must not keep the worker alive.
+    """
 
     def __init__(self, fetch: Fetch, start: int, size: int) -> None:
         super().__init__(daemon=True)
@@ -21,7 +24,7 @@ class _Ahead(threading.Thread):
         self.start()
 
     def run(self) -> None:
-        """Fetch."""
+        """Fetch the block."""
         try:
             self._block = self._fetch.block(self._from, self._size)
         except BaseException as error:
@@ -30,7 +33,7 @@ class _Ahead(threading.Thread):
             self._fetch.release()
 
     def result(self) -> bytes:
-        """Wait for the block."""
+        """Wait for the block and return it."""
         self.join()
         if self._error is not None:
             raise self._error
@@ -40,9 +43,9 @@ class _Ahead(threading.Thread):
 class RemoteFile(io.BufferedIOBase):
     """A remote source, readable and seekable; at most two blocks of it are in memory.
 
-    Read from its start it comes as one stream, and a read of so many bytes before a failure returns what there is
-    (the next one raises, so only b"" is the end). A read of everything is whole or raises, and so is each read once
-    the file was entered elsewhere (Parquet); it then comes by ranges.
+    A file that is read from its start comes as one stream. There, a read of a given size returns the bytes before a
+    failure, and the next read raises, so that only b"" means the end. A read of the rest is whole or raises. A file
+    that was entered elsewhere by a seek (Parquet) comes by range requests, and each of its reads is whole or raises.
     """
 
     def __init__(self, uri: str, patience: Patience) -> None:
@@ -52,66 +55,66 @@ class RemoteFile(io.BufferedIOBase):
         self._start = self._offset = 0
         self._blocks = 0
         self._stream = True
-        self._ahead: _Ahead | None = None
+        self._prefetch: _Prefetch | None = None
 
     @property
     def info(self) -> tuple[int, str]:
-        """Bytes and etag, as the server said them with the first request; (0, "") before that."""
+        """Size in bytes and etag from the server's first response; (0, "") before that response."""
         found = self._fetch.identity or Identity(None, "")
         return found.size or 0, found.etag
 
     def learn(self) -> tuple[int, str]:
-        """Return `info`, with a request for one byte if none was made yet."""
+        """Return `info`; request one byte if no request was made yet."""
         self._fetch.learn()
         return self.info
 
     def readable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Always."""
+        """Return True."""
         return True
 
     def tell(self) -> int:
-        """Return how many bytes of the source lie before the next one."""
+        """Return the position of the next byte in the source."""
         return self._start + self._offset
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return up to `size` bytes, all of them unless the source ends or fails."""
-        left = -1 if size is None else size
+        remaining = -1 if size is None else size
         parts: list[bytes] = []
-        while left:
+        while remaining:
             try:
-                piece = self._take(left)
+                piece = self._buffered(remaining)
             except DamagedSourceError:
-                if parts and self._stream and left > 0:
+                if parts and self._stream and remaining > 0:
                     break
                 raise
             if not piece:
                 break
             parts.append(piece)
-            left -= len(piece) if left > 0 else 0
+            remaining -= len(piece) if remaining > 0 else 0
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read1(self, size: int = -1, /) -> bytes:
-        """Return up to `size` bytes of the block at hand."""
-        return self._take(size) if size else b""
+        """Return up to `size` bytes of the current block."""
+        return self._buffered(size) if size else b""
 
     def readline(self, size: int | None = -1, /) -> bytes:
-        """Return a line with its line feed; the last one may have none."""
-        left = -1 if size is None else size
+        """Return a line with its line feed; the last line may have none."""
+        remaining = -1 if size is None else size
         parts: list[bytes] = []
-        while left and not (parts and parts[-1].endswith(b"\n")):
+        while remaining and not (parts and parts[-1].endswith(b"\n")):
             if self._offset == len(self._buffer) and not self._fill(1):
                 break
             end = self._buffer.find(b"\n", self._offset) + 1 or len(self._buffer)
-            parts.append(self._take(end - self._offset if left < 0 else min(left, end - self._offset)))
-            left -= len(parts[-1]) if left > 0 else 0
+            parts.append(self._buffered(end - self._offset if remaining < 0 else min(remaining, end - self._offset)))
+            remaining -= len(parts[-1]) if remaining > 0 else 0
         return b"".join(parts)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a position; inside the block at hand this costs nothing."""
+        """Go to a position; a seek inside the current block costs no request."""
         target = offset + {io.SEEK_SET: lambda: 0, io.SEEK_CUR: self.tell, io.SEEK_END: self._end}[whence]()
         if target < 0:
             raise ValueError(f"negative position {target}")
@@ -126,12 +129,12 @@ class RemoteFile(io.BufferedIOBase):
         """Close the connection."""
         if not self.closed:
             self._fetch.close()
-            if self._ahead is not None:
-                self._ahead.join(0.1)
-            # A thread in a stalled read closes the connection when it wakes; no one waits for that.
-            if self._ahead is None or not self._ahead.is_alive():
+            if self._prefetch is not None:
+                self._prefetch.join(0.1)
+            # A thread in a stalled read closes the connection when it wakes; `close` does not wait for that.
+            if self._prefetch is None or not self._prefetch.is_alive():
                 self._fetch.release()
-            self._ahead, self._buffer = None, b""
+            self._prefetch, self._buffer = None, b""
         super().close()
 
     def _end(self) -> int:
@@ -142,13 +145,15 @@ class RemoteFile(io.BufferedIOBase):
         return size
 
     def _forget(self) -> None:
-        here = self.tell()
-        if self._ahead is not None:
-            self._ahead.join()
-            self._ahead = None
-        self._buffer, self._start, self._offset, self._blocks = b"", here, 0, 0
+        """Drop the buffer and the prefetched block; keep the position."""
+        position = self.tell()
+        if self._prefetch is not None:
+            self._prefetch.join()
+            self._prefetch = None
+        self._buffer, self._start, self._offset, self._blocks = b"", position, 0, 0
 
-    def _take(self, size: int) -> bytes:
+    def _buffered(self, size: int) -> bytes:
+        """Return up to `size` bytes of the buffer (all of them if negative), which is filled first if it is empty."""
         if self._offset == len(self._buffer) and not self._fill(size):
             return b""
         stop = len(self._buffer) if size < 0 else self._offset + size
@@ -157,21 +162,21 @@ class RemoteFile(io.BufferedIOBase):
         return piece
 
     def _fill(self, size: int) -> bool:
-        """Fetch what comes next; return whether there is any."""
-        at = self.tell()
-        if self._ahead is not None:
-            block, self._ahead = self._ahead.result(), None
+        """Fetch the next block; return whether it has any bytes."""
+        position = self.tell()
+        if self._prefetch is not None:
+            block, self._prefetch = self._prefetch.result(), None
         elif self._fetch.failure is not None:
             raise self._fetch.failure
         elif self._stream:
-            block = self._fetch.block(at, self._size)
+            block = self._fetch.block(position, self._size)
         else:
-            block = self._fetch.block(at, max(size, self._size // 8), only=True)
+            block = self._fetch.block(position, max(size, self._size // 8), only=True)
         if not block and self._fetch.failure is not None:
             raise self._fetch.failure
-        self._buffer, self._start, self._offset = block, at, 0
+        self._buffer, self._start, self._offset = block, position, 0
         self._blocks += 1
-        # From the second block on: whoever wants a header or a list of paths wants no more than the first.
+        # Prefetching starts with the second block: a caller that reads a header or a list of paths needs only one.
         if self._stream and self._blocks > 1 and len(block) == self._size:
-            self._ahead = _Ahead(self._fetch, at + len(block), self._size)
+            self._prefetch = _Prefetch(self._fetch, position + len(block), self._size)
         return bool(block)

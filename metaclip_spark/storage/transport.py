@@ -1,6 +1,6 @@
-"""What every way to a remote source has in common. One try is made at a time; `fetching.py` tries again.
+"""The interface of transports, which read remote sources. A transport makes one attempt; `storage.fetch` retries.
 
-Nothing is made at import: a forked worker makes its own connections, loops and threads.
+The import creates nothing: a forked worker needs connections, loops and threads of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from metaclip_spark.errors import DamagedSourceError
 
 @dataclass(frozen=True)
 class Identity:
-    """What a server says of a source: its size in bytes (None: not said) and its etag ("": not said)."""
+    """The size of a source in bytes (None: unknown) and its etag ("": unknown), as its server reports them."""
 
     size: int | None
     etag: str
@@ -23,11 +23,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Body:
-    """Bytes on their way.
+    """The body of a response.
 
     Attributes:
-        start: the position of the first byte, which may lie before the one asked for.
-        read: returns at most so many bytes, b"" at the end; raises `ConnectionLostError` or `DamagedSourceError`.
+        start: the position of the first byte, which may lie before the requested one.
+        read: returns at most the given number of bytes, b"" at the end; raises `ConnectionLostError` or
+            `DamagedSourceError`.
     """
 
     identity: Identity
@@ -37,10 +38,10 @@ class Body:
 
 
 class Transport(Protocol):
-    """A way to one source."""
+    """Reads one source over one protocol."""
 
     def open(self, start: int, stop: int | None) -> Body:
-        """Request the bytes `[start, stop)`, or from start to the end.
+        """Request the bytes `[start, stop)`, or from start to the end if `stop` is None.
 
         Raises:
             ConnectionLostError: the attempt failed.
@@ -48,11 +49,11 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Give up what is open."""
+        """Close what is open."""
 
 
 def scheme_of(uri: str) -> str:
-    """Return the scheme in lower case, "" for a local path.
+    """Return a uri's scheme in lower case, "" for a local path.
 
     >>> scheme_of("S3://bucket/a"), scheme_of("/data/a"), scheme_of("file:///data/a")
     ('s3', '', '')
@@ -63,7 +64,7 @@ def scheme_of(uri: str) -> str:
 
 
 def shown(uri: str) -> str:
-    """Return a uri as it may be printed: without user, password or query, which can hold secrets."""
+    """Return a uri that is safe to print: without user, password and query, which can hold secrets."""
     if not scheme_of(uri):
         return uri
     parts = urlsplit(uri)
@@ -71,12 +72,12 @@ def shown(uri: str) -> str:
 
 
 def changed(uri: str) -> DamagedSourceError:
-    """Return the error for a source whose bytes are no longer those that were read so far."""
+    """Return the error for a source that changed while it was read."""
     return DamagedSourceError(f"{shown(uri)} changed while it was read; run again with --retry partial,failed")
 
 
 def etag_in(details: Mapping[str, Any]) -> str:
-    """Return the etag among a response's headers or a listing's details: by content, else by time, else ""."""
+    """Return the etag in a response's headers or a listing's details; else one made of the time, else ""."""
     for name in ("ETag", "etag", "e_tag"):
         if details.get(name):
             return "remote:" + str(details[name]).removeprefix("W/").strip('"')

@@ -1,72 +1,55 @@
-"""Write a file whole or not at all, to a path or a uri."""
+"""Write files atomically: a file appears whole or not at all, at a path or a uri."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import fsspec
-
-from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.storage.open import is_remote
+from metaclip_spark.errors import WarehouseError
+from metaclip_spark.storage.open import is_remote, local_path
 
 PARTIAL = ".partial"
-"""How the name of a file ends that is being written, or was when its writer died."""
-
-
-def write_text(place: str, text: str, what: str, flag: str = "--output") -> None:
-    """Write a small file at once: a path (its folder is made) or a uri that fsspec knows.
-
-    Raises:
-        WarehouseError: it cannot be written.
-    """
-    try:
-        if "://" in place:
-            with fsspec.open(place, "w", encoding="utf-8") as file:
-                file.write(text)
-            return
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
-    except (OSError, ValueError, ImportError) as error:  # fsspec: no such scheme, or its library is missing
-        raise WarehouseError(f"{what} {place} cannot be written: {error}. Give another place with {flag}.") from error
-
-
-def filesystem_of(uri: str) -> tuple[Any, str]:
-    """Return the fsspec filesystem of a uri, and the path on it.
-
-    Raises:
-        ConfigError: the scheme is not known, or its package is missing.
-    """
-    try:
-        return fsspec.core.url_to_fs(uri, use_listings_cache=False)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(f"output {uri} cannot be written: {error}. Give a folder, or a uri that is known.") from error
+"""Suffix of a local file while it is written; a file with this suffix remains where a writer died."""
 
 
 @contextlib.contextmanager
-def open_whole(place: str) -> Iterator[BinaryIO]:
-    """Open a new file that is there when it is whole, and not before; an earlier one of its name is replaced."""
+def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a file for writing that appears under its name only when it is complete; it replaces an earlier one.
+
+    A local file is written under another name in the same folder, and renamed. The folder is created if it is missing.
+    An object store shows an object only when its upload ends, and an error cancels the upload.
+
+    Args:
+        place: a path, or a uri that fsspec knows.
+
+    Raises:
+        OSError: the file cannot be written.
+        ImportError: the package of the uri's scheme is missing.
+        ValueError: fsspec does not know the scheme.
+    """
+    place = os.fspath(place)
     if is_remote(place):
+        # Imported here: whoever writes local files does not need fsspec.
+        from metaclip_spark.storage.filesystem import filesystem_of
+
         files, path = filesystem_of(place)
-        file = files.open(path, "wb")
+        upload = files.open(path, "wb")
         try:
-            yield file
+            yield upload
         except BaseException:
             with contextlib.suppress(Exception):
-                file.discard()
-                file.closed = True  # closed in another way, it would be uploaded as far as it goes
+                upload.discard()
+                upload.closed = True  # any other way to close it would upload what was written so far
             raise
-        file.close()
+        upload.close()
         return
+    place = local_path(place)
     partial = f"{place}.{uuid.uuid4().hex[:8]}{PARTIAL}"
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    os.makedirs(os.path.dirname(place) or ".", exist_ok=True)
     try:
         with open(partial, "wb") as file:
             yield file
@@ -75,3 +58,39 @@ def open_whole(place: str) -> Iterator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.remove(partial)
         raise
+
+
+def write_together(contents: Mapping[Path, bytes]) -> None:
+    """Write several local files: all are complete before the first one appears, and they appear in the order given.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        for path, content in reversed(list(contents.items())):  # the stack closes the file that was opened last first
+            file = stack.enter_context(open_atomic(path))
+            file.write(content)
+            file.flush()  # a full disk raises here, before any file appears
+
+
+def write_text(place: str, text: str, what: str, flag: str = "--output") -> None:
+    """Write a small UTF-8 file atomically; its folder is created if it is missing.
+
+    Args:
+        place: a path, or a uri that fsspec knows.
+        what: the file's name in the error.
+        flag: the flag that names the place, for the error.
+
+    Raises:
+        WarehouseError: the file cannot be written.
+    """
+    try:
+        if is_remote(place):
+            from metaclip_spark.storage.filesystem import filesystem_of
+
+            files, path = filesystem_of(place)
+            files.makedirs(files._parent(path), exist_ok=True)
+        with open_atomic(place) as file:
+            file.write(text.encode())
+    except (OSError, ValueError, ImportError) as error:  # fsspec: the scheme is unknown, or its package is missing
+        raise WarehouseError(f"{what} {place} cannot be written: {error}. Give another place with {flag}.") from error

@@ -1,1 +1,1 @@
-"""Urls and domains that were taken down: their lists, their hashes, and the copies of rows in files."""
+"""Takedowns of urls and domains: the lists, their keyed hashes, and the copies of rows in files."""

@@ -1,4 +1,4 @@
-"""What was taken down, as keyed hashes: the lists that users give, and whether a url is among it (no Spark)."""
+"""Takedown lists as keyed hashes, and the look-up of urls in them (no Spark)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,48 +21,50 @@ HASH_BYTES = 16
 _HASH = np.dtype(f"S{HASH_BYTES}")
 _SLICE = 1 << 20
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s\"'<>\\]+")
-_AFTER_A_URL = ".,;:!?)]}"
-_SHOWN_CHARS = 80
+_MARKS_AFTER_URL = ".,;:!?)]}"
+
+Hashes = npt.NDArray[np.bytes_]
+"""Hashes as bytes of 16 (dtype S16)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Takedowns:
-    """Urls and domains that were taken down. Picklable: 16 bytes each.
+    """A takedown list: urls, image domains and page domains. Picklable; 16 bytes per value.
 
     Attributes:
-        salt: the key of the hashes, a warehouse's own.
-        hashes: kind -> its hashes (bytes of 16, ascending, distinct), as `hashes_of` makes them.
+        salt: the key of the hashes; each warehouse has one.
+        hashes: kind -> its hashes from `hashes_of`, ascending and distinct.
     """
 
     salt: str
-    hashes: Mapping[str, np.ndarray]
+    hashes: Mapping[str, Hashes]
 
     def __len__(self) -> int:
         return sum(map(len, self.hashes.values()))
 
     @property
     def id(self) -> str:
-        """Hash of all that decides what is taken."""
+        """Hash of the salt and of all hashes."""
         digest = blake2b(self.salt.encode(), digest_size=16)
         for kind, hashes in sorted(self.hashes.items()):
             digest.update(f"{kind}:{len(hashes)}:".encode() + hashes.tobytes())
         return digest.hexdigest()
 
-    def takes(self, urls: pa.Array, pages: pa.Array | None = None) -> np.ndarray:
-        """Return bool[n]: whether an image goes, by its url or host, or by the url or host of its page.
+    def covers(self, urls: pa.Array, pages: pa.Array | None = None) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether the url or host of an image, or of its page, is on the list.
 
         Args:
-            urls, pages: string arrays of n; a null is never taken down.
+            urls, pages: string arrays of n; a null is never on the list.
         """
-        taken = self._among_urls(urls) | self._under_a_domain(DOMAIN, urls)
+        covered = self._is_url(urls) | self._is_under_domain(DOMAIN, urls)
         if pages is not None:
-            taken |= self._among_urls(pages) | self._under_a_domain(PAGE_DOMAIN, pages)
-        return taken
+            covered |= self._is_url(pages) | self._is_under_domain(PAGE_DOMAIN, pages)
+        return covered
 
-    def takes_any_in(self, texts: pa.Array) -> np.ndarray:
-        """Return bool[n]: whether a text (a reject's record, a line of a report) is or holds a url that goes.
+    def covers_any_url_in(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether a text (a reject's record, a line of a report) contains a url that is on the list.
 
-        Which kind of url it is, of an image or of a page, cannot be told there; either is enough.
+        A text does not show whether a url is of an image or of a page; a match as either counts.
         """
         owners: list[int] = []
         urls: list[str] = []
@@ -69,40 +72,42 @@ class Takedowns:
             found = urls_in(texts[int(at)].as_py())
             owners += [int(at)] * len(found)
             urls += found
-        taken = np.zeros(len(texts), dtype=bool)
-        listed = pa.array(urls, pa.string())
-        np.logical_or.at(taken, np.array(owners, dtype=np.int64), self.takes(listed, listed))
-        return taken
+        covered = np.zeros(len(texts), dtype=np.bool_)
+        candidates = pa.array(urls, pa.string())
+        np.logical_or.at(covered, np.array(owners, dtype=np.int64), self.covers(candidates, candidates))
+        return covered
 
-    def _among_urls(self, urls: pa.Array) -> np.ndarray:
+    def _is_url(self, urls: pa.Array) -> npt.NDArray[np.bool_]:
         if not len(self.hashes.get(URL, ())):
             return np.zeros(len(urls), dtype=bool)
         encoded = urls.cast(pa.string()).dictionary_encode()  # a batch has few pages, and each page many texts
-        held = self._held(URL, normal_urls(encoded.dictionary))
-        return _by_index(held, encoded.indices)
+        found = self._is_listed(URL, normal_urls(encoded.dictionary))
+        return _by_index(found, encoded.indices)
 
-    def _under_a_domain(self, kind: str, urls: pa.Array) -> np.ndarray:
+    def _is_under_domain(self, kind: str, urls: pa.Array) -> npt.NDArray[np.bool_]:
         if not len(self.hashes.get(kind, ())):
             return np.zeros(len(urls), dtype=bool)
         hosts = hosts_of(urls.cast(pa.string()))
-        held = any_above(hosts.dictionary.to_pylist(), lambda names: self._held(kind, pa.array(names, pa.string())))
-        return _by_index(held, hosts.indices)
+        names = hosts.dictionary.to_pylist()
+        found = any_above(names, lambda above: self._is_listed(kind, pa.array(above, pa.string())))
+        return _by_index(found, hosts.indices)
 
-    def _held(self, kind: str, values: pa.Array) -> np.ndarray:
-        among = self.hashes[kind]
+    def _is_listed(self, kind: str, values: pa.Array) -> npt.NDArray[np.bool_]:
+        listed = self.hashes[kind]
         hashes = hashes_of(self.salt, kind, values)
-        return among[np.minimum(np.searchsorted(among, hashes), len(among) - 1)] == hashes
+        found: npt.NDArray[np.bool_] = listed[np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)] == hashes
+        return found
 
 
-def hashes_of(salt: str, kind: str, values: pa.Array) -> np.ndarray:
+def hashes_of(salt: str, kind: str, values: pa.Array) -> Hashes:
     """Return the keyed hash of each value: BLAKE2b (16 bytes) over the key's length, the key, and the value.
 
     Args:
-        values: string array without nulls, in the form in which they are compared.
+        values: string array of n without nulls, in normal form (`normal_urls`, `core.urls.hosts.normal_host`).
 
     Returns:
-        bytes of 16, in the order of the values. (numpy drops NULs at the end of one; all are as long, so that
-        equal stays equal.)
+        n hashes, in the order of the values. numpy drops NULs at the end of a bytes value. All values have one length,
+        so that equality is not affected.
     """
     parts = []
     for start in range(0, len(values), _SLICE):
@@ -115,40 +120,41 @@ def hashes_of(salt: str, kind: str, values: pa.Array) -> np.ndarray:
 
 
 def normal_urls(urls: pa.Array) -> pa.Array:
-    """Return urls as they are compared: as they stand, without tabs and spaces, as for image_id."""
+    """Return urls in the form that is compared: without tabs and spaces, as for image_id."""
     return pc.replace_substring(pc.replace_substring(urls, " ", ""), "\t", "")
 
 
 def urls_in(text: str) -> list[str]:
-    """Return what may be a url in a text: all of it, and each part that looks like one, also without its last marks.
+    r"""Return the possible urls in a text: all of it, and each part with a scheme, with and without marks at its end.
 
     >>> urls_in('see "https:\\/\\/example.org\\/a.jpg".')[1:]
     ['https://example.org/a.jpg']
     """
     found = _URL_IN_TEXT.findall(text.replace("\\/", "/"))
-    return [text, *found, *(bare for url in found if (bare := url.rstrip(_AFTER_A_URL)) != url)]
+    return [text, *found, *(bare for url in found if (bare := url.rstrip(_MARKS_AFTER_URL)) != url)]
 
 
-def sorted_hashes(hashes: Iterable[np.ndarray]) -> np.ndarray:
-    """Return hashes of several kinds of origin as one array, ascending and distinct."""
+def sorted_hashes(hashes: Iterable[Hashes]) -> Hashes:
+    """Merge arrays of hashes into one, ascending and distinct."""
     return np.unique(np.concatenate([np.zeros(0, dtype=_HASH), *hashes]))
 
 
-def to_arrow(hashes: np.ndarray) -> pa.Array:
-    """Return hashes as a binary array, 16 bytes each."""
+def to_arrow(hashes: Hashes) -> pa.Array:
+    """Convert hashes to a binary array, 16 bytes each."""
     raw = pa.py_buffer(np.ascontiguousarray(hashes))
     return pa.FixedSizeBinaryArray.from_buffers(pa.binary(HASH_BYTES), len(hashes), [None, raw]).cast(pa.binary())
 
 
-def from_arrow(hashes: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Return a binary array's hashes, each of 16 bytes, in their order."""
+def from_arrow(hashes: pa.Array | pa.ChunkedArray) -> Hashes:
+    """Convert a binary array of 16 bytes each to hashes, in the same order."""
     chunks = hashes.chunks if isinstance(hashes, pa.ChunkedArray) else [hashes]
     fixed = [chunk.cast(pa.binary(HASH_BYTES)) for chunk in chunks if len(chunk)]
     arrays = [np.frombuffer(a.buffers()[1], dtype=_HASH)[a.offset : a.offset + len(a)] for a in fixed]
     return np.concatenate([np.zeros(0, dtype=_HASH), *arrays])
 
 
-def _by_index(held: np.ndarray, indices: pa.Array) -> np.ndarray:
-    """Return bool[n]: `held` at each index, False at a null."""
-    places = pc.fill_null(indices, len(held)).to_numpy(zero_copy_only=False)
-    return np.append(held, False)[places]
+def _by_index(values: npt.NDArray[np.bool_], indices: pa.Array) -> npt.NDArray[np.bool_]:
+    """Return bool[n]: the value at each index, False at a null."""
+    positions = pc.fill_null(indices, len(values)).to_numpy(zero_copy_only=False)
+    found: npt.NDArray[np.bool_] = np.append(values, False)[positions]
+    return found

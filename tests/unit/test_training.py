@@ -1,4 +1,4 @@
-"""The loader: what an epoch takes, for any number of workers, of an export and of what was downloaded of it."""
+"""The loader: the pairs of an epoch for any number of workers, from an export and from img2dataset's folder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PROBABILITIES = (1.0, 0.5, 0.1)
 
 
 def image(number: int) -> dict:
-    """A row of an export: every image has two pairs, of the probabilities in turn."""
+    """Return a row of an export: every image has two pairs, with the probabilities in turn."""
     p = [PROBABILITIES[(2 * number + at) % 3] for at in range(2)]
     pairs = [f"{number:06}{at}" for at in range(2)]
     return {
@@ -42,7 +42,7 @@ def image(number: int) -> dict:
 
 
 def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", format: str = IMAGES, unit="pair") -> str:
-    """Write an export of so many images by hand; stage None: without a manifest."""
+    """Write an export with this number of images; without a manifest if the stage is None."""
     folder.mkdir(parents=True)
     for at in range(FILES):
         rows = [image(each) for each in range(number) if each % FILES == at]
@@ -71,27 +71,27 @@ def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", fo
 
 
 def ids(pairs) -> list[str]:
-    """The pairs' ids, in their order."""
+    """Return the ids of the pairs, in order."""
     return [pair["pair_id"] for pair in pairs]
 
 
 @pytest.mark.parametrize("format", [IMAGES, INDEX])
 def test_a_pair_is_in_as_many_epochs_as_its_probability_says(tmp_path, format):
-    """Over 60 epochs: each probability's share of pairs within 5 standard deviations, and p = 1 always there."""
+    """Over 60 epochs each probability's share is within 5 standard deviations, and p = 1 is in every epoch."""
     path, number, epochs = make_export(tmp_path / "x", format=format), 200, 60
-    seen = Counter()
+    counts = Counter()
     for at in range(epochs):
-        taken = [(pair["pair_id"], pair["sampling_probability"]) for pair in epoch(path, at)]
-        assert len(taken) == len(set(taken))
-        seen.update(p for _, p in taken)
+        drawn = [(pair["pair_id"], pair["sampling_probability"]) for pair in epoch(path, at)]
+        assert len(drawn) == len(set(drawn))
+        counts.update(p for _, p in drawn)
     for p in PROBABILITIES:
         pairs = sum(each == p for row in range(number) for each in image(row)["sampling_probabilities"])
         draws = pairs * epochs
-        assert abs(seen[float(np.float32(p))] - draws * p) <= 5 * np.sqrt(draws * p * (1 - p)), p
+        assert abs(counts[float(np.float32(p))] - draws * p) <= 5 * np.sqrt(draws * p * (1 - p)), p
 
 
 def test_an_epoch_is_the_same_set_for_any_workers_and_another_is_another(tmp_path):
-    """One worker or three, today or tomorrow; another epoch or seed draws other pairs."""
+    """One worker and three workers read the same set; another epoch or seed gives another set."""
     path = make_export(tmp_path / "x")
     first = ids(epoch(path, 3))
     assert ids(epoch(path, 3)) == first
@@ -109,7 +109,7 @@ def test_an_epoch_is_the_same_set_for_any_workers_and_another_is_another(tmp_pat
 
 
 def test_both_formats_draw_the_same_pairs(tmp_path):
-    """A row an image or a row a pair: the draw is the pair's."""
+    """The draw depends on the pair, for a row per image and a row per pair."""
     one, other = (make_export(tmp_path / format, format=format) for format in (IMAGES, INDEX))
     pairs = {pair["pair_id"]: pair for pair in epoch(one, 0)}
     index = {pair["pair_id"]: pair for pair in epoch(other, 0)}
@@ -118,8 +118,8 @@ def test_both_formats_draw_the_same_pairs(tmp_path):
         assert {key: pair[name] for key, pair in pairs.items()} == {key: pair[name] for key, pair in index.items()}
 
 
-def test_workers_share_the_shards_anew_each_epoch(tmp_path):
-    """Every file once over all workers; the order of files and of pairs changes with the epoch."""
+def test_workers_share_the_shards_differently_each_epoch(tmp_path):
+    """Each file goes to one worker; the order of files and of pairs changes with the epoch."""
     path = make_export(tmp_path / "x")
     order = [shards(path, at) for at in range(4)]
     assert all(sorted(files) == sorted(order[0]) for files in order)
@@ -131,8 +131,8 @@ def test_workers_share_the_shards_anew_each_epoch(tmp_path):
     assert everything[0] != everything[1]
 
 
-def test_an_epoch_goes_on_with_a_shard(tmp_path):
-    """The pairs from that shard on are those that the whole epoch has from there."""
+def test_an_epoch_can_be_resumed_at_a_shard(tmp_path):
+    """The pairs from that shard on equal those of the whole epoch."""
     path = make_export(tmp_path / "x")
     whole = list(epoch(path, 2, worker=(1, 2)))
     assert [pair for pair in whole if pair["shard"] >= 1] == list(epoch(path, 2, worker=(1, 2), first_shard=1))
@@ -141,16 +141,16 @@ def test_an_epoch_goes_on_with_a_shard(tmp_path):
     assert [(batch.shard, batch.file) for batch in batches(path, 2, worker=(1, 2))] == list(enumerate(files))
 
 
-def test_a_curated_subset_is_taken_whole(tmp_path):
-    """It was drawn already; to draw again by the same probabilities is refused, with the reason."""
+def test_a_curated_subset_is_not_sampled_again(tmp_path):
+    """Sampling it again by the same probabilities is refused, with the reason."""
     path = make_export(tmp_path / "x", number=20, stage="curated")
     assert len(ids(epoch(path, 0))) == 40
-    with pytest.raises(ConfigError, match="a curated subset was drawn by its probabilities already; drawn again"):
+    with pytest.raises(ConfigError, match="a curated subset was sampled by its probabilities already; sampled again"):
         next(epoch(path, 0, balance=True))
 
 
-def test_without_a_manifest_one_has_to_say_whether_to_draw(tmp_path):
-    """What img2dataset wrote does not say whether it was a pool."""
+def test_without_a_manifest_one_has_to_say_whether_to_sample(tmp_path):
+    """The folder of img2dataset does not say whether it was a pool."""
     path = make_export(tmp_path / "x", number=20, stage=None)
     with pytest.raises(ConfigError, match="does not say whether it is a pool or a curated subset"):
         next(epoch(path, 0))
@@ -159,7 +159,7 @@ def test_without_a_manifest_one_has_to_say_whether_to_draw(tmp_path):
 
 
 def test_with_unit_image_the_image_is_drawn(tmp_path):
-    """The draw of such a run is the image's, so equal probabilities fall alike for its pairs."""
+    """The draw depends on the image, so that pairs of equal probability are kept or dropped together."""
     path = make_export(tmp_path / "x", unit="image")
     u = draws(pa.array([f"image{number}" for number in range(200)]), 0, "epoch-0")
     wanted = [
@@ -172,8 +172,8 @@ def test_with_unit_image_the_image_is_drawn(tmp_path):
     assert set(ids(epoch(path, 0, unit="pair"))) != set(wanted)
 
 
-def test_a_pipeline_of_ones_own_takes_the_same_texts(tmp_path):
-    """kept_texts, on an image's record, agrees with the loader."""
+def test_a_pipeline_of_your_own_keeps_the_same_texts(tmp_path):
+    """`kept_texts` of an image's record equals the loader."""
     path = make_export(tmp_path / "x", number=50)
     by_image: dict[str, list[str]] = {}
     for pair in epoch(path, 1):
@@ -182,8 +182,8 @@ def test_a_pipeline_of_ones_own_takes_the_same_texts(tmp_path):
         assert sorted(kept_texts(image(number), 1)) == sorted(by_image.get(f"image{number}", []))
 
 
-def test_what_was_not_downloaded_is_left_out(tmp_path):
-    """img2dataset's own columns: rows whose status is success stay, with their key."""
+def test_images_that_were_not_downloaded_are_dropped(tmp_path):
+    """Rows with img2dataset's status `success` stay, with their key."""
     (tmp_path / "images").mkdir()
     rows = [
         {**image(n), "caption": image(n)["text"], "key": f"{n:09}", "status": status}
@@ -196,7 +196,7 @@ def test_what_was_not_downloaded_is_left_out(tmp_path):
 
 
 def test_several_exports_are_one_epoch(tmp_path):
-    """A first export, its top-up, and the top-up's new pairs of images that were there."""
+    """A first export, its top-up, and the top-up's new pairs of known images are read together."""
     first = make_export(tmp_path / "first", number=10, stage="curated")
     more = make_export(tmp_path / "more", number=5, stage="curated")
     make_export(tmp_path / "more" / KNOWN_IMAGES, number=5, stage=None)
@@ -206,22 +206,22 @@ def test_several_exports_are_one_epoch(tmp_path):
 
 
 def test_a_uri_is_read_as_a_folder_is(tmp_path):
-    """The same pairs in the same order from a store that fsspec knows."""
+    """A store that fsspec knows gives the same pairs in the same order."""
     path = make_export(tmp_path / "x", number=20)
     store = fsspec.filesystem("memory")
     store.put(path + "/", f"/{tmp_path.name}/", recursive=True)
     assert ids(epoch(f"memory://{tmp_path.name}", 0)) == ids(epoch(path, 0))
 
 
-def test_wrong_use_is_told(tmp_path):
-    """More workers than files, a worker that is none, a folder without files, files that are no export's."""
+def test_wrong_use_is_reported(tmp_path):
+    """More workers than files, an invalid worker, a folder without files, and other files have their errors."""
     path = make_export(tmp_path / "x", number=5)
     with pytest.raises(ConfigError, match="6 workers cannot share 5 files; export with --shards 6 or more"):
         shards(path, 0, worker=(0, 6))
     with pytest.raises(ConfigError, match=r"worker must be \(i, n\) with 0 <= i < n, got \(2, 2\)"):
         shards(path, 0, worker=(2, 2))
     (tmp_path / "none").mkdir()
-    with pytest.raises(ConfigError, match="holds no .parquet files; expected an export's folder"):
+    with pytest.raises(ConfigError, match="holds no .parquet files; expected the folder of an export"):
         next(epoch(tmp_path / "none", 0))
     pq.write_table(pa.table({"url": ["a"]}), tmp_path / "none" / "a.parquet")
     with pytest.raises(InputError, match="column 'image_id' is missing; got .*img2dataset keeps these columns"):
@@ -229,7 +229,7 @@ def test_wrong_use_is_told(tmp_path):
 
 
 def test_the_loader_needs_no_spark():
-    """Nothing of Spark is imported: a trainer's machine has none."""
+    """No module of Spark is imported, because a trainer's machine has none."""
     code = "import sys, metaclip_spark.training; print([m for m in sys.modules if m.startswith(('pyspark', 'py4j'))])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -1,4 +1,4 @@
-"""Tabular pools: Parquet, TSV, CSV and JSON lines, read in the worker so that one bad file fails alone."""
+"""Read columns of Parquet, TSV, CSV and JSON lines, in the worker, so that a damaged file fails alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -17,7 +17,7 @@ from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import DamagedSourceError
-from metaclip_spark.extract.records.reader import check_gzip
+from metaclip_spark.extract.records.chunk import check_gzip
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 
@@ -26,32 +26,40 @@ CSV_BLOCK_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 16
 
 Columns = dict[str, pa.Array]
-"""Column name -> Arrow array of the column's own type; all of one length."""
+"""Column name -> Arrow array of the type that the file has; all arrays have one length."""
 
 
 def read_columns(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
     """Yield (position of the first row, wanted columns) batch by batch.
 
     Raises:
-        DamagedSourceError: a wanted column is not there.
-        Exception: whatever the reader says of a broken file; what was yielded before stays valid.
+        DamagedSourceError: a wanted column is missing.
+        Exception: any error of the reader of a damaged file; earlier batches stay valid.
     """
     reader = {"parquet": _read_parquet, "jsonl": _read_jsonl}.get(split.source.format, _read_csv)
     yield from reader(split, options, ledger)
 
 
 def column_names(uri: str, kind: str) -> list[str] | None:
-    """Return a file's column names, or None where every row brings its own (JSON lines)."""
+    """Return a file's column names, or None for JSON lines, where every row names its own."""
     if kind == "jsonl":
         return None
     with open_source(uri) as raw:
         if kind == "parquet":
-            return pq.ParquetFile(raw).schema_arrow.names
+            names: list[str] = pq.ParquetFile(raw).schema_arrow.names
+            return names
         return _csv_names(_Rows(_inflated(raw, uri), kind), kind)
 
 
 def check_columns(names: list[str], wanted: list[str], where: str = "") -> None:
-    """Refuse a file that lacks a wanted column."""
+    """Refuse a file that lacks a wanted column.
+
+    Args:
+        where: a phrase for the error, with a space before it.
+
+    Raises:
+        DamagedSourceError: a wanted column is missing.
+    """
     for name in wanted:
         if name not in names:
             got = [n if len(n) <= 40 else n[:40] + "..." for n in names]
@@ -71,7 +79,7 @@ def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iter
             meta = file.metadata.row_group(group)
             if split.start <= _first_byte(meta) < split.stop or (split.of == 1):
                 row = position
-                # One thread: a task has one core, and each thread of Arrow's keeps memory of its own.
+                # One thread: a task has one core, and each of Arrow's threads allocates its own memory.
                 for batch in file.iter_batches(
                     BATCH_ROWS, row_groups=[group], columns=options.columns, use_threads=False
                 ):
@@ -84,20 +92,20 @@ def _read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Iter
 
 def _first_byte(row_group: pq.RowGroupMetaData) -> int:
     first = row_group.column(0)
-    return min(first.dictionary_page_offset or first.data_page_offset, first.data_page_offset)
+    return int(min(first.dictionary_page_offset or first.data_page_offset, first.data_page_offset))
 
 
-def _inflated(raw: BinaryIO, uri: str) -> BinaryIO:
+def _inflated(raw: BinaryIO, uri: str) -> io.BufferedIOBase:
     if not uri.lower().endswith(".gz"):
-        return raw
+        return raw  # type: ignore[return-value]  # every file of `open_source` is a BufferedIOBase
     check_gzip(raw)
-    return gzip.GzipFile(fileobj=raw)  # type: ignore[return-value]
+    return gzip.GzipFile(fileobj=raw)
 
 
 class _Rows(io.RawIOBase):
-    """A text file that ends after its last whole row where it cannot be read on; the error is kept for later.
+    """A text file that ends after its last whole row before an error, which `failure` stores.
 
-    Arrow reads blocks of megabytes, and would lose the rows of the block that an error falls into.
+    Arrow reads blocks of megabytes, and would lose all rows of a block in which an error occurs.
     """
 
     def __init__(self, stream: io.BufferedIOBase, kind: str) -> None:
@@ -108,16 +116,16 @@ class _Rows(io.RawIOBase):
         self._data = b""
 
     def readable(self) -> bool:
-        """Say so to Arrow."""
+        """Return True."""
         return True
 
-    def read(self, size: int) -> bytes:
-        """Return at most `size` bytes: whole rows, unless one is longer than that."""
-        parts, left = [self._data], size - len(self._data)
+    def read(self, size: int = -1, /) -> bytes:
+        """Return at most `size` bytes, whole rows unless one row is longer; Arrow always passes a size."""
+        parts, remaining = [self._data], size - len(self._data)
         try:
-            while left > 0 and self.failure is None and (part := self._stream.read1(min(left, _PIECE_BYTES))):
+            while remaining > 0 and self.failure is None and (part := self._stream.read1(min(remaining, _PIECE_BYTES))):
                 parts.append(part)
-                left -= len(part)
+                remaining -= len(part)
         except MemoryError:
             raise
         except Exception as error:
@@ -131,7 +139,7 @@ class _Rows(io.RawIOBase):
         return data[:end]
 
     def _end_of_rows(self, data: bytes) -> int:
-        """Return where the last whole row ends: after a line feed that is not inside quotes."""
+        """Return the end of the last whole row: after a line feed that is not inside quotes."""
         end = data.rfind(b"\n") + 1
         odd = self._quoting and (self._quotes + data.count(b'"', 0, end)) % 2
         while end and odd:
@@ -141,10 +149,10 @@ class _Rows(io.RawIOBase):
         return end
 
 
-def _csv_options(kind: str, headless: bool = False) -> dict:
+def _csv_options(kind: str, headless: bool = False) -> dict[str, Any]:
     parse = pa_csv.ParseOptions(
         delimiter="\t" if kind == "tsv" else ",",
-        # A TSV has no quoting: a quotation mark is part of the text.
+        # TSV has no quoting: a quotation mark is part of the text.
         quote_char=False if kind == "tsv" else '"',
         newlines_in_values=kind == "csv",
     )
@@ -158,7 +166,8 @@ def _csv_names(stream: _Rows, kind: str) -> list[str]:
     options = _csv_options(kind)
     options["parse_options"].invalid_row_handler = lambda row: "skip"
     try:
-        return pa_csv.open_csv(stream, **options).schema.names
+        names: list[str] = pa_csv.open_csv(stream, **options).schema.names
+        return names
     except pa.ArrowInvalid:
         raise stream.failure or DamagedSourceError("the file is empty") from None
 
@@ -178,7 +187,7 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         check_columns(column_names(uri, kind) or [], options.columns)
     arrow = _csv_options(kind, headless)
     arrow["parse_options"].invalid_row_handler = broken_row
-    # Binary, so that a row that is not UTF-8 is one reject and not the end of the file.
+    # Binary, so that a row that is not UTF-8 is one reject and does not end the file.
     types = dict.fromkeys(fields.values(), pa.binary())
     convert = pa_csv.ConvertOptions(
         include_columns=list(types), column_types=types, strings_can_be_null=False, check_utf8=False
@@ -203,8 +212,9 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
 
 
 def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
-    uri, failure = split.source.uri, None
-    rows: list[dict] = []
+    uri = split.source.uri
+    failure: Exception | None = None
+    rows: list[dict[str, Any]] = []
     position = number = 0
     with open_source(uri) as raw:
         stream = _inflated(raw, uri)
@@ -233,7 +243,7 @@ def _read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterat
         raise failure
 
 
-def _json_row(line: bytes, number: int, ledger: Ledger) -> dict | None:
+def _json_row(line: bytes, number: int, ledger: Ledger) -> dict[str, Any] | None:
     if not line.strip():
         return None
     try:
@@ -248,13 +258,13 @@ def _json_row(line: bytes, number: int, ledger: Ledger) -> dict | None:
     return None
 
 
-def _check_keys(rows: list[dict], options: ExtractOptions) -> None:
-    """Refuse a file of which no early row has a url or a text; single rows may lack them."""
+def _check_keys(rows: list[dict[str, Any]], options: ExtractOptions) -> None:
+    """Refuse a file if none of its first rows has a url, or none a text; single rows may lack them."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     check_columns(names, [options.url_column, options.text_column])
 
 
-def _row_columns(rows: list[dict], options: ExtractOptions) -> Columns:
+def _row_columns(rows: list[dict[str, Any]], options: ExtractOptions) -> Columns:
     return {name: pa.array([_json_text(row.get(name)) for row in rows], pa.string()) for name in options.columns}
 
 

@@ -1,4 +1,4 @@
-"""Columns of a tabular pool -> candidates: the same checks and cleaning as for texts from the web."""
+"""Turn columns of a tabular pool into candidates, with the checks and the cleaning of texts from the web."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -17,19 +18,26 @@ from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.columns import Columns, read_columns
 from metaclip_spark.sources.files import Split
 
-# Rows that clean_text may change: a control character or line end inside, or an edge that is not printable
-# ASCII. Only these go through Python.
+# Texts that clean_text may change: with a control character or line end inside, or an edge that is not printable ASCII.
+# Only these texts become Python strings.
 _UNCLEAN = r"[\x00\t\n\r]|^[^!-~]|[^!-~]$"
 
 
 def read_tabular(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[Candidates]:
-    """Read a split of a tabular pool; every row is a text."""
+    """Read a split of a tabular pool; every row is one text."""
     for position, columns in read_columns(split, options, ledger):
         yield candidates_of(columns, position, options, ledger)
 
 
 def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledger: Ledger) -> Candidates:
-    """Check and clean one batch of rows; what is left out is counted in the ledger."""
+    """Check and clean one batch of rows; the ledger counts the rejects.
+
+    Args:
+        position: the first row's number in the source.
+
+    Raises:
+        DamagedSourceError: a column does not hold strings.
+    """
     rows = len(columns[options.text_column])
     url, bad_url = utf8(columns[options.url_column], options.url_column)
     text, bad_text = utf8(columns[options.text_column], options.text_column)
@@ -53,7 +61,7 @@ def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledg
     keep.drop("data_url", pc.starts_with(trimmed, "data:", ignore_case=True), url)
     wanted = options.languages
     if lang is not None and wanted:
-        # A row without a language goes on: it may be identified later.
+        # A row without a language is kept: its language may be identified later.
         keep.drop("language", pc.invert(pc.is_in(pc.fill_null(lang, wanted[0]), pa.array(wanted))), lang)
     batch = Candidates(
         url=url,
@@ -68,35 +76,41 @@ def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledg
 
 
 class _Keep:
-    """Which rows of a batch are still in; a row is counted under the first reason that drops it."""
+    """The mask of the rows of a batch that are kept; a row is counted under the first reason that drops it."""
 
     def __init__(self, rows: int, position: int, ledger: Ledger) -> None:
-        self.mask = np.ones(rows, dtype=bool)
+        self.mask: npt.NDArray[np.bool_] = np.ones(rows, dtype=np.bool_)
         self._position = position
         self._ledger = ledger
 
     @property
     def all(self) -> bool:
+        """Whether all rows are kept."""
         return bool(self.mask.all())
 
-    def drop(self, reason: str, where: pa.Array, shown: pa.Array, note: str = "") -> None:
-        hit = self.mask & pc.fill_null(where, False).to_numpy(zero_copy_only=False)
-        rows = np.flatnonzero(hit)
+    def drop(self, reason: str, where: pa.Array, details: pa.Array, note: str = "") -> None:
+        """Drop the rows for which `where` is true; the detail of a reject is the note, or its row of `details`."""
+        dropped = self.mask & pc.fill_null(where, False).to_numpy(zero_copy_only=False)
+        rows = np.flatnonzero(dropped)
         if len(rows):
-            examples = ((f"row {self._position + row}", note or shown[int(row)].as_py()) for row in rows)
+            examples = ((f"row {self._position + row}", note or details[int(row)].as_py()) for row in rows)
             self._ledger.reject_many(reason, len(rows), examples)
-            self.mask &= ~hit
+            self.mask &= ~dropped
 
 
 def utf8(column: pa.Array, name: str) -> tuple[pa.Array, pa.Array]:
-    """Return a column as strings, and which rows are not UTF-8 (those become null)."""
+    """Return a column as strings, and a boolean array of the rows that are not UTF-8, which become null.
+
+    Raises:
+        DamagedSourceError: the column does not hold strings.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.dictionary_decode(), kind.value_type
     if not _is_text(kind):
         raise DamagedSourceError(f"column {name!r} has type {kind}; expected strings")
     try:
-        column.validate(full=True)  # a file may call bytes a string that are not UTF-8
+        column.validate(full=True)  # the strings of a file may not be UTF-8
         return column.cast(pa.string()), pa.repeat(pa.scalar(False), len(column))
     except pa.ArrowInvalid:
         column = column.cast(pa.large_binary())
@@ -107,7 +121,7 @@ def utf8(column: pa.Array, name: str) -> tuple[pa.Array, pa.Array]:
 
 def _is_text(kind: pa.DataType) -> bool:
     is_string = pa.types.is_string(kind) or pa.types.is_large_string(kind) or kind == pa.string_view()
-    return is_string or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return bool(is_string or pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
 def _decoded(raw: bytes) -> str | None:
@@ -118,7 +132,7 @@ def _decoded(raw: bytes) -> str | None:
 
 
 def cleaned(texts: pa.Array) -> pa.Array:
-    """Return `clean_text` of every text; nulls become empty."""
+    """Return `clean_text` of every text; a null becomes an empty text."""
     texts = pc.fill_null(texts, "")
     unclean = pc.match_substring_regex(texts, _UNCLEAN)
     if not pc.any(unclean).as_py():
@@ -128,12 +142,12 @@ def cleaned(texts: pa.Array) -> pa.Array:
 
 
 def extra_map(columns: Columns, rows: int) -> pa.Array | None:
-    """Return the kept columns as one map<string, string> a row, or None where there are none."""
+    """Return the kept columns as one map<string, string> per row, or None without kept columns."""
     if not columns:
         return None
     names = list(columns)
     values = pa.concat_arrays([_as_string(columns[name]) for name in names])
-    # Column-major -> row-major: value of row r and column c stands at c * rows + r.
+    # Column-major -> row-major: the value of row r and column c is at c * rows + r.
     order = np.arange(len(names) * rows).reshape(len(names), rows).T.ravel()
     keys = pa.array(np.tile(np.arange(len(names), dtype=np.int32), rows))
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * len(names))

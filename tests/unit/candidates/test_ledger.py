@@ -1,4 +1,4 @@
-"""The ledger: everything is counted, a few are shown, and damage has a reason."""
+"""The ledger: all rejects are counted, a few are stored, and damage has a reason."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from metaclip_spark.errors import DamagedSourceError
 
 
 def test_samples_are_capped_and_counts_are_not():
-    """Rejects are kept up to the cap for each reason, and counted beyond it."""
+    """Rejects are stored up to the cap for each reason, and counted beyond it."""
     ledger = Ledger(sample_cap=2)
     for number in range(5):
         ledger.reject("no_url", f"page {number}", "x")
@@ -23,7 +23,7 @@ def test_samples_are_capped_and_counts_are_not():
 
 
 def test_many_at_once_take_only_the_examples_that_fit():
-    """Examples are made one by one, and no more of them than there is room for."""
+    """Examples are read one by one, and no more of them than the cap allows."""
     ledger = Ledger(sample_cap=3)
     ledger.reject("repeat", "first", "x")
     made = []
@@ -40,21 +40,21 @@ def test_many_at_once_take_only_the_examples_that_fit():
 
 
 def test_a_cap_of_zero_keeps_none():
-    """All are counted, none is shown."""
+    """All rejects are counted, and none is stored."""
     ledger = Ledger(sample_cap=0)
     ledger.reject_many("repeat", 7, [("a", "b")] * 7)
     assert (ledger.rejected["repeat"], ledger.sample) == (7, [])
 
 
-def test_none_left_out_leaves_no_trace():
-    """A reason with no rejects is not in the books."""
+def test_no_rejects_leave_no_count():
+    """A reason without rejects has no count."""
     ledger = Ledger()
     ledger.reject_many("repeat", 0, [])
     assert ledger.rejected == {}
 
 
 def test_examples_are_shortened_and_storable():
-    """Details are cut to a fixed length, are strings whatever they were, and are UTF-8."""
+    """Details are truncated to a fixed length, converted to strings, and valid UTF-8."""
     ledger = Ledger()
     ledger.reject("no_url", "p" * 1000, "d" * 1000)
     ledger.reject("no_url", None, None)
@@ -65,7 +65,7 @@ def test_examples_are_shortened_and_storable():
 
 
 def test_unknown_reasons_are_refused():
-    """Every reason is one that the books explain."""
+    """Every reason is one that the ledger explains."""
     with pytest.raises(KeyError, match="unknown reject reason 'typo'"):
         Ledger().reject("typo", "a", "b")
     assert not set(RECORD_REASONS) & set(TEXT_REASONS)
@@ -73,14 +73,14 @@ def test_unknown_reasons_are_refused():
 
 @pytest.mark.parametrize(("read", "status"), [(0, "failed"), (1, "partial")])
 def test_damage_before_and_after_the_first_record(read, status):
-    """A source of which nothing was read has failed; one that was begun is partial."""
+    """A source without a record is failed; a source with one is partial."""
     ledger = Ledger(records_read=read)
     ledger.damaged(DamagedSourceError("the file is empty"))
     assert (ledger.status, ledger.reason) == (status, "the file is empty")
 
 
 def test_errors_of_libraries_are_named():
-    """A reason says what kind of error it was, also where the error itself says nothing."""
+    """The reason names the type of the error, even if the error has no text."""
     ledger = Ledger()
     ledger.damaged(EOFError())
     assert ledger.reason == "EOFError: EOFError"

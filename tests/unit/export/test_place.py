@@ -1,4 +1,4 @@
-"""Where an export goes: refused where something is, there when it is whole, local and remote alike."""
+"""The output folder of an export: it is refused if it has files, and complete or absent, local and remote alike."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import pytest
 
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.export.place import MANIFEST, UNFINISHED, Place
-from metaclip_spark.storage.write import open_whole
+from metaclip_spark.storage.write import open_atomic
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
 def output(request, tmp_path) -> Iterator[str]:
-    """A place that does not exist: a path, and uris of stores."""
+    """Return an output that does not exist: a path, and uris of stores."""
     if request.param == "local":
         yield str(tmp_path / "exports" / "one")
         return
@@ -30,25 +30,25 @@ def output(request, tmp_path) -> Iterator[str]:
 
 
 def names(folder: str) -> list[str]:
-    """Returns the names of all files below a folder."""
+    """Return the names of all files below a folder."""
     files, root = fsspec.core.url_to_fs(folder)
     return sorted(os.path.relpath(name, root) for name in files.find(root)) if files.exists(root) else []
 
 
 def put(place: str, content: bytes = b"rows") -> None:
     """Write a file."""
-    with open_whole(place) as file:
+    with open_atomic(place) as file:
         file.write(content)
 
 
 def finish(place: Place) -> None:
-    """Put an export of one file in place."""
+    """Complete an export of one file."""
     put(f"{place.work}/00000.parquet")
     place.finish({"00000.parquet": 4}, {MANIFEST: "{}", "_index.json": "{}"})
 
 
-def test_an_export_is_there_when_it_is_whole(output):
-    """While it is written nothing says that it is one; then the files and the manifest are there, and nothing else."""
+def test_an_export_exists_when_it_is_complete(output):
+    """An export that is being written has no manifest; a complete one has its files, the manifest, and no others."""
     place = Place(output)
     place.check()
     place.begin()
@@ -61,15 +61,15 @@ def test_an_export_is_there_when_it_is_whole(output):
 
 
 def test_a_place_that_holds_files_is_refused(output):
-    """Also where what it holds is an export: nothing is written over."""
+    """An export in the folder is refused too: no file is overwritten."""
     put(f"{output}/notes.txt")
     sentence = "holds notes.txt already; expected a new or an empty folder. Give another --output, or remove what is"
     with pytest.raises(ConfigError, match=sentence):
         Place(output).check()
 
 
-def test_what_was_cut_short_is_written_anew(output):
-    """Files of a killed export go when the next one begins."""
+def test_an_interrupted_export_is_written_again(output):
+    """The next export removes the files of a killed one."""
     place = Place(output)
     place.begin()
     put(f"{place.work}/00007.parquet")
@@ -80,8 +80,8 @@ def test_what_was_cut_short_is_written_anew(output):
     assert names(output) == ["00000.parquet", "_index.json", MANIFEST]
 
 
-def test_an_export_that_fails_is_taken_away(output):
-    """Nothing of it stays, and giving up twice is no error."""
+def test_a_failed_export_is_removed(output):
+    """No file of it remains, and `abandon` may be called twice."""
     place = Place(output)
     place.begin()
     put(f"{place.work}/known_images/00000.parquet")
@@ -91,7 +91,7 @@ def test_an_export_that_fails_is_taken_away(output):
 
 
 def test_files_on_another_machine_are_missed(output):
-    """What a task wrote has to be seen from here, in its length."""
+    """The driver has to see the files of all tasks, in their sizes."""
     place = Place(output)
     place.begin()
     put(f"{place.work}/00000.parquet")
@@ -101,7 +101,7 @@ def test_files_on_another_machine_are_missed(output):
 
 
 def test_an_empty_folder_may_be_there(tmp_path):
-    """`mkdir` before the export is no mistake."""
+    """`mkdir` before the export is allowed."""
     (tmp_path / "new").mkdir()
     place = Place(str(tmp_path / "new"))
     place.check()
@@ -111,7 +111,7 @@ def test_an_empty_folder_may_be_there(tmp_path):
 
 
 def test_a_folder_in_the_way_is_not_taken_for_an_export(tmp_path):
-    """What ends in .unfinished and was not made by an export is left alone."""
+    """A folder that ends in .unfinished and was not written by an export is not removed."""
     (tmp_path / "one.unfinished").mkdir()
     (tmp_path / "one.unfinished" / "mine.txt").write_text("mine", encoding="utf-8")
     with pytest.raises(ConfigError, match="is where the export would be written, and is not an export; move it"):
@@ -119,16 +119,16 @@ def test_a_folder_in_the_way_is_not_taken_for_an_export(tmp_path):
 
 
 def test_an_unknown_scheme_is_refused():
-    """Before Spark starts."""
+    """The error comes before Spark starts."""
     with pytest.raises(ConfigError, match="output nope://bucket/x cannot be written: Protocol not known: nope"):
         Place("nope://bucket/x")
 
 
-def test_a_file_that_is_not_whole_is_not_there(output):
-    """An error inside leaves neither the file nor its beginning."""
+def test_an_incomplete_file_does_not_exist(output):
+    """After an error, neither the file nor its beginning exists."""
 
     def break_off():
-        with open_whole(f"{output}/x") as file:
+        with open_atomic(f"{output}/x") as file:
             file.write(b"half")
             raise RuntimeError("broken")
 

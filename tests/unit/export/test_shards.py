@@ -1,4 +1,4 @@
-"""Shards: which file a row goes to and how images become rows, whatever the cut into batches."""
+"""Shards: the file of each row, and the rows of each image, for any batches."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def rows_of(images: list[tuple[int, str, int]], known: tuple[str, ...] = (), mis
 
 
 def written(table: pa.Table, folder: Path, format: str, cuts: list[int] = ()) -> list[dict]:
-    """Write the rows, cut into batches at these places; returns what is said of them."""
+    """Write the rows, divided into batches at these positions; return the rows of `WRITTEN`."""
     borders = [0, *sorted(min(cut, table.num_rows) for cut in cuts), table.num_rows]
     parts = [table.slice(start, stop - start) for start, stop in zip(borders, borders[1:], strict=False)]
     batches = [batch for part in parts for batch in part.combine_chunks().to_batches()]
@@ -76,10 +76,10 @@ def written(table: pa.Table, folder: Path, format: str, cuts: list[int] = ()) ->
 IMAGES_OF_TWO_SHARDS = [(0, "a", 1), (0, "b", 3), (2, "c", 2), (2, "d", 1)]
 
 
-def test_an_image_is_a_row_with_its_pairs_beside_it(tmp_path):
-    """The first pair's text stands alone, too; lists are as long as the image has pairs, in their order."""
-    told = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, IMAGES)
-    assert [(each["file"], each["rows"], each["pairs"]) for each in told] == [
+def test_an_image_is_a_row_with_its_pairs_as_lists(tmp_path):
+    """`text` is the first pair's text; lists have one element per pair, in the order of the pairs."""
+    report = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, IMAGES)
+    assert [(each["file"], each["rows"], each["pairs"]) for each in report] == [
         ("00000.parquet", 2, 4),
         ("00002.parquet", 2, 3),
     ]
@@ -93,13 +93,13 @@ def test_an_image_is_a_row_with_its_pairs_beside_it(tmp_path):
     assert b["extras"] == [[("note", f"b{at}")] for at in range(3)]
     assert b["sampling_probabilities"] == [1.0, 0.5, float(np.float32(1 / 3))]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["00000.parquet", "00002.parquet"]
-    assert [each["bytes"] for each in told] == [(tmp_path / each["file"]).stat().st_size for each in told]
+    assert [each["bytes"] for each in report] == [(tmp_path / each["file"]).stat().st_size for each in report]
 
 
-def test_the_index_has_a_row_a_pair(tmp_path):
-    """`__key__` is the pair's id, entry_ids and sampling_probability are its own, the latter a float32."""
-    told = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, INDEX)
-    assert [(each["rows"], each["pairs"]) for each in told] == [(4, 4), (3, 3)]
+def test_the_index_has_one_row_per_pair(tmp_path):
+    """`__key__` is the pair's id; entry_ids and sampling_probability (float32) are the pair's."""
+    report = written(rows_of(IMAGES_OF_TWO_SHARDS), tmp_path, INDEX)
+    assert [(each["rows"], each["pairs"]) for each in report] == [(4, 4), (3, 3)]
     table = pq.read_table(tmp_path / "00002.parquet")
     assert table.schema.field("sampling_probability").type == pa.float32()
     assert table.select(["__key__", "text", "entry_ids", "sampling_probability"]).to_pylist()[1] == {
@@ -111,9 +111,9 @@ def test_the_index_has_a_row_a_pair(tmp_path):
 
 
 def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
-    """A downloader that takes the files of the folder does not fetch an image twice; what is missing is counted."""
-    told = written(rows_of(IMAGES_OF_TWO_SHARDS, known=("b", "d"), missing=3), tmp_path, IMAGES)
-    files = {each["file"]: each["pairs"] for each in told if each["file"]}
+    """A downloader of the folder's files does not fetch an image twice; missing pairs are counted."""
+    report = written(rows_of(IMAGES_OF_TWO_SHARDS, known=("b", "d"), missing=3), tmp_path, IMAGES)
+    files = {each["file"]: each["pairs"] for each in report if each["file"]}
     assert files == {
         "00000.parquet": 1,
         f"{KNOWN_IMAGES}/00000.parquet": 3,
@@ -121,38 +121,38 @@ def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
         f"{KNOWN_IMAGES}/00002.parquet": 1,
     }
     assert pq.read_table(tmp_path / KNOWN_IMAGES / "00000.parquet")["image_id"].to_pylist() == ["b"]
-    assert told[-1]["file"] is None
-    assert told[-1]["missing"] == 3
+    assert report[-1]["file"] is None
+    assert report[-1]["missing"] == 3
 
 
 def test_pairs_over_the_limit_are_summed(tmp_path):
-    """What the stage left out of images stands in the last row."""
-    told = written(rows_of([(0, "a", 4), (1, "b", 5), (1, "c", 1)]), tmp_path, IMAGES)
-    assert [each["over_limit"] for each in told] == [0, 0, 4]
+    """The last row has the number of pairs that the stage dropped."""
+    report = written(rows_of([(0, "a", 4), (1, "b", 5), (1, "c", 1)]), tmp_path, IMAGES)
+    assert [each["over_limit"] for each in report] == [0, 0, 4]
 
 
 def test_no_rows_make_no_file(tmp_path):
-    """A task without rows, or with rows that are missing alone, writes nothing."""
+    """A task without rows, or with missing rows alone, writes no file."""
     assert written(rows_of([]), tmp_path, IMAGES) == []
-    (told,) = written(rows_of([], missing=2), tmp_path, IMAGES)
-    assert (told["file"], told["missing"]) == (None, 2)
+    (report,) = written(rows_of([], missing=2), tmp_path, IMAGES)
+    assert (report["file"], report["missing"]) == (None, 2)
     assert list(tmp_path.iterdir()) == []
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(0, 12), max_size=5), st.sampled_from([IMAGES, INDEX]))
-def test_files_do_not_depend_on_how_batches_were_cut(tmp_path_factory, cuts, format):
-    """Byte for byte: a task that is run again writes the same file."""
+def test_files_do_not_depend_on_the_batches(tmp_path_factory, cuts, format):
+    """A task that runs again writes the same bytes."""
     table = rows_of([*IMAGES_OF_TWO_SHARDS, (3, "e", 4)], known=("c",))
     whole, cut = (tmp_path_factory.mktemp("cuts") for _ in range(2))
-    told = [sorted(written(table, folder, format, where), key=str) for folder, where in ((whole, ()), (cut, cuts))]
-    assert told[0] == told[1]
+    report = [sorted(written(table, folder, format, where), key=str) for folder, where in ((whole, ()), (cut, cuts))]
+    assert report[0] == report[1]
     for path in whole.rglob("*.parquet"):
         assert (cut / path.relative_to(whole)).read_bytes() == path.read_bytes()
 
 
 def test_row_groups_are_of_one_size(tmp_path):
-    """Whatever the batches: what the loader holds at a time is the same for every file."""
+    """The batches do not matter, so that the loader needs the same memory for every file."""
     table = rows_of([(0, f"{number:06}", 1) for number in range(2 * ROW_GROUP + 5)])
     written(table, tmp_path, INDEX, cuts=[7, 10_000, 20_000, 32_769])
     file = pq.ParquetFile(tmp_path / "00000.parquet")
@@ -161,7 +161,7 @@ def test_row_groups_are_of_one_size(tmp_path):
 
 
 def test_a_task_that_fails_leaves_no_file(tmp_path):
-    """The file under way is taken away again; those that were whole stay until the export is given up."""
+    """The file being written is removed; complete files stay until the export is abandoned."""
     table = rows_of(IMAGES_OF_TWO_SHARDS)
 
     def breaking():

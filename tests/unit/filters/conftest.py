@@ -1,4 +1,4 @@
-"""What the tests of filters share: candidates of a few texts, and modules of one file that a test writes."""
+"""Fixtures for the tests of filters: candidates of a few texts, and modules that a test writes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metaclip_spark.candidates.batch import Candidates
 
 @pytest.fixture
 def batch() -> Callable[..., Candidates]:
-    """Candidates of these texts: `batch(["a cat"], url=[...], page_url=[...])`."""
+    """Build candidates of these texts: `batch(["a cat"], url=[...], page_url=[...])`."""
 
     def build(texts: list[str], **columns: list) -> Candidates:
         urls = columns.pop("url", [f"http://ex.org/{at}.jpg" for at in range(len(texts))])
@@ -32,7 +32,7 @@ def batch() -> Callable[..., Candidates]:
 
 @pytest.fixture
 def module(tmp_path, monkeypatch) -> Iterator[Callable[[str, str], None]]:
-    """Write an importable module: `module("my_filters", source)`; a second time, it is replaced."""
+    """Write an importable module, or replace it: `module("my_filters", source)`."""
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     written = set()

@@ -1,4 +1,4 @@
-"""Lists of domains: what is read from a file, and which urls are blocked."""
+"""Blocklists: the domains in a file, and the urls that are blocked."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def listed(tmp_path):
 
 
 def blocked(blocklist: Blocklist, *urls: str | None) -> list[str | None]:
-    """The urls that the list blocks."""
+    """Return the urls that the list blocks."""
     found = blocklist.blocks(pa.array(urls, pa.string()))
     assert not found.null_count
     return [url for url, out in zip(urls, found.to_pylist(), strict=True) if out]
 
 
 def test_a_domain_blocks_itself_and_its_subdomains(listed):
-    """Labels count, not letters: a longer name that ends alike is another domain."""
+    """Labels are compared, not letters: a longer name with the same end is another domain."""
     out = ["http://ex.org/a.jpg", "https://www.ex.org", "http://a.b.ex.org?q", "http://ex.org:8080/", "http://ex.org#x"]
     kept = ["http://notex.org/", "http://ex.org.uk/", "http://other.com/ex.org", "http://other.com/?u=http://ex.org/"]
     assert blocked(listed("ex.org"), *out, *kept) == out
@@ -59,7 +59,7 @@ def test_a_domain_blocks_itself_and_its_subdomains(listed):
     ],
 )
 def test_a_host_is_found_in_every_form_of_url(listed, url):
-    """Upper case, user information, a last dot, percent codes, backslashes."""
+    """Upper case, user information, a last dot, percent codes and backslashes do not hide a host."""
     assert blocked(listed("ex.org"), url) == [url]
 
 
@@ -68,12 +68,12 @@ def test_a_host_is_found_in_every_form_of_url(listed, url):
     [None, "", "ex.org", "mailto:a@ex.org", "http://", "http:///ex.org", "http://ex.org@other.com/", "data:,ex.org"],
 )
 def test_what_has_no_such_host_is_not_blocked(listed, url):
-    """A null, a path, and user information that looks like a host."""
+    """A null, a path, and user information that looks like a host are not hosts."""
     assert blocked(listed("ex.org"), url) == []
 
 
 def test_non_ascii_domains_equal_their_punycode(listed):
-    """A list may hold either form, and so may a url."""
+    """A list may use either form, and so may a url."""
     urls = ["http://www.bücher.example/", "http://xn--bcher-kva.example/", "http://BÜCHER.example"]
     assert blocked(listed("Bücher.example"), *urls) == urls
     assert blocked(listed("xn--bcher-kva.example"), *urls) == urls
@@ -103,7 +103,7 @@ def test_every_way_to_write_a_list_gives_the_same_list(listed):
 
 
 def test_numbers_are_names_but_a_last_number_is_not(listed):
-    """163.com and 4.cn are domains, 3.4 is not."""
+    """163.com and 4.cn are domains, and 3.4 is not."""
     assert len(listed("163.com", "4.cn", "my_site.example", "-a-.example")) == 4
     with pytest.raises(ConfigError, match="line 1: '3.4' is not a domain"):
         listed("3.4")
@@ -150,13 +150,13 @@ def test_a_top_level_domain_needs_its_dot(listed):
     ],
 )
 def test_what_cannot_be_a_domain_is_an_error_that_names_the_line(listed, line):
-    """A url, a rule of an ad blocker, a name that DNS does not allow."""
+    """A url, a rule of an ad blocker, and a name that DNS does not allow are errors."""
     with pytest.raises(ConfigError, match=r"list.txt, line 3: '.*' is not a domain\.$"):
         listed("ex.org", "# next", line)
 
 
 def test_a_list_that_cannot_be_read_says_why(tmp_path):
-    """A file that is missing, cut, empty, or not text."""
+    """A file that is missing, truncated, empty, or not text has an error with the reason."""
     cut, empty, binary = tmp_path / "cut.gz", tmp_path / "empty", tmp_path / "binary"
     cut.write_bytes(gzip.compress(b"ex.org\n" * 1000)[:-9])
     empty.write_text("# nothing\n")
@@ -171,8 +171,8 @@ def test_a_list_that_cannot_be_read_says_why(tmp_path):
         load_blocklist(binary)
 
 
-def test_domains_with_the_same_hash_are_told_apart(monkeypatch):
-    """Which domain it is decides the domain, not the luck of a hash."""
+def test_domains_with_the_same_hash_are_distinguished(monkeypatch):
+    """The domain itself decides if hashes collide."""
     monkeypatch.setattr(module, "_hash", lambda raw: len(raw))
     blocklist = Blocklist.from_domains(["aa.example", "bb.example", "cc.example"])
     urls = [f"http://{name}.example/" for name in ("aa", "bb", "cc", "dd")]
@@ -185,15 +185,15 @@ DOMAIN = st.lists(LABEL, min_size=2, max_size=4).map(".".join)
 
 @given(st.sets(DOMAIN, max_size=8), st.lists(DOMAIN, max_size=8))
 def test_look_ups_equal_the_definition(domains, hosts):
-    """Blocked: the host is a listed domain, or ends in a dot and one."""
+    """A host is blocked if it is a listed domain, or ends in a dot and a listed domain."""
     blocklist = Blocklist.from_domains(domains)
     urls = [f"http://{host}/x" for host in hosts]
     expected = [any(host == name or host.endswith("." + name) for name in domains) for host in hosts]
     assert blocklist.blocks(pa.array(urls, pa.string())).to_pylist() == expected
 
 
-def test_a_list_travels(listed):
-    """Pickled, it is the same list and blocks the same."""
+def test_a_list_can_be_pickled(listed):
+    """A pickled list is equal and blocks the same urls."""
     blocklist = listed("ex.org", "a.example")
     again = pickle.loads(pickle.dumps(blocklist))
     assert (again.id, len(again)) == (blocklist.id, 2)
@@ -201,7 +201,7 @@ def test_a_list_travels(listed):
 
 
 def test_hosts_of_a_batch_are_null_where_there_is_none():
-    """One normal host a url, in the order of the urls."""
+    """Each url has one normal host, in the order of the urls."""
     urls = pa.array(["http://A.org/1", None, "x", "http://A.org/2", "http://[::1]/"])
     hosts = hosts_of(urls)
     assert hosts.cast(pa.string()).to_pylist() == ["a.org", None, None, "a.org", "[::1]"]
@@ -216,7 +216,7 @@ ODD = st.text("/:@[]?#\\.aZ\u00fc-9", max_size=14)
 
 @given(st.lists(st.none() | ODD | st.builds("{}//{}".format, st.sampled_from(["", "http:", "?:"]), ODD)))
 def test_hosts_stand_where_the_pattern_finds_them(urls):
-    """The compiled loop against the regular expression that says the same, in slices, too."""
+    """The compiled loop equals the regular expression, in slices too."""
     found = [None if url is None else re.match(A_HOST, url) for url in urls]
     expected = [match["host"] or None if match else None for match in found]
     assert written_hosts(pa.array(urls, pa.string())).cast(pa.string()).to_pylist() == expected
@@ -225,14 +225,14 @@ def test_hosts_stand_where_the_pattern_finds_them(urls):
 
 
 def test_a_host_that_dns_does_not_allow_is_kept_as_it_stands():
-    """It cannot be on a list, and must not end the task."""
+    """Such a host cannot be on a list, and must not end the task."""
     assert normal_host("ü" * 80) == "ü" * 80
     assert normal_host("a..b") == "a..b"
 
 
 @pytest.mark.slow
 def test_a_million_domains_are_compact_and_quick(tmp_path):
-    """At most 40 bytes a domain pickled, and a batch of 8,192 urls is looked up within a fifth of a second."""
+    """A domain takes at most 40 bytes pickled, and 8,192 urls are looked up within a fifth of a second."""
     path = tmp_path / "list.txt"
     path.write_text("\n".join(f"domain-{at}.example" for at in range(1_000_000)))
     blocklist = load_blocklist(path)

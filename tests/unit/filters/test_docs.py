@@ -1,4 +1,4 @@
-"""docs/FILTERS.md says what is true: its code runs, and its table is that of the filters."""
+"""docs/FILTERS.md is true: its code runs, and its table is that of the filters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DOCS = Path(__file__).resolve().parents[3] / "docs" / "FILTERS.md"
 
 @pytest.fixture
 def docs() -> str:
-    """The page."""
+    """Read the page."""
     return DOCS.read_text(encoding="utf-8")
 
 
 def test_the_code_of_the_page_runs(docs, module, tmp_path, monkeypatch):
-    """The first block is my_filters.py; the others run one after the other beside it, asserts included."""
+    """The first block is my_filters.py; the others run after it in order, asserts included."""
     monkeypatch.chdir(tmp_path)
     source, *scripts = re.findall(r"^```python\n(.*?)^```$", docs, re.DOTALL | re.MULTILINE)
     module("my_filters", source)
@@ -34,7 +34,7 @@ def test_the_code_of_the_page_runs(docs, module, tmp_path, monkeypatch):
 
 
 def test_the_filters_that_the_page_names_can_be_loaded(docs, module, tmp_path, monkeypatch):
-    """Every --filter of the page."""
+    """Every --filter of the page is loaded."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "words.txt").write_text("kite\n")
     module("my_filters", re.search(r"^```python\n(.*?)^```$", docs, re.DOTALL | re.MULTILINE).group(1))
@@ -43,8 +43,8 @@ def test_the_filters_that_the_page_names_can_be_loaded(docs, module, tmp_path, m
     assert ids == ["my_filters:no_addresses", "my_filters:no_icons", "metaclip_spark.filters.words:word_list"]
 
 
-def test_small_images_are_left_out_by_the_page_s_example(docs, module, batch):
-    """Widths come as strings, from pages: a number under the limit drops the row, anything else keeps it."""
+def test_the_page_s_example_drops_small_images(docs, module, batch):
+    """Widths are strings from pages: a number below the limit drops the row, and any other value keeps it."""
     module("my_filters", re.search(r"^```python\n(.*?)^```$", docs, re.DOTALL | re.MULTILINE).group(1))
     extra = [[("width", "16")], [("width", "640")], [("width", "50%")], [("height", "9")], None]
     found = load_filter("my_filters:no_icons").reasons(batch(["a"] * 5, extra=extra))

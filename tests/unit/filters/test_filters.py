@@ -1,4 +1,4 @@
-"""All filters of a run together: the order, what is off, and that they travel."""
+"""All filters of a run together: their order, their defaults, and their pickles."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def drop_all(batch):
 
 @pytest.fixture
 def filters(tmp_path, module):
-    """Filters of these settings; `hooks` by name, of a module with drop_x and drop_all; `blocked` are domains."""
+    """Build filters of these settings; `hooks` name functions of a module (drop_x, drop_all), `blocked` are domains."""
     module("some_filters", DROP_X)
 
     def build(*, hooks: tuple[str, ...] = (), blocked: tuple[str, ...] = (), **settings) -> Filters:
@@ -38,7 +38,7 @@ def filters(tmp_path, module):
 
 
 def test_nothing_is_on_by_default(filters, batch):
-    """The paper's own rule: short texts and numbers stay."""
+    """The paper keeps short texts and numbers."""
     assert not filters().any
     assert filters().reasons(batch(["a", "1984", "IMG_1234.jpg"])) is None
 
@@ -58,7 +58,7 @@ def test_nothing_is_on_by_default(filters, batch):
     ],
 )
 def test_each_filter_gives_its_reason(filters, batch, settings, text, reason):
-    """One text is left out under the filter's reason, the other, which no filter minds, is kept."""
+    """One text is dropped for the filter's reason; the other text, which no filter rejects, is kept."""
     made = filters(**settings)
     assert made.any
     found = made.reasons(batch([text, "good dog" if "max_words" not in settings else "dog"], **urls(settings)))
@@ -69,12 +69,12 @@ def test_each_filter_gives_its_reason(filters, batch, settings, text, reason):
 
 
 def urls(settings: dict) -> dict:
-    """A second url that neither the list of domains nor that of extensions minds."""
+    """Return a second url that neither the blocklist nor the extensions reject."""
     return {"url": ["http://ex.org/1.jpg", "http://other.com/2.png"]}
 
 
 def test_the_first_reason_counts(filters, batch):
-    """blocklist, image_extension, too_short, too_long, digits, file_name, then hooks in their order."""
+    """The order is blocklist, image_extension, too_short, too_long, digits, file_name, then the hooks."""
     everything = {
         "blocked": ("bad.org",),
         "image_extensions": ("jpg",),
@@ -99,7 +99,7 @@ def test_the_first_reason_counts(filters, batch):
 
 
 def test_the_page_is_blocked_as_the_image_is(filters, batch):
-    """A listed page's texts go, wherever its images stand; a text without a page is judged by its image."""
+    """Texts of a listed page are dropped, whatever the image's host; a text without a page depends on its image."""
     pages = ["http://bad.org/p", "http://good.org/p", None]
     assert filters(blocked=("bad.org",)).reasons(batch(["a", "b", "c"], page_url=pages)).to_pylist() == [
         "blocklist",
@@ -109,13 +109,13 @@ def test_the_page_is_blocked_as_the_image_is(filters, batch):
 
 
 def test_a_batch_without_texts_reaches_no_hook(filters, batch):
-    """Neither an empty batch nor one of which everything is gone already."""
+    """An empty batch, and a batch whose texts were all rejected, reach no hook."""
     assert filters(hooks=("drop_all",)).reasons(batch([])) is None
     assert filters(min_chars=5, hooks=("drop_all",)).reasons(batch(["a"])).to_pylist() == ["too_short"]
 
 
-def test_filters_travel(filters, batch):
-    """Pickled, they reject the same."""
+def test_filters_can_be_pickled(filters, batch):
+    """Pickled filters reject the same texts."""
     made = filters(blocked=("bad.org",), min_chars=2, hooks=("drop_x",))
     again = pickle.loads(pickle.dumps(made))
     texts = batch(
@@ -126,7 +126,7 @@ def test_filters_travel(filters, batch):
 
 
 def test_filters_that_the_options_do_not_name_are_refused(filters):
-    """What drops rows must be part of extract_id."""
+    """A filter that drops rows must be part of extract_id."""
     made = filters(blocked=("bad.org",), hooks=("drop_x",))
     message = "the options must name the blocklist and the filters that are given, and no others"
     for given in ((ExtractOptions(), made.blocklist, ()), (ExtractOptions(), None, made.hooks), (made.options,)):

@@ -1,4 +1,4 @@
-"""A filter of the user's own: how it is named, what it is given, and everything that it can do wrong."""
+"""Filters of users: their names, their input, and every mistake that they can make."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def local():
 
 
 def hook(call) -> Hook:
-    """A hook around a function of the test's own."""
+    """Return a hook around a function of the test."""
     return Hook("my:filter", "my:filter@0", call)
 
 
-def test_a_filter_leaves_out_what_its_mask_says(module, batch):
-    """False in the mask leaves the text out, under the filter's reason."""
+def test_a_filter_drops_what_its_mask_says(module, batch):
+    """False in the mask drops the text, under the filter's reason."""
     module("cats", CATS)
     found = load_filter("cats:no_cats").reasons(batch(["a cat", "a dog"]))
     assert found.to_pylist() == ["filter:cat", None]
@@ -57,20 +57,20 @@ def test_a_filter_leaves_out_what_its_mask_says(module, batch):
 
 
 def test_a_filter_sees_the_documented_columns(batch):
-    """Every column is there with its type, null where the reader has none."""
-    seen = []
+    """Every column exists with its type, and is null if the reader has no values."""
+    batches = []
 
     def look(given):
-        seen.append(given)
+        batches.append(given)
         return np.ones(len(given), dtype=bool), "never"
 
     columns = {"page_url": ["http://ex.org/"], "lang": ["en"], "extra": [[("width", "80")]]}
     assert hook(look).reasons(batch(["a cat"], **columns)) is None
     assert hook(look).reasons(batch(["a cat"])) is None
-    assert [given.schema for given in seen] == [HOOK_SCHEMA, HOOK_SCHEMA]
+    assert [given.schema for given in batches] == [HOOK_SCHEMA, HOOK_SCHEMA]
     first = {"url": "http://ex.org/0.jpg", "text": "a cat", "text_source": "alt"}
-    assert seen[0].to_pylist() == [first | {"page_url": "http://ex.org/", "lang": "en", "extra": [("width", "80")]}]
-    assert seen[1].to_pylist() == [first | {"page_url": None, "lang": None, "extra": None}]
+    assert batches[0].to_pylist() == [first | {"page_url": "http://ex.org/", "lang": "en", "extra": [("width", "80")]}]
+    assert batches[1].to_pylist() == [first | {"page_url": None, "lang": None, "extra": None}]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_a_filter_sees_the_documented_columns(batch):
     ids=["str", "array", "large", "chunked"],
 )
 def test_masks_and_reasons_may_come_in_several_forms(batch, mask, reason):
-    """Arrow or numpy; one reason for all or one a row, which a row that is kept need not have."""
+    """Arrow or numpy; one reason for all rows or one per row, which a kept row may lack."""
     assert hook(lambda _: (mask, reason)).reasons(batch(["a", "b"])).to_pylist() == [None, "filter:b"]
 
 
@@ -110,9 +110,9 @@ KEEP, DROP = [True, True], [True, False]
         ),
         (
             (pa.array(DROP), pa.array(["a", None])),
-            "left out a row without a reason; expected a reason wherever the mask is false.",
+            "rejected a row without a reason; expected a reason wherever the mask is false.",
         ),
-        ((pa.array(DROP), ""), "left out a row without a reason; expected a reason wherever the mask is false."),
+        ((pa.array(DROP), ""), "rejected a row without a reason; expected a reason wherever the mask is false."),
         (
             (pa.array(DROP), "r" * 101),
             "returned 1 different reasons in one batch, the longest of 101 characters; "
@@ -121,21 +121,21 @@ KEEP, DROP = [True, True], [True, False]
     ],
 )
 def test_a_filter_that_breaks_its_promise_ends_the_task(batch, result, message):
-    """No row is lost silently: the error names the filter, what it returned and what was expected."""
+    """No row is lost in silence: the error names the filter, the value returned and the value expected."""
     with pytest.raises(FilterError) as error:
         hook(lambda _: result).reasons(batch(["a", "b"]))
     assert str(error.value) == f"filter my:filter {message}"
 
 
 def test_texts_are_no_reasons(batch):
-    """Each reason is stored with each source: a filter that gives every text its own is refused."""
+    """Each reason is stored with each source, so a filter with one reason per text is refused."""
     texts = [f"text {at}" for at in range(101)]
     with pytest.raises(FilterError, match="returned 101 different reasons in one batch"):
         hook(lambda given: (np.zeros(len(given), dtype=bool), given.column("text"))).reasons(batch(texts))
 
 
 def test_a_filter_that_raises_ends_the_task_under_its_name(batch):
-    """The filter's own error is said and kept as the cause."""
+    """The error of the filter is reported and kept as the cause."""
     with pytest.raises(FilterError, match=r"^filter my:filter raised KeyError: 'texts'$") as error:
         hook(lambda given: {}["texts"]).reasons(batch(["a"]))
     assert isinstance(error.value.__cause__, KeyError)
@@ -180,12 +180,12 @@ def test_a_filter_that_raises_ends_the_task_under_its_name(batch):
         (
             "factory:without_id?",
             "filter factory:without_id: the factory returned builtin_function_or_method; expected "
-            "an object that is called with a batch, with an attribute id (str) that changes with everything it holds.",
+            "an object that is called with a batch, with an attribute id (str) that changes with all of its data.",
         ),
     ],
 )
-def test_a_filter_that_cannot_be_loaded_is_said_before_the_work(module, spec, message):
-    """Each wrong name has its sentence, and is a matter of configuration."""
+def test_a_filter_that_cannot_be_loaded_is_refused_before_the_work(module, spec, message):
+    """Each wrong name has its error, which is one of configuration."""
     module("cats", CATS)
     module("factory", FACTORY)
     module("broken", "1 / 0")
@@ -196,14 +196,16 @@ def test_a_filter_that_cannot_be_loaded_is_said_before_the_work(module, spec, me
 
 
 def test_what_cannot_be_pickled_is_refused_at_the_start(module):
-    """Workers are other processes, so a factory's filter has to travel."""
+    """Workers are other processes, so the object of a factory has to be pickled."""
     module("factory", FACTORY)
-    with pytest.raises(ConfigError, match=r"^filter factory:local: what the factory made cannot be sent to workers: "):
+    with pytest.raises(
+        ConfigError, match=r"^filter factory:local: the object of the factory cannot be pickled for the workers: "
+    ):
         load_filter("factory:local?")
 
 
 def test_the_id_changes_with_the_source(module):
-    """The same name with other code is another filter; the same code is the same one."""
+    """A name with other code is another filter; the same code is the same filter."""
     module("cats", CATS)
     first = load_filter("cats:no_cats").id
     assert load_filter("cats:no_cats").id == first
@@ -214,7 +216,7 @@ def test_the_id_changes_with_the_source(module):
 
 
 def test_the_id_changes_with_the_source_behind_another_name(module):
-    """A function that a package only re-exports is known by the module that defines it."""
+    """A function that a package only re-exports is identified by the module that defines it."""
     module("cats", CATS)
     module("front", "from cats import no_cats")
     first = load_filter("front:no_cats").id
@@ -224,15 +226,15 @@ def test_the_id_changes_with_the_source_behind_another_name(module):
 
 
 def test_the_id_changes_with_what_a_factory_holds(module):
-    """Parameters decide what is left out, so they are part of the id; their spelling is not."""
+    """Parameters are part of the id because they decide which texts are dropped; their spelling is not."""
     module("factory", FACTORY)
     ids = [load_filter(f"factory:longer?{query}").id for query in ("", "chars=3", "chars=4", "chars=%33")]
     assert ids[0] == ids[1] == ids[3] != ids[2]
     assert ids[0].startswith("factory:longer@")
 
 
-def test_a_plain_function_travels_by_name(module):
-    """Pickled, it is imported again where it arrives."""
+def test_a_plain_function_is_pickled_by_name(module):
+    """A worker imports the function by its name."""
     module("cats", CATS)
     sent = pickle.dumps(load_filter("cats:no_cats"))
     del sys.modules["cats"]
@@ -245,5 +247,5 @@ def test_a_worker_with_another_source_is_an_error(module):
     module("cats", CATS)
     sent = pickle.dumps(load_filter("cats:no_cats"))
     module("cats", CATS + "\n# changed\n")
-    with pytest.raises(FilterError, match="^filter cats:no_cats is another one on this worker: got cats:no_cats@"):
+    with pytest.raises(FilterError, match="^filter cats:no_cats differs on this worker: got cats:no_cats@"):
         pickle.loads(sent)

@@ -1,4 +1,4 @@
-"""The filters that come with the package: what each takes, and what it leaves alone."""
+"""The built-in filters: the texts that each rejects, and the texts that it keeps."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from metaclip_spark.filters.texts import count_words, file_name, only_digits, ot
 WHITE = "".join(chr(code) for code in range(0x110000) if chr(code).isspace())
 
 
-def taken(check, values: list[str], *args) -> list[str]:
-    """The values for which the check says that they are to be left out."""
+def rejected(check, values: list[str], *args) -> list[str]:
+    """Return the values that the check rejects."""
     found = check(pa.array(values, pa.string()), *args)
     assert found.type == pa.bool_()
     assert not found.null_count
@@ -23,34 +23,34 @@ def taken(check, values: list[str], *args) -> list[str]:
 
 @given(st.lists(st.text(st.sampled_from(WHITE + "ab,é猫\u200b\ufeff"))))
 def test_words_are_what_split_gives(texts):
-    """A word is a run of non-white space, with every white space that Unicode has."""
+    """A word is a run of characters that are not white space, for all white space of Unicode."""
     assert count_words(pa.array(texts, pa.string())).to_pylist() == [len(text.split()) for text in texts]
 
 
 def test_length_is_counted_in_code_points():
-    """Four characters are four, in whatever bytes they are stored; the limit itself is allowed."""
+    """Four characters count as four, however they are stored; the limit itself is allowed."""
     values = ["猫犬鳥魚", "cats", "cat", "猫犬鳥", "猫犬鳥魚牛"]
-    assert taken(too_short, values, 4, 0) == ["cat", "猫犬鳥"]
-    assert taken(too_long, values, 4, 0) == ["猫犬鳥魚牛"]
+    assert rejected(too_short, values, 4, 0) == ["cat", "猫犬鳥"]
+    assert rejected(too_long, values, 4, 0) == ["猫犬鳥魚牛"]
 
 
 def test_length_in_words_or_in_characters_each_is_enough():
-    """A text is too short when it misses one of the two limits, too long when it is over one."""
+    """A text is too short below one of the two limits, and too long above one of them."""
     values = ["a b c", "abcdefgh", "abc def ghi"]
-    assert taken(too_short, values, 6, 3) == ["a b c", "abcdefgh"]
-    assert taken(too_long, values, 8, 2) == ["a b c", "abc def ghi"]
+    assert rejected(too_short, values, 6, 3) == ["a b c", "abcdefgh"]
+    assert rejected(too_long, values, 8, 2) == ["a b c", "abc def ghi"]
 
 
 def test_a_language_without_spaces_has_one_word():
-    """What `min_words` means there, as documented: a sentence is one run."""
-    assert taken(too_short, ["一只猫坐在垫子上", "แมวนั่งบนเสื่อ"], 0, 2) == ["一只猫坐在垫子上", "แมวนั่งบนเสื่อ"]
+    """A sentence is one run, as the documentation of `min_words` says."""
+    assert rejected(too_short, ["一只猫坐在垫子上", "แมวนั่งบนเสื่อ"], 0, 2) == ["一只猫坐在垫子上", "แมวนั่งบนเสื่อ"]
 
 
 def test_only_digits_has_a_digit_and_no_letter():
-    """Digits of every script count, letters of every script save the text, and what has neither stays."""
+    """Digits of every script count, a letter of any script keeps the text, and so does a text with neither."""
     out = ["1984", "2024-05-03", "12 x 8".replace("x", "×"), "٣", "5.0/5"]
     kept = ["12 x 8", "1984年", "...", "★★★", "9a", "½"]
-    assert taken(only_digits, out + kept) == out
+    assert rejected(only_digits, out + kept) == out
 
 
 FILE_NAMES = [
@@ -104,20 +104,20 @@ NOT_FILE_NAMES = [
 
 @pytest.mark.parametrize("text", FILE_NAMES)
 def test_file_names_are_recognised(text):
-    """Names that cameras, programs and web sites give to files."""
-    assert taken(file_name, [text]) == [text]
+    """Cameras, programs and web sites give such names to files."""
+    assert rejected(file_name, [text]) == [text]
 
 
 @pytest.mark.parametrize("text", NOT_FILE_NAMES)
 def test_texts_with_words_are_no_file_names(text):
-    """What has words apart, or no number, may say what is in the image."""
-    assert taken(file_name, [text]) == []
+    """A text with separate words, or without a number, may describe the image."""
+    assert rejected(file_name, [text]) == []
 
 
 def test_file_names_of_real_texts_are_few_and_one_run_each(shared_data):
-    """Of 10,000 web texts a third of a percent is taken, and nothing that holds a space is among it."""
+    """Of 10,000 web texts about 0.3% are rejected, and none of them contains a space."""
     texts = pq.read_table(shared_data / "captions" / "laion_sample.parquet").column("text").drop_null().to_pylist()
-    found = taken(file_name, texts)
+    found = rejected(file_name, texts)
     assert 20 <= len(found) <= 60
     assert "Solomon_Islands.png" in found
     assert not [text for text in found if " " in text]
@@ -136,7 +136,7 @@ def test_file_names_of_real_texts_are_few_and_one_run_each(shared_data):
 )
 def test_a_wanted_extension_stays(url):
     """Query, fragment and case do not count; the last extension of the path does."""
-    assert taken(other_extension, [url], ("jpg", ".PNG")) == []
+    assert rejected(other_extension, [url], ("jpg", ".PNG")) == []
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ def test_a_wanted_extension_stays(url):
     ],
 )
 def test_another_extension_goes(url):
-    """jpeg is not jpg, and neither host, query nor a folder is the file's name."""
-    assert taken(other_extension, [url], ("jpg", "png")) == [url]
+    """jpeg is not jpg, and neither a host, a query nor a folder is the file's name."""
+    assert rejected(other_extension, [url], ("jpg", "png")) == [url]
 
 
 def test_an_extension_is_text_and_no_pattern():
-    """A dot or bracket in an extension means itself."""
-    assert taken(other_extension, ["http://ex.org/a.tarxgz"], ("tar.gz",)) == ["http://ex.org/a.tarxgz"]
+    """A dot or bracket in an extension stands for itself."""
+    assert rejected(other_extension, ["http://ex.org/a.tarxgz"], ("tar.gz",)) == ["http://ex.org/a.tarxgz"]

@@ -26,7 +26,7 @@ def words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "text", "held"),
+    ("line", "text", "expected"),
     [
         ("cat", "a Cat, a dog", True),
         ("cat", "concatenate", False),
@@ -41,24 +41,24 @@ def words(tmp_path):
         ("a b c", "x a b c y", True),
     ],
 )
-def test_words_are_compared_whole_and_case_folded(line, text, held):
-    """As documented, also for a language that does not put spaces between its words."""
-    assert WordList.from_lines([line]).in_text(text) is held
+def test_words_are_compared_whole_and_case_folded(line, text, expected):
+    """The comparison is as documented, even for a language without spaces between words."""
+    assert WordList.from_lines([line]).in_text(text) is expected
 
 
-def test_texts_with_a_listed_word_are_left_out(words, batch):
-    """Comments and empty lines are no words; every text is looked at on its own."""
+def test_texts_with_a_listed_word_are_dropped(words, batch):
+    """Comments and empty lines are not words; each text is checked alone."""
     found = words("# list", "", "cat", "hot dog").reasons(batch(["a cat", "a dog", "hot dog", "list"]))
     assert found.to_pylist() == ["filter:words", None, "filter:words", None]
 
 
 def test_the_reason_can_be_named(words, batch):
-    """It is what the rejects are counted under."""
+    """Rejects are counted under the reason."""
     assert words("cat", query="&reason=nsfw").reasons(batch(["cat"])).to_pylist() == ["filter:nsfw"]
 
 
 def test_the_id_is_that_of_the_words(words):
-    """Order and case do not matter, a word more or another reason does."""
+    """Order and case do not matter; another word or another reason does."""
     first = words("cat", "dog").id
     assert words("Dog", "cat", "cat").id == first
     assert (
@@ -66,15 +66,15 @@ def test_the_id_is_that_of_the_words(words):
     )
 
 
-def test_the_list_travels_with_the_filter(words, batch, tmp_path):
-    """A worker needs the list's file no more."""
+def test_the_pickle_contains_the_list(words, batch, tmp_path):
+    """A worker does not need the list's file."""
     sent = pickle.dumps(words("cat"))
     (tmp_path / "c++ words.txt").unlink()
     assert pickle.loads(sent).reasons(batch(["cat", "dog"])).to_pylist() == ["filter:words", None]
 
 
 def test_a_list_that_is_missing_or_empty_is_an_error(words, tmp_path):
-    """A filter that filters nothing is a mistake."""
+    """A filter that rejects no text is a mistake."""
     with pytest.raises(ConfigError, match=r"^word list .*\+ words.txt holds no word\.$"):
         words("# nothing", "---")
     with pytest.raises(ConfigError, match=r"^word list nowhere.txt cannot be read: .*No such file"):

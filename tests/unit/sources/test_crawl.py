@@ -41,7 +41,7 @@ def segment_of(path: str) -> str:
 
 @pytest.fixture
 def server(monkeypatch):
-    """A server with one crawl."""
+    """Start a server with one crawl."""
     monkeypatch.setattr(open, "PLANNING_PATIENCE", QUICK)
     monkeypatch.setattr(lists, "PLANNING_PATIENCE", QUICK)
     made = bad.BadServer()
@@ -63,10 +63,10 @@ def refusal(*args, **kwargs) -> str:
 
 @pytest.mark.parametrize("kind", ["wat", "warc"])
 def test_a_crawl_is_the_files_of_its_list(server, kind):
-    """One request for the list, none for the files; the key is the path inside the crawl."""
+    """The list costs one request and the files none; the key is the path inside the crawl."""
     found = crawl_sources([CRAWL], kind, root=server.root + "/")
     assert found == [Source(path, f"{server.root}/{path}", kind, 0, "") for path in sorted(paths_of(kind=kind))]
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_a_crawl_and_its_list_as_input_are_the_same(server):
@@ -90,42 +90,42 @@ def test_the_key_does_not_depend_on_the_transport(server, tmp_path):
 @pytest.mark.parametrize("name", ["CC-MAIN-2008-2009", "CC-MAIN-2012", "CC-MAIN-2013-20", CRAWL])
 def test_names_of_all_ages_are_names(tmp_path, name):
     """The oldest crawls are named by years."""
-    said = refusal([name], root=str(tmp_path))
+    message = refusal([name], root=str(tmp_path))
     path = f"{tmp_path}/crawl-data/{name}/wat.paths.gz"
-    assert said.startswith(f"crawl {name} cannot be listed: list {path} cannot be read: ")
-    assert "No such file" in said
+    assert message.startswith(f"crawl {name} cannot be listed: list {path} cannot be read: ")
+    assert "No such file" in message
 
 
 @pytest.mark.parametrize("name", ["2024-51", "CC-MAIN-2024", "CC-MAIN-24-51", "cc-main-2024-51", "CC-NEWS", ""])
-def test_a_name_that_is_none_is_refused(name):
-    """Before anything is fetched."""
-    assert refusal([name]) == f"crawl {name!r} is no crawl's name; expected one such as CC-MAIN-2024-51."
+def test_an_invalid_name_is_refused(name):
+    """The error comes before any request."""
+    assert refusal([name]) == f"crawl {name!r} is not the name of a crawl; expected a name such as CC-MAIN-2024-51."
 
 
-def test_a_crawl_that_is_not_there_is_one_sentence(server):
-    """The name, where it was looked for, and the answer."""
-    said = refusal(["CC-MAIN-2024-52"], root=server.root)
+def test_a_missing_crawl_is_one_sentence(server):
+    """The error names the crawl, the place of its list, and the server's response."""
+    message = refusal(["CC-MAIN-2024-52"], root=server.root)
     where = f"{server.root}/crawl-data/CC-MAIN-2024-52/wat.paths.gz"
     listed = f"crawl CC-MAIN-2024-52 cannot be listed: list {where} cannot be read: "
-    assert said == f"{listed}{where} does not exist (status 404)."
+    assert message == f"{listed}{where} does not exist (status 404)."
 
 
 def test_a_list_that_cannot_be_fetched_is_one_sentence(server):
-    """Without the advice for sources of a run: there is none yet."""
+    """The error omits the advice for sources of a run, because there is no run yet."""
     server.plan = [bad.status(403)] * 9
-    said = refusal([CRAWL], root=server.root)
+    message = refusal([CRAWL], root=server.root)
     where = f"{server.root}/crawl-data/{CRAWL}/wat.paths.gz"
-    assert said == f"crawl {CRAWL} cannot be listed: list {where} could not be fetched: got status 403 2 times."
+    assert message == f"crawl {CRAWL} cannot be listed: list {where} could not be fetched: got status 403 2 times."
 
 
 def test_a_list_comes_through_failures(server):
-    """The list is fetched with the same patience as a source."""
+    """The list is fetched with as many attempts as a source."""
     server.plan = [bad.status(503), bad.cut(20)]
     assert len(crawl_sources([CRAWL], root=server.root)) == 20
 
 
 def test_half_of_a_list_is_no_list(server):
-    """A plain list that stops coming is not taken for a short one."""
+    """A plain list that is interrupted is not taken for a short one."""
     url = server.add("/uris.txt", "".join(f"{path}\n" for path in paths_of()).encode())
     server.plan = [bad.cut(500), *[bad.status(503)] * 5]
     with pytest.raises(InputError, match=f"list {url} could not be fetched: "):
@@ -133,7 +133,7 @@ def test_half_of_a_list_is_no_list(server):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (packed([]), "names nothing; expected WAT files."),
         (packed(paths_of(kind="warc")), ".warc.gz'; expected WAT files."),
@@ -143,38 +143,38 @@ def test_half_of_a_list_is_no_list(server):
     ],
     ids=["empty", "WARCs", "elsewhere", "error page", "records"],
 )
-def test_a_list_of_something_else_is_refused(server, content, said):
+def test_a_list_of_something_else_is_refused(server, content, message):
     """A crawl's list names the crawl's files."""
     server.files[f"/crawl-data/{CRAWL}/wat.paths.gz"] = content
-    assert said in refusal([CRAWL], root=server.root)
+    assert message in refusal([CRAWL], root=server.root)
 
 
 def test_an_unknown_format_is_refused():
-    """WET holds no images."""
+    """WET files have no images."""
     assert refusal([CRAWL], "wet") == "format must be one of wat, warc, got 'wet'."
 
 
 def test_an_unknown_root_is_refused():
-    """The scheme is looked at before the network is."""
+    """The scheme is checked before any request."""
     assert "unknown scheme gopher://" in refusal([CRAWL], root="gopher://x/")
 
 
 def test_a_sample_is_spread_over_the_segments():
-    """No segment has two more than another, at any size."""
+    """The numbers of files per segment differ by at most one, at any size."""
     paths = dict.fromkeys(paths_of(segments=7, files=5), CRAWL)
     for number in range(len(paths) + 1):
-        taken = Counter(segment_of(path) for path in sample(paths, number, 0))
-        counts = [taken[segment] for segment in {segment_of(path) for path in paths}]
+        chosen = Counter(segment_of(path) for path in sample(paths, number, 0))
+        counts = [chosen[segment] for segment in {segment_of(path) for path in paths}]
         assert sum(counts) == number
         assert max(counts) - min(counts) <= 1
 
 
 def test_a_sample_is_spread_over_the_crawls():
-    """Crawls of other sizes and numbers of segments bring the same number of files, while they have them."""
+    """Crawls of different sizes give the same number of files, as long as they have files."""
     one, two = paths_of(segments=10, files=10), paths_of("CC-MAIN-2024-46", segments=3, files=4)
     paths = {**dict.fromkeys(one, CRAWL), **dict.fromkeys(two, "CC-MAIN-2024-46")}
-    taken = Counter(paths[path] for path in sample(paths, 21, 3))
-    assert sorted(taken.values()) == [10, 11]
+    chosen = Counter(paths[path] for path in sample(paths, 21, 3))
+    assert sorted(chosen.values()) == [10, 11]
     assert Counter(paths[path] for path in sample(paths, 40, 3)) == {CRAWL: 28, "CC-MAIN-2024-46": 12}
 
 
@@ -185,19 +185,19 @@ def test_a_sample_is_spread_over_the_crawls():
     number=st.integers(0, 50),
     shuffle=st.randoms(),
 )
-def test_a_sample_is_nested_and_free_of_order(sizes, seed, number, shuffle):
-    """N + 1 files hold the N files; the order of the list does not matter; nothing is taken twice."""
+def test_a_sample_is_nested_and_order_independent(sizes, seed, number, shuffle):
+    """N + 1 files contain the N files; the order of the list does not matter; no file is chosen twice."""
     every = [path for n, size in enumerate(sizes) for path in paths_of(segments=n + 1, files=size)[-size:]]
     order = list(every)
     shuffle.shuffle(order)
-    taken = sample(dict.fromkeys(every, CRAWL), number, seed)
-    assert set(taken) == set(sample(dict.fromkeys(order, CRAWL), number, seed))
-    assert len(set(taken)) == len(taken) == min(number, len(set(every)))
-    assert set(taken) <= set(sample(dict.fromkeys(every, CRAWL), number + 1, seed))
+    chosen = sample(dict.fromkeys(every, CRAWL), number, seed)
+    assert set(chosen) == set(sample(dict.fromkeys(order, CRAWL), number, seed))
+    assert len(set(chosen)) == len(chosen) == min(number, len(set(every)))
+    assert set(chosen) <= set(sample(dict.fromkeys(every, CRAWL), number + 1, seed))
 
 
 def test_another_seed_takes_other_files():
-    """And the same seed the same ones; a fixed sample stays what it is over versions."""
+    """The same seed chooses the same files, and a known sample stays the same over versions."""
     paths = dict.fromkeys(paths_of(segments=50, files=20), CRAWL)
     assert sample(paths, 50, 1) == sample(paths, 50, 1)
     assert len(set(sample(paths, 50, 1)) & set(sample(paths, 50, 2))) < 15
@@ -212,31 +212,31 @@ FIXED = [
 
 
 def test_max_files_takes_a_sample(server):
-    """Of the whole; a number beyond the crawl's takes all."""
+    """The sample is over the whole crawl; a number beyond the crawl's size chooses all files."""
     found = crawl_sources([CRAWL], max_files=5, seed=7, root=server.root)
     assert {segment_of(source.source_path) for source in found} == {segment_of(path) for path in paths_of()}
     assert [source.source_path for source in found] == sorted(sample(dict.fromkeys(paths_of(), CRAWL), 5, 7))
     assert len(crawl_sources([CRAWL], max_files=1000, root=server.root)) == 20
 
 
-def test_sizes_of_a_sample_are_asked(server):
-    """So many requests of one byte, and none for a size that is known."""
+def test_sizes_of_a_sample_are_requested(server):
+    """Each size costs a request of one byte, and a known size costs none."""
     for number, path in enumerate(paths_of()):
         server.add(f"/{path}", bytes(100 + number))
     found = crawl_sources([CRAWL], root=server.root)
-    server.asked.clear()
+    server.requests.clear()
     sizes = sample_sizes(found, n=6, seed=1)
-    assert len(sizes) == len(server.asked) == 6
-    assert {asked for _, asked in server.asked} == {"bytes=0-0"}
+    assert len(sizes) == len(server.requests) == 6
+    assert {requested for _, requested in server.requests} == {"bytes=0-0"}
     assert all(sizes[path] == 100 + paths_of().index(path) for path in sizes)
     assert sample_sizes(found, n=6, seed=1) == sizes
     known = [Source("a", f"{server.root}/a", "wat", 7, "")]
     assert sample_sizes(known) == {"a": 7}
-    assert len(server.asked) == 12
+    assert len(server.requests) == 12
 
 
 def test_a_file_that_does_not_answer_has_no_size(server):
-    """An estimate does without it; its own task will say why."""
+    """The estimate does not need it, and the file's own task will report the reason."""
     assert sample_sizes(crawl_sources([CRAWL], root=server.root), n=3) == {}
 
 
@@ -264,7 +264,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "x"}
     ],
 )
 def test_warnings_that_save_a_crawl(sources, environ, starts):
-    """Where it is read from, and with what; nothing to say where all is well."""
-    said = warnings_of(sources, environ)
-    assert [text[: len(start)] for text, start in zip(said, starts, strict=True)] == starts
-    assert all(text.endswith(".") for text in said)
+    """Warnings concern the place of the crawl and the credentials; a good set-up has none."""
+    warnings = warnings_of(sources, environ)
+    assert [text[: len(start)] for text, start in zip(warnings, starts, strict=True)] == starts
+    assert all(text.endswith(".") for text in warnings)

@@ -17,7 +17,7 @@ from metaclip_spark.storage.open import etag_of, open_source, size_of
 
 @pytest.fixture
 def pool(tmp_path):
-    """A folder with files of every kind, and some that are no input."""
+    """Write a folder with files of every kind, and some that are not input."""
     folder = tmp_path / "pool"
     for name in (
         "b.parquet",
@@ -76,18 +76,18 @@ def refusal(*inputs) -> str:
     ],
 )
 def test_suffix_says_the_format(name, kind):
-    """The name's end decides, in any case of letters."""
+    """The end of the name decides, in upper or lower case."""
     assert format_of(f"some/where/{name}") == kind
 
 
 def test_suffix_of_a_uri_says_the_format():
-    """A query is no part of the name."""
+    """A query is not part of the name."""
     assert format_of("https://x.org/a.parquet?download=true") == "parquet"
     assert format_of("s3://bucket/a.wat.gz") == "wat"
 
 
 def test_a_folder_is_all_its_files_of_known_kinds(pool):
-    """Folders are walked to the bottom; hidden files, markers and other kinds are left alone."""
+    """All subfolders are searched; hidden files, markers and other kinds are skipped."""
     assert names(find_sources([str(pool)]), pool) == [
         "a.tsv",
         "b.parquet",
@@ -97,27 +97,27 @@ def test_a_folder_is_all_its_files_of_known_kinds(pool):
 
 
 def test_a_source_says_what_it_is(pool):
-    """Key, place, format, size and fingerprint of a file."""
+    """A source has the key, place, format, size and fingerprint of its file."""
     (source,) = find_sources([str(pool / "a.tsv")])
     path = str(pool / "a.tsv")
     assert source == Source(path, path, "tsv", 5, etag_of(path))
 
 
 def test_globs_are_expanded(pool):
-    """A pattern in quotes, which no shell expanded, finds the same files; ** goes into folders."""
+    """A pattern that no shell expanded finds the same files; ** enters folders."""
     assert names(find_sources([str(pool / "*.tsv")]), pool) == ["a.tsv"]
     found = find_sources([str(pool / "**" / "*.gz")])
     assert names(found, pool) == ["deep/d.jsonl.gz", "deep/er/c.wat.gz"]
 
 
 def test_a_glob_passes_by_folders(pool):
-    """A pattern that matches a folder and files takes the files."""
+    """A pattern that matches a folder and files gives the files."""
     (pool / "folder.tsv").mkdir()
     assert names(find_sources([str(pool / "*.tsv")]), pool) == ["a.tsv"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern_is_that_file(tmp_path):
-    """A path that exists is taken as it is, brackets and all."""
+    """A path that exists is not expanded, even with brackets."""
     (tmp_path / "a[1].tsv").write_text("x")
     (tmp_path / "a1.tsv").write_text("y")
     assert names(find_sources([str(tmp_path / "a[1].tsv")]), tmp_path) == ["a[1].tsv"]
@@ -160,7 +160,7 @@ def test_key_is_the_path_inside_the_crawl(path, key):
     assert source_path_of(path) == key
 
 
-def test_key_does_not_depend_on_where_one_stands(tmp_path, monkeypatch):
+def test_key_does_not_depend_on_the_current_folder(tmp_path, monkeypatch):
     """Inside a crawl's folder, a relative path and an absolute one name the same source."""
     folder = tmp_path / "crawl-data" / "CC"
     folder.mkdir(parents=True)
@@ -171,14 +171,14 @@ def test_key_does_not_depend_on_where_one_stands(tmp_path, monkeypatch):
 
 
 def test_one_key_with_two_contents_is_refused(tmp_path):
-    """Two files that claim to be the same file of a crawl but differ: neither is silently left out."""
+    """Of two files with one key and different bytes, neither is dropped in silence."""
     for mirror, content in (("one", "x"), ("two", "y")):
         folder = tmp_path / mirror / "crawl-data" / "CC"
         folder.mkdir(parents=True)
         (folder / "a.wat.gz").write_text(content)
-    said = refusal(tmp_path / "one", tmp_path / "two")
-    assert "crawl-data/CC/a.wat.gz" in said
-    assert "other bytes" in said
+    message = refusal(tmp_path / "one", tmp_path / "two")
+    assert "crawl-data/CC/a.wat.gz" in message
+    assert "have different bytes" in message
 
 
 def test_one_key_with_one_content_is_one_source(tmp_path):
@@ -192,32 +192,32 @@ def test_one_key_with_one_content_is_one_source(tmp_path):
 
 
 def test_no_input_is_refused():
-    """The sentence shows what to give."""
+    """The error shows an example."""
     assert refusal() == "input is missing; expected files, folders or globs, e.g. --input pool/*.parquet."
 
 
-def test_a_path_that_is_not_there_is_refused(pool):
-    """A typing mistake is no empty input; a pattern without files is told apart."""
+def test_a_missing_path_is_refused(pool):
+    """A typing mistake is not an empty input; a pattern without files has its own error."""
     assert refusal(pool / "gone.tsv") == f"input {pool}/gone.tsv does not exist; expected a file, a folder or a glob."
     assert "matches no file" in refusal(pool / "*.csv")
     assert "does not exist" in refusal(pool / "a.tsv", pool / "gone")
 
 
 def test_a_file_of_an_unknown_kind_is_refused(pool):
-    """A file that was named must be readable; the known endings are listed."""
-    said = refusal(pool / "README")
-    assert f"input {pool}/README is of no known kind" in said
-    assert ".parquet" in said
-    assert ".wat.gz" in said
+    """A file that was named must be readable; the error lists the known suffixes."""
+    message = refusal(pool / "README")
+    assert f"input {pool}/README is of no known kind" in message
+    assert ".parquet" in message
+    assert ".wat.gz" in message
 
 
 def test_a_pattern_that_takes_in_unknown_kinds_is_refused(pool):
-    """A pattern is as good as the names it gives: nothing is skipped silently."""
+    """No file that a pattern matches is skipped in silence."""
     assert "no known kind" in refusal(pool / "*")
 
 
 def test_a_folder_without_input_is_refused(tmp_path):
-    """An empty folder, or one of other files, is no pool of zero pairs."""
+    """A folder that is empty, or has only other files, is not a pool of zero pairs."""
     (tmp_path / "notes.txt").write_text("x")
     assert f"no input in folder {tmp_path}" in refusal(tmp_path)
 
@@ -229,7 +229,7 @@ def source(kind: str, size: int) -> Source:
 @settings(max_examples=200, deadline=None)
 @given(size=st.integers(0, 10**7), split_bytes=st.integers(1, 10**6).filter(lambda n: n > 10))
 def test_parquet_splits_cover_every_byte_once(size, split_bytes):
-    """Splits follow each other from 0 to the end, none is larger than asked, and each knows how many there are."""
+    """Splits are adjacent from 0 to the end, none is larger than the limit, and each has their number."""
     if size // split_bytes > 5000:
         split_bytes = size // 5000 + 1
     splits = splits_of([source("parquet", size)], split_bytes)
@@ -243,7 +243,7 @@ def test_parquet_splits_cover_every_byte_once(size, split_bytes):
 
 @pytest.mark.parametrize("kind", ["wat", "warc", "tsv", "csv", "jsonl"])
 def test_other_formats_are_one_split(kind):
-    """What cannot be entered in the middle is read by one task."""
+    """A file that cannot be entered in the middle is read by one task."""
     (split,) = splits_of([source(kind, 10**9)], 1000)
     assert (split.index, split.of, split.start, split.stop) == (0, 1, 0, 10**9)
 
@@ -267,7 +267,7 @@ def test_etag_depends_on_content_alone(tmp_path):
 
 @pytest.mark.parametrize("size", [1, 100, 65_536, 65_537, 100_000, 131_072, 131_073, 300_000])
 def test_etag_sees_the_first_and_last_bytes_and_the_size(tmp_path, size):
-    """A byte changed at the start or end, or a byte more or less, is another file; at every size."""
+    """A changed byte at the start or end, or one byte more or less, changes it, at every size."""
     path = tmp_path / "a"
 
     def etag(content: bytes) -> str:
@@ -298,14 +298,14 @@ def write_list(path, lines, packed: bool = True):
 
 @pytest.mark.parametrize(("name", "packed"), [("wat.paths.gz", True), ("wat.paths", False), ("uris.txt", False)])
 def test_a_list_is_the_files_it_names(tmp_path, name, packed):
-    """Paths inside a crawl come from Common Crawl's server; nothing is asked of it yet."""
+    """Paths inside a crawl belong to Common Crawl's server, which receives no request yet."""
     path = write_list(tmp_path / name, ["# two files", *PATHS, "", PATHS[0]], packed)
     assert find_sources([str(path)]) == [Source(inside, SERVER + inside, "wat", 0, "") for inside in sorted(PATHS)]
 
 
 @pytest.mark.parametrize("where", ["crawl-data/CC/wat.paths.gz", "wat.paths.gz", "lists/deep/wat.paths.gz"])
 def test_a_list_in_a_mirror_is_read_there(tmp_path, where):
-    """A crawl-data folder above the list, or beside it, holds its files."""
+    """A crawl-data folder above or next to the list contains its files."""
     for inside in PATHS:
         (tmp_path / inside).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / inside).write_bytes(b"x")
@@ -316,7 +316,7 @@ def test_a_list_in_a_mirror_is_read_there(tmp_path, where):
 
 
 def test_a_list_whose_files_are_not_all_in_the_mirror_is_refused(tmp_path):
-    """Half a mirror is not filled up from the network without a word."""
+    """The missing half of a mirror is not fetched from the network in silence."""
     (tmp_path / PATHS[0]).parent.mkdir(parents=True)
     (tmp_path / PATHS[0]).write_bytes(b"x")
     path = write_list(tmp_path / "wat.paths.gz", PATHS)
@@ -327,7 +327,7 @@ def test_a_list_whose_files_are_not_all_in_the_mirror_is_refused(tmp_path):
 
 
 def test_lines_of_a_list_may_be_of_any_kind(tmp_path):
-    """Absolute uris and paths stay as they are; other names stand beside the list."""
+    """Absolute uris and paths stay unchanged; other names are relative to the list's folder."""
     (tmp_path / "beside.tsv").write_text("x")
     (tmp_path / "other.tsv").write_text("y")
     lines = ["s3://bucket/a.parquet", "https://ex.org/b.wat.gz", str(tmp_path / "other.tsv"), "beside.tsv"]
@@ -341,7 +341,7 @@ def test_lines_of_a_list_may_be_of_any_kind(tmp_path):
 
 
 def test_a_file_and_a_list_that_names_it_are_one_source(tmp_path):
-    """What is known of the file is kept, whichever comes first."""
+    """The known size and fingerprint are kept, whichever comes first."""
     mirror = tmp_path / PATHS[0]
     mirror.parent.mkdir(parents=True)
     mirror.write_bytes(b"x")
@@ -352,10 +352,10 @@ def test_a_file_and_a_list_that_names_it_are_one_source(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
-        (b"", "is empty; expected one path or uri a line."),
-        (gzip.compress(b""), "is empty; expected one path or uri a line."),
+        (b"", "is empty; expected one path or uri per line."),
+        (gzip.compress(b""), "is empty; expected one path or uri per line."),
         (b"WARC/1.0\r\nWARC-Type: warcinfo\r\n", "holds WARC records, not paths; a WAT is named .wat.gz"),
         (gzip.compress(b"WARC/1.0\r\nWARC-Type: warcinfo\r\n"), "holds WARC records, not paths"),
         (b"\xff\xfe", "is not text in UTF-8"),
@@ -366,33 +366,33 @@ def test_a_file_and_a_list_that_names_it_are_one_source(tmp_path):
     ],
     ids=["empty", "empty gzip", "WARC", "WARC gzip", "binary", "cut", "broken", "other names", "scheme"],
 )
-def test_what_is_no_list_is_refused(tmp_path, content, said):
-    """One sentence, before anything starts."""
+def test_what_is_no_list_is_refused(tmp_path, content, message):
+    """The error comes before any work."""
     (tmp_path / "x.paths.gz").write_bytes(content)
-    assert said in refusal(tmp_path / "x.paths.gz")
+    assert message in refusal(tmp_path / "x.paths.gz")
 
 
 @pytest.mark.parametrize("name", ["x.wat.gz", "x.warc.gz", "x.warc"])
 @pytest.mark.parametrize("packed", [True, False])
 def test_a_list_named_as_a_wat_is_refused(tmp_path, name, packed):
-    """The other way round: read as records it would be an empty file."""
+    """Read as records, the list would be an empty file."""
     path = write_list(tmp_path / name, PATHS, packed)
-    assert refusal(path) == f"input {path} holds lines of paths, not records; name it .paths.gz to have its files read."
+    assert refusal(path) == f"input {path} holds lines of paths, not records; rename it to .paths.gz to read its files."
 
 
 def test_a_broken_wat_is_left_to_its_reader(tmp_path):
-    """Damage is a source's outcome, not a wrong flag."""
+    """Damage is the outcome of a source, not a wrong flag."""
     (tmp_path / "a.wat.gz").write_bytes(b"\x1f\x8b broken")
     assert len(find_sources([str(tmp_path / "a.wat.gz")])) == 1
 
 
 def test_the_real_list_is_read(shared_data):
-    """300 names; their files are not here, and that is said."""
+    """It has 300 names, and the error reports that their files do not exist."""
     path = shared_data / "crawl" / "CC-MAIN-2024-22.warc.paths.gz"
-    said = refusal(path)
-    assert said.startswith(f"list {path} names 300 files, of which 300 do not exist, e.g. {path.parent}/part-00000-")
+    message = refusal(path)
+    assert message.startswith(f"list {path} names 300 files, of which 300 do not exist, e.g. {path.parent}/part-00000-")
 
 
 def test_an_unknown_scheme_is_refused():
-    """At the start, in one sentence."""
+    """The error comes at the start."""
     assert "gopher://ex.org/a.tsv is of the unknown scheme gopher://" in refusal("gopher://ex.org/a.tsv")

@@ -1,4 +1,4 @@
-"""Bytes come whole and once from servers that fail, and every end has its sentence."""
+"""Bytes are read whole and once from servers that fail, and every outcome has its error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ AGAIN = "run again with --retry partial,failed"
 
 @pytest.fixture
 def server():
-    """A server that does what its plan says."""
+    """Start a server that follows its plan."""
     made = bad.BadServer()
     thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
@@ -50,7 +50,7 @@ def server():
 
 @pytest.fixture
 def url(server) -> str:
-    """DATA on that server."""
+    """Serve DATA, and return its url."""
     return server.add("/x/a.bin", DATA)
 
 
@@ -70,9 +70,9 @@ def damage(url: str, patience: Patience = QUICK) -> str:
 
 
 def test_a_good_server_is_asked_once(server, url):
-    """A file comes with one request, whatever its number of blocks: Common Crawl's servers count requests."""
+    """A file costs one request for any number of blocks, because Common Crawl's servers count requests."""
     assert read_all(url) == DATA
-    assert server.asked == [("/x/a.bin", None)]
+    assert server.requests == [("/x/a.bin", None)]
 
 
 @pytest.mark.parametrize(
@@ -99,56 +99,56 @@ def test_a_good_server_is_asked_once(server, url):
 )
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_nothing_is_lost_and_nothing_doubled(server, url, plan, ranges):
-    """Whatever goes wrong in between, the bytes are the file's, and each failure costs one request."""
+    """Whatever fails in between, the bytes are the file's, and each failure costs one request."""
     server.plan, server.ranges = list(plan), ranges
     assert read_all(url, Patience(**{**vars(QUICK), "attempts": 5})) == DATA
     failures = 0 if plan[0].__qualname__.startswith("drip") else len(plan)
-    assert len(server.asked) == 1 + failures
+    assert len(server.requests) == 1 + failures
 
 
 def test_a_cut_body_is_continued_where_it_was_cut(server, url):
-    """What came before is not fetched again."""
+    """The bytes before the cut are not fetched again."""
     server.plan = [bad.cut(100_000), bad.cut(50_000)]
     assert read_all(url) == DATA
-    assert [asked for _, asked in server.asked] == [None, "bytes=100000-", "bytes=150000-"]
+    assert [requested for _, requested in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
 
 
 def test_more_failures_than_attempts_are_fine_while_bytes_come(server, url):
-    """Only failures in a row count: a line that breaks every 30,000 bytes still brings the file."""
+    """Only failures in a row count: a connection that breaks every 30,000 bytes still gives the file."""
     server.plan = [bad.reset(30_000) for _ in range(10)]
     assert read_all(url) == DATA
-    assert len(server.asked) == 11
+    assert len(server.requests) == 11
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "requests", "said"),
+    ("behaviour", "requests", "message"),
     [
         (bad.status(503), 4, "got status 503 4 times"),
         (bad.status(403), 3, "got status 403 3 times"),
         (bad.reset(0), 4, "got a connection reset 4 times"),
-        (bad.cut(0), 4, "got a cut body 4 times"),
-        (bad.stall(0, 1), 4, "got a stall 4 times"),
+        (bad.cut(0), 4, "got a truncated body 4 times"),
+        (bad.stall(0, 1), 4, "got a read timeout 4 times"),
     ],
     ids=["503", "403", "reset", "cut", "stall"],
 )
-def test_a_source_that_does_not_come_is_given_up(server, url, behaviour, requests, said):
-    """After the last attempt: what was got, how often, and what to do next."""
+def test_a_source_that_cannot_be_fetched_fails(server, url, behaviour, requests, message):
+    """The error names the failure, the number of attempts, and the command to run."""
     server.plan = [behaviour] * 100
     text = damage(url)
     assert text.startswith(f"{url} could not be fetched: ")
-    assert said in text
+    assert message in text
     assert text.endswith(AGAIN)
-    assert len(server.asked) == requests
+    assert len(server.requests) == requests
 
 
 def test_different_failures_are_counted_together(server, url):
-    """The last one is named."""
+    """The error names the last one."""
     server.plan = [bad.status(503), bad.cut(0), bad.status(500), bad.status(429)]
     assert damage(url) == f"{url} could not be fetched: 4 times in a row, the last with status 429; {AGAIN}"
 
 
 def test_what_came_before_the_end_is_kept(server, url):
-    """A read before the failure returns what there is; the one after it raises."""
+    """A read before the failure returns the bytes so far; the next read raises."""
     server.plan = [bad.cut(100_000), *[bad.status(503)] * 10]
     with open_source(url, QUICK) as file:
         assert file.read(200_000) == DATA[:100_000]
@@ -162,23 +162,23 @@ def test_what_came_before_the_end_is_kept(server, url):
 
 
 def test_a_missing_file_is_not_asked_for_again(server):
-    """404 has one meaning."""
+    """Status 404 is final."""
     url = server.root + "/gone.wat.gz"
     assert damage(url) == f"{url} does not exist (status 404)"
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_other_refusals_end_at_once(server, url):
-    """Nothing gets better by asking again."""
+    """Another attempt cannot help."""
     server.plan = [bad.status(401)]
     assert damage(url) == f"{url} was refused with status 401"
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_retry_after_is_honoured_up_to_a_limit(server, url, monkeypatch):
-    """A server that asks for 2 seconds gets them; one that asks for a day does not."""
+    """A server that asks for 2 seconds gets them, and a server that asks for a day does not."""
     waits = []
-    monkeypatch.setattr(Fetch, "_rest", lambda self, seconds: waits.append(seconds))
+    monkeypatch.setattr(Fetch, "_wait", lambda self, seconds: waits.append(seconds))
     server.plan = [bad.status(503, "2"), bad.status(503, "86400"), bad.status(503)]
     patience = Patience(**{**vars(QUICK), "longest_wait": 300.0})
     assert read_all(url, patience) == DATA
@@ -189,7 +189,7 @@ def test_retry_after_is_honoured_up_to_a_limit(server, url, monkeypatch):
 def test_waits_grow_and_are_not_the_same_for_all(server, url, monkeypatch):
     """Each wait is between half of its delay and all of it, and delays double up to the maximum."""
     waits = []
-    monkeypatch.setattr(Fetch, "_rest", lambda self, seconds: waits.append(seconds))
+    monkeypatch.setattr(Fetch, "_wait", lambda self, seconds: waits.append(seconds))
     server.plan = [bad.status(503)] * 7
     patience = Patience(**{**vars(QUICK), "attempts": 8, "base_delay": 1.0, "max_delay": 16.0})
     assert read_all(url, patience) == DATA
@@ -201,60 +201,60 @@ def test_waits_grow_and_are_not_the_same_for_all(server, url, monkeypatch):
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 @pytest.mark.parametrize("other", [DATA[:-1], DATA[:-1] + b"!"], ids=["size", "etag"])
 def test_a_file_that_changes_is_not_mixed(server, url, other, ranges):
-    """The first half of one file and the second half of another are no file."""
+    """Halves of two versions are not one file."""
     server.ranges = ranges
     server.plan = [bad.cut(100_000), bad.becomes(other, bad.well)]
     assert damage(url) == f"{url} changed while it was read; {AGAIN}"
 
 
 def test_a_drip_that_is_too_slow_is_a_failure(server, url):
-    """A server that sends just enough not to time out does not hold a task for days."""
+    """A server that sends just enough to avoid a timeout does not occupy a task for days."""
     server.plan = [bad.drip(100, 0.05)] * 10
     text = damage(url, Patience(**{**vars(QUICK), "block_seconds": 0.1, "progress_bytes": 1 << 20}))
-    assert "got a slow drip 4 times" in text
+    assert "got a transfer that is too slow 4 times" in text
 
 
 def test_a_server_that_does_not_say_lengths_is_read_to_its_end(server, url):
-    """Without a length the end of the connection is the end of the file (gzip's own trailer tells the rest)."""
+    """Without a length the connection's end is the file's end (gzip's trailer reveals a truncated file)."""
     server.lengths = False
     assert read_all(url) == DATA
 
 
 def test_an_empty_file_is_empty(server):
-    """Nothing, and no error."""
+    """A read returns no bytes, and no error."""
     url = server.add("/empty", b"")
     assert read_all(url) == b""
     assert info_of(url, QUICK)[0] == 0
 
 
 def test_nobody_listens():
-    """A server that is not there is tried, and given up."""
+    """A server that does not exist is tried, and the source fails."""
     assert "could not be fetched: got no connection 4 times" in damage("http://127.0.0.1:9/a.bin")
 
 
 def test_an_encoded_body_is_refused_unless_the_file_is_gzip(server):
-    """Of a .gz the header describes the file; of others it says that these are not the file's bytes."""
+    """Of a .gz the header describes the file; of any other file it means that the bytes are not the file's."""
     server.coding = "gzip"
     packed = gzip.compress(b"x" * 1000)
     assert read_all(server.add("/a.wat.gz", packed)) == packed
     plain = server.add("/a.tsv", packed)
-    assert damage(plain) == f"{plain} comes with Content-Encoding gzip, though only identity was asked for"
+    assert damage(plain) == f"{plain} comes with Content-Encoding gzip, though only identity was requested"
 
 
 def test_secrets_of_a_url_are_not_shown(server):
-    """A signed url's query, and a password, stay out of messages."""
+    """Messages contain neither a signed url's query nor a password."""
     url = server.root.replace("//", "//user:secret@") + "/gone?X-Amz-Signature=abc"
     assert damage(url) == f"{server.root}/gone does not exist (status 404)"
 
 
 @pytest.mark.parametrize("step", [7, 65_536, 65_537, 400_000])
 def test_reads_of_any_size_give_the_same_bytes(server, url, step):
-    """Borders of blocks do not show."""
+    """Borders of blocks do not show in the bytes."""
     assert read_all(url, step=step) == DATA
 
 
 def test_lines_and_read1_give_the_same_bytes(server):
-    """Lines may cross blocks; read1 returns what is at hand."""
+    """Lines may cross blocks; read1 returns bytes of the current block."""
     text = b"".join(b"line %d %s\n" % (n, b"x" * (n % 300)) for n in range(2000)) + b"no line feed"
     url = server.add("/a.tsv", text)
     with open_source(url, QUICK) as file:
@@ -268,19 +268,19 @@ def test_lines_and_read1_give_the_same_bytes(server):
         assert file.read() == text
 
 
-def test_the_magic_bytes_can_be_looked_at(server, url):
-    """Two bytes, back to the start, and on: still one request."""
+def test_the_magic_bytes_can_be_read_first(server, url):
+    """A read of two bytes and a seek back to the start cost no further request."""
     with open_source(url, QUICK) as file:
         assert file.read(2) == DATA[:2]
         file.seek(0)
         assert file.tell() == 0
         assert file.read() == DATA
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_any_position_can_be_read(server, url, ranges):
-    """Seeks in any order, from the start, from here and from the end."""
+    """Seeks work in any order, from the start, the current position and the end."""
     server.ranges = ranges
     places = random.Random(1)
     with open_source(url, QUICK) as file:
@@ -299,7 +299,7 @@ def test_any_position_can_be_read(server, url, ranges):
 
 @pytest.fixture
 def table() -> pa.Table:
-    """A table of several row groups."""
+    """Return a table for several row groups."""
     rows = 20_000
     return pa.table({"url": [f"http://ex.org/{n}" for n in range(rows)], "text": [f"a cat {n}" for n in range(rows)]})
 
@@ -312,7 +312,7 @@ def parquet_of(table: pa.Table) -> bytes:
 
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_parquet_is_read_by_ranges(server, table, ranges):
-    """The reader of Parquet jumps about, between failures, and gets the same table."""
+    """The Parquet reader seeks between failures, and gets the same table."""
     server.ranges = ranges
     url = server.add("/a.parquet", parquet_of(table))
     server.plan = [bad.status(503), bad.well, bad.reset(10), bad.well, bad.cut(100)]
@@ -330,7 +330,7 @@ def test_a_read_of_parquet_is_whole_or_fails(server, url):
 
 
 def test_closing_in_the_middle_leaves_no_thread(server, url):
-    """A task that ends early does not wait for a block that nobody wants."""
+    """A task that ends early does not wait for a block that it does not need."""
     before = threading.active_count()
     server.plan = [bad.drip(30_000, 0.02)]
     file = open_source(url, QUICK)
@@ -339,29 +339,29 @@ def test_closing_in_the_middle_leaves_no_thread(server, url):
     file.close()
     assert file.closed
     for thread in threading.enumerate():
-        if type(thread).__name__ == "_Ahead":
+        if type(thread).__name__ == "_Prefetch":
             thread.join(2)
             assert not thread.is_alive()
     assert threading.active_count() <= before + 1
 
 
 def test_memory_is_two_blocks(server):
-    """The next block is fetched, and not the one after it."""
+    """The next block is prefetched, and the block after it is not."""
     url = server.add("/big", bytes(20 << 20))
     with open_source(url, QUICK) as file:
         file.read(3 << 16)
         fetch = file._fetch
-        file._ahead.join()
-        assert fetch._at == 4 << 16
+        file._prefetch.join()
+        assert fetch._position == 4 << 16
 
 
 def test_info_of_a_remote_file(server, url):
-    """Size and ETag, with one request of one byte at most."""
+    """Size and ETag cost at most one request of one byte."""
     size, etag = info_of(url, QUICK)
     assert size == len(DATA)
     assert etag.startswith("remote:")
     assert len(etag) > len("remote:")
-    assert server.asked == [("/x/a.bin", "bytes=0-0")]
+    assert server.requests == [("/x/a.bin", "bytes=0-0")]
     with open_source(url, QUICK) as file:
         assert file.info == (0, "")
         file.read(1)
@@ -369,14 +369,14 @@ def test_info_of_a_remote_file(server, url):
 
 
 def test_info_of_a_server_without_ranges_does_not_fetch_the_file(server):
-    """The answer's headers are enough."""
+    """The headers of the response are enough."""
     url = server.add("/big", bytes(50 << 20))
     server.ranges = server.etags = False
     assert info_of(url, QUICK) == (50 << 20, "")
 
 
 def test_info_of_what_is_not_there(server):
-    """The sentence of a read."""
+    """The error is that of a read."""
     with pytest.raises(DamagedSourceError, match="does not exist"):
         info_of(server.root + "/gone", QUICK)
 
@@ -398,13 +398,13 @@ def test_info_of_what_is_not_there(server):
     ],
 )
 def test_same_source_compares_what_is_known(one, other, same):
-    """Sizes where both are known, fingerprints of one kind; the order does not matter."""
+    """Sizes count if both are known, fingerprints if they are of one kind; the order does not matter."""
     assert same_source(one, other) is same
     assert same_source(other, one) is same
 
 
 def test_local_files_are_opened_as_they_are(tmp_path):
-    """With and without file://."""
+    """A path may have file:// before it."""
     path = tmp_path / "a.bin"
     path.write_bytes(DATA)
     for uri in (str(path), f"file://{path}"):
@@ -413,7 +413,7 @@ def test_local_files_are_opened_as_they_are(tmp_path):
 
 
 def test_a_scheme_of_fsspec_is_read(tmp_path):
-    """Any filesystem that fsspec has here works as a source, Parquet and listings included."""
+    """Any filesystem that fsspec has here is a source, Parquet and listings included."""
     import fsspec
 
     memory = fsspec.filesystem("memory")
@@ -430,7 +430,7 @@ def test_a_scheme_of_fsspec_is_read(tmp_path):
 
 
 def test_an_unknown_scheme_is_refused_in_one_sentence():
-    """At the start, not in 90,000 tasks."""
+    """The error comes at the start, not in 90,000 tasks."""
     with pytest.raises(InputError) as caught:
         check_transport("gopher://host/a.wat.gz")
     assert str(caught.value) == (
@@ -440,20 +440,20 @@ def test_an_unknown_scheme_is_refused_in_one_sentence():
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    """What to install, in one sentence."""
+    """The error names the package to install."""
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(InputError, match=r"gs:// needs a package that is not installed \(.*gcsfs.*\)"):
         check_transport("gs://bucket/a.wat.gz")
 
 
 def test_http_cannot_be_listed():
-    """A pattern or a folder over http has no answer; what to give instead is said."""
+    """The error for a pattern or a folder over http names the alternatives."""
     with pytest.raises(InputError, match=r"cannot be listed over http; give its files, or a list of them"):
         list_remote("https://data.example.org/*.wat.gz")
 
 
 def wat_of_pages(wat, pages: int) -> bytes:
-    """A WAT of so many pages, each of other images."""
+    """Return a WAT of this number of pages, each with other images."""
     draws = random.Random(2)
     records = []
     for page in range(pages):
@@ -464,7 +464,7 @@ def wat_of_pages(wat, pages: int) -> bytes:
 
 @pytest.fixture
 def extract_url(extract, tmp_path, monkeypatch):
-    """Extract one remote WAT, given in a list so that nothing is asked before its task: `extract_url(url)`."""
+    """Extract one remote WAT through a list, so that its task makes the first request: `extract_url(url)`."""
     monkeypatch.setattr(open, "PATIENCE", QUICK)
 
     def run(url: str):
@@ -484,7 +484,7 @@ def extract_url(extract, tmp_path, monkeypatch):
 )
 @pytest.mark.parametrize("ranges", [True, False], ids=["ranges", "no ranges"])
 def test_a_wat_from_a_bad_server_gives_all_pairs_once(server, wat, tmp_path, extract, extract_url, plan, ranges):
-    """The same pairs as from the same file on disk, in the same order."""
+    """The pairs and their order equal those of the same file on disk."""
     content = wat_of_pages(wat, 800)
     assert len(content) > 2 * QUICK.block_bytes
     (tmp_path / "a.wat.gz").write_bytes(content)
@@ -494,11 +494,11 @@ def test_a_wat_from_a_bad_server_gives_all_pairs_once(server, wat, tmp_path, ext
     assert found.rows == extract(tmp_path / "a.wat.gz").rows
     assert len(found.rows) == 8000
     assert found.outcome["bytes_read"] == len(content)
-    assert len(server.asked) <= 1 + len(plan)
+    assert len(server.requests) <= 1 + len(plan)
 
 
 def test_a_wat_that_stops_coming_is_partial(server, wat, extract_url):
-    """The pairs before the failure stay, and the reason says what happened."""
+    """The pairs before the failure stay, and the reason describes the failure."""
     content = wat_of_pages(wat, 800)
     server.plan = [bad.cut(len(content) // 2), *[bad.status(503)] * 10]
     found = extract_url(server.add("/a.wat.gz", content))
@@ -518,7 +518,7 @@ def test_a_wat_that_stops_coming_is_partial(server, wat, extract_url):
     ids=["error page with status 200", "503", "404"],
 )
 def test_a_wat_that_does_not_come_has_failed(server, wat, extract_url, behaviour, reason):
-    """No pair, and the reason; an error page is not parsed."""
+    """The source has no pairs and a reason; an error page is not parsed."""
     server.plan = [behaviour] * 10
     found = extract_url(server.add("/a.wat.gz", wat_of_pages(wat, 3)))
     assert found.ending[0] == "failed"

@@ -1,4 +1,4 @@
-"""Sources in S3, from a server that stands in for it."""
+"""Sources in S3, read from a local server that imitates it."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CRAWL = "CC-MAIN-2024-51"
 
 @pytest.fixture
 def no_credentials(bucket, monkeypatch):
-    """The environment without credentials."""
+    """Remove the credentials from the environment."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     return bucket
 
 
 def test_a_file_is_read_whole(bucket):
-    """All blocks, in order, and its size and ETag."""
+    """All blocks are in order, and size and ETag are known."""
     bucket.put_object(Bucket="pool", Key="a/b.bin", Body=DATA)
     with open_source("s3://pool/a/b.bin", QUICK) as file:
         assert b"".join(iter(lambda: file.read(10_000), b"")) == DATA
@@ -46,7 +46,7 @@ def test_a_file_is_read_whole(bucket):
 
 
 def test_parquet_is_read_by_ranges(bucket):
-    """The reader of Parquet gets its table."""
+    """The Parquet reader gets its table."""
     table = pa.table({"url": [f"http://ex.org/{n}" for n in range(10_000)], "text": ["a cat"] * 10_000})
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=2000)
@@ -66,7 +66,7 @@ def test_a_file_that_changes_is_not_mixed(bucket):
 
 
 def test_what_is_not_there(bucket):
-    """A key and a bucket that do not exist are said so, and not asked for again."""
+    """The error of a missing key or bucket says so, and no second attempt is made."""
     for uri in ("s3://pool/gone.bin", "s3://no-such-bucket/a.bin"):
         with pytest.raises(DamagedSourceError) as caught:
             open_source(uri, QUICK).read(1)
@@ -74,7 +74,7 @@ def test_what_is_not_there(bucket):
 
 
 def test_listings(bucket):
-    """Patterns and folders are listed with what is known of each file; hidden ones are left alone."""
+    """Patterns and folders are listed with size and ETag of each file; hidden files are skipped."""
     for key in ("crawl/a.tsv", "crawl/b/c.parquet", "crawl/_SUCCESS", "crawl/_tmp/d.tsv", "crawl/notes.md"):
         bucket.put_object(Bucket="pool", Key=key, Body=key.encode())
     assert [uri for uri, _ in list_remote("s3://pool/crawl/*.tsv")] == ["s3://pool/crawl/a.tsv"]
@@ -93,7 +93,7 @@ def test_listings(bucket):
 
 
 def test_a_crawl_in_a_bucket(bucket):
-    """Its list, its files under their own keys, and their sizes when asked for."""
+    """Its list, the keys of its files, and their sizes are read."""
     paths = [f"crawl-data/{CRAWL}/segments/{n}/wat/x.warc.wat.gz" for n in range(5)]
     for number, path in enumerate(paths):
         bucket.put_object(Bucket="pool", Key=path, Body=bytes(number + 1))
@@ -112,8 +112,8 @@ def test_a_public_file_needs_no_credentials(no_credentials):
         assert file.read() == b"x"
 
 
-def test_missing_credentials_are_said_in_one_sentence(no_credentials):
-    """What is missing, and what to set; nothing is tried again."""
+def test_missing_credentials_are_reported_in_one_sentence(no_credentials):
+    """The error names the variables to set, and no second attempt is made."""
     no_credentials.put_object(Bucket="pool", Key="a.bin", Body=b"x")
     with pytest.raises(DamagedSourceError) as caught:
         open_source("s3://pool/a.bin", QUICK).read(1)
@@ -126,7 +126,7 @@ def test_missing_credentials_are_said_in_one_sentence(no_credentials):
         find_sources(["s3://pool/a.wat.gz"])
 
 
-def test_credentials_that_cannot_be_used_are_said(bucket, monkeypatch):
+def test_credentials_that_cannot_be_used_are_reported(bucket, monkeypatch):
     """A profile that does not exist is a mistake of the set-up, not of each file."""
     monkeypatch.setenv("AWS_PROFILE", "no-such-profile")
     with pytest.raises(InputError, match=r"AWS credentials of the environment cannot be used: .*no-such-profile"):
@@ -134,7 +134,7 @@ def test_credentials_that_cannot_be_used_are_said(bucket, monkeypatch):
 
 
 def test_a_missing_package_is_named(monkeypatch):
-    """The extra to install."""
+    """The error names the extra to install."""
     registry = pytest.importorskip("fsspec.registry")
     monkeypatch.delitem(sys.modules[registry.get_filesystem_class.__module__]._registry, "s3", raising=False)
     monkeypatch.setitem(sys.modules, "s3fs", None)
@@ -146,7 +146,7 @@ def test_a_missing_package_is_named(monkeypatch):
 
 
 def test_reading_local_files_imports_no_network(tmp_path):
-    """Whoever has no s3fs, and reads no s3, does not notice."""
+    """Reading local files works without s3fs and urllib3."""
     import subprocess
 
     code = (

@@ -1,4 +1,4 @@
-"""Exported files and reports without what was taken down."""
+"""Exports and reports after a takedown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from metaclip_spark.takedown.copies import (
-    Rewritten,
+    RewrittenFile,
     correct_manifests,
     exported_files,
     remove_file,
@@ -35,7 +35,7 @@ def write(path, rows: list[dict], **how) -> str:
 
 @pytest.fixture
 def images(tmp_path) -> str:
-    """An export of images, each with its pairs in lists; two row groups."""
+    """Write an export of images, each with its pairs in lists, in two row groups."""
     rows = [
         {"url": "http://a.org/1", "text": "x", "pair_ids": ["p1", "p2"], "texts": ["x", "y"], "entry_ids": [[1], [2]]},
         {"url": "http://b.org/1", "text": "x", "pair_ids": ["p3", "p4"], "texts": ["x", "z"], "entry_ids": [[1], []]},
@@ -45,11 +45,11 @@ def images(tmp_path) -> str:
     return write(tmp_path / "0.parquet", rows, row_group_size=3, compression="zstd", write_statistics=False)
 
 
-def test_a_row_goes_by_its_url_and_a_pair_by_its_id(images):
-    """An image goes with its url, or with the last of its pairs; one that keeps a pair keeps its texts in step."""
+def test_a_row_is_removed_by_its_url_and_a_pair_by_its_id(images):
+    """An image is removed for its url, or with its last pair; the lists of an image that stays keep one length."""
     schema = pq.read_schema(images)
     found = rewrite_export(images, GONE, {"p3", "p5"})
-    assert found == Rewritten(gone=5, rows=1, pairs=1, bytes=os.path.getsize(images))
+    assert found == RewrittenFile(removed=5, rows=1, pairs=1, bytes=os.path.getsize(images))
     file = pq.ParquetFile(images)
     assert file.read().to_pylist() == [
         {"url": "http://b.org/1", "text": "z", "pair_ids": ["p4"], "texts": ["z"], "entry_ids": [[]]}
@@ -57,23 +57,23 @@ def test_a_row_goes_by_its_url_and_a_pair_by_its_id(images):
     assert file.schema_arrow == schema
     column = file.metadata.row_group(0).column(0)
     assert (column.compression, column.is_stats_set) == ("ZSTD", False)
-    assert rewrite_export(images, GONE, {"p3", "p5"}) == Rewritten(0, 1, 1, found.bytes)
+    assert rewrite_export(images, GONE, {"p3", "p5"}) == RewrittenFile(0, 1, 1, found.bytes)
 
 
-def test_a_file_that_holds_nothing_of_it_is_left_alone(tmp_path, images):
-    """So is any file of a dry run, which says what would go; and one whose columns name no pair."""
+def test_a_file_without_taken_down_rows_is_not_changed(tmp_path, images):
+    """A file without a taken-down row, a file whose columns name no pair, and any file of a dry run stay."""
     other = write(tmp_path / "other.parquet", [{"url": "http://b.org/1", "__key__": "p1"}])
     names = write(tmp_path / "names.parquet", [{"name": "http://a.org/1"}])
     before = {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in (images, other, names)}
-    assert rewrite_export(images, GONE, {"p3"}, dry_run=True).gone == 4
-    assert rewrite_export(other, GONE, {"p3"}).gone == 0
-    assert rewrite_export(names, GONE, {"p3"}).gone == 0
+    assert rewrite_export(images, GONE, {"p3"}, dry_run=True).removed == 4
+    assert rewrite_export(other, GONE, {"p3"}).removed == 0
+    assert rewrite_export(names, GONE, {"p3"}).removed == 0
     assert {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in before} == before
-    assert rewrite_export(other, GONE, {"p1"}) == Rewritten(1, 0, 0, os.path.getsize(other))
+    assert rewrite_export(other, GONE, {"p1"}) == RewrittenFile(1, 0, 0, os.path.getsize(other))
 
 
 def test_pages_count_where_an_export_shows_them(tmp_path):
-    """A row whose page is among the urls."""
+    """A row is removed if its page is among the urls."""
     path = write(
         tmp_path / "0.parquet",
         [
@@ -81,12 +81,12 @@ def test_pages_count_where_an_export_shows_them(tmp_path):
             {"url": "http://b.org/1", "page_url": None},
         ],
     )
-    assert rewrite_export(path, GONE, ()).gone == 1
+    assert rewrite_export(path, GONE, ()).removed == 1
     assert pq.read_table(path).to_pylist() == [{"url": "http://b.org/1", "page_url": None}]
 
 
-def test_files_of_exports_are_found_and_what_a_dead_writer_left_is_removed(tmp_path):
-    """At any depth; where there are no exports there is no file."""
+def test_files_of_exports_are_found_and_partial_files_are_removed(tmp_path):
+    """Files are found at any depth; a warehouse without exports has none."""
     root = tmp_path / "wh"
     assert exported_files(str(root)) == []
     folder = root / "exports" / "run" / "known"
@@ -97,8 +97,8 @@ def test_files_of_exports_are_found_and_what_a_dead_writer_left_is_removed(tmp_p
     assert sorted(path.name for path in folder.iterdir()) == ["_manifest.json", "a.parquet", "b.parquet"]
 
 
-def test_manifests_say_what_files_hold_now(tmp_path):
-    """Rows, pairs and bytes of each file, and their sums; other files' entries and a correct manifest stay."""
+def test_manifests_are_corrected(tmp_path):
+    """Rows, pairs and bytes of each file, and their sums, are corrected; other entries and manifests stay."""
     folder = tmp_path / "exports" / "run"
     folder.mkdir(parents=True)
     entry = {"file": "0.parquet", "rows": 4, "pairs": 6, "bytes": 99}
@@ -107,7 +107,7 @@ def test_manifests_say_what_files_hold_now(tmp_path):
     manifest.write_text(json.dumps({"run_id": "é", "rows": 5, "pairs": 7, "files": [entry, other]}))
     index.write_text(json.dumps({"shardlist": [{"url": "0.parquet", "nsamples": 4, "filesize": 99}]}))
     (folder / "list.json").write_text("[1]")
-    exported = {str(folder / "0.parquet"): Rewritten(5, 1, 1, 42)}
+    exported = {str(folder / "0.parquet"): RewrittenFile(5, 1, 1, 42)}
     assert correct_manifests(str(tmp_path), exported) == [str(index), str(manifest)]
     assert json.loads(manifest.read_text()) == {
         "run_id": "é",
@@ -121,7 +121,7 @@ def test_manifests_say_what_files_hold_now(tmp_path):
 
 
 def test_reports_of_runs_that_lost_pairs_and_those_that_show_them_are_stale(tmp_path):
-    """By the run in the name, or by a url or a host in the page or its JSON, however it is escaped."""
+    """A report is stale by the run in its name, or by a url or host in its text, however it is escaped."""
     folder = tmp_path / "reports"
     folder.mkdir()
     pages = {

@@ -1,4 +1,4 @@
-"""What was taken down: lists read, hashes, and which urls are among them."""
+"""Takedown lists: the files, the hashes, and the urls that they cover."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ SALT = "5a17"
 
 
 def taken_down(**listed: list[str]) -> Takedowns:
-    """Take down these urls and domains, as `url=[...]`, `domain=[...]`, `page_domain=[...]`."""
+    """Build a takedown list of `url=[...]`, `domain=[...]` and `page_domain=[...]`."""
     return Takedowns(SALT, {k: sorted_hashes([hashes_of(SALT, k, pa.array(v))]) for k, v in listed.items()})
 
 
 def takes(takedowns: Takedowns, url: str | None, page: str | None = None) -> bool:
-    (found,) = takedowns.takes(pa.array([url], pa.string()), pa.array([page], pa.string()))
+    (found,) = takedowns.covers(pa.array([url], pa.string()), pa.array([page], pa.string()))
     return bool(found)
 
 
 def test_hashes_are_blake2b_keyed_by_salt_and_kind():
-    """The hash of anyone else's implementation; another key or kind gives another hash."""
+    """The hash equals that of hashlib; another key or kind gives another hash."""
     values = ["https://ex.org/a.jpg", "", "ü" * 200, *(f"https://ex.org/{n}" for n in range(40))]
     key = f"{SALT}:{URL}".encode()
     head = len(key).to_bytes(8, "little") + key
@@ -49,7 +49,7 @@ def test_hashes_are_blake2b_keyed_by_salt_and_kind():
 
 
 def test_a_hash_that_ends_in_zeros_is_found_and_kept_whole():
-    """numpy drops NULs at the end of bytes: neither the look-up nor the table may lose them."""
+    """numpy drops NULs at the end of bytes, and neither the look-up nor the table may lose them."""
     raw = [bytes(16), b"a" + bytes(15), b"a" * 16]
     hashes = from_arrow(pa.chunked_array([pa.array(raw[:1], pa.binary()), pa.array(raw[1:], pa.binary())]))
     assert to_arrow(sorted_hashes([hashes])).to_pylist() == raw
@@ -57,8 +57,8 @@ def test_a_hash_that_ends_in_zeros_is_found_and_kept_whole():
     assert len(from_arrow(pa.chunked_array([], pa.binary()))) == 0
 
 
-def test_a_url_is_compared_as_it_stands_but_for_spaces_and_tabs():
-    """As image_id has it; another scheme, case or query is another url."""
+def test_a_url_is_compared_without_spaces_and_tabs():
+    """The form is that of image_id; another scheme, case or query is another url."""
     takedowns = taken_down(url=["https://ex.org/a.jpg"])
     for url in ("https://ex.org/a.jpg", " https://ex.org/a .jpg\t"):
         assert takes(takedowns, url)
@@ -68,8 +68,8 @@ def test_a_url_is_compared_as_it_stands_but_for_spaces_and_tabs():
         assert not takes(takedowns, url, page=url)
 
 
-def test_a_domain_takes_what_is_under_it_of_images_or_of_pages():
-    """Every host at or under it, in any form of url; one kind says nothing of the other."""
+def test_a_domain_covers_its_subdomains_of_images_or_of_pages():
+    """A domain covers every host at or below it, in any form of url, of one kind alone."""
     takedowns = taken_down(domain=["ex.org"], page_domain=["pages.org", "xn--bcher-kva.example"])
     for url in ("http://ex.org/a", "https://img.cdn.EX.org:8080/a?b", "//ex.org/a", "http://ex.org./"):
         assert takes(takedowns, url)
@@ -85,9 +85,9 @@ def test_without_pages_and_without_rows():
     """Tabular input has no pages; a batch may be empty."""
     takedowns = pickle.loads(pickle.dumps(taken_down(url=["http://ex.org/a"], domain=["a.org"])))
     urls = pa.array(["http://ex.org/a", "http://a.org/1", None, "http://b.org/1"], pa.large_string())
-    assert takedowns.takes(urls).tolist() == [True, True, False, False]
-    assert takedowns.takes(urls.slice(0, 0)).tolist() == []
-    assert taken_down().takes(urls, urls).tolist() == [False] * 4
+    assert takedowns.covers(urls).tolist() == [True, True, False, False]
+    assert takedowns.covers(urls.slice(0, 0)).tolist() == []
+    assert taken_down().covers(urls, urls).tolist() == [False] * 4
     assert len(takedowns) == 2
 
 
@@ -101,14 +101,14 @@ def test_without_pages_and_without_rows():
     ],
 )
 def test_urls_are_found_in_words(text):
-    """Rejects show records and what was found in them: whole urls, JSON, sentences; of images or of pages."""
+    """A reject's record or detail may be a url, JSON or a sentence, about images or pages."""
     takedowns = taken_down(url=["http://ex.org/ab.jpg"], page_domain=["pages.org"])
-    found = takedowns.takes_any_in(pa.array([None, "row 7", text, "a: http://ex.org/ab.jpgs", ""], pa.string()))
+    found = takedowns.covers_any_url_in(pa.array([None, "row 7", text, "a: http://ex.org/ab.jpgs", ""], pa.string()))
     assert found.tolist() == [False, False, True, False, False]
 
 
 def test_lists_are_read_plain_or_gzip(tmp_path):
-    """Comments, empty lines, ends of Windows and repeats are no matter; domains are brought to the form of urls."""
+    """Comments, empty lines, CRLF and repeats do not matter; domains are brought to the form of urls."""
     urls = tmp_path / "urls.txt.gz"
     lines = "\ufeff# ours\r\n\r\nhttps://ex.org/a b.jpg\r\n https://ex.org/ab.jpg \r\ns3://bucket/x.png"
     urls.write_bytes(gzip.compress(lines.encode()))
@@ -128,12 +128,12 @@ def test_lists_are_read_plain_or_gzip(tmp_path):
     [
         (
             b"https://ex.org/a.jpg\nex.org/b.jpg\n",
-            ", line 2: 'ex.org/b.jpg' is not a url. Expected one url a line, such as "
+            ", line 2: 'ex.org/b.jpg' is not a url. Expected one url per line, such as "
             "https://example.org/a.jpg; domains go with --domains.",
         ),
         (
             b"data:image/gif;base64,R0\n",
-            ", line 1: 'data:image/gif;base64,R0' is not a url. Expected one url a line, such "
+            ", line 1: 'data:image/gif;base64,R0' is not a url. Expected one url per line, such "
             "as https://example.org/a.jpg; domains go with --domains.",
         ),
         (b"# nothing\n\n", " holds no url."),
@@ -141,8 +141,8 @@ def test_lists_are_read_plain_or_gzip(tmp_path):
         (b"https://ex.org/\n\xff\n", ", line 2 is not UTF-8."),
     ],
 )
-def test_a_list_of_urls_that_is_none_is_refused(tmp_path, content, problem):
-    """The sentence says which line, and what was expected."""
+def test_an_invalid_list_of_urls_is_refused(tmp_path, content, problem):
+    """The error names the line and the expected form."""
     path = tmp_path / "urls.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as error:
@@ -150,8 +150,8 @@ def test_a_list_of_urls_that_is_none_is_refused(tmp_path, content, problem):
     assert str(error.value) == f"takedown list {path}{problem}"
 
 
-def test_a_list_of_domains_that_is_none_is_refused(tmp_path):
-    """A url is no domain, and a file that is not there is said to be so."""
+def test_an_invalid_list_of_domains_is_refused(tmp_path):
+    """A url is not a domain, and a missing file has its error."""
     path = tmp_path / "domains.txt"
     path.write_text("ex.org\nhttps://ex.org/a\n")
     with pytest.raises(ConfigError) as error:
@@ -166,8 +166,8 @@ def test_a_list_of_domains_that_is_none_is_refused(tmp_path):
     assert str(error.value).startswith(f"takedown list {tmp_path / 'none.txt'} cannot be read: ")
 
 
-def test_the_id_is_one_of_the_content():
-    """What workers keep unpacked is kept by it."""
+def test_the_id_depends_on_the_content():
+    """Workers cache the list by its id."""
     one, other = taken_down(url=["http://a/"]), taken_down(domain=["a"])
     assert one.id == taken_down(url=["http://a/"]).id
     assert len({one.id, other.id, Takedowns("0", one.hashes).id, taken_down(url=["http://b/"]).id}) == 4

@@ -19,13 +19,13 @@ texts = st.text(alphabet=st.one_of(st.sampled_from(odd), st.characters(exclude_c
 @given(column=st.lists(st.one_of(st.none(), texts), max_size=8))
 @example(column=["a\n", "\na", "a\n\nb", "a\x0b", "\x1ca", "a\u3000", "\u00e9", "", None])
 def test_cleaning_a_column_is_cleaning_each_text(column):
-    """The short way for texts that need nothing leaves none out that does; a null is empty."""
+    """Texts that skip `clean_text` are clean already; a null becomes an empty text."""
     expected = [clean_text(text or "") for text in column]
     assert cleaned(pa.array(column, pa.string())).to_pylist() == expected
 
 
 def test_every_character_at_either_end_and_inside():
-    """All of Unicode below U+3100, and the ends of the rest, wherever the character stands."""
+    """All of Unicode below U+3100 and samples of the rest are cleaned alike at every position."""
     codes = [*range(0xD800 - 0xA700), *range(0x3100), 0xFEFF, 0xFFFD, 0x1F600, 0x10FFFF]
     column = [f"{left}{chr(code)}{right}" for code in sorted(set(codes)) for left in ("", "x") for right in ("", "y")]
     assert cleaned(pa.array(column)).to_pylist() == [clean_text(text) for text in column]
@@ -42,7 +42,7 @@ KINDS = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_columns_of_every_string_type_become_strings(kind):
-    """Values and nulls are kept, and no row is called broken."""
+    """Values and nulls are kept, and no row is broken."""
     values = ["a", None, "", "\u732b"]
     raw = [None if v is None else v.encode() if "binary" in str(kind) else v for v in values]
     strings, bad = utf8(pa.array(raw, kind), "text")
@@ -53,7 +53,7 @@ def test_columns_of_every_string_type_become_strings(kind):
 
 @pytest.mark.parametrize("value", [pa.string(), pa.binary()], ids=str)
 def test_dictionaries_are_written_out(value):
-    """A dictionary column is its values."""
+    """A dictionary column becomes its values."""
     column = pa.array(["a", "b", None, "a"]).cast(value).dictionary_encode()
     strings, bad = utf8(column, "text")
     assert strings.to_pylist() == ["a", "b", None, "a"]
@@ -62,7 +62,7 @@ def test_dictionaries_are_written_out(value):
 
 @pytest.mark.parametrize("kind", [pa.binary(), pa.large_binary(), pa.string(), pa.large_string()], ids=str)
 def test_rows_that_are_not_utf8_are_found(kind):
-    """Bytes that are no UTF-8 make their row null and broken; a null is not broken."""
+    """Bytes that are not UTF-8 make a row null and broken; a null is not broken."""
     plain = pa.array([b"ok", b"\xff", None, b"\xe7\x8c"], pa.large_binary() if "large" in str(kind) else pa.binary())
     column = pa.Array.from_buffers(kind, len(plain), plain.buffers())
     strings, bad = utf8(column, "text")
@@ -73,7 +73,7 @@ def test_rows_that_are_not_utf8_are_found(kind):
 
 @pytest.mark.parametrize("column", [pa.array([1]), pa.array([1.5]), pa.array([["a"]]), pa.array([True])])
 def test_columns_that_hold_no_strings_are_damage(column):
-    """The type that was found is said."""
+    """The error names the type of the column."""
     with pytest.raises(
         DamagedSourceError, match=f"column 'text' has type .*{str(column.type)[:4]}.*; expected strings"
     ):
@@ -81,7 +81,7 @@ def test_columns_that_hold_no_strings_are_damage(column):
 
 
 def test_kept_columns_of_no_rows():
-    """An empty batch has an empty map column; no kept columns have none."""
+    """An empty batch has an empty map column; without kept columns there is no map."""
     kept = extra_map({"k": pa.array([], pa.int64())}, 0)
     assert kept.to_pylist() == []
     assert kept.type == pa.map_(pa.string(), pa.string())
@@ -89,6 +89,6 @@ def test_kept_columns_of_no_rows():
 
 
 def test_kept_columns_are_laid_out_row_by_row():
-    """Two columns of three rows make three maps of two."""
+    """Two columns of three rows become three maps of two."""
     kept = extra_map({"a": pa.array([1, 2, 3]), "b": pa.array(["x", None, "z"])}, 3)
     assert kept.to_pylist() == [[("a", "1"), ("b", "x")], [("a", "2"), ("b", None)], [("a", "3"), ("b", "z")]]

@@ -1,4 +1,4 @@
-"""Tabular pools: one content in every format gives the same pairs, and odd rows are rejects with reasons."""
+"""Tabular pools: one content gives the same pairs in every format, and unusual rows are rejects with reasons."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def quoted(text: str) -> str:
 
 
 def write(path, kind: pa.DataType = pa.string(), rows=ROWS):  # noqa: B008 - an immutable type
-    """Writes the rows in the format that the name asks for."""
+    """Write the rows in the format of the file's suffix."""
     if path.suffix == ".parquet":
         pq.write_table(arrays(kind, rows), path, row_group_size=3)
     elif ".tsv" in path.name:
@@ -81,7 +81,7 @@ KINDS = {
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_parquet_columns_of_every_string_type_give_the_same_pairs(tmp_path, extract, kind):
-    """What a column's type is called makes no difference to its texts."""
+    """The type of a column does not change its texts."""
     found = extract(write(tmp_path / "a.parquet", kind))
     assert (found.rows, found.rejected, found.ending) == (PAIRS, REJECTED, ("done", None))
     assert [pair["position"] for pair in found.pairs] == [0, 1, 2, 3, 4, 6]
@@ -89,7 +89,7 @@ def test_parquet_columns_of_every_string_type_give_the_same_pairs(tmp_path, extr
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz"])
 def test_every_text_format_gives_the_same_pairs(tmp_path, extract, name):
-    """The same rows as TSV, CSV or JSON lines, packed or not, are the same pairs with the same ids."""
+    """The same rows as TSV, CSV or JSON lines, plain or gzip, are the same pairs with the same ids."""
     found = extract(write(tmp_path / name), entries=["cat", "two , with", "\u732b \U0001f600", "text", "any"])
     as_parquet = extract(
         write(tmp_path / "a.parquet"), entries=["cat", "two , with", "\u732b \U0001f600", "text", "any"]
@@ -106,7 +106,7 @@ def test_every_text_format_gives_the_same_pairs(tmp_path, extract, name):
 
 
 def test_a_row_is_what_the_table_says(tmp_path, extract):
-    """Every column of a pair from a tabular pool."""
+    """A pair from a tabular pool fills these columns and no others."""
     (pair,) = extract(write(tmp_path / "a.tsv", rows=ROWS[:1]), entries=["cat"]).pairs
     filled = {name: value for name, value in pair.items() if value is not None}
     for name in ("pair_id", "image_id", "snapshot", "metadata_id", "batch_id", "source_path"):
@@ -154,7 +154,7 @@ def test_a_quote_in_a_tsv_is_a_character(tmp_path, extract):
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
 def test_line_ends_of_windows_and_byte_order_marks(tmp_path, extract, name):
-    """A file from a spreadsheet: CRLF after each row, and a byte order mark before the header."""
+    """A file from a spreadsheet may have CRLF after each row, and a byte order mark before the header."""
     sep = b"\t" if name == "a.tsv" else b","
     content = b"\xef\xbb\xbfurl" + sep + b"text\r\nu1" + sep + b"a cat\r\nu2" + sep + b"a dog\r\n"
     (tmp_path / name).write_bytes(content)
@@ -183,8 +183,8 @@ def test_a_tsv_without_a_header_line_is_read_by_positions(tmp_path, extract):
     assert {pair["text_source"] for pair in found.pairs} == {"0"}
 
 
-def test_a_position_that_is_not_there_fails_the_source(tmp_path, extract):
-    """The fifth column of two is said to be out of range."""
+def test_a_position_out_of_range_fails_the_source(tmp_path, extract):
+    """The error reports that the fifth column of two is out of range."""
     found = extract(lines(tmp_path / "a.tsv", [b"a cat\tu1"], b""), text_column="0", url_column="4")
     assert found.outcome["status"] == "failed"
     assert "column position is out of range" in found.outcome["reason"]
@@ -193,30 +193,30 @@ def test_a_position_that_is_not_there_fails_the_source(tmp_path, extract):
 @pytest.mark.parametrize("name", ["a.parquet", "a.tsv", "a.csv.gz", "a.jsonl"])
 @pytest.mark.parametrize("which", ["url_column", "text_column"])
 def test_a_missing_column_fails_the_source_with_what_there_is(tmp_path, extract, name, which):
-    """The sentence names the column, lists those that are there, and says which flags to use."""
+    """The error names the column, lists the columns of the file, and names the flags to use."""
     found = extract(write(tmp_path / name), **{which: "caption"})
     assert (found.outcome["status"], found.rows, found.rejected) == ("failed", [], {})
-    said = found.outcome["reason"]
-    assert said.startswith("column 'caption' is missing; got [")
-    assert "'url'" in said
-    assert "--url-column" in said
+    message = found.outcome["reason"]
+    assert message.startswith("column 'caption' is missing; got [")
+    assert "'url'" in message
+    assert "--url-column" in message
 
 
 def test_a_kept_column_that_is_missing_fails_the_source(tmp_path, extract):
-    """A column that was to travel along is not silently left behind."""
+    """A column to keep is never dropped in silence."""
     found = extract(write(tmp_path / "a.parquet"), keep_columns=("width",))
     assert found.ending[1].startswith("column 'width' is missing; got ['url', 'text']")
 
 
 def test_a_column_of_numbers_is_no_text(tmp_path, extract):
-    """A Parquet column that cannot hold texts is told by its type."""
+    """The error names the type of a Parquet column that does not hold strings."""
     path = table(tmp_path / "a.parquet", {"url": ["u"], "text": [5]})
     found = extract(path)
     assert found.ending == ("failed", "column 'text' has type int64; expected strings")
 
 
 def test_nulls_are_rejects_with_reasons(tmp_path, extract):
-    """A null text, a null url, and both; each counted once, under the first reason."""
+    """A row with a null text, a null url, or both is counted once, under the first reason."""
     path = table(tmp_path / "a.parquet", {"url": ["u1", None, "u3", None, "  "], "text": ["a", "b", None, None, "c"]})
     found = extract(path)
     assert found.rows == [("u1", "a")]
@@ -231,28 +231,28 @@ def test_nulls_are_rejects_with_reasons(tmp_path, extract):
 
 
 def test_nulls_and_absent_keys_of_json_lines(tmp_path, extract):
-    """A key that is null, and one that is not there, are the same."""
+    """A null key and a missing key are the same."""
     rows = [b'{"url": "u1", "text": null}', b'{"text": "a"}', b'{"url": "u3"}', b'{"url": "u4", "text": "a"}']
     found = extract(lines(tmp_path / "a.jsonl", rows, b""))
     assert (found.rows, found.rejected) == ([("u4", "a")], {"no_text": 2, "no_url": 1})
 
 
 @pytest.mark.parametrize("text", ["", "   ", "\t", "\u3000\u00a0", "\0", " \0\n"])
-def test_texts_of_which_nothing_is_left_are_rejects(tmp_path, extract, text):
-    """Empty, and empty after cleaning, is empty_text."""
+def test_texts_that_are_empty_after_cleaning_are_rejects(tmp_path, extract, text):
+    """A text that is empty, or empty after cleaning, is `empty_text`."""
     found = extract(table(tmp_path / "a.parquet", {"url": ["u1", "u2"], "text": [text, "a"]}))
     assert (found.rows, found.rejected) == ([("u2", "a")], {"empty_text": 1})
 
 
 @pytest.mark.parametrize("url", ["data:,x", "DATA:image/png;base64,x", "Data:", " data:,x"])
 def test_inlined_images_are_rejects(tmp_path, extract, url):
-    """data: in any case of letters."""
+    """The scheme data: is case-insensitive."""
     found = extract(table(tmp_path / "a.parquet", {"url": [url, "database.jpg"], "text": ["x", "y"]}))
     assert (found.rows, found.rejected) == ([("database.jpg", "y")], {"data_url": 1})
 
 
 def invalid_strings(values: list[bytes]) -> pa.Array:
-    """A string array whose bytes are not UTF-8, as Parquet written by others can hold."""
+    """Return a string array whose bytes are not UTF-8, as Parquet files of other writers may hold."""
     plain = pa.array(values, pa.binary())
     return pa.Array.from_buffers(pa.string(), len(plain), plain.buffers())
 
@@ -260,7 +260,7 @@ def invalid_strings(values: list[bytes]) -> pa.Array:
 @pytest.mark.parametrize("kind", ["binary", "string"])
 @pytest.mark.parametrize("column", ["url", "text"])
 def test_parquet_rows_that_are_not_utf8_are_rejects(tmp_path, extract, kind, column):
-    """One bad row is one reject and not the end of the file, nor of the job."""
+    """One bad row is one reject; it ends neither the file nor the job."""
     bad = [b"good 1", b"caf\xe9", b"good 2", b"\xed\xa0\x80"]
     good = [b"u1", b"u2", b"u3", b"u4"]
     columns = {"url": pa.array(good), "text": pa.array(good)}
@@ -275,7 +275,7 @@ def test_parquet_rows_that_are_not_utf8_are_rejects(tmp_path, extract, kind, col
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz", "a.csv"])
 def test_text_rows_that_are_not_utf8_are_rejects(tmp_path, extract, name):
-    """The same for rows of text files."""
+    """One bad row of a text file is one reject."""
     sep = b"," if ".csv" in name else b"\t"
     rows = [
         b"u1" + sep + b"good",
@@ -289,7 +289,7 @@ def test_text_rows_that_are_not_utf8_are_rejects(tmp_path, extract, name):
 
 
 def test_json_lines_that_are_broken_are_rejects(tmp_path, extract):
-    """Not JSON, not an object, not UTF-8, cut short: each a reject with its line; empty lines are nothing."""
+    """A line that is truncated, not JSON, not an object or not UTF-8 is a reject; empty lines are skipped."""
     rows = [
         b'{"url": "u1", "text": "good"}',
         b"{",
@@ -311,7 +311,7 @@ def test_json_lines_that_are_broken_are_rejects(tmp_path, extract):
 
 
 def test_lone_surrogates_of_json_lines_become_the_replacement_character(tmp_path, extract):
-    """As for texts of a WAT, whose cleaning is the same."""
+    """The cleaning is that of texts in a WAT."""
     rows = [b'{"url": "u\\ud800", "text": "half \\udfff \\ud83d\\ude00", "k": "\\udc00"}']
     found = extract(lines(tmp_path / "a.jsonl", rows, b""), keep_columns=("k",))
     assert found.rows == [("u\ufffd", "half \ufffd \U0001f600")]
@@ -320,7 +320,7 @@ def test_lone_surrogates_of_json_lines_become_the_replacement_character(tmp_path
 
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.csv.gz"])
 def test_rows_with_another_number_of_columns_are_rejects(tmp_path, extract, name):
-    """Too few or too many: the row is left out, shown with its text, and the next one is read."""
+    """A row with too few or too many columns is rejected with its text, and the next row is read."""
     sep = b"," if ".csv" in name else b"\t"
     rows = [sep.join(row) for row in ([b"u1", b"a"], [b"u2"], [b"u3", b"b", b"c"], [b"u4", b"d"])]
     found = extract(lines(tmp_path / name, rows, b"url" + sep + b"text"))
@@ -335,7 +335,7 @@ def test_rows_with_another_number_of_columns_are_rejects(tmp_path, extract, name
 
 
 def test_large_text_files_are_read_block_by_block(tmp_path, extract):
-    """12 MB of CSV: values over block borders are whole, positions go on, broken rows are counted once."""
+    """In 12 MB of CSV, values across block borders are whole, and broken rows are counted once."""
     rows = [(f"http://e.org/{n}", f"text {n}\n" + f"{n % 7} x" * 100) for n in range(30_000)]
     body = [f"{quoted(url)},{quoted(text)}".encode() for url, text in rows]
     for place in (10_000, 20_000):
@@ -347,8 +347,8 @@ def test_large_text_files_are_read_block_by_block(tmp_path, extract):
     assert found.outcome["records_read"] == 30_002
 
 
-def test_kept_columns_travel_as_strings(tmp_path, extract):
-    """Numbers, truth values, nulls and lists arrive in extra, under their names, row by row."""
+def test_kept_columns_become_strings(tmp_path, extract):
+    """Numbers, booleans, nulls and lists are in `extra` under their names, row by row."""
     path = table(
         tmp_path / "a.parquet",
         {
@@ -400,7 +400,7 @@ def test_kept_columns_travel_as_strings(tmp_path, extract):
 
 
 def test_kept_columns_of_json_lines_are_the_same_as_of_parquet(tmp_path, extract):
-    """Which format a pool came in does not show in its kept columns."""
+    """The format of a pool does not change its kept columns."""
     rows = [
         {"url": "u1", "text": "a", "n": 1, "tags": ["x", "\u732b"], "flag": True},
         {"url": "u2", "text": "b", "n": None, "tags": None, "flag": False},
@@ -415,7 +415,7 @@ def test_kept_columns_of_json_lines_are_the_same_as_of_parquet(tmp_path, extract
 
 
 def test_kept_columns_follow_their_rows(tmp_path, extract):
-    """Rows that are left out take their kept values with them: no value slides to another pair."""
+    """The kept values of a dropped row are dropped with it, and no value moves to another pair."""
     columns = {"url": ["u0", None, "u2", "u0", "u4"], "text": ["a", "b", "", "a", "e"], "k": list("01234")}
     found = extract(table(tmp_path / "a.parquet", columns), keep_columns=("k",), entries=["a", "e"])
     assert [(pair["url"], pair["extra"]) for pair in found.pairs] == [
@@ -425,13 +425,13 @@ def test_kept_columns_follow_their_rows(tmp_path, extract):
 
 
 def test_without_kept_columns_extra_is_null(tmp_path, extract):
-    """Nothing to keep is no empty map."""
+    """`extra` is null, not an empty map."""
     assert {pair["extra"] for pair in extract(write(tmp_path / "a.tsv")).pairs} == {None}
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_languages_come_from_their_column(tmp_path, extract, kind):
-    """A null language is und; with a wish for languages, others (and unknown ones) are left out and counted."""
+    """A null language is `und`; texts in other than the wanted languages are dropped and counted."""
     langs = ["en", "de", None, "fr", "en"]
     values = [None if v is None else (v.encode() if "binary" in str(kind) else v) for v in langs]
     column = pa.array(langs).dictionary_encode() if pa.types.is_dictionary(kind) else pa.array(values, kind)
@@ -451,7 +451,7 @@ def test_an_empty_language_is_unknown(tmp_path, extract):
 
 
 def test_the_pools_own_key_becomes_the_pair_id(tmp_path, extract):
-    """With an id column the pool's key is taken as it is, repeats and all; a row without one is a reject."""
+    """With an id column the input's key is used unchanged, repeats included; a row without a key is a reject."""
     columns = {
         "url": ["u1", "u2", "u1", None],
         "text": ["a", "b", "a", "c"],
@@ -463,8 +463,8 @@ def test_the_pools_own_key_becomes_the_pair_id(tmp_path, extract):
     assert [row["detail"] for row in found.rejects if row["reason"] == "broken_row"] == ["column 'uid' is null"]
 
 
-def test_repeats_inside_a_source_go_at_once(tmp_path, extract):
-    """The first of equal (url, text) stays, over batches of rows too; equal after cleaning is equal."""
+def test_repeats_inside_a_source_are_dropped(tmp_path, extract):
+    """The first of equal (url, text) stays, across batches too; texts are compared after cleaning."""
     urls = [f"u{n % 1000}" for n in range(30_000)]
     texts = ["a" if n % 2 else " a\n" for n in range(30_000)]
     found = extract(table(tmp_path / "a.parquet", {"url": urls, "text": texts}))
@@ -474,7 +474,7 @@ def test_repeats_inside_a_source_go_at_once(tmp_path, extract):
 
 
 def test_row_groups_read_as_splits_are_the_file(tmp_path, extract, extract_in_splits):
-    """Splits together give what one gives, positions included, and no row twice, wherever the cuts are."""
+    """Splits together give the rows of one split, with their positions, each once, for every split size."""
     rows = [(f"http://e.org/{n}", f"text {n} " + "x" * (n % 50)) for n in range(5000)]
     path = tmp_path / "a.parquet"
     pq.write_table(arrays(pa.string(), rows), path, row_group_size=700)
@@ -493,7 +493,7 @@ def test_row_groups_read_as_splits_are_the_file(tmp_path, extract, extract_in_sp
 
 
 def test_row_groups_with_dictionaries_belong_to_one_split_each(tmp_path, extract_in_splits):
-    """A dictionary page before the data is where a row group starts."""
+    """A row group starts at its dictionary page."""
     values = [f"text {n % 5}" for n in range(4000)]
     path = tmp_path / "a.parquet"
     urls = [f"u{n}" for n in range(4000)]
@@ -504,7 +504,7 @@ def test_row_groups_with_dictionaries_belong_to_one_split_each(tmp_path, extract
 
 
 def test_a_parquet_file_without_rows(tmp_path, extract):
-    """No rows is no damage."""
+    """A file without rows is not damaged."""
     found = extract(
         table(tmp_path / "a.parquet", {"url": pa.array([], pa.string()), "text": pa.array([], pa.string())})
     )

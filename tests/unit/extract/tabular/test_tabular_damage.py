@@ -1,4 +1,4 @@
-"""Damaged tabular files: what could be read stays, and the file says what is wrong with it."""
+"""Damaged tabular files: the rows before the damage stay, and the source has a reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def rows(count: int = ROWS) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def parquet(tmp_path_factory):
-    """The bytes of a Parquet file with five row groups."""
+    """Return the bytes of a Parquet file with five row groups."""
     path = tmp_path_factory.mktemp("parquet") / "a.parquet"
     urls, texts = zip(*rows(), strict=True)
     pq.write_table(pa.table({"url": urls, "text": texts}), path, row_group_size=10_000)
@@ -32,7 +32,7 @@ def write(path, content: bytes):
 
 @pytest.mark.parametrize("kept", [0, 1, 7, 100, 0.3, 0.9, 0.9999])
 def test_a_cut_parquet_file_has_failed(tmp_path, extract, parquet, kept):
-    """Without its footer a Parquet file cannot be read at all; that is said and nothing is made up."""
+    """A Parquet file without its footer cannot be read; it is failed, with a reason and without rows."""
     content = parquet[: int(kept * len(parquet)) if isinstance(kept, float) else kept]
     found = extract(write(tmp_path / "a.parquet", content))
     assert (found.outcome["status"], found.rows) == ("failed", [])
@@ -41,20 +41,20 @@ def test_a_cut_parquet_file_has_failed(tmp_path, extract, parquet, kept):
 
 @pytest.mark.parametrize("footer", [b"\xff\xff\xff\x7fPAR1", b"\0\0\0\0PAR1", b"\x10\0\0\0PAR1", b"\x10\0\0\0NOPE"])
 def test_a_broken_footer_has_failed(tmp_path, extract, parquet, footer):
-    """A footer whose length or magic is wrong is told, whatever stands before it."""
+    """A footer with a wrong length or magic is reported, whatever precedes it."""
     found = extract(write(tmp_path / "a.parquet", parquet[:-8] + footer))
     assert (found.outcome["status"], found.rows) == ("failed", [])
     assert found.outcome["reason"]
 
 
 def test_a_footer_of_random_bytes_has_failed(tmp_path, extract, parquet):
-    """The footer is there and is nonsense."""
+    """A footer that cannot be parsed fails the source."""
     found = extract(write(tmp_path / "a.parquet", parquet[:-200] + b"\x99" * 192 + parquet[-8:]))
     assert (found.outcome["status"], found.rows) == ("failed", [])
 
 
 def test_a_broken_row_group_keeps_the_groups_before_it(tmp_path, extract, parquet):
-    """Damage in the fourth of five row groups: three groups are there, the file is partial."""
+    """With damage in the fourth of five row groups, three groups are kept and the file is partial."""
     group = pq.ParquetFile(pa.BufferReader(parquet)).metadata.row_group(3)
     start = group.column(0).dictionary_page_offset or group.column(0).data_page_offset
     broken = bytearray(parquet)
@@ -66,7 +66,7 @@ def test_a_broken_row_group_keeps_the_groups_before_it(tmp_path, extract, parque
 
 
 def test_a_broken_row_group_is_its_own_splits_outcome(tmp_path, extract_in_splits, parquet):
-    """Read in splits, the other row groups are all there."""
+    """Read in splits, all other row groups are complete."""
     group = pq.ParquetFile(pa.BufferReader(parquet)).metadata.row_group(1)
     start = group.column(0).dictionary_page_offset or group.column(0).data_page_offset
     broken = bytearray(parquet)
@@ -114,7 +114,7 @@ def text_file(name: str) -> bytes:
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.csv.gz", "a.jsonl.gz"])
 @pytest.mark.parametrize("share", [0.2, 0.6, 0.99])
 def test_a_cut_packed_file_keeps_the_rows_before_the_cut(tmp_path, extract, name, share):
-    """Every row kept is a row of the file, from the start; most of those before the cut are there."""
+    """The rows kept are the file's first rows, and most of the rows before the cut are among them."""
     whole = gzip.compress(text_file(name), 6)
     found = extract(write(tmp_path / name, whole[: int(len(whole) * share)]))
     assert found.outcome["status"] == "partial"
@@ -126,7 +126,7 @@ def test_a_cut_packed_file_keeps_the_rows_before_the_cut(tmp_path, extract, name
 
 @pytest.mark.parametrize("name", ["a.tsv.gz", "a.csv.gz", "a.jsonl.gz"])
 def test_a_packed_file_with_broken_data_keeps_the_rows_before(tmp_path, extract, name):
-    """Bytes that cannot be inflated end the file there, with its reason; a row that they cut is left out."""
+    """Bytes that cannot be inflated end the file with a reason; a row that they interrupt is dropped."""
     body = text_file(name)
     packer = zlib.compressobj(6, zlib.DEFLATED, 31)
     packed = packer.compress(body[: len(body) // 2]) + packer.flush(zlib.Z_FULL_FLUSH)
@@ -141,7 +141,7 @@ def test_a_packed_file_with_broken_data_keeps_the_rows_before(tmp_path, extract,
 
 @pytest.mark.parametrize("ending", ['"u3","two\nlines', '"u3","two\n', '"u3","say ""x""\n and', '"u3"', '"u3","z"'])
 def test_a_csv_cut_inside_a_value_loses_that_row_alone(tmp_path, extract, ending):
-    """Half a value is no value, also where the half ends in a line end inside quotes."""
+    """Half a value is dropped, even if that half ends in a line end inside quotes."""
     body = '"url","text"\n"u1","a\nb"\n"u2","say ""hi"""\n'
     packed = gzip.compress((body + ending).encode())
     found = extract(write(tmp_path / "a.csv.gz", packed[:-4]))
@@ -150,7 +150,7 @@ def test_a_csv_cut_inside_a_value_loses_that_row_alone(tmp_path, extract, ending
 
 
 def test_a_stray_quote_in_a_csv_value_ends_nothing(tmp_path, extract):
-    """A quotation mark that opens nothing does not hold the rest of the file back."""
+    """A quotation mark inside a value does not hide the rest of the file."""
     body = 'url,text\nu0,a 12" pipe\n' + "".join(f"u{n},text {n}\n" for n in range(1, 300_000))
     found = extract(write(tmp_path / "a.csv.gz", gzip.compress(body.encode(), 1)))
     assert found.ending == ("done", None)
@@ -159,7 +159,7 @@ def test_a_stray_quote_in_a_csv_value_ends_nothing(tmp_path, extract):
 
 
 def test_a_line_longer_than_a_block(tmp_path, extract):
-    """A row of 9 MB is read, or told as damage after the rows before it; it is never cut in two."""
+    """A row of 9 MB is read, or reported as damage after the rows before it; it is never cut in two."""
     body = "url\ttext\nu0\ta\nu1\t" + "word " * 1_800_000 + "end\nu2\tb\n"
     found = extract(write(tmp_path / "a.tsv.gz", gzip.compress(body.encode(), 1)))
     if found.outcome["status"] == "done":
@@ -170,7 +170,7 @@ def test_a_line_longer_than_a_block(tmp_path, extract):
 
 
 def test_a_file_cut_in_its_first_line_has_failed(tmp_path, extract):
-    """Not even the header is there."""
+    """A source without a complete header is failed."""
     packed = gzip.compress(b"url\ttext\nu1\ta\n")
     found = extract(write(tmp_path / "a.tsv.gz", packed[:14]))
     assert (found.outcome["status"], found.rows) == ("failed", [])

@@ -1,0 +1,36 @@
+"""The fsspec filesystem of a path or uri."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import fsspec
+
+from metaclip_spark.storage.transport import scheme_of
+
+
+def filesystem_of(uri: str, **options: Any) -> tuple[Any, str]:
+    """Return the fsspec filesystem of a path or uri, and the path on that filesystem.
+
+    Listings are not cached: a listing from an hour ago may lack files that exist now.
+
+    Args:
+        uri: a local path, a uri, or a chain such as `simplecache::s3://bucket/key`.
+        options: passed to the filesystem, in addition to those that the uri names (a host, for example).
+
+    Raises:
+        ImportError: the package of the scheme is missing.
+        ValueError: fsspec does not know the scheme.
+    """
+    head, separator, rest = uri.partition("://")
+    if separator and "::" in head:
+        files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
+        return files, path
+    scheme = scheme_of(uri)
+    # fsspec knows schemes in lower case only. url_to_fs serves chains alone: it splits at "::", which a key may hold.
+    uri = f"{scheme}://{rest}" if scheme else uri
+    kind = fsspec.get_filesystem_class(scheme or "file")
+    named = kind._get_kwargs_from_urls(uri)
+    return fsspec.filesystem(scheme or "file", use_listings_cache=False, **{**named, **options}), kind._strip_protocol(
+        uri
+    )
