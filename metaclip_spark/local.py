@@ -1,4 +1,8 @@
-"""The verbs on pyarrow Tables, as `mc.local`; the code is in `verbs/local.py`."""
+"""The verbs for pyarrow Tables alone, as `mc.local`.
+
+`mc.local.curate(table, ...)` does what `mc.curate(table, ...)` does, with the same arguments; the first is named
+`table`. `mc.local` never imports pyspark, and refuses a Spark DataFrame.
+"""
 
 from metaclip_spark.verbs.local import balance, count_entries, curate, explain, match, sweep
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import griffe
 from griffe2md import render_object_docs
@@ -12,59 +13,66 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 
 NOTE = "<!-- Rendered from the docstrings by `python docs/api/build.py`; change them, not this page. -->\n\n"
-# Page -> its title, and (module, members) in order; the module's own words stand above its members.
-PAGES = {
+VERBS = ["curate", "match", "count_entries", "sweep", "balance", "explain"]
+LINKS = "\nThe verbs, with examples: [verbs.md](verbs.md). For pyarrow Tables alone: [local.md](local.md).\n"
+LOCAL_LINKS = "\nThe arguments, results and errors of each verb: [verbs.md](verbs.md).\n"
+
+# Each page has a title and parts: a module with its members in order, or a paragraph. The module "" is the package.
+# A part with `True` begins with the module's docstring.
+PAGES: dict[str, tuple[str, list[tuple[str, bool, list[str]] | str]]] = {
     "README.md": (
         "metaclip_spark",
         [
-            ("", []),
-            ("verbs.arguments", ["choose_threshold", "Entries", "Counts"]),
-            ("metadata.load", ["load_metadata", "Metadata"]),
+            ("", True, []),
+            LINKS,
+            ("verbs.arguments", False, ["choose_threshold", "Entries", "Counts", "Frame"]),
+            ("metadata.load", False, ["load_metadata", "Metadata"]),
         ],
     ),
-    "spark.md": ("metaclip_spark, on Spark DataFrames", [("verbs.spark", None)]),
-    "local.md": ("metaclip_spark.local, on pyarrow Tables", [("verbs.local", None)]),
+    "verbs.md": ("The verbs", [("verbs.facade", True, VERBS)]),
+    "local.md": ("metaclip_spark.local", [("local", True, []), LOCAL_LINKS]),
 }
-VERBS = ["curate", "match", "count_entries", "sweep", "balance", "explain"]
-LINKS = "\nThe verbs: [on Spark DataFrames](spark.md), [on pyarrow Tables](local.md).\n"
 
 CONFIG = {
     "docstring_section_style": "list",
     "filters": ["!^_"],
     "heading_level": 2,
     "inherited_members": False,
-    "members": ["from_entries"],  # of a class: Metadata's own lines stand above
+    "members": ["from_entries"],  # the only public member of a class, of `Metadata`
     "show_root_heading": True,
     "summary": False,
 }
-LOADED = {"docstring_parser": "google", "docstring_options": {"returns_multiple_items": False}}
+LOADED: dict[str, Any] = {"docstring_parser": "google", "docstring_options": {"returns_multiple_items": False}}
+
+# Markdown links to other objects: they lead nowhere in a repository. The text of a link holds no bracket, so that a
+# half-open interval such as [0, 1) is never taken for the start of one.
+_LINK = re.compile(r"\[([^][\n]+)\]\(#[^)\n]*\)")
 
 
 def render() -> dict[str, str]:
     """Return each page's name and text."""
     package = griffe.load("metaclip_spark", search_paths=[str(ROOT)], **LOADED)
-    return {name: NOTE + f"# {title}\n" + _page(package, parts) for name, (title, parts) in PAGES.items()}
+    # Users write mc.curate, whichever module defines it.
+    exported = re.compile(rf"metaclip_spark\.[a-z_.]+\.(?=(?:{'|'.join(map(str, package.exports))})\b)")
+    return {
+        name: NOTE + f"# {title}\n" + exported.sub("metaclip_spark.", _page(package, parts))
+        for name, (title, parts) in PAGES.items()
+    }
 
 
-def _page(package: griffe.Module, parts: list[tuple[str, list[str] | None]]) -> str:
+def _page(package: Any, parts: list[tuple[str, bool, list[str]] | str]) -> str:
     page = ""
-    for path, members in parts:
+    for part in parts:
+        if isinstance(part, str):
+            page += part
+            continue
+        path, with_docstring, members = part
         module = package[path] if path else package
-        if not path or members is None:
+        if with_docstring:
             page += f"\n{module.docstring.value}\n"
-        if not path:
-            page += LINKS
-        for member in VERBS if members is None else members:
-            page += "\n" + _member(module[member]).strip() + "\n"
+        for member in members:
+            page += "\n" + _LINK.sub(r"\1", render_object_docs(module[member], CONFIG)).strip() + "\n"
     return page
-
-
-def _member(member: griffe.Object) -> str:
-    text = render_object_docs(member, CONFIG)
-    # Users write mc.curate, wherever it is defined; links to other packages lead nowhere in a repository.
-    text = re.sub(r"metaclip_spark\.(verbs\.(spark|arguments)|metadata\.load)\.", "metaclip_spark.", text)
-    text = text.replace("metaclip_spark.verbs.local", "metaclip_spark.local")
-    return re.sub(r"\[([^]]+)\]\(#[^)]*\)", r"\1", text)
 
 
 if __name__ == "__main__":

@@ -1,1 +1,1 @@
-"""The public functions on Spark DataFrames and pyarrow Tables."""
+"""The public functions: one facade, and one backend each for Spark DataFrames and pyarrow Tables."""

@@ -1,16 +1,18 @@
-"""What the verbs take, checked: the entry list, t, counts, and the key of a row's draw (no Spark).
+"""Check the verbs' arguments: the entry list, t, counts, and the key of a row's draw (no Spark).
 
-`verbs/spark.py` and `verbs/local.py` (pyarrow) share it, so that both take and refuse the same.
+`verbs/spark.py` and `verbs/local.py` share these checks, so that both accept and refuse the same arguments.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.checks import need_names
@@ -23,20 +25,23 @@ from metaclip_spark.metadata.load import Metadata, load_metadata
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Frame = TypeVar("Frame", bound="DataFrame | pa.Table")
+"""A Spark DataFrame (classic or Connect) or a pyarrow Table. A verb returns the kind that it is given."""
+
 Entries: TypeAlias = "Metadata | str | os.PathLike[str] | Sequence[str]"
-"""An entry list: loaded, the path of its file, or the entries themselves in order."""
+"""An entry list: a `Metadata`, the path of a file, or the entries themselves in order."""
 
 Counts: TypeAlias = "DataFrame | pa.Table"
-"""One row an entry: `entry_id` with `count`, or with `probability`."""
+"""One row per entry: `entry_id` with `count`, or with `probability`."""
 
-MATCHED = ("entry_ids",)
-BALANCED = ("sampling_probability", "draw")
+MATCH_COLUMNS = ("entry_ids",)
+BALANCE_COLUMNS = ("sampling_probability", "draw")
 MATCH_FIRST = "Call match first, which adds it."
 _COUNT_HINT = "Expected what count_entries returns."
 
 
 def as_metadata(entries: Entries) -> Metadata:
-    """Return the entry list, loaded and checked.
+    """Load and check an entry list.
 
     Raises:
         MetadataError: the file or the list cannot be used.
@@ -49,10 +54,10 @@ def as_metadata(entries: Entries) -> Metadata:
 
 
 def checked_threshold(threshold: int) -> int:
-    """Refuse a t that is none.
+    """Return t as an int.
 
     Raises:
-        ConfigError: not an integer of at least 1.
+        ConfigError: t is not an integer, or is below 1.
     """
     if isinstance(threshold, bool) or not isinstance(threshold, (int, np.integer)) or threshold < 1:
         raise ConfigError(f"threshold must be an integer >= 1, got {threshold!r}. MetaCLIP-400M used 20000.")
@@ -60,15 +65,15 @@ def checked_threshold(threshold: int) -> int:
 
 
 def choose_threshold(counts: Counts, metadata: Entries, tail_fraction: float = TAIL_FRACTION) -> int:
-    """Return the t whose tail fraction, the share of counts that belongs to entries with count < t, is nearest.
+    """Return the t whose tail fraction is nearest: the share of all counts that belongs to entries with count < t.
 
     Args:
-        counts: what `count_entries` returns, in Spark or as a pyarrow Table.
-        metadata: the entry list; entries that nothing matched have a part in the choice, too.
+        counts: the result of `count_entries`: a Spark DataFrame or a pyarrow Table.
+        metadata: the entry list; entries that match no pair take part in the choice, too.
         tail_fraction: between 0 and 1; about 0.06 for both of the paper's sets.
 
     Raises:
-        ConfigError: a tail fraction that is none.
+        ConfigError: the tail fraction is not between 0 and 1.
 
     Examples:
         >>> import pyarrow as pa
@@ -83,65 +88,82 @@ def choose_threshold(counts: Counts, metadata: Entries, tail_fraction: float = T
 def _nearest_threshold(counts: Counts, metadata: Metadata, tail_fraction: float, verb: str) -> int:
     if not 0 < tail_fraction < 1:
         raise ConfigError(f"tail_fraction must be between 0 and 1, got {tail_fraction!r}. The paper's is 0.06.")
-    by_entry = count_array(as_table(counts, verb, "count"), len(metadata.entries))
-    threshold = threshold_for_tail_fraction(by_entry, tail_fraction)
+    totals = count_array(as_table(counts, verb, "count"), len(metadata.entries))
+    threshold = threshold_for_tail_fraction(totals, tail_fraction)
     if threshold < LOW_THRESHOLD:
-        said = f"t = {threshold} is very low: the pool is small for a tail fraction of {tail_fraction}."
-        # The line that is shown is the caller's: of choose_threshold one above, of curate one more.
-        warnings.warn(f"{said} threshold=... sets t itself.", stacklevel=3 if verb == "choose_threshold" else 4)
+        warnings.warn(
+            f"t = {threshold} is very low: the pool is small for a tail fraction of {tail_fraction}. "
+            "Set t itself with threshold=...",
+            stacklevel=_caller_level(),
+        )
     return threshold
 
 
-def curating_threshold(counts: Counts, metadata: Metadata, threshold: int | None, tail_fraction: float | None) -> int:
-    """Return the t that `curate` draws with: given, or by tail fraction.
+def _caller_level() -> int:
+    """Return the `stacklevel` at which a warning shows the line that called a verb."""
+    # Python 3.12 has `skip_file_prefixes` for this; the supported versions begin with 3.10.
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("metaclip_spark.verbs."):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
+def curate_threshold(counts: Counts, metadata: Metadata, threshold: int | None, tail_fraction: float | None) -> int:
+    """Return the t of `curate`: the given one, or the one of the tail fraction.
 
     Raises:
-        ConfigError: both are given, or the one that is given is none.
+        ConfigError: both are given, or the given one is invalid.
     """
     if threshold is None:
         return _nearest_threshold(counts, metadata, TAIL_FRACTION if tail_fraction is None else tail_fraction, "curate")
     if tail_fraction is not None:
-        raise ConfigError("curate: threshold and tail_fraction say the same thing in two ways; give one of them.")
+        raise ConfigError("curate: got both threshold and tail_fraction, expected one; each of them sets t.")
     return checked_threshold(threshold)
 
 
 def as_table(counts: Counts, verb: str, *wanted: str) -> pa.Table:
-    """Return counts as a pyarrow Table, ids as int32; a DataFrame's rows (at most one an entry) come to the driver.
+    """Return counts as a pyarrow Table, with ids as int32.
+
+    The rows of a DataFrame are collected on the driver; there is at most one per entry.
 
     Raises:
-        InputError: a column is missing, or the counts are of more than one entry list.
+        InputError: a column is missing, or the counts belong to more than one entry list.
     """
     names = counts.column_names if isinstance(counts, pa.Table) else counts.columns
     need_names(names, verb, ["entry_id", *wanted], _COUNT_HINT)
-    kept = [name for name in ("entry_id", "count", "probability", "metadata_id") if name in names]
-    table = counts.select(kept) if isinstance(counts, pa.Table) else counts.select(*kept).toArrow()
-    lists = table["metadata_id"].unique().to_pylist() if "metadata_id" in kept else []
+    columns = [name for name in ("entry_id", "count", "probability", "metadata_id") if name in names]
+    table = counts.select(columns) if isinstance(counts, pa.Table) else counts.select(*columns).toArrow()
+    lists = table["metadata_id"].unique().to_pylist() if "metadata_id" in columns else []
     if len(lists) > 1:
-        raise InputError(f"{verb}: the counts are of {len(lists)} entry lists; keep the rows of one metadata_id.")
+        raise InputError(
+            f"{verb}: the counts belong to {len(lists)} entry lists, expected one; keep the rows of one metadata_id."
+        )
     return table.set_column(0, "entry_id", table["entry_id"].cast(pa.int32()))
 
 
-def count_array(counts: pa.Table, n_entries: int = 0) -> np.ndarray:
-    """Return counts by entry id, int64; several rows of an entry (one a snapshot) add up.
+def count_array(counts: pa.Table, n_entries: int = 0) -> npt.NDArray[np.int64]:
+    """Return counts as an array by entry id, int64; the rows of one entry (one per snapshot) are summed.
 
     Args:
-        n_entries: the length wanted; ids beyond it make it longer.
+        counts: `entry_id` and `count`.
+        n_entries: the smallest length of the array; larger ids extend it.
     """
     ids = counts["entry_id"].to_numpy()
-    by_entry = np.zeros(max(n_entries, int(ids.max()) + 1 if len(ids) else 0), dtype=np.int64)
-    np.add.at(by_entry, ids, counts["count"].to_numpy())
-    return by_entry
+    totals = np.zeros(max(n_entries, int(ids.max()) + 1 if len(ids) else 0), dtype=np.int64)
+    np.add.at(totals, ids, counts["count"].to_numpy())
+    return totals
 
 
-def entry_probabilities(counts: Counts, threshold: int | None) -> np.ndarray:
-    """Return entry probabilities by entry id, float64; NaN for an entry without a row.
+def entry_probabilities(counts: Counts, threshold: int | None) -> npt.NDArray[np.float64]:
+    """Return entry probabilities as an array by entry id, float64; NaN for an entry without a row.
 
     Args:
-        counts: with `count`, and then t is needed; or with `probability`, as in the table `entry_probabilities`.
+        counts: `entry_id` with `count`, which needs t; or with `probability`, as in the table `entry_probabilities`.
+        threshold: t; None where `counts` has probabilities.
 
     Raises:
-        ConfigError: t is missing or none.
-        InputError: counts without the columns, or with several probabilities for an entry.
+        ConfigError: t is missing or invalid.
+        InputError: a column is missing, or an entry has several probabilities.
     """
     names = counts.column_names if isinstance(counts, pa.Table) else counts.columns
     if threshold is None and "probability" not in names:
@@ -150,38 +172,37 @@ def entry_probabilities(counts: Counts, threshold: int | None) -> np.ndarray:
             "choose_threshold(counts, metadata) gives the t of a tail fraction."
         )
     table = as_table(counts, "balance", "probability" if threshold is None else "count")
-    ids = table["entry_id"].to_numpy()
     if threshold is not None:
-        summed = count_array(table)
-        found = np.where(summed > 0, entry_probability(summed, checked_threshold(threshold)), np.nan)
-        return found
+        totals = count_array(table)
+        return np.where(totals > 0, entry_probability(totals, checked_threshold(threshold)), np.nan)
+    ids = table["entry_id"].to_numpy()
     if len(np.unique(ids)) < len(ids):
-        raise InputError("balance: an entry has several probabilities; keep the rows of one run_id.")
+        raise InputError("balance: an entry has several probabilities, expected one; keep the rows of one run_id.")
     return by_entry(ids, table["probability"].to_numpy(), missing=np.nan)
 
 
-def swept(counts: Counts, thresholds: Sequence[int] | None) -> tuple[np.ndarray, list[int]]:
-    """Return counts by entry id, int64, and the t to sweep, ascending: those given, else 1, 2, 5, 10, ...
+def sweep_arguments(counts: Counts, thresholds: Sequence[int] | None) -> tuple[npt.NDArray[np.int64], list[int]]:
+    """Return counts by entry id, int64, and the t to sweep, ascending; by default 1, 2, 5, 10, ...
 
     Raises:
-        ConfigError: a t that is none, or an empty list of them.
-        InputError: counts without the column `count`.
+        ConfigError: a t is invalid, or the list is empty.
+        InputError: the column `count` is missing.
     """
-    by_entry = count_array(as_table(counts, "sweep", "count"))
+    totals = count_array(as_table(counts, "sweep", "count"))
     if thresholds is None:
-        return by_entry, round_thresholds(int(by_entry.max(initial=1)))
+        return totals, round_thresholds(int(totals.max(initial=1)))
     if not len(thresholds):
-        raise ConfigError("sweep: thresholds is empty; expected at least one t, or leave it out.")
-    return by_entry, sorted({checked_threshold(threshold) for threshold in thresholds})
+        raise ConfigError("sweep: thresholds is empty; expected at least one t, or None for 1, 2, 5, 10, ...")
+    return totals, sorted({checked_threshold(threshold) for threshold in thresholds})
 
 
 def key_columns(
     columns: Sequence[str], verb: str, key: str | None, url_column: str, text_column: str
 ) -> tuple[str, ...]:
-    """Return the columns that key a row's draw: one (a key), or two (url and text, whose `pair_id` is the key).
+    """Return the columns that give the key of a row's draw: one key, or url and text, whose `pair_id` is the key.
 
     Raises:
-        InputError: the column named is missing, or there is nothing to key the draw by.
+        InputError: the named column is missing, or no column gives a key.
     """
     if key is not None:
         need_names(columns, verb, [key], "key names the column that identifies a row.")
@@ -192,18 +213,18 @@ def key_columns(
         return (url_column, text_column)
     missing = url_column if url_column not in columns else text_column
     raise InputError(
-        f"{verb}: whether a row is kept depends on a draw, which is a function of the row's key and the seed, and "
-        f"there is no key: column {missing!r} is missing; got {list(columns)}. Name the column that identifies a row "
-        "(key='...': strings or integers), or the image's url (url_column='...')."
+        f"{verb}: the draw needs a key for each row, and column {missing!r} is missing; got {list(columns)}. "
+        "Name the column that identifies a row (key='...': strings or integers), or the image's url "
+        "(url_column='...')."
     )
 
 
 def image_column(columns: Sequence[str], unit: str, url_column: str) -> str | None:
-    """Return the column that says which image a row is of: `image_id`, else the url's; None where pairs are drawn.
+    """Return the column that identifies an image: `image_id` or the url; None where the unit is the pair.
 
     Raises:
-        ConfigError: a unit that is none.
-        InputError: neither column is there.
+        ConfigError: the unit is unknown.
+        InputError: both columns are missing.
     """
     if unit not in ("pair", "image"):
         raise ConfigError(f"unit must be pair or image, got {unit!r}.")
@@ -215,23 +236,25 @@ def image_column(columns: Sequence[str], unit: str, url_column: str) -> str | No
     return "image_id"
 
 
-def null_key(keys: Sequence[str]) -> str:
-    """Return what is said of a row whose key is null."""
-    what = f"column {keys[0]!r}" if len(keys) == 1 else f"column {keys[0]!r} or {keys[1]!r}"
-    return f"a matched row has no key: {what} is null; the draw needs one. Drop such rows, or name another key."
+def null_key_message(keys: Sequence[str]) -> str:
+    """Return the error text for a matched row whose key is null."""
+    subject = f"column {keys[0]!r}" if len(keys) == 1 else f"column {keys[0]!r} or {keys[1]!r}"
+    return f"a matched row has no key: {subject} is null; the draw needs one. Drop such rows, or name another key."
 
 
-def refuse_taken(columns: Sequence[str], verb: str, added: Sequence[str]) -> None:
-    """Refuse columns that a verb would add a second time; as in Spark, case makes no difference.
+def refuse_present(columns: Sequence[str], verb: str, added: Sequence[str]) -> None:
+    """Refuse columns that the verb itself adds; case makes no difference, as in Spark.
 
     Raises:
-        InputError: a name is taken.
+        InputError: a column of that name exists.
     """
     for name in columns:
         if name.lower() in added:
-            raise InputError(f"{verb} adds the column {name.lower()!r}, and there is one; drop or rename it first.")
+            raise InputError(
+                f"{verb} adds the column {name.lower()!r}, which exists already; drop it or rename it first."
+            )
 
 
-def refuse_other(value: Any, wanted: str, use: str) -> TypeError:
-    """Return the error for a table of another kind."""
-    return TypeError(f"expected {wanted}, got {type(value).__module__}.{type(value).__name__}; {use}")
+def type_name(value: object) -> str:
+    """Return the full name of a value's type, for errors."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"

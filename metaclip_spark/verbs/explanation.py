@@ -1,4 +1,4 @@
-"""Why a text is kept or dropped: its matches, where they stand, and what they say of it (no Spark)."""
+"""Explain why a pair is kept or dropped: its matches, their positions, its probability and verdict (no Spark)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.sampling import entry_probability, pair_probability
@@ -15,11 +16,11 @@ from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
 from metaclip_spark.verbs.arguments import Counts, as_table, checked_threshold, count_array
 
-EXPLAINED_DDL = (
+EXPLANATION_DDL = (
     "spaced string, matches array<struct<entry_id: int, entry: string, positions: array<int>, count: bigint, "
     "part: string, probability: double>>, sampling_probability double, draw double, verdict string"
 )
-"""The columns that `explain` adds, as Spark's DDL."""
+"""The columns that `explain` adds, as a Spark DDL."""
 
 _MATCH = pa.struct(
     [
@@ -31,7 +32,7 @@ _MATCH = pa.struct(
         ("probability", pa.float64()),
     ]
 )
-EXPLAINED = pa.schema(
+EXPLANATION = pa.schema(
     [
         ("spaced", pa.string()),
         ("matches", pa.list_(_MATCH)),
@@ -40,12 +41,19 @@ EXPLAINED = pa.schema(
         ("verdict", pa.string()),
     ]
 )
-"""The same, as Arrow's schema."""
+"""The columns that `explain` adds, as an Arrow schema."""
 
 
 @dataclass
 class Match:
-    """An entry that the text matches; positions are 0-based, in characters of the spaced text."""
+    """An entry that a text matches.
+
+    Attributes:
+        positions: where the entry occurs in the spaced text, in characters from 0.
+        count: the entry's count in the pool; None without counts.
+        part: head or tail; None without counts.
+        probability: the entry probability; None without counts.
+    """
 
     entry_id: int
     entry: str
@@ -62,49 +70,53 @@ def matches_of(
 
     Args:
         text: the spaced text.
-        count: an entry's count by its id, 0 where the pool never matched it; None where nothing was counted.
+        ids: the ids of the entries that the text matches.
+        entries: all entries of the list.
+        count: returns an entry's count by its id, 0 for an entry that matches nothing in the pool; None without counts.
+        threshold: t.
     """
-    found = []
+    matches = []
     for entry_id in ids:
-        entry, known = entries[entry_id], None if count is None else count(entry_id)
+        entry = entries[entry_id]
+        entry_count = None if count is None else count(entry_id)
         part = probability = None
-        if known is not None:
-            part = "head" if known >= threshold else "tail"
-            # An entry that the pool never matched would be kept by every text that does.
-            probability = threshold / max(known, threshold) if known else 1.0
-        found.append(Match(entry_id, entry, _positions(text, entry), known, part, probability))
-    return found
+        if entry_count is not None:
+            part = "head" if entry_count >= threshold else "tail"
+            # An entry without a match in the pool would keep every text that matches it.
+            probability = threshold / max(entry_count, threshold) if entry_count else 1.0
+        matches.append(Match(entry_id, entry, _positions(text, entry), entry_count, part, probability))
+    return matches
 
 
 def _positions(text: str, entry: str) -> list[int]:
-    wanted, found, at = spaced_entry(entry), [], -1
-    while (at := text.find(wanted, at + 1)) >= 0:
-        found.append(at + 1)
-    return found
+    pattern, positions, at = spaced_entry(entry), [], -1
+    while (at := text.find(pattern, at + 1)) >= 0:
+        positions.append(at + 1)
+    return positions
 
 
 def sampling_probability(matches: Sequence[Match]) -> float:
-    """Return p of the pair with these matches, as `balance` computes it."""
-    by_entry = np.array([match.probability for match in matches], dtype=np.float64)
-    ranks = np.arange(len(by_entry), dtype=np.int32)
-    return float(pair_probability(np.array([0, len(ranks)]), ranks, by_entry)[0])
+    """Return the sampling probability of a pair with these matches, as `balance` computes it."""
+    probabilities = np.array([match.probability for match in matches], dtype=np.float64)
+    ranks = np.arange(len(probabilities), dtype=np.int32)
+    return float(pair_probability(np.array([0, len(ranks)]), ranks, probabilities)[0])
 
 
-def kept_from(counts: Sequence[int], draw: float) -> int | None:
-    """Return the smallest t at which a pair with this draw is kept, at these counts; None where nothing matched.
+def smallest_keeping_threshold(counts: Sequence[int], draw: float) -> int | None:
+    """Return the smallest t that keeps a pair with this draw, at these entry counts; None without a match.
 
-    Its sampling probability never falls as t grows, and is 1 at the count of its rarest entry.
+    The pair's sampling probability never falls as t grows, and is 1 at the count of its rarest entry.
 
-    >>> kept_from([100, 1000], 0.5)
+    >>> smallest_keeping_threshold([100, 1000], 0.5)
     48
     """
     if not counts:
         return None
     ids, offsets = np.arange(len(counts), dtype=np.int32), np.array([0, len(counts)])
-    known = np.asarray(counts, dtype=np.int64)
+    entry_counts = np.asarray(counts, dtype=np.int64)
 
     def is_dropped(t: int) -> bool:
-        return draw >= pair_probability(offsets, ids, entry_probability(known, t))[0]
+        return draw >= float(pair_probability(offsets, ids, entry_probability(entry_counts, t))[0])
 
     low, high = 1, max(1, min(counts))
     while low < high:
@@ -114,12 +126,13 @@ def kept_from(counts: Sequence[int], draw: float) -> int | None:
 
 
 def verdict(matches: Sequence[Match], p: float | None, draw: float | None, draw_needs: str) -> str:
-    """Return what becomes of the pair, and why, in a sentence.
+    """Return the pair's outcome and its reason in a sentence.
 
     Args:
-        p: the sampling probability; None where nothing was counted.
-        draw: None where it is not known.
-        draw_needs: what would make it known.
+        matches: the pair's matches.
+        p: the sampling probability; None without counts.
+        draw: the draw u; None where it is unknown.
+        draw_needs: the value that an unknown draw depends on, such as the key.
     """
     if not matches:
         return "dropped: the text matches no entry"
@@ -134,56 +147,60 @@ def verdict(matches: Sequence[Match], p: float | None, draw: float | None, draw_
 
 @dataclass(frozen=True)
 class Explainer:
-    """What explaining texts needs; picklable, so that Spark's workers can have it.
+    """Explains texts; picklable, so that it can be broadcast to Spark's workers.
 
     Attributes:
-        counts: int64, by entry id; None where nothing was counted, and then t is 0.
+        matcher: the compiled entry list.
+        entries: the entries, by id.
+        counts: int64, by entry id; None without counts.
+        threshold: t; 0 without counts.
     """
 
     matcher: Matcher
     entries: tuple[str, ...]
-    counts: np.ndarray | None
+    counts: npt.NDArray[np.int64] | None
     threshold: int
 
     @classmethod
     def of(cls, metadata: Metadata, counts: Counts | None, threshold: int | None) -> Explainer:
-        """Compile the list and lay out the counts.
+        """Compile the entry list and convert the counts to an array.
 
         Raises:
-            ConfigError: only one of counts and t is given, or t is none.
-            InputError: counts that are none.
+            ConfigError: only one of counts and t is given, or t is invalid.
+            InputError: a column of the counts is missing.
         """
         matcher = compile_matcher(metadata)
         if counts is None and threshold is None:
             return cls(matcher, metadata.entries, None, 0)
         if counts is None or threshold is None:
             given, missing = ("threshold", "counts") if counts is None else ("counts", "threshold")
-            raise ConfigError(f"explain: {given} needs {missing} too; give both, or neither to see the matches alone.")
-        laid_out = count_array(as_table(counts, "explain", "count"), len(metadata.entries))
-        return cls(matcher, metadata.entries, laid_out, checked_threshold(threshold))
+            raise ConfigError(
+                f"explain: got {given} without {missing}; give both, or neither to see the matches alone."
+            )
+        totals = count_array(as_table(counts, "explain", "count"), len(metadata.entries))
+        return cls(matcher, metadata.entries, totals, checked_threshold(threshold))
 
     def explain(self, texts: pa.Array, draws: pa.Array) -> pa.RecordBatch:
-        """Explain texts.
+        """Explain a batch of texts.
 
         Args:
             texts: strings.
-            draws: float64, u of each text's row; null where it is not known.
+            draws: float64, the draw of each text's row; null where it is unknown.
 
         Returns:
-            A batch of `EXPLAINED`.
+            A batch with the schema `EXPLANATION`.
         """
-        found = self.matcher.match(texts)
+        matches = self.matcher.match(texts)
         rows = []
         for at, (text, draw) in enumerate(zip(texts.to_pylist(), draws.to_pylist(), strict=True)):
-            ids = found.ids[found.offsets[at] : found.offsets[at + 1]].tolist()
-            rows.append(self._explained(text, ids, draw))
-        return pa.RecordBatch.from_pylist(rows, EXPLAINED)
+            ids = matches.ids[matches.offsets[at] : matches.offsets[at + 1]].tolist()
+            rows.append(self._row(text, ids, draw))
+        return pa.RecordBatch.from_pylist(rows, EXPLANATION)
 
-    def _explained(self, text: str | None, ids: list[int], draw: float | None) -> dict[str, object]:
+    def _row(self, text: str | None, ids: list[int], draw: float | None) -> dict[str, object]:
         padded = None if text is None else spaced(text)
-        count = None if self.counts is None else lambda entry_id: int(self.counts[entry_id])
-        matches = matches_of(padded or "", ids, self.entries, count, self.threshold)
-        p = None if count is None else sampling_probability(matches)
+        matches = matches_of(padded or "", ids, self.entries, self._count_of(), self.threshold)
+        p = None if self.counts is None else sampling_probability(matches)
         return {
             "spaced": padded,
             "matches": None if text is None else [asdict(match) for match in matches],
@@ -191,3 +208,7 @@ class Explainer:
             "draw": draw,
             "verdict": verdict(matches, p, draw, "key"),
         }
+
+    def _count_of(self) -> Callable[[int], int] | None:
+        counts = self.counts
+        return None if counts is None else lambda entry_id: int(counts[entry_id])

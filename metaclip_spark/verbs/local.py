@@ -1,11 +1,7 @@
 """The verbs on pyarrow Tables: one process, no Spark, no Java, no Delta.
 
-The same functions that Spark's workers call, so the results are those of Spark, bit for bit. A table has to fit into
-memory. Every verb keeps all columns and the order of the rows, and needs no other columns than those it names.
-
-The draw: a pair is kept when `u < p`, and u is a function of the row's key and the seed alone. The key is the column
-named by `key`; else the column `pair_id` where there is one; else the pair id of url and text, as in the tables of
-`metaclip-spark run`. Rows with equal keys are kept or dropped together.
+The docstrings are in `verbs/facade.py`. Spark's workers call the same functions of `core/` and `matchers/`, so both
+backends give the same results, bit for bit.
 """
 
 from __future__ import annotations
@@ -13,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -24,28 +21,29 @@ from metaclip_spark.errors import InputError
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.verbs.arguments import (
-    BALANCED,
+    BALANCE_COLUMNS,
+    MATCH_COLUMNS,
     MATCH_FIRST,
-    MATCHED,
+    Counts,
     Entries,
     as_metadata,
-    curating_threshold,
+    curate_threshold,
     entry_probabilities,
     image_column,
     key_columns,
-    null_key,
-    refuse_other,
-    refuse_taken,
-    swept,
+    null_key_message,
+    refuse_present,
+    sweep_arguments,
+    type_name,
 )
-from metaclip_spark.verbs.explanation import EXPLAINED, Explainer
+from metaclip_spark.verbs.explanation import EXPLANATION, Explainer
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
 _SLICE = 1 << 16
-"""Rows handled at a time: what a slice needs besides the table stays small."""
+"""Rows processed at a time; this bounds the memory that a verb needs beyond the table."""
 _FEW = 50_000
-_USE_SPARK = "for a Spark DataFrame the verbs are metaclip_spark.curate(df, ...), without local."
+"""Texts below which `engine="auto"` takes pyahocorasick: compiling the phrase matcher would take longer."""
 
 
 def curate(
@@ -60,103 +58,29 @@ def curate(
     key: str | None = None,
     engine: str = "auto",
 ) -> pa.Table:
-    """Match, count and balance: return the curated subset of a table of pairs.
-
-    One row is one pair; rows that stand twice count twice, so drop repeats first.
-
-    Args:
-        table: with a column of texts, in memory.
-        metadata: the entry list: its path, its entries in order, or loaded.
-        threshold: t. Entries that fewer pairs match keep every pair.
-        tail_fraction: chooses t instead: the share of counts below it (default 0.06). See `choose_threshold`.
-        seed: same seed, same subset.
-        text_column: what is matched, as it stands.
-        url_column: the image; with the text it makes the row's key, unless there is one.
-        key: the column that identifies a row, strings or integers.
-        engine: which matcher; all give the same ids.
-
-    Returns:
-        The kept rows, with `entry_ids`, `sampling_probability` and `draw`.
-
-    Raises:
-        InputError: a column is missing, of another type, or in the way; there is no key.
-        ConfigError: a t or tail fraction that is none.
-        MetadataError: the entry list cannot be used.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> texts = ["a photo"] * 1000 + ["a photo of an otter", "no entry in this one"]
-        >>> pairs = pa.table({"url": [f"https://example.org/{n}.jpg" for n in range(1002)], "text": texts})
-        >>> curated = mc.local.curate(pairs, metadata=["photo", "otter"], threshold=20)
-        >>> curated.num_rows, curated["text"].to_pylist()[-1]
-        (20, 'a photo of an otter')
-    """
+    """Return the curated subset of a Table of pairs; see `metaclip_spark.curate`."""
     known = as_metadata(metadata)
-    refuse_taken(_names(table), "curate", (*MATCHED, *BALANCED))
+    refuse_present(_names(table), "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(table.column_names, "curate", key, url_column, text_column)
     matched = match(table, known, text_column=text_column, engine=engine)
     counts = count_entries(matched)
-    chosen = curating_threshold(counts, known, threshold, tail_fraction)
-    return balance(
-        matched, counts, threshold=chosen, seed=seed, key=key, url_column=url_column, text_column=text_column
-    )
+    t = curate_threshold(counts, known, threshold, tail_fraction)
+    return balance(matched, counts, threshold=t, seed=seed, key=key, url_column=url_column, text_column=text_column)
 
 
 def match(table: pa.Table, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> pa.Table:
-    """Return the table with a column `entry_ids`: the entries that each text matches.
-
-    Args:
-        table: with a column of texts, in memory.
-        metadata: the entry list: its path, its entries in order, or loaded.
-        text_column: what is matched, as it stands: case and punctuation count, as in the paper.
-        engine: which matcher; all give the same ids.
-
-    Returns:
-        All rows. `entry_ids` (list of int32) is ascending and distinct; empty where nothing matches, null for a null.
-
-    Raises:
-        InputError: the text column is missing or holds no strings, or `entry_ids` is there already.
-        MetadataError: the entry list cannot be used.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> pairs = pa.table({"text": ["a photo of an otter", "PHOTO", None]})
-        >>> mc.local.match(pairs, metadata=["photo", "otter", "an otter"])["entry_ids"].to_pylist()
-        [[0, 1, 2], [], None]
-    """
-    refuse_taken(_names(table), "match", MATCHED)
+    """Match each text of a Table; see `metaclip_spark.match`."""
+    refuse_present(_names(table), "match", MATCH_COLUMNS)
     texts = _strings(table, text_column, "match")
-    # For few texts nothing is compiled that would take longer than matching them.
-    chosen = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
-    matcher = compile_matcher(as_metadata(metadata), chosen)
-    found = [matched_ids(matcher, part) for part in _slices(texts)]
-    return table.append_column("entry_ids", pa.chunked_array(found, pa.list_(pa.int32())))
+    name = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
+    matcher = compile_matcher(as_metadata(metadata), name)
+    ids = [matched_ids(matcher, part) for part in _slices(texts)]
+    return table.append_column("entry_ids", pa.chunked_array(ids, pa.list_(pa.int32())))
 
 
 def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
-    """Return how many rows match each entry, for the entries that any row matches.
-
-    Args:
-        table: with `entry_ids`, as `match` adds it.
-        metadata: the entry list that was matched; given, the entries themselves stand beside their ids.
-
-    Returns:
-        `entry_id` (int32, ascending), `entry` where `metadata` is given, and `count` (int64).
-
-    Raises:
-        InputError: there is no column `entry_ids`.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> entries = ["photo", "otter", "kite"]
-        >>> matched = mc.local.match(pa.table({"text": ["a photo", "photo of an otter"]}), entries)
-        >>> mc.local.count_entries(matched, entries).to_pylist()
-        [{'entry_id': 0, 'entry': 'photo', 'count': 2}, {'entry_id': 1, 'entry': 'otter', 'count': 1}]
-    """
-    need_names(_names(table), "count_entries", MATCHED, MATCH_FIRST)
+    """Count the rows of a Table that match each entry; see `metaclip_spark.count_entries`."""
+    need_names(_names(table), "count_entries", MATCH_COLUMNS, MATCH_FIRST)
     sums = EntrySums()
     for part in _slices(table["entry_ids"]):
         sums.add(part)
@@ -167,50 +91,22 @@ def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
     return counts.add_column(1, "entry", entries.take(counts["entry_id"].combine_chunks()))
 
 
-def sweep(table: pa.Table, counts: pa.Table, thresholds: Sequence[int] | None = None) -> pa.Table:
-    """Return what every t would keep of the pool, exactly, before anything is drawn.
+def sweep(table: pa.Table, counts: Counts, thresholds: Sequence[int] | None = None) -> pa.Table:
+    """Compute the expected size of the subset of a Table at each t; see `metaclip_spark.sweep`."""
+    # This import needs numba. The other verbs work without it.
+    from metaclip_spark.core.expected_size import ExpectedSums, Thresholds, sizes_at
 
-    Args:
-        table: with `entry_ids`, as `match` adds it.
-        counts: what `count_entries` returned for the whole pool.
-        thresholds: the t; by default 1, 2, 5, 10, 20, ... up to the first at which all is kept. All are served by one
-            pass over `entry_ids`.
-
-    Returns:
-        A row each t, ascending: `threshold`; `expected_size` and `expected_sd`, the mean and the standard deviation of
-        the subset's size in rows; `tail_fraction`, the share of all counts in entries with count < t; `entries_head`,
-        `entries_tail`, `counts_head` and `counts_tail`: how matched entries and their counts divide at t.
-
-    Raises:
-        InputError: a column is missing; a row matches an entry that has no count.
-        ConfigError: a t that is none.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> pairs = pa.table({"id": range(1000), "text": ["a photo"] * 999 + ["an otter"]})
-        >>> matched = mc.local.match(pairs, metadata=["photo", "otter"])
-        >>> sizes = mc.local.sweep(matched, mc.local.count_entries(matched), thresholds=[20, 999])
-        >>> [(row["threshold"], round(row["expected_size"], 6)) for row in sizes.to_pylist()]
-        [(20, 21.0), (999, 1000.0)]
-    """
-    from metaclip_spark.core.expected_size import (  # imports numba, which the others do not
-        ExpectedSums,
-        Thresholds,
-        sizes_at,
-    )
-
-    need_names(_names(table), "sweep", MATCHED, MATCH_FIRST)
-    by_entry, values = swept(counts, thresholds)
-    sums = ExpectedSums(Thresholds(by_entry, values))
+    need_names(_names(table), "sweep", MATCH_COLUMNS, MATCH_FIRST)
+    totals, values = sweep_arguments(counts, thresholds)
+    sums = ExpectedSums(Thresholds(totals, values))
     for part in _slices(table["entry_ids"]):
         sums.add(part)
-    return sizes_at(pa.Table.from_batches([sums.to_arrow()]), by_entry, values)
+    return sizes_at(pa.Table.from_batches([sums.to_arrow()]), totals, values)
 
 
 def balance(
     table: pa.Table,
-    counts: pa.Table,
+    counts: Counts,
     *,
     threshold: int | None = None,
     seed: int = 0,
@@ -219,51 +115,19 @@ def balance(
     url_column: str = "url",
     text_column: str = "text",
 ) -> pa.Table:
-    """Return the rows whose draw is below their sampling probability.
-
-    An entry keeps each of its rows with probability t / max(count, t), and a row stays when any of its entries
-    keeps it. A row that matches nothing is dropped.
-
-    Args:
-        table: with `entry_ids`, as `match` adds it.
-        counts: what `count_entries` returned for the whole pool; or entries with their `probability`, without t.
-        threshold: t.
-        seed: of the draw.
-        unit: "pair"; or "image": of each image's matched rows one is drawn, the one whose key has the smallest hash,
-            and the draw is keyed by the image: its `image_id`, or that of its url.
-        key: the column that identifies a row, strings or integers.
-        url_column: the image's url, where there is no key.
-        text_column: the text, where there is no key.
-
-    Returns:
-        The kept rows, with `sampling_probability` (float64) and `draw` (float64, in [0, 1)).
-
-    Raises:
-        InputError: a column is missing, of another type, or in the way; there is no key; a row matches an entry
-            that has no count.
-        ConfigError: t or the unit is missing or none.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> pairs = pa.table({"id": range(1000), "text": ["a photo"] * 999 + ["an otter"]})
-        >>> matched = mc.local.match(pairs, metadata=["photo", "otter"])
-        >>> kept = mc.local.balance(matched, mc.local.count_entries(matched), threshold=20, key="id")
-        >>> kept.num_rows, kept["sampling_probability"].to_pylist()[-1]
-        (29, 1.0)
-    """
-    refuse_taken(_names(table), "balance", BALANCED)
-    need_names(table.column_names, "balance", MATCHED, MATCH_FIRST)
+    """Balance a Table: return the rows whose draw is below their probability; see `metaclip_spark.balance`."""
+    refuse_present(_names(table), "balance", BALANCE_COLUMNS)
+    need_names(table.column_names, "balance", MATCH_COLUMNS, MATCH_FIRST)
     keys = key_columns(table.column_names, "balance", key, url_column, text_column)
     image = image_column(table.column_names, unit, url_column)
-    by_entry = entry_probabilities(counts, threshold)
-    p = _joined([batch_probability(part, by_entry) for part in _slices(table["entry_ids"])])
+    probabilities = entry_probabilities(counts, threshold)
+    p = np.concatenate([np.zeros(0), *(batch_probability(part, probabilities) for part in _slices(table["entry_ids"]))])
     if image is not None:
-        table, p, drawn = _one_an_image(table, p, keys, image, seed)
+        table, p, drawn = _one_row_per_image(table, p, keys, image, seed)
     else:
         drawn = _draws(table, "balance", keys, seed)
         if drawn.filter(pa.array(p > 0)).null_count:
-            raise InputError(f"balance: {null_key(keys)}")
+            raise InputError(f"balance: {null_key_message(keys)}")
     u = drawn.to_numpy(zero_copy_only=False)
     return table.append_column("sampling_probability", pa.array(p)).append_column("draw", drawn).filter(pa.array(u < p))
 
@@ -271,7 +135,7 @@ def balance(
 def explain(
     table: pa.Table,
     metadata: Entries,
-    counts: pa.Table | None = None,
+    counts: Counts | None = None,
     *,
     threshold: int | None = None,
     seed: int = 0,
@@ -279,39 +143,8 @@ def explain(
     url_column: str = "url",
     text_column: str = "text",
 ) -> pa.Table:
-    """Return the rows with what decides about each: its matches, their counts, the probability, the draw.
-
-    Args:
-        table: a few rows; any column of texts will do.
-        metadata: the entry list: its path, its entries in order, or loaded.
-        counts: what `count_entries` returned for the pool; without it only the matches are told.
-        threshold: t; needed where counts are given.
-        seed: of the draw.
-        key: the column that identifies a row; without a key and without urls there is no draw to tell.
-        url_column: the image's url, where there is no key.
-        text_column: what is matched.
-
-    Returns:
-        All rows, with `spaced` (the text as matching sees it), `matches` (a list of structs: `entry_id`, `entry`,
-        `positions` in characters of the spaced text, `count`, `part`: head or tail, `probability`),
-        `sampling_probability`, `draw` and `verdict`.
-
-    Raises:
-        InputError: the text column is missing or holds no strings, or a column is in the way.
-        ConfigError: counts without t, or a t that is none.
-
-    Examples:
-        >>> import pyarrow as pa
-        >>> import metaclip_spark as mc
-        >>> counts = pa.table({"entry_id": [0, 1], "count": [1000, 3]})
-        >>> pairs = pa.table({"text": ["a photo of an otter"]})
-        >>> told = mc.local.explain(pairs, ["photo", "otter"], counts, threshold=20).to_pylist()[0]
-        >>> [(found["entry"], found["part"], found["probability"]) for found in told["matches"]]
-        [('photo', 'head', 0.02), ('otter', 'tail', 1.0)]
-        >>> told["verdict"]
-        'kept with probability 1; the draw depends on the key'
-    """
-    refuse_taken(_names(table), "explain", EXPLAINED.names)
+    """Explain why each row of a Table is kept or dropped; see `metaclip_spark.explain`."""
+    refuse_present(_names(table), "explain", EXPLANATION.names)
     texts = _strings(table, text_column, "explain")
     explainer = Explainer.of(as_metadata(metadata), counts, threshold)
     try:
@@ -321,16 +154,20 @@ def explain(
             raise
         keys = ()
     drawn = _draws(table, "explain", keys, seed) if keys else pa.nulls(len(table), pa.float64())
-    told = explainer.explain(texts.combine_chunks(), drawn)
-    for name in EXPLAINED.names:
-        table = table.append_column(name, told.column(name))
+    explanation = explainer.explain(texts.combine_chunks(), drawn)
+    for name in EXPLANATION.names:
+        table = table.append_column(name, explanation.column(name))
     return table
 
 
 def _names(table: pa.Table) -> list[str]:
     if not isinstance(table, pa.Table):
-        raise refuse_other(table, "a pyarrow Table", _USE_SPARK)
-    return table.column_names
+        raise TypeError(
+            f"expected a pyarrow Table, got {type_name(table)}; metaclip_spark.curate(df, ...) and the other verbs of "
+            "metaclip_spark take a Spark DataFrame, too."
+        )
+    names: list[str] = table.column_names
+    return names
 
 
 def _strings(table: pa.Table, name: str, verb: str, expected: str = "strings") -> pa.ChunkedArray:
@@ -349,34 +186,30 @@ def _slices(column: pa.ChunkedArray) -> Iterator[pa.Array]:
             yield chunk.slice(start, _SLICE)
 
 
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    return np.concatenate([np.zeros(0), *parts])
-
-
-def _one_an_image(
-    table: pa.Table, p: np.ndarray, keys: tuple[str, ...], image: str, seed: int
-) -> tuple[pa.Table, np.ndarray, pa.Array]:
-    """Return the row of each image that is drawn, its p, and the image's draw."""
+def _one_row_per_image(
+    table: pa.Table, p: npt.NDArray[np.float64], keys: tuple[str, ...], image: str, seed: int
+) -> tuple[pa.Table, npt.NDArray[np.float64], pa.Array]:
+    """Return one matched row per image, with its p and the draw of the image."""
     table, p = table.filter(pa.array(p > 0)), p[p > 0]
     images = _strings(table, image, "balance").combine_chunks()
     values = _key_values(table, "balance", keys)
     for column, names in ((values, keys), (images, (image,))):
         if column.null_count:
-            raise InputError(f"balance: {null_key(names)}")
+            raise InputError(f"balance: {null_key_message(names)}")
     images = images if image == "image_id" else image_keys(images)
     chosen = smallest_of(images, values, seed)
     return table.filter(pa.array(chosen)), p[chosen], pa.array(draws(images.filter(pa.array(chosen)), seed))
 
 
 def _key_values(table: pa.Table, verb: str, keys: tuple[str, ...]) -> pa.Array:
-    """Return each row's key, strings; null where a column of it is."""
+    """Return the key of each row, strings; null where one of the key's columns is null."""
     if len(keys) == 2:
         return pair_keys(*(_strings(table, name, verb).combine_chunks() for name in keys))
     return _key_strings(table, verb, keys[0])
 
 
 def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.Array:
-    """Return u of every row, float64; null where the key is."""
+    """Return the draw u of each row, float64; null where the key is null."""
     values = _key_values(table, verb, keys)
     u = draws(pc.fill_null(values, ""), seed)
     return pc.if_else(values.is_null(), pa.scalar(None, pa.float64()), pa.array(u))

@@ -1,4 +1,4 @@
-"""The verbs on Spark DataFrames: their examples, equality with the local verbs bit for bit, any DataFrame, refusals."""
+"""The verbs on Spark DataFrames equal the local verbs bit for bit, run their examples, and refuse wrong input."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from pyspark.sql import functions as F
 import metaclip_spark as mc
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.spark import arrow_udf
-from metaclip_spark.verbs import arguments
-from metaclip_spark.verbs import spark as spark_verbs
+from metaclip_spark.verbs import arguments, facade
 
 pytestmark = pytest.mark.spark
 
@@ -52,7 +51,7 @@ def assert_same(of_spark, of_table) -> None:
 
 @pytest.fixture(scope="module")
 def pool(spark) -> tuple:
-    """The sample's pairs as a Table and as a DataFrame in some partitions, in another order."""
+    """Return the sample's pairs as a Table, and as a DataFrame with several partitions in another order."""
     table = sample_pairs()
     rows = table.to_pylist()
     random.Random(1).shuffle(rows)
@@ -60,9 +59,9 @@ def pool(spark) -> tuple:
     return table, df.persist()
 
 
-@pytest.mark.parametrize("module", [spark_verbs, arguments], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [facade, arguments], ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_are_true(spark, module):
-    """Every example runs as it stands, and every verb has one."""
+    """Every example of the docstrings runs, and every verb has examples."""
     result = doctest.testmod(module, extraglobs={"spark": spark})
     assert (result.failed, result.attempted > 0) == (0, True)
     names = getattr(module, "__all__", ["choose_threshold"])
@@ -78,8 +77,18 @@ def test_curate_equals_the_local_one_on_the_sample(pool):
     assert_same(mc.curate(df, metadata=str(WORDNET)), expected)
 
 
+@pytest.mark.filterwarnings("ignore:t = 2 is very low")
+def test_a_table_given_to_curate_gives_what_local_gives(pool):
+    """With a session running, a pyarrow Table gives a Table, equal to the local verb's."""
+    table, df = pool
+    curated = mc.curate(table, metadata=WORDNET)
+    assert isinstance(curated, pa.Table)
+    assert curated == mc.local.curate(table, WORDNET)
+    assert curated.num_rows > 0
+
+
 def test_each_verb_equals_the_local_one_on_the_sample(pool):
-    """Matches of every row (null for a null text), counts with entries, a subset by t and key, and explanations."""
+    """Matches (null for a null text), counts, sweeps, a subset by t and key, and explanations are equal."""
     table, df = pool
     metadata = mc.load_metadata(WORDNET)
     matched, expected = mc.match(df, metadata), mc.local.match(table, metadata)
@@ -116,7 +125,7 @@ def test_curate_equals_the_local_one_on_real_texts(spark, shared_data, name):
 
 
 def test_all_columns_are_kept_whatever_their_types_and_names(spark):
-    """Structs, maps, intervals, dots in names: what Python cannot take stays in the JVM."""
+    """Structs, maps, intervals and names with dots are kept. Columns that Python cannot represent stay in the JVM."""
     df = spark.sql(
         "select * from values (7L, 'a photo', named_struct('a', map('k', 1)), interval 3 months, x'00', 1.50) "
         "as t(`my.id`, `the text`, s, i, b, d)"
@@ -132,7 +141,7 @@ def test_all_columns_are_kept_whatever_their_types_and_names(spark):
 
 
 def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
-    """Without Arrow functions (Spark 4.0) every verb gives what it gives with them."""
+    """Without Arrow functions (Spark 4.0), `curate` gives the same rows."""
     texts = ["a photo", "an otter", "xyzzy", None] * 25
     df = spark.createDataFrame([(f"u{n}", text) for n, text in enumerate(texts)], "url string, text string")
     expected = mc.curate(df, ENTRIES, threshold=10).collect()
@@ -141,8 +150,8 @@ def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
     assert 0 < len(expected) < 50
 
 
-def test_a_text_is_matched_once_a_row(spark):
-    """Filters on what a verb adds do not make Spark compute it a second time."""
+def test_a_text_is_matched_once_per_row(spark):
+    """A filter on a column that a verb adds does not make Spark recompute the column."""
     df = spark.createDataFrame([("u", "a photo")], "url string, text string")
     matched = mc.match(df, ENTRIES)
     curated = mc.balance(matched, spark.createDataFrame([(0, 5)], "entry_id int, count bigint"), threshold=1)
@@ -152,16 +161,16 @@ def test_a_text_is_matched_once_a_row(spark):
         return sum(line.split("[pythonUDF")[0].count("(text#") for line in plan.splitlines() if "EvalPython" in line)
 
     assert evaluations(matched.where("size(entry_ids) > 0 and entry_ids[0] < 9")) == 1
-    assert evaluations(curated) == 1  # the url and the text together make the key: another function
+    assert evaluations(curated) == 1  # the key of url and text is another function
 
 
 def test_a_matched_row_without_a_key_fails_the_job(spark):
-    """A null url, and a null key, of a row that matches; one that matches nothing needs none."""
+    """A matched row with a null url or a null key fails; an unmatched row needs no key."""
     df = spark.createDataFrame([(None, "a photo"), (None, "xyzzy")], "url string, text string")
     matched = mc.match(df, ENTRIES)
     counts = mc.count_entries(matched)
-    said = "balance: a matched row has no key: column 'url' or 'text' is null; the draw needs one"
-    with pytest.raises(SparkRuntimeException, match=said):
+    message = "balance: a matched row has no key: column 'url' or 'text' is null; the draw needs one"
+    with pytest.raises(SparkRuntimeException, match=message):
         mc.balance(matched, counts, threshold=1).collect()
     with pytest.raises(SparkRuntimeException, match="no key: column 'url' is null"):
         mc.balance(matched, counts, threshold=1, key="url").collect()
@@ -169,21 +178,20 @@ def test_a_matched_row_without_a_key_fails_the_job(spark):
 
 
 def test_counts_of_another_pool_fail_the_job(spark):
-    """A row whose entry has no count is no row of the pool that was counted."""
+    """A row that matches an entry without a count is not a row of the counted pool."""
     matched = mc.match(spark.createDataFrame([("u", "an otter")], "url string, text string"), ENTRIES)
     with pytest.raises(PythonException, match="matches an entry that was never counted.*run count again"):
         mc.balance(matched, pa.table({"entry_id": [0], "count": [1]}), threshold=1).collect()
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "said"),
+    ("call", "error", "message"),
     [
         (
             lambda df: mc.curate(df.drop("url"), ENTRIES, threshold=1),
             InputError,
-            "curate: whether a row is kept depends on a draw, which is a function of the row's key and the seed, and "
-            "there is no key: column 'url' is missing; got ['text', 'n']. Name the column that identifies a row "
-            "(key='...': strings or integers), or the image's url (url_column='...').",
+            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. Name the "
+            "column that identifies a row (key='...': strings or integers), or the image's url (url_column='...').",
         ),
         (
             lambda df: mc.balance(mc.match(df, ENTRIES), pa.table({"entry_id": [0], "count": [1]}), key="n"),
@@ -198,7 +206,7 @@ def test_counts_of_another_pool_fail_the_job(spark):
         (
             lambda df: mc.match(df.withColumn("Entry_Ids", F.lit(1)), ENTRIES),
             InputError,
-            "match adds the column 'entry_ids', and there is one; drop or rename it first.",
+            "match adds the column 'entry_ids', which exists already; drop it or rename it first.",
         ),
         (
             lambda df: mc.count_entries(df),
@@ -216,16 +224,28 @@ def test_counts_of_another_pool_fail_the_job(spark):
             "threshold must be an integer >= 1, got True. MetaCLIP-400M used 20000.",
         ),
         (
-            lambda df: mc.curate(pa.table({"text": ["a photo"]}), ENTRIES),
+            lambda df: mc.curate({"text": ["a photo"]}, ENTRIES),
             TypeError,
-            "expected a Spark DataFrame, got pyarrow.lib.Table; for a pyarrow Table the verbs are "
-            "metaclip_spark.local.curate(table, ...).",
+            "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a "
+            "Table of a dict of columns or a pandas DataFrame.",
+        ),
+        (
+            lambda df: mc.curate(df.toPandas(), ENTRIES),
+            TypeError,
+            "curate: expected a Spark DataFrame or a pyarrow Table, got pandas.core.frame.DataFrame. "
+            "pyarrow.table(...) makes a Table of a dict of columns or a pandas DataFrame.",
+        ),
+        (
+            lambda df: mc.local.curate(df, ENTRIES),
+            TypeError,
+            "expected a pyarrow Table, got pyspark.sql.classic.dataframe.DataFrame; metaclip_spark.curate(df, ...) and "
+            "the other verbs of metaclip_spark take a Spark DataFrame, too.",
         ),
     ],
 )
-def test_what_cannot_be_done_is_said(spark, call, error, said):
-    """Each refusal says what was got, what was expected and what to do."""
+def test_refusals_name_the_fault_and_the_remedy(spark, call, error, message):
+    """Each error names what it got, what it expected and what to do next."""
     df = spark.createDataFrame([("u", "a photo", 1.5)], "url string, text string, n double")
     with pytest.raises(error) as raised:
         call(df)
-    assert str(raised.value) == said
+    assert str(raised.value) == message

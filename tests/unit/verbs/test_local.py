@@ -1,9 +1,10 @@
-"""The verbs on pyarrow Tables: their examples, the reference on the sample and on real texts, keys, and refusals."""
+"""The verbs on pyarrow Tables: examples, the reference on the sample and on real texts, the facade, keys, refusals."""
 
 from __future__ import annotations
 
 import doctest
 import gzip
+import inspect
 import json
 import math
 import subprocess
@@ -19,7 +20,7 @@ import reference
 import metaclip_spark as mc
 from metaclip_spark.core.hashing.ids import pair_id
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.verbs import arguments, local
+from metaclip_spark.verbs import arguments, facade, local
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
@@ -28,7 +29,7 @@ ENTRIES = ["photo", "otter", "an otter"]
 
 
 def table_of(rows: list[reference.Row]) -> pa.Table:
-    """Return each (url, text) once, with a column of its own."""
+    """Return each (url, text) once, with a column `position`."""
     pairs = list(dict.fromkeys((row.url, row.text) for row in rows))
     urls, texts = zip(*pairs, strict=True)
     return pa.table({"url": urls, "text": texts, "position": range(len(pairs))})
@@ -45,17 +46,25 @@ def assert_equals(curated: pa.Table, expected: reference.Curated) -> None:
     assert len(keys) == len(set(keys))
 
 
-@pytest.mark.parametrize("module", [local, arguments], ids=lambda module: module.__name__)
+def assert_examples_hold(function) -> str:
+    """Run the examples of a docstring that come before "On Spark:"; return the others."""
+    examples, _, others = inspect.getdoc(function).partition("\n    On Spark:\n")
+    runner = doctest.DocTestRunner()
+    runner.run(doctest.DocTestParser().get_doctest(examples, {}, function.__name__, None, 0))
+    assert (runner.failures, runner.tries > 0) == (0, True)
+    return others
+
+
+@pytest.mark.parametrize("module", [facade, arguments], ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_are_true(module):
-    """Every example runs as it stands, and every verb has one."""
-    result = doctest.testmod(module)
-    assert (result.failed, result.attempted > 0) == (0, True)
-    names = getattr(module, "__all__", ["choose_threshold"])
-    assert all(">>> " in getattr(module, name).__doc__ for name in names)
+    """Each verb has examples for a pyarrow Table, which run here, and for Spark, which run in tests/spark."""
+    for name in getattr(module, "__all__", ["choose_threshold"]):
+        others = assert_examples_hold(getattr(module, name))
+        assert ("spark.createDataFrame(" in others) == (module is facade)
 
 
 def test_import_loads_neither_spark_nor_anything_else():
-    """`import metaclip_spark` is light; the local verbs work where pyspark cannot be imported."""
+    """`import metaclip_spark` is light; without pyspark the verbs work on Tables, and the error says how to get it."""
     script = """
 import sys
 sys.modules["pyspark"] = None
@@ -64,12 +73,14 @@ heavy = {"pyarrow", "numpy", "pandas", "numba", "pydantic", "pyspark.sql"} & set
 assert not heavy, heavy
 assert {"curate", "local", "__version__"} <= set(dir(mc))
 import pyarrow as pa
-curated = mc.local.curate(pa.table({"id": ["x"], "text": ["a photo"]}), ["photo"], threshold=1, key="id")
+pairs = pa.table({"id": ["x"], "text": ["a photo"]})
+curated = mc.local.curate(pairs, ["photo"], threshold=1, key="id")
 assert curated.num_rows == 1
+assert mc.curate(pairs, ["photo"], threshold=1, key="id") == curated
 assert not {"numba", "pydantic"} & set(sys.modules)
 try:
-    mc.curate
-except ImportError as error:
+    mc.curate({"text": ["a photo"]}, ["photo"])
+except TypeError as error:
     print(error)
 try:
     mc.balanced
@@ -80,10 +91,83 @@ except AttributeError as error:
     assert ended.stderr == ""
     no_spark, no_name = ended.stdout.splitlines()
     assert no_spark == (
-        "metaclip_spark.curate works on Spark DataFrames, and pyspark is not installed: pip install "
-        "'metaclip-spark[spark]'. For a pyarrow Table, without Spark: metaclip_spark.local.curate."
+        "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a Table of "
+        "a dict of columns or a pandas DataFrame. Spark DataFrames need pyspark: pip install 'metaclip-spark[spark]'."
     )
     assert no_name == "module 'metaclip_spark' has no attribute 'balanced'"
+
+
+def test_a_table_needs_no_pyspark_even_where_it_is_installed():
+    """A verb on a Table, and the refusal of a dict, import nothing of pyspark."""
+    script = """
+import sys
+import pyarrow as pa
+import metaclip_spark as mc
+mc.curate(pa.table({"id": ["x"], "text": ["a photo"]}), ["photo"], threshold=1, key="id")
+try:
+    mc.curate({}, ["photo"])
+except TypeError as error:
+    print(error)
+print([name for name in sys.modules if name.partition(".")[0] == "pyspark"])
+"""
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    refusal, modules = ended.stdout.splitlines()
+    assert refusal == (
+        "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a Table of "
+        "a dict of columns or a pandas DataFrame."
+    )
+    assert modules == "[]"
+
+
+@pytest.mark.parametrize("verb", facade.__all__)
+def test_the_facade_and_local_have_one_signature(verb):
+    """The same parameters, kinds and defaults in the same order; only the first has a name of its own."""
+    first, *public = inspect.signature(getattr(mc, verb)).parameters.values()
+    first_local, *local_ones = inspect.signature(getattr(mc.local, verb)).parameters.values()
+    assert (first.name, first_local.name, first.kind) == ("df", "table", first_local.kind)
+    assert [(p.name, p.kind, p.default) for p in public] == [(p.name, p.kind, p.default) for p in local_ones]
+    assert getattr(mc.local, verb).__doc__.splitlines()[0].endswith(f"see `metaclip_spark.{verb}`.")
+
+
+def test_each_verb_of_the_facade_hands_every_argument_on():
+    """With no argument at its default, `mc` gives for a Table what `mc.local` gives."""
+    pairs = pa.table({"u": [f"u{n % 40}" for n in range(100)], "t": ["a photo", "an otter"] * 50, "id": range(100)})
+    columns = {"url_column": "u", "text_column": "t"}
+    named = {**columns, "key": "id", "seed": 3}
+    matched = mc.local.match(pairs, ENTRIES, text_column="t", engine="naive")
+    counts = mc.local.count_entries(matched, ENTRIES)
+    calls = [
+        ("curate", (pairs, ENTRIES), {**named, "threshold": 20, "engine": "naive"}),
+        ("curate", (pairs, ENTRIES), {**columns, "tail_fraction": 0.4}),
+        ("match", (pairs, ENTRIES), {"text_column": "t", "engine": "naive"}),
+        ("count_entries", (matched, ENTRIES), {}),
+        ("sweep", (matched, counts, [30, 7]), {}),
+        ("balance", (matched, counts), {**named, "threshold": 20, "unit": "image"}),
+        ("balance", (matched, counts), {**columns, "threshold": 20}),
+        ("explain", (pairs, ENTRIES, counts), {**named, "threshold": 20}),
+        ("explain", (pairs, ENTRIES, counts), {**columns, "threshold": 20}),
+    ]
+    for verb, arguments_of, keywords in calls:
+        expected = getattr(mc.local, verb)(*arguments_of, **keywords)
+        assert getattr(mc, verb)(*arguments_of, **keywords) == expected, verb
+        assert expected.num_rows > 0
+    assert mc.curate(df=pairs, metadata=ENTRIES, threshold=20, **named) == mc.local.curate(
+        table=pairs, metadata=ENTRIES, threshold=20, **named
+    )
+
+
+@pytest.mark.parametrize("verb", facade.__all__)
+@pytest.mark.parametrize("value", [{"text": ["a photo"]}, None, pa.record_batch({"text": ["a photo"]})])
+def test_the_facade_refuses_other_types(verb, value):
+    """Each verb names itself, the type that it got, and the types that it takes."""
+    with pytest.raises(TypeError) as raised:
+        getattr(mc, verb)(value, ENTRIES)
+    got = f"{type(value).__module__}.{type(value).__name__}"
+    assert str(raised.value) == (
+        f"{verb}: expected a Spark DataFrame or a pyarrow Table, got {got}. pyarrow.table(...) makes a Table of a dict "
+        "of columns or a pandas DataFrame."
+    )
 
 
 @pytest.mark.filterwarnings("ignore:t = 2 is very low")
@@ -131,8 +215,8 @@ def test_an_empty_table_gives_an_empty_one():
     )
 
 
-def test_the_draw_is_keyed_by_the_key_and_not_by_place():
-    """An integer draws as its digits; pair_id is taken where it is there; url and text make one otherwise."""
+def test_the_draw_depends_on_the_key_and_not_on_the_position():
+    """An integer draws as its digits; the column pair_id is the key where it exists; else url and text give the key."""
     pairs = pa.table({"id": range(100), "url": [f"u{n}" for n in range(100)], "text": ["a photo"] * 100})
     matched = mc.local.match(pairs, ENTRIES)
     counts = mc.local.count_entries(matched)
@@ -163,7 +247,7 @@ def test_more_t_only_adds_rows_and_another_seed_draws_others():
     assert other - more
 
 
-def test_counts_of_snapshots_add_up_and_probabilities_stand_for_counts_and_t():
+def test_counts_of_snapshots_add_up_and_probabilities_replace_counts_and_t():
     """Rows of one entry are summed, as in `entry_counts`; a column `probability` needs no t."""
     matched = mc.local.match(pa.table({"id": range(200), "text": ["a photo"] * 200}), ENTRIES)
     whole = pa.table({"entry_id": [0], "count": [200]})
@@ -174,8 +258,8 @@ def test_counts_of_snapshots_add_up_and_probabilities_stand_for_counts_and_t():
     assert mc.local.balance(matched, given, key="id") == expected
 
 
-def test_sweep_adds_up_what_balance_draws_with():
-    """The sums of p and p(1 - p), head and tail at each t; by default at 1, 2, 5, ... to where all is kept."""
+def test_sweep_sums_the_probabilities_of_balance():
+    """The sums of p and p(1 - p), head and tail at each t; by default 1, 2, 5, ... up to a t that keeps every match."""
     metadata = mc.load_metadata(WORDNET)
     matched = local.match(table_of(reference.read_pool([SAMPLE])), metadata)
     counts = local.count_entries(matched)
@@ -204,44 +288,46 @@ def test_sweep_adds_up_what_balance_draws_with():
     assert [row["expected_size"] for row in local.sweep(matched.slice(0, 0), counts, [3]).to_pylist()] == [0.0]
 
 
-def test_a_low_t_is_warned_of():
-    """A small pool gets a t by tail fraction that thins everything; that is said."""
+def test_a_low_t_gives_a_warning():
+    """A small pool gets a t by tail fraction that thins everything; the warning shows the caller's line."""
     pairs = pa.table({"id": range(3), "text": ["a photo"] * 3})
-    said = r"^t = 1 is very low: the pool is small for a tail fraction of 0\.06\. threshold=\.\.\. sets t itself\.$"
-    with pytest.warns(UserWarning, match=said) as warned:
+    text = r"^t = 1 is very low: the pool is small for a tail fraction of 0\.06\. Set t itself with threshold=\.\.\.$"
+    with pytest.warns(UserWarning, match=text) as of_local:
         mc.local.curate(pairs, ENTRIES, key="id")
-    with pytest.warns(UserWarning, match=said) as warned_too:
+    with pytest.warns(UserWarning, match=text) as of_facade:
+        mc.curate(pairs, ENTRIES, key="id")
+    with pytest.warns(UserWarning, match=text) as of_choose:
         mc.choose_threshold(pa.table({"entry_id": [0], "count": [3]}), ENTRIES)
-    assert [warning.filename for warning in [*warned, *warned_too]] == [__file__] * 2
+    assert [warning.filename for warning in [*of_local, *of_facade, *of_choose]] == [__file__] * 3
 
 
-def test_explain_tells_the_draw_and_agrees_with_balance():
-    """Every verdict is what balance does, and a text without a match or none at all has its sentence."""
+def test_explain_gives_the_draw_and_agrees_with_balance():
+    """Every verdict agrees with balance; a text without a match and a null text have their own verdicts."""
     texts = ["a photo", "an otter, an otter", "xyzzy", None] * 25
     pairs = pa.table({"id": range(100), "text": pa.array(texts)})
     matched = mc.local.match(pairs, ENTRIES)
     counts = mc.local.count_entries(matched)
     kept = mc.local.balance(matched, counts, threshold=10, key="id")
-    told = mc.local.explain(pairs, ENTRIES, counts, threshold=10, key="id").to_pylist()
-    assert {row["id"] for row in told if row["verdict"].startswith("kept")} == set(kept["id"].to_pylist())
-    assert told[1]["spaced"] == " an otter ,  an otter "
-    assert [(m["entry"], m["positions"], m["part"]) for m in told[1]["matches"]] == [
+    explained = mc.local.explain(pairs, ENTRIES, counts, threshold=10, key="id").to_pylist()
+    assert {row["id"] for row in explained if row["verdict"].startswith("kept")} == set(kept["id"].to_pylist())
+    assert explained[1]["spaced"] == " an otter ,  an otter "
+    assert [(m["entry"], m["positions"], m["part"]) for m in explained[1]["matches"]] == [
         ("otter", [4, 16], "head"),
         ("an otter", [1, 13], "head"),
     ]
-    assert (told[2]["verdict"], told[2]["matches"]) == ("dropped: the text matches no entry", [])
-    assert (told[3]["spaced"], told[3]["matches"], told[3]["sampling_probability"]) == (None, None, 0.0)
+    assert (explained[2]["verdict"], explained[2]["matches"]) == ("dropped: the text matches no entry", [])
+    assert (explained[3]["spaced"], explained[3]["matches"], explained[3]["sampling_probability"]) == (None, None, 0.0)
 
 
-def test_explain_without_counts_tells_the_matches_alone():
+def test_explain_without_counts_gives_the_matches_alone():
     """A first look at texts needs no pool."""
-    (told,) = mc.local.explain(pa.table({"text": ["an otter"]}), ENTRIES).to_pylist()
-    assert told["verdict"] == "matches 2 entries; counts and t decide"
-    assert [(m["entry"], m["count"], m["probability"]) for m in told["matches"]] == [
+    (explained,) = mc.local.explain(pa.table({"text": ["an otter"]}), ENTRIES).to_pylist()
+    assert explained["verdict"] == "matches 2 entries; counts and t decide"
+    assert [(m["entry"], m["count"], m["probability"]) for m in explained["matches"]] == [
         ("otter", None, None),
         ("an otter", None, None),
     ]
-    assert (told["sampling_probability"], told["draw"]) == (None, None)
+    assert (explained["sampling_probability"], explained["draw"]) == (None, None)
 
 
 PAIRS = pa.table({"url": ["u", None], "text": ["a photo", "a photo"], "n": [1.5, 2.5]})
@@ -250,14 +336,13 @@ COUNTS = mc.local.count_entries(MATCHED)
 
 
 @pytest.mark.parametrize(
-    ("call", "error", "said"),
+    ("call", "error", "message"),
     [
         (
             lambda: mc.local.curate(PAIRS.drop_columns("url"), ENTRIES, threshold=1),
             InputError,
-            "curate: whether a row is kept depends on a draw, which is a function of the row's key and the seed, and "
-            "there is no key: column 'url' is missing; got ['text', 'n']. Name the column that identifies a row "
-            "(key='...': strings or integers), or the image's url (url_column='...').",
+            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. Name the "
+            "column that identifies a row (key='...': strings or integers), or the image's url (url_column='...').",
         ),
         (
             lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1),
@@ -289,7 +374,7 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.match(MATCHED, ENTRIES),
             InputError,
-            "match adds the column 'entry_ids', and there is one; drop or rename it first.",
+            "match adds the column 'entry_ids', which exists already; drop it or rename it first.",
         ),
         (
             lambda: mc.local.count_entries(PAIRS),
@@ -310,7 +395,7 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.sweep(MATCHED, COUNTS, []),
             ConfigError,
-            "sweep: thresholds is empty; expected at least one t, or leave it out.",
+            "sweep: thresholds is empty; expected at least one t, or None for 1, 2, 5, 10, ...",
         ),
         (
             lambda: mc.local.sweep(MATCHED, COUNTS, [5, 0]),
@@ -330,7 +415,7 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1, tail_fraction=0.1),
             ConfigError,
-            "curate: threshold and tail_fraction say the same thing in two ways; give one of them.",
+            "curate: got both threshold and tail_fraction, expected one; each of them sets t.",
         ),
         (
             lambda: mc.choose_threshold(COUNTS, ENTRIES, 6),
@@ -345,33 +430,33 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [0, 0], "probability": [1.0, 0.5]})),
             InputError,
-            "balance: an entry has several probabilities; keep the rows of one run_id.",
+            "balance: an entry has several probabilities, expected one; keep the rows of one run_id.",
         ),
         (
             lambda: mc.local.balance(
                 MATCHED, pa.table({"entry_id": [0, 0], "count": [1, 2], "metadata_id": ["a", "b"]}), threshold=1
             ),
             InputError,
-            "balance: the counts are of 2 entry lists; keep the rows of one metadata_id.",
+            "balance: the counts belong to 2 entry lists, expected one; keep the rows of one metadata_id.",
         ),
         (
             lambda: mc.local.explain(PAIRS, ENTRIES, COUNTS),
             ConfigError,
-            "explain: counts needs threshold too; give both, or neither to see the matches alone.",
+            "explain: got counts without threshold; give both, or neither to see the matches alone.",
         ),
         (
             lambda: mc.local.match({"text": ["a photo"]}, ENTRIES),
             TypeError,
-            "expected a pyarrow Table, got builtins.dict; for a Spark DataFrame the verbs are "
-            "metaclip_spark.curate(df, ...), without local.",
+            "expected a pyarrow Table, got builtins.dict; metaclip_spark.curate(df, ...) and the other verbs of "
+            "metaclip_spark take a Spark DataFrame, too.",
         ),
     ],
 )
-def test_what_cannot_be_done_is_said(call, error, said):
-    """Each refusal says what was got, what was expected and what to do."""
+def test_refusals_name_the_fault_and_the_remedy(call, error, message):
+    """Each error names what it got, what it expected and what to do next."""
     with pytest.raises(error) as raised:
         call()
-    assert str(raised.value) == said
+    assert str(raised.value) == message
 
 
 def test_parquet_of_pairs_is_curated(tmp_path):
