@@ -1,1 +1,1 @@
-"""The rules and arithmetic of curation on Arrow and numpy, without Spark and without input or output."""
+"""The rules and the arithmetic of curation on Arrow and numpy arrays, without Spark and without input or output."""

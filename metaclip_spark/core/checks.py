@@ -1,4 +1,4 @@
-"""Checks of what a caller gives."""
+"""Check the columns of a caller's table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from metaclip_spark.errors import InputError
 
 
 def need_names(columns: Sequence[str], stage: str, wanted: Sequence[str], hint: str) -> None:
-    """Refuse columns that lack one of those wanted, saying what is there and what to do."""
+    """Refuse columns that lack a wanted one.
+
+    Raises:
+        InputError: a column is missing; the error names the columns and ends with the hint.
+    """
     for name in wanted:
         if name not in columns:
             raise InputError(f"{stage}: column {name!r} is missing; got {list(columns)}. {hint}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
@@ -10,12 +11,12 @@ import xxhash
 from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 
 _SPARK_SEED = 42
-"""Where Spark's `xxhash64(a, b)` begins: the hash of a, seeded with this, seeds the hash of b."""
+"""The initial seed of Spark's `xxhash64(a, b)`; the hash of a then seeds the hash of b."""
 
 
 def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:
-    """Return `pair_id` of each url and text, strings; null where either is null."""
-    from metaclip_spark.core.hashing.ids import pair_ids  # imports numba, which nothing else here needs
+    """Return the `pair_id` of each url and text, strings; null where either is null."""
+    from metaclip_spark.core.hashing.ids import pair_ids  # needs numba; the rest of this module does not
 
     nulls = pc.or_(urls.is_null(), texts.is_null())
     ids = pair_ids(pc.fill_null(urls, ""), pc.fill_null(texts, ""))
@@ -23,28 +24,32 @@ def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:
 
 
 def image_keys(urls: pa.Array) -> pa.Array:
-    """Return `image_id` of each url, strings; null where the url is."""
-    from metaclip_spark.core.hashing.ids import image_ids
+    """Return the `image_id` of each url, strings; null where the url is null."""
+    from metaclip_spark.core.hashing.ids import image_ids  # needs numba; the rest of this module does not
 
     return pc.if_else(urls.is_null(), pa.scalar(None, pa.string()), image_ids(pc.fill_null(urls, "")))
 
 
-def hashes(keys: pa.Array, seed: int, purpose: str) -> np.ndarray:
-    """Return the 64-bit hash of each key: Spark's `xxhash64(draw_key(seed, purpose), key)`, as uint64.
+def hashes(keys: pa.Array, seed: int, purpose: str) -> npt.NDArray[np.uint64]:
+    """Return the 64-bit hash of each key, uint64: Spark's `xxhash64(draw_key(seed, purpose), key)`.
 
     Args:
         keys: strings without nulls, such as pair ids.
+        seed: the seed of the draw.
+        purpose: the decision that the hash is for; see `draw_key`.
     """
     seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
     hashed = (xxhash.xxh64_intdigest(key.encode(), seed=seeded) for key in keys.to_pylist())
     return np.fromiter(hashed, dtype=np.uint64, count=len(keys))
 
 
-def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> np.ndarray:
-    """Return u in [0, 1) of each key: what `metaclip_spark.stages.columns.draw` is in Spark, bit for bit.
+def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> npt.NDArray[np.float64]:
+    """Return the draw u of each key, in [0, 1): bit for bit `metaclip_spark.stages.columns.draw` of Spark.
 
     Args:
         keys: strings without nulls, such as pair ids.
+        seed: the seed of the draw.
+        purpose: the decision that the draw is for; see `draw_key`.
 
     Returns:
         float64, shape (keys,).
@@ -52,11 +57,12 @@ def draws(keys: pa.Array, seed: int, purpose: str = "draw") -> np.ndarray:
     return (hashes(keys, seed, purpose) >> np.uint64(11)).astype(np.float64) * DRAW_SCALE
 
 
-def smallest_of(images: pa.Array, keys: pa.Array, seed: int) -> np.ndarray:
-    """Return which row of each image has the smallest hash of its key ("choose"), equal ones by the key; bool.
+def smallest_of(images: pa.Array, keys: pa.Array, seed: int) -> npt.NDArray[np.bool_]:
+    """Return a mask of one row per image: the one whose key has the smallest hash; the key breaks ties.
 
     Args:
-        images, keys: strings without nulls, a row each.
+        images, keys: strings without nulls, one per row.
+        seed: the seed of the hash, whose purpose is "choose".
     """
     ranks = pc.rank(keys, tiebreaker="dense").to_numpy()
     codes = images.dictionary_encode().indices.to_numpy()

@@ -1,22 +1,25 @@
-"""Compiled loops over lists of entry ids; see `entry_lists`, which says what they return."""
+"""Compiled loops over lists of entry ids; `entry_lists` documents the same functions."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.jit import kernel
 
 
 @kernel
-def add_counts(ids: np.ndarray, sums: np.ndarray) -> None:
+def add_counts(ids: npt.NDArray[np.int32], sums: npt.NDArray[np.int64]) -> None:
     """Add one to the sum of each id."""
     for entry in ids:
         sums[entry] += 1
 
 
 @kernel
-def running_products(offsets: np.ndarray, ids: np.ndarray, by_entry: np.ndarray) -> np.ndarray:
-    """Return 1 - prod(1 - p(entry)) over each pair's ids."""
+def running_products(
+    offsets: npt.NDArray[np.int64], ids: npt.NDArray[np.int32], by_entry: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Return 1 - prod(1 - p(entry)) over the ids of each pair."""
     p = np.empty(len(offsets) - 1, np.float64)
     for pair in range(len(p)):
         product = 1.0

@@ -1,8 +1,8 @@
-"""Expected sizes for many t in one pass over matched entries: exact sums of p and p(1 - p), free of order.
+"""Compute expected sizes at many t in one pass over matched entries: exact, order-independent sums of p and p(1 - p).
 
-For each pair the products of all t run side by side, over ascending ids, one after the other: each has the bits of
-`sampling.pair_probability`. Entries with equal counts share a row of the products' factors, and those that are tail
-entries at every t share one, so that what is looked up stays in the processor's cache.
+For each pair the products of all t run side by side, over ascending ids, one after the other. Each product has the bits
+of `sampling.pair_probability`. Entries with equal counts share a row of factors, and so do the entries that are tail at
+every t. So the factors stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.entry_lists import laid_out
+from metaclip_spark.core.entry_lists import list_layout
 from metaclip_spark.core.jit import kernel
 from metaclip_spark.core.sampling import entry_probability, from_fixed_point, tail_fraction
 from metaclip_spark.errors import InputError
@@ -23,7 +24,7 @@ EXPECTED_DDL = (
     "text_source string, lang string, threshold bigint, pairs bigint, matched bigint, "
     "expected_high bigint, expected_low bigint, variance_high bigint, variance_low bigint"
 )
-"""One row is a group of pairs at one t: how many there are, how many match, and sums as `sampling.fixed_point` has."""
+"""One row per group of pairs and t: pairs, matched pairs, and sums in the form of `sampling.fixed_point`."""
 
 SIZES = pa.schema(
     [
@@ -37,36 +38,36 @@ SIZES = pa.schema(
         ("counts_tail", pa.int64()),
     ]
 )
-"""One row is a t and what would be kept at it."""
+"""One row per t: the expected size of the subset, and how counts divide into head and tail."""
 _COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
 _NEVER = -1
 _COARSE = 1.5 * 2.0**26
-"""Added and taken away again, it rounds a value of [0, 1] to a multiple of 2**-26; 0.5 one of [0, 1/4] to 2**-53."""
+"""Adding and subtracting it rounds a value in [0, 1] to a multiple of 2**-26. 0.5 rounds one in [0, 1/4] to 2**-53."""
 
 
 class Thresholds:
-    """Some t and what every entry keeps at each of them.
+    """The t of a sweep, and the factors of every entry at each t.
 
     Attributes:
         values: the t, int64, ascending, shape (k,).
-        rows: int32 by entry id: the entry's row of factors; -1 where it was never counted.
+        rows: int32, by entry id: the entry's row of factors; -1 for an entry that was never counted.
     """
 
-    def __init__(self, counts: np.ndarray, values: Sequence[int]) -> None:
-        """Take counts (int64, by entry id, 0 where nothing matched) and at least one t."""
+    def __init__(self, counts: npt.NDArray[np.int64], values: Sequence[int]) -> None:
+        """Take counts (int64, by entry id, 0 for an entry without a match) and at least one t."""
         self.values = np.unique(np.asarray(values, dtype=np.int64))
-        # Row 0 is of the entries that are kept for certain at every t: they are at most as frequent as the smallest.
+        # Row 0 belongs to the entries with p = 1 at every t: their counts are at most the smallest t.
         least = self.values[:1]
         self._counts, rows = np.unique(np.concatenate([least, np.maximum(counts, least)]), return_inverse=True)
         self.rows = np.where(counts > 0, rows[1:], _NEVER).astype(np.int32)
 
-    def misses(self) -> np.ndarray:
+    def misses(self) -> npt.NDArray[np.float64]:
         """Return 1 - p(entry) by row and t, float64, shape (rows, k)."""
         return np.stack([1.0 - entry_probability(self._counts, int(t)) for t in self.values], axis=1)
 
 
 class ExpectedSums:
-    """The sums over the batches that were added, by text source and language."""
+    """Sums of p and p(1 - p) over the batches that were added, by text source and language."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._values = thresholds.values
@@ -80,24 +81,24 @@ class ExpectedSums:
 
         Args:
             entry_ids: `list<int32>`, ascending; null or empty where nothing matched.
-            text_source, lang: strings, what the sums are kept apart by; both or neither.
+            text_source, lang: strings, the groups of the sums; both or neither.
 
         Raises:
             InputError: a pair matches an entry that was never counted.
         """
-        groups = self._numbered(len(entry_ids), text_source, lang)
-        offsets, ids = laid_out(entry_ids)
+        groups = self._group_numbers(len(entry_ids), text_source, lang)
+        offsets, ids = list_layout(entry_ids)
         parts = np.zeros((len(self._groups), 4, len(self._values)))
         if not _add(offsets, ids, self._rows, self._misses, groups, self._counted, parts):
             raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
-        # Sums of multiples of 2**-26 and of remainders below it: exact in float64, whole numbers when scaled.
+        # Sums of multiples of 2**-26 and of remainders below it are exact in float64. Scaled, they are whole numbers.
         self._sums += (parts * np.array([2.0**26, 2.0**53, 2.0**26, 2.0**53])[:, None]).astype(np.int64)
 
     def to_arrow(self) -> pa.RecordBatch:
-        """Return the sums as EXPECTED_DDL has them, a row for each group and t."""
+        """Return the sums with the columns of EXPECTED_DDL, one row per group and t."""
         k, groups = len(self._values), list(self._groups)
         sums = self._sums.copy()
-        sums[:, 0] += self._counted[:, 2:] << 26  # pairs of p = 1 are counted, not summed
+        sums[:, 0] += self._counted[:, 2:] << 26  # pairs with p = 1 are counted, not summed
         return pa.record_batch(
             {
                 "text_source": pa.array([source for source, _ in groups for _ in range(k)], pa.string()),
@@ -109,8 +110,8 @@ class ExpectedSums:
             }
         )
 
-    def _numbered(self, length: int, text_source: pa.Array | None, lang: pa.Array | None) -> np.ndarray:
-        """Return the number of each pair's group, int32, and make room for groups that are new."""
+    def _group_numbers(self, length: int, text_source: pa.Array | None, lang: pa.Array | None) -> npt.NDArray[np.int32]:
+        """Return the number of each pair's group, int32, and extend the sums by the new groups."""
         if text_source is None or lang is None:
             numbers = np.zeros(length, dtype=np.int32)
             self._groups.setdefault((None, None), 0)
@@ -129,28 +130,29 @@ class ExpectedSums:
         return numbers
 
 
-def sizes_at(sums: pa.Table, counts: np.ndarray, thresholds: Sequence[int]) -> pa.Table:
-    """Return a row each t: what would be kept, and how the counts divide at it.
+def sizes_at(sums: pa.Table, counts: npt.NDArray[np.int64], thresholds: Sequence[int]) -> pa.Table:
+    """Return one row per t: the expected size of the subset, and how the counts divide into head and tail.
 
     Args:
-        sums: rows of EXPECTED_DDL, of any groups; none where the pool is empty.
+        sums: rows of EXPECTED_DDL, of any groups; no rows for an empty pool.
         counts: int64, by entry id, zeros included.
+        thresholds: the t.
 
     Returns:
-        `threshold` (int64); `expected_size` and `expected_sd` of the subset's size in pairs, `tail_fraction`: the
-        share of all counts in entries with count < t (float64); `entries_head` and `entries_tail`: matched entries
-        with count >= t, and the others; `counts_head` and `counts_tail`: their counts, summed (int64).
+        `threshold` (int64); `expected_size` and `expected_sd`, the mean and the standard deviation of the subset's size
+        in pairs; `tail_fraction`, the share of all counts in entries with count < t (float64); `entries_head` and
+        `entries_tail`, the matched entries with count >= t and count < t; `counts_head` and `counts_tail`, the sums of
+        their counts (int64).
     """
-    highs_and_lows: dict[int, list[int]] = {int(t): [0, 0, 0, 0] for t in thresholds}
+    totals: dict[int, list[int]] = {int(t): [0, 0, 0, 0] for t in thresholds}
     for row in sums.select(["threshold", *_COLUMNS]).to_pylist():
-        found = highs_and_lows[row["threshold"]]
-        found[:] = [total + row[name] for total, name in zip(found, _COLUMNS, strict=True)]
-    return pa.Table.from_pylist([_at(t, *found, counts) for t, found in highs_and_lows.items()], SIZES)
+        total = totals[row["threshold"]]
+        total[:] = [before + row[name] for before, name in zip(total, _COLUMNS, strict=True)]
+    return pa.Table.from_pylist([_size_at(t, total, counts) for t, total in totals.items()], SIZES)
 
 
-def _at(
-    t: int, expected_high: int, expected_low: int, variance_high: int, variance_low: int, counts: np.ndarray
-) -> dict[str, float]:
+def _size_at(t: int, total: Sequence[int], counts: npt.NDArray[np.int64]) -> dict[str, float]:
+    expected_high, expected_low, variance_high, variance_low = total
     head = counts >= t
     return {
         "threshold": t,
@@ -166,23 +168,23 @@ def _at(
 
 @kernel
 def _add(
-    offsets: np.ndarray,
-    ids: np.ndarray,
-    rows: np.ndarray,
-    misses: np.ndarray,
-    groups: np.ndarray,
-    counted: np.ndarray,
-    sums: np.ndarray,
+    offsets: npt.NDArray[np.int64],
+    ids: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.int32],
+    misses: npt.NDArray[np.float64],
+    groups: npt.NDArray[np.int32],
+    counted: npt.NDArray[np.int64],
+    sums: npt.NDArray[np.float64],
 ) -> bool:
-    """Add each pair's p and p(1 - p) at every t to the sums of its group; False where an id was never counted.
+    """Add p and p(1 - p) of each pair at every t to the sums of its group; return False for an id without a count.
 
     Args:
         offsets, ids: int64 and int32; the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
-        rows: int32 by entry id; -1: never counted, 0: kept for certain at every t.
+        rows: int32, by entry id; -1: never counted; 0: p = 1 at every t.
         misses: float64, shape (rows, k).
         groups: int32, shape (pairs,).
-        counted: int64, shape (groups, 3): pairs, those that match, and those that are certain at every t.
-        sums: float64, shape (groups, 4, k): p and p(1 - p), each rounded to 2**-53, in multiples of 2**-26 and rests.
+        counted: int64, shape (groups, 3): the pairs, the matched pairs, and the pairs with p = 1 at every t.
+        sums: float64, shape (groups, 4, k): p and p(1 - p), rounded to 2**-53, as multiples of 2**-26 and remainders.
     """
     k = misses.shape[1]
     product = np.empty(k)

@@ -1,40 +1,41 @@
-"""What a user names as "package:function": imported with one sentence for each way in which that can fail."""
+"""Import the functions that a user names as "package:function", with one error for each way that it can fail."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from metaclip_spark.errors import ConfigError
 
 
-def load_named(name: str, what: str) -> tuple[ModuleType, Callable]:
+def load_named(name: str, what: str) -> tuple[ModuleType, Callable[..., Any]]:
     """Import "package:function".
 
     Args:
-        name: as the user wrote it; the function may be an attribute of an attribute ("package:Class.method").
-        what: what it is for, named in the errors ("filter", "identifier").
+        name: the name as the user wrote it; the function may be an attribute of an attribute ("package:Class.method").
+        what: the use of the function, which the errors name ("filter", "identifier").
 
     Returns:
         The module and the function.
 
     Raises:
-        ConfigError: the name has another form, the module cannot be imported, or it holds no such callable.
+        ConfigError: the name has another form, the module cannot be imported, or it has no such callable.
     """
     module_name, _, path = name.partition(":")
     if not (_is_dotted(module_name) and _is_dotted(path)):
         raise ConfigError(f"{what} must be named package:function, got {name!r}.")
     module = _import(module_name, name, what)
-    found: object = module
+    function: object = module
     for part in path.split("."):
         try:
-            found = getattr(found, part)
+            function = getattr(function, part)
         except AttributeError:
             raise ConfigError(f"{what} {name}: module {module_name} has no {path!r}.") from None
-    if not callable(found):
-        raise ConfigError(f"{what} {name}: {path} is {type(found).__name__}; expected a function.")
-    return module, found
+    if not callable(function):
+        raise ConfigError(f"{what} {name}: {path} is {type(function).__name__}; expected a function.")
+    return module, function
 
 
 def _is_dotted(name: str) -> bool:
@@ -51,5 +52,5 @@ def _import(module_name: str, name: str, what: str) -> ModuleType:
                 "(on a cluster: --py-files)."
             ) from None
         raise ConfigError(f"{what} {name}: importing {module_name} needs {error.name!r}, which is missing.") from error
-    except Exception as error:  # the module is the user's: whatever it raises is the answer
+    except Exception as error:  # the module is the user's: any exception is possible
         raise ConfigError(f"{what} {name}: importing {module_name} raised {type(error).__name__}: {error}") from error

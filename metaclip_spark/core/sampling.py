@@ -5,17 +5,20 @@ Source: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.4 and algorithm 1
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.entry_lists import laid_out, running_products
+from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.errors import InputError
 
 TAIL_FRACTION = 0.06
 """Share of all counts in tail entries; about 6% for both of the paper's sets."""
 
 LOW_THRESHOLD = 20
-"""Below this t a warning is given: balancing then keeps next to nothing of the head."""
+"""Below this t a warning is given: balancing keeps almost nothing of the head."""
 
 DRAW_SCALE = 2.0**-53
 
@@ -32,7 +35,7 @@ def draw_key(seed: int, purpose: str) -> str:
     return f"{purpose}:{seed}"
 
 
-def entry_probability(counts: np.ndarray, threshold: int) -> np.ndarray:
+def entry_probability(counts: npt.NDArray[np.int64], threshold: int) -> npt.NDArray[np.float64]:
     """Return t / max(count, t) for each entry.
 
     Args:
@@ -42,31 +45,34 @@ def entry_probability(counts: np.ndarray, threshold: int) -> np.ndarray:
     >>> entry_probability(np.array([0, 10, 20, 40]), 20).tolist()
     [1.0, 1.0, 1.0, 0.5]
     """
-    return threshold / np.maximum(counts, threshold).astype(np.float64)
+    probabilities: npt.NDArray[np.float64] = threshold / np.maximum(counts, threshold).astype(np.float64)
+    return probabilities
 
 
-def pair_probability(offsets: np.ndarray, ids: np.ndarray, entry_probabilities: np.ndarray) -> np.ndarray:
+def pair_probability(
+    offsets: npt.NDArray[np.integer[Any]], ids: npt.NDArray[np.int32], entry_probabilities: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Return p(pair) = 1 - prod(1 - p(entry)) over each pair's matched entries; 0 where none matched.
 
     Args:
         offsets: int, shape (pairs + 1,); the ids of pair i are `ids[offsets[i]:offsets[i + 1]]`.
         ids: int32, ascending within a pair.
-        entry_probabilities: float64, indexed by entry id; NaN for an entry that was never counted.
+        entry_probabilities: float64, by entry id; NaN for an entry that was never counted.
 
     Returns:
-        float64, shape (pairs,). The product runs over ascending ids, one after the other, so that it is the
-        same for any cut into batches.
+        float64, shape (pairs,). The product runs over ascending ids, one after the other. So it does not depend on the
+        batches.
     """
     # A running product, not a sum of logs: log(1 - 1) is -inf for a tail entry, and prefix sums change with
     # the batch.
     return running_products(np.asarray(offsets, np.int64), np.asarray(ids, np.int32), entry_probabilities)
 
 
-def threshold_for_tail_fraction(counts: np.ndarray, fraction: float) -> int:
+def threshold_for_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) -> int:
     """Return the t whose tail fraction is nearest to `fraction`: the inverse of `tail_fraction`.
 
-    Counts are sorted ascending (entries that never matched included), and t is the count at the index where
-    the cumulative share is nearest; at least 1, where upstream gives 0 and loses every pair.
+    Counts are sorted ascending, with the zeros of entries that never matched. t is the count at the index where the
+    cumulative share is nearest, and at least 1: with upstream's 0, every pair is lost.
 
     Args:
         counts: int64, shape (entries,), zeros included.
@@ -80,15 +86,15 @@ def threshold_for_tail_fraction(counts: np.ndarray, fraction: float) -> int:
     return max(1, int(ordered[int(np.argmin(np.abs(share - fraction)))]))
 
 
-def tail_fraction(counts: np.ndarray, threshold: int) -> float:
-    """Return the share of all counts that belongs to entries with count < t; 0 where nothing was counted."""
+def tail_fraction(counts: npt.NDArray[np.int64], threshold: int) -> float:
+    """Return the share of all counts that belongs to entries with count < t; 0 where all counts are 0."""
     counts = np.asarray(counts, dtype=np.int64)
     total = int(counts.sum())
     return float(int(counts[counts < threshold].sum()) / total) if total else 0.0
 
 
-def weights_of(within: np.ndarray) -> np.ndarray:
-    """Return what each pair of a drawn subset stands for, in units of 1 / WEIGHT_SCALE pairs (Horvitz-Thompson).
+def weights_of(within: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return the weight of each pair of a drawn subset, in units of 1 / WEIGHT_SCALE pairs (Horvitz-Thompson).
 
     The sum of 1 / p' over the drawn pairs that match an entry is an unbiased estimate of its count before the draw.
 
@@ -96,26 +102,28 @@ def weights_of(within: np.ndarray) -> np.ndarray:
         within: float64 in (0, 1], p' of each pair: the sampling probability of the run that drew it.
 
     Returns:
-        int64: 1 / p', rounded to a multiple of 1 / WEIGHT_SCALE, so that sums are free of order.
+        int64: 1 / p', rounded to a multiple of 1 / WEIGHT_SCALE, so that sums are order-independent.
     """
     return np.rint(WEIGHT_SCALE / within).astype(np.int64)
 
 
-def weighted_counts(sums: np.ndarray) -> np.ndarray:
-    """Return entry counts, int64, of sums of `weights_of`: rounded to whole pairs, and at least 1 where any matched."""
+def weighted_counts(sums: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the entry counts, int64, of sums of weights: rounded to whole pairs, at least 1 where any pair matched."""
     return np.where(sums > 0, np.maximum(1, (sums + WEIGHT_SCALE // 2) // WEIGHT_SCALE), 0)
 
 
-def drawn_again(probability: np.ndarray, within: np.ndarray) -> np.ndarray:
-    """Return the chance that a pair, drawn with probability `within` before, is kept by the same draw at `probability`.
+def drawn_again(probability: npt.NDArray[np.float64], within: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the probability that the draw u of a pair is below p, given that it is below p': min(1, p / p').
 
-    u < within is known, so it is min(1, p / p'); all float64. NaN in `within`: it was not drawn before, and this is p.
+    Args:
+        probability: float64, p of each pair.
+        within: float64, p' of each pair in the run that drew it; NaN for a pair that no run drew, which gives p.
     """
     return np.minimum(1.0, probability / np.where(np.isnan(within), 1.0, within))
 
 
-def fixed_point(values: np.ndarray) -> tuple[int, int]:
-    """Return the sum of float64 values in [0, 1] as two integers, exact to 2**-53 a value and free of order.
+def fixed_point(values: npt.NDArray[np.float64]) -> tuple[int, int]:
+    """Return the sum of float64 values in [0, 1] as two integers: order-independent, and exact to 2**-53 per value.
 
     The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 2**36 values.
     """
@@ -124,11 +132,11 @@ def fixed_point(values: np.ndarray) -> tuple[int, int]:
 
 
 def from_fixed_point(high: int, low: int) -> float:
-    """Return the float64 nearest to a sum made by `fixed_point`."""
+    """Return the float64 nearest to a sum of `fixed_point`."""
     return ((high << 27) + low) / 2**53
 
 
-def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarray:
+def batch_probability(entry_ids: pa.ListArray, by_entry: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Return p(pair) for an Arrow list<int32> array, float64; 0 for a null.
 
     Args:
@@ -137,7 +145,7 @@ def batch_probability(entry_ids: pa.ListArray, by_entry: np.ndarray) -> np.ndarr
     Raises:
         InputError: a pair matches an entry that was never counted.
     """
-    p = running_products(*laid_out(entry_ids), by_entry)
+    p = running_products(*list_layout(entry_ids), by_entry)
     if np.isnan(p).any():
         raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
     return p

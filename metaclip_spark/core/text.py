@@ -1,4 +1,4 @@
-"""Spacing and cleaning of texts: what matching sees, and what is stored.
+"""Space and clean texts: the form that is matched, and the form that is stored.
 
 Source: the reference code of "Demystifying CLIP Data" (arXiv 2309.16671), section 3.2 (substring matching).
 """
@@ -9,7 +9,7 @@ import html
 import re
 
 PADDED = ",.;:?!`"
-"""The characters that get one space on both sides before matching."""
+"""The characters that get a space on both sides before matching."""
 
 _TO_SPACE = str.maketrans({"\t": " ", "\n": " ", "\r": " "})
 _CLEANED = str.maketrans({"\t": " ", "\n": " ", "\r": " ", "\0": None})
@@ -34,16 +34,16 @@ def spaced(text: str) -> str:
 
 
 def spaced_entry(entry: str) -> str:
-    """Return the entry with a space at both ends; its inside is left alone, as upstream does."""
+    """Return the entry with a space at both ends. Its inside stays as it is, as upstream."""
     return " " + entry + " "
 
 
 def clean_text(raw: str, *, is_html: bool = False) -> str:
-    r"""Return the text that is stored and matched, the same for every kind of input.
+    r"""Return the text in the form that is stored and matched, the same for every kind of input.
 
     Args:
-        raw: the text as the source holds it.
-        is_html: unescape entities once (texts that come from HTML attributes).
+        raw: the text of the source.
+        is_html: unescape entities once, for texts from HTML attributes.
 
     >>> clean_text(" Tom&#39;s\n cat ", is_html=True)
     "Tom's  cat"
@@ -54,5 +54,5 @@ def clean_text(raw: str, *, is_html: bool = False) -> str:
 
 
 def without_surrogates(text: str) -> str:
-    """Return the text with U+FFFD for each lone surrogate, which JSON can hold and UTF-8 cannot."""
+    """Return the text with U+FFFD for each lone surrogate: JSON can hold one, UTF-8 cannot."""
     return text if text.isascii() else _SURROGATE.sub("\ufffd", text)

@@ -1,4 +1,4 @@
-"""The smallest t whose expected subset is large enough: a search that asks for many t at once (no Spark)."""
+"""Search the smallest t whose expected subset is large enough, with many t per pass (no Spark)."""
 
 from __future__ import annotations
 
@@ -6,43 +6,45 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-AT_ONCE = 32
-"""How many t one pass over the pool is asked for: it costs about as much as one t."""
+THRESHOLDS_PER_PASS = 32
+"""Number of t per pass over the pool. A pass of this many costs about as much as a pass of one."""
 
 Sizes = Callable[[Sequence[int]], Sequence[int]]
 """Returns the expected size at each t, exactly, in units of 2**-53 pairs."""
 
 
-def smallest_threshold(size: int, highest: int, sizes: Sizes, at_once: int = AT_ONCE) -> int | None:
+def smallest_threshold(size: int, highest: int, sizes: Sizes, per_pass: int = THRESHOLDS_PER_PASS) -> int | None:
     """Return the smallest t whose expected size reaches `size`; None where no t does.
 
-    The expected size never falls as t grows (also in float64: each step of it rounds monotonically), so there is one
-    answer, whatever is asked on the way to it. At the highest count every matched pair is kept.
+    The expected size never falls as t grows, also in float64: each of its operations rounds monotonically. So there is
+    one answer, and it does not depend on the t that are tried. At the highest count every matched pair is kept.
 
     Args:
-        size: wanted, in pairs, at least 1.
+        size: the wanted size in pairs, at least 1.
         highest: the highest entry count, at least 1.
-        sizes: one call is one pass over the pool.
-        at_once: how many t a pass is asked for, at least 4.
+        sizes: computes the expected sizes; one call is one pass over the pool.
+        per_pass: the number of t per pass, at least 4.
     """
     wanted = size << 53
-    low, high, below, above = 0, highest, 0, None
-    asked = sorted({*np.geomspace(1, highest, at_once).astype(np.int64).tolist(), highest})
-    while asked:
-        found = list(sizes(asked))
-        if above is None and found[-1] < wanted:
+    # The answer is above `low` and at most `high`; `below` and `above` are the sizes there.
+    low, high, below = 0, highest, 0
+    above: int | None = None
+    candidates = sorted({*np.geomspace(1, highest, per_pass).astype(np.int64).tolist(), highest})
+    while candidates:
+        found = list(sizes(candidates))
+        first = next((at for at, value in enumerate(found) if value >= wanted), len(candidates))
+        if first < len(candidates):
+            high, above = candidates[first], found[first]
+        if above is None:
             return None
-        reached = next((at for at, value in enumerate(found) if value >= wanted), len(asked))
-        if reached < len(asked):
-            high, above = asked[reached], found[reached]
-        if reached > 0:
-            low, below = asked[reached - 1], found[reached - 1]
-        asked = _between(low, high, (wanted - below) / (above - below), at_once)
+        if first > 0:
+            low, below = candidates[first - 1], found[first - 1]
+        candidates = _between(low, high, (wanted - below) / (above - below), per_pass)
     return high
 
 
 def round_thresholds(highest: int) -> list[int]:
-    """Return 1, 2, 5, 10, 20, 50, ... up to the first at or above the highest count, where all is kept.
+    """Return 1, 2, 5, 10, 20, 50, ... up to the first at or above the highest count, which keeps every matched pair.
 
     >>> round_thresholds(70)
     [1, 2, 5, 10, 20, 50, 100]
@@ -54,14 +56,14 @@ def round_thresholds(highest: int) -> list[int]:
     return values
 
 
-def _between(low: int, high: int, share: float, at_once: int) -> list[int]:
-    """Return which t to ask for between two: half of them evenly, half ever closer around the interpolated one."""
+def _between(low: int, high: int, share: float, per_pass: int) -> list[int]:
+    """Return the t to try between two: half of them evenly spaced, half ever closer around the interpolated one."""
     width = high - low
-    if width - 1 <= at_once:
+    if width - 1 <= per_pass:
         return list(range(low + 1, high))
-    half, sides = at_once // 2, at_once // 4
+    half, sides = per_pass // 2, per_pass // 4
     even = [low + width * step // (half + 1) for step in range(1, half + 1)]
     guess = low + round(width * share)
-    away = [round(width ** (step / sides)) for step in range(sides)]
-    near = [guess + sign * distance for distance in away for sign in (-1, 1)]
+    distances = [round(width ** (step / sides)) for step in range(sides)]
+    near = [guess + sign * distance for distance in distances for sign in (-1, 1)]
     return sorted({t for t in (*even, *near) if low < t < high})

@@ -1,7 +1,7 @@
-"""The matching engines behind one small interface, and the choice between them.
+"""The matching engines behind one interface, and the choice between them.
 
-Every engine returns the ids that the naive substring scan returns, on every input; a new one is added to
-`ENGINES` and inherits the whole table of cases.
+On every input, every engine returns the ids of the naive substring scan. A new engine is added to `ENGINES`, and
+inherits the tests of the whole table of cases.
 """
 
 from __future__ import annotations
@@ -40,11 +40,19 @@ ENGINES: dict[str, Callable[[Metadata], Matcher]] = {
     "ahocorasick": _ahocorasick,
     "naive": _naive,
 }
-"""What compiles a list for an engine, the fastest first; an engine is imported when it is asked for."""
+"""Functions that compile a list for an engine, fastest engine first. An engine is imported on first use."""
 
 
 def compile_matcher(metadata: Metadata, engine: str = "auto") -> Matcher:
-    """Compile an entry list for one engine; `auto` takes the fastest that is installed."""
+    """Compile an entry list for an engine.
+
+    Args:
+        metadata: the entry list.
+        engine: a name of `ENGINES`, or "auto" for the fastest engine that is installed.
+
+    Raises:
+        ConfigError: the engine is unknown.
+    """
     name = _fastest() if engine == "auto" else engine
     if name not in ENGINES:
         known = ", ".join(["auto", *ENGINES])
@@ -56,8 +64,7 @@ def _fastest() -> str:
     if find_spec("numba") is not None:
         return "phrases"
     warnings.warn(
-        "numba is not installed: texts are matched by pyahocorasick, which takes many times as long "
-        "(pip install numba).",
+        "numba is not installed: pyahocorasick matches the texts, which takes many times as long (pip install numba).",
         stacklevel=3,
     )
     return "ahocorasick"

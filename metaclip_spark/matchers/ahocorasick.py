@@ -1,8 +1,8 @@
-"""Aho-Corasick by pyahocorasick, one call for many texts.
+"""Match with pyahocorasick's Aho-Corasick automaton, one call for many texts.
 
-The texts of a slice are joined by line feeds and scanned in one call, so that Python's cost is paid per match
-and not per text. This is exact: a spaced text holds no line feed, and no entry that holds one is compiled,
-so no match can cross from one text into the next.
+The texts of a slice are joined by line feeds and scanned in one call. So Python's cost is per match, and not per text.
+This is exact: a spaced text has no line feed, and no entry with a line feed is compiled. So no match can cross from one
+text into the next.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from itertools import chain
 
 import ahocorasick
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.text import PADDED, spaced_entry
@@ -21,7 +22,7 @@ _NEVER = frozenset("\t\n\r")
 
 
 class AhocorasickMatcher:
-    """A pyahocorasick automaton over the spaced entries (500,000 entries: about 94 MB)."""
+    """Matches with a pyahocorasick automaton of the spaced entries (500,000 entries: about 94 MB)."""
 
     name = "ahocorasick"
 
@@ -29,7 +30,7 @@ class AhocorasickMatcher:
         self.metadata_id = metadata.metadata_id
         automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
         for entry_id, entry in enumerate(metadata.entries):
-            if _NEVER.isdisjoint(entry):  # a spaced text holds none of these: the entry can never match
+            if _NEVER.isdisjoint(entry):  # a spaced text has none of these: the entry can never match
                 automaton.add_word(spaced_entry(entry), entry_id)
         automaton.make_automaton()
         self._automaton = automaton
@@ -44,10 +45,11 @@ class AhocorasickMatcher:
         joined = joined_spaced(texts.to_pylist())
         if len(self._automaton) == 0:
             return Matches(np.zeros(len(texts) + 1, np.int32), np.zeros(0, np.int32))
-        found = np.fromiter(chain.from_iterable(self._automaton.iter(joined)), dtype=np.int64).reshape(-1, 2)
-        rows = np.searchsorted(text_ends(joined), found[:, 0])
+        # Pairs of a match's last position and its entry id.
+        matches = np.fromiter(chain.from_iterable(self._automaton.iter(joined)), dtype=np.int64).reshape(-1, 2)
+        rows = np.searchsorted(text_ends(joined), matches[:, 0])
         # One sort makes the ids of each text ascending and distinct.
-        keys = np.unique((rows << 32) | found[:, 1])
+        keys = np.unique((rows << 32) | matches[:, 1])
         offsets = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.int64) << 32).astype(np.int32)
         return Matches(offsets, (keys & 0xFFFFFFFF).astype(np.int32))
 
@@ -64,7 +66,7 @@ def joined_spaced(texts: list[str | None]) -> str:
     return joined.replace("\t", " ").replace("\r", " ")
 
 
-def text_ends(joined: str) -> np.ndarray:
+def text_ends(joined: str) -> npt.NDArray[np.int64]:
     """Return the positions of the line feeds between texts, in characters, int64."""
     if joined.isascii():
         return np.flatnonzero(np.frombuffer(joined.encode("ascii"), dtype=np.uint8) == 10)

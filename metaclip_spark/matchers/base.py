@@ -1,4 +1,4 @@
-"""The small interface that every matching engine stands behind."""
+"""The interface of every matching engine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 SLICE_BYTES = 1 << 22
-"""Texts handed to an engine's inner loop at a time, in UTF-8 bytes: bounds its memory, whatever the batch."""
+"""UTF-8 bytes of text per call of an engine's inner loop; this bounds its memory, whatever the size of the batch."""
 
 
 class Matches(NamedTuple):
@@ -20,21 +21,21 @@ class Matches(NamedTuple):
         ids: int32, ascending and distinct within a text.
     """
 
-    offsets: np.ndarray
-    ids: np.ndarray
+    offsets: npt.NDArray[np.int32]
+    ids: npt.NDArray[np.int32]
 
     def to_arrow(self) -> pa.ListArray:
-        """Return `list<int32>`, one list a text, without a copy."""
+        """Return `list<int32>`, one list per text, without a copy."""
         return pa.ListArray.from_arrays(pa.array(self.offsets), pa.array(self.ids))
 
     @property
-    def counts(self) -> np.ndarray:
-        """Matches per text, int32, shape (texts,)."""
+    def counts(self) -> npt.NDArray[np.int32]:
+        """The number of matches per text, int32, shape (texts,)."""
         return np.diff(self.offsets)
 
 
 class Matcher(Protocol):
-    """An engine compiled for one entry list; picklable, so that it can be broadcast."""
+    """An engine that is compiled for one entry list; picklable, so that it can be broadcast."""
 
     name: str
     metadata_id: str
@@ -45,14 +46,14 @@ class Matcher(Protocol):
 
 
 def in_one_buffer(texts: pa.Array) -> pa.Array:
-    """Return the texts as string or large_string; a string_view's bytes, which stand in many buffers, are copied."""
+    """Return the texts as string or large_string. The bytes of a string_view are in many buffers, and are copied."""
     if pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type):
         return texts
     return texts.cast(pa.large_string())
 
 
 def slices_by_bytes(texts: pa.Array, limit: int = SLICE_BYTES) -> Iterator[pa.Array]:
-    """Cut an array into runs of at most `limit` bytes of text (a longer text is a run of its own)."""
+    """Split an array into slices of at most `limit` bytes of text; a longer text is a slice by itself."""
     import pyarrow.compute as pc
 
     ends = np.cumsum(pc.fill_null(pc.binary_length(texts), 0).to_numpy(zero_copy_only=False).astype(np.int64))
@@ -65,7 +66,7 @@ def slices_by_bytes(texts: pa.Array, limit: int = SLICE_BYTES) -> Iterator[pa.Ar
 
 
 def concat_matches(parts: list[Matches]) -> Matches:
-    """Join the matches of consecutive slices."""
+    """Concatenate the matches of consecutive slices."""
     if len(parts) == 1:
         return parts[0]
     lengths = np.concatenate([part.counts for part in parts]) if parts else np.zeros(0, np.int32)
@@ -79,7 +80,7 @@ def concat_matches(parts: list[Matches]) -> Matches:
 
 
 def matched_ids(matcher: Matcher, texts: pa.Array) -> pa.ListArray:
-    """Return `list<int32>`: each text's entry ids, ascending and distinct; null where the text is null."""
+    """Return the entry ids of each text, `list<int32>`, ascending and distinct; null where the text is null."""
     matches = matcher.match(texts)
     nulls = texts.is_null() if texts.null_count else None
     return pa.ListArray.from_arrays(pa.array(matches.offsets), pa.array(matches.ids), mask=nulls)

@@ -1,4 +1,4 @@
-"""The definition itself: a substring scan of every entry over every text (about 40 texts a second)."""
+"""Match by the definition: a substring scan of every entry over every text (about 40 texts per second)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metaclip_spark.metadata import Metadata
 
 
 class NaiveMatcher:
-    """Matches by the paper's definition; the yardstick of every other engine."""
+    """Matches by the paper's definition; the oracle that every other engine is checked against."""
 
     name = "naive"
 

@@ -1,1 +1,1 @@
-"""Hashes of rows and configurations, image ids and pair ids, and a Bloom filter over keys."""
+"""Hash rows and settings, compute the ids of images and pairs, and filter keys with a Bloom filter."""

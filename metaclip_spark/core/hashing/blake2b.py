@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.core.jit import copied, inline, kernel
+from metaclip_spark.core.jit import copy_bytes, inline, kernel
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
 _ORDER = np.array(
@@ -28,8 +29,8 @@ _WORDS, _ROWS = 24 * LANES, 40
 
 
 @inline
-def _mix(v: np.ndarray, a: int, b: int, c: int, d: int, x: int) -> None:
-    """BLAKE2b's G on all lanes, by the numbers of four rows that are worked on, and of the first of two words."""
+def _mix(v: npt.NDArray[np.uint64], a: int, b: int, c: int, d: int, x: int) -> None:
+    """Apply BLAKE2b's function G on all lanes to the working rows a, b, c and d, with the words x and x + 1."""
     a, b, c, d = WORK + LANES * a, WORK + LANES * b, WORK + LANES * c, WORK + LANES * d
     x, y = _WORDS + LANES * x, _WORDS + LANES * (x + 1)
     for i in range(LANES):
@@ -49,14 +50,19 @@ def _mix(v: np.ndarray, a: int, b: int, c: int, d: int, x: int) -> None:
 
 
 @kernel
-def _take_in(v: np.ndarray, words: np.ndarray, done: np.ndarray, last: np.ndarray) -> None:
-    """Take in one block on all lanes.
+def _compress(
+    v: npt.NDArray[np.uint64],
+    words: npt.NDArray[np.uint64],
+    done: npt.NDArray[np.uint64],
+    last: npt.NDArray[np.uint64],
+) -> None:
+    """Compress one block on all lanes.
 
     Args:
-        v: (rows * lanes,) uint64, of which the state is set.
+        v: (rows * lanes,) uint64; the state is read and written.
         words: (16 * lanes,) uint64, the block.
-        done: (lanes,) uint64, the bytes up to this block's end.
-        last: (lanes,) uint64, all ones where the block is the last.
+        done: (lanes,) uint64, the bytes of the string up to the end of this block.
+        last: (lanes,) uint64, all ones where the block is the last of its string.
     """
     size = LANES
     for i in range(8 * size):
@@ -65,9 +71,9 @@ def _take_in(v: np.ndarray, words: np.ndarray, done: np.ndarray, last: np.ndarra
     for i in range(size):
         v[WORK + 12 * size + i] ^= done[i]
         v[WORK + 14 * size + i] ^= last[i]
-    for turn in range(len(_ORDER)):
-        for word in range(16):  # in the turn's order, so that `_mix` knows where they are
-            source = LANES * _ORDER[turn, word]
+    for round_ in range(len(_ORDER)):
+        for word in range(16):  # in the order of the round, so that `_mix` gets constant positions
+            source = LANES * _ORDER[round_, word]
             for i in range(size):
                 v[_WORDS + word * size + i] = words[source + i]
         _mix(v, 0, 4, 8, 12, 0)
@@ -84,11 +90,13 @@ def _take_in(v: np.ndarray, words: np.ndarray, done: np.ndarray, last: np.ndarra
 
 @kernel
 def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
-    """Write the hexadecimal digits of BLAKE2b with 16 bytes over: length of the first (8 bytes, little-endian), both.
+    """Write the hexadecimal digits of BLAKE2b (16 bytes) of each pair of strings.
+
+    The hash is over the length of the first string (8 bytes, little-endian), the first, and the second string.
 
     Args:
-        firsts, seconds: (.,) uint8, the bytes of the strings.
-        first_ends, second_ends: (n + 1,) int32, where they end; the first value is where the first one starts.
+        firsts, seconds: (bytes,) uint8, the bytes of the strings.
+        first_ends, second_ends: (n + 1,) int32, the start of the first string, and the end of each.
         out: (32 n,) uint8, written.
     """
     count = len(first_ends) - 1
@@ -100,13 +108,13 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
     raw = content.view(np.uint8)
     for row in range(count):
         content[16 * starts[row]] = np.uint64(first_ends[row + 1] - first_ends[row])
-        to = copied(firsts[first_ends[row] : first_ends[row + 1]], raw, 128 * starts[row] + 8)
-        copied(seconds[second_ends[row] : second_ends[row + 1]], raw, to)
+        to = copy_bytes(firsts[first_ends[row] : first_ends[row + 1]], raw, 128 * starts[row] + 8)
+        copy_bytes(seconds[second_ends[row] : second_ends[row + 1]], raw, to)
     v, words = np.zeros(_ROWS * LANES, np.uint64), np.zeros(16 * LANES, np.uint64)
-    at, rows, given, pairs = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
+    at, rows, assigned, digits = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
     done, last = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
     while True:
-        given = next_strings(at, starts, rows, given)
+        assigned = next_strings(at, starts, rows, assigned)
         busy = False
         for lane in range(LANES):
             row = rows[lane]
@@ -125,10 +133,10 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
             last[lane] = ~np.uint64(0) if ends else np.uint64(0)
         if not busy:
             break
-        _take_in(v, words, done, last)
+        _compress(v, words, done, last)
         for lane in range(LANES):
             row = rows[lane]
             if row >= 0 and at[lane] == starts[row + 1]:
                 for index in range(2):
                     for byte in range(8):
-                        pairs[16 * row + 8 * index + byte] = digits_of(v[STATE + index * LANES + lane], byte)
+                        digits[16 * row + 8 * index + byte] = digits_of(v[STATE + index * LANES + lane], byte)

@@ -1,7 +1,7 @@
-"""Which of very many keys can be among a smaller set: a Bloom filter in plain arrays (no Spark).
+"""Test which of very many keys may be in a smaller set: a Bloom filter in plain arrays (no Spark).
 
-Used in front of a join, so that of the keys of 89 earlier crawls only those that can matter are moved. It never
-says no to a key of the set; of the other keys it lets about one in 150 through, and the join sorts those out.
+The filter runs before a join, so that only few of the keys of 89 earlier crawls are moved. It accepts every key of the
+set, and about one in 150 other keys; the join rejects those.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 KEY_BYTES = 16
 BITS_PER_KEY = 12
@@ -16,11 +17,11 @@ _BLOCK_BITS = 512
 _PROBES = 6
 
 
-def build_shard(keys: np.ndarray) -> bytes:
-    """Return the filter of one shard as bytes.
+def build_shard(keys: npt.NDArray[np.uint8]) -> bytes:
+    """Build the filter of one shard, as bytes.
 
     Args:
-        keys: uint8[n, 16], uniformly distributed (pair ids are: they are hashes).
+        keys: uint8, shape (n, 16), uniformly distributed, such as pair ids.
     """
     blocks = np.zeros((max(1, -(-len(keys) * BITS_PER_KEY // _BLOCK_BITS)), _BLOCK_BITS // 64), dtype=np.uint64)
     block, rest = _block_and_rest(keys, len(blocks))
@@ -31,11 +32,11 @@ def build_shard(keys: np.ndarray) -> bytes:
 
 
 class BloomFilter:
-    """Filters of several shards; a key's shard is the highest bits of its first byte.
+    """The filters of several shards. The highest bits of a key's first byte give the number of its shard.
 
     Args:
-        shards: shard number -> what `build_shard` gave; a shard that is absent holds no keys.
-        shard_bits: how many of the first byte's highest bits number the shards, 0 to 8.
+        shards: the bytes of `build_shard` by shard number; a missing shard has no keys.
+        shard_bits: how many bits give the shard number, 0 to 8.
     """
 
     def __init__(self, shards: Mapping[int, bytes], shard_bits: int) -> None:
@@ -44,8 +45,8 @@ class BloomFilter:
         }
         self._shift = 8 - shard_bits
 
-    def may_hold(self, keys: np.ndarray) -> np.ndarray:
-        """Return bool[n]: False only where the key (uint8[n, 16]) is certainly not in the set."""
+    def may_hold(self, keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+        """Return bool, shape (n,): False only where the key (uint8, shape (n, 16)) is certainly not in the set."""
         found = np.zeros(len(keys), dtype=bool)
         numbers = keys[:, 0] >> self._shift
         for number, blocks in self._shards.items():
@@ -55,11 +56,11 @@ class BloomFilter:
 
 
 def shard_bits_for(keys: int, keys_per_shard: int = 1 << 20) -> int:
-    """Return how many bits number the shards, so that one holds about so many keys."""
+    """Return the number of shard bits for about `keys_per_shard` keys in each shard."""
     return min(8, max(0, (max(1, keys) - 1).bit_length() - (keys_per_shard.bit_length() - 1)))
 
 
-def _all_set(blocks: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def _all_set(blocks: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
     block, rest = _block_and_rest(keys, len(blocks))
     found = np.ones(len(keys), dtype=bool)
     for probe in range(_PROBES):
@@ -68,12 +69,12 @@ def _all_set(blocks: np.ndarray, keys: np.ndarray) -> np.ndarray:
     return found
 
 
-def _block_and_rest(keys: np.ndarray, blocks: int) -> tuple[np.ndarray, np.ndarray]:
+def _block_and_rest(keys: npt.NDArray[np.uint8], blocks: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
     halves = np.ascontiguousarray(keys).view("<u8")
-    # The first byte numbers the shard, so it says nothing within one.
+    # The first byte gives the shard: within a shard it is no longer uniform.
     return ((halves[:, 0] >> np.uint64(8)) % np.uint64(blocks)).astype(np.int64), halves[:, 1]
 
 
-def _word_and_mask(rest: np.ndarray, probe: int) -> tuple[np.ndarray, np.ndarray]:
+def _word_and_mask(rest: npt.NDArray[np.uint64], probe: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
     bit = (rest >> np.uint64(9 * probe)) & np.uint64(_BLOCK_BITS - 1)
     return (bit >> np.uint64(6)).astype(np.int64), np.uint64(1) << (bit & np.uint64(63))

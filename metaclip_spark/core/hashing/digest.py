@@ -1,4 +1,4 @@
-"""Stable hashes of plain values, for ids of runs, batches and settings."""
+"""Hash plain values to stable ids of runs, batches and settings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hashlib import blake2b
 
 
 def digest_of(value: object) -> str:
-    """Return 16 hex digits that depend on the value alone (a JSON value; key order does not matter).
+    """Return the hash of a JSON value, 16 hex digits; the order of keys does not matter.
 
     >>> digest_of({"a": 1, "b": 2}) == digest_of({"b": 2, "a": 1})
     True
@@ -17,5 +17,5 @@ def digest_of(value: object) -> str:
 
 
 def batch_digest(*parts: object) -> str:
-    """Return the id of a unit of work: a hash of what it is made of."""
+    """Return the id of a batch of work: the hash of its parts."""
     return digest_of([str(part) for part in parts])

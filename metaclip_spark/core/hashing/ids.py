@@ -1,6 +1,6 @@
-"""Identities of images and pairs, and the keyed draw's key: functions of the row alone.
+"""Compute the ids of images and pairs, which key the draw: functions of the row alone.
 
-Source: the contract of the tables (`image_id` is upstream v2's; `pair_id` is ours).
+Source: `image_id` is upstream v2's; `pair_id` is the contract of this project's tables.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from hashlib import blake2b, sha224
 from struct import Struct
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.hashing.blake2b import blake2b_of_pairs
@@ -32,27 +33,27 @@ def image_id(url: str) -> str:
 
 
 def pair_id(url: str, text: str) -> str:
-    """Return the hex of blake2b (16 bytes) over: length of the url in bytes (8, little-endian), url, text."""
+    """Return the hex digits of BLAKE2b (16 bytes) over the length of the url (8 bytes, little-endian), url and text."""
     raw = url.encode()
     return blake2b(_LENGTH(len(raw)) + raw + text.encode(), digest_size=16).hexdigest()
 
 
 def image_ids(urls: pa.Array) -> pa.Array:
-    """Return `image_id` of every url: a string array without nulls to one of the same length."""
+    """Return the `image_id` of each url; both are string arrays without nulls."""
     out = np.empty(_IMAGE_DIGITS * len(urls), np.uint8)
     sha224_of_urls(*buffers_of(urls), out)
     return _digits(out, _IMAGE_DIGITS)
 
 
 def pair_ids(urls: pa.Array, texts: pa.Array) -> pa.Array:
-    """Return `pair_id` of every url and the text at its place: two string arrays without nulls to one."""
+    """Return the `pair_id` of each url and its text; all are string arrays of one length, without nulls."""
     if len(urls) != len(texts):
-        raise ValueError(f"as many urls as texts are expected, got {len(urls)} and {len(texts)}")
+        raise ValueError(f"expected as many urls as texts, got {len(urls)} and {len(texts)}")
     out = np.empty(_PAIR_DIGITS * len(urls), np.uint8)
     blake2b_of_pairs(*buffers_of(urls), *buffers_of(texts), out)
     return _digits(out, _PAIR_DIGITS)
 
 
-def _digits(out: np.ndarray, size: int) -> pa.Array:
+def _digits(out: npt.NDArray[np.uint8], size: int) -> pa.Array:
     ends = np.arange(0, len(out) + 1, size, dtype=np.int32)
     return pa.StringArray.from_buffers(len(ends) - 1, pa.py_buffer(ends), pa.py_buffer(out))

@@ -1,63 +1,71 @@
-"""Hashes of many short strings at once: what BLAKE2b and SHA-224 share.
+"""Hash many short strings at once: the parts that BLAKE2b and SHA-224 share.
 
-The standard library's hashes take their time per call, not per byte: for a url it is several times what the hashing
-itself takes. These hash as many strings side by side as there are lanes, from Arrow's buffers to hexadecimal digits,
-and equal `hashlib`'s bit for bit.
+A call of the standard library's hash costs several times as much as the hashing of a url itself. These kernels hash one
+string per lane, side by side, from Arrow's buffers to hexadecimal digits. The result equals `hashlib`'s bit for bit.
 """
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.jit import kernel
 
-_DIGITS = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)  # by byte, both at once
+_DIGITS = np.frombuffer(bytes(range(256)).hex().encode(), np.uint16)  # by byte, two digits each
 
 LANES = 16
-"""How many strings are hashed side by side: the loops over them become vector instructions.
+"""Number of strings that are hashed side by side; the loops over lanes become vector instructions.
 
-What they work on is one array, (rows, lanes) laid out flat, and rows are named by where they start in it: 8 of the
-state, 8 or 16 that a block is worked on in, and for SHA-224 64 of the block's words.
+The working array is (rows, lanes), flat. A row is named by its start: 8 rows of state, 8 or 16 working rows of a block,
+and for SHA-224 64 rows of the block's words.
 """
 STATE, WORK = 0, 8 * LANES
 
 
 def fractions(roots: int, count: int, bits: int) -> list[int]:
-    """Return the first `bits` bits of the fractions of the roots (square or cube) of the first `count` primes."""
+    """Return the first `bits` bits of the fractional parts of the roots of the first `count` primes.
+
+    Args:
+        roots: 2 for square roots, 3 for cube roots.
+        count: number of primes.
+        bits: number of bits.
+    """
     primes = [n for n in range(2, 500) if all(n % d for d in range(2, n))][:count]
-    found = []
+    parts = []
     for prime in primes:
         low, high = 0, prime << bits
         while high - low > 1:  # the largest whole number whose power is at most prime * 2 ** (roots * bits)
             middle = (low + high) // 2
             low, high = (middle, high) if middle**roots <= prime << roots * bits else (low, middle)
-        found.append(low % (1 << bits))
-    return found
+        parts.append(low % (1 << bits))
+    return parts
 
 
 @kernel
 def digits_of(word: int, byte: int) -> int:
-    """Return the digits of one byte of a word, of which byte 0 is the lowest."""
+    """Return the two hexadecimal digits of one byte of a word; byte 0 is the lowest."""
     return _DIGITS[np.uint64(word) >> np.uint64(8 * byte) & np.uint64(255)]
 
 
 @kernel
-def next_strings(at: np.ndarray, starts: np.ndarray, rows: np.ndarray, given: int) -> int:
-    """Give lanes that are done the next strings, in turn.
+def next_strings(
+    at: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], assigned: int
+) -> int:
+    """Assign the next strings to the lanes that are done.
 
     Args:
-        at: (lanes,) int64, the block that a lane is at; it is done where its string's last was the one before.
-        starts: (n + 1,) int64, the blocks with which the strings start.
-        rows: (lanes,) int64, the string that a lane has, -1 for none.
-        given: how many strings were given out.
+        at: (lanes,) int64, the next block of a lane; a lane is done when this is behind its string's last block.
+        starts: (n + 1,) int64, the first block of each string.
+        rows: (lanes,) int64, the string of a lane; -1 for none.
+        assigned: the number of strings that were assigned before.
 
     Returns:
-        How many are now.
+        The number of strings that are assigned now.
     """
     for lane in range(LANES):
         if rows[lane] >= 0 and at[lane] == starts[rows[lane] + 1]:
             rows[lane] = -1
-        if rows[lane] < 0 and given < len(starts) - 1:
-            rows[lane], at[lane] = given, starts[given]
-            given += 1
-    return given
+        if rows[lane] < 0 and assigned < len(starts) - 1:
+            rows[lane], at[lane] = assigned, starts[assigned]
+            assigned += 1
+    return assigned

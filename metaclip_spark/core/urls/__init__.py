@@ -1,1 +1,1 @@
-"""Urls made absolute, their hosts, and the domains above a host."""
+"""Make urls absolute, and find their hosts and the domains above a host."""

@@ -1,24 +1,30 @@
-"""Where the host stands in a url: compiled loops over Arrow's bytes."""
+"""Find the host in a url: compiled loops over Arrow's bytes."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from metaclip_spark.core.jit import copied, kernel
+from metaclip_spark.core.jit import copy_bytes, kernel
 
 _SLASH, _QUESTION, _HASH, _BACKSLASH, _AT, _COLON, _OPEN, _CLOSE = b"/?#\\@:[]"
 
 
 @kernel
-def host_spans(data: np.ndarray, offsets: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> None:
-    """Find each url's host: behind "//" and the last "@", up to the port or the path; one in brackets with them.
+def host_spans(
+    data: npt.NDArray[np.uint8],
+    offsets: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+) -> None:
+    """Find the host of each url: after "//" and the last "@", up to the port or the path; with its brackets, if any.
 
-    Browsers take a backslash for a slash, so that one ends the host, too.
+    A backslash ends the host, too: browsers read it as a slash.
 
     Args:
         data: uint8, the bytes of all urls.
         offsets: int32, (n + 1,); the bytes of url i are `data[offsets[i]:offsets[i + 1]]`.
-        starts, ends: int64, (n,), written: the host's bytes; equal where a url has none.
+        starts, ends: int64, (n,), written: the bounds of the host's bytes; equal where a url has no host.
     """
     for i in range(len(starts)):
         at, end = offsets[i], offsets[i + 1]
@@ -49,8 +55,13 @@ def _ends_host(byte: int) -> bool:
 
 
 @kernel
-def gather(data: np.ndarray, starts: np.ndarray, ends: np.ndarray, out: np.ndarray) -> None:
-    """Copy the bytes between starts and ends, one after the other, into `out` (uint8, as long as they are)."""
-    place = 0
+def gather(
+    data: npt.NDArray[np.uint8],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    out: npt.NDArray[np.uint8],
+) -> None:
+    """Copy the bytes between starts and ends, one after the other, into `out`: uint8, of their total length."""
+    to = 0
     for i in range(len(starts)):
-        place = copied(data[starts[i] : ends[i]], out, place)
+        to = copy_bytes(data[starts[i] : ends[i]], out, to)

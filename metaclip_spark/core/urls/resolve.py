@@ -1,6 +1,6 @@
-"""An image's url as a page has it -> an absolute url, or the reason why there is none.
+"""Resolve the url of an image against its page: to an absolute url, or to the reason why there is none.
 
-Resolution is `urllib.parse.urljoin`'s, to the letter; the usual forms get there without the general parser.
+The result equals `urllib.parse.urljoin`'s, character for character. The usual forms do not need its general parser.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ _UNUSUAL_HOST = re.compile(r"[^A-Za-z0-9._:@%~-]")
 
 
 class Resolver:
-    """Makes the urls of one page's images absolute."""
+    """Resolves the urls of the images of one page."""
 
     def __init__(self, base: str) -> None:
-        """Take the address that relative urls start from, "" where there is none."""
+        """Take the base url of the page; "" if it has none."""
         self._base = base
         self._scheme = self._host = self._folder = ""
         if not base.startswith(_HTTP) or not base.isascii() or not base.isprintable() or ";" in base:
@@ -33,34 +33,34 @@ class Resolver:
     def absolute(self, url: str | None) -> tuple[str, str]:
         """Return the absolute url and "", or "" and the reason why there is none.
 
-        An absolute url is kept as found (outer whitespace aside); any other form is resolved against the base.
+        An absolute url stays as it is, without outer whitespace. Any other form is resolved against the base.
         """
-        found = url.strip() if url else ""
-        if not found:
+        link = url.strip() if url else ""
+        if not link:
             return "", "no_url"
-        if found[0] not in "/." and not found.startswith(_HTTP):
-            start = found[:8].lower()
+        if link[0] not in "/." and not link.startswith(_HTTP):
+            start = link[:8].lower()
             if start.startswith("data:"):
                 return "", "data_url"
             if start.startswith(_HTTP):
-                return _with_host(found)
-        elif found[0] == "h":
-            return _with_host(found)
-        usual = self._usual(found)
+                return _with_host(link)
+        elif link[0] == "h":
+            return _with_host(link)
+        usual = self._usual(link)
         if usual:
             return usual, ""
-        found = resolve(self._base, found)
-        if not found:
+        link = resolve(self._base, link)
+        if not link:
             return "", "bad_url"
-        if not found[:8].lower().startswith(_HTTP):
+        if not link[:8].lower().startswith(_HTTP):
             return "", "not_http"
-        return _with_host(found)
+        return _with_host(link)
 
     def _usual(self, url: str) -> str:
-        """Return what `urljoin` would, or "" where only `urljoin` itself can tell.
+        """Return the result of `urljoin` for the usual forms, or "" for the forms that need `urljoin` itself.
 
-        It takes schemes, parameters and fragments apart, strips control characters, drops an empty query, and
-        resolves empty and dot segments; none of that is done here, but for leading dot segments.
+        `urljoin` parses schemes, parameters and fragments, strips control characters, drops an empty query, and
+        resolves empty and dot segments. This method handles only leading dot segments.
         """
         path, mark, query = url.partition("?")
         if not self._host or not path or ";" in path or "#" in url or not url.isprintable() or (mark and not query):
@@ -83,7 +83,7 @@ class Resolver:
 
 
 def absolute_url(url: str | None, base: str) -> tuple[str, str]:
-    """Return the image's absolute url and "", or "" and the reason why there is none.
+    """Return the absolute url of an image and "", or "" and the reason why there is none.
 
     >>> absolute_url("a.jpg", "http://example.org/x/")
     ('http://example.org/x/a.jpg', '')
@@ -94,7 +94,7 @@ def absolute_url(url: str | None, base: str) -> tuple[str, str]:
 
 
 def resolve(base: str, url: str) -> str:
-    """Return `urljoin(base, url)`, or "" where either is malformed (an open bracket in the host, say)."""
+    """Return `urljoin(base, url)`, or "" where either is malformed, for example by an open bracket in the host."""
     try:
         return urljoin(base, url)
     except ValueError:

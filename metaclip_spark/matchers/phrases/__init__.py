@@ -1,6 +1,6 @@
-"""Phrase look-up over tokens, straight on Arrow's buffers: no string is made, and no text is copied.
+"""Look up phrases of tokens directly in Arrow's buffers, without Python strings and without copies of the texts.
 
-An entry is a sequence of tokens between single spaces, so matching is looking up phrases of a text's tokens.
+An entry is a sequence of tokens between single spaces. So matching is the look-up of the phrases of a text's tokens.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.jit import bytes_of
@@ -17,26 +19,26 @@ from metaclip_spark.matchers.base import Matches, concat_matches, in_one_buffer,
 from metaclip_spark.matchers.phrases import compiled_list
 from metaclip_spark.matchers.phrases.builder import build
 from metaclip_spark.matchers.phrases.scan import scan
-from metaclip_spark.matchers.phrases.tokenizer import WINDOW, new_noted
+from metaclip_spark.matchers.phrases.tokenizer import WINDOW, Buffers, new_buffers
 from metaclip_spark.matchers.phrases.tokens import SHORT
 from metaclip_spark.metadata import Metadata
 
 SLICE_BYTES = 1 << 24
-"""Texts looked up in one call, in bytes: their matches always fit 32-bit offsets."""
+"""Bytes of text per call; the matches of this many bytes always fit 32-bit offsets."""
 _NO_NULLS = np.zeros(0, np.bool_)
 
 
 class PhraseMatcher:
-    """Entries as phrases of tokens in hash tables (500,000 entries: about 17 MB)."""
+    """Matches phrases of tokens in hash tables (500,000 entries: about 17 MB)."""
 
     name = "phrases"
     window = WINDOW
 
     def __init__(self, metadata_id: str, tables: compiled_list.Compiled) -> None:
         self.metadata_id = metadata_id
-        # Never writable, wherever they are from: to a kernel that is another type, and it is compiled for each.
+        # All arrays are read-only. A writable array is another type to a kernel, and would need another compilation.
         self._tables = compiled_list.Compiled(*(_read_only(array) for array in tables))
-        self._room = threading.local()
+        self._per_thread = threading.local()
 
     @classmethod
     def of(cls, metadata: Metadata) -> PhraseMatcher:
@@ -45,14 +47,14 @@ class PhraseMatcher:
 
     @classmethod
     def read(cls, path: str | Path, metadata_id: str) -> PhraseMatcher:
-        """Map a list that was compiled before; see `compiled_list.read`."""
+        """Map a compiled list from a file; see `compiled_list.read`."""
         return cls(metadata_id, compiled_list.read(Path(path), metadata_id))
 
     def write(self, path: str | Path) -> None:
         """Write the compiled list to a file; see `compiled_list.write`."""
         compiled_list.write(Path(path), self._tables, self.metadata_id)
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[type[PhraseMatcher], tuple[str, compiled_list.Compiled]]:
         return type(self), (self.metadata_id, self._tables)
 
     def match(self, texts: pa.Array | pa.ChunkedArray) -> Matches:
@@ -64,19 +66,20 @@ class PhraseMatcher:
         offsets = _offsets(texts)
         valid = texts.is_valid().to_numpy(zero_copy_only=False) if texts.null_count else _NO_NULLS
         data = texts.buffers()[2]
-        if data is None or data.size < SHORT:  # fewer bytes than are read at once
+        if data is None or data.size < SHORT:  # kernels read this many bytes at once
             data = (data.to_pybytes() if data is not None else b"").ljust(SHORT, b"\0")
-        return Matches(*scan(bytes_of(data), offsets, valid, self._tables, self._noted(), self.window))
+        return Matches(*scan(bytes_of(data), offsets, valid, self._tables, self._buffers(), self.window))
 
-    def _noted(self) -> tuple:
-        """Return this thread's room to work in."""
-        if not hasattr(self._room, "noted"):
-            self._room.noted = new_noted(len(self._tables.levels))
-        return self._room.noted
+    def _buffers(self) -> Buffers:
+        """Return the buffers of this thread."""
+        if not hasattr(self._per_thread, "buffers"):
+            self._per_thread.buffers = new_buffers(len(self._tables.depths))
+        buffers: Buffers = self._per_thread.buffers
+        return buffers
 
 
 def _parts(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
-    """Cut texts into arrays of strings that are looked up in one call each."""
+    """Split texts into arrays of strings for one call each."""
     for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
         if len(chunk) == 0:
             continue
@@ -88,14 +91,14 @@ def _parts(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
             yield from slices_by_bytes(plain, SLICE_BYTES)
 
 
-def _offsets(texts: pa.Array) -> np.ndarray:
-    """Return where an array's texts start in its buffer, (texts + 1,) int64."""
+def _offsets(texts: pa.Array) -> npt.NDArray[np.int64]:
+    """Return the offsets of an array's texts in its buffer, (texts + 1,) int64."""
     kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
-    every = np.frombuffer(texts.buffers()[1], kind)
-    return every[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
+    offsets: npt.NDArray[Any] = np.frombuffer(texts.buffers()[1], kind)
+    return offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    shown = array.view(np.ndarray)
-    shown.flags.writeable = False
-    return shown
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    view = array.view(np.ndarray)
+    view.flags.writeable = False
+    return view

@@ -1,4 +1,4 @@
-"""Put entries that were found in any order together by text, ascending and distinct."""
+"""Group entry ids, found in any order, by text: ascending and distinct."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 
 from metaclip_spark.core.jit import inline, kernel
 
-MOST_RANKED = 64
-"""Ids of a text that are put in order by comparing each with each."""
+MAX_RANKED = 64
+"""Number of ids of a text up to which they are sorted by comparing all pairs."""
 _LAST = np.iinfo(np.int32).max
 
 
 @kernel
 def group(rows, ids, m, n_rows, starts, grouped):
-    """Put ids together by row; `starts[r]` becomes where row r ends."""
+    """Group ids by row; on return `starts[r]` is the end of row r."""
     for r in range(n_rows + 1):
         starts[r] = 0
     for j in range(m):
@@ -28,11 +28,13 @@ def group(rows, ids, m, n_rows, starts, grouped):
 
 @kernel
 def distinct_sorted(ids, start, stop, ranked, out, at):
-    """Write ids, ascending and distinct, and return how many.
+    """Write ids, ascending and distinct, and return their number.
 
     Args:
-        ids: int32; what stands behind `stop`, up to the next multiple of 64, is looked at and left out.
-        ranked: (128,) int32, room to work in.
+        ids: int32; the elements after `stop`, up to the next multiple of 64, are read and ignored.
+        start, stop: the bounds of the ids.
+        ranked: (128,) int32, a buffer.
+        out, at: the output, and the position of the first id in it.
     """
     n = stop - start
     if n <= 8:
@@ -41,30 +43,30 @@ def distinct_sorted(ids, start, stop, ranked, out, at):
         return _by_rank(ids, start, n, 16, ranked, out, at)
     if n <= 32:
         return _by_rank(ids, start, n, 32, ranked, out, at)
-    if n <= MOST_RANKED:
-        return _by_rank(ids, start, n, MOST_RANKED, ranked, out, at)
-    return _without_repeats(np.sort(ids[start:stop]), n, out, at)
+    if n <= MAX_RANKED:
+        return _by_rank(ids, start, n, MAX_RANKED, ranked, out, at)
+    return _write_distinct(np.sort(ids[start:stop]), n, out, at)
 
 
 @inline
 def _by_rank(ids, start, n, lanes, ranked, out, at):
-    """Put each id where as many smaller ones stand before it: comparisons without branches, `lanes` at once."""
+    """Sort ids by rank, the number of smaller ids: comparisons without branches, `lanes` at once."""
     for i in range(lanes):
         ranked[i] = -1
-        ranked[MOST_RANKED + i] = ids[start + i]
+        ranked[MAX_RANKED + i] = ids[start + i]
     for i in range(n, lanes):
-        ranked[MOST_RANKED + i] = _LAST
+        ranked[MAX_RANKED + i] = _LAST
     for j in range(n):
         value, rank = ids[start + j], np.int32(0)
         for i in range(lanes):
-            rank += np.int32(ranked[MOST_RANKED + i] < value)
+            rank += np.int32(ranked[MAX_RANKED + i] < value)
         ranked[rank] = value
-    return _without_repeats(ranked, n, out, at)
+    return _write_distinct(ranked, n, out, at)
 
 
 @inline
-def _without_repeats(ordered, n, out, at):
-    """Write what ascends; a repeat, or a gap that repeats left, is written over."""
+def _write_distinct(ordered, n, out, at):
+    """Write the ascending ids. A repeat, or the gap that a repeat left, is overwritten."""
     count, before = 0, np.int32(-1)
     for i in range(n):
         value = ordered[i]
@@ -76,12 +78,14 @@ def _without_repeats(ordered, n, out, at):
 
 @kernel
 def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):
-    """Write the ids of the first rows, and behind which each ends; return how many ids are written in all.
+    """Write the ids of the first rows and the end of each row; return the total number of ids.
 
     Args:
         grouped, ends: see `group`.
-        out, total: int32 ids, and how many stand there already.
-        out_ends: (n_rows,) int32.
+        n_rows: the number of rows.
+        ranked: see `distinct_sorted`.
+        out, total: the output, int32, and the number of ids in it.
+        out_ends: (n_rows,) int32, written.
     """
     start = 0
     for row in range(n_rows):
@@ -92,8 +96,8 @@ def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):
 
 
 @kernel
-def with_room(array, size):
-    """Return the array, or one that starts with it and has room for so many, at least twice as many as it had."""
+def with_capacity(array, size):
+    """Return the array, or a copy with capacity for `size` elements and at least twice the old capacity."""
     if len(array) >= size:
         return array
     wider = np.empty(max(size, 2 * len(array)), array.dtype)

@@ -1,17 +1,18 @@
-"""Cut texts into tokens, a window of bytes at a time."""
+"""Tokenize texts, a window of bytes at a time."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.jit import count_trailing_zeros, inline, kernel, load_word
 
 WINDOW = 1 << 14
-"""Bytes of texts that are worked on at a time: what is noted of them stays in the processor's cache."""
+"""Bytes of text per window; the buffers of a window stay in the processor's cache."""
 ROWS = 1 << 11
-"""Texts that are worked on at a time."""
+"""Texts per window."""
 _GROUP = 64
 
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
@@ -21,39 +22,39 @@ _PACKED = np.uint64(56)
 _SPACE = np.uint8(32)
 
 
-class Noted(NamedTuple):
-    """What is noted of a window.
+class Buffers(NamedTuple):
+    """The buffers of a window.
 
     Attributes:
-        ends: uint8, by byte: whether a token ends there.
-        bits: uint64, the same, a bit each.
-        start: int64, where a token begins in the buffer.
-        size: int32, a token's bytes; -1 for what stands between two texts.
-        row: int32, a token's text, counted from the window's first.
-        place: int64, a token's place in the table.
-        filters: uint64, what may follow a token.
-        at: int64, the tokens with which phrases begin that may go on.
-        so_far: int64, the place of what was read of such a phrase.
-        keys: uint64, what is looked up.
+        ends: uint8, one per byte: whether a token ends there.
+        bits: uint64, the same as `ends`, one bit per byte.
+        start: int64, the start of each token in the data.
+        size: int32, the bytes of each token; -1 for the separator between two texts.
+        row: int32, the text of each token, counted from the window's first text.
+        slot: int64, the slot of each token in the token table.
+        filters: uint64, the filter of the tokens that may follow each token.
+        at: int64, the first token of each active phrase.
+        state: int64, the state of each active phrase.
+        keys: uint64, the key that is looked up for each active phrase.
     """
 
-    ends: np.ndarray
-    bits: np.ndarray
-    start: np.ndarray
-    size: np.ndarray
-    row: np.ndarray
-    place: np.ndarray
-    filters: np.ndarray
-    at: np.ndarray
-    so_far: np.ndarray
-    keys: np.ndarray
+    ends: npt.NDArray[np.uint8]
+    bits: npt.NDArray[np.uint64]
+    start: npt.NDArray[np.int64]
+    size: npt.NDArray[np.int32]
+    row: npt.NDArray[np.int32]
+    slot: npt.NDArray[np.int64]
+    filters: npt.NDArray[np.uint64]
+    at: npt.NDArray[np.int64]
+    state: npt.NDArray[np.int64]
+    keys: npt.NDArray[np.uint64]
 
 
-def new_noted(depth: int) -> Noted:
-    """Return room for a window's tokens, and those that are looked at again with the next window."""
-    # A byte of punctuation can be two tokens, and each text has one more and what stands behind it.
-    tokens = 2 * WINDOW + 2 * ROWS + depth + 4
-    return Noted(
+def new_buffers(max_depth: int) -> Buffers:
+    """Return buffers for the tokens of a window, with the tokens that are carried over from the window before."""
+    # A byte of punctuation can end two tokens. Each text adds a last token and a separator.
+    tokens = 2 * WINDOW + 2 * ROWS + max_depth + 4
+    return Buffers(
         np.zeros(WINDOW + 2 * _GROUP, np.uint8),
         np.zeros(WINDOW // _GROUP + 2, np.uint64),
         np.empty(tokens, np.int64),
@@ -68,17 +69,21 @@ def new_noted(depth: int) -> Noted:
 
 
 @kernel
-def cut(data, offsets, valid, row, n, at, begin, inside, s, window):
-    """Note the tokens of the next window.
+def tokenize(data, offsets, valid, row, n, at, begin, inside, s, window):
+    """Tokenize the next window.
 
     Args:
-        row: the text that comes next, or in which the last window ended (`inside`).
-        n: tokens that are noted already.
-        at: the byte that comes next.
-        begin: where the token begins that goes on there.
+        data, offsets, valid: the texts; see `scan`.
+        row: the next text, or the text in which the last window ended (`inside`).
+        n: the number of tokens that are in the buffers already.
+        at: the next byte.
+        begin: the start of the token that continues at `at`.
+        inside: whether the last window ended inside a text.
+        s: the buffers.
+        window: bytes per window.
 
     Returns:
-        row, n, at, begin, inside: the same, for the next call; `row` is the first text that did not end.
+        row, n, at, begin, inside: the arguments of the next call; `row` is the first text that did not end.
     """
     base, stop = at, min(at + window, offsets[-1])
     mark_ends(data, base, stop, s.ends, s.bits)
@@ -90,13 +95,13 @@ def cut(data, offsets, valid, row, n, at, begin, inside, s, window):
                 break
             at = end
         elif end <= stop:
-            n, begin = cut_range(data, base, begin, at, end, row - first, s, n)
+            n, begin = tokenize_range(data, base, begin, at, end, row - first, s, n)
             s.start[n], s.size[n], s.row[n] = begin, end - begin, row - first
             at, n = end, n + 1
         elif row > first:
             break
         else:
-            n, begin = cut_range(data, base, begin, at, stop, row - first, s, n)
+            n, begin = tokenize_range(data, base, begin, at, stop, row - first, s, n)
             return row, n, stop, begin, True
         s.start[n], s.size[n], s.row[n] = at, -1, row - first
         row, n, begin = row + 1, n + 1, at
@@ -105,7 +110,7 @@ def cut(data, offsets, valid, row, n, at, begin, inside, s, window):
 
 @kernel
 def carry(whole, n, s):
-    """Note the tokens from `whole` on as the first of the next window; return how many."""
+    """Move the tokens from `whole` on to the front, for the next window, and return their number."""
     for i in range(n - whole):
         s.start[i], s.size[i], s.row[i] = s.start[whole + i], s.size[whole + i], 0
     return n - whole
@@ -113,7 +118,7 @@ def carry(whole, n, s):
 
 @inline
 def mark_ends(data, start, stop, ends, bits):
-    """Set a bit for each byte that ends a token."""
+    """Set `ends` and `bits` for each byte that ends a token."""
     size = stop - start
     window = data[start:stop]
     for at in range(size):
@@ -137,14 +142,14 @@ def mark_ends(data, start, stop, ends, bits):
     for group in range(groups):
         word = _ZERO
         for byte in range(8):
-            # Eight bytes that are 0 or 1 become eight bits.
+            # This packs eight bytes of 0 or 1 into eight bits.
             word |= ((load_word(ends, _GROUP * group + 8 * byte) * _PACK) >> _PACKED) << np.uint64(8 * byte)
         bits[group] = word
 
 
 @inline
-def cut_range(data, base, begin, start, stop, row, s, n):
-    """Note the tokens that end in [start, stop); return how many are noted, and where the next token begins."""
+def tokenize_range(data, base, begin, start, stop, row, s, n):
+    """Tokenize the bytes in [start, stop); return the number of tokens, and the start of the next token."""
     starts, sizes, rows, bits = s.start, s.size, s.row, s.bits
     group, last = (start - base) // _GROUP, (stop - base) // _GROUP
     word = bits[group] & (_ALL << np.uint64((start - base) % _GROUP))
@@ -155,7 +160,7 @@ def cut_range(data, base, begin, start, stop, row, s, n):
             end = base + group * _GROUP + count_trailing_zeros(word)
             word &= word - _ONE
             starts[n], sizes[n], rows[n] = begin, end - begin, row
-            # Punctuation is a token, too; what is noted of a space is written over.
+            # Punctuation is a token, too. The token of a space is overwritten by the next.
             starts[n + 1], sizes[n + 1], rows[n + 1] = end, 1, row
             n += 1 + np.int64(data[end] > _SPACE)
             begin = end + 1

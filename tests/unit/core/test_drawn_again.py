@@ -1,4 +1,4 @@
-"""Survivors of a drawn subset: each stands for 1 / p' of the pool, and the same draw decides again."""
+"""Survivors of a drawn subset: each has the weight 1 / p', and the same draw decides again."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ENTRIES, PAIRS, SEEDS = 60, 6000, 200
 
 
 def pool() -> tuple[pa.ListArray, np.ndarray]:
-    """Returns matched entries of each pair, a few of them frequent, and which pairs survive download."""
+    """Return matched entries of each pair, a few of them frequent, and which pairs survive download."""
     rng = np.random.default_rng(11)
     weight = 1 / np.arange(1, ENTRIES + 1) ** 1.2
     lists = [np.unique(rng.choice(ENTRIES, size=3, p=weight / weight.sum())) for _ in range(PAIRS)]
@@ -62,19 +62,19 @@ def test_thinning_and_then_balancing_has_the_law_of_balancing_the_survivors_of_t
     assert np.mean(naive) > wanted + 20 * spread
 
 
-def test_weights_are_whole_numbers_so_that_sums_have_no_order():
-    """1 / p' to 20 bits behind the point; an entry that any survivor matches counts at least 1."""
+def test_weights_are_whole_numbers_so_that_sums_are_order_independent():
+    """A weight is 1 / p', rounded to 20 binary places; an entry that any survivor matches counts at least 1."""
     assert weights_of(np.array([1.0, 0.5, 0.3])).tolist() == [1 << 20, 2 << 20, round((1 << 20) / 0.3)]
     assert weighted_counts(np.array([0, 1, 3 << 19, (5 << 19) - 1, 7 << 20])).tolist() == [0, 1, 2, 2, 7]
 
 
 def test_a_pair_that_was_drawn_is_kept_for_certain_where_its_probability_rose():
-    """min(1, p / p'); p itself where nothing was drawn before."""
+    """The result is min(1, p / p'), and p for a pair that no run drew before."""
     p, within = np.array([0.2, 0.2, 0.2, 0.0]), np.array([0.4, 0.1, np.nan, 0.5])
     assert drawn_again(p, within).tolist() == [0.5, 1.0, 0.2, 0.0]
 
 
 def test_negative_ids_are_refused_by_weighted_sums_too():
-    """Python's indices would count them at the list's end."""
+    """numpy would add a negative id to the end of the array."""
     with pytest.raises(InputError, match="^entry_ids holds -1, expected positions in the entry list"):
         EntrySums(3).add_weighted(pa.array([[-1]], pa.list_(pa.int32())), np.array([1]))

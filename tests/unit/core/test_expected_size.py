@@ -18,7 +18,7 @@ from metaclip_spark.core import threshold_search
 from metaclip_spark.core.draw import draws
 from metaclip_spark.core.expected_size import ExpectedSums, Thresholds
 from metaclip_spark.core.sampling import batch_probability, entry_probability, fixed_point, from_fixed_point
-from metaclip_spark.core.threshold_search import AT_ONCE, smallest_threshold
+from metaclip_spark.core.threshold_search import THRESHOLDS_PER_PASS, smallest_threshold
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 from metaclip_spark.verbs import local
@@ -32,7 +32,7 @@ def counts_of(lists: list[list[int] | None], n_entries: int) -> np.ndarray:
 
 
 def brute_force(lists, counts, threshold: int) -> tuple[Fraction, Fraction]:
-    """Returns the sums of p and of p(1 - p), pair by pair as the algorithm says, each rounded to 2**-53."""
+    """Return the sums of p and of p(1 - p), pair by pair as in the algorithm, each rounded to 2**-53."""
     expected, variance = Fraction(0), Fraction(0)
     for ids in lists:
         missed = 1.0
@@ -56,7 +56,7 @@ def pools(draw):
     lists = draw(st.lists(st.one_of(st.none(), ids), max_size=40))
     values = draw(st.lists(st.integers(1, 50), min_size=1, max_size=9))
     cuts = sorted(draw(st.lists(st.integers(0, len(lists)), max_size=3)))
-    # Counts at least as high as this pool's own: as if more pairs matched elsewhere.
+    # Counts at least as high as those of this pool, as if more pairs matched elsewhere.
     more = draw(st.lists(st.integers(0, 10**6), min_size=n_entries, max_size=n_entries))
     return lists, counts_of(lists, n_entries), np.array(more), values, [0, *cuts, len(lists)]
 
@@ -116,14 +116,14 @@ def test_a_pair_whose_entry_was_never_counted_is_refused(entry):
 
 
 def expectation(counts: list[int]):
-    """Returns the expected size of a pool in which every pair matches one entry, and how often it was asked."""
-    asked: list[int] = []
+    """Return the sizes of a pool in which every pair matches one entry, and the list of the number of t per pass."""
+    passes: list[int] = []
 
     def sizes(thresholds):
-        asked.append(len(thresholds))
+        passes.append(len(thresholds))
         return [sum(round(Fraction(min(t, count)) * 2**53) for count in counts) for t in thresholds]
 
-    return sizes, asked
+    return sizes, passes
 
 
 @settings(max_examples=200, deadline=None)
@@ -131,19 +131,19 @@ def expectation(counts: list[int]):
     counts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), share=st.floats(1e-9, 1), again=st.integers(4, 9)
 )
 def test_smallest_threshold_reaches_the_size_and_the_one_below_it_does_not(counts, share, again):
-    """The answer does not depend on how many t are asked for at once, and takes a handful of passes."""
-    sizes, asked = expectation(counts)
+    """The answer does not depend on the number of t per pass, and takes a handful of passes."""
+    sizes, passes = expectation(counts)
     size = max(1, int(sum(counts) * share))
     threshold = smallest_threshold(size, max(counts), sizes)
     assert sizes([threshold])[0] >= size << 53
     assert threshold == 1 or sizes([threshold - 1])[0] < size << 53
-    assert len(asked) <= 10
-    assert max(asked) <= AT_ONCE + 1
-    assert smallest_threshold(size, max(counts), expectation(counts)[0], at_once=again) == threshold
+    assert len(passes) <= 10
+    assert max(passes) <= THRESHOLDS_PER_PASS + 1
+    assert smallest_threshold(size, max(counts), expectation(counts)[0], per_pass=again) == threshold
 
 
-def test_a_size_that_no_threshold_reaches_is_told_apart():
-    """Keeping every pair gives 30; 31 are none."""
+def test_a_size_that_no_threshold_reaches_gives_none():
+    """All pairs give the size 30; no t gives 31."""
     assert smallest_threshold(30, 20, expectation([10, 20])[0]) == 20
     assert smallest_threshold(31, 20, expectation([10, 20])[0]) is None
 
@@ -181,9 +181,9 @@ def test_round_thresholds_end_where_everything_is_kept():
 def test_thresholds_that_are_none_are_refused(given):
     """The sentence quotes what was given."""
     with pytest.raises(ConfigError) as refused:
-        sweep._parsed(given)
+        sweep._parse_thresholds(given)
     assert str(refused.value) == f"--thresholds takes whole numbers >= 1 with commas between them, got {given!r}."
-    assert sweep._parsed("5, 1_000,") == [5, 1000]
+    assert sweep._parse_thresholds("5, 1_000,") == [5, 1000]
 
 
 def found_sweep() -> Sweep:
@@ -197,9 +197,9 @@ def found_sweep() -> Sweep:
 
 def test_a_sweep_says_what_head_and_tail_hold():
     """Entries, their counts, and expected sizes by group, as --json prints them."""
-    told = json.loads(json.dumps(plain(found_sweep())))
-    assert (told["pairs"], told["matched"]) == (4, 3)
-    one, three = told["sweep"]
+    summary = json.loads(json.dumps(plain(found_sweep())))
+    assert (summary["pairs"], summary["matched"]) == (4, 3)
+    one, three = summary["sweep"]
     assert one["expected_size"] == pytest.approx(1 / 3 + 1 + 1 / 3)
     assert one["expected_sd"] == pytest.approx(math.sqrt(2 * (1 / 3) * (2 / 3)))
     assert (one["entries_head"], one["entries_tail"], one["counts_head"], one["counts_tail"]) == (2, 0, 4, 0)

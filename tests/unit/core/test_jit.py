@@ -1,4 +1,4 @@
-"""Compiled functions work where nothing can be kept on disk, and see buffers without copying them."""
+"""Kernels work without a cache on disk, and read buffers without a copy."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 from metaclip_spark.core import jit
 
 
-def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeypatch):
-    """numba refuses to cache where it can write nowhere; that costs time, and nothing else."""
+def test_a_kernel_is_compiled_without_a_folder_for_the_cache(monkeypatch):
+    """numba refuses to cache where no folder is writable; this only costs time."""
     njit = numba.njit
 
     def refuse(*args, **options):
@@ -24,7 +24,7 @@ def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeyp
         return njit(*args, **options)
 
     monkeypatch.setattr(jit.numba, "njit", refuse)
-    with pytest.warns(UserWarning, match=r"^doubled is compiled anew in every process: cannot cache function"):
+    with pytest.warns(UserWarning, match=r"^doubled is recompiled in every process: cannot cache function"):
 
         @jit.kernel
         def doubled(value):
@@ -34,7 +34,7 @@ def test_without_a_place_for_the_cache_a_kernel_is_compiled_all_the_same(monkeyp
 
 
 def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
-    """As --py-files brings them to a node on which the job's user has no home: one warning, and the right answer."""
+    """A zip of --py-files, on a node where the user has no home folder: one warning, and the right answer."""
     source = "from metaclip_spark.core.jit import kernel\n@kernel\ndef doubled(value):\n    return 2 * value\n"
     with zipfile.ZipFile(tmp_path / "modules.zip", "w") as out:
         out.write(jit.__file__, "metaclip_spark/core/jit.py")
@@ -45,12 +45,12 @@ def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
     script = "import doubling, metaclip_spark as m; print(doubling.doubled(21), '.zip' in m.__file__)"
     done = subprocess.run([sys.executable, "-c", script], env=env, cwd="/", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "42 True\n"), done.stderr
-    assert done.stderr.count("functions are compiled anew in every process: ") == 1
+    assert done.stderr.count("functions are recompiled in every process: ") == 1
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, lambda raw: memoryview(bytearray(raw))])
 def test_bytes_of_any_buffer_are_one_type(make):
-    """Not a copy, and not writable."""
+    """The array shares the buffer's memory, and is read-only."""
     buffer = make(b"abc")
     found = jit.bytes_of(buffer)
     assert found.tobytes() == b"abc"

@@ -1,4 +1,4 @@
-"""The arithmetic of balancing: equal to plain Python to the last bit, however the pool is cut."""
+"""The arithmetic of balancing: equal to plain Python to the last bit, for any division of the pool into batches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ probabilities = st.one_of(
 
 
 def one_pair(ids: list[int], probability: list[float]) -> float:
-    """Returns p(pair) as the algorithm says: a product in float64, over ascending ids, one after the other."""
+    """Return p(pair) as in the algorithm: a product in float64, over ascending ids, one after the other."""
     missed = 1.0
     for number in ids:
         missed *= 1.0 - probability[number]
@@ -122,7 +122,7 @@ def test_entries_are_counted_for_all_pairs_or_those_that_are_kept(small, pool, d
     sums=st.lists(st.dictionaries(st.integers(0, 20_000), st.sampled_from([1, 7, 2**32 - 1, 2**32, 2**40])), max_size=4)
 )
 def test_sums_handed_on_in_blocks_add_up(sums):
-    """What tasks hand on is added to the same sums; a block takes four bytes an entry, eight where it has to."""
+    """The blocks of several tasks give the same sums; a block takes four bytes per entry, or eight where needed."""
     total = EntrySums()
     for task in sums:
         own = EntrySums(max(task, default=-1) + 1)
@@ -273,7 +273,7 @@ def test_fixed_point_sums_are_exact_and_free_of_order(values, turn):
 
 
 def test_fixed_point_holds_certainty_and_multiples_of_the_draw():
-    """1 and every multiple of 2**-53 are held exactly: no tail pair is lost to rounding."""
+    """1 and every multiple of 2**-53 are exact: rounding loses no tail pair."""
     assert from_fixed_point(*fixed_point(np.ones(1000))) == 1000.0
     assert from_fixed_point(*fixed_point(np.array([1 - 2**-53, 2**-53]))) == 1.0
     assert fixed_point(np.array([2**-53])) == (0, 1)

@@ -1,4 +1,4 @@
-"""Spacing and cleaning: what matching sees, what is stored, and that the examples in the docstrings are true."""
+"""Spacing and cleaning: the matched form, the stored form, and the examples of the docstrings."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_entries_are_not_padded_inside():
     ],
 )
 def test_entities_of_html_are_decoded_once(raw, expected):
-    """What an entity stands for is cleaned like any other character, and is not decoded again."""
+    """The character of an entity is cleaned like any other character, and is not decoded again."""
     assert clean_text(raw, is_html=True) == expected
 
 

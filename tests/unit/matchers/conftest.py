@@ -1,4 +1,4 @@
-"""What the tests of the engines share: the table of cases, and the definition of a match."""
+"""Shared by the tests of the engines: the table of cases, and the definition of a match."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CASES = Path(__file__).parents[2] / "data" / "matching_cases.json"
 
 
 def _definition(entries: list[str], text: str | None) -> list[int]:
-    # Written from the definition of matching, on purpose without the package's own spacing.
+    # This follows the definition of matching, on purpose without the package's own spacing.
     if text is None:
         return []
     spaced = " " + text + " "

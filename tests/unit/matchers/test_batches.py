@@ -1,4 +1,4 @@
-"""Batches of texts: what an engine must keep apart, whatever the Arrow array looks like."""
+"""Batches of texts: an engine keeps texts apart, for any form of the Arrow array."""
 
 from __future__ import annotations
 
@@ -193,7 +193,7 @@ def test_auto_takes_the_fastest_engine_that_is_installed(monkeypatch):
     """Phrases where numba is there; without it pyahocorasick, and one line that says so."""
     assert compile_matcher(Metadata.from_entries(["cat"])).name == "phrases"
     monkeypatch.setattr(matchers, "find_spec", lambda name: None)
-    with pytest.warns(UserWarning, match="^numba is not installed: texts are matched by pyahocorasick") as warned:
+    with pytest.warns(UserWarning, match="^numba is not installed: pyahocorasick matches the texts") as warned:
         assert compile_matcher(Metadata.from_entries(["cat"])).name == "ahocorasick"
     assert len(warned) == 1
 

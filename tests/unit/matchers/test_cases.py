@@ -15,7 +15,7 @@ TABLE = json.loads((Path(__file__).parents[2] / "data" / "matching_cases.json").
 
 
 def written_out(text: str | dict | None) -> str | None:
-    """Returns a case's text: as it stands, or a piece repeated."""
+    """Return the text of a case: verbatim, or a repeated piece."""
     if isinstance(text, dict):
         piece, times = text["repeat"]
         return piece * times

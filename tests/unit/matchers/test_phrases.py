@@ -1,4 +1,4 @@
-"""The phrase matcher: exact whatever its hashes say, wherever windows end, and whatever holds the bytes."""
+"""The phrase matcher: exact for any hashes, any bounds of windows, and any Arrow buffers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from metaclip_spark.matchers.phrases.builder import build
 from metaclip_spark.metadata import Metadata
 
 SIZES = [1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 40]
-"""Bytes of tokens around the edges of what two words hold."""
+"""Sizes of tokens in bytes, around the bounds of the two words."""
 
 
 def matcher_of(entries: list[str], hash_bits: int = 64, window: int | None = None) -> PhraseMatcher:
@@ -37,11 +37,11 @@ def lists(matcher: PhraseMatcher, texts) -> list[list[int]]:
 
 @pytest.mark.parametrize("hash_bits", [1, 2, 3, 5, 8])
 def test_colliding_hashes_cost_time_and_change_nothing(definition, hash_bits):
-    """With hashes of a few bits most keys have no place of their own, and every answer is still exact."""
+    """With hashes of a few bits most keys are in the overflow, and every answer is still exact."""
     words = [f"w{number}" for number in range(40)] + ["x" * size + end for size in SIZES for end in "ab"]
     entries = [*words, *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False)), "w1 w2 w3", "w1 w2 w3 w4 w5"]
     tables = build(Metadata.from_entries(entries), hash_bits)
-    assert tables.head[compiled_list.LEFT_OVER] + tables.levels[:, compiled_list.LEVEL_LEFT_OVER].sum() > 20
+    assert tables.head[compiled_list.OVERFLOW] + tables.depths[:, compiled_list.DEPTH_OVERFLOW].sum() > 20
     texts = [" ".join(words[start : start + 9]) for start in range(len(words))] + ["w1 w2 w99 w3", "w5 w1, w2", "x"]
     assert lists(matcher_of(entries, hash_bits), texts) == [definition(entries, text) for text in texts]
 
@@ -53,7 +53,7 @@ def test_colliding_hashes_cost_time_and_change_nothing(definition, hash_bits):
     window=st.integers(1, 50),
 )
 def test_any_texts_hashes_and_windows_give_what_the_definition_gives(definition, pieces, bits, window):
-    """Entries that are prefixes of each other, repeated and long tokens, cut anywhere."""
+    """Entries that are prefixes of each other, and repeated and long tokens, for any bounds of windows."""
     phrases = [" ".join(piece) for piece in pieces]
     entries = [entry for entry in dict.fromkeys([*phrases, "a", "a a", "a a a a"]) if entry and not entry.isspace()]
     texts = [*phrases, " ".join(phrases), "a " * 40 + "b"]
@@ -62,7 +62,7 @@ def test_any_texts_hashes_and_windows_give_what_the_definition_gives(definition,
 
 @pytest.mark.parametrize("size", SIZES)
 def test_tokens_that_differ_in_one_byte_anywhere_are_different(definition, size):
-    """The first, the last and each byte between count, also beyond the sixteen that are compared as words."""
+    """Every byte counts, also beyond the sixteen that are compared as words."""
     base = "x" * size
     others = [base[:at] + "y" + base[at + 1 :] for at in range(size)] + [base + "x", base[:-1] + "\0", base + "\0"]
     entries = [base, *others[::2]]
@@ -108,14 +108,14 @@ def test_texts_longer_than_a_window(definition):
     assert lists(matcher_of(entries), texts) == [definition(entries, text) for text in texts]
 
 
-def test_more_texts_than_a_window_notes():
+def test_more_texts_than_a_window_holds():
     """Many texts of no or few bytes fill a window by their number."""
     texts = ["", "a", None, "a a"] * 5_000
     assert lists(matcher_of(["a", "a a"]), texts) == [[], [0], [], [0, 1]] * 5_000
 
 
 def test_a_text_of_thousands_of_ids_is_ascending_and_distinct():
-    """Far more ids than are put in order by comparing each with each."""
+    """Far more ids than the sort by rank takes."""
     entries = [f"w{number}" for number in range(3_000)]
     order = np.random.default_rng(1).permutation(3_000)
     text = " ".join(entries[number] for number in [*order, *order])
@@ -123,7 +123,7 @@ def test_a_text_of_thousands_of_ids_is_ascending_and_distinct():
 
 
 def test_a_batch_larger_than_a_call(monkeypatch):
-    """Batches are looked up a slice at a time."""
+    """A batch is looked up slice by slice."""
     monkeypatch.setattr("metaclip_spark.matchers.phrases.SLICE_BYTES", 100)
     texts = ["cat and a dog"] * 50 + ["cat " * 100]
     assert lists(matcher_of(["cat", "a dog"]), texts) == [[0, 1]] * 50 + [[0]]
@@ -139,7 +139,7 @@ def written(tmp_path):
 
 
 def test_a_compiled_list_is_the_same_from_its_file(written):
-    """What is mapped is what was built; nothing else is left beside the file."""
+    """The mapped arrays equal the built ones; no other file remains."""
     path, metadata = written
     mapped, built = PhraseMatcher.read(path, metadata.metadata_id), PhraseMatcher.of(metadata)
     for name, a, b in zip(compiled_list.Compiled._fields, mapped._tables, built._tables, strict=True):
@@ -150,7 +150,7 @@ def test_a_compiled_list_is_the_same_from_its_file(written):
 
 
 def test_a_write_that_fails_leaves_nothing(written, monkeypatch):
-    """The old file stays, and no half of a new one."""
+    """The old file remains, and no part of a new one."""
     path, metadata = written
     before = path.read_bytes()
     monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
@@ -161,7 +161,7 @@ def test_a_write_that_fails_leaves_nothing(written, monkeypatch):
 
 def damaged(raw: bytes, how: str) -> bytes:
     changed = bytearray(raw)
-    if how == "cut short":
+    if how == "truncated":
         return raw[:-64]
     if how == "cut in its header":
         return raw[:100]
@@ -178,29 +178,29 @@ def damaged(raw: bytes, how: str) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
+    ("how", "message"),
     [
-        ("cut short", r"got [\d,]+ bytes, expected [\d,]+"),
-        ("cut in its header", "is no compiled list"),
+        ("truncated", r"got [\d,]+ bytes, expected [\d,]+"),
+        ("cut in its header", "is not a compiled list"),
         ("empty", "cannot be mapped as a compiled list"),
-        ("foreign", "is no compiled list \\(starts with b'PAR1"),
+        ("foreign", "is not a compiled list \\(starts with b'PAR1"),
         ("another format", "got format 9, expected 1"),
         ("another header", "the header is damaged"),
         ("flipped", "its checksum differs"),
     ],
 )
-def test_files_that_are_no_whole_compiled_list_are_refused(written, how, said):
-    """Each with what was got and what was expected, and what to do."""
+def test_files_that_are_not_a_whole_compiled_list_are_refused(written, how, message):
+    """Each error names what it got, what it expected and what to do next."""
     path, metadata = written
     path.write_bytes(damaged(path.read_bytes(), how))
-    with pytest.raises(MetadataError, match=f"{re.escape(str(path))}: .*{said}.*it is made anew where it is deleted"):
+    with pytest.raises(MetadataError, match=f"{re.escape(str(path))}: .*{message}.*delete it, and it is recompiled"):
         PhraseMatcher.read(path, metadata.metadata_id)
 
 
 def test_a_compiled_list_of_other_entries_is_refused(written):
     """The file names its list."""
     path, _ = written
-    with pytest.raises(MetadataError, match="is compiled of list [0-9a-f]{16}, expected [0-9a-f]{16}"):
+    with pytest.raises(MetadataError, match="got a compilation of list [0-9a-f]{16}, expected [0-9a-f]{16}"):
         PhraseMatcher.read(path, Metadata.from_entries(["dog"]).metadata_id)
 
 
@@ -217,7 +217,7 @@ sys.stdin.readline()
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="there is no /proc to read shared memory from")
 def test_processes_that_map_a_list_share_one_copy(tmp_path):
-    """Of 30,000 entries, all pages looked at by two processes: what they map is the file itself, without a copy."""
+    """Two processes read all pages of a list of 30,000 entries: both map the file itself, without a copy."""
     metadata = Metadata.from_entries([f"entry {number}" for number in range(30_000)])
     path = tmp_path / "big.list"
     PhraseMatcher.of(metadata).write(path)
@@ -225,11 +225,11 @@ def test_processes_that_map_a_list_share_one_copy(tmp_path):
     readers = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     try:
         assert [reader.stdout.readline() for reader in readers] == ["mapped\n"] * 2
-        told = [memory_of(reader.pid, str(path)) for reader in readers]
-        for memory in told:
+        memories = [memory_of(reader.pid, str(path)) for reader in readers]
+        for memory in memories:
             assert memory["Rss"] >= path.stat().st_size // 1024 * 0.9
             assert memory["Private_Dirty"] + memory["Anonymous"] == 0  # nothing but the file's own pages
-        assert [memory["inode"] for memory in told] == [path.stat().st_ino] * 2
+        assert [memory["inode"] for memory in memories] == [path.stat().st_ino] * 2
     finally:
         for reader in readers:
             reader.communicate("\n")
@@ -239,5 +239,5 @@ def memory_of(pid: int, path: str) -> dict[str, int]:
     """Return the inode and the KiB of a file's mapping in a process."""
     with open(f"/proc/{pid}/smaps", encoding="utf-8") as lines:
         before, _, after = lines.read().partition(path)
-    told = {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB", after.partition("VmFlags")[0], re.M)}
-    return {**told, "inode": int(before.split()[-1])}
+    sizes = {name: int(value) for name, value in re.findall(r"^(\w+): +(\d+) kB", after.partition("VmFlags")[0], re.M)}
+    return {**sizes, "inode": int(before.split()[-1])}

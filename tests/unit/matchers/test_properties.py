@@ -1,4 +1,4 @@
-"""Every engine returns what the definition returns, on inputs that nobody thought of."""
+"""Every engine returns the ids of the definition, on generated inputs."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_entries_cut_out_of_the_texts_are_found(definition, engine, entries, bat
 @settings(max_examples=200, deadline=None)
 @given(batch=st.lists(texts, min_size=1, max_size=6))
 def test_joining_and_cutting_is_spacing_each_text(batch):
-    """The joined text holds each text's spaced form, and the borders stand where it was cut."""
+    """The joined text equals the spaced texts, joined; the ends are at the line feeds."""
     joined = ahocorasick.joined_spaced(batch)
     ends = ahocorasick.text_ends(joined).tolist()
     assert len(ends) == len(batch) - 1

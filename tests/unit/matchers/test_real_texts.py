@@ -42,7 +42,7 @@ def matched(real):
 
 
 def test_batches_equal_a_loop_over_texts(real, matched):
-    """What runs by default finds in every caption what pyahocorasick finds text by text."""
+    """The default engine finds in every caption the ids that pyahocorasick finds text by text."""
     texts, entries, matcher = real
     assert matcher.name == "phrases"
     automaton = pyahocorasick.Automaton(pyahocorasick.STORE_INTS)

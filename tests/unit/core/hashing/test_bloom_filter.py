@@ -1,4 +1,4 @@
-"""The filter in front of the deduplication's join: it may let a stranger through, never lose a member."""
+"""The filter before the join of deduplication: it never rejects a key of the set, and may accept another key."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def filter_of(keys: np.ndarray, shard_bits: int) -> BloomFilter:
 
 @given(number=st.integers(0, 300), shard_bits=st.integers(0, 8), seed=st.integers(0, 1000))
 def test_every_key_of_the_set_is_let_through(number, shard_bits, seed):
-    """Whatever the number of keys and shards, a member is never lost."""
+    """No key of the set is rejected, for any number of keys and shards."""
     keys = some_keys(number, seed)
     assert filter_of(keys, shard_bits).may_hold(keys).all()
 
 
 @pytest.mark.parametrize("shard_bits", [0, 3])
 def test_few_other_keys_are_let_through(shard_bits):
-    """Of keys that are not in the set fewer than one in 100 passes, and some do: it is no exact set."""
+    """Fewer than one in 100 of the keys outside the set pass, and some do: the filter is not exact."""
     passed = filter_of(some_keys(200_000, 1), shard_bits).may_hold(some_keys(200_000, 2)).mean()
     assert 0 < passed < 0.01
 
 
 def test_a_shard_without_keys_lets_nothing_through():
-    """A filter over nothing says no to everything."""
+    """A filter without keys rejects every key."""
     assert not BloomFilter({}, 4).may_hold(some_keys(100, 3)).any()
 
 

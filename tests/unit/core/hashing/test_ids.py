@@ -94,7 +94,7 @@ def test_hashes_of_any_strings_are_hashlibs(rows):
 
 
 def test_nulls_have_no_ids():
-    """What has no url or no text is no pair; nothing is made up for it."""
+    """A row without a url or a text is not a pair, and has no id."""
     with pytest.raises(ValueError, match="no nulls"):
         image_ids(pa.array(["a", None]))
     with pytest.raises(ValueError, match="as many urls as texts"):

@@ -1,4 +1,4 @@
-"""Urls of images: resolution equals the standard library's on everything, and each reason for having none is told."""
+"""Urls of images: resolution equals the standard library's on every input, with a reason where there is no url."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.urls.resolve import Resolver, absolute_url, resolve
+from metaclip_spark.extract.records.dialect import WAT
 from metaclip_spark.extract.records.reader import warc_records
 from metaclip_spark.extract.wat.pages import PageReader
 
@@ -18,7 +19,7 @@ HTTP = ("http://", "https://")
 
 
 def slow(url: str | None, base: str) -> tuple[str, str]:
-    """What `absolute_url` has to return, without any short cut."""
+    """Return the result of `absolute_url`, without any shortcut."""
     found = (url or "").strip()
     if not found:
         return "", "no_url"
@@ -107,7 +108,7 @@ def test_resolution_of_every_real_image_link(shared_data):
     links = 0
     for name in ("pages.wat.gz", "whirlwind.warc.wat.gz"):
         with open(shared_data / "crawl" / name, "rb") as file:
-            for record in warc_records(file):
+            for record in warc_records(file, WAT):
                 payload = bytes(record.payload)
                 read = PageReader(ExtractOptions()).in_full(payload) if payload.startswith(b"{") else None
                 if read is None:
@@ -136,5 +137,5 @@ def test_usual_forms_do_not_need_the_general_parser(url, monkeypatch):
 
 @pytest.mark.parametrize(("base", "url"), [("http://[bad/", "a"), ("http://ex.org/", "//[::1/a")])
 def test_what_cannot_be_parsed_resolves_to_nothing(base, url):
-    """A malformed host is no error of ours."""
+    """A malformed host gives no url, and no error."""
     assert resolve(base, url) == ""
