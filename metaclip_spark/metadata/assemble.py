@@ -1,4 +1,4 @@
-"""Putting sources together: one list within a budget, each entry once, in the order of sources and of ranks in them.
+"""Assemble ranked sources into one list: within a budget, each entry once, by source and then by rank.
 
 Source: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.1: WordNet, words, bigrams, titles; 500,000 entries.
 """
@@ -11,42 +11,44 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from metaclip_spark.metadata.load import never_matching
-from metaclip_spark.metadata.ngrams import Offer
+from metaclip_spark.metadata.ngrams import Ranking
 
 BUDGET = 500_000
 """The paper's number of entries."""
 MAX_CHARS = 256
-"""Longer entries are left out, as the paper's successor does."""
+"""Maximum length of an entry in characters, as in the code of the paper's successor."""
 
 _PUNCTUATION = frozenset(string.punctuation)
 
 
 @dataclass(frozen=True)
 class Part:
-    """A source's offer, and how many of its entries may be taken.
+    """A source's ranked entries, and the maximum number to take from them.
 
     Attributes:
-        name: What the source is called in the sidecar and the provenance.
-        offer: Its entries, the best first.
-        most: At most so many that no earlier source brought; None is no limit.
+        name: The name of the source in the sidecar and the provenance.
+        ranking: Its entries, the best first.
+        limit: Maximum number of entries that no earlier source has; None is no limit.
     """
 
     name: str
-    offer: Offer
-    most: int | None = None
+    ranking: Ranking
+    limit: int | None = None
 
 
 @dataclass
-class Taken:
-    """What became of one source.
+class SourceCounts:
+    """The numbers of entries that one source offered and that the list took.
+
+    The names of the attributes are keys of the JSON that `metadata build --json` prints.
 
     Attributes:
         name: The source.
-        read: Candidates that it was read from.
-        offered: Entries that it offered.
-        taken: Entries that it brought into the list.
-        first_id: The id of its first entry; None if it brought none.
-        cut: How many were not taken, by reason.
+        read: Number of candidates that were read.
+        offered: Number of ranked entries.
+        taken: Number of entries that the list took from this source.
+        first_id: The id of the first of these entries; None if there are none.
+        cut: Number of candidates that were not taken, by reason.
     """
 
     name: str
@@ -58,16 +60,17 @@ class Taken:
 
 
 @dataclass
-class Assembled:
-    """The list, and for each entry where it is from; all lists are of one length.
+class AssembledList:
+    """An entry list, and the source of each entry. `entries`, `sources`, `ranks` and `scores` have the same length.
 
     Attributes:
         entries: The entries in the order of their ids.
-        sources: The source of each, as an index into `taken`.
-        ranks: The entry's rank among what its source offered, from 0.
-        scores: What ranks it there.
-        also_in: Later sources that offered it too, as indexes into `taken`; only of entries that have any.
-        taken: What became of each source.
+        sources: The source of each entry, as an index into `source_counts`.
+        ranks: The rank of each entry in its source, from 0.
+        scores: The score of each entry in its source.
+        also_in: Entry id to the later sources that offered the entry too, as indexes into `source_counts`. It has only
+            the entries with at least one such source.
+        source_counts: The counts of each source, in the order of the sources.
     """
 
     entries: list[str] = field(default_factory=list)
@@ -75,64 +78,64 @@ class Assembled:
     ranks: list[int] = field(default_factory=list)
     scores: list[float] = field(default_factory=list)
     also_in: dict[int, list[int]] = field(default_factory=dict)
-    taken: list[Taken] = field(default_factory=list)
+    source_counts: list[SourceCounts] = field(default_factory=list)
 
 
-def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: bool = False) -> Assembled:
-    """Takes the sources one after the other until the budget is full.
+def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: bool = False) -> AssembledList:
+    """Take entries from the sources in order until the budget is full.
 
-    An entry stands where it is first offered. Entries of punctuation alone or of more than 256 characters
-    are left out.
+    The first source that offers an entry determines its position. Entries of punctuation alone and entries of more than
+    256 characters are dropped.
 
     Args:
         parts: The sources in order.
-        budget: How many entries the list may have.
-        drop_never_matching: Leave out entries that no text can match; the paper's own list keeps them.
+        budget: Maximum number of entries in the list.
+        drop_never_matching: Drop entries that no text can match. The paper's own list keeps them.
 
     Returns:
-        The list; what was cut is counted by source and reason.
+        The list, with the number of dropped candidates by source and reason.
 
     Example:
-        >>> from metaclip_spark.metadata.ngrams import Ranked
-        >>> words = Offer([Ranked("cat", 9.0), Ranked("!", 8.0)], 2, {})
-        >>> titles = Offer([Ranked("cat", 5.0), Ranked("New York", 4.0)], 2, {})
-        >>> built = assemble([Part("words", words), Part("titles", titles)])
-        >>> built.entries, dict(built.taken[1].cut)
+        >>> from metaclip_spark.metadata.ngrams import RankedEntry
+        >>> words = Ranking([RankedEntry("cat", 9.0), RankedEntry("!", 8.0)], 2, {})
+        >>> titles = Ranking([RankedEntry("cat", 5.0), RankedEntry("New York", 4.0)], 2, {})
+        >>> result = assemble([Part("words", words), Part("titles", titles)])
+        >>> result.entries, dict(result.source_counts[1].cut)
         (['cat', 'New York'], {'brought by an earlier source': 1})
     """
-    built = Assembled()
+    result = AssembledList()
     ids: dict[str, int] = {}
     for index, part in enumerate(parts):
-        ranked = part.offer.ranked
-        note = Taken(part.name, part.offer.read, len(ranked), cut=Counter(part.offer.left_out))
+        ranked = part.ranking.entries
+        counts = SourceCounts(part.name, part.ranking.candidates, len(ranked), cut=Counter(part.ranking.excluded))
         impossible = never_matching([entry for entry, _ in ranked]) if drop_never_matching else None
         for rank, (entry, score) in enumerate(ranked):
-            reason = _cut_reason(entry, bool(impossible is not None and impossible[rank]))
+            reason = _drop_reason(entry, bool(impossible is not None and impossible[rank]))
             if reason is None and entry in ids:
-                same = built.sources[ids[entry]] == index
+                same = result.sources[ids[entry]] == index
                 reason = "repeated" if same else "brought by an earlier source"
                 if not same:
-                    built.also_in.setdefault(ids[entry], []).append(index)
-            elif reason is None and part.most is not None and note.taken >= part.most:
+                    result.also_in.setdefault(ids[entry], []).append(index)
+            elif reason is None and part.limit is not None and counts.taken >= part.limit:
                 reason = "not among the best"
-            elif reason is None and len(built.entries) >= budget:
+            elif reason is None and len(result.entries) >= budget:
                 reason = f"over the budget of {budget:,}"
             if reason is not None:
-                note.cut[reason] += 1
+                counts.cut[reason] += 1
                 continue
-            ids[entry] = len(built.entries)
-            note.first_id = len(built.entries) if note.first_id is None else note.first_id
-            note.taken += 1
-            built.entries.append(entry)
-            built.sources.append(index)
-            built.ranks.append(rank)
-            built.scores.append(score)
-        note.cut = Counter({reason: number for reason, number in note.cut.items() if number})
-        built.taken.append(note)
-    return built
+            ids[entry] = len(result.entries)
+            counts.first_id = len(result.entries) if counts.first_id is None else counts.first_id
+            counts.taken += 1
+            result.entries.append(entry)
+            result.sources.append(index)
+            result.ranks.append(rank)
+            result.scores.append(score)
+        counts.cut = Counter({reason: number for reason, number in counts.cut.items() if number})
+        result.source_counts.append(counts)
+    return result
 
 
-def _cut_reason(entry: str, impossible: bool) -> str | None:
+def _drop_reason(entry: str, impossible: bool) -> str | None:
     if not entry or entry.isspace():
         return "blank"
     if _PUNCTUATION.issuperset(entry):

@@ -1,12 +1,13 @@
-"""Writing metadata: an entry list becomes a file whose bytes depend on the entries alone.
+"""Write metadata: an entry list as a file whose bytes depend on the entries alone.
 
-Beside `<name>.json.gz` stands `<name>.sidecar.json`, which says where the entries are from, under which
-licence, how many there are, and the list's id; and `<name>.provenance.parquet` says it of each entry.
+Two files are next to the list `<name>.json.gz`:
+
+- `<name>.sidecar.json` has the sources of the entries, their licences, the number of entries and the id of the list.
+- `<name>.provenance.parquet` has the source of each entry.
 """
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import io
 import json
@@ -19,6 +20,7 @@ from typing import Any
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.load import Metadata, never_matching
+from metaclip_spark.storage.write import write_together
 from metaclip_spark.version import __version__
 
 SUFFIX = ".json.gz"
@@ -26,19 +28,19 @@ SUFFIX = ".json.gz"
 
 @dataclass(frozen=True)
 class Source:
-    """Where entries are from, as the sidecar tells it.
+    """A source of entries, as the sidecar describes it. The names of the attributes are keys of the sidecar.
 
     Attributes:
-        name: What it is called, such as "WordNet".
-        version: Its own version.
-        licence: The licence's name.
-        entries: How many entries it offered, before repeats of other sources went.
-        files: sha256 in hex of each file that was read, by name.
-        notice: The licence's text, where it asks to be carried along.
-        read: How many candidates it was read from.
-        taken: How many entries of the list are its own.
-        first_id: The id of the first of them; the others follow it.
-        cut: How many candidates were not taken, by reason.
+        name: The name of the source, such as "WordNet".
+        version: The version of the source.
+        licence: The name of its licence.
+        entries: Number of entries that the source offered, including entries of earlier sources.
+        files: File name to sha256 in hex, for each file that was read.
+        notice: The text of the licence, if the licence requires a copy.
+        read: Number of candidates that were read.
+        taken: Number of entries that the list took from this source.
+        first_id: The id of the first of these entries; the others follow it.
+        cut: Number of candidates that were not taken, by reason.
     """
 
     name: str
@@ -61,25 +63,25 @@ def build(
     parameters: Mapping[str, Any] | None = None,
     provenance: bytes | None = None,
 ) -> Metadata:
-    """Writes an entry list and its sidecar.
+    """Write an entry list and its sidecar.
 
-    All files are complete before any takes its name, and the list's name comes last. The list is
-    a JSON array, one entry a line, in gzip without time or file name. The sidecar alone holds the time: now,
-    or what the environment's SOURCE_DATE_EPOCH says.
+    All files are complete before the first one appears under its name, and the list appears last. The list is a JSON
+    array with one entry per line, in gzip without a time or a file name. Only the sidecar has a time: the current time,
+    or that of the environment variable SOURCE_DATE_EPOCH.
 
     Args:
-        entries: The list, in the order that gives the ids.
-        output: A path that ends in `.json.gz`; its folder is made when it is missing.
-        sources: Where the entries are from.
+        entries: The list, in the order of the ids.
+        output: A path that ends in `.json.gz`; its folder is created if it is missing.
+        sources: The sources of the entries.
         order: One sentence on the order of the entries, for the sidecar.
-        parameters: What the entries were chosen by, for the sidecar.
-        provenance: The Parquet file that goes beside the list.
+        parameters: The parameters that selected the entries, for the sidecar.
+        provenance: The content of the Parquet file next to the list; None writes no such file.
 
     Returns:
-        The list as `load_metadata(output)` reads it.
+        The list, equal to `load_metadata(output)`.
 
     Raises:
-        MetadataError: The list cannot be used, or the files cannot be written.
+        MetadataError: An entry is invalid, or the files cannot be written.
     """
     output = check_output(output)
     metadata = Metadata.from_entries(entries, source="the built list")
@@ -94,14 +96,14 @@ def build(
         "parameters": dict(parameters or {}),
         "sources": [asdict(source) for source in sources],
     }
-    described = json.dumps(sidecar, ensure_ascii=False, indent=2).encode() + b"\n"
-    beside = {provenance_path(output): provenance} if provenance is not None else {}
-    _write_together({**beside, sidecar_path(output): described, output: _compress(metadata.entries)})
+    sidecar_json = json.dumps(sidecar, ensure_ascii=False, indent=2).encode() + b"\n"
+    optional = {provenance_path(output): provenance} if provenance is not None else {}
+    _write_files({**optional, sidecar_path(output): sidecar_json, output: _compress(metadata.entries)})
     return metadata
 
 
 def check_output(output: Path) -> Path:
-    """Refuses a path that does not end in `.json.gz`, before any work."""
+    """Return the path, or raise MetadataError if it does not end in `.json.gz`."""
     output = Path(output)
     if not output.name.endswith(SUFFIX) or output.name == SUFFIX:
         raise MetadataError(f"{output}: got {output.name!r}, expected a name that ends in {SUFFIX}; change --output.")
@@ -109,42 +111,33 @@ def check_output(output: Path) -> Path:
 
 
 def _build_time() -> str:
-    given = os.environ.get("SOURCE_DATE_EPOCH", "")
-    moment = datetime.fromtimestamp(int(given), timezone.utc) if given.isdigit() else datetime.now(timezone.utc)
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    moment = datetime.fromtimestamp(int(epoch), timezone.utc) if epoch.isdigit() else datetime.now(timezone.utc)
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def sidecar_path(output: Path) -> Path:
-    """Names the sidecar of a list: `wordnet.json.gz` has `wordnet.sidecar.json`."""
+    """Return the path of a list's sidecar: `wordnet.sidecar.json` for `wordnet.json.gz`."""
     return output.with_name(output.name[: -len(SUFFIX)] + ".sidecar.json")
 
 
 def provenance_path(output: Path) -> Path:
-    """Names the provenance of a list: `en.json.gz` has `en.provenance.parquet`."""
+    """Return the path of a list's provenance: `en.provenance.parquet` for `en.json.gz`."""
     return output.with_name(output.name[: -len(SUFFIX)] + ".provenance.parquet")
 
 
 def _compress(entries: Sequence[str]) -> bytes:
     lines = ",\n".join(json.dumps(entry, ensure_ascii=False) for entry in entries)
     buffer = io.BytesIO()
-    # Not gzip.compress(): the header that it writes differs between versions of Python.
+    # gzip.compress() is not used: its header differs between versions of Python.
     with gzip.GzipFile(filename="", mode="wb", compresslevel=9, fileobj=buffer, mtime=0) as stream:
         stream.write(f"[\n{lines}\n]\n".encode())
     return buffer.getvalue()
 
 
-def _write_together(contents: dict[Path, bytes]) -> None:
-    staged = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+def _write_files(contents: dict[Path, bytes]) -> None:
     try:
-        for path, content in contents.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            staged[path].write_bytes(content)
-        for path, temporary in staged.items():
-            os.replace(temporary, path)
+        write_together(contents)
     except OSError as error:
         place = error.filename or list(contents)[-1]
         raise MetadataError(f"{place}: cannot be written ({error.strerror}); check --output and its folder.") from error
-    finally:
-        for temporary in staged.values():
-            with contextlib.suppress(OSError):
-                temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Word counts and bigram counts: `word<TAB>count` and `first second<TAB>count`, one a line, in UTF-8."""
+"""Read word counts and bigram counts: UTF-8 files with `word<TAB>count` or `first second<TAB>count` on each line."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from metaclip_spark.metadata.files import byte_lines
 
 
 class Bigram(NamedTuple):
-    """Two words in a row and how often they were seen so."""
+    """Two consecutive words and their number of occurrences."""
 
     first: str
     second: str
-    count: int
+    occurrences: int
 
 
 def read_counts(paths: Iterable[Path], what: str = "word") -> dict[str, int]:
-    """Reads `word<TAB>count` lines; what stands in several lines or files is summed.
+    """Read `word<TAB>count` lines, and sum the counts of a word over lines and files.
 
     Args:
         paths: The files, plain, .gz or .bz2.
-        what: What the first column is called in an error.
+        what: The name of the first column in errors.
 
     Returns:
-        Word to count, in the order in which words first appear.
+        Word to count, in the order in which the words first appear.
 
     Raises:
-        MetadataError: A line is not a word, one TAB and a whole number from 0 on, or there is no line at all.
+        MetadataError: A line is not a word, one TAB and a whole number >= 0, or the files have no lines.
     """
     totals: dict[str, int] = {}
     files = list(paths)
@@ -37,16 +37,16 @@ def read_counts(paths: Iterable[Path], what: str = "word") -> dict[str, int]:
         for _, word, count in _rows(path, f"{what}<TAB>count"):
             totals[word] = totals.get(word, 0) + count
     if not totals:
-        named = ", ".join(map(str, files[:3])) + (", ..." if len(files) > 3 else "")
-        raise MetadataError(f"{named}: no {what} is counted, expected lines of {what}<TAB>count; check the files.")
+        names = ", ".join(map(str, files[:3])) + (", ..." if len(files) > 3 else "")
+        raise MetadataError(f"{names}: no {what} is counted, expected lines of {what}<TAB>count; check the files.")
     return totals
 
 
 def read_bigrams(paths: Iterable[Path]) -> Iterator[Bigram]:
-    """Yields `first second<TAB>count` lines as they come; nothing is kept.
+    """Yield the bigrams of `first second<TAB>count` lines in the order of the lines; nothing is kept in memory.
 
     Raises:
-        MetadataError: A line is not two words with one space between, one TAB and a whole number from 0 on.
+        MetadataError: A line is not two words with one space between them, one TAB and a whole number >= 0.
     """
     expected = "first second<TAB>count"
     for path in paths:
@@ -62,23 +62,23 @@ def _rows(path: Path, expected: str) -> Iterator[tuple[int, str, int]]:
         if not line:
             continue
         word, tab, count = line.partition(b"\t")
-        # isdigit() of bytes takes 0-9 alone: no sign, no point, no second column.
+        # bytes.isdigit() accepts 0-9 alone, so it also rejects a sign, a point and a second column.
         if not word.strip() or not tab or not count.isdigit():
-            raise _unexpected(path, number, _shown(line), _complaint(line), expected)
+            raise _unexpected(path, number, _excerpt(line), _expected_format(line), expected)
         try:
             yield number, word.decode(), int(count)
         except UnicodeDecodeError:
-            raise _unexpected(path, number, _shown(line), "UTF-8", expected) from None
+            raise _unexpected(path, number, _excerpt(line), "UTF-8", expected) from None
 
 
-def _complaint(line: bytes) -> str:
+def _expected_format(line: bytes) -> str:
     count = line.split(b"\t")[-1].strip()
     if line.count(b"\t") == 1 and count[:1] == b"-" and count[1:].isdigit():
         return "a count that is not negative"
     return "one TAB and a whole number"
 
 
-def _shown(line: bytes) -> str:
+def _excerpt(line: bytes) -> str:
     return line[:40].decode(errors="backslashreplace")
 
 

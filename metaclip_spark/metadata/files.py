@@ -1,4 +1,4 @@
-"""Reading the builder's inputs line by line: plain, gzip or bzip2, a file or a folder of them."""
+"""Read the inputs of `metadata build` line by line: files or folders of files, plain, gzip or bzip2."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import BinaryIO
 from metaclip_spark.errors import MetadataError
 
 ORIGIN_SUFFIX = ".source.json"
-_DAMAGE = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_DAMAGE_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
 _OPENERS: dict[str, tuple[bytes, Callable[[Path], BinaryIO]]] = {
     ".gz": (b"\x1f\x8b", gzip.open),  # type: ignore[dict-item]
     ".bz2": (b"BZh", bz2.open),  # type: ignore[dict-item]
@@ -26,13 +26,13 @@ _OPENERS: dict[str, tuple[bytes, Callable[[Path], BinaryIO]]] = {
 
 @dataclass(frozen=True)
 class Origin:
-    """What is said of an input in the file `<input>.source.json` beside it.
+    """The origin of an input, from the file `<input>.source.json` next to it.
 
     Attributes:
-        name: What the data is called.
-        version: Its own version.
-        licence: The licence's name.
-        notice: What the licence asks to be carried along.
+        name: The name of the data.
+        version: The version of the data.
+        licence: The name of its licence.
+        notice: The notice that the licence requires with a copy.
     """
 
     name: str = "unknown"
@@ -42,25 +42,25 @@ class Origin:
 
 
 def input_files(paths: Iterable[str | os.PathLike[str]], flag: str) -> list[Path]:
-    """Lists the files that paths stand for: a file itself, or a folder's files in the order of their names.
+    """List the files that paths name: a file itself, or the files of a folder in the order of their names.
 
-    Files whose name begins with `_` or `.` are passed over, as Spark's own side files, and so are origins.
+    Files whose names begin with `_` or `.`, such as Spark's own, are skipped, and so are `*.source.json`.
 
     Raises:
-        MetadataError: A path is not there, or a folder holds no file.
+        MetadataError: A path does not exist, or a folder contains no file to read.
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():
-            inside = [item for item in sorted(path.iterdir()) if item.is_file() and not _is_side_file(item.name)]
-            if not inside:
-                raise MetadataError(f"{path}: the folder holds no file to read; check {flag}.")
-            found += inside
+            inputs = [item for item in sorted(path.iterdir()) if item.is_file() and not _is_side_file(item.name)]
+            if not inputs:
+                raise MetadataError(f"{path}: the folder contains no file to read; check {flag}.")
+            files += inputs
         elif path.is_file():
-            found.append(path)
+            files.append(path)
         else:
             raise MetadataError(f"{path}: no such file; check {flag}.")
-    return found
+    return files
 
 
 def _is_side_file(name: str) -> bool:
@@ -68,10 +68,10 @@ def _is_side_file(name: str) -> bool:
 
 
 def byte_lines(path: Path) -> Iterator[bytes]:
-    """Yields the lines of a file without their line feed, inflated where its name ends in .gz or .bz2.
+    """Yield the lines of a file without their line ends, decompressed if its name ends in .gz or .bz2.
 
     Raises:
-        MetadataError: The file cannot be read to its end, or does not hold what its name says.
+        MetadataError: The file cannot be read to its end, or its content is not in the format of its suffix.
     """
     magic, opener = _OPENERS.get(path.suffix.lower(), (b"", _open_plain))
     try:
@@ -79,14 +79,15 @@ def byte_lines(path: Path) -> Iterator[bytes]:
             start = raw.read(3)
         if not start.startswith(magic):
             raise MetadataError(
-                f"{path}: is not {path.suffix[1:]} data (starts with {start!r}), as its name says; fetch it again."
+                f"{path}: ends in {path.suffix}, but is not {path.suffix[1:]} data (starts with {start!r});"
+                " fetch it again, or rename it."
             )
         with opener(path) as stream:
             for line in stream:
                 yield line[:-2] if line.endswith(b"\r\n") else line.rstrip(b"\n")
-    except _DAMAGE as error:
-        what = getattr(error, "strerror", None) or error
-        raise MetadataError(f"{path}: cannot be read to its end ({what}); fetch or make the file again.") from error
+    except _DAMAGE_ERRORS as error:
+        reason = getattr(error, "strerror", None) or error
+        raise MetadataError(f"{path}: cannot be read to its end ({reason}); fetch or create the file again.") from error
 
 
 def _open_plain(path: Path) -> BinaryIO:
@@ -94,7 +95,7 @@ def _open_plain(path: Path) -> BinaryIO:
 
 
 def sha256_of(path: Path) -> str:
-    """Returns a file's sha256 in hex."""
+    """Return the sha256 of a file in hex."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -103,18 +104,18 @@ def sha256_of(path: Path) -> str:
 
 
 def origin_of(path: str | os.PathLike[str]) -> Origin:
-    """Reads `<path>.source.json`, a JSON object with `name`, `version`, `licence` and `notice`; any may be missing.
+    """Read `<path>.source.json`, a JSON object with `name`, `version`, `licence` and `notice`, all of them optional.
 
     Raises:
-        MetadataError: The file is there and is no such object.
+        MetadataError: The file exists, but is not such an object.
     """
-    beside = Path(os.fspath(path).rstrip("/") + ORIGIN_SUFFIX)
-    if not beside.is_file():
+    origin_path = Path(os.fspath(path).rstrip("/") + ORIGIN_SUFFIX)
+    if not origin_path.is_file():
         return Origin(name=Path(path).name)
     try:
-        return Origin(**{"name": Path(path).name, **json.loads(beside.read_text(encoding="utf-8"))})
+        return Origin(**{"name": Path(path).name, **json.loads(origin_path.read_text(encoding="utf-8"))})
     except (ValueError, TypeError) as error:
         raise MetadataError(
-            f"{beside}: expected a JSON object with name, version, licence and notice, got what gives {error!r};"
-            " repair or remove it."
+            f"{origin_path}: expected a JSON object with name, version, licence and notice, but reading it raised"
+            f" {error!r}; repair or remove it."
         ) from error

@@ -1,33 +1,32 @@
-"""Loading metadata: files become a checked, ordered entry list with an id.
+"""Load metadata: read a file into a checked, ordered entry list with an id.
 
-Entries are taken verbatim. Nothing is stripped, folded or sorted: an entry's position is its id, and
-the list's hash is stored with every count, so any silent repair here would change both.
+Entries are kept verbatim: nothing is stripped, folded or sorted. The position of an entry is its id, and the hash of
+the list is stored with every count. A silent repair of an entry would change both.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.errors import MetadataError
+from metaclip_spark.storage.lines import GZIP_MAGIC, inflate, split_lines
 
 SUFFIXES = (".json", ".json.gz", ".txt", ".txt.gz")
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_EXPECTED = "expected a JSON array of strings (.json, .json.gz) or one entry a line (.txt, .txt.gz)"
+_EXPECTED = "expected a JSON array of strings (.json, .json.gz) or one entry per line (.txt, .txt.gz)"
 
-# Applied to " " + entry + " ". Spacing a text leaves each padded character between two spaces of its
-# own, so two of them are never a single space apart, and it turns TAB, LF and CR into spaces.
+# The pattern is searched in " " + entry + " ". Spacing puts a space on each side of every padded character of a text,
+# so two padded characters are never a single space apart. Spacing also turns TAB, LF and CR into spaces.
 _IMPOSSIBLE = re.compile("[\t\n\r]|(?<! )P|P(?! )|P P".replace("P", f"[{re.escape(PADDED)}]"))
 
 
@@ -37,7 +36,7 @@ class Metadata:
 
     Attributes:
         entries: The entries, verbatim, without repeats.
-        metadata_id: `metadata_id(entries)`, stored with everything that is counted under this list.
+        metadata_id: `metadata_id(entries)`. It is stored with every match and count of this list.
     """
 
     entries: tuple[str, ...] = field(repr=False)
@@ -45,14 +44,14 @@ class Metadata:
 
     @classmethod
     def from_entries(cls, entries: Iterable[str], source: str = "metadata") -> Metadata:
-        """Checks entries and computes their id.
+        """Check entries and compute the id of the list.
 
         Args:
-            entries: Strings in the order that gives their ids.
-            source: What to call the list in an error, such as its path.
+            entries: Strings, in the order of their ids.
+            source: The name of the list in errors, such as its path.
 
         Raises:
-            MetadataError: The list is empty, or an entry is no string, blank, repeated or not UTF-8.
+            MetadataError: The list is empty, or an entry is not a string, or is blank, repeated or not valid UTF-8.
 
         Examples:
             >>> Metadata.from_entries(["cat", "dog"]).metadata_id[:8]
@@ -61,17 +60,16 @@ class Metadata:
         if isinstance(entries, (str, bytes)):
             got = type(entries).__name__
             raise MetadataError(f"{source}: got one {got}, expected an array of strings; put it in a list.")
-        checked = tuple(entries)
-        _check(checked, source)
+        checked = _check(tuple(entries), source)
         return cls(checked, metadata_id(checked))
 
 
 def metadata_id(entries: Iterable[str]) -> str:
-    """Names a list by its content and order.
+    """Compute the id of a list from its entries and their order.
 
     Returns:
-        sha256 in hex over the entries in order, each as its UTF-8 length in bytes (8 bytes,
-        little-endian) and then the bytes, so that no two lists share one stream.
+        sha256 in hex over the entries in order. Each entry contributes its UTF-8 length in bytes (8 bytes,
+        little-endian) and then its bytes, so no two lists give the same stream.
     """
     parts: list[bytes] = []
     for entry in entries:
@@ -81,73 +79,78 @@ def metadata_id(entries: Iterable[str]) -> str:
 
 
 def load_metadata(path: str | os.PathLike[str]) -> Metadata:
-    """Reads an entry list from a file.
+    """Read an entry list from a file.
 
     Args:
-        path: A JSON array of strings (`.json`, `.json.gz`; Meta's own file loads as it is) or one
-            entry a line in UTF-8 (`.txt`, `.txt.gz`; only LF or CRLF is taken off).
+        path: A JSON array of strings (`.json`, `.json.gz`; Meta's own file loads unchanged) or one
+            entry per line in UTF-8 (`.txt`, `.txt.gz`; only LF or CRLF is removed).
 
     Raises:
-        MetadataError: The file cannot be read as a list, or the list cannot be used.
+        MetadataError: The file cannot be read as a list, or an entry is invalid.
     """
-    return Metadata.from_entries(read_entries(path), source=str(path))
+    entries = _check(read_entries(path), source=str(path))
+    return Metadata(entries, metadata_id(entries))
 
 
 def read_entries(path: str | os.PathLike[str]) -> list[object]:
-    """Reads what a file lists, unchecked: for `metadata inspect`, which names what is wrong with it.
+    """Read the elements of a file without a check; `metadata inspect` reports what is wrong with them.
 
     Raises:
-        MetadataError: The file cannot be read, or its JSON is no array.
+        MetadataError: The file cannot be read, or its JSON is not an array.
     """
     path = Path(path)
     name = path.name.lower()
     if not name.endswith(SUFFIXES):
-        raise MetadataError(f"{path}: the suffix says no format; {_EXPECTED}. Rename or convert the file.")
+        raise MetadataError(f"{path}: the suffix names no known format; {_EXPECTED}. Rename or convert the file.")
     text = _decode(_read_bytes(path, name.endswith(".gz")), path)
-    return list(_parse_json(text, path) if ".json" in name[-8:] else _split_lines(text))
+    return list(_parse_json(text, path) if ".json" in name[-8:] else split_lines(text))
 
 
-def never_matching(entries: Sequence[str]) -> np.ndarray:
-    r"""Finds the entries that no text can match.
+def never_matching(entries: Sequence[str]) -> npt.NDArray[np.bool_]:
+    r"""Find the entries that no text can match.
 
-    An entry is one when, written between two spaces, it holds a TAB, LF or CR; or one of `, . ; : ? !`
-    or a backquote without a space directly before and after it; or two of these characters with
-    exactly one space between them. Every other entry matches a text: take the entry between two
-    spaces and leave out the space on each side of each such character, and spacing puts them back.
+    Write the entry between two spaces. No text can match it if the result contains
+
+    - a TAB, LF or CR;
+    - one of `, . ; : ? !` or a backquote without a space directly before and after it;
+    - two of these characters with exactly one space between them.
+
+    Every other entry matches some text. To make one, write the entry between two spaces and remove the space on each
+    side of each such character: spacing restores the spaces.
 
     Returns:
-        Array of bool, shape (len(entries),), True where the entry can never match. It judges spacing
-        alone: texts of the pipeline have also lost NUL characters and outer whitespace.
+        Array of bool, shape (len(entries),), True where the entry can never match. The test covers spacing alone:
+        cleaning also removes NUL characters and outer whitespace from the pipeline's texts.
 
     Examples:
         >>> never_matching(["St. John", "St . John", ". .", ".  .", "a\tb"]).tolist()
         [True, False, True, False, True]
     """
-    found = (_IMPOSSIBLE.search(f" {entry} ") is not None for entry in entries)
-    return np.fromiter(found, dtype=bool, count=len(entries))
+    flags = (_IMPOSSIBLE.search(f" {entry} ") is not None for entry in entries)
+    return np.fromiter(flags, dtype=np.bool_, count=len(entries))
 
 
 def _read_bytes(path: Path, compressed: bool) -> bytes:
     if path.is_dir():
-        raise MetadataError(f"{path}: is a folder, expected a file; name one list (a folder needs --worldwide).")
+        raise MetadataError(f"{path}: is a folder, expected a file; name one entry list.")
     try:
         raw = path.read_bytes()
     except FileNotFoundError:
-        raise MetadataError(f"{path}: no such file; {_EXPECTED}. Check the path given as --metadata.") from None
+        raise MetadataError(f"{path}: no such file; {_EXPECTED}. Check the path.") from None
     except OSError as error:
         raise MetadataError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
     if not compressed:
-        if raw.startswith(_GZIP_MAGIC):
-            raise MetadataError(f"{path}: holds gzip data, but its name does not end in .gz; rename it.")
+        if raw.startswith(GZIP_MAGIC):
+            raise MetadataError(f"{path}: contains gzip data, but its name does not end in .gz; rename it.")
         return raw
-    if not raw.startswith(_GZIP_MAGIC):
+    if not raw.startswith(GZIP_MAGIC):
         raise MetadataError(
-            f"{path}: is not gzip (starts with {raw[:2]!r}), as its name says;"
+            f"{path}: ends in .gz, but is not gzip data (starts with {raw[:2]!r});"
             " rename it without .gz, or fetch it again."
         )
     try:
-        return gzip.decompress(raw)
-    except (EOFError, OSError, zlib.error) as error:
+        return inflate(raw)
+    except OSError as error:
         raise MetadataError(f"{path}: the gzip data is damaged ({error}); fetch or build the file again.") from error
 
 
@@ -160,7 +163,7 @@ def _decode(raw: bytes, path: Path) -> str:
         ) from error
 
 
-def _parse_json(text: str, path: Path) -> list[str]:
+def _parse_json(text: str, path: Path) -> list[object]:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -174,27 +177,22 @@ def _parse_json(text: str, path: Path) -> list[str]:
     return parsed
 
 
-def _split_lines(text: str) -> list[str]:
-    # Not splitlines(): it also cuts at U+0085, U+2028 and form feeds, which may stand inside an entry.
-    lines = text.split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    return [line[:-1] if line.endswith("\r") else line for line in lines]
-
-
-def _check(entries: tuple[object, ...], source: str) -> None:
-    """Raises on the first rule that a list breaks; positions count from 0, as entry ids do."""
-    if not entries:
+def _check(elements: Sequence[object], source: str) -> tuple[str, ...]:
+    """Return the elements as entries, or raise on the first rule that they break; positions count from 0, as ids do."""
+    if not elements:
         raise MetadataError(f"{source}: the list is empty, expected at least one entry; check the path.")
-    for position, entry in enumerate(entries):
+    checked: list[str] = []
+    for position, entry in enumerate(elements):
         if not isinstance(entry, str):
             raise MetadataError(
                 f"{source}: position {position} (from 0) holds {json_type(entry)}, expected a string;"
                 " quote or remove it."
             )
         if not entry or entry.isspace():
-            what = "a blank" if entry else "an empty"
-            raise MetadataError(f"{source}: position {position} (from 0) holds {what} entry ({entry!r}); remove it.")
+            kind = "a blank" if entry else "an empty"
+            raise MetadataError(f"{source}: position {position} (from 0) holds {kind} entry ({entry!r}); remove it.")
+        checked.append(entry)
+    entries = tuple(checked)
     if len(set(entries)) < len(entries):
         repeats = _describe_repeats(entries)
         raise MetadataError(f"{source}: {repeats}; an id would be ambiguous; remove the repeats.")
@@ -204,20 +202,22 @@ def _check(entries: tuple[object, ...], source: str) -> None:
         position = next(p for p, entry in enumerate(entries) if re.search("[\ud800-\udfff]", entry))
         raise MetadataError(
             f"{source}: position {position} (from 0) holds a lone surrogate ({entries[position]!a}), which"
-            " UTF-8 cannot write; repair or remove the entry."
+            " UTF-8 cannot encode; repair or remove the entry."
         ) from None
+    return entries
 
 
 def _describe_repeats(entries: tuple[str, ...]) -> str:
     first: dict[str, int] = {}
     repeats = [(entry, first[entry], p) for p, entry in enumerate(entries) if first.setdefault(entry, p) != p]
-    named = ", ".join(f"{entry!r} at positions {a} and {b}" for entry, a, b in repeats[:3])
+    examples = ", ".join(f"{entry!r} at positions {a} and {b}" for entry, a, b in repeats[:3])
     more = ", ..." if len(repeats) > 3 else ""
     noun = "entry repeats" if len(repeats) == 1 else "entries repeat"
-    return f"{len(repeats)} {noun} an earlier one ({named}{more})"
+    return f"{len(repeats)} {noun} an earlier one ({examples}{more})"
 
 
 def json_type(value: object) -> str:
+    """Return the name of a JSON value's type, with its article."""
     names = {dict: "an object", list: "an array", bool: "a boolean", int: "a number", float: "a number"}
     names |= {str: "a string", type(None): "null"}
     return names.get(type(value), f"a {type(value).__name__}")

@@ -1,20 +1,21 @@
-"""From inputs to a list: which sources, chosen how, put together and written.
+"""Build a list from its inputs: read and rank the sources, assemble them, and write the list.
 
-The order is the paper's: numbers, WordNet, words, bigrams, titles.
+The order of the sources is the paper's: numbers, WordNet, words, bigrams, titles.
 """
 
 from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.metadata.assemble import BUDGET, Assembled, Part, Taken, assemble
+from metaclip_spark.metadata.assemble import BUDGET, AssembledList, Part, SourceCounts, assemble
 from metaclip_spark.metadata.build import Source, build, check_output
 from metaclip_spark.metadata.counts import read_bigrams, read_counts
 from metaclip_spark.metadata.files import input_files, origin_of, sha256_of
@@ -22,8 +23,8 @@ from metaclip_spark.metadata.load import Metadata
 from metaclip_spark.metadata.ngrams import (
     MIN_COUNT,
     MIN_PMI,
-    Offer,
-    Ranked,
+    RankedEntry,
+    Ranking,
     WordCase,
     bigram_entries,
     unigram_entries,
@@ -36,28 +37,28 @@ ORDER = "Sources as listed, each by rank; an entry stands where it first appears
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a list is built from; the defaults are the paper's.
+    """The inputs and parameters of a list; the defaults are the paper's.
 
     Attributes:
         wordnet: WordNet's dictionary folder.
         wordnet_names: See `wordnet_entries`.
-        numbers: The first so many whole numbers are entries, from 0 on.
+        numbers: Number of whole numbers, from 0, that are entries.
         unigrams: Files or folders of `word<TAB>count`.
-        min_count: Floor under a word's count.
-        best_unigrams: Take at most so many words.
+        min_count: Minimum count of a word.
+        best_unigrams: Maximum number of words.
         word_case: See `unigram_entries`.
-        bigrams: Files or folders of `first second<TAB>count`; needs the counts of their words too.
-        pmi_unigrams: Counts of words where the bigrams were counted; empty where these are `unigrams`.
-        min_pmi: Floor under a bigram's PMI in bits; None is 30, or no floor where `best_bigrams` is given.
-        best_bigrams: Take at most so many bigrams.
+        bigrams: Files or folders of `first second<TAB>count`; the counts of their words are needed, too.
+        pmi_unigrams: Word counts of the corpus of the bigrams; empty if these are `unigrams`.
+        min_pmi: Minimum PMI of a bigram in bits; None is 30, or no minimum if `best_bigrams` is given.
+        best_bigrams: Maximum number of bigrams.
         pageviews: Hourly dumps of page views.
-        domain: Which lines of them.
-        min_views: Floor under a title's views.
-        min_hourly_views: Floor under a single line's views.
-        titles: Files of `title<TAB>number`, ranked by number, in the place of page views.
-        best_titles: Take at most so many titles.
-        budget: How many entries the list may have.
-        drop_never_matching: Leave out entries that no text can match.
+        domain: The domain whose lines are read from `pageviews`.
+        min_views: Minimum number of views of a title.
+        min_hourly_views: Minimum number of views on a single line.
+        titles: Files of `title<TAB>number`, ranked by number, instead of page views.
+        best_titles: Maximum number of titles.
+        budget: Maximum number of entries in the list.
+        drop_never_matching: Drop entries that no text can match.
     """
 
     wordnet: str | None = None
@@ -81,18 +82,18 @@ class Recipe:
     drop_never_matching: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses what cannot be built."""
+        """Raise MetadataError if the recipe has no source, or a parameter is invalid."""
         if not (self.wordnet or self.unigrams or self.bigrams or self.pageviews or self.titles):
             raise MetadataError(
                 "no source is given, expected at least one of --wordnet, --unigrams, --bigrams, --pageviews, --titles."
             )
         if self.bigrams and not (self.unigrams or self.pmi_unigrams):
             raise MetadataError(
-                "--bigrams needs the counts of their words too, to rank by PMI; give them as --unigrams"
-                " (or as --pmi-unigrams where they are to rank bigrams alone)."
+                "--bigrams needs the counts of their words, too, for the PMI; give them as --unigrams"
+                " (or as --pmi-unigrams, if they only rank bigrams)."
             )
         if self.pageviews and self.titles:
-            raise MetadataError("--titles takes the place of --pageviews, got both; leave one out.")
+            raise MetadataError("--titles replaces --pageviews, got both; remove one of them.")
         for name in ("numbers", "min_count", "best_unigrams", "best_bigrams", "min_views", "best_titles", "budget"):
             value = getattr(self, name)
             least = 1 if name == "budget" or name.startswith("best") else 0
@@ -100,110 +101,107 @@ class Recipe:
                 raise MetadataError(f"--{name.replace('_', '-')} must be >= {least}, got {value}.")
 
     @property
-    def pmi_floor(self) -> float | None:
-        """The floor under a bigram's PMI that holds."""
+    def min_bigram_pmi(self) -> float | None:
+        """The minimum PMI of a bigram in bits; None is no minimum."""
         return MIN_PMI if self.min_pmi is None and self.best_bigrams is None else self.min_pmi
 
-    def parameters(self) -> dict:
-        """The parameters for the sidecar; inputs by name, not by their place on this machine."""
+    def parameters(self) -> dict[str, Any]:
+        """Return the parameters for the sidecar, with the names of the given inputs but not their paths."""
         inputs = ("wordnet", "unigrams", "bigrams", "pmi_unigrams", "pageviews", "titles")
         values = {name: value for name, value in asdict(self).items() if name not in inputs}
-        return values | {"min_pmi": self.pmi_floor, "inputs": [name for name in inputs if getattr(self, name)]}
+        return values | {"min_pmi": self.min_bigram_pmi, "inputs": [name for name in inputs if getattr(self, name)]}
 
 
 @dataclass(frozen=True)
-class Built:
-    """A list that was written, and what became of each source."""
+class BuildResult:
+    """The list that `build_from` wrote, and the counts of each source."""
 
     metadata: Metadata
-    taken: list[Taken]
+    source_counts: list[SourceCounts]
 
 
-def build_from(recipe: Recipe, output: Path, say: Callable[[str], None] = lambda line: None) -> Built:
-    """Builds a list and writes it with its sidecar and provenance.
+def build_from(recipe: Recipe, output: Path, say: Callable[[str], None] = lambda line: None) -> BuildResult:
+    """Build a list, and write it with its sidecar and provenance.
 
     Args:
-        recipe: What to build it from.
+        recipe: The inputs and parameters.
         output: A path that ends in `.json.gz`.
-        say: Called with a line on each step.
+        say: Called with one line per source.
 
     Raises:
-        MetadataError: An input cannot be used, or the files cannot be written; nothing is written.
+        MetadataError: An input is invalid, or the files cannot be written; nothing is written.
     """
     output = check_output(output)
     parts, sources = _gather(recipe, say)
     assembled = assemble(parts, recipe.budget, recipe.drop_never_matching)
-    told = [_told(source, taken) for source, taken in zip(sources, assembled.taken, strict=True)]
+    counted = [_with_counts(source, counts) for source, counts in zip(sources, assembled.source_counts, strict=True)]
     metadata = build(
-        assembled.entries, output, told, ORDER, parameters=recipe.parameters(), provenance=provenance(assembled)
+        assembled.entries, output, counted, ORDER, parameters=recipe.parameters(), provenance=provenance(assembled)
     )
-    return Built(metadata, assembled.taken)
+    return BuildResult(metadata, assembled.source_counts)
 
 
-def _told(source: Source, taken: Taken) -> Source:
-    return Source(
-        source.name,
-        source.version,
-        source.licence,
-        taken.offered,
-        source.files,
-        source.notice,
-        taken.read,
-        taken.taken,
-        taken.first_id,
-        dict(taken.cut),
+def _with_counts(source: Source, counts: SourceCounts) -> Source:
+    return replace(
+        source,
+        entries=counts.offered,
+        read=counts.read,
+        taken=counts.taken,
+        first_id=counts.first_id,
+        cut=dict(counts.cut),
     )
 
 
 def _gather(recipe: Recipe, say: Callable[[str], None]) -> tuple[list[Part], list[Source]]:
-    """Reads each source in turn."""
+    """Read and rank each source in the order of the list."""
     parts: list[Part] = []
     sources: list[Source] = []
 
     def add(part: Part, source: Source) -> None:
         parts.append(part)
         sources.append(source)
-        say(f"{part.name}: {len(part.offer.ranked):,} entries from {part.offer.read:,} candidates")
+        say(f"{part.name}: {len(part.ranking.entries):,} entries from {part.ranking.candidates:,} candidates")
 
     if recipe.numbers:
         numbers = [str(number) for number in range(recipe.numbers)]
-        add(Part("numbers", _plain(numbers)), Source("numbers", "-", "none needed", len(numbers), {}))
+        add(Part("numbers", _unranked(numbers)), Source("numbers", "-", "none needed", len(numbers), {}))
     if recipe.wordnet:
         folder = Path(recipe.wordnet)
         names, origin = wordnet_entries(folder, recipe.wordnet_names), wordnet_origin(folder)
         licence = f"WordNet {origin.version} licence"
         source = Source("WordNet", origin.version, licence, len(names), origin.files, origin.notice)
-        add(Part("wordnet", _plain(names)), source)
+        add(Part("wordnet", _unranked(names)), source)
     counts: dict[str, int] = {}
     if recipe.unigrams:
         files = input_files(recipe.unigrams, "--unigrams")
         counts = read_counts(files)
-        offer = unigram_entries(counts, recipe.min_count, recipe.word_case)
-        add(Part("unigrams", offer, recipe.best_unigrams), _source_of(recipe.unigrams, files))
+        ranking = unigram_entries(counts, recipe.min_count, recipe.word_case)
+        add(Part("unigrams", ranking, recipe.best_unigrams), _source_of(recipe.unigrams, files))
     if recipe.bigrams:
         files = input_files(recipe.bigrams, "--bigrams")
-        ranking = input_files(recipe.pmi_unigrams, "--pmi-unigrams")
-        counts = read_counts(ranking) if ranking else counts
-        # More than the best may be needed: some may be brought by an earlier source.
-        most = recipe.best_bigrams and recipe.best_bigrams + sum(len(part.offer.ranked) for part in parts)
-        offer = bigram_entries(read_bigrams(files), counts, recipe.pmi_floor, most)
-        add(Part("bigrams", offer, recipe.best_bigrams), _source_of(recipe.bigrams, files + ranking))
+        count_files = input_files(recipe.pmi_unigrams, "--pmi-unigrams")
+        counts = read_counts(count_files) if count_files else counts
+        # An earlier source may have some of the best bigrams, so more than `best_bigrams` may be needed.
+        best = recipe.best_bigrams and recipe.best_bigrams + sum(len(part.ranking.entries) for part in parts)
+        ranking = bigram_entries(read_bigrams(files), counts, recipe.min_bigram_pmi, best)
+        add(Part("bigrams", ranking, recipe.best_bigrams), _source_of(recipe.bigrams, files + count_files))
     if recipe.pageviews:
         files = input_files(recipe.pageviews, "--pageviews")
-        found = read_pageviews(files, recipe.domain, recipe.min_hourly_views)
-        offer = title_entries(found.views, recipe.min_views)
-        lines = {**found.passed_over, **{f"malformed line: {why}": n for why, n in found.rejected.items()}}
-        offer = offer._replace(left_out={**lines, **offer.left_out})
-        add(Part("titles", offer, recipe.best_titles), _source_of(recipe.pageviews, files))
+        pageviews = read_pageviews(files, recipe.domain, recipe.min_hourly_views)
+        ranking = title_entries(pageviews.views, recipe.min_views)
+        malformed = {f"malformed line: {reason}": number for reason, number in pageviews.rejected.items()}
+        lines = {**pageviews.skipped, **malformed}
+        ranking = ranking._replace(excluded={**lines, **ranking.excluded})
+        add(Part("titles", ranking, recipe.best_titles), _source_of(recipe.pageviews, files))
     if recipe.titles:
         files = input_files(recipe.titles, "--titles")
-        offer = title_entries(read_counts(files, "title"), min_views=0)
-        add(Part("titles", offer, recipe.best_titles), _source_of(recipe.titles, files))
+        ranking = title_entries(read_counts(files, "title"), min_views=0)
+        add(Part("titles", ranking, recipe.best_titles), _source_of(recipe.titles, files))
     return parts, sources
 
 
-def _plain(entries: list[str]) -> Offer:
-    return Offer([Ranked(entry, 0.0) for entry in entries], len(entries), {})
+def _unranked(entries: list[str]) -> Ranking:
+    return Ranking([RankedEntry(entry, 0.0) for entry in entries], len(entries), {})
 
 
 def _source_of(paths: tuple[str, ...], files: list[Path]) -> Source:
@@ -213,14 +211,17 @@ def _source_of(paths: tuple[str, ...], files: list[Path]) -> Source:
     )
 
 
-def provenance(assembled: Assembled) -> bytes:
-    """Returns a Parquet file of one row an entry, in the order of ids.
+def provenance(assembled: AssembledList) -> bytes:
+    """Return a Parquet file with one row per entry, in the order of the ids.
 
-    Columns: `entry_id` int32; `source` string; `rank` int32 (in its source, from 0); `score` float64 (its count, its
-    PMI in bits or its views; 0 where a source has none); `also_in` string (later sources that offered it too, with
-    commas between).
+    Columns:
+        entry_id: int32.
+        source: string.
+        rank: int32, the rank in the source, from 0.
+        score: float64, the count, the PMI in bits or the views; 0 if the source has no scores.
+        also_in: string, the later sources that offered the entry too, separated by commas.
     """
-    names = [taken.name for taken in assembled.taken]
+    names = [counts.name for counts in assembled.source_counts]
     size = len(assembled.entries)
     also = ["" for _ in range(size)]
     for entry_id, sources in assembled.also_in.items():

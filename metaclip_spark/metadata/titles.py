@@ -1,7 +1,7 @@
-"""Titles as a source of entries: Wikipedia's articles by page views, or a ranked list in their place.
+"""Rank titles as a source of entries: Wikipedia's articles by page views, or another ranked list.
 
-The hourly dumps of page views hold `domain title count bytes` on each line, such as `en Main_Page 42 0`; a title has
-`_` for spaces. Source of the floor: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.1.
+Each line of an hourly dump of page views is `domain title count bytes`, such as `en Main_Page 42 0`. A title has `_`
+instead of spaces. Source of the minimum: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.1.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from pathlib import Path
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.files import byte_lines
-from metaclip_spark.metadata.ngrams import Offer, Ranked
+from metaclip_spark.metadata.ngrams import RankedEntry, Ranking
 
 MIN_VIEWS = 70
-"""The paper's floor under a title's page views."""
+"""The paper's minimum number of page views of a title."""
 _EXPECTED = "domain title count bytes"
 
 
@@ -26,69 +26,68 @@ class PageViews:
 
     Attributes:
         views: Title to views.
-        lines: Lines read.
-        passed_over: Lines that were not summed, by reason.
-        rejected: Lines that are not `domain title count bytes`, by reason.
+        lines: Number of lines read.
+        skipped: Number of valid lines that were not summed, by reason.
+        rejected: Number of lines that are not `domain title count bytes`, by reason.
     """
 
     views: dict[str, int] = field(default_factory=dict)
     lines: int = 0
-    passed_over: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
 
 
 def read_pageviews(paths: Iterable[Path], domain: str = "en", min_hourly_views: int = 1) -> PageViews:
-    """Sums the page views of one domain; malformed lines are counted and passed over.
+    """Sum the page views of one domain. Malformed lines are counted and skipped.
 
     Args:
-        paths: Hourly dumps, plain, .gz or .bz2; several hours and days add up.
+        paths: Hourly dumps, plain, .gz or .bz2; their views are added up.
         domain: The first column, such as `en` (`en.m` is the mobile site).
-        min_hourly_views: A line with fewer views is passed over. 1 takes all; the paper's own code takes lines
-            from 50 on.
+        min_hourly_views: Lines with fewer views are skipped. 1 skips none; the paper's own code uses 50.
 
     Raises:
-        MetadataError: A file cannot be read to its end, or not one of its lines has the format.
+        MetadataError: A file cannot be read to its end, or none of its lines has the format.
     """
-    found = PageViews()
+    pageviews = PageViews()
     wanted = domain.encode()
     for path in paths:
         good = lines = 0
         for line in byte_lines(path):
             lines += 1
-            good += _take(line, wanted, min_hourly_views, found)
-        found.lines += lines
+            good += _add_line(line, wanted, min_hourly_views, pageviews)
+        pageviews.lines += lines
         if not good:
             raise MetadataError(
-                f"{path}: none of its {lines:,} lines is {_EXPECTED!r}, as hourly page views are;"
+                f"{path}: none of its {lines:,} lines is {_EXPECTED!r}, the format of hourly page views;"
                 " check the file and --pageviews."
             )
-    return found
+    return pageviews
 
 
-def _take(line: bytes, wanted: bytes, floor: int, found: PageViews) -> bool:
-    """Adds a line to what was found; says whether it has the format."""
+def _add_line(line: bytes, domain: bytes, min_views: int, pageviews: PageViews) -> bool:
+    """Add the views of a line; return whether the line has the format."""
     fields = line.split(b" ")
     reason = _reject_reason(fields)
     if reason:
-        found.rejected[reason] += 1
+        pageviews.rejected[reason] += 1
         return False
-    if fields[0] != wanted:
-        found.passed_over["another domain"] += 1
+    if fields[0] != domain:
+        pageviews.skipped["another domain"] += 1
         return True
     try:
         title = fields[1].decode().replace("_", " ").strip()
     except UnicodeDecodeError:
-        found.rejected["not UTF-8"] += 1
+        pageviews.rejected["not UTF-8"] += 1
         return False
     views = int(fields[2])
     if not title:
-        found.rejected["no title"] += 1
+        pageviews.rejected["no title"] += 1
     elif ":" in title:
-        found.passed_over["a title with ':'"] += 1
-    elif views < floor:
-        found.passed_over[f"under {floor} views in an hour"] += 1
+        pageviews.skipped["a title with ':'"] += 1
+    elif views < min_views:
+        pageviews.skipped[f"under {min_views} views in an hour"] += 1
     else:
-        found.views[title] = found.views.get(title, 0) + views
+        pageviews.views[title] = pageviews.views.get(title, 0) + views
     return True
 
 
@@ -100,20 +99,21 @@ def _reject_reason(fields: list[bytes]) -> str | None:
     return None
 
 
-def title_entries(views: Mapping[str, int], min_views: int = MIN_VIEWS) -> Offer:
-    """Ranks titles by page views.
+def title_entries(views: Mapping[str, int], min_views: int = MIN_VIEWS) -> Ranking:
+    """Rank titles by page views.
 
     Args:
         views: Title to views.
-        min_views: Titles with fewer are left out.
+        min_views: Titles with fewer views are excluded.
 
     Returns:
-        Titles by descending views, equal ones by code points.
+        Titles by descending views; titles with equal views by code points.
 
     Example:
-        >>> [title for title, _ in title_entries({"Cat": 70, "Dog": 900, "Axolotl": 69}).ranked]
+        >>> [title for title, _ in title_entries({"Cat": 70, "Dog": 900, "Axolotl": 69}).entries]
         ['Dog', 'Cat']
     """
     kept = sorted((-count, title) for title, count in views.items() if count >= min_views)
-    ranked = [Ranked(title, float(-count)) for count, title in kept]
-    return Offer(ranked, len(views), {f"under {min_views} views": len(views) - len(kept)} if min_views else {})
+    ranked = [RankedEntry(title, float(-count)) for count, title in kept]
+    excluded = {f"under {min_views} views": len(views) - len(kept)} if min_views else {}
+    return Ranking(ranked, len(views), excluded)

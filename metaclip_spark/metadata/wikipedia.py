@@ -1,7 +1,7 @@
-"""Wikipedia as a source of word and bigram counts: one task's whole work, from a range of a dump to partial sums.
+"""Count the words and bigrams of Wikipedia: the work of one task, from a byte range of a dump to partial sums.
 
-Format: MediaWiki's XML export (mediawiki.org/wiki/Help:Export). Text in it is escaped, so `<page>` and `</page>` occur
-as tags alone, and a page is cut out by them before it is parsed.
+Format: MediaWiki's XML export (mediawiki.org/wiki/Help:Export). Its text is escaped, so `<page>` and `</page>` occur as
+tags alone. They delimit a page before it is parsed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from metaclip_spark.metadata.wikitext import plain_text
 from metaclip_spark.metadata.words import phrases_of
 
 STATISTIC, WORD, BIGRAM = 0, 1, 2
-"""What a row of counts is about."""
+"""The kinds of rows of COUNTS."""
 COUNTS = pa.schema([("kind", pa.int8()), ("gram", pa.string()), ("count", pa.int64())])
 COUNTS_DDL = "kind tinyint, gram string, count bigint"
 
@@ -36,21 +36,22 @@ STATISTICS = (
     "bigrams",
 )
 MAX_KEYS = 400_000
-"""Different words and bigrams that a task holds before it hands them on: about 100 MB."""
+"""Number of different words and bigrams at which a task yields its partial sums: about 100 MB of memory."""
 
 _OPEN, _CLOSE = b"<page>", b"</page>"
-_LARGEST_PAGE = 64 << 20
+_MAX_PAGE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class Page:
-    """What is asked of a page.
+    """A page of a dump.
 
     Attributes:
-        namespace: "0" is an article.
-        redirect: whether it only names another page.
-        model: "wikitext" for what is prose.
-        text: wikitext of its last revision in the dump.
+        title: its title.
+        namespace: "0" for articles.
+        redirect: whether the page only names another page.
+        model: "wikitext" for prose.
+        text: wikitext of the last revision in the dump.
     """
 
     title: str
@@ -61,7 +62,7 @@ class Page:
 
 
 def pages_of(split: DumpSplit) -> Iterator[Page]:
-    """Read the pages that begin in a split; one that begins before its end is read to its own end.
+    """Read the pages that begin in a split; the last one may end after the split.
 
     Raises:
         DumpError: the dump is damaged.
@@ -72,17 +73,17 @@ def pages_of(split: DumpSplit) -> Iterator[Page]:
         except ElementTree.ParseError as error:
             start = raw[:80].decode("utf-8", "replace")
             raise DumpError(
-                f"dump {split.dump.path} is damaged: the page that starts with {start!r} is no XML ({error}); fetch "
+                f"dump {split.dump.path} is damaged: the page that starts with {start!r} is not XML ({error}); fetch "
                 "it again, and compare its checksum."
             ) from error
 
 
 def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.RecordBatch]:
-    """Count words and bigrams of a split's articles.
+    """Count the words and bigrams of a split's articles.
 
     Yields:
-        Batches of COUNTS. They are partial sums: a word may come again in a later batch, whenever `max_keys` were held,
-        and no count is left out for being small.
+        Batches of COUNTS with partial sums: a word may occur again in a later batch. A new batch starts at `max_keys`
+        different words and bigrams. Small counts are included.
 
     Raises:
         DumpError: the dump is damaged.
@@ -94,7 +95,7 @@ def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.Recor
     statistics: Counter[str] = Counter()
     for page in pages_of(split):
         statistics["pages_read"] += 1
-        kind = _kind(page)
+        kind = _page_kind(page)
         if kind == "articles":
             try:
                 text = plain_text(page.text, split.dump.link_prefixes)
@@ -103,17 +104,17 @@ def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.Recor
             else:
                 statistics["text_bytes"] += len(text.encode())
                 runs = phrases_of(text)
-                # A page at once: a Counter's call costs more than counting the few words of a run.
+                # One update per page: a call of Counter.update costs more than counting the few words of a run.
                 words.update(chain.from_iterable(runs))
                 bigrams.update([pair for run in runs for pair in map(" ".join, pairwise(run))])
         statistics[kind] += 1
         if len(words) + len(bigrams) >= max_keys:
-            yield from _hand_on(words, bigrams, statistics)
-    yield from _hand_on(words, bigrams, statistics)
+            yield from _flush(words, bigrams, statistics)
+    yield from _flush(words, bigrams, statistics)
 
 
-def _kind(page: Page) -> str:
-    """Return what a page counts as; the order decides where several hold."""
+def _page_kind(page: Page) -> str:
+    """Return the statistic that counts a page; the first condition that is true decides."""
     if page.namespace != "0":
         return "other_namespaces"
     if page.redirect:
@@ -121,8 +122,8 @@ def _kind(page: Page) -> str:
     return "articles" if page.model == "wikitext" else "other_content"
 
 
-def _hand_on(words: Counter[str], bigrams: Counter[str], statistics: Counter[str]) -> Iterator[pa.RecordBatch]:
-    """Yield what was counted, and forget it."""
+def _flush(words: Counter[str], bigrams: Counter[str], statistics: Counter[str]) -> Iterator[pa.RecordBatch]:
+    """Yield the counts, and clear the counters."""
     statistics["words"] += words.total()
     statistics["bigrams"] += bigrams.total()
     for kind, counter in ((STATISTIC, statistics), (WORD, words), (BIGRAM, bigrams)):
@@ -148,13 +149,14 @@ def _parse(raw: bytes) -> Page:
 
 
 def _raw_pages(split: DumpSplit) -> Iterator[bytes]:
-    """Cut out the pages whose first byte is in the split's own pieces."""
+    """Extract the pages whose first byte is in the split."""
     pieces = open_pieces(split)
-    data, at, end = b"", 0, None  # `end`: where the split's own bytes end in `data`, once that is known
+    data, at = b"", 0
+    end: int | None = None  # the position in `data` at which the split ends, once it is known
     while True:
         start = data.find(_OPEN, at)
-        mine = start >= 0 and (end is None or start < end)
-        if mine:
+        in_split = start >= 0 and (end is None or start < end)
+        if in_split:
             stop = data.find(_CLOSE, start)
             if stop >= 0:
                 at = stop + len(_CLOSE)
@@ -162,16 +164,16 @@ def _raw_pages(split: DumpSplit) -> Iterator[bytes]:
                 continue
         elif end is not None and (start >= 0 or len(data) - end >= len(_OPEN)):
             return
-        # What may still begin a tag, or the page that has begun, is kept; the rest is done with.
-        keep = start if mine else max(at, len(data) - len(_OPEN) + 1)
-        if len(data) - keep > _LARGEST_PAGE:
+        # Keep the current page, or the bytes that may be the beginning of a tag. Drop the rest.
+        keep = start if in_split else max(at, len(data) - len(_OPEN) + 1)
+        if len(data) - keep > _MAX_PAGE_BYTES:
             raise DumpError(
-                f"dump {split.dump.path}: a page has no end within {_LARGEST_PAGE >> 20} MiB; expected pages-articles "
-                "(one revision a page), not pages-meta-history."
+                f"dump {split.dump.path}: a page has no end within {_MAX_PAGE_BYTES >> 20} MiB; expected "
+                "pages-articles (one revision per page), not pages-meta-history."
             )
         own, piece = next(pieces, (False, b""))
         if not piece:
-            if mine:
+            if in_split:
                 raise DumpError(f"dump {split.dump.path} ends inside a page; fetch it again, and compare its checksum.")
             return
         if not own and end is None:

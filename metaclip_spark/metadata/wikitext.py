@@ -1,7 +1,7 @@
-"""Wikitext becomes the prose that a reader sees: cut into tokens by mwparserfromhell, walked over once.
+"""Extract the prose of wikitext: mwparserfromhell tokenizes a page, and one walk over the tokens collects the text.
 
-Left out: templates, tables, footnotes, comments, pictures with their captions, categories, formulas, code, galleries,
-and urls. Where something is left out that stood between two words, a line end stays, so that they make no bigram.
+Excluded are templates, tables, footnotes, comments, pictures with their captions, categories, formulas, code,
+galleries and urls. A line end replaces excluded markup between two words, so these words form no bigram.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from metaclip_spark.errors import ConfigError
 
 EXTRA = "pip install 'metaclip-spark[wikipedia]'"
 LINK_PREFIXES = ("file", "image", "category")
-"""Namespaces whose links are no prose, by their English names, which every wiki knows."""
+"""Namespaces whose links are not prose. Every wiki knows these English names."""
 
 _BREAK = "\n"
-_LEFT_OUT = {
+_EXCLUDED_TAGS = {
     "ref",
     "references",
     "gallery",
@@ -40,7 +40,7 @@ _LEFT_OUT = {
     "templatedata",
     "inputbox",
 }
-_INLINE = {
+_INLINE_TAGS = {
     "a",
     "abbr",
     "b",
@@ -74,17 +74,17 @@ _INLINE = {
     "var",
     "wbr",
 }
-# Footnotes are a third of a page's bytes: cutting them out first saves the parser that third.
+# Footnotes are a third of a page's bytes. Removing them first saves the parser that third.
 _FOOTNOTES = re.compile(r"<!--.*?-->|<ref\b[^<>]*/>|<ref\b[^<>]*>.*?</ref\s*>", re.DOTALL | re.IGNORECASE)
 _STYLE = re.compile("'{2,}")
 _MAGIC = re.compile(r"__[A-Z]+__")
 
 
-def cleaner() -> str:
-    """Return the name and version of the library that cleans.
+def parser_version() -> str:
+    """Return the name and version of the library that parses wikitext.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the library is not installed.
     """
     try:
         import mwparserfromhell
@@ -97,67 +97,71 @@ def plain_text(wikitext: str, link_prefixes: Iterable[str] = LINK_PREFIXES) -> s
     """Return the prose of a page.
 
     Args:
-        wikitext: as MediaWiki stores it.
-        link_prefixes: lower-case names of the namespaces whose links are left out, in the wiki's own language.
+        wikitext: the text of a page as MediaWiki stores it.
+        link_prefixes: lower-case names of the namespaces whose links are excluded, in the wiki's own language.
 
     Raises:
-        mwparserfromhell.parser.ParserError: the library gave up on this page.
+        mwparserfromhell.parser.ParserError: the library cannot parse this page.
 
     >>> plain_text("'''Cats''' are [[pet|pets]].<ref>A book</ref> [[Category:Cats]]")
     'Cats are pets. '
     """
     from mwparserfromhell import parser
 
-    tokenizer = parser.CTokenizer if parser.use_c else parser.tokenizer.Tokenizer
-    # Bold and italics are apostrophes without meaning here; parsing them takes longer, and an odd one hides the rest.
+    # The library defines CTokenizer, but does not list it in __all__.
+    tokenizer = parser.CTokenizer if parser.use_c else parser.tokenizer.Tokenizer  # type: ignore[attr-defined]
+    # Bold and italics are not parsed: they have no meaning here, parsing takes longer, and an odd apostrophe hides the
+    # rest of the page.
     tokens = tokenizer().tokenize(_FOOTNOTES.sub("", wikitext), 0, True)
     prose = _Prose(tokens, frozenset(link_prefixes))
     try:
         prose.walk()
     except (IndexError, KeyError) as error:
-        raise parser.ParserError(f"tokens do not nest ({error!r})") from error
-    return _MAGIC.sub(_BREAK, _STYLE.sub("", "".join(prose.found)))
+        # The library's constructor has no annotations.
+        raise parser.ParserError(f"tokens do not nest ({error!r})") from error  # type: ignore[no-untyped-call]
+    return _MAGIC.sub(_BREAK, _STYLE.sub("", "".join(prose.pieces)))
 
 
 class _Prose:
-    """A walk over the tokens of a page, which nest rightly.
+    """A walk over the tokens of a page.
 
-    The library's own tree of nodes is never made: making it takes three times as long as cutting the tokens, and most
-    of it would be templates, which are left out.
+    The library's tree of nodes is not built. Building it takes three times as long as tokenizing, and most of its nodes
+    would be templates, which are excluded.
     """
 
     def __init__(self, tokens: list[Any], prefixes: frozenset[str]) -> None:
         self.tokens = tokens
         self.prefixes = prefixes
-        self.found: list[str] = []
-        # Of each open link where its title or url begins in `found` (None behind it), of each open tag what follows.
+        self.pieces: list[str] = []
+        # For each open link: the index in `pieces` at which its title or url begins, or None in its label.
+        # For each open tag: the text to append at its end.
         self.open: list[Any] = []
         self.at = 0
 
     def walk(self) -> None:
-        """Append the text of all tokens; IndexError or KeyError where they do not nest."""
-        tokens, found = self.tokens, self.found
+        """Append the text of all tokens; raise IndexError or KeyError if they do not nest."""
+        tokens, pieces = self.tokens, self.pieces
         while self.at < len(tokens):
             token = tokens[self.at]
             self.at += 1
             kind = type(token).__name__
             if kind == "Text":
-                found.append(token["text"])
+                pieces.append(token["text"])
             else:
-                _STEPS[kind](self)
+                _HANDLERS[kind](self)
         if self.open:
             raise IndexError(f"{len(self.open)} constructs are not closed")
 
-    def pass_over(self, opens: str, *closes: str) -> None:
-        """Go behind the end of what is open."""
+    def skip_to_end(self, opens: str, *closes: str) -> None:
+        """Skip the tokens up to the end of the construct that is open."""
         depth = 1
         while depth:
             kind = type(self.tokens[self.at]).__name__
             self.at += 1
             depth += (kind == opens) - (kind in closes)
 
-    def texts(self) -> str:
-        """Return the text that follows up to the first other token, which is the next."""
+    def leading_text(self) -> str:
+        """Return the text of the next text tokens, up to the first token of another kind."""
         parts = []
         while type(self.tokens[self.at]).__name__ == "Text":
             parts.append(self.tokens[self.at]["text"])
@@ -165,66 +169,66 @@ class _Prose:
         return "".join(parts)
 
     def break_run(self) -> None:
-        self.found.append(_BREAK)
+        self.pieces.append(_BREAK)
 
     def template(self) -> None:
-        self.pass_over("TemplateOpen", "TemplateClose")
-        self.found.append(_BREAK)
+        self.skip_to_end("TemplateOpen", "TemplateClose")
+        self.pieces.append(_BREAK)
 
     def argument(self) -> None:
-        self.pass_over("ArgumentOpen", "ArgumentClose")
-        self.found.append(_BREAK)
+        self.skip_to_end("ArgumentOpen", "ArgumentClose")
+        self.pieces.append(_BREAK)
 
     def comment(self) -> None:
-        self.pass_over("CommentStart", "CommentEnd")
+        self.skip_to_end("CommentStart", "CommentEnd")
 
     def link(self) -> None:
         begin = self.at
-        prefix, colon, _ = self.texts().partition(":")
+        prefix, colon, _ = self.leading_text().partition(":")
         if colon and prefix.strip().lower() in self.prefixes:
-            self.pass_over("WikilinkOpen", "WikilinkClose")
+            self.skip_to_end("WikilinkOpen", "WikilinkClose")
             return
         self.at = begin
-        self.open.append(len(self.found))
+        self.open.append(len(self.pieces))
 
     def link_label(self) -> None:
-        del self.found[self.open[-1] :]  # the label stands in the place of the title or url
+        del self.pieces[self.open[-1] :]  # the label replaces the title or url
         self.open[-1] = None
 
     def link_end(self) -> None:
         self.open.pop()
 
     def url(self) -> None:
-        self.open.append(len(self.found))
+        self.open.append(len(self.pieces))
 
     def url_end(self) -> None:
         begin = self.open.pop()
-        if begin is not None:  # there was no label
-            self.found[begin:] = [_BREAK]
+        if begin is not None:  # the link has no label
+            self.pieces[begin:] = [_BREAK]
 
     def tag(self) -> None:
         begin = self.at
-        name = self.texts().strip().lower()
-        around = "" if name in _INLINE or name == "ref" else _BREAK
-        self.found.append(around)
-        if name in _LEFT_OUT:
+        name = self.leading_text().strip().lower()
+        around = "" if name in _INLINE_TAGS or name == "ref" else _BREAK
+        self.pieces.append(around)
+        if name in _EXCLUDED_TAGS:
             self.at = begin
-            self.pass_over("TagOpenOpen", "TagCloseClose", "TagCloseSelfclose")
-            self.found.append(around)
+            self.skip_to_end("TagOpenOpen", "TagCloseClose", "TagCloseSelfclose")
+            self.pieces.append(around)
             return
         while (kind := type(self.tokens[self.at]).__name__) not in ("TagCloseOpen", "TagCloseSelfclose"):
             self.at += 1
-            if kind == "TagOpenOpen":  # in an attribute
-                self.pass_over("TagOpenOpen", "TagCloseClose", "TagCloseSelfclose")
+            if kind == "TagOpenOpen":  # a tag in an attribute
+                self.skip_to_end("TagOpenOpen", "TagCloseClose", "TagCloseSelfclose")
         self.at += 1
         if kind == "TagCloseOpen":
             self.open.append(around)
         else:
-            self.found.append(around)
+            self.pieces.append(around)
 
     def tag_end(self) -> None:
-        self.pass_over("", "TagCloseClose")
-        self.found.append(self.open.pop())
+        self.skip_to_end("", "TagCloseClose")
+        self.pieces.append(self.open.pop())
 
     def entity(self) -> None:
         kinds = []
@@ -232,11 +236,11 @@ class _Prose:
             kinds.append(kind)
             self.at += 1
         named, hexadecimal = "HTMLEntityNumeric" not in kinds, "HTMLEntityHex" in kinds
-        self.found.append(_character(self.tokens[self.at]["text"], named, hexadecimal))
-        self.at += 2  # the text and the end
+        self.pieces.append(_character(self.tokens[self.at]["text"], named, hexadecimal))
+        self.at += 2  # skip the text and the end of the entity
 
 
-_STEPS = {
+_HANDLERS = {
     "TemplateOpen": _Prose.template,
     "ArgumentOpen": _Prose.argument,
     "CommentStart": _Prose.comment,
@@ -260,5 +264,5 @@ def _character(value: str, named: bool, hexadecimal: bool) -> str:
 
     try:
         return HTMLEntity(value, named, hexadecimal).normalize()
-    except (ValueError, OverflowError):  # such as &#1114112;, which is no character
+    except (ValueError, OverflowError):  # such as &#1114112;, which is not a character
         return _BREAK

@@ -1,8 +1,7 @@
-"""WordNet as a source of entries: the lemmas of its own dictionary files.
+"""Read WordNet as a source of entries: the lemmas of its dictionary files.
 
-The format is described in WordNet's manual page wndb(5WN): each line of `data.<pos>` is a synset,
-`offset lex_filenum ss_type w_cnt word lex_id [word lex_id ...] ...`, and lines that begin with two
-spaces are the licence.
+WordNet's manual page wndb(5WN) describes the format. Each line of `data.<pos>` is a synset,
+`offset lex_filenum ss_type w_cnt word lex_id [word lex_id ...] ...`. Lines that begin with two spaces are the licence.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ _VERSION = re.compile(r"^WordNet (\S+) Copyright", re.MULTILINE)
 
 @dataclass(frozen=True)
 class WordnetOrigin:
-    """What a dictionary folder says of itself.
+    """The version, licence and hashes of a dictionary folder.
 
     Attributes:
-        version: As its licence names it, such as "3.0"; "unknown" when it does not.
-        notice: The licence that stands at the top of every data file.
-        files: sha256 in hex of each data file, by name.
+        version: The version that the licence names, such as "3.0", or "unknown".
+        notice: The licence at the top of every data file.
+        files: File name to sha256 in hex, for each data file.
     """
 
     version: str
@@ -41,20 +40,20 @@ class WordnetOrigin:
 
 
 def wordnet_entries(dictionary_folder: Path, names: WordnetNames = "lemmas") -> list[str]:
-    """Lists the lemmas of all synsets, or one name for each synset.
+    """List the lemmas of all synsets, or one name per synset.
 
-    `_` becomes a space, case stays as `data.*` has it, and the syntactic markers `(a)`, `(p)` and
-    `(ip)` of adjectives go. The `index.*` files are not read: they hold the same lemmas in lower case.
+    `_` becomes a space, case is kept, and the syntactic markers `(a)`, `(p)` and `(ip)` of adjectives are removed. The
+    `index.*` files are not read: they have the same lemmas in lower case.
 
     Args:
-        dictionary_folder: The folder that holds `data.noun`, `data.verb`, `data.adj`, `data.adv`.
-        names: `lemmas` takes every lemma. `synsets` takes each synset's name, which is its first lemma.
-            `upstream` does as the paper's own code: the synset's name in lower case, cut at its first dot
-            (`U.S. Mint` becomes `u`); with the numbers from 0 to 99 these are the paper's 86,654 entries.
+        dictionary_folder: The folder with `data.noun`, `data.verb`, `data.adj`, `data.adv`.
+        names: `lemmas` lists every lemma. `synsets` lists the name of each synset, which is its first lemma.
+            `upstream` follows the paper's own code: the name of each synset in lower case, up to its first dot
+            (`U.S. Mint` becomes `u`). With the numbers from 0 to 99 these are the paper's 86,654 entries.
 
     Returns:
-        The names in the order of nouns, verbs, adjectives, adverbs; within one in the order of its
-        data file, then in the order of words in a synset; each once, where it first appears.
+        The names of nouns, verbs, adjectives and adverbs, in this order; then in the order of the data file, then in
+        the order of the words of a synset. Each name is listed once, at its first position.
 
     Raises:
         MetadataError: A data file is missing or is not in WordNet's format.
@@ -66,12 +65,12 @@ def wordnet_entries(dictionary_folder: Path, names: WordnetNames = "lemmas") -> 
         return list(dict.fromkeys(lemma for lemmas in synsets for lemma in lemmas))
     if names == "synsets":
         return list(dict.fromkeys(lemmas[0] for lemmas in synsets))
-    cut = dict.fromkeys(lemmas[0].lower().partition(".")[0] for lemmas in synsets)
-    return [name for name in cut if name]
+    upstream = dict.fromkeys(lemmas[0].lower().partition(".")[0] for lemmas in synsets)
+    return [name for name in upstream if name]
 
 
 def wordnet_origin(dictionary_folder: Path) -> WordnetOrigin:
-    """Reads version, licence and hashes of a dictionary folder.
+    """Read the version, licence and hashes of a dictionary folder.
 
     Raises:
         MetadataError: A data file is missing or cannot be read.
@@ -89,14 +88,14 @@ def wordnet_origin(dictionary_folder: Path) -> WordnetOrigin:
 def _check_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise MetadataError(
-            f"{folder}: is not a folder, expected WordNet's dictionary folder, which holds data.noun; check --wordnet."
+            f"{folder}: is not a folder, expected WordNet's dictionary folder, with data.noun in it; check --wordnet."
         )
     missing = [name for name in DATA_FILES if not (folder / name).is_file()]
     if missing:
         raise MetadataError(
             f"{folder}: {', '.join(missing)} missing, expected WordNet's dictionary files"
             f" ({', '.join(DATA_FILES)});"
-            " point --wordnet to the folder that holds them (Debian's wordnet-base: usr/share/wordnet)."
+            " point --wordnet to the folder that contains them (Debian's wordnet-base: usr/share/wordnet)."
         )
 
 
@@ -108,14 +107,14 @@ def _read(path: Path) -> bytes:
         raise MetadataError(f"{path}: cannot be read ({error.strerror}); check its permissions.") from error
     except UnicodeDecodeError as error:
         raise MetadataError(
-            f"{path}: is not UTF-8 at byte {error.start}; take WordNet's own files as they are."
+            f"{path}: is not UTF-8 at byte {error.start}; use WordNet's own files, unchanged."
         ) from error
     return raw
 
 
 def _synsets(path: Path) -> Iterator[list[str]]:
-    """Yields each synset's lemmas."""
-    # Split at LF alone: splitlines() would also cut at characters that a gloss may hold.
+    """Yield the lemmas of each synset."""
+    # Split at LF alone: str.splitlines() also splits at characters that a gloss may contain.
     for number, line in enumerate(_read(path).decode().split("\n"), start=1):
         if line and not line.startswith("  "):
             yield [_MARKER.sub("", word).replace("_", " ") for word in _words(line, path, number)]
@@ -131,6 +130,6 @@ def _words(line: str, path: Path, number: int) -> list[str]:
     if not fields[0].isdecimal() or count == 0 or len(words) < count or "" in words:
         raise MetadataError(
             f"{path}: line {number} is not a synset, got {line[:40]!r}, expected 'offset lex_filenum ss_type"
-            " w_cnt word lex_id ...'; take WordNet's own files as they are."
+            " w_cnt word lex_id ...'; use WordNet's own files, unchanged."
         )
     return words

@@ -1,11 +1,11 @@
-r"""The tokeniser of word counts: what is a word of a text, and which two words are a bigram.
+r"""Tokenize a text into the words and bigrams that word counts are made of.
 
-A word that is counted here may become an entry, and an entry is looked up in a *spaced* text (`core/text.py`).
-So a text is cut where matching cuts it: at white space and at each of `, . ; : ? !` and the backquote. As in upstream's
-own n-gram builder, marks of punctuation are no words and end a bigram. Upstream cuts a word at every mark; here marks
-are taken off a word's outside (`"cat"` is `cat`) and stay inside it (`don't`, `well-known`, `AC/DC`), because matching
-sees them there. A bigram is two words with nothing but spaces between them: only such a pair can match as a phrase.
-Case is kept.
+A counted word may become an entry, and an entry is searched in a *spaced* text (`core/text.py`). So the tokenizer
+splits a text where matching does: at white space and at each of `, . ; : ? !` and the backquote. As in upstream's
+n-gram builder, punctuation marks are not words, and they end a bigram. Upstream splits a word at every mark. This
+tokenizer removes marks from the outside of a word (`"cat"` is `cat`) and keeps marks inside it (`don't`, `well-known`,
+`AC/DC`), because matching keeps them there. A bigram is two words with only spaces between them: no other pair can
+match as a phrase. Case is kept.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ import string
 from metaclip_spark.core.text import PADDED
 
 TOKENISER = "spaced-words-1"
-"""Changes whenever the same text may give other words; stands beside every count."""
+"""Version of the tokenizer, stored with the counts. It changes whenever the same text may give other words."""
 
-# Written out, not asked of `unicodedata`: its tables change with Python's version, and counts would with them.
+# The marks are listed here: the tables of `unicodedata` change with the version of Python, and the counts would change.
 _MARKS = string.punctuation + "¡¿§¶·«»‐‑‒–—―‖‗‘’‚‛“”„‟†‡•‣․‥…‰′″‴‵‶‷‸‹›※‼‽‾⁂⁄。、，；：？！（）【】《》〈〉「」『』～・"
-_CLASS = f"[{re.escape(_MARKS)}]+"
-_OUTSIDE = re.compile(rf"(?<!\S){_CLASS}|{_CLASS}(?!\S)")
+_MARK_RUN = f"[{re.escape(_MARKS)}]+"
+_OUTER_MARKS = re.compile(rf"(?<!\S){_MARK_RUN}|{_MARK_RUN}(?!\S)")
 
 
 def phrases_of(text: str) -> list[list[str]]:
-    r"""Return the words of a text, in runs between which a bigram cannot reach.
+    r"""Return the words of a text in runs; both words of a bigram are in the same run.
 
-    A run ends at punctuation and at a line's end.
+    A run ends at punctuation and at the end of a line.
 
     >>> phrases_of('The "old" dog, it seems, don\'t bark (much)')
     [['The'], ['old'], ['dog'], ['it', 'seems'], ["don't", 'bark'], ['much']]
@@ -36,4 +36,4 @@ def phrases_of(text: str) -> list[list[str]]:
     """
     for mark in PADDED:
         text = text.replace(mark, "\n")
-    return [words for line in _OUTSIDE.sub("\n", text).split("\n") if (words := line.split())]
+    return [words for line in _OUTER_MARKS.sub("\n", text).split("\n") if (words := line.split())]

@@ -1,4 +1,4 @@
-"""The shipped sample: a WAT that looks like a crawl's and has a crawl's long tail."""
+"""The shipped sample is a WAT with the structure and the long tail of a real crawl."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ SPACED = {char: f" {char} " for char in ",.;:?!`"} | dict.fromkeys("\t\n\r", " "
 
 @pytest.fixture(scope="module")
 def raw() -> bytes:
-    """The sample, uncompressed."""
-    # Not gzip.decompress(): it copies what is left after every member.
+    """Return the decompressed sample."""
+    # gzip.decompress() would copy the remaining bytes after every member.
     return gzip.GzipFile(fileobj=io.BytesIO(POOL.read_bytes())).read()
 
 
 @pytest.fixture(scope="module")
 def records(raw) -> list[tuple[dict[str, str], bytes]]:
-    """The sample's records as headers and body, cut by Content-Length alone."""
-    found, position = [], 0
+    """Return the records of the sample as headers and body, split only by Content-Length."""
+    parsed, position = [], 0
     while position < len(raw):
         end = raw.index(b"\r\n\r\n", position)
         version, *lines = raw[position:end].decode().split("\r\n")
@@ -41,14 +41,14 @@ def records(raw) -> list[tuple[dict[str, str], bytes]]:
         headers = dict(line.split(": ", 1) for line in lines)
         body_end = end + 4 + int(headers["Content-Length"])
         assert raw[body_end : body_end + 4] == b"\r\n\r\n"
-        found.append((headers, raw[end + 4 : body_end]))
+        parsed.append((headers, raw[end + 4 : body_end]))
         position = body_end + 4
-    return found
+    return parsed
 
 
 @pytest.fixture(scope="module")
 def envelopes(records) -> list[dict]:
-    """The envelopes that are whole."""
+    """Return the envelopes of the records that are not broken."""
     parsed = []
     for _, body in records[1:]:
         try:
@@ -62,7 +62,7 @@ def envelopes(records) -> list[dict]:
 
 @pytest.fixture(scope="module")
 def pages(envelopes) -> list[tuple[str, dict]]:
-    """The address and HTML metadata of each response, {} where there is none."""
+    """Return the address and HTML metadata of each response, or {} if the metadata is missing."""
     responses = [e for e in envelopes if e["WARC-Header-Metadata"]["WARC-Type"] == "response"]
     uris = [e["WARC-Header-Metadata"]["WARC-Target-URI"] for e in responses]
     metadata = [e["Payload-Metadata"]["HTTP-Response-Metadata"].get("HTML-Metadata") or {} for e in responses]
@@ -71,32 +71,32 @@ def pages(envelopes) -> list[tuple[str, dict]]:
 
 @pytest.fixture(scope="module")
 def links(pages) -> list[tuple[str, dict]]:
-    """Each link with its page."""
+    """Return each link with its page."""
     return [(uri, link) for uri, page in pages for link in page.get("Links") or []]
 
 
 @pytest.fixture(scope="module")
 def images(links) -> list[tuple[str, dict]]:
-    """Each image link with its page."""
+    """Return each image link with its page."""
     return [(uri, link) for uri, link in links if link["path"] == "IMG@/src"]
 
 
 @pytest.fixture(scope="module")
 def texts(images) -> list[str]:
-    """The alt texts of all images that have one, unescaped once and stripped."""
+    """Return all alt texts that are not empty, unescaped once and stripped."""
     unescaped = (html.unescape(link.get("alt", "")).strip() for _, link in images)
     return [text for text in unescaped if text]
 
 
 @pytest.fixture(scope="module")
 def entries() -> list[str]:
-    """The list that the sample was made from."""
+    """Return the entry list from which the sample was generated."""
     return json.loads(gzip.decompress((ROOT / "metadata" / "wordnet.json.gz").read_bytes()))
 
 
 @pytest.fixture(scope="module")
 def matches(texts, entries) -> dict[str, set[str]]:
-    """The entries in each alt text, by another engine than the script's own."""
+    """Return the entries of each alt text, found by Aho-Corasick instead of the script's matcher."""
     automaton = ahocorasick.Automaton()
     for entry in entries:
         automaton.add_word(f" {entry} ", entry)
@@ -107,24 +107,24 @@ def matches(texts, entries) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def entry_counts(texts, matches) -> tuple[Counter[str], int, int]:
-    """How often each entry is in a text, how many texts there are, and in how many no entry is."""
+    """Return the count of each entry, the number of texts, and the number of texts without an entry."""
     counts = Counter(entry for text in texts for entry in matches[text])
     return counts, len(texts), sum(not matches[text] for text in texts)
 
 
 @pytest.fixture(scope="module")
-def described() -> str:
-    """What the README's command prints."""
+def description() -> str:
+    """Return the output of the README's command."""
     command = [sys.executable, "-B", str(FOLDER / "make.py"), "--describe"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def test_each_record_is_a_gzip_member_of_a_small_file(records):
-    """A reader that stops at the first member sees one record, as in a crawl's files."""
+    """Each gzip member contains one record, as in the files of a crawl."""
     rest, members = memoryview(POOL.read_bytes()), 0
     while rest:
         inflater = zlib.decompressobj(31)
-        # Slices, since a member is short and the file is long.
+        # Slices are enough, because a member is short, and the file is long.
         member = inflater.decompress(rest[:100_000])
         assert inflater.eof
         assert (member[:10], member[-4:]) == (b"WARC/1.0\r\n", b"\r\n\r\n")
@@ -135,7 +135,7 @@ def test_each_record_is_a_gzip_member_of_a_small_file(records):
 
 
 def test_records_are_those_of_a_wat(records, envelopes):
-    """A warcinfo record first, then metadata records in JSON about records of four types."""
+    """The first record is warcinfo; the others are JSON metadata about records of four types."""
     assert [headers["WARC-Type"] for headers, _ in records] == ["warcinfo"] + ["metadata"] * (len(records) - 1)
     assert {headers["Content-Type"] for headers, _ in records[1:]} == {"application/json"}
     assert len({headers["WARC-Record-ID"] for headers, _ in records}) == len(records)
@@ -146,22 +146,22 @@ def test_records_are_those_of_a_wat(records, envelopes):
 
 
 def test_some_records_are_broken(records, envelopes):
-    """Cut JSON, no JSON, an empty body, and JSON that is no envelope."""
+    """The broken records are truncated JSON, no JSON, an empty body, and JSON that is not an envelope."""
     bodies = {body for headers, body in records if "/broken/" in headers.get("WARC-Target-URI", "")}
     assert len(bodies) == len(records) - len(envelopes) - 1 == 6
     assert bodies > {b"", b"[]", b'{"Envelope":null}'}
 
 
 def test_only_example_domains_are_named(pages, links):
-    """Nobody's pages are in it."""
+    """The sample names no real site."""
     urls = [uri for uri, _ in pages] + [link.get("url", link.get("href", "")) for _, link in links]
     hosts = {urlsplit(url).hostname for url in urls} - {None}
     assert len(hosts) > 1_000
     assert {host.split(".", 1)[1] for host in hosts} == {"example.org", "example.com", "example.net"}
 
 
-def test_pages_have_the_gaps_and_notes_of_real_ones(pages, envelopes):
-    """Levels that are null or missing, a base, robots rules, repeated headers as a list."""
+def test_pages_have_the_gaps_and_metadata_of_real_pages(pages, envelopes):
+    """Pages have null and missing levels, a base, robots rules, and repeated headers as a list."""
     html_metadata = [page for _, page in pages]
     assert sum(page == {} for page in html_metadata) > 40
     assert sum("Links" in page and page["Links"] is None for page in html_metadata) > 20
@@ -177,8 +177,8 @@ def test_pages_have_the_gaps_and_notes_of_real_ones(pages, envelopes):
     assert sum(isinstance(header.get("Set-Cookie"), list) for header in headers) > 100
 
 
-def test_links_of_other_kinds_are_there(links):
-    """Anchors, CSS links with `href`, and links whose path is null."""
+def test_pages_have_links_of_other_kinds(links):
+    """The other kinds are anchors, CSS links with `href`, and links whose path is null."""
     paths = Counter(link["path"] for _, link in links)
     assert set(paths) == {"IMG@/src", "A@/href", "STYLE/#text", None}
     assert min(paths.values()) > 20
@@ -186,7 +186,7 @@ def test_links_of_other_kinds_are_there(links):
 
 
 def test_images_have_every_kind_of_text(images):
-    """Alt missing, empty, with entities and line breaks; title alone, equal to alt, and another."""
+    """An alt may be missing, empty, or have entities or line breaks; a title may be alone, or equal the alt or not."""
     image = [link for _, link in images]
     features = {
         "no alt": [x for x in image if "alt" not in x],
@@ -202,12 +202,12 @@ def test_images_have_every_kind_of_text(images):
         "tab": [x for x in image if "\t" in x.get("alt", "")],
         "outer space": [x for x in image if x.get("alt", "") != x.get("alt", "").strip()],
     }
-    few = {name: len(found) for name, found in features.items() if len(found) < 10}
+    few = {name: len(links) for name, links in features.items() if len(links) < 10}
     assert few == {}
 
 
 def test_image_urls_are_of_every_kind(images):
-    """Absolute, protocol-relative, root-relative, relative, data:, empty."""
+    """The kinds are absolute, protocol-relative, root-relative, relative, data: and empty."""
     urls = [link["url"] for _, link in images]
     kinds = Counter(
         "absolute"
@@ -229,7 +229,7 @@ def test_image_urls_are_of_every_kind(images):
 
 
 def test_texts_and_pairs_repeat(images, texts):
-    """Texts under other urls, pairs within a page, and pairs on several pages."""
+    """Texts repeat under other urls, and pairs repeat within a page and on several pages."""
     on_page = Counter((uri, link["url"], link["alt"]) for uri, link in images if link.get("alt"))
     pages_of_pair = Counter((url, alt) for _, url, alt in on_page if "://" in url)
     assert len(texts) - len(set(texts)) > 5_000
@@ -238,7 +238,7 @@ def test_texts_and_pairs_repeat(images, texts):
 
 
 def test_entry_counts_are_long_tailed(entry_counts):
-    """Few entries hold most counts, most entries have few, and most of the list has none."""
+    """A few entries have most of the counts, most entries have few, and most of the list has none."""
     counts, number_of_texts, _ = entry_counts
     ordered = sorted(counts.values(), reverse=True)
     assert 43_000 < number_of_texts < 53_000
@@ -251,7 +251,7 @@ def test_entry_counts_are_long_tailed(entry_counts):
 
 
 def test_function_words_lead_the_head(entry_counts):
-    """What is common in English and in WordNet: prepositions, `a`, small numbers, names of pictures."""
+    """The most frequent entries are prepositions, `a`, small numbers and words for pictures."""
     counts, _, _ = entry_counts
     head = [entry for entry, _ in counts.most_common(20)]
     assert head[:2] == ["in", "a"]
@@ -260,7 +260,7 @@ def test_function_words_lead_the_head(entry_counts):
 
 
 def test_page_sizes_are_long_tailed(pages):
-    """Nothing on many pages, one or two texts on a third, hundreds on a few: about 50,000 in all."""
+    """Many pages have no text, a third has one or two, a few have hundreds: about 50,000 texts in all."""
     sizes = [
         sum(
             bool(html.unescape(link.get(name, "")).strip())
@@ -279,14 +279,14 @@ def test_page_sizes_are_long_tailed(pages):
 
 
 def test_about_two_thirds_of_the_texts_match(entry_counts):
-    """A third holds no entry: file names, other scripts, capitals. The others hold four or five each."""
+    """A third has no entry: file names, other scripts, capitals. The others have three to five entries on average."""
     counts, number_of_texts, unmatched = entry_counts
     assert 0.3 < unmatched / number_of_texts < 0.45
     assert 3 < sum(counts.values()) / (number_of_texts - unmatched) < 5
 
 
-def test_texts_are_short_long_and_of_other_scripts(texts):
-    """File names, paragraphs, and scripts that need no spaces."""
+def test_texts_may_be_short_long_or_in_other_scripts(texts):
+    """Texts include file names, paragraphs, and scripts without spaces."""
     assert sum(len(text) <= 5 for text in texts) > 500
     assert sum(len(text) > 300 for text in texts) > 300
     assert sum(text.endswith((".jpg", ".JPG", ".png")) for text in texts) > 500
@@ -294,16 +294,16 @@ def test_texts_are_short_long_and_of_other_scripts(texts):
         assert sum(any(first <= char <= last for char in text) for text in texts) > 50
 
 
-def test_readme_has_the_figures_that_the_script_prints(described):
-    """Each table of the README is the output of the command that it names."""
+def test_readme_has_the_figures_of_the_script(description):
+    """Each table of the README equals the output of the command in the README."""
     readme = (FOLDER / "README.md").read_text(encoding="utf-8")
-    tables = described.strip().split("\n\n")
+    tables = description.strip().split("\n\n")
     assert len(tables) == 4
     assert [table for table in tables if table not in readme] == []
 
 
-def test_described_matches_are_those_of_another_engine(matches, entries):
-    """The script's matcher, of the standard library alone, finds what Aho-Corasick finds."""
+def test_matches_of_the_script_equal_those_of_aho_corasick(matches, entries):
+    """The matcher of the script uses the standard library alone."""
     spec = importlib.util.spec_from_file_location("sample_describe", FOLDER / "describe.py")
     describe = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(describe)
@@ -311,12 +311,12 @@ def test_described_matches_are_those_of_another_engine(matches, entries):
     assert [text for text, expected in matches.items() if matcher.match(text) != expected] == []
 
 
-def test_described_counts_are_those_of_the_file(described, records, images):
-    """Records, image links and pages as counted here."""
+def test_counts_of_the_script_are_those_of_the_file(description, records, images):
+    """Records, image links and pages are counted in a second way."""
     for name, count in (
         ("records, one gzip member each", len(records)),
         ("response records (pages)", 20_000),
         ("broken records", 6),
         ("image links", len(images)),
     ):
-        assert f"| {name} | {count:,} |" in described
+        assert f"| {name} | {count:,} |" in description

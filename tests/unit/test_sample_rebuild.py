@@ -1,4 +1,4 @@
-"""The shipped sample is what its script makes."""
+"""The shipped sample equals the output of its script."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ POOL = FOLDER / "pool.wat.gz"
 
 
 def make(output: Path, *flags: str) -> bytes:
-    """Runs the script as its README says."""
+    """Run the script as its README says; return the bytes of the WAT."""
     command = [sys.executable, "-B", str(FOLDER / "make.py"), "--output", str(output), *flags]
     subprocess.run(command, check=True, capture_output=True)
     return output.read_bytes()
 
 
 def inflated(wat: bytes) -> bytes:
-    """Not gzip.decompress(): it copies what is left after every member."""
+    """Return the decompressed WAT."""
+    # gzip.decompress() would copy the remaining bytes after every member.
     return gzip.GzipFile(fileobj=io.BytesIO(wat)).read()
 
 
 def test_sample_is_rebuilt_byte_for_byte(tmp_path):
-    """The command in the README makes the file that ships."""
+    """The command in the README makes the shipped file."""
     rebuilt = make(tmp_path / "pool.wat.gz")
     assert inflated(rebuilt) == inflated(POOL.read_bytes())
     # zlib-ng deflates the same records to other bytes.
@@ -35,22 +36,22 @@ def test_sample_is_rebuilt_byte_for_byte(tmp_path):
 
 
 def test_another_seed_makes_another_sample(tmp_path):
-    """The seed decides, and nothing but the seed."""
+    """The bytes depend on the seed alone."""
     few = ("--pages", "12")
     first, again, other = (make(tmp_path / f"{n}.gz", *few, "--seed", s) for n, s in ((1, "1"), (2, "1"), (3, "2")))
     assert first == again != other
 
 
 def test_too_few_pages_are_refused(tmp_path):
-    """Each broken record needs a page to stand after."""
+    """Each broken record needs a page before it."""
     command = [sys.executable, str(FOLDER / "make.py"), "--output", str(tmp_path / "x"), "--pages", "5"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2
-    assert "--pages must be >= 6 (one for each broken record), got 5" in done.stderr
+    process = subprocess.run(command, capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "--pages must be >= 6 (one for each broken record), got 5" in process.stderr
 
 
 def test_another_wat_is_described(tmp_path):
-    """The figures of any WAT of the script's can be had, those of a small one too."""
+    """The script describes any WAT that it made, also a small one."""
     make(tmp_path / "few.wat.gz", "--pages", "6")
     command = [sys.executable, "-B", str(FOLDER / "make.py"), "--describe", str(tmp_path / "few.wat.gz")]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -58,11 +59,11 @@ def test_another_wat_is_described(tmp_path):
 
 
 def test_writing_and_describing_exclude_each_other(tmp_path):
-    """One of the two is wanted, and one only."""
+    """The script needs exactly one of the two flags."""
     command = [sys.executable, "-B", str(FOLDER / "make.py")]
     both = ["--output", str(tmp_path / "x"), "--describe"]
     neither = "one of the arguments --output --describe is required"
     for flags, message in (([], neither), (both, "not allowed with argument --output")):
-        done = subprocess.run(command + flags, capture_output=True, text=True)
-        assert done.returncode == 2
-        assert message in done.stderr
+        process = subprocess.run(command + flags, capture_output=True, text=True)
+        assert process.returncode == 2
+        assert message in process.stderr

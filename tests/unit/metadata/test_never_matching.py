@@ -1,4 +1,4 @@
-"""Entries that no text can match, held against the matching rule as it is written."""
+"""Entries that no text can match, checked against a naive implementation of the matching rule."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ PADDED = ",.;:?!`"
 
 
 def naive_spaced(text: str) -> str:
-    """Spaces a text as the matching rule is written, character by character."""
+    """Space a text character by character, as the matching rule says."""
     padded = "".join(f" {char} " if char in PADDED else char for char in f" {text} ")
     return "".join(" " if char in "\t\n\r" else char for char in padded)
 
 
 def naive_match(entry: str, text: str) -> bool:
-    """Matches as the rule is written."""
+    """Match an entry as the matching rule says."""
     return f" {entry} " in naive_spaced(text)
 
 
-def text_that_holds(entry: str) -> str:
-    """Undoes the padding of a spaced entry: takes one space from each side of each padded character."""
+def text_containing(entry: str) -> str:
+    """Undo the padding of a spaced entry: remove one space from each side of each padded character."""
     text = f" {entry} "
     for char in PADDED:
         text = text.replace(f" {char} ", "\0" + str(PADDED.index(char)))
@@ -40,23 +40,23 @@ ENTRIES = st.text(PADDED + " \t\n\rab猫", min_size=1, max_size=8)
 @example(" .")
 @example(".  .")
 @example(".   .")
-def test_entry_that_can_match_has_a_text_that_holds_it(entry):
-    """Taking the padding out of the spaced entry gives such a text."""
+def test_entry_that_can_match_has_a_text_containing_it(entry):
+    """The spaced entry without its padding is such a text."""
     if not never_matching([entry])[0]:
-        assert naive_match(entry, text_that_holds(entry))
+        assert naive_match(entry, text_containing(entry))
 
 
 @given(ENTRIES, st.text(PADDED + " \t\n\rab猫", max_size=12), st.text(PADDED + " ab", max_size=6))
 def test_entry_that_never_matches_is_in_no_text(entry, before, after):
-    """Neither the entry itself, in any surroundings, nor its unpadded form holds such an entry."""
+    """No text matches such an entry: not the entry itself, not its unpadded form, in any context."""
     if never_matching([entry])[0]:
-        for text in (entry, before + entry + after, before + text_that_holds(entry) + after, before):
+        for text in (entry, before + entry + after, before + text_containing(entry) + after, before):
             assert not naive_match(entry, text)
 
 
 @given(st.text(PADDED + " \tab", max_size=20), st.data())
-def test_every_stretch_of_a_spaced_text_can_match(text, data):
-    """Whatever some text holds between two spaces is never called unmatchable."""
+def test_every_part_of_a_spaced_text_can_match(text, data):
+    """A part of a text between two spaces is never reported as an entry that no text can match."""
     spaced = naive_spaced(text)
     spaces = [index for index, char in enumerate(spaced) if char == " "]
     first = data.draw(st.sampled_from(spaces))
@@ -99,8 +99,8 @@ SOMETIMES = [
 ]
 
 
-def test_known_entries_are_told_apart():
-    """The cases that people ask about, as a mask of bool."""
+def test_known_entries_are_classified():
+    """Typical entries of both kinds; the result is a mask of bool."""
     mask = never_matching(NEVER + SOMETIMES)
     assert mask.dtype == np.bool_
     assert mask.tolist() == [True] * len(NEVER) + [False] * len(SOMETIMES)

@@ -1,4 +1,4 @@
-"""Words and bigrams as sources: floors, ranks, and PMI as NLTK has it."""
+"""Words and bigrams as sources: minimum counts, ranks, and NLTK's PMI."""
 
 from __future__ import annotations
 
@@ -15,37 +15,37 @@ from hypothesis import strategies as st
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.counts import Bigram, read_bigrams, read_counts
 from metaclip_spark.metadata.files import input_files
-from metaclip_spark.metadata.ngrams import Ranked, bigram_entries, pmi, unigram_entries
+from metaclip_spark.metadata.ngrams import RankedEntry, bigram_entries, pmi, unigram_entries
 
 
-def words_of(offer) -> list[str]:
-    """Returns the entries of an offer in order."""
-    return [entry for entry, _ in offer.ranked]
+def words_of(ranking) -> list[str]:
+    """Return the entries of a ranking in order."""
+    return [entry for entry, _ in ranking.entries]
 
 
-def test_words_are_ranked_by_count_over_the_floor():
-    """100 is in, 99 is out; equal counts stand by code points."""
-    offer = unigram_entries({"cat": 100, "the": 900, "rare": 99, "ant": 100})
-    assert offer.ranked == [Ranked("the", 900), Ranked("ant", 100), Ranked("cat", 100)]
-    assert (offer.read, offer.left_out) == (4, {"count under 100": 1})
+def test_words_over_the_minimum_are_ranked_by_count():
+    """A count of 100 is enough, 99 is not; words with equal counts are in the order of code points."""
+    ranking = unigram_entries({"cat": 100, "the": 900, "rare": 99, "ant": 100})
+    assert ranking.entries == [RankedEntry("the", 900), RankedEntry("ant", 100), RankedEntry("cat", 100)]
+    assert (ranking.candidates, ranking.excluded) == (4, {"count under 100": 1})
 
 
-def test_both_cases_put_the_capital_behind_its_word():
-    """A word without a capital of its own, or with one already, stands once."""
-    offer = unigram_entries({"the": 900, "4x4": 800, "New": 700, "éclair": 600}, case="both")
-    assert words_of(offer) == ["the", "The", "4x4", "New", "éclair", "Éclair"]
+def test_both_cases_put_the_capitalized_form_after_its_word():
+    """A word that has no capitalized form, or is capitalized already, is listed once."""
+    ranking = unigram_entries({"the": 900, "4x4": 800, "New": 700, "éclair": 600}, case="both")
+    assert words_of(ranking) == ["the", "The", "4x4", "New", "éclair", "Éclair"]
 
 
 @given(st.integers(1, 10**12), st.integers(0, 10**12), st.integers(0, 10**12), st.integers(1, 10**13))
 def test_pmi_is_the_logarithm_of_the_lift(count, more_first, more_second, total):
-    """log2 of how many times commoner the two are together than by chance."""
+    """The PMI is log2 of how many times more often the two words occur together than by chance."""
     first, second = count + more_first, count + more_second
     expected = math.log2(count) + math.log2(total) - math.log2(first) - math.log2(second)
     assert pmi(count, first, second, total) == pytest.approx(expected, abs=1e-9)
 
 
-def test_pmi_of_words_seen_only_together_says_how_rare_they_are():
-    """It cannot be higher than log2(total / count): a floor of 30 needs more than 2^30 words."""
+def test_pmi_of_words_that_only_occur_together_measures_how_rare_they_are():
+    """The PMI is at most log2(total / count), so a minimum of 30 needs more than 2^30 words."""
     assert pmi(8, 8, 8, 1024) == 7.0
     assert pmi(1, 1, 1, 2**30) == 30.0
 
@@ -54,45 +54,45 @@ BIGRAMS = [Bigram("new", "york", 8), Bigram("of", "the", 16), Bigram("hong", "ko
 COUNTS = {"new": 64, "york": 8, "of": 128, "the": 256, "hong": 2, "kong": 2, "count": 564}
 
 
-def test_bigrams_are_ranked_by_pmi_and_carry_it():
-    """The rarest pair that is always together comes first."""
-    offer = bigram_entries(BIGRAMS, COUNTS, min_pmi=None, total=1024)
-    assert offer.ranked == [Ranked("hong kong", 9.0), Ranked("new york", 4.0), Ranked("of the", -1.0)]
-    assert (offer.read, offer.left_out) == (4, {"a word without a count": 1})
+def test_bigrams_are_ranked_by_pmi_and_scored_with_it():
+    """The rarest bigram whose words only occur together comes first."""
+    ranking = bigram_entries(BIGRAMS, COUNTS, min_pmi=None, total=1024)
+    assert ranking.entries == [RankedEntry("hong kong", 9.0), RankedEntry("new york", 4.0), RankedEntry("of the", -1.0)]
+    assert (ranking.candidates, ranking.excluded) == (4, {"a word without a count": 1})
 
 
-def test_floor_and_best_cut_bigrams():
-    """The floor is in bits and holds what reaches it; the best are taken after that."""
-    offer = bigram_entries(BIGRAMS, COUNTS, min_pmi=4.0, total=1024)
-    assert words_of(offer) == ["hong kong", "new york"]
-    assert offer.left_out == {"a word without a count": 1, "PMI under 4": 1}
-    offer = bigram_entries(BIGRAMS, COUNTS, min_pmi=None, best=1, total=1024)
-    assert words_of(offer) == ["hong kong"]
-    assert offer.left_out == {"a word without a count": 1, "not among the best": 2}
+def test_minimum_pmi_and_best_exclude_bigrams():
+    """The minimum is in bits and inclusive; `best` applies after it."""
+    ranking = bigram_entries(BIGRAMS, COUNTS, min_pmi=4.0, total=1024)
+    assert words_of(ranking) == ["hong kong", "new york"]
+    assert ranking.excluded == {"a word without a count": 1, "PMI under 4": 1}
+    ranking = bigram_entries(BIGRAMS, COUNTS, min_pmi=None, best=1, total=1024)
+    assert words_of(ranking) == ["hong kong"]
+    assert ranking.excluded == {"a word without a count": 1, "not among the best": 2}
 
 
-def test_the_papers_floor_takes_no_common_bigram():
-    """By default a bigram needs 30 bits, which so small a corpus cannot give."""
+def test_the_papers_minimum_excludes_every_common_bigram():
+    """By default a bigram needs 30 bits, which no bigram of so small a corpus can reach."""
     assert words_of(bigram_entries(BIGRAMS, COUNTS)) == []
     assert words_of(bigram_entries([Bigram("a", "b", 1)], {"a": 1, "b": 1}, total=2**30)) == ["a b"]
 
 
 def test_bigram_in_several_lines_is_summed():
-    """As counts without case are, where `Of the` and `of the` became one."""
+    """Counts that ignore case have several lines per bigram, such as those of `Of the` and `of the`."""
     twice = [Bigram("of", "the", 6), Bigram("of", "the", 10)]
-    offer = bigram_entries(twice, COUNTS, min_pmi=None, total=1024)
-    assert offer.ranked == [Ranked("of the", -1.0)]
-    assert offer.left_out == {"repeated (summed)": 1}
+    ranking = bigram_entries(twice, COUNTS, min_pmi=None, total=1024)
+    assert ranking.entries == [RankedEntry("of the", -1.0)]
+    assert ranking.excluded == {"repeated (summed)": 1}
 
 
 def test_total_is_the_sum_of_all_words():
-    """Without another total, N is what all words add up to."""
+    """The default total is the sum of all counts."""
     assert sum(COUNTS.values()) == 1024
-    assert bigram_entries(BIGRAMS, COUNTS, None).ranked == bigram_entries(BIGRAMS, COUNTS, None, total=1024).ranked
+    assert bigram_entries(BIGRAMS, COUNTS, None).entries == bigram_entries(BIGRAMS, COUNTS, None, total=1024).entries
 
 
 def test_counts_are_summed_over_lines_files_and_compressions(tmp_path):
-    """A folder stands for its files; Spark's side files are passed over."""
+    """A folder names its files; Spark's own files are skipped."""
     (tmp_path / "a.tsv").write_bytes("cat\t3\r\nthe\t10\nnaïve\t1\n".encode())
     (tmp_path / "b.tsv.gz").write_bytes(gzip.compress(b"cat\t4\n\n"))
     (tmp_path / "c.tsv.bz2").write_bytes(bz2.compress(b"dog\t0"))
@@ -104,7 +104,7 @@ def test_counts_are_summed_over_lines_files_and_compressions(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "fault"),
     [
         (b"cat\t3\nthe 10\n", "line 2 is 'the 10', expected one TAB and a whole number"),
         (b"cat\t-3\n", "line 1 is 'cat\\t-3', expected a count that is not negative"),
@@ -115,19 +115,19 @@ def test_counts_are_summed_over_lines_files_and_compressions(tmp_path):
         (b"\xff\t3\n", "line 1 is '\\\\xff\\t3', expected UTF-8"),
     ],
 )
-def test_line_that_is_no_count_is_named(tmp_path, content, said):
-    """Wrong columns, negative counts and binary rubbish give their line, in one sentence."""
+def test_line_that_is_not_a_count_is_named(tmp_path, content, fault):
+    """The error for wrong columns, negative counts and binary data names the line."""
     path = tmp_path / "words.tsv"
     path.write_bytes(content)
     with pytest.raises(MetadataError) as caught:
         read_counts([path])
     assert str(caught.value) == (
-        f"{path}: {said} (word<TAB>count on each line); check the file and the flag that names it."
+        f"{path}: {fault} (word<TAB>count on each line); check the file and the flag that names it."
     )
 
 
 @pytest.mark.parametrize("line", ["york\t3", "new york city\t3", " york\t3", "new \t3", "new  york\t3"])
-def test_line_that_is_no_bigram_is_named(tmp_path, line):
+def test_line_that_is_not_a_bigram_is_named(tmp_path, line):
     """A bigram is two words with one space between them."""
     path = tmp_path / "bigrams.tsv"
     path.write_text(line + "\n")
@@ -136,45 +136,45 @@ def test_line_that_is_no_bigram_is_named(tmp_path, line):
 
 
 def test_empty_counts_are_refused(tmp_path):
-    """No line at all is a wrong file, not an empty source."""
+    """A file without lines is an error, not an empty source."""
     (tmp_path / "words.tsv").write_text("\n")
     with pytest.raises(MetadataError, match=r"words\.tsv: no word is counted, expected lines of word<TAB>count; check"):
         read_counts([tmp_path / "words.tsv"])
 
 
-def test_damaged_and_missing_inputs_are_told(tmp_path):
-    """A cut file is not a shorter one."""
+def test_damaged_and_missing_inputs_are_refused(tmp_path):
+    """A truncated file raises an error; it does not count as a shorter file."""
     for name, whole in (("cut.tsv.gz", gzip.compress(b"cat\t3\n" * 999)), ("cut.bz2", bz2.compress(b"cat\t3\n" * 999))):
         (tmp_path / name).write_bytes(whole[:-9])
         with pytest.raises(
-            MetadataError, match=r"cut\.\S+: cannot be read to its end \(.+\); fetch or make the file ag"
+            MetadataError, match=r"cut\.\S+: cannot be read to its end \(.+\); fetch or create the file ag"
         ):
             read_counts([tmp_path / name])
     (tmp_path / "plain.gz").write_bytes(b"cat\t3\n")
     with pytest.raises(
-        MetadataError, match=r"plain\.gz: is not gz data \(starts with b'cat'\), as its name says; fetch"
+        MetadataError, match=r"plain\.gz: ends in \.gz, but is not gz data \(starts with b'cat'\); fetch"
     ):
         read_counts([tmp_path / "plain.gz"])
     with pytest.raises(MetadataError, match=r"absent: no such file; check --unigrams\."):
         input_files([tmp_path / "absent"], "--unigrams")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(MetadataError, match=r"folder: the folder holds no file to read; check --bigrams\."):
+    with pytest.raises(MetadataError, match=r"folder: the folder contains no file to read; check --bigrams\."):
         input_files([tmp_path / "folder"], "--bigrams")
 
 
 def require(name: str) -> Path:
-    """Skips, with its reason, where a package is not installed; else returns its folder."""
-    found = importlib.util.find_spec(name)
-    if found is None:
+    """Return the folder of an installed package; skip the test if it is not installed."""
+    spec = importlib.util.find_spec(name)
+    if spec is None:
         reason = f"{name} is not installed (pip install '.[metadata]')"
         print(reason)
         pytest.skip(reason)
-    return Path(found.origin).parent
+    return Path(spec.origin).parent
 
 
 @pytest.mark.slow
 def test_wordsegments_bigrams_are_ranked_as_nltk_ranks_them():
-    """286,358 real bigrams: each PMI is NLTK's, and so is the order."""
+    """The PMI of each of 286,358 real bigrams equals NLTK's, and so does their order."""
     require("nltk")
     from nltk.collocations import BigramAssocMeasures, BigramCollocationFinder
     from nltk.probability import FreqDist
@@ -183,15 +183,15 @@ def test_wordsegments_bigrams_are_ranked_as_nltk_ranks_them():
     bigrams = list(read_bigrams([folder / "bigrams.txt"]))
     counts = read_counts([folder / "unigrams.txt"])
     assert (len(bigrams), len(counts)) == (286_358, 333_213)
-    offer = bigram_entries(bigrams, counts, min_pmi=None)
-    assert offer.left_out == {"a word without a count": 8_911, "repeated (summed)": 27_919}
+    ranking = bigram_entries(bigrams, counts, min_pmi=None)
+    assert ranking.excluded == {"a word without a count": 8_911, "repeated (summed)": 27_919}
 
     pairs = FreqDist()
     for first, second, count in bigrams:
         if first in counts and second in counts:
             pairs[first, second] += count
     finder = BigramCollocationFinder(FreqDist(counts), pairs)
-    theirs = {" ".join(pair): score for pair, score in finder.score_ngrams(BigramAssocMeasures.pmi)}
-    assert dict(offer.ranked) == theirs
-    scores = [score for _, score in offer.ranked]
+    nltk_scores = {" ".join(pair): score for pair, score in finder.score_ngrams(BigramAssocMeasures.pmi)}
+    assert dict(ranking.entries) == nltk_scores
+    scores = [score for _, score in ranking.entries]
     assert all(after <= before + 1e-9 for before, after in zip(scores, scores[1:], strict=False))

@@ -1,4 +1,4 @@
-"""From inputs to a list: budget, order, what was cut, provenance, and bad input that writes nothing."""
+"""Building a list from its inputs: budget, order, dropped candidates, provenance, and invalid input."""
 
 from __future__ import annotations
 
@@ -14,35 +14,36 @@ from hypothesis import strategies as st
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata import Part, Recipe, assemble, build_from, load_metadata, never_matching
-from metaclip_spark.metadata.ngrams import Offer, Ranked
+from metaclip_spark.metadata.ngrams import RankedEntry, Ranking
 
 ROOT = Path(__file__).resolve().parents[3]
 TINY = ROOT / "tests" / "data" / "wordnet_tiny"
 HOURS = tuple(str(path) for path in sorted((ROOT / "tests" / "data" / "pageviews").iterdir()))
 
 
-def part(name: str, *entries: str, most: int | None = None) -> Part:
-    """A source that offers entries in order."""
-    return Part(name, Offer([Ranked(entry, float(-at)) for at, entry in enumerate(entries)], len(entries), {}), most)
+def part(name: str, *entries: str, limit: int | None = None) -> Part:
+    """Return a source with these entries in order."""
+    ranked = [RankedEntry(entry, float(-at)) for at, entry in enumerate(entries)]
+    return Part(name, Ranking(ranked, len(entries), {}), limit)
 
 
 def cuts(built) -> list[dict[str, int]]:
-    """What was cut of each source, by reason."""
-    return [dict(taken.cut) for taken in built.taken]
+    """Return the number of dropped candidates of each source, by reason."""
+    return [dict(counts.cut) for counts in built.source_counts]
 
 
-def test_entry_stands_where_it_is_first_offered():
-    """Sources in order, each by rank; later ones are noted in the provenance."""
+def test_entry_has_the_position_of_its_first_source():
+    """Entries are in the order of sources and ranks; the provenance names later sources of an entry."""
     built = assemble([part("a", "cat", "dog"), part("b", "dog", "ant", "cat"), part("c", "cat", "bee")])
     assert built.entries == ["cat", "dog", "ant", "bee"]
     assert (built.sources, built.ranks) == ([0, 0, 1, 2], [0, 1, 1, 1])
     assert built.also_in == {0: [1, 2], 1: [1]}
-    assert [(taken.taken, taken.first_id) for taken in built.taken] == [(2, 0), (1, 2), (1, 3)]
+    assert [(counts.taken, counts.first_id) for counts in built.source_counts] == [(2, 0), (1, 2), (1, 3)]
 
 
-def test_budget_and_best_cut_the_lowest_ranks():
-    """What a source may bring counts entries that are new; what does not fit is counted."""
-    built = assemble([part("a", "cat", "dog"), part("b", "dog", "ant", "bee", "fly", most=2), part("c", "x", "y")], 5)
+def test_budget_and_limit_drop_the_lowest_ranks():
+    """The limit of a source counts its new entries alone; dropped entries are counted by reason."""
+    built = assemble([part("a", "cat", "dog"), part("b", "dog", "ant", "bee", "fly", limit=2), part("c", "x", "y")], 5)
     assert built.entries == ["cat", "dog", "ant", "bee", "x"]
     assert cuts(built) == [
         {},
@@ -51,15 +52,15 @@ def test_budget_and_best_cut_the_lowest_ranks():
     ]
 
 
-def test_punctuation_and_overlong_entries_are_left_out():
-    """As upstream does; a word with punctuation in it stays."""
+def test_punctuation_and_overlong_entries_are_dropped():
+    """Upstream drops them, too; a word with punctuation inside is kept."""
     built = assemble([part("a", "!", "--", "don't", "x" * 257, "y" * 256, " ", "St. John")])
     assert built.entries == ["don't", "y" * 256, "St. John"]
     assert cuts(built) == [{"punctuation alone": 2, "over 256 characters": 1, "blank": 1}]
 
 
-def test_entries_that_can_never_match_go_where_that_is_asked():
-    """By default they stay, as in the paper's list."""
+def test_entries_that_can_never_match_are_dropped_on_request():
+    """By default they are kept, as in the paper's list."""
     built = assemble([part("a", "St. John", "cat")], drop_never_matching=True)
     assert (built.entries, cuts(built)) == (["cat"], [{"can never match": 1}])
 
@@ -69,17 +70,17 @@ ENTRIES = st.text("ab.! ", max_size=3)
 
 @given(st.lists(st.lists(ENTRIES, max_size=9), max_size=4), st.integers(0, 12), st.booleans())
 def test_every_offered_entry_is_taken_or_counted(offers, budget, drop):
-    """No entry is lost without a reason, none stands twice, and the budget holds."""
+    """No entry is dropped without a reason, no entry occurs twice, and the list is within the budget."""
     built = assemble([part(str(at), *entries) for at, entries in enumerate(offers)], budget, drop)
     assert len(set(built.entries)) == len(built.entries) <= budget
-    for taken in built.taken:
-        assert taken.taken + taken.cut.total() == taken.offered
+    for counts in built.source_counts:
+        assert counts.taken + counts.cut.total() == counts.offered
     assert not (drop and never_matching(built.entries).any())
 
 
 @pytest.fixture
 def inputs(tmp_path) -> Path:
-    """A folder with small inputs of every kind."""
+    """A folder with small inputs of every kind of source."""
     folder = tmp_path / "inputs"
     folder.mkdir()
     (folder / "words.tsv").write_text("the\t900\ncat\t150\nkong\t2\nhong\t2\nof\t300\nrare\t99\n")
@@ -90,8 +91,8 @@ def inputs(tmp_path) -> Path:
 
 
 def recipe(folder: Path, **changes) -> Recipe:
-    """The recipe of a list from every kind of input."""
-    given = {
+    """Return the recipe of a list from every kind of source, with changes."""
+    defaults = {
         "wordnet": str(TINY),
         "numbers": 2,
         "unigrams": (str(folder / "words.tsv"),),
@@ -99,18 +100,18 @@ def recipe(folder: Path, **changes) -> Recipe:
         "bigrams": (str(folder / "bigrams.tsv"),),
         "pageviews": HOURS,
     }
-    return Recipe(**{**given, **changes})
+    return Recipe(**{**defaults, **changes})
 
 
-def test_sources_stand_in_the_papers_order(inputs, tmp_path):
-    """Numbers, WordNet, words, bigrams, titles."""
+def test_sources_are_in_the_papers_order(inputs, tmp_path):
+    """The order is numbers, WordNet, words, bigrams, titles."""
     built = build_from(recipe(inputs), tmp_path / "list.json.gz")
     entries = load_metadata(tmp_path / "list.json.gz").entries
     assert entries == built.metadata.entries
     assert entries[:4] == ("0", "1", "entity", "cat")
-    # WordNet brings `cat`; `rare` and the two of Hong Kong are under the floor; `of the` is under 2 bits.
+    # WordNet has `cat`; `rare`, `hong` and `kong` are under the minimum count; `of the` is under 2 bits.
     assert entries[16:] == ("the", "of", "hong kong", "Main Page", "Cat", "New York City")
-    assert [(taken.name, taken.taken) for taken in built.taken] == [
+    assert [(counts.name, counts.taken) for counts in built.source_counts] == [
         ("numbers", 2),
         ("wordnet", 14),
         ("unigrams", 2),
@@ -119,8 +120,8 @@ def test_sources_stand_in_the_papers_order(inputs, tmp_path):
     ]
 
 
-def test_what_was_cut_stands_in_the_sidecar(inputs, tmp_path):
-    """By source and reason, page views' malformed lines included."""
+def test_dropped_candidates_are_in_the_sidecar(inputs, tmp_path):
+    """They are counted by source and reason, with the malformed lines of page views."""
     build_from(recipe(inputs), tmp_path / "list.json.gz")
     sidecar = json.loads((tmp_path / "list.sidecar.json").read_text())
     by_name = {source["name"]: source for source in sidecar["sources"]}
@@ -134,7 +135,7 @@ def test_what_was_cut_stands_in_the_sidecar(inputs, tmp_path):
 
 
 def test_each_entry_has_its_provenance(inputs, tmp_path):
-    """Source, rank there, score, and who else offered it, in the order of ids."""
+    """Each row has the source, rank and score of an entry and its later sources, in the order of ids."""
     build_from(recipe(inputs), tmp_path / "list.json.gz")
     rows = pq.read_table(tmp_path / "list.provenance.parquet").to_pylist()
     assert [row["entry_id"] for row in rows] == list(range(22))
@@ -144,7 +145,7 @@ def test_each_entry_has_its_provenance(inputs, tmp_path):
 
 
 def test_same_inputs_give_the_same_bytes(inputs, tmp_path, monkeypatch):
-    """List and provenance depend on the inputs alone, the sidecar on the time too."""
+    """The list and the provenance depend on the inputs alone; the sidecar also depends on the time."""
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     for place in ("one", "two"):
         build_from(recipe(inputs), tmp_path / place / "list.json.gz")
@@ -153,15 +154,15 @@ def test_same_inputs_give_the_same_bytes(inputs, tmp_path, monkeypatch):
     assert sorted(one) == ["list.json.gz", "list.provenance.parquet", "list.sidecar.json"]
 
 
-def test_ranked_titles_take_the_place_of_page_views(inputs, tmp_path):
-    """There is no floor under their numbers, which are not views."""
+def test_ranked_titles_replace_page_views(inputs, tmp_path):
+    """Their numbers are not views, so they have no minimum."""
     changed = recipe(inputs, pageviews=(), titles=(str(inputs / "titles.tsv"),), best_titles=2)
     entries = build_from(changed, tmp_path / "list.json.gz").metadata.entries
     assert entries[-2:] == ("Hong Kong", "St. Louis")
 
 
-def test_bigrams_may_be_ranked_by_counts_of_their_own(inputs, tmp_path):
-    """Words of one corpus, bigrams of another."""
+def test_bigrams_may_be_ranked_by_separate_counts(inputs, tmp_path):
+    """The words and the bigrams may come from different corpora."""
     (inputs / "others.tsv").write_text("hong\t4\nkong\t4\nelse\t1016\n")
     changed = recipe(inputs, pmi_unigrams=(str(inputs / "others.tsv"),), pageviews=())
     build_from(changed, tmp_path / "list.json.gz")
@@ -174,20 +175,20 @@ def test_bigrams_may_be_ranked_by_counts_of_their_own(inputs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         ({}, "no source is given, expected at least one of --wordnet, --unigrams, --bigrams, --pageviews, --titles."),
-        ({"bigrams": ("b",)}, "--bigrams needs the counts of their words too, to rank by PMI; give them as --unigrams"),
-        ({"pageviews": ("p",), "titles": ("t",)}, "--titles takes the place of --pageviews, got both; leave one out."),
+        ({"bigrams": ("b",)}, "--bigrams needs the counts of their words, too, for the PMI; give them as --unigrams"),
+        ({"pageviews": ("p",), "titles": ("t",)}, "--titles replaces --pageviews, got both; remove one of them."),
         ({"wordnet": "w", "budget": 0}, "--budget must be >= 1, got 0."),
         ({"wordnet": "w", "min_count": -1}, "--min-count must be >= 0, got -1."),
     ],
 )
-def test_recipe_that_cannot_be_built_is_refused(changes, said):
-    """Before anything is read."""
+def test_invalid_recipe_is_refused(changes, message):
+    """The error is raised before any input is read."""
     with pytest.raises(MetadataError) as caught:
         Recipe(**changes)
-    assert str(caught.value).startswith(said)
+    assert str(caught.value).startswith(message)
 
 
 BAD = {
@@ -195,19 +196,19 @@ BAD = {
     "truncated gzip": ("bad.gz", gzip.compress(b"cat\t3\n" * 99)[:-8]),
     "wrong columns": ("bad.tsv", b"cat 3\n"),
     "negative count": ("bad.tsv", b"cat\t-3\n"),
-    "binary rubbish": ("bad.tsv", bytes(range(256)) * 9),
-    "nothing": ("bad.tsv", b""),
+    "binary data": ("bad.tsv", bytes(range(256)) * 9),
+    "no lines": ("bad.tsv", b""),
 }
 
 
 FLAGS = ["unigrams", "pmi_unigrams", "bigrams", "pageviews", "titles"]
-# A corpus may have no bigram.
-BAD_INPUTS = [(kind, flag) for kind in BAD for flag in FLAGS if (kind, flag) != ("nothing", "bigrams")]
+# A file of bigrams may be empty: a corpus may have none.
+BAD_INPUTS = [(kind, flag) for kind in BAD for flag in FLAGS if (kind, flag) != ("no lines", "bigrams")]
 
 
 @pytest.mark.parametrize(("kind", "flag"), BAD_INPUTS)
 def test_bad_input_is_one_sentence_and_writes_nothing(inputs, tmp_path, kind, flag):
-    """Whatever is wrong, and in whichever input, no file and no folder is left."""
+    """For every fault in every input, the error is one line, and no file and no folder remains."""
     name, content = BAD[kind]
     (inputs / name).write_bytes(content)
     changes = {flag: (str(inputs / name),)}
@@ -216,12 +217,12 @@ def test_bad_input_is_one_sentence_and_writes_nothing(inputs, tmp_path, kind, fl
     with pytest.raises(MetadataError) as caught:
         build_from(recipe(inputs, **changes), tmp_path / "out" / "list.json.gz")
     assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith(("fetch or make the file again.", "names it.", "the files.", "--pageviews."))
+    assert str(caught.value).endswith(("fetch or create the file again.", "names it.", "the files.", "--pageviews."))
     assert not (tmp_path / "out").exists()
 
 
-def test_broken_origin_is_told(inputs, tmp_path):
-    """A licence note that cannot be read is not passed over."""
+def test_invalid_origin_is_refused(inputs, tmp_path):
+    """A licence file that cannot be read raises an error; it is not ignored."""
     (inputs / "words.tsv.source.json").write_text('{"license": "CC0"}')
     with pytest.raises(
         MetadataError, match=r"words\.tsv\.source\.json: expected a JSON object with name, version, lic"
