@@ -1,4 +1,7 @@
-"""Every table's schema and comments, once, in flow order (no Spark: both Spark and Arrow types derive from it)."""
+"""The schema and comments of every table, in the order of the data flow.
+
+The module does not import Spark. Spark's and Arrow's types are both derived from it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ ARROW_TYPES = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its name, its Spark SQL type, and what it holds."""
+    """A column: its name, its Spark SQL type, and its comment."""
 
     name: str
     type: str
@@ -32,25 +35,25 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: its name, what one row is, its columns, and how Delta stores it."""
+    """A table: its name, its comment (what one row is), its columns, and how Delta stores it."""
 
     name: str
     comment: str
     columns: tuple[Column, ...]
     partitioned_by: tuple[str, ...] = ()
     stats_columns: tuple[str, ...] = ()
-    """The columns whose min and max may stand in the transaction log: never urls or texts."""
+    """The columns whose min and max the transaction log may contain: never urls or texts."""
     checks: tuple[tuple[str, str], ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
 
     @property
     def ddl(self) -> str:
-        """The schema as Spark's DDL, without comments (what mapInArrow takes)."""
+        """The schema as Spark's DDL, without comments. mapInArrow takes it."""
         return ", ".join(f"{c.name} {c.type}" for c in self.columns)
 
     @property
     def arrow(self) -> pa.Schema:
-        """The schema as Arrow's."""
+        """The schema as an Arrow schema."""
         return pa.schema([(c.name, ARROW_TYPES[c.type]) for c in self.columns])
 
     @property
@@ -61,11 +64,11 @@ class Table:
 
 METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the texts were matched against")
 SNAPSHOT = Column("snapshot", "string", "the crawl's name")
-SOURCE_PATH = Column("source_path", "string", "the input file: its path inside the crawl, or its absolute path")
+SOURCE_PATH = Column("source_path", "string", "the input file: its path in the crawl, or its absolute path")
 RUN_ID = Column("run_id", "string", "hash of the resolved configuration, the entry list and the input")
 ENTRY_ID = Column("entry_id", "int", "0-based position of the entry in its list")
-ENTRY = Column("entry", "string", "the entry, as the list holds it")
-LIST_LANG = Column("lang", "string", "language of the entry list; 'und' where one list serves every text")
+ENTRY = Column("entry", "string", "the entry, as it is in the list")
+LIST_LANG = Column("lang", "string", "language of the entry list; 'und' if one list is used for all texts")
 COUNT = Column("count", "bigint", "pairs of the pool that match the entry")
 
 _PAIR = (
@@ -73,60 +76,60 @@ _PAIR = (
     Column("image_id", "string", "first 24 hex digits of sha224 of the url without tabs and spaces"),
     Column("url", "string", "the image's url, absolute, otherwise as found"),
     Column("text", "string", "the text, cleaned: one line, outer whitespace stripped"),
-    Column("text_source", "string", "where the text comes from: alt, title, or the name of the text column"),
-    Column("page_url", "string", "the page that holds the image; null where the input does not say"),
+    Column("text_source", "string", "origin of the text: alt, title, or the name of the text column"),
+    Column("page_url", "string", "the page that contains the image; null if the input does not name it"),
     Column("lang", "string", "language of the text; 'und' if unknown, never null"),
-    Column("lang_score", "float", "the identifier's score for the language; null where nothing was identified"),
+    Column("lang_score", "float", "score of the language identifier; null if no language was identified"),
     Column(
         "entry_ids",
         "array<int>",
         "ids of the matched entries, ascending and distinct; null if not matched yet",
     ),
     SOURCE_PATH,
-    Column("extra", "map<string,string>", "kept columns of the input, as strings; null where there are none"),
+    Column("extra", "map<string,string>", "columns kept from the input, as strings; null if none are kept"),
 )
 
 PLANNED = Table(
     "planned",
-    "One row is a split of a planned source: written before the first task reads it (internal)",
+    "One row is a split of a planned source; written before the first task reads it (internal)",
     (
         SNAPSHOT,
         METADATA_ID,
         SOURCE_PATH,
-        Column("uri", "string", "where the source is read from"),
+        Column("uri", "string", "the path or url from which the source is read"),
         Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
         Column("bytes", "bigint", "size of the source in bytes"),
         Column("etag", "string", "fingerprint of the source's bytes"),
         Column("split", "int", "0-based number of this split of the source"),
-        Column("splits", "int", "how many splits the source has"),
+        Column("splits", "int", "number of splits of the source"),
         Column("start", "bigint", "first byte of the split"),
-        Column("stop", "bigint", "byte after the last of the split"),
-        Column("extract_id", "string", "hash of the extraction settings it is read with"),
+        Column("stop", "bigint", "first byte after the split"),
+        Column("extract_id", "string", "hash of the extraction settings"),
     ),
 )
 
 EXTRACTED = Table(
     "extracted",
-    "One row is a pair, a reject, or the outcome of a split: what a task sends, in one stream (internal, staging)",
+    "One row is a pair, a reject, or the outcome of a split; a task writes them as one stream (internal, staging)",
     (
         SNAPSHOT,
         METADATA_ID,
-        Column("batch_id", "string", "the commit that the row came in"),
+        Column("batch_id", "string", "the commit that added the row"),
         Column("kind", "string", "pair, reject or source"),
         *_PAIR,
         Column("position", "bigint", "0-based position of the text in its source; breaks ties"),
         Column("split", "int", "0-based number of the split of the source"),
-        Column("splits", "int", "how many splits the source has"),
+        Column("splits", "int", "number of splits of the source"),
         Column("format", "string", "source rows: wat, parquet, tsv, csv or jsonl"),
         Column("status", "string", "source rows: done, partial or failed"),
-        Column("reason", "string", "why the source is partial or failed, or why the record was left out"),
-        Column("record", "string", "reject rows: which record"),
-        Column("detail", "string", "reject rows: what was found"),
+        Column("reason", "string", "why the source is partial or failed, or why the record was rejected"),
+        Column("record", "string", "reject rows: the record"),
+        Column("detail", "string", "reject rows: the rejected content"),
         Column("records_read", "bigint", "source rows: records or rows read"),
         Column("texts_read", "bigint", "source rows: texts found (not empty)"),
         Column("texts_matched", "bigint", "source rows: texts that match at least one entry"),
-        Column("pairs_written", "bigint", "source rows: pairs sent on"),
-        Column("rejected", "map<string,bigint>", "source rows: records and texts left out, by reason"),
+        Column("pairs_written", "bigint", "source rows: pairs extracted"),
+        Column("rejected", "map<string,bigint>", "source rows: numbers of rejected records and texts, by reason"),
         Column("bytes_read", "bigint", "source rows: bytes of the source read"),
         Column("etag", "string", "source rows: fingerprint of the source's bytes"),
         Column("extract_id", "string", "source rows: hash of the extraction settings"),
@@ -138,35 +141,35 @@ EXTRACTED = Table(
 
 SOURCES = Table(
     "sources",
-    "One row is an input file of a snapshot and what became of it",
+    "One row is an input file of a snapshot, with its outcome",
     (
         SNAPSHOT,
         SOURCE_PATH,
         Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
-        Column("status", "string", "done; partial: read up to the damage, its rows kept; failed: nothing"),
+        Column("status", "string", "done; partial: read up to the damage, its rows kept; failed: nothing was read"),
         Column("reason", "string", "why the source is partial or failed; null if done"),
         Column("records_read", "bigint", "records or rows read"),
         Column("texts_read", "bigint", "texts found (not empty)"),
         Column("texts_matched", "bigint", "texts that match at least one entry"),
-        Column("pairs_written", "bigint", "pairs that the source sent to deduplication"),
-        Column("rejected", "map<string,bigint>", "records and texts left out, by reason"),
+        Column("pairs_written", "bigint", "pairs extracted from the source, before deduplication"),
+        Column("rejected", "map<string,bigint>", "numbers of rejected records and texts, by reason"),
         Column("bytes_read", "bigint", "bytes of the source read"),
         Column("etag", "string", "fingerprint of the source's bytes"),
         METADATA_ID,
         Column("extract_id", "string", "hash of the extraction settings"),
-        Column("batch_id", "string", "the deduplication that took the source in"),
+        Column("batch_id", "string", "the deduplication that added the source"),
     ),
 )
 
 REJECTS = Table(
     "rejects",
-    "One row is a record left out (a sample; every one is counted in sources.rejected)",
+    "One row is a rejected record or text (a sample; sources.rejected counts all of them)",
     (
         SNAPSHOT,
         SOURCE_PATH,
-        Column("record", "string", "which record: a page's url, a row's or a line's number"),
-        Column("reason", "string", "why it was left out"),
-        Column("detail", "string", "what was found, shortened"),
+        Column("record", "string", "the record: a page's url, or the number of a row or line"),
+        Column("reason", "string", "why it was rejected"),
+        Column("detail", "string", "the rejected content, shortened"),
         METADATA_ID,
     ),
     stats_columns=("reason",),
@@ -174,7 +177,7 @@ REJECTS = Table(
 
 PAIRS = Table(
     "pairs",
-    "One row is a (url, text) of the pool, once per entry list",
+    "One row is a pair (url, text) of the pool, per entry list",
     (METADATA_ID, SNAPSHOT, *_PAIR),
     partitioned_by=("metadata_id", "snapshot"),
     stats_columns=("pair_id", "image_id"),
@@ -182,25 +185,25 @@ PAIRS = Table(
 
 PAIR_KEYS = Table(
     "pair_keys",
-    "One row is the key of a pair of the pool, for deduplication against earlier crawls (internal)",
+    "One row is the key of a pair of the pool, to deduplicate later crawls (internal)",
     (METADATA_ID, SNAPSHOT, Column("pair_key", "binary", "the 16 bytes of pair_id")),
     partitioned_by=("metadata_id", "snapshot"),
 )
 
 SIGHTINGS = Table(
     "sightings",
-    "One row says that a snapshot holds a pair, whichever snapshot brought it first",
+    "One row is the key of a pair that occurs in a snapshot, even if an earlier snapshot added the pair to the pool",
     (METADATA_ID, SNAPSHOT, Column("pair_key", "binary", "the 16 bytes of pair_id: unhex(pair_id)")),
     partitioned_by=("metadata_id", "snapshot"),
 )
 
 SURVIVORS = Table(
     "survivors",
-    "One row is a pair that is left of the pool, or of a run's subset, and is balanced again (internal, staging)",
+    "One row is a pair of the pool, or of a run's subset, that survived and is balanced again (internal, staging)",
     (
         RUN_ID,
         *PAIRS.columns,
-        Column("within", "double", "the sampling probability of the run that it was drawn by; null: of the pool"),
+        Column("within", "double", "sampling probability in the earlier run; null for a pair of the pool"),
     ),
     partitioned_by=("run_id",),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
@@ -208,7 +211,7 @@ SURVIVORS = Table(
 
 ENTRY_COUNTS = Table(
     "entry_counts",
-    "One row is an entry that matched, per snapshot, counted in pairs of the whole pool (paper: section 3.3)",
+    "One row is a matched entry of a snapshot, with the number of pairs that match it (paper: section 3.3)",
     (METADATA_ID, LIST_LANG, SNAPSHOT, ENTRY_ID, ENTRY, COUNT),
     partitioned_by=("metadata_id", "snapshot"),
     checks=(("count_is_positive", "count >= 1"),),
@@ -216,7 +219,7 @@ ENTRY_COUNTS = Table(
 
 ENTRY_PROBABILITIES = Table(
     "entry_probabilities",
-    "One row is an entry that matched, in a run, with the probability that it keeps each of its texts",
+    "One row is a matched entry of a run, with the probability that it keeps each of its pairs",
     (
         RUN_ID,
         METADATA_ID,
@@ -233,12 +236,12 @@ ENTRY_PROBABILITIES = Table(
 
 CURATED_PAIRS = Table(
     "curated_pairs",
-    "One row is a kept pair of a run: the curated subset (paper: section 3.4)",
+    "One row is a pair of a run's curated subset (paper: section 3.4)",
     (
         RUN_ID,
         *PAIRS.columns,
         Column("sampling_probability", "double", "1 - prod(1 - entry probability) over the matched entries"),
-        Column("draw", "double", "u in [0, 1), a function of pair_id (or image_id) and the seed; kept as u < p"),
+        Column("draw", "double", "u in [0, 1), a function of pair_id (or image_id) and the seed; kept if u < p"),
     ),
     partitioned_by=("run_id",),
     stats_columns=("pair_id", "image_id"),
@@ -247,10 +250,10 @@ CURATED_PAIRS = Table(
 
 RUN_STATISTICS = Table(
     "run_statistics",
-    "One row is a sum over the pool of a run: what the report draws (internal)",
+    "One row is a sum over the pool of a run, for the report (internal)",
     (
         RUN_ID,
-        Column("name", "string", "which statistic"),
+        Column("name", "string", "name of the statistic"),
         Column("key", "bigint", "entry id, number of matches, or 0"),
         Column("value", "bigint", "the sum"),
     ),
@@ -263,54 +266,54 @@ RUNS = Table(
     (
         RUN_ID,
         Column("attempt_id", "string", "new for each attempt"),
-        Column("event", "string", "started, stage done, finished, failed; pruned: the run's subset was let go of"),
-        Column("at", "timestamp", "when, by the driver's clock"),
+        Column("event", "string", "started, stage done, finished, failed; pruned: the run's subset was deleted"),
+        Column("at", "timestamp", "time of the event, by the driver's clock"),
         Column("stage", "string", "the stage; null for events of the whole attempt"),
-        Column("config", "string", "resolved configuration as JSON, without secrets; of a stage: what it did"),
-        Column("versions", "map<string,bigint>", "Delta versions of the tables as the stage left or read them"),
+        Column("config", "string", "resolved configuration as JSON, without secrets; for a stage: its details"),
+        Column("versions", "map<string,bigint>", "Delta versions of the tables that the stage wrote or read"),
         Column("metadata_ids", "array<string>", "the entry lists used"),
         Column("rows", "bigint", "rows that the stage wrote"),
         Column("software", "map<string,string>", "versions of metaclip-spark, Spark, Python and the matcher"),
-        Column("snapshot", "string", "the snapshot that the stage worked on; null where it is not one"),
-        Column("fingerprint", "string", "what the stage's result is a function of; equal means: nothing to do"),
+        Column("snapshot", "string", "the snapshot of the stage; null if it has not exactly one"),
+        Column("fingerprint", "string", "hash of what the stage's result depends on; if equal, the stage is skipped"),
     ),
     properties=(("delta.appendOnly", "true"),),
 )
 
 TAKEDOWNS = Table(
     "takedowns",
-    "One row is a url or a domain that was taken down, as a keyed hash: what it names may not come back",
+    "One row is a url or a domain that was taken down, as a keyed hash; its images stay excluded",
     (
-        Column("kind", "string", "url, domain or page_domain; salt: the row whose hash is the key of all others"),
+        Column("kind", "string", "url, domain or page_domain; salt: this row's hash is the key of all other hashes"),
         Column("hash", "binary", "BLAKE2b, 16 bytes, keyed by the salt and the kind"),
-        Column("takedown_id", "string", "the command that brought it"),
-        Column("at", "timestamp", "when, by the driver's clock"),
+        Column("takedown_id", "string", "the command that added it"),
+        Column("at", "timestamp", "time of the command, by the driver's clock"),
     ),
 )
 
 TAKEN = Table(
     "taken",
-    "One row is a pair that a takedown is at work on removing (internal, staging: empty once it is done)",
+    "One row is a pair that a running takedown removes (internal, staging; empty after the takedown)",
     (
         Column("takedown_id", "string", "the command that found it"),
-        Column("origin", "string", "the table in which it was found"),
+        Column("origin", "string", "the table that contained it"),
         METADATA_ID,
         SNAPSHOT,
         *_PAIR[:2],
         Column("entry_ids", "array<int>", "ids of the matched entries"),
-        Column("arrived", "bigint", "pairs: the version of the table from which on it holds the pair"),
+        Column("arrived", "bigint", "rows from pairs: the first version of the table with this pair"),
     ),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
 
 LEASE = Table(
     "lease",
-    "One row is a run that took the warehouse for itself; how long it holds it stands in a table property (internal)",
+    "One row is a lease of the warehouse, which lets one process write; a table property has its expiry (internal)",
     (
-        Column("generation", "bigint", "how many runs took the lease before, and this one"),
-        Column("holder", "string", "a token of the attempt"),
-        Column("who", "string", "the process that holds it, as JSON"),
-        Column("expires", "double", "seconds since 1970 at which the lease ends unless it is renewed"),
+        Column("generation", "bigint", "number of the lease, counted from 1"),
+        Column("holder", "string", "token of the process"),
+        Column("who", "string", "description of the process, as JSON"),
+        Column("expires", "double", "end of the lease unless it is renewed, in seconds since 1970"),
     ),
     properties=(("delta.checkpointInterval", "1000"),),
 )

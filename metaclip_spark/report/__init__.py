@@ -1,5 +1,5 @@
-"""The data card of a run: one self-contained HTML page (`card` -> `render`).
+"""The data card of a run: one self-contained HTML page.
 
-`card.Card` is plain data, so that the page needs neither Spark nor pandas; `render.render` makes
-the page from it. Importing this package imports neither jinja2 nor matplotlib.
+`card.Card` is plain data, so the page needs neither Spark nor pandas. `render.render` renders the page from it.
+Importing this package imports neither jinja2 nor matplotlib.
 """

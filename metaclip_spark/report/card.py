@@ -1,4 +1,4 @@
-"""What the data card shows, as plain data: no Spark, no pandas, nothing to read or write."""
+"""The numbers of a data card as plain data, without Spark, pandas, reads or writes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.report.class_counts import ClassCounts
 from metaclip_spark.report.composition.model import Composition
 
 TOP = 20
-"""How many of the most frequent entries the page shows."""
+"""The number of most frequent entries that the page shows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,28 +23,28 @@ class Card:
     """One run's numbers.
 
     Attributes:
-        tail_fraction_target: The tail fraction that was asked for; None when t was given directly.
-        tail_fraction: The share of counts that belongs to entries with count < t.
+        tail_fraction_target: The tail fraction from which t was computed; None if t was set directly.
+        tail_fraction: The share of counts in entries with count < t.
         sources: Status (`done`, `partial`, `failed`) -> number of sources.
         unique_pairs: Size of the pool.
-        left_of: What the pairs are left of after download ("the pool", "run ..."); None where they are the pool.
-        given: The run whose subset was read in the pool's stead; size and sd are then expected given that subset.
-        capped: Pairs whose probability is above that of the run they are left of; None where there is no such run.
-        images: Images of the pool with a matched text, where one text of each is drawn (--unit image); else None.
+        left_of: Where the surviving pairs come from ("the pool", "run ..."); None if the pairs are the whole pool.
+        given: The run whose subset was read instead of the pool. Expected size and sd are conditional on that subset.
+        capped: Pairs whose probability exceeds that of the run whose subset survived; None without such a run.
+        images: Images of the pool with a matched text, if one text per image is sampled (--unit image); else None.
         rejected: Reason -> number of rejects.
-        entry_counts: int64[n_entries], count per entry id over the pool, zeros included.
-        curated_entry_counts: int64[n_entries], the same over the curated subset.
-        entries: The entry of an id, as a sequence or a function; asked for the top entries only.
+        entry_counts: int64[n_entries], count per entry id in the pool, zeros included.
+        curated_entry_counts: int64[n_entries], count per entry id in the curated subset.
+        entries: Entry id -> entry, as a sequence or a function. Only few entries are looked up.
         matches_per_text: Number of matched entries -> number of pairs of the pool.
         curated_matches_per_text: The same over the curated subset.
         expected_size: Sum of the sampling probabilities over the pool.
         expected_sd: Standard deviation of the curated subset's size, in pairs.
-        incomplete_sources: (source_path, status, reason) of sources not read to the end, capped.
+        incomplete_sources: (source_path, status, reason) of the first sources that were not read to the end.
         config: The resolved configuration, without secrets.
-        pairs_sent: Pairs that sources sent to deduplication; None where that is not known.
+        pairs_sent: Pairs before deduplication; None if unknown.
         impossible: Ids of the entries with count 0 that no text can match.
-        composition: What the pool and the subset are made of; None where nobody looked (it takes a pass over both).
-        classes: Counts of class names; None where none were asked for.
+        composition: Composition of the pool and the subset, which takes a pass over both; None if not computed.
+        classes: Counts of class names; None if none were given.
     """
 
     run_id: str
@@ -64,8 +65,8 @@ class Card:
     texts_matched: int
     unique_pairs: int
     rejected: Mapping[str, int]
-    entry_counts: np.ndarray
-    curated_entry_counts: np.ndarray
+    entry_counts: npt.NDArray[np.int64]
+    curated_entry_counts: npt.NDArray[np.int64]
     entries: Callable[[int], str] | Sequence[str]
     matches_per_text: Mapping[int, int]
     curated_matches_per_text: Mapping[int, int]
@@ -87,21 +88,21 @@ class Card:
     classes: ClassCounts | None = None
 
     def __post_init__(self) -> None:
-        """Refuse arrays that are not one count per entry."""
+        """Check that both arrays have one count per entry."""
         for name in ("entry_counts", "curated_entry_counts"):
             got = len(getattr(self, name))
             if got != self.n_entries:
                 raise ValueError(f"{name} must hold one count per entry ({self.n_entries}), got {got}")
 
     def entry(self, entry_id: int) -> str:
-        """The entry at `entry_id`."""
+        """Return the entry at `entry_id`."""
         if callable(self.entries):
             return self.entries(entry_id)
         return self.entries[entry_id]
 
     @property
     def total_counts(self) -> int:
-        """Sum of the entry counts over the pool: one per (pair, matched entry)."""
+        """Sum of the entry counts over the pool: the number of (pair, matched entry)."""
         return int(self.entry_counts.sum())
 
     @property
@@ -126,12 +127,12 @@ class Card:
 
     @property
     def head_share_of_counts(self) -> float:
-        """Share of the pool's counts in entries of the head; 0 where nothing matched."""
+        """Share of the pool's counts in head entries; 0 if no text matched."""
         return share(int(self.entry_counts[self._is_head].sum()), self.total_counts)
 
     @property
     def curated_head_share_of_counts(self) -> float:
-        """Share of the curated subset's counts in the same entries (the head of the pool)."""
+        """Share of the curated subset's counts in the head entries of the pool."""
         head = int(self.curated_entry_counts[self._is_head].sum())
         return share(head, self.curated_total_counts)
 
@@ -142,11 +143,11 @@ class Card:
 
     @property
     def deviation_sds(self) -> float:
-        """(curated size - expected size) / sd; 0 or infinite where the size cannot vary."""
+        """(curated size - expected size) / sd; 0 or infinite if the size cannot vary."""
         difference = self.curated_size - self.expected_size
         if self.expected_sd > 0:
             return difference / self.expected_sd
-        # Without variance the expectation is a sum of ones; half a pair is rounding, not a miss.
+        # Without variance, the expectation is a sum of ones. A difference below half a pair is rounding.
         return 0.0 if abs(difference) < 0.5 else math.copysign(math.inf, difference)
 
     @property
@@ -161,27 +162,27 @@ class Card:
 
     @property
     def opted_out(self) -> dict[str, int]:
-        """Opt-out -> number of texts that were left out for it, in the order of `OPT_OUTS`."""
+        """Opt-out -> number of texts rejected for it, in the order of `OPT_OUTS`."""
         return {name: self.rejected[name] for name in OPT_OUTS if self.rejected.get(name)}
 
     def absent_entry_ids(self, n: int = TOP) -> list[int]:
-        """The first `n` ids of entries with count 0 that a text could match."""
+        """Return the first `n` ids of entries with count 0 that a text could match."""
         impossible = np.asarray(self.impossible, dtype=np.int64)
         absent = np.setdiff1d(np.flatnonzero(self.entry_counts == 0), impossible)
         return [int(i) for i in absent[:n]]
 
     def top_entry_ids(self, n: int = TOP) -> list[int]:
-        """Ids of the `n` entries with the highest counts, ties by id, without zeros."""
+        """Return the ids of the `n` entries with the highest counts above 0. Ties are ordered by id."""
         order = np.argsort(-self.entry_counts, kind="stable")[:n]
         return [int(i) for i in order if self.entry_counts[i] > 0]
 
     @property
-    def _is_head(self) -> np.ndarray:
+    def _is_head(self) -> npt.NDArray[np.bool_]:
         return (self.entry_counts > 0) & (self.entry_counts >= self.threshold)
 
 
 def share(part: float, whole: float) -> float:
-    """`part / whole`, and 0 where there is nothing to share."""
+    """Return `part / whole`, or 0 if `whole` is 0."""
     return part / whole if whole else 0.0
 
 

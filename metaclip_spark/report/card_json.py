@@ -1,9 +1,10 @@
-"""The data card as JSON: the page's numbers under names that stay."""
+"""The data card as JSON: the page's numbers under stable names."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from metaclip_spark.core.text import without_surrogates
@@ -12,13 +13,13 @@ from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Parts
 
 FORMAT = 1
-"""Grows when a name's meaning changes; names may be added."""
+"""The version of the format. It grows when the meaning of a name changes. Names may be added without a new version."""
 WORST = 200
-"""Entries of few domains that are listed; the page shows the first of them."""
+"""Maximum number of entries from few domains in the JSON. The page shows the first of them."""
 
 
 def closing_numbers(card: Card) -> dict[str, Any]:
-    """Return the numbers that a run closes with."""
+    """Return the final numbers of a run."""
     return {
         "run_id": card.run_id,
         "snapshots": list(card.snapshots),
@@ -49,7 +50,7 @@ def closing_numbers(card: Card) -> dict[str, Any]:
 
 
 def as_plain(card: Card) -> dict[str, Any]:
-    """Return the card as plain values; the same keys for every card, null where nobody looked."""
+    """Return the card as plain values. All cards have the same keys; parts that were not computed are null."""
     sds = card.deviation_sds
     return {
         "format": FORMAT,
@@ -67,7 +68,7 @@ def as_plain(card: Card) -> dict[str, Any]:
         "head_share_of_counts_curated": card.curated_head_share_of_counts,
         "pairs_sent": card.pairs_sent,
         "funnel": [
-            {"name": step.name, "value": step.value, "left_out": dict(step.left_out)} for step in tables.funnel(card)
+            {"name": row.name, "value": row.value, "left_out": dict(row.left_out)} for row in tables.funnel(card)
         ],
         "opt_outs": card.opted_out,
         "incomplete_sources": [list(source) for source in card.incomplete_sources],
@@ -85,7 +86,7 @@ def as_plain(card: Card) -> dict[str, Any]:
 
 
 def as_text(plain: dict[str, Any]) -> str:
-    """Return plain values as JSON that can be written as UTF-8."""
+    """Serialize plain values as JSON that can be encoded as UTF-8."""
     return without_surrogates(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False, default=str)) + "\n"
 
 
@@ -110,27 +111,27 @@ def _entry(card: Card, at: int) -> dict[str, Any]:
     }
 
 
-def _by_number(histogram: Any) -> dict[str, int]:
+def _by_number(histogram: Mapping[int, int]) -> dict[str, int]:
     return {str(number): histogram[number] for number in sorted(histogram)}
 
 
-def _composition(card: Card, found: Composition | None) -> dict[str, Any]:
-    if found is None:
+def _composition(card: Card, composition: Composition | None) -> dict[str, Any]:
+    if composition is None:
         return dict.fromkeys(("languages", "text_sources", "domains", "entry_domains", "samples"))
     return {
-        "languages": _parts(found.languages),
-        "text_sources": _parts(found.text_sources),
-        "domains": {"share_of_pairs": found.domain_share, **_parts(found.domains)},
-        "entry_domains": _domains(card, found.entry_domains) if found.entry_domains is not None else None,
+        "languages": _parts(composition.languages),
+        "text_sources": _parts(composition.text_sources),
+        "domains": {"share_of_pairs": composition.domain_share, **_parts(composition.domains)},
+        "entry_domains": None if composition.entry_domains is None else _domains(card, composition.entry_domains),
         "samples": {
-            name: [_drawn(one) for one in found.drawn if one.kept is kept]
+            name: [_drawn(pair) for pair in composition.drawn if pair.kept is kept]
             for name, kept in (("curated", True), ("dropped", False))
         },
     }
 
 
 def _parts(parts: Parts) -> dict[str, Any]:
-    listed = [{"value": one.value, "pool": one.pool, "curated": one.curated} for one in parts.listed]
+    listed = [{"value": part.value, "pool": part.pool, "curated": part.curated} for part in parts.listed]
     return {"values": parts.values, "pool": parts.pool, "curated": parts.curated, "listed": listed}
 
 
@@ -145,7 +146,11 @@ def _domains(card: Card, domains: EntryDomains) -> dict[str, Any]:
 
 
 def domain_row(card: Card, domains: EntryDomains, at: int) -> dict[str, Any]:
-    """Return what is known of one entry's domains, by its position."""
+    """Return the domains of one entry as plain values.
+
+    Args:
+        at: position of the entry in `domains`.
+    """
     entry_id = int(domains.entry_ids[at])
     return {
         "entry_id": entry_id,
@@ -159,13 +164,13 @@ def domain_row(card: Card, domains: EntryDomains, at: int) -> dict[str, Any]:
     }
 
 
-def _drawn(one: PairDrawn) -> dict[str, Any]:
+def _drawn(pair: PairDrawn) -> dict[str, Any]:
     return {
-        "pair_id": one.pair_id,
-        "url": one.url,
-        "text": one.text,
-        "sampling_probability": one.sampling_probability,
-        "draw": one.draw,
+        "pair_id": pair.pair_id,
+        "url": pair.url,
+        "text": pair.text,
+        "sampling_probability": pair.sampling_probability,
+        "draw": pair.draw,
     }
 
 
@@ -174,17 +179,17 @@ def _classes(card: Card) -> dict[str, Any] | None:
         return None
     return {
         "thin_below": card.classes.thin,
-        "thin": [one.name for one in card.classes.thin_ones],
+        "thin": [row.name for row in card.classes.thin_classes],
         "no_entry": list(card.classes.missing),
         "classes": [
             {
-                "name": one.name,
-                "entry": card.entry(one.entry_id),
-                "entry_id": one.entry_id,
-                "exact": one.exact,
-                "pool": one.pool,
-                "curated": one.curated,
+                "name": row.name,
+                "entry": card.entry(row.entry_id),
+                "entry_id": row.entry_id,
+                "exact": row.exact,
+                "pool": row.pool,
+                "curated": row.curated,
             }
-            for one in card.classes.found
+            for row in card.classes.found
         ],
     }

@@ -1,21 +1,17 @@
-"""Counts of class names, before and after balancing: what a zero-shot test asks of a subset."""
+"""Counts of class names in the pool and in the subset, to check a subset for a zero-shot test."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 THIN = 100
-"""A class with fewer pairs than this in the subset is thin, unless the user names another number."""
+"""The default limit: a class with fewer pairs in the subset is thin."""
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """A class name and the entry that it is; `exact` says whether it is the name itself, or the name in lower case."""
+    """A class name and its entry. `exact` is False if only the name in lower case is an entry."""
 
     name: str
     entry_id: int
@@ -29,9 +25,9 @@ class ClassCounts:
     """Counts by class name.
 
     Attributes:
-        found: the names that are entries, in the file's order.
-        missing: the names that are no entries, nor their lower-cased forms; in the file's order.
-        thin: fewer pairs of the subset than this make a class thin.
+        found: the names that are entries, in the order of the file.
+        missing: the names that are not entries, neither unchanged nor in lower case, in the order of the file.
+        thin: a class with fewer pairs in the subset is thin.
     """
 
     found: Sequence[ClassCount]
@@ -39,6 +35,6 @@ class ClassCounts:
     thin: int
 
     @property
-    def thin_ones(self) -> list[ClassCount]:
-        """The thin classes, those with the fewest pairs first; equal ones in the file's order."""
-        return sorted((one for one in self.found if one.curated < self.thin), key=lambda one: one.curated)
+    def thin_classes(self) -> list[ClassCount]:
+        """The thin classes, sorted by their pairs in the subset, then in the order of the file."""
+        return sorted((row for row in self.found if row.curated < self.thin), key=lambda row: row.curated)

@@ -1,22 +1,22 @@
-"""Read a list of class names and count each in the pool and in the subset."""
+"""Read a list of class names, and count each name in the pool and in the subset."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.class_counts import THIN, ClassCount, ClassCounts
+from metaclip_spark.storage.lines import read_text
 
 if TYPE_CHECKING:
     from metaclip_spark.report.card import Card
 
 
 def count_classes(card: Card, names: Sequence[str], thin: int = THIN) -> ClassCounts:
-    """Return how many pairs match the entry that each name is: as it stands, else in lower case; no other form."""
+    """Count the pairs that match each name, as an entry: the unchanged name, else the name in lower case."""
     wanted = {*names, *(name.lower() for name in names)}
     entries = card.entries if not callable(card.entries) else [card.entries(at) for at in range(card.n_entries)]
     ids = {entry: at for at, entry in enumerate(entries) if entry in wanted}
@@ -32,15 +32,17 @@ def count_classes(card: Card, names: Sequence[str], thin: int = THIN) -> ClassCo
 
 
 def read_class_names(place: str) -> list[str]:
-    """Return the names in a file, each once: a JSON array (.json), else one a line, up to a TAB where there is one.
+    """Read the distinct names of a file: a JSON array (.json), or one name per line, which a TAB ends.
 
     Raises:
-        ConfigError: it cannot be read, or holds no names.
+        ConfigError: the file cannot be read, or has no names.
     """
     try:
-        text = Path(place).read_text(encoding="utf-8-sig")
+        text = read_text(place).decode()
     except OSError as error:
-        raise ConfigError(f"--class-names {place} cannot be read: {error.strerror}. Check the path.") from error
+        raise ConfigError(
+            f"--class-names {place} cannot be read: {error.strerror or error}. Check the path."
+        ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"--class-names {place} is not UTF-8: {error.reason} at byte {error.start}.") from error
     names = (
@@ -50,7 +52,9 @@ def read_class_names(place: str) -> list[str]:
     )
     names = list(dict.fromkeys(without_surrogates(name) for name in names if name.strip()))
     if not names:
-        raise ConfigError(f"--class-names {place} holds no names; expected one a line, or a JSON array of strings.")
+        raise ConfigError(
+            f"--class-names {place} has no names; expected one name per line, or a JSON array of strings."
+        )
     return names
 
 
@@ -60,5 +64,5 @@ def _listed(place: str, text: str) -> list[str]:
     except ValueError as error:
         raise ConfigError(f"--class-names {place} is not JSON: {error}; expected an array of strings.") from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ConfigError(f'--class-names {place} is no array of strings; write it as ["tench", "goldfish", ...].')
+        raise ConfigError(f'--class-names {place} is not an array of strings; write it as ["tench", "goldfish", ...].')
     return names

@@ -1,20 +1,21 @@
-"""Two cards side by side: their numbers, the differences, and the entries that moved most."""
+"""Compare two cards: their numbers, the differences, and the entries that changed most."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.card_json import FORMAT, as_plain
-from metaclip_spark.report.composition.model import LEAST, Composition, Parts
+from metaclip_spark.report.composition.model import LEAST, Composition, Part, Parts
 from metaclip_spark.report.formatting import flat
 
 MOVED = 30
-"""Entries shown of each kind of move."""
+"""Number of entries shown, by count and by kept share."""
 
 _NUMBERS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     (
@@ -60,7 +61,7 @@ _SHARES = {"head_share_of_counts", "curated_head_share_of_counts", "tail_fractio
 
 @dataclass(frozen=True)
 class Row:
-    """A number of both runs; `kind` says how it is written: count, share or value."""
+    """A number of both runs. `kind` is its format: count, share or value."""
 
     name: str
     key: str
@@ -70,13 +71,13 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """The second less the first."""
+        """The second number minus the first."""
         return self.second - self.first
 
 
 @dataclass(frozen=True)
 class Moved:
-    """An entry's counts in both runs, and how much of them stays."""
+    """The counts of an entry in both runs."""
 
     entry: str
     counts: tuple[int, int]
@@ -84,13 +85,13 @@ class Moved:
 
     @property
     def kept(self) -> tuple[float, float]:
-        """Share of the entry's pairs in the subset, of each run."""
+        """Share of the entry's pairs that each run keeps."""
         return share(self.curated[0], self.counts[0]), share(self.curated[1], self.counts[1])
 
 
 @dataclass(frozen=True)
 class PartRow:
-    """Pairs of a language, text source or domain in each run; None where a card does not name it."""
+    """Pairs of a language, text source or domain in each run; None if a card does not list it."""
 
     value: str
     pool: tuple[int | None, int | None]
@@ -99,14 +100,14 @@ class PartRow:
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What a page of two runs shows.
+    """The comparison of two runs.
 
     Attributes:
         groups: (title, rows) of numbers.
-        parts: (title, rows) of languages, text sources and domains; of what both cards know.
-        rejects: numbers by reason.
+        parts: (title, rows) of languages, text sources and domains; empty unless both cards have a composition.
+        rejects: numbers of rejects by reason.
         by_count: entries whose count in the pool differs most, by |a - b| / sqrt(a + b).
-        by_share: entries whose kept share differs most; of those with LEAST pairs in both pools.
+        by_share: entries whose kept share differs most, among those with at least LEAST pairs in both pools.
         settings: (name, first, second) of the settings that differ.
     """
 
@@ -120,7 +121,7 @@ class Compared:
     settings: Sequence[tuple[str, str, str]]
 
     def as_plain(self) -> dict[str, Any]:
-        """Return the numbers as plain values."""
+        """Return the numbers as plain values, for JSON."""
         rows = [row for _, rows in self.groups for row in rows]
         return {
             "format": FORMAT,
@@ -130,15 +131,15 @@ class Compared:
             },
             "rejected": {row.key: [row.first, row.second] for row in self.rejects},
             "settings": {name: [first, second] for name, first, second in self.settings},
-            "moved_by_count": [_moved_plain(one) for one in self.by_count],
-            "moved_by_kept_share": [_moved_plain(one) for one in self.by_share],
+            "moved_by_count": [_moved_plain(entry) for entry in self.by_count],
+            "moved_by_kept_share": [_moved_plain(entry) for entry in self.by_share],
             "cards": [as_plain(self.first), as_plain(self.second)],
         }
 
 
 def compare(first: Card, second: Card) -> Compared:
-    """Put two cards side by side; entries of different lists are the same where their strings are."""
-    entries, counts, curated = _together(first, second)
+    """Compare two cards. Entries of different lists are the same if their strings are equal."""
+    entries, counts, curated = _aligned(first, second)
     return Compared(
         first=first,
         second=second,
@@ -152,18 +153,18 @@ def compare(first: Card, second: Card) -> Compared:
 
 
 def _row(name: str, key: str, first: Card, second: Card) -> Row:
-    values = [_value(card, key) for card in (first, second)]
+    values = _value(first, key), _value(second, key)
     kind = "share" if key in _SHARES else "count" if all(isinstance(value, int) for value in values) else "value"
     return Row(name, key, *values, kind)
 
 
 def _value(card: Card, key: str) -> float:
-    value = getattr(card, key)
-    return sum(value.values()) if key in ("rejected", "opted_out") else value
+    value: float | Mapping[str, int] = getattr(card, key)
+    return sum(value.values()) if isinstance(value, Mapping) else value
 
 
-def _together(first: Card, second: Card) -> tuple[Callable[[int], str], np.ndarray, np.ndarray]:
-    """Return the entries of both lists, and counts before and after, int64[2, entries]."""
+def _aligned(first: Card, second: Card) -> tuple[Callable[[int], str], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return the entries of both lists, and their counts in the pools and in the subsets, int64[2, entries]."""
     if first.metadata_id == second.metadata_id:
         return (
             first.entry,
@@ -171,31 +172,37 @@ def _together(first: Card, second: Card) -> tuple[Callable[[int], str], np.ndarr
             np.stack([first.curated_entry_counts, second.curated_entry_counts]),
         )
     names = [[card.entry(at) for at in range(card.n_entries)] for card in (first, second)]
-    place = {name: at for at, name in enumerate(dict.fromkeys([*names[0], *names[1]]))}
-    counts, curated = np.zeros((2, 2, len(place)), np.int64)
+    position = {name: at for at, name in enumerate(dict.fromkeys([*names[0], *names[1]]))}
+    counts, curated = np.zeros((2, 2, len(position)), np.int64)
     for at, card in enumerate((first, second)):
-        places = [place[name] for name in names[at]]
-        counts[at, places], curated[at, places] = card.entry_counts, card.curated_entry_counts
-    entries = list(place)
+        positions = [position[name] for name in names[at]]
+        counts[at, positions], curated[at, positions] = card.entry_counts, card.curated_entry_counts
+    entries = list(position)
     return entries.__getitem__, counts, curated
 
 
-def _by_count(counts: np.ndarray) -> np.ndarray:
-    return np.abs(counts[1] - counts[0]) / np.sqrt(np.maximum(counts.sum(axis=0), 1))
+def _by_count(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    difference: npt.NDArray[np.float64] = np.abs(counts[1] - counts[0]) / np.sqrt(np.maximum(counts.sum(axis=0), 1))
+    return difference
 
 
-def _by_share(counts: np.ndarray, curated: np.ndarray) -> np.ndarray:
+def _by_share(counts: npt.NDArray[np.int64], curated: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     kept = curated / np.maximum(counts, 1)
     return np.where((counts >= LEAST).all(axis=0), np.abs(kept[1] - kept[0]), 0.0)
 
 
-def _moved(by: np.ndarray, entries: Callable[[int], str], counts: np.ndarray, curated: np.ndarray) -> list[Moved]:
-    """Return the entries that moved most; equal ones by their counts, then by their place."""
-    order = np.lexsort((np.arange(len(by)), -counts.sum(axis=0), -by))[:MOVED]
+def _moved(
+    difference: npt.NDArray[np.float64],
+    entries: Callable[[int], str],
+    counts: npt.NDArray[np.int64],
+    curated: npt.NDArray[np.int64],
+) -> list[Moved]:
+    """Return the entries that differ most. Ties are ordered by count, then by position."""
+    order = np.lexsort((np.arange(len(difference)), -counts.sum(axis=0), -difference))[:MOVED]
     return [
-        Moved(entries(int(at)), tuple(counts[:, at].tolist()), tuple(curated[:, at].tolist()))
+        Moved(entries(int(at)), (int(counts[0, at]), int(counts[1, at])), (int(curated[0, at]), int(curated[1, at])))
         for at in order
-        if by[at] > 0
+        if difference[at] > 0
     ]
 
 
@@ -207,16 +214,17 @@ def _parts_of_both(first: Composition | None, second: Composition | None) -> lis
 
 
 def _part_rows(first: Parts, second: Parts, shown: int = 15) -> list[PartRow]:
-    by_value = [{part.value: part for part in parts.listed} for parts in (first, second)]
+    listed = [{part.value: part for part in parts.listed} for parts in (first, second)]
+    # A value that is missing from a complete list has no pairs. Of other lists, it is not known.
+    unlisted = [Part("", 0, 0) if parts.values == len(parts.listed) else None for parts in (first, second)]
     values = list(dict.fromkeys([part.value for parts in (first, second) for part in parts.listed[:shown]]))
-
-    def numbers(value: str, side: str) -> tuple[int | None, int | None]:
-        return tuple(
-            getattr(found[value], side) if value in found else 0 if parts.values == len(parts.listed) else None
-            for found, parts in zip(by_value, (first, second), strict=True)
-        )
-
-    return [PartRow(value, numbers(value, "pool"), numbers(value, "curated")) for value in values]
+    rows = []
+    for value in values:
+        a, b = (parts.get(value, other) for parts, other in zip(listed, unlisted, strict=True))
+        pool = (a.pool if a else None, b.pool if b else None)
+        curated = (a.curated if a else None, b.curated if b else None)
+        rows.append(PartRow(value, pool, curated))
+    return rows
 
 
 def _rejects(first: Card, second: Card) -> list[Row]:
@@ -235,5 +243,10 @@ def _settings(first: Card, second: Card) -> list[tuple[str, str, str]]:
     ]
 
 
-def _moved_plain(one: Moved) -> dict[str, Any]:
-    return {"entry": one.entry, "pool": list(one.counts), "curated": list(one.curated), "kept_share": list(one.kept)}
+def _moved_plain(moved: Moved) -> dict[str, Any]:
+    return {
+        "entry": moved.entry,
+        "pool": list(moved.counts),
+        "curated": list(moved.curated),
+        "kept_share": list(moved.kept),
+    }

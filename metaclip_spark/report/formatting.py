@@ -1,4 +1,4 @@
-"""How numbers and foreign texts are written on the page."""
+"""Format numbers and untrusted texts for the page."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _JOINERS = "\u200c\u200d"
 
 
 def number(value: float, decimals: int = 0) -> str:
-    """A number with thousands separators.
+    """Format a number with thousands separators.
 
     >>> number(1234567)
     '1,234,567'
@@ -22,7 +22,7 @@ def number(value: float, decimals: int = 0) -> str:
 
 
 def percent(fraction: float) -> str:
-    """A share as a percentage that is 0% or 100% only when it is exactly that.
+    """Format a share as a percentage. The result is 0% or 100% only if the share is exactly 0 or 1.
 
     >>> percent(0.2345), percent(0.00012), percent(0.99999)
     ('23.4%', '0.012%', '> 99.9%')
@@ -39,7 +39,7 @@ def percent(fraction: float) -> str:
 
 
 def probability(p: float) -> str:
-    """A probability with four digits that is 1 or 0 only when it is exactly that.
+    """Format a probability with four digits. The result is 0 or 1 only if the probability is exactly that.
 
     >>> probability(1.0), probability(0.21171), probability(0.99999), probability(0.0)
     ('1', '0.2117', '> 0.9999', '0')
@@ -48,13 +48,13 @@ def probability(p: float) -> str:
 
 
 def short(value: float) -> str:
-    """A number in at most five characters, for axes and bars.
+    """Format a number in at most five characters, for axes and bars.
 
     >>> short(950), short(20_000), short(1_560_000)
     ('950', '20k', '1.6M')
     """
     for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # 999,950 is 1.0M, not 1000.0k: the unit is chosen after rounding.
+        # The unit is chosen after rounding, so 999,950 is 1M, not 1000k.
         if value >= limit * 0.99995:
             digits = f"{value / limit:.1f}" if value < 99.95 * limit else f"{value / limit:.0f}"
             return digits.removesuffix(".0") + unit
@@ -62,23 +62,24 @@ def short(value: float) -> str:
 
 
 def visible(text: object, width: int = 400) -> str:
-    r"""A foreign text in one line: what cannot be seen is named, what is too long is cut.
+    r"""Format an untrusted text as one line, with names for invisible characters, cut to a width.
 
-    Controls, line ends, bidirectional marks, lone surrogates and noncharacters appear as
-    `[U+202E]`, so that a text can neither reorder the page nor hide in it.
+    Controls, line ends, bidirectional marks, lone surrogates and noncharacters are shown like `[U+202E]`, so that a
+    text can neither reorder the page nor be invisible in it.
 
     Args:
-        text: What to show.
-        width: Columns at most, a wide (East Asian) character counting two.
+        text: The text to show.
+        width: Maximum number of columns. A wide (East Asian) character has two.
 
     >>> visible("a\u202eb"), visible("long long", width=5)
     ('a[U+202E]b', 'long…')
     """
     raw = str(text)
-    shown, used = [], 0
-    # Combining marks take no column; the cut at 2 x width stops endless stacks of them.
+    shown: list[str] = []
+    used = 0
+    # Combining marks have no column. The limit of 2 x width characters stops endless stacks of them.
     for i, char in enumerate(raw):
-        piece = f"[U+{ord(char):04X}]" if _is_unseen(char) else char
+        piece = f"[U+{ord(char):04X}]" if _is_invisible(char) else char
         used += len(piece) if len(piece) > 1 else _columns(char)
         if used > width or i >= 2 * width:
             return _cut(shown, width)
@@ -87,7 +88,7 @@ def visible(text: object, width: int = 400) -> str:
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """A nested configuration as sorted (dotted key, value) rows.
+    """Flatten a nested configuration to sorted rows of (dotted key, value).
 
     >>> flat({"balance": {"seed": 0, "t": None}})
     [('balance.seed', '0'), ('balance.t', 'not set')]
@@ -112,7 +113,7 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _is_unseen(char: str) -> bool:
+def _is_invisible(char: str) -> bool:
     if char in _JOINERS:
         return False
     code = ord(char)

@@ -1,4 +1,4 @@
-"""The data card as one HTML page that needs nothing from outside."""
+"""Render the data card as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from metaclip_spark.report.plots import card as card_plots
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
 
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
-"""Nothing is loaded and nothing runs, even if a text should get through; styles stand in the page."""
+"""The page's security policy: nothing is loaded and nothing runs, even if a text is not escaped. Styles are inline."""
 EXAMPLES = 12
-"""Entries never matched that are named."""
+"""Number of unmatched entries that the page names."""
 
 
 def render(card: Card) -> str:
-    """The page; equal cards give equal pages.
+    """Render a card. Equal cards give equal pages.
 
-    Every text of the card is escaped, and what cannot be seen in it is named (`wording.visible`).
+    Every text of the card is escaped, and its invisible characters are shown by name (`formatting.visible`).
 
     Args:
         card: The run's numbers.
@@ -38,7 +38,7 @@ def render(card: Card) -> str:
 
 
 def render_compared(compared: Compared) -> str:
-    """The page of two runs side by side; equal ones give equal pages."""
+    """Render the comparison of two runs. Equal comparisons give equal pages."""
     a, b = compared.first, compared.second
     return (
         _environment()
@@ -63,7 +63,7 @@ def render_compared(compared: Compared) -> str:
 def _context(card: Card) -> dict[str, Any]:
     drawn = card_plots.draw(card) if card_plots.available() else []
     return {
-        "plots": [(p.title, Markup(p.svg), p.sentence) for p in drawn],
+        "plots": [(p.title, Markup(p.svg), p.caption) for p in drawn],
         "no_plots": "" if drawn else NO_MATPLOTLIB,
         "funnel": tables.funnel(card),
         "source_line": tables.source_line(card),
@@ -77,7 +77,7 @@ def _context(card: Card) -> dict[str, Any]:
         "top": _top(card),
         "rejects": tables.rejects(card),
         "opt_outs": tables.opt_out_sentence(card),
-        "left_out_before": tables.left_out_before(card),
+        "rejected_without_text": tables.rejected_without_text(card),
         "unmatched": _unmatched(card),
         "made": sections.composition(card),
         "no_composition": sections.NO_COMPOSITION,
@@ -87,7 +87,7 @@ def _context(card: Card) -> dict[str, Any]:
 
 
 def _splits(card: Card) -> list[tuple[str, list[tuple[str, str, float]]]]:
-    """Bars of (class, number, share): the entries, and the counts before and after."""
+    """Return bars of (class, number, share): of the entries, and of the counts in the pool and in the subset."""
     n = card.n_entries
     before, after = card.head_share_of_counts, card.curated_head_share_of_counts
     entries = [
@@ -122,27 +122,25 @@ def _top(card: Card) -> list[dict[str, Any]]:
 
 
 def _unmatched(card: Card) -> list[tuple[str, int, str, list[str]]]:
-    """(kind, number, what it means, the first few) of the entries with count 0; none where all matched."""
+    """Return (kind, number, meaning, examples) of the entries with count 0; empty if all entries matched."""
     if not card.entries_unmatched:
         return []
     impossible = [int(at) for at in card.impossible]
     kinds = (
-        ("can never match", impossible, len(impossible), " (what spacing parts stands inside)"),
+        ("can never match", impossible, len(impossible), f" ({tables.CANNOT_MATCH})"),
         ("did not occur", card.absent_entry_ids(EXAMPLES), card.entries_unmatched - len(impossible), ""),
     )
     return [(name, n, about, [card.entry(at) for at in ids[:EXAMPLES]]) for name, ids, n, about in kinds]
 
 
 def _template(name: str) -> str:
+    # Through importlib, because the package may be a zip on Spark's path.
     return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 
 def _environment() -> Environment:
     environment = Environment(
-        # Through importlib, so that the package may also be a zip on Spark's path.
-        loader=FunctionLoader(
-            lambda name: (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
-        ),
+        loader=FunctionLoader(_template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -1,7 +1,8 @@
-"""What the templates show of a composition and of class names: rows, widths of bars, sentences."""
+"""Rows, bar widths and sentences of the page's sections on composition, class names and two runs."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from metaclip_spark.report.card import Card, share
@@ -11,15 +12,21 @@ from metaclip_spark.report.composition.model import LEAST, Composition, Parts
 from metaclip_spark.report.formatting import number, percent
 
 NO_COMPOSITION = (
-    "Languages, text sources, domains and pairs drawn at random take a pass over the pool: "
+    "Languages, text sources, domains and a random sample of pairs need another pass over the pool: "
     "`metaclip-spark report` makes it and writes this page again."
 )
-OTHER_LIST = "The runs have different lists: equal strings are one entry, and what one list lacks counts 0 there."
-BY_COUNT = (
-    "Counts in the pool that differ by more than chance would have it come first: by |a − b| / √(a + b), which is "
-    "about 1 between two samples of one source."
+OTHER_LIST = (
+    "The runs use different entry lists. Equal strings are compared as one entry. An entry that is missing from one "
+    "list has count 0 there."
 )
-BY_SHARE = f"The share of an entry's pairs that stays; of entries with at least {LEAST} pairs in both pools."
+BY_COUNT = (
+    "Entries are sorted by |a − b| / √(a + b) of their counts in the two pools, the largest value first. The value is "
+    "about 1 for two samples of one source."
+)
+BY_SHARE = (
+    "Entries are sorted by how much their share of kept pairs differs. Only entries with at least "
+    f"{LEAST} pairs in both pools are compared."
+)
 PARTS_SHOWN = 15
 WORST_SHOWN = 30
 CLASSES_SHOWN = 1_000
@@ -27,34 +34,40 @@ THIN_SHOWN = 100
 
 
 def composition(card: Card) -> dict[str, Any] | None:
-    """What the template shows of `card.composition`; None where there is none."""
+    """Return the template's values for `card.composition`, or None if it was not computed."""
     found = card.composition
     if found is None:
         return None
-    drawn = [(one.kept, one) for one in found.drawn]
     return {
-        "languages": parts(found.languages, "languages"),
-        "text_sources": parts(found.text_sources, "text sources"),
-        "domains": parts(found.domains, "domains"),
+        "languages": parts(found.languages, "language"),
+        "text_sources": parts(found.text_sources, "text source"),
+        "domains": parts(found.domains, "domain"),
         "domain_sentence": _domain_sentence(found),
         **_entries(card, found),
         "sample_sentence": _sample_sentence(card),
         "samples": [
-            ("pairs of the curated subset", "curated", [one for kept, one in drawn if kept]),
-            ("pairs that were dropped", "dropped", [one for kept, one in drawn if not kept]),
+            ("pairs of the curated subset", "curated", [pair for pair in found.drawn if pair.kept]),
+            ("pairs that were dropped", "dropped", [pair for pair in found.drawn if not pair.kept]),
         ],
     }
 
 
 def parts(found: Parts, name: str, shown: int = PARTS_SHOWN) -> dict[str, Any]:
-    """Rows of pairs by value: the first of the pool, then what is among the first of the subset alone."""
+    """Return rows of pairs by value: the most frequent values of the pool, then the other frequent ones of the subset.
+
+    Args:
+        name: the singular noun of a value.
+        shown: the number of most frequent values.
+    """
     first = list(found.listed[:shown])
     of_subset = sorted(found.listed, key=lambda part: -part.curated)[:shown]
     rows = first + [part for part in found.listed[shown:] if part in of_subset and part.curated]
     longest = max((part.pool for part in rows), default=0)
     left = found.values - len(rows)
     pool, curated = (sum(getattr(part, side) for part in rows) for side in ("pool", "curated"))
-    more = f"And {number(left)} more {name}, with {number(found.pool - pool)} pairs of the pool and "
+    more = (
+        f"{number(left)} more {name} has " if left == 1 else f"{number(left)} more {name}s have "
+    ) + f"{number(found.pool - pool)} pairs of the pool and {number(found.curated - curated)} of the subset."
     return {
         "rows": [
             {
@@ -67,81 +80,94 @@ def parts(found: Parts, name: str, shown: int = PARTS_SHOWN) -> dict[str, Any]:
             }
             for part in rows
         ],
-        "more": f"{more}{number(found.curated - curated)} of the subset." if left > 0 else "",
+        "more": more if left > 0 else "",
     }
 
 
 def difference(row: Row) -> tuple[str, str, str, str, str]:
-    """(name, first, second, difference, relative change) as the page writes them."""
-    write = {"count": number, "share": percent, "value": lambda value: number(value, 2)}[row.kind]
+    """Format a row as (name, first, second, difference, relative change)."""
+    formats: dict[str, Callable[[float], str]] = {
+        "count": number,
+        "share": percent,
+        "value": lambda value: number(value, 2),
+    }
+    write = formats[row.kind]
     if not row.difference:
         return row.name, write(row.first), write(row.second), "0", ""
     sign = "+" if row.difference > 0 else "−"
     size = abs(row.difference)
-    said = f"{size * 100:.2f} points" if row.kind == "share" else write(size)
+    points = f"{size * 100:.2f} points" if row.kind == "share" else write(size)
     change = f"{sign}{percent(size / abs(row.first))}" if row.first and row.kind != "share" else ""
-    return row.name, write(row.first), write(row.second), sign + said, change
+    return row.name, write(row.first), write(row.second), sign + points, change
 
 
 def classes(card: Card) -> dict[str, Any] | None:
-    """What the template shows of `card.classes`; None where no names were given."""
+    """Return the template's values for `card.classes`, or None if no names were given."""
     found = card.classes
     if found is None:
         return None
-    thin, names = found.thin_ones, len(found.found) + len(found.missing)
+    thin, names = found.thin_classes, len(found.found) + len(found.missing)
     left_thin, left_missing = len(thin) - THIN_SHOWN, len(found.missing) - CLASSES_SHOWN
-    ordered = sorted(found.found, key=lambda one: -one.curated)
-    shown = f", of which the first {number(CLASSES_SHOWN)} are here" if len(ordered) > CLASSES_SHOWN else ""
+    ordered = sorted(found.found, key=lambda row: -row.curated)
+    shown = f" (the first {number(CLASSES_SHOWN)} are shown)" if len(ordered) > CLASSES_SHOWN else ""
     return {
         "title": f"{number(len(thin))} of {number(names)} classes {'is' if len(thin) == 1 else 'are'} thin",
-        "sentence": f"Fewer than {number(found.thin)} pairs of the curated subset match the entry that the class is.",
+        "sentence": f"A class is thin if fewer than {number(found.thin)} pairs of the curated subset match its entry.",
         "thin": thin[:THIN_SHOWN],
-        "more_thin": f"And {number(left_thin)} more, in the JSON beside this page." if left_thin > 0 else "",
+        "more_thin": _more(left_thin),
         "missing_title": _no_entries(len(found.missing)),
         "missing": found.missing[:CLASSES_SHOWN],
-        "more_missing": f"And {number(left_missing)} more, in the JSON beside this page." if left_missing > 0 else "",
-        "all_title": f"All {number(len(ordered))} classes that are entries, by their pairs of the subset{shown}",
+        "more_missing": _more(left_missing),
+        "all_title": f"All {number(len(ordered))} classes that are entries, sorted by their pairs in the subset{shown}",
         "all": ordered[:CLASSES_SHOWN],
     }
 
 
+def _more(left: int) -> str:
+    return f"The JSON file of this page lists {number(left)} more." if left > 0 else ""
+
+
 def _no_entries(missing: int) -> str:
-    return "1 class is no entry" if missing == 1 else f"{number(missing)} classes are no entries"
+    return "1 class is not an entry" if missing == 1 else f"{number(missing)} classes are not entries"
 
 
 def _domain_sentence(found: Composition) -> str:
-    said = "The host of the image's url, without www."
+    definition = "A domain is the host of an image's url; a leading www. is removed."
     if found.domain_share >= 1:
-        return f"{said}; {number(found.domains.values)} in all."
+        return f"{definition} The pool has {number(found.domains.values)} domains."
     return (
-        f"{said}, counted in {number(found.domains.pool)} pairs: a sample of {percent(found.domain_share)} "
-        f"of the pool by a keyed hash, and of the subset by the same."
+        f"{definition} Domains are counted in {number(found.domains.pool)} pairs, a sample of "
+        f"{percent(found.domain_share)} of the pool by a keyed hash. The subset is sampled by the same hash."
     )
 
 
 def _entries(card: Card, found: Composition) -> dict[str, Any]:
     domains = found.entry_domains
     if domains is None or not len(domains.entry_ids):
-        return {"entry_sentence": f"No entry has the {LEAST} pairs from which on one is judged.", "classes": []}
-    said = (
-        f"An entry whose matches come from one shop is no rare concept. The effective number of domains is "
-        f"1 / Σ share² (inverse Simpson): 1 where all matches come from one domain, n where n domains have equally "
-        f"many. {number(len(domains.entry_ids))} entries with at least {LEAST} pairs of the pool are judged: by all "
-        f"their pairs up to a count of {domains.per_entry}, above by about {domains.per_entry} each, drawn by a "
-        "keyed hash of the pair."
+        return {
+            "entry_sentence": f"No entry has {LEAST} pairs in the pool, the minimum for this comparison.",
+            "classes": [],
+        }
+    sentence = (
+        "An entry whose matches come from one shop is not a rare concept. The effective number of domains is "
+        "1 / Σ share² (inverse Simpson): 1 if all matches come from one domain, n if n domains have equally many. "
+        f"{number(len(domains.entry_ids))} entries have at least {LEAST} pairs in the pool, and are compared. If an "
+        f"entry has more than {domains.per_entry} pairs, about {domains.per_entry} of them are sampled by a keyed hash "
+        "of the pair."
     )
-    classed = domains.classes()
-    longest = max(n for _, n in classed)
+    by_class = domains.classes()
+    longest = max(n for _, n in by_class)
     worst = [domain_row(card, domains, at) for at in domains.worst(WORST_SHOWN, card.entry_counts)]
-    bars = [(name, n, 100 * share(n, longest)) for name, n in classed]
-    return {"entry_sentence": said, "classes": bars, "worst": worst}
+    bars = [(name, n, 100 * share(n, longest)) for name, n in by_class]
+    return {"entry_sentence": sentence, "classes": bars, "worst": worst}
 
 
 def _sample_sentence(card: Card) -> str:
-    said = (
-        "Drawn evenly by a hash of the pair that is keyed by the seed, apart from the draw that decides; with each "
-        "pair its sampling probability and that draw: a pair is kept where the draw is the smaller one."
+    sentence = (
+        "The pairs are sampled uniformly by a hash of the pair. The hash is keyed by the seed, and independent of the "
+        "draw. Each pair is shown with its sampling probability and its draw. A pair is kept if its draw is below its "
+        "sampling probability."
     )
     if card.images is not None:
-        said += " One text of each image is drawn; the image's other texts are dropped, whatever their draw."
-    return said
+        sentence += " Only one text of each image is sampled. Its other texts are dropped, whatever their draw."
+    return sentence

@@ -1,4 +1,4 @@
-"""What a sweep found, as rows for the terminal, the plot and JSON."""
+"""The result of a sweep, as rows for the terminal, the plot and JSON."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.expected_size import sizes_at
@@ -16,15 +17,15 @@ from metaclip_spark.report.card import share
 
 @dataclass(frozen=True)
 class At:
-    """What one t would keep.
+    """The expected subset at one t.
 
     Attributes:
         threshold: t.
-        chosen: whether the settings choose this one.
+        chosen: whether the settings choose this t.
         expected_size: the sum of the sampling probabilities, in pairs.
         expected_sd: the standard deviation of the subset's size, in pairs.
         tail_fraction: the share of all counts in entries with count < t.
-        entries_head, entries_tail: matched entries with count >= t, and the others.
+        entries_head, entries_tail: numbers of matched entries with count >= t, and with count < t.
         counts_head, counts_tail: their counts, summed.
         groups: (text source, language) -> expected size.
     """
@@ -43,9 +44,11 @@ class At:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A pool at many t: its pairs, those that match, and pairs by (text source, language), most first.
+    """The expected subsets of a pool at many t.
 
-    With unit image a pair is that of an image's matched texts which is drawn.
+    Attributes:
+        pairs, matched: pairs of the pool, and those with a match. With unit image, each image counts as one pair.
+        groups: (text source, language) -> pairs, the largest first.
     """
 
     unit: str
@@ -59,20 +62,20 @@ class Sweep:
 
 def make_sweep(
     sums: pa.Table,
-    counts: np.ndarray,
+    counts: npt.NDArray[np.int64],
     values: Sequence[int],
     chosen: int,
     unit: str,
     snapshots: Sequence[str],
     metadata_id: str,
 ) -> Sweep:
-    """Put the pool's sums and the entries' counts together.
+    """Combine the sums over the pool with the entry counts.
 
     Args:
-        sums: rows of `expectations.EXPECTED_DDL`.
-        counts: int64, by entry id, zeros included.
+        sums: rows of `EXPECTED_DDL`.
+        counts: int64 by entry id, zeros included.
         values: the t, ascending.
-        chosen: the one that the settings choose.
+        chosen: the t that the settings choose.
     """
     rows = sums.to_pylist()
     kept: dict[int, dict[tuple[str, str], float]] = {t: {} for t in values}
@@ -89,8 +92,8 @@ def make_sweep(
     return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
 
 
-def plain(found: Sweep) -> dict[str, Any]:
-    """Return the sweep as JSON has it."""
+def plain(result: Sweep) -> dict[str, Any]:
+    """Return the sweep as plain values, for JSON."""
     names = (
         "threshold",
         "chosen",
@@ -103,20 +106,20 @@ def plain(found: Sweep) -> dict[str, Any]:
         "counts_tail",
     )
     return {
-        "metadata_id": found.metadata_id,
-        "unit": found.unit,
-        "snapshots": list(found.snapshots),
-        "pairs": found.pairs,
-        "matched": found.matched,
+        "metadata_id": result.metadata_id,
+        "unit": result.unit,
+        "snapshots": list(result.snapshots),
+        "pairs": result.pairs,
+        "matched": result.matched,
         "sweep": [
             {
                 **{name: getattr(row, name) for name in names},
-                "kept_share": share(row.expected_size, found.pairs),
+                "kept_share": share(row.expected_size, result.pairs),
                 "groups": [
-                    {"text_source": source, "lang": lang, "pairs": found.groups[source, lang], "expected_size": size}
+                    {"text_source": source, "lang": lang, "pairs": result.groups[source, lang], "expected_size": size}
                     for (source, lang), size in row.groups.items()
                 ],
             }
-            for row in found.rows
+            for row in result.rows
         ],
     }

@@ -1,4 +1,4 @@
-"""The tables of the data card: the funnel, the numbers, the paper's figures beside ours."""
+"""The tables of the data card: the funnel, the numbers, and the comparison with the paper."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent
 
 PAPER = "arXiv 2309.16671"
+CANNOT_MATCH = "contains a TAB, a line end, or punctuation that matching separates by spaces"
+"""Why no text can match an entry."""
 _NOT_GIVEN = "–"
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of the funnel.
+class FunnelRow:
+    """One row of the funnel.
 
     Attributes:
-        left_out: (reason, number) of what was left out on the way to this step, most first.
-        width: Its bar in percent of the longest.
+        value: Number of texts or pairs.
+        note: Its share of the row before, in words.
+        width: Length of the bar, in percent of the longest.
+        left_out: (reason, number) of the texts or pairs dropped since the row before, the largest number first.
     """
 
     name: str
@@ -29,19 +33,30 @@ class Step:
     width: float
     left_out: Sequence[tuple[str, int]] = ()
 
+    @property
+    def dropped(self) -> list[tuple[str, int]]:
+        """`left_out` with the reasons in the words of the page."""
+        return [(_ON_THE_PAGE.get(reason, reason), n) for reason, n in self.left_out]
+
 
 _AFTER_MATCHING = ("repeat", "language")
 OPT_OUT = "opt-outs of the page"
-MET = "repeats that met in deduplication"
+DUPLICATES = "repeats that met in deduplication"
 UNMATCHED_KEPT = "kept without a match"
-NOT_LEFT = "repeats, and pairs that are not left"
+NOT_SURVIVING = "repeats, and pairs that are not left"
 NOT_DRAWN = "not drawn"
+# The constants above are keys of the card's JSON, so they are stable. The page has its own words.
+_ON_THE_PAGE = {
+    DUPLICATES: "duplicates found in deduplication",
+    NOT_SURVIVING: "duplicates, and pairs that did not survive",
+    NOT_DRAWN: "not sampled",
+}
 
 
-def funnel(card: Card) -> list[Step]:
-    """Texts -> matched -> sent on (language identified) -> unique pairs -> curated subset."""
-    sent = "Language identified" if _identifies(card) else "Each once a source"
-    steps = [
+def funnel(card: Card) -> list[FunnelRow]:
+    """Return the rows from texts to the curated subset: texts, matched, language identified, unique pairs, sampled."""
+    sent = "Language identified" if _identifies(card) else "Unique per source"
+    levels: list[tuple[str, int, str, dict[str, int]]] = [
         ("Texts", card.texts_read, "", {}),
         ("Matched", card.texts_matched, "of the texts", _before_matching(card)),
         *([] if card.pairs_sent is None else [(sent, card.pairs_sent, "of the matched", _after_matching(card))]),
@@ -49,58 +64,59 @@ def funnel(card: Card) -> list[Step]:
             pool_name(card),
             card.unique_pairs,
             f"of the {'matched' if card.pairs_sent is None else 'pairs'}",
-            {MET if card.left_of is None else NOT_LEFT: (card.pairs_sent or 0) - card.unique_pairs},
+            {DUPLICATES if card.left_of is None else NOT_SURVIVING: (card.pairs_sent or 0) - card.unique_pairs},
         ),
         (
             "Curated subset",
             card.curated_size,
-            "of the pool" if card.left_of is None else "of them",
+            "of the pool" if card.left_of is None else "of the survivors",
             {NOT_DRAWN: card.unique_pairs - card.curated_size},
         ),
     ]
-    longest = max(value for _, value, _, _ in steps)
-    made, previous = [], 0
-    for name, value, of, left_out in steps:
+    longest = max(value for _, value, _, _ in levels)
+    rows, previous = [], 0
+    for name, value, of, left_out in levels:
         note = f"{percent(share(value, previous))} {of}" if of and previous else ""
         ordered = sorted(((why, n) for why, n in left_out.items() if n > 0), key=lambda item: (-item[1], item[0]))
-        made.append(Step(name, value, note, round(100 * share(value, longest), 3), ordered))
+        rows.append(FunnelRow(name, value, note, round(100 * share(value, longest), 3), ordered))
         previous = value
-    return made
+    return rows
 
 
 def pool_name(card: Card) -> str:
-    """What was drawn from, in words: the pool, or what is left after download."""
-    return "Unique pairs: the pool" if card.left_of is None else f"Pairs left of {card.left_of}"
+    """Name the pairs that were balanced: the pool, or the survivors of a download."""
+    return "Unique pairs: the pool" if card.left_of is None else f"Surviving pairs of {card.left_of}"
 
 
-def left_out_before(card: Card) -> list[tuple[str, int]]:
-    """(reason, number) of records and rows whose text was never seen, most first."""
+def rejected_without_text(card: Card) -> list[tuple[str, int]]:
+    """Return (reason, number) of the records and rows whose text was not read, the largest number first."""
     early = {**RECORD_REASONS, **NO_TEXT_REASONS}
     found = [(why, n) for why, n in card.rejected.items() if why in early and n]
     return sorted(found, key=lambda item: (-item[1], item[0]))
 
 
 def rejects(card: Card) -> list[tuple[str, int, str]]:
-    """(reason, number, what it means), most frequent first."""
+    """Return (reason, number, meaning) of the rejects, the most frequent first."""
     ordered = sorted(card.rejected.items(), key=lambda item: (-item[1], item[0]))
     return [(why, n, _meaning(why)) for why, n in ordered]
 
 
 def opt_out_sentence(card: Card) -> str:
-    """How many texts were left out because their page opts out, by opt-out, and which were honoured."""
+    """Report the texts that were rejected because their page opts out, and the honoured opt-outs."""
     honoured = ", ".join(card.config.get("opt_outs") or ()) or "none"
     found = card.opted_out
     if not found:
-        return f"No text was left out for an opt-out of its page; honoured: {honoured}."
+        return f"No text was rejected because its page opts out. Honoured opt-outs: {honoured}."
     each = ", ".join(f"{number(n)} {name}" for name, n in found.items())
     total = sum(found.values())
-    of = percent(share(total, card.texts_read))
-    return f"{number(total)} texts ({of}) were left out because their page opts out: {each}; honoured: {honoured}."
+    part = percent(share(total, card.texts_read))
+    sentence = f"{number(total)} texts ({part}) were rejected because their page opts out: {each}."
+    return f"{sentence} Honoured opt-outs: {honoured}."
 
 
 def _meaning(reason: str) -> str:
     if reason.startswith(FILTER_PREFIX):
-        return "a filter of the user's"
+        return "rejected by a filter of the user"
     return REASONS.get(reason, "")
 
 
@@ -127,7 +143,7 @@ def _after_matching(card: Card) -> dict[str, int]:
 
 
 def source_line(card: Card) -> str:
-    """The sources above the funnel, in words: they are files, not texts."""
+    """Report the sources and records above the funnel, which counts texts."""
     total = sum(card.sources.values())
     done = card.sources.get("done", 0)
     read = number(total) if done == total else f"{number(done)} of {number(total)}"
@@ -137,31 +153,31 @@ def source_line(card: Card) -> str:
 
 
 def deviation(card: Card) -> str:
-    """The curated size against its expectation, in words."""
+    """Compare the curated size with its expectation, in words."""
     sds = card.deviation_sds
     if math.isinf(sds):
-        return "not the expected size, though nothing was left to chance"
+        return "not the expected size, although every sampling probability is 0 or 1"
     if card.expected_sd == 0:
-        return "exactly as expected: no draw was left to chance"
+        return "exactly as expected: every sampling probability is 0 or 1"
     return f"{sds:+.2f} sd from the expected size".replace("-", "−")
 
 
 def gauge(card: Card) -> float:
-    """Where the curated size lies between -5 sd (0) and +5 sd (100)."""
+    """Return the position of the curated size on a scale from -5 sd (0) to +5 sd (100)."""
     return round(50 + 10 * max(-5.0, min(5.0, card.deviation_sds)), 2)
 
 
 def target(card: Card) -> str:
-    """Where t comes from."""
+    """Report how t was chosen."""
     if card.config.get("target_size") is not None:
-        return f"the smallest whose expected size reaches {number(card.config['target_size'])}"
+        return f"the smallest t whose expected size reaches {number(card.config['target_size'])}"
     if card.tail_fraction_target is None:
-        return "given directly"
+        return "set directly"
     return f"for a tail fraction of {percent(card.tail_fraction_target)}"
 
 
 def numbers(card: Card) -> list[tuple[str, list[tuple[str, str, str]]]]:
-    """Groups of (name, value, what it is)."""
+    """Return (title, rows) of the table of numbers; a row is (name, value, meaning)."""
     return [
         ("Texts and pairs", _pair_rows(card)),
         ("Entries", _entry_rows(card)),
@@ -172,18 +188,22 @@ def numbers(card: Card) -> list[tuple[str, list[tuple[str, str, str]]]]:
 def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
     total = sum(card.sources.values())
     return [
-        ("Sources", number(total), "input files planned"),
+        ("Sources", number(total), "planned input files"),
         ("Records", number(card.records_read), "read from the sources"),
-        ("Texts", number(card.texts_read), "found beside an image url"),
+        ("Texts", number(card.texts_read), "found, not empty"),
         ("Matched", number(card.texts_matched), "texts with at least one match"),
         (
             "Unique pairs",
             number(card.unique_pairs),
-            "the pool, after deduplication" if card.left_of is None else f"left of {card.left_of}",
+            "the pool, after deduplication" if card.left_of is None else f"survivors of {card.left_of}",
         ),
-        *([] if card.images is None else [("Images", number(card.images), "with a matched text: one each is drawn")]),
+        *(
+            []
+            if card.images is None
+            else [("Images", number(card.images), "with a matched text; one text each is sampled")]
+        ),
         ("Opt-outs", number(sum(card.opted_out.values())), "texts of pages that opt out"),
-        ("Rejects", number(sum(card.rejected.values())), "records left out, with a reason"),
+        ("Rejects", number(sum(card.rejected.values())), "rejected records and texts"),
     ]
 
 
@@ -197,31 +217,35 @@ def _entry_rows(card: Card) -> list[tuple[str, str, str]]:
     return [
         ("Entries", number(n), "in the metadata"),
         ("Unmatched", number(card.entries_unmatched), f"count 0; {part(card.entries_unmatched)}"),
-        ("  can never match", number(impossible), "punctuation that spacing parts, or a line end, stands inside"),
+        ("  can never match", number(impossible), CANNOT_MATCH),
         ("  did not occur", number(card.entries_unmatched - impossible), "in no text of the pool"),
         ("Tail", number(tail), f"0 < count < t; {part(tail)}"),
         ("Head", number(head), f"count ≥ t; {part(head)}"),
-        ("Counts", number(card.total_counts), "summed over the entries, pool"),
-        ("Counts after", number(card.curated_total_counts), "the same, curated subset"),
-        ("Head share", percent(card.head_share_of_counts), "of the counts, pool"),
-        ("Head share after", percent(card.curated_head_share_of_counts), "curated subset"),
+        ("Counts", number(card.total_counts), "sum over all entries, in the pool"),
+        ("Counts after", number(card.curated_total_counts), "the same, in the curated subset"),
+        ("Head share", percent(card.head_share_of_counts), "of the counts, in the pool"),
+        ("Head share after", percent(card.curated_head_share_of_counts), "the same, in the curated subset"),
     ]
 
 
 def _balance_rows(card: Card) -> list[tuple[str, str, str]]:
     return [
         ("t", number(card.threshold), target(card)),
-        ("Tail fraction", percent(card.tail_fraction), "share of counts in the tail, at this t"),
+        ("Tail fraction", percent(card.tail_fraction), "share of the counts in tail entries"),
         ("Curated subset", number(card.curated_size), f"{percent(card.kept_share)} of the pool"),
         ("Expected size", number(card.expected_size, 1), "sum of the sampling probabilities"),
         ("Standard deviation", number(card.expected_sd, 1), deviation(card)),
-        *([] if card.capped is None else [("Capped", number(card.capped), "kept for certain: p is above the run's")]),
+        *(
+            []
+            if card.capped is None
+            else [("Capped", number(card.capped), "p is above that of the earlier run: always kept")]
+        ),
         ("Seed", str(card.seed), "of the draws"),
     ]
 
 
 def paper_rows(card: Card) -> list[tuple[str, str, str, str]]:
-    """(quantity, this run, Pool 1, Pool 2): the figures published in the paper beside ours."""
+    """Return (quantity, this run, Pool 1, Pool 2), with the figures of the paper."""
     n = card.n_entries
 
     def entries(k: int) -> str:

@@ -1,1 +1,1 @@
-"""Build Spark sessions; broadcast values and functions to the workers."""
+"""Spark sessions, broadcasts, and functions of columns."""

@@ -1,8 +1,8 @@
 """Broadcast values from the driver to the Python workers: once per executor, unpacked once per worker.
 
-Classic Spark has broadcast variables. Spark Connect has none: there the value travels as a file, an artifact of the
-session, which its tasks find by name. A compiled entry list is sent as a file on both: all workers of an executor map
-it into memory, so the machine holds it once.
+Classic Spark has broadcast variables. Spark Connect has none: there, the value is a file, an artifact of the session
+that its tasks find by name. A compiled entry list is a file on both. All workers of an executor map this file into
+memory, so each machine has one copy.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from metaclip_spark.spark.session import is_connect
 _UNPACKED: dict[str, Any] = {}
 """The compiled lists of this Python worker, by content hash: the only state a worker keeps between tasks."""
 _KEEP = 3
-"""As many as extraction has: filters, the compiled list, takedowns."""
+"""The number of broadcasts that extraction uses: filters, the compiled list, takedowns."""
 
 T = TypeVar("T")
 
@@ -34,8 +34,8 @@ T = TypeVar("T")
 class Broadcast(Generic[T]):
     """A value of the driver, available to the tasks of a session.
 
-    A stage is given a `Broadcast` and reads `value` in its workers. The driver must not read it there: over Spark
-    Connect the value is a file that only tasks find.
+    A stage takes a `Broadcast` and reads its `value` in the workers. The driver must not read `value`: over Spark
+    Connect, only tasks find the file.
     """
 
     def __init__(self, load: Callable[[], T], key: str | None = None, release: Callable[[], object] | None = None):
@@ -45,20 +45,20 @@ class Broadcast(Generic[T]):
 
     @classmethod
     def of(cls, spark: SparkSession, value: T, key: str | None = None) -> Broadcast[T]:
-        """Send a value to wherever tasks run.
+        """Broadcast a value to the executors.
 
         Args:
             spark: the session, classic or of Spark Connect.
-            value: anything that pickle takes.
-            key: the content hash of the value. With a key, a worker unpacks equal content once, however often the
-                value is broadcast.
+            value: any object that can be pickled.
+            key: the content hash of the value. With a key, a worker unpacks equal content once, even if it is
+                broadcast several times.
         """
         load, release = _as_artifact(spark, value) if is_connect(spark) else _as_broadcast_variable(spark, value)
         return cls(load, key, release)
 
     @property
     def value(self) -> T:
-        """The value, in a task."""
+        """The value. Only tasks can read it."""
         if self._key is None:
             return self._load()
         if self._key not in _UNPACKED:
@@ -68,16 +68,16 @@ class Broadcast(Generic[T]):
         return _UNPACKED[self._key]  # type: ignore[no-any-return]
 
     def release(self) -> None:
-        """Delete the executors' copies. Over Spark Connect they stay until the session ends."""
+        """Delete the executors' copies. Over Spark Connect, they remain until the session ends."""
         if self._release is not None:
             self._release()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_release": None}  # a task releases nothing
+        return {**self.__dict__, "_release": None}  # only the driver releases copies
 
 
 def broadcast_matcher(spark: SparkSession, matcher: Matcher) -> Broadcast[Matcher]:
-    """Send a compiled entry list to wherever tasks run: as a file to map into memory, where its engine writes one."""
+    """Broadcast a compiled entry list, as a memory-mapped file if its engine can write one."""
     key = f"{matcher.metadata_id}:{matcher.name}"
     if not hasattr(matcher, "write"):
         return Broadcast.of(spark, matcher, key)
@@ -95,7 +95,7 @@ def _as_broadcast_variable(spark: SparkSession, value: T) -> tuple[Callable[[], 
 
 
 def _as_artifact(spark: SparkSession, value: T) -> tuple[Callable[[], T], None]:
-    """Send it as an artifact of the session, which keeps it until it ends; equal content is one file."""
+    """Send a value as an artifact, which remains until the session ends. Equal content is one file."""
     content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
     path = _folder() / f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
     path.write_bytes(content)
@@ -110,14 +110,14 @@ def _as_artifact(spark: SparkSession, value: T) -> tuple[Callable[[], T], None]:
 
 
 def _send(spark: SparkSession, path: Path) -> str:
-    """Send a file to wherever tasks run, classic or over Connect; `SparkFiles` finds it there by its name."""
+    """Send a file to the executors, classic or over Connect. In a task, `SparkFiles` finds it by name."""
     spark.addArtifact(str(path), file=True)
     return path.name
 
 
 @functools.cache
 def _folder() -> Path:
-    """Return a folder of this process, which goes when the process ends."""
+    """Create a folder that is deleted when this process ends, and return it."""
     folder = tempfile.mkdtemp(prefix="metaclip-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

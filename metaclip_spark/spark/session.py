@@ -1,4 +1,4 @@
-"""The only builder of Spark sessions."""
+"""Build Spark sessions. No other module does."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ DELTA_PACKAGES = {
     "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0",
     "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
 }
-"""The Delta release made for each Spark that is supported, as a Maven coordinate."""
+"""Spark release -> Maven coordinate of the Delta release that is built for it."""
 
-# Delta's dependencies that Spark ships already: 50 of 87 MB, and other versions of Spark's own classes.
-_SHIPPED_BY_SPARK = (
+# Dependencies of Delta that Spark provides itself. They are 50 of 87 MB, and other versions of Spark's own classes.
+_PROVIDED_BY_SPARK = (
     "org.apache.hadoop:hadoop-client-api",
     "org.apache.hadoop:hadoop-client-runtime",
     "com.fasterxml.jackson.core:jackson-databind",
@@ -72,20 +72,30 @@ _DEFAULTS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "8192",
-    # No limit in bytes: to keep one, Spark adds a batch's bytes up at every row, which took most of a pass's time.
+    # The limit in bytes is off: to enforce it, Spark sums a batch's bytes at every row, which took most of a pass.
     "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
     "spark.sql.debug.maxToStringFields": "200",
 }
 
 
 def under_spark_submit() -> bool:
-    """Return whether spark-submit (or a notebook's kernel) has started the JVM already."""
+    """Return whether spark-submit (or a notebook's kernel) started the JVM."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def is_connect(spark: SparkSession) -> bool:
-    """Return whether a session talks to a Spark Connect server: no SparkContext, no broadcast, no JVM at hand."""
+    """Return whether a session uses Spark Connect: it has no SparkContext, no broadcast variables and no local JVM."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def minor_version(version: str) -> tuple[int, int]:
+    """Return the first two numbers of a version, which compare as numbers.
+
+    >>> minor_version("4.10") > minor_version("4.9.1"), minor_version("4.1.0.dev0")
+    (True, (4, 1))
+    """
+    major, minor = version.split(".")[:2]
+    return int(major), int(minor)
 
 
 def get_session(
@@ -95,24 +105,24 @@ def get_session(
     quiet: bool = True,
     remote: str | None = None,
 ) -> SparkSession:
-    """Return the session that is there, connect to a server, or start a local session with Delta.
+    """Return the active session, connect to a server, or start a local session with Delta.
 
     Args:
-        remote: a Spark Connect server, `sc://host:port/;option=value`; it brings Delta and its own resources.
-        master: used for local sessions only; under spark-submit the cluster decides.
-        driver_memory: e.g. "8g"; default: half of the machine's memory (local sessions only).
-        conf: Spark settings that win over the defaults.
-        quiet: send the JVM's own output to a file instead of the terminal.
+        remote: a Spark Connect server, `sc://host:port/;option=value`; it provides Delta and the resources.
+        master: for local sessions only; spark-submit sets the master itself.
+        driver_memory: for local sessions only, e.g. "8g"; default: half of the machine's memory.
+        conf: Spark settings that override the defaults.
+        quiet: redirect the JVM's output from the terminal to a file.
 
     Raises:
-        MetaclipError: pyspark is not installed, no usable Java, or Spark does not start.
+        MetaclipError: pyspark is not installed, no supported Java is found, or Spark does not start.
     """
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MetaclipError(
             f"pyspark cannot be imported ({error}). Install it with: pip install 'metaclip-spark[spark]'; on a "
-            "cluster use the cluster's own."
+            "cluster, use the pyspark of the cluster."
         ) from error
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -120,7 +130,7 @@ def get_session(
     if remote is not None:
         return connect(remote, {**_DEFAULTS, **conf})
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
-        # Delta, the catalogs and the cluster's settings are Databricks' own; serverless refuses most others.
+        # Databricks sets up Delta, the catalogs and the cluster. Serverless refuses most other settings.
         return SparkSession.builder.getOrCreate()
     builder = SparkSession.builder.appName("metaclip-spark")
     settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
@@ -135,21 +145,21 @@ def get_session(
 
 
 def connect(remote: str, settings: Mapping[str, str]) -> SparkSession:
-    """Return a session on a Spark Connect server, with those of the settings that a session may have.
+    """Connect to a Spark Connect server, and apply the settings that a session may modify.
 
     Raises:
-        MetaclipError: no server answers, or Spark Connect's packages are missing.
+        MetaclipError: no server answers, or the packages of Spark Connect are missing.
     """
     from pyspark.errors import PySparkImportError
     from pyspark.sql import SparkSession
 
     try:
-        _knock(remote)
+        _check_listening(remote)
         spark = SparkSession.builder.remote(remote).getOrCreate()
-        spark.version  # noqa: B018 - the first answer of the server
+        spark.version  # noqa: B018 - this asks the server
     except (ImportError, PySparkImportError) as error:
         raise MetaclipError(
-            f"--remote needs Spark Connect's packages ({str(error).splitlines()[0]}): "
+            f"--remote needs the packages of Spark Connect ({str(error).splitlines()[0]}): "
             "pip install 'metaclip-spark[connect]'."
         ) from error
     except Exception as error:
@@ -163,17 +173,17 @@ def connect(remote: str, settings: Mapping[str, str]) -> SparkSession:
     return spark
 
 
-def _knock(remote: str) -> None:
-    """Raise where nobody listens: the client itself would try again for ten minutes."""
+def _check_listening(remote: str) -> None:
+    """Raise an OSError if no server listens. The client itself would retry for ten minutes."""
     address = urlsplit(remote.partition(";")[0])
     if address.scheme != "sc" or not address.hostname:
-        raise ValueError(f"{remote!r} is no such url")
+        raise ValueError(f"{remote!r} is not such a url")
     socket.create_connection((address.hostname, address.port or 15002), timeout=10).close()
 
 
 def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
-    """Return the settings of a Spark that this process starts; its Python workers run this interpreter."""
-    # Python workers start the python3 on PATH otherwise, which need not hold this package.
+    """Return the settings of a local Spark, whose Python workers run this interpreter."""
+    # By default, workers run the python3 on PATH, where this package may not be installed.
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if master.startswith("local-cluster"):
         import pyspark
@@ -185,8 +195,8 @@ def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         "spark.jars.packages": delta_package(),
-        "spark.jars.excludes": ",".join(_SHIPPED_BY_SPARK),
-        # Maven Central alone: the second repository that Spark asks by default holds none of this.
+        "spark.jars.excludes": ",".join(_PROVIDED_BY_SPARK),
+        # Maven Central alone. By default, Spark also asks a second repository, which has none of these JARs.
         "spark.jars.ivySettings": str(resources.files("metaclip_spark.spark") / "ivysettings.xml"),
         "spark.jars.ivy": ivy_folder(),
         "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
@@ -197,7 +207,7 @@ def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
 
 
 def ivy_folder() -> str:
-    """Return where the JARs are cached: METACLIP_IVY, or .ivy2 in the home folder, or a temporary folder."""
+    """Return the cache folder of the JARs: METACLIP_IVY, or .ivy2 in the home folder or the temporary folder."""
     home = os.environ.get("HOME", "")
     usable = bool(home) and os.path.isdir(home) and os.access(home, os.W_OK)
     where = os.path.join(home if usable else tempfile.gettempdir(), ".ivy2")
@@ -205,15 +215,15 @@ def ivy_folder() -> str:
 
 
 def jars_are_cached() -> bool:
-    """Return whether Delta's JARs are in the cache already."""
+    """Return whether the cache has Delta's JARs."""
     return any(Path(ivy_folder(), "jars").glob("io.delta_*.jar"))
 
 
 def delta_package() -> str:
-    """Return the Maven coordinate of the Delta release made for the installed Spark."""
+    """Return the Maven coordinate of the Delta release for the installed Spark."""
     import pyspark
 
-    minor = ".".join(pyspark.__version__.split(".")[:2])
+    minor = ".".join(str(part) for part in minor_version(pyspark.__version__))
     if minor not in DELTA_PACKAGES:
         known = ", ".join(DELTA_PACKAGES)
         raise MetaclipError(f"pyspark {pyspark.__version__} is not supported; expected one of {known}.")
@@ -221,17 +231,21 @@ def delta_package() -> str:
 
 
 def check_java() -> None:
-    """Refuse to start without a Java that Spark runs on."""
+    """Check that Java is installed in a version that Spark supports.
+
+    Raises:
+        MetaclipError: it is missing, or has another version.
+    """
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else shutil.which("java")
     if not java or not os.access(java, os.X_OK):
-        where = f"JAVA_HOME={home} holds no bin/java" if home else "there is no java on PATH"
+        where = f"JAVA_HOME={home} has no bin/java" if home else "no java is on PATH"
         raise MetaclipError(f"Spark needs Java 17 or 21, and {where}. {_JAVA_HINT}")
-    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(?:1\.)?(\d+)', output)
     version = int(found.group(1)) if found else 0
     if version not in SUPPORTED_JAVA:
-        raise MetaclipError(f"Spark needs Java 17 or 21, got {version or said[:80]!r} at {java}. {_JAVA_HINT}")
+        raise MetaclipError(f"Spark needs Java 17 or 21, got {version or output[:80]!r} at {java}. {_JAVA_HINT}")
 
 
 def _memory_gib() -> int:
@@ -242,7 +256,7 @@ def _memory_gib() -> int:
 
 
 def available_bytes() -> int | None:
-    """Return how much memory is free on this machine, or None where the system does not say."""
+    """Return the free memory of this machine in bytes, or None if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
     except (ValueError, OSError, AttributeError):
@@ -258,19 +272,19 @@ def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if quiet and log.exists() else ""
         problem = str(error).splitlines()[0]
         raise MetaclipError(
-            f"Spark did not start: {problem}\n{tail}\nWhat Spark said is in {log}. A first start fetches Delta's "
-            "JARs, which needs Maven Central or a filled cache (METACLIP_IVY)."
+            f"Spark did not start: {problem}\n{tail}\nThe log is in {log}. The first start downloads Delta's "
+            "JARs from Maven Central, unless they are cached (METACLIP_IVY)."
         ) from error
     spark.sparkContext.setLogLevel("ERROR" if quiet else "WARN")
     if quiet:
-        # pyspark logs every failed analysis with its Java trace, also of a question such as "is there a table".
+        # pyspark logs every failed analysis with a Java trace, even that of a check whether a table exists.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
 
 
 @contextlib.contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Point file descriptors 1 and 2 at a file, so that the JVM started meanwhile inherits it."""
+    """Redirect file descriptors 1 and 2 to a file. A JVM that starts meanwhile inherits them."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]

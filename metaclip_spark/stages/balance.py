@@ -1,24 +1,24 @@
-"""Balance: the second pass, one scan and one filter over the pool."""
+"""Balance: the second pass, which scans and filters the pool once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
-from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
 _HINT = "Run extract with --metadata, or match, first."
 
 
-def pair_probability(probabilities: Broadcast) -> Callable[..., Column]:
-    """Return the function of a column of entry ids that gives p(pair); `probabilities` as `balance` takes them."""
+def pair_probability(probabilities: Broadcast[npt.NDArray[np.float64]]) -> ColumnFunction:
+    """Return a function of columns: entry ids -> sampling probability. `probabilities` are those of `balance`."""
     return computed_once(
         column_function(
             lambda ids: pa.array(batch_probability(ids, probabilities.value)), "double", pa.list_(pa.int32())
@@ -27,9 +27,9 @@ def pair_probability(probabilities: Broadcast) -> Callable[..., Column]:
 
 
 def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataFrame:
-    """Return each counted entry's probability t / max(count, t).
+    """Compute the probability t / max(count, t) of each counted entry.
 
-    Reads: entry_counts, any number of snapshots. Writes: nothing. Rows: n:1 per entry (counts add up).
+    Reads: entry_counts of any number of snapshots. Writes: nothing. Rows: n:1 per entry (counts are summed).
     Shuffle: at most one row per entry and snapshot. Source: paper, section 3.4.
     """
     t = F.lit(threshold).cast("bigint")
@@ -48,21 +48,27 @@ def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataF
 
 
 def balance(
-    pairs: DataFrame, probabilities: Broadcast, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
+    pairs: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    run_id: str,
+    key: str = "pair_id",
+    within: str | None = None,
 ) -> DataFrame:
-    """Return the curated subset: the pairs whose draw is below their sampling probability.
+    """Sample the curated subset: the pairs whose draw is below their sampling probability.
 
     Reads: pairs. Writes: nothing. Rows: subset. Shuffle: none; no join.
 
     Args:
-        probabilities: float64 array by entry id; NaN where an entry was not counted.
-        seed: of the draw, which is a function of the key and the seed alone.
-        key: the column that keys the draw; image_id where each image is one of the pairs.
-        within: the column of the probabilities that pairs were drawn with before, by the same draw; null where they
-            were not. None of them is kept with more than that: it would have been drawn without it.
+        probabilities: float64 by entry id; NaN for an entry that was not counted.
+        seed: seed of the draw. The draw is a function of the key and the seed alone.
+        key: the column that keys the draw; image_id if each image has one pair.
+        within: the column of the earlier sampling probabilities, if an earlier run sampled the pairs by the same draw;
+            null for a pair that it did not sample. The new probability is capped at the earlier one, because the
+            earlier run dropped the pairs whose draws lie between the two.
     """
     need_columns(pairs, "balance", [key, "entry_ids", *([] if within is None else [within])], _HINT)
-    # Entry ids alone go to Python: the other columns would cost many times the balancing.
+    # Only entry ids go to Python: sending the other columns would cost many times the balancing.
     p = pair_probability(probabilities)("entry_ids")
     drawn = pairs.withColumns(
         {

@@ -12,17 +12,24 @@ _SIGN = -(2**63)
 
 
 def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> None:
-    """Refuse a DataFrame that lacks a column, saying what is there and what to do."""
+    """Check that a DataFrame has the columns that a stage reads.
+
+    Raises:
+        InputError: one is missing. The error names the existing columns, and ends with the hint.
+    """
     need_names(df.columns, stage, wanted, hint)
 
 
 def keyed_order(key: str | Column, seed: int, purpose: str) -> Column:
-    """Return what sorts rows by the hash of a key as an unsigned number, a bigint: the sign bit turned over."""
+    """Return a sort key: the hash of a column, a bigint.
+
+    The sign bit is flipped, so that Spark's signed order is the order of the unsigned hashes.
+    """
     return F.xxhash64(F.lit(draw_key(seed, purpose)), key).bitwiseXOR(F.lit(_SIGN))
 
 
 def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:
-    """Return u in [0, 1), a double: a function of the pair's id, the seed and the purpose alone."""
+    """Return the draw u in [0, 1), a double: a function of the pair's id, the seed and the purpose alone."""
     h = F.xxhash64(F.lit(draw_key(seed, purpose)), pair_id)
-    # An unsigned shift by 11 leaves 53 bits, which a double holds exactly: u is never 1.0.
+    # An unsigned shift by 11 leaves 53 bits, which a double represents exactly: u is never 1.0.
     return F.shiftrightunsigned(h, 11).cast("double") * F.lit(DRAW_SCALE)

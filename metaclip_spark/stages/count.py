@@ -14,17 +14,17 @@ from metaclip_spark.stages.columns import need_columns
 
 
 def count(pairs: DataFrame, n_entries: int = 0, within: str | None = None) -> DataFrame:
-    """Return (entry_id int, count bigint) for every entry that matched.
+    """Count the pairs that match each entry; return (entry_id int, count bigint) for every entry that matched.
 
-    Reads: pairs (entry_ids; `within`, where it is given). Writes: nothing. Rows: n:1 per entry.
-    Shuffle: partial sums, at most four bytes per entry and task (eight where a task counts 2^32 pairs of an entry),
-    whatever the pool's size or skew.
+    Reads: pairs (entry_ids; `within`, if given). Writes: nothing. Rows: n:1 per entry.
+    Shuffle: partial sums, at most four bytes per entry and task (eight if a task counts 2^32 pairs of an entry),
+    whatever the size or skew of the pool.
     Source: paper, section 3.3.
 
     Args:
-        n_entries: length of the list, where it is known: the sums then have their size from the start.
-        within: the column of the sampling probabilities that the pairs were drawn with. The counts are then estimates
-            of those before the draw: each pair counts 1 / p' (Horvitz-Thompson).
+        n_entries: length of the entry list, if known, to allocate the sums once.
+        within: the column of the sampling probabilities p' with which an earlier run sampled the pairs. Each pair then
+            counts 1 / p' (Horvitz-Thompson), so the result estimates the counts before the sampling.
     """
     columns = ["entry_ids"] if within is None else ["entry_ids", within]
     need_columns(pairs, "count", columns, "Run extract with --metadata, or match, first.")
@@ -50,8 +50,8 @@ def count(pairs: DataFrame, n_entries: int = 0, within: str | None = None) -> Da
     return partial.repartition("block").mapInArrow(totals, "entry_id int, count bigint")
 
 
-def with_entry(counts: DataFrame, entries: Broadcast) -> DataFrame:
-    """Add each entry's string by position in the list. Rows: 1:1. Shuffle: none."""
+def with_entry(counts: DataFrame, entries: Broadcast[pa.Array]) -> DataFrame:
+    """Add each entry's string, by its position in the list. Rows: 1:1. Shuffle: none."""
 
     def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         strings = entries.value

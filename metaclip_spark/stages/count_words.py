@@ -1,4 +1,4 @@
-"""Count words: Wikipedia's dumps become counts of words and bigrams."""
+"""Count words: the words and bigrams of Wikipedia's dumps."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def partial_counts(spark: SparkSession, splits: Sequence[DumpSplit], max_keys: i
     """Count words and bigrams of each split in the workers.
 
     Args:
-        max_keys: different words and bigrams that a task holds at most, whatever its split's size.
+        max_keys: maximum number of distinct words and bigrams that a task keeps in memory, whatever the split's size.
 
-    Reads: the dumps themselves. Writes: nothing. Rows: 1:n, partial sums by (kind, gram), nothing left out; what was
-    read stands in the same stream (kind STATISTIC), so that a retried task counts once in both.
+    Reads: the dumps themselves. Writes: nothing. Rows: 1:n, partial sums by (kind, gram), of all words and bigrams.
+    Statistics of the reading are rows of the same stream (kind STATISTIC), so a retried task counts once in both.
     Shuffle: none. Source: paper, section 3.1 (metadata).
     """
     listed = list(splits)
@@ -36,10 +36,10 @@ def partial_counts(spark: SparkSession, splits: Sequence[DumpSplit], max_keys: i
 
 
 def total_counts(partial: DataFrame, min_count: int = 1) -> DataFrame:
-    """Add up partial sums, and only then drop what is under the floor.
+    """Sum the partial counts, then drop the sums below the minimum.
 
     Args:
-        min_count: words and bigrams with a smaller sum over all splits are left out; statistics never are.
+        min_count: words and bigrams with a smaller sum over all splits are dropped; statistics are always kept.
 
     Reads: partial counts. Writes: nothing. Rows: n:1 per (kind, gram). Shuffle: partial sums by (kind, gram).
     """
@@ -51,8 +51,8 @@ def as_lines(totals: DataFrame) -> DataFrame:
     r"""Write sorted counts as text, `gram<TAB>count<LF>`, in pieces of about a megabyte.
 
     Reads: total counts. Writes: nothing. Rows: n:1, pieces in the order kind, count descending, gram by its UTF-8
-    bytes; `rows` and `total` say how many grams a piece holds and what their counts add up to. Their concatenation
-    does not depend on how many pieces or partitions there are. Shuffle: one sort by range.
+    bytes. `rows` is the number of grams in a piece, and `total` the sum of their counts. The concatenation of all
+    pieces does not depend on the number of pieces or partitions. Shuffle: one sort by range.
     """
     ordered = totals.select("kind", "gram", "count").orderBy("kind", F.desc("count"), "gram")
 
@@ -60,11 +60,11 @@ def as_lines(totals: DataFrame) -> DataFrame:
         lines: list[str] = []
         kind, size, total = -1, 0, 0
         for batch in batches:
-            for now, gram, count in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                if lines and (now != kind or size > _LINES_BYTES):
+            for row_kind, gram, count in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                if lines and (row_kind != kind or size > _LINES_BYTES):
                     yield _piece(kind, lines, total)
                     lines, size, total = [], 0, 0
-                kind = now
+                kind = row_kind
                 lines.append(f"{gram}\t{count}\n")
                 size += len(lines[-1])
                 total += count

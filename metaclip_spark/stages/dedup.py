@@ -1,30 +1,31 @@
-"""Deduplicate: one row per pair_id in a snapshot, none that an earlier crawl brought."""
+"""Deduplicate: one row per pair_id of a snapshot, without the pairs of earlier crawls."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard
+from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, BloomFilter, build_shard
 from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
 ORDER = ("source_path", "page_url", "text_source", "position")
-"""The smallest of these keeps a pair; the position makes the order total."""
+"""The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
 
 
 def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
     """Return the new pairs of a snapshot.
 
     Reads: extracted (rows of kind pair), pair_keys. Writes: nothing.
-    Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id; the anti-join moves keys alone and
-    uses the same partitioning. Skew is bounded: repeats inside a source are gone already, but for those that
-    stand on a smaller page, so a pair occurs a few times a source at most.
+    Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id. The anti-join moves only keys, and uses the
+    same partitioning. Skew is bounded: extraction removes repeats inside a source, unless the later one is on a
+    smaller page, so a pair occurs at most a few times per source.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
     first = Window.partitionBy("pair_key").orderBy(*ORDER)
@@ -39,23 +40,23 @@ def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
 
 
 def staged_pairs(extracted: DataFrame) -> DataFrame:
-    """Return the rows of kind pair (all of them: what `--no-dedup` stores)."""
+    """Return all rows of kind pair. With `--no-dedup`, these are stored as they are."""
     return extracted.where("kind = 'pair'")
 
 
 def sightings(extracted: DataFrame, seen: DataFrame) -> DataFrame:
-    """Return which pairs the snapshot holds, new or not, but for those in `seen` (the snapshot's own so far).
+    """Return the keys of the snapshot's pairs, new or not, that are not in `seen` (the sightings stored so far).
 
-    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes a row.
+    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes per row.
     """
     keys = staged_pairs(extracted).select("metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key")).distinct()
     return keys.join(seen, on=["metadata_id", "snapshot", "pair_key"], how="left_anti").select(*SIGHTINGS.names)
 
 
 def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
-    """Return (shard int, bits binary): filters that between them know every `pair_key`.
+    """Build one shard of a Bloom filter per leading bits of `pair_key`; return (shard int, bits binary).
 
-    Rows: n:1 per shard. Shuffle: keys, 16 bytes a row. What they are: metaclip_spark.core.hashing.bloom_filter.
+    Rows: n:1 per shard. Shuffle: keys, 16 bytes per row. See metaclip_spark.core.hashing.bloom_filter.
     """
 
     def build(table: pa.Table) -> pa.Table:
@@ -67,29 +68,29 @@ def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
     return keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
 
 
-def that_may_matter(pair_keys: DataFrame, key_filter: Broadcast) -> DataFrame:
-    """Return the keys that may be among those the filter was built from: all that are, and few others.
+def keys_in_filter(pair_keys: DataFrame, key_filter: Broadcast[BloomFilter]) -> DataFrame:
+    """Return the keys that a Bloom filter reports as members: all that are, and a few false positives.
 
-    Rows: subset. Shuffle: none; this is what keeps the join from moving the keys of every earlier crawl.
+    Rows: subset. Shuffle: none. Without this, the join would move the keys of every earlier crawl.
     """
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        known = key_filter.value
+        bloom = key_filter.value
         for batch in batches:
-            yield batch.filter(pa.array(known.may_hold(_key_array(batch.column(0)))))
+            yield batch.filter(pa.array(bloom.may_hold(_key_array(batch.column(0)))))
 
     return pair_keys.select("pair_key").mapInArrow(keep, "pair_key binary")
 
 
-def _key_array(keys: pa.Array) -> np.ndarray:
-    """Return binary keys, none null, as uint8[n, 16]."""
+def _key_array(keys: pa.Array) -> npt.NDArray[np.uint8]:
+    """Return binary keys, none of them null, as uint8[n, 16]."""
     fixed = keys.cast(pa.binary(KEY_BYTES))
     raw = np.frombuffer(fixed.buffers()[1], dtype=np.uint8) if len(fixed) else np.zeros(0, dtype=np.uint8)
     return raw.reshape(-1, KEY_BYTES)[fixed.offset : fixed.offset + len(fixed)]
 
 
 def missing_keys(pairs: DataFrame, pair_keys: DataFrame) -> DataFrame:
-    """Return the keys of pairs that are not yet among `pair_keys`; ids of the pool's own are left out.
+    """Return the keys of pairs that are not yet in `pair_keys`. Ids that the input itself defines are skipped.
 
     Rows: subset. Shuffle: keys of one snapshot.
     """
@@ -100,15 +101,15 @@ def missing_keys(pairs: DataFrame, pair_keys: DataFrame) -> DataFrame:
 
 
 def rejects(extracted: DataFrame) -> DataFrame:
-    """Return the sample of rejects. Rows: subset. Shuffle: none."""
+    """Return the sampled rejects. Rows: subset. Shuffle: none."""
     return extracted.where("kind = 'reject'").select(*REJECTS.names)
 
 
 def sources(extracted: DataFrame) -> DataFrame:
-    """Return the outcome of each source, its splits summed up.
+    """Merge the outcomes of splits into the outcome of each source.
 
-    Rows: n:1 per source. Shuffle: the outcomes (one row a split). A source is done when all its splits are, failed when
-    all failed, else partial.
+    Rows: n:1 per source. Shuffle: the outcomes (one row per split). A source is done if all its splits are done, failed
+    if all its splits failed, and partial otherwise.
     """
     outcomes = extracted.where("kind = 'source'")
     statuses = F.collect_set("status")
@@ -128,12 +129,12 @@ def sources(extracted: DataFrame) -> DataFrame:
     )
 
 
-def _summed_map(entries: str) -> F.Column:
-    """Sum (key, value) structs by key into a map, keys in order."""
+def _summed_map(entries: str) -> Column:
+    """Sum (key, value) structs by key into a map, in the order of the keys."""
     keys = F.array_sort(F.array_distinct(F.transform(entries, lambda e: e["key"])))
 
-    def total(key: F.Column) -> F.Column:
-        mine = F.filter(entries, lambda e: e["key"] == key)
-        return F.aggregate(mine, F.lit(0).cast("bigint"), lambda acc, e: acc + e["value"])
+    def total(key: Column) -> Column:
+        of_key = F.filter(entries, lambda e: e["key"] == key)
+        return F.aggregate(of_key, F.lit(0).cast("bigint"), lambda acc, e: acc + e["value"])
 
     return F.map_from_arrays(keys, F.transform(keys, total))

@@ -1,4 +1,4 @@
-"""Extract and match in one pass: one task a split, tagged rows out."""
+"""Extract and match in one pass: one task per split, which returns tagged rows."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.filters import Filters
+from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.takedown.hashes import Takedowns
 
 
 @dataclass(frozen=True)
 class BroadcastTools:
-    """The tools of extraction on their way to the workers; the identifier goes by name and is loaded there."""
+    """The tools of extraction, broadcast to the workers. A worker loads the language identifier by its name."""
 
-    filters: Broadcast | None = None
-    matcher: Broadcast | None = None
+    filters: Broadcast[Filters] | None = None
+    matcher: Broadcast[Matcher] | None = None
     identifier: str | None = None
-    takedowns: Broadcast | None = None
+    takedowns: Broadcast[Takedowns] | None = None
 
     def unpack(self, options: ExtractOptions) -> Tools:
-        """Return the tools, in a worker.
+        """Return the tools. Only a worker can call this.
 
         Raises:
-            ConfigError: the worker has another identifier than the driver, whose name stands with the pairs.
+            ConfigError: the worker's language identifier differs from the driver's. The pairs name the driver's.
         """
         identifier = load_identifier(self.identifier) if self.identifier is not None else None
         if identifier is not None and f"{identifier.name}:{identifier.version}" != options.identifier:
@@ -57,17 +60,17 @@ def extract(
     """Read, filter, match, reduce and identify sources in the workers.
 
     Args:
-        max_tasks: at most so many tasks, and so fetches, at once; each then reads several sources in turn.
+        max_tasks: maximum number of tasks, and so of concurrent fetches. Each task then reads several sources in turn.
 
     Reads: the sources themselves. Writes: nothing.
-    Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome a split, in one stream, so
+    Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome per split. They are one stream, so
     that a split's rows and its outcome are committed together or not at all.
     Shuffle: none. Source: paper, section 3.2.
     """
     listed = list(splits)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        # Arrow's own allocator keeps some 50 MB of what it was given back; a worker that is small is worth more.
+        # Arrow's default allocator retains about 50 MB of freed memory. The system's allocator keeps the worker small.
         pa.set_memory_pool(pa.system_memory_pool())
         unpacked = tools.unpack(options)
         for batch in batches:

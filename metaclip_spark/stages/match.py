@@ -1,4 +1,4 @@
-"""Match stored texts with a list: the whole of `pairs` again, or any DataFrame's column."""
+"""Match: compare the stored texts of `pairs`, or a column of any DataFrame, with an entry list."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.columns import need_columns
 
 
-def match(pairs: DataFrame, matcher: Broadcast, metadata_id: str, keep_unmatched: bool = False) -> DataFrame:
-    """Return the pairs with the ids of the entries that their texts match.
+def match(pairs: DataFrame, matcher: Broadcast[Matcher], metadata_id: str, keep_unmatched: bool = False) -> DataFrame:
+    """Add to each pair the ids of the entries that its text matches.
 
-    Reads: pairs. Writes: nothing. Rows: subset (texts that match nothing are dropped unless kept).
+    Reads: pairs. Writes: nothing. Rows: subset (pairs without a match are dropped, unless `keep_unmatched` is set).
     Shuffle: none. Source: paper, section 3.2.
     """
     need_columns(pairs, "match", ["text"], "Run extract first.")
-    # Texts alone go to Python and ids alone come back: the other columns would cost many times the matching.
+    # Only texts go to Python, and only ids return: sending the other columns would cost many times the matching.
     entry_ids = computed_once(_entry_ids(matcher))
     stored = pairs.select(*(name for name in PAIRS.names if name not in ("entry_ids", "metadata_id")))
     matched = stored.withColumns(
@@ -33,11 +33,11 @@ def match(pairs: DataFrame, matcher: Broadcast, metadata_id: str, keep_unmatched
 
 def register_match_entries(
     spark: SparkSession, metadata: Metadata, name: str = "match_entries", engine: str = "auto"
-) -> F.Column:
+) -> ColumnFunction:
     """Register `name(text) -> array<int>` as a SQL function and return it for the DataFrame API.
 
-    The ids are ascending and distinct; a null text gives a null. The list is compiled once here and unpacked
-    once per Python worker. Arrow columns where Spark has them (4.1 and newer), pandas before.
+    The ids are ascending and distinct; a null text gives a null. This function compiles the list once, and each Python
+    worker unpacks it once.
 
     Example:
         >>> match_entries = register_match_entries(spark, load_metadata("metadata/en.json.gz"))
@@ -48,10 +48,10 @@ def register_match_entries(
     return function
 
 
-def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto"):
-    """Return a function of a column of texts that gives a column array<int>; see `register_match_entries`."""
+def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto") -> ColumnFunction:
+    """Return a function of columns: texts -> array<int>. See `register_match_entries`."""
     return _entry_ids(broadcast_matcher(spark, compile_matcher(metadata, engine)))
 
 
-def _entry_ids(matcher: Broadcast):
+def _entry_ids(matcher: Broadcast[Matcher]) -> ColumnFunction:
     return column_function(lambda texts: matched_ids(matcher.value, texts), "array<int>", pa.string())

@@ -1,10 +1,10 @@
-"""Statistics of a run: one narrow pass over the pool gives every number that the report shows.
+"""Statistics of a run: one pass over few columns of the pool computes every number of the report.
 
 Names in `run_statistics`: `pairs` and `curated` (sizes), `matches` and `curated_matches` (key: number of matched
 entries), `curated_count` (key: entry id), and `expected_high/low`, `variance_high/low` (sums of p and p(1 - p)
-in fixed point, see `sampling.fixed_point`); with --unit image also `images`: those with a matched text. Of pairs that
-were drawn before, by another run, p is that of being kept now that they are there; `capped` counts those whose
-probability rose above the earlier one.
+in fixed point, see `sampling.fixed_point`). With --unit image also `images`: the images with a matched text.
+For pairs that an earlier run sampled, p is the conditional probability that the pair is kept, given that the earlier
+run kept it. `capped` counts the pairs whose new probability exceeds the earlier one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -27,16 +28,21 @@ from metaclip_spark.stages.columns import draw, need_columns
 _DDL = "name string, key bigint, value bigint"
 _CURATED_COUNT = "curated_count"
 MAX_MATCHES = 1000
-"""Texts with more matches than this are counted together, under this key."""
+"""The highest key of `matches`. It also counts the texts with more matches."""
 
 
 def statistics(
-    pairs: DataFrame, probabilities: Broadcast, seed: int, run_id: str, key: str = "pair_id", within: str | None = None
+    pairs: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    run_id: str,
+    key: str = "pair_id",
+    within: str | None = None,
 ) -> DataFrame:
-    """Return sums over the pool, before and after balancing.
+    """Compute sums over the pool, before and after balancing.
 
     Reads: pairs (the draw's key and entry_ids; `within`). Writes: nothing. Rows: n:1 per name and key.
-    Shuffle: some numbers a task, and four bytes per entry (see `count`).
+    Shuffle: a few numbers per task, and four bytes per entry and task (see `count`).
 
     Args:
         within: see `balance`.
@@ -59,9 +65,9 @@ def statistics(
 
 
 def image_statistics(
-    pairs: DataFrame, chosen: DataFrame, probabilities: Broadcast, seed: int, run_id: str
+    pairs: DataFrame, chosen: DataFrame, probabilities: Broadcast[npt.NDArray[np.float64]], seed: int, run_id: str
 ) -> DataFrame:
-    """Return the sums where one text of each image is drawn: what the pool holds, and what was drawn of `chosen`.
+    """Compute the sums if one text per image is sampled: sizes of the pool, and the sums after sampling `chosen`.
 
     Reads: pairs (entry_ids, pair_id, image_id). Writes: nothing. Rows: n:1 per name and key.
     Shuffle: that of `chosen`, and that of `statistics` twice.
@@ -69,44 +75,52 @@ def image_statistics(
     in_pool = F.col("name").isin("pairs", "matches")
     before = statistics(pairs, probabilities, seed, run_id).where(in_pool)
     after = statistics(chosen, probabilities, seed, run_id, "image_id").where("name <> 'matches'")
-    return before.union(after.replace("pairs", "images", "name"))
+    return before.union(after.replace("pairs", "images", ["name"]))
 
 
 def grown_statistics(
-    kept: DataFrame, new: DataFrame, earlier: DataFrame, probabilities: Broadcast, seed: int, run_id: str
+    kept: DataFrame,
+    new: DataFrame,
+    earlier: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    run_id: str,
 ) -> DataFrame:
-    """Return the sums over a pool of which an earlier run's subset and the pairs that came since are read.
+    """Compute the sums over a grown pool from an earlier run's subset and the new pairs, without the rest of the pool.
 
-    What the pool holds is what it held, and the new pairs; sizes to expect are given the earlier subset.
+    Sums of the pool are the earlier ones plus those of the new pairs. Expected sizes are conditional on the earlier
+    subset.
 
-    Reads: kept (the earlier subset, with `within`), new (pairs), earlier (run_statistics of that run).
+    Reads: kept (the earlier subset, with `within`), new (pairs), earlier (run_statistics of the earlier run).
     Writes: nothing. Rows: n:1 per name and key. Shuffle: that of `statistics`.
     """
     in_pool = F.col("name").isin("pairs", "matches")
     columns = ["pair_id", "entry_ids", "within"]
-    came = new.withColumn("within", F.lit(None).cast("double"))
-    drawn = statistics(kept.select(*columns).union(came.select(*columns)), probabilities, seed, run_id, within="within")
+    added = new.withColumn("within", F.lit(None).cast("double"))
+    drawn = statistics(
+        kept.select(*columns).union(added.select(*columns)), probabilities, seed, run_id, within="within"
+    )
     pool = earlier.where(in_pool).select("name", "key", "value").union(sums_of_pairs(new))
-    held = pool.groupBy("name", "key").agg(F.sum("value").alias("value")).withColumn("run_id", F.lit(run_id))
-    return held.select(*RUN_STATISTICS.names).union(drawn.where(~in_pool & (F.col("name") != "capped")))
+    sizes = pool.groupBy("name", "key").agg(F.sum("value").alias("value")).withColumn("run_id", F.lit(run_id))
+    return sizes.select(*RUN_STATISTICS.names).union(drawn.where(~in_pool & (F.col("name") != "capped")))
 
 
 def sums_of_pairs(pairs: DataFrame) -> DataFrame:
-    """Return the sums over pairs that hold for any draw: `pairs` and `matches`.
+    """Compute the sums over pairs that do not depend on the draw: `pairs` and `matches`.
 
-    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: a row a number of matches and task.
+    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: one row per number of matches and task.
     """
-    return _times(pairs, _keyed("pairs", F.lit(0)), _keyed("matches", _matches()))
+    return _occurrences(pairs, _keyed("pairs", F.lit(0)), _keyed("matches", _matches()))
 
 
 def sums_of_subset(subset: DataFrame) -> DataFrame:
-    """Return the sums that speak of the subset alone, over rows of it: `curated` and what begins with it.
+    """Compute the sums that depend on the subset alone: `curated`, `curated_matches` and `curated_count`.
 
-    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: a row an entry and task.
+    Reads: entry_ids. Rows: name, key, value; n:1 per name and key. Shuffle: one row per entry and task.
     """
     entry_ids = F.coalesce("entry_ids", F.array().cast("array<int>"))
     of_entries = F.transform(entry_ids, lambda entry_id: _named(_CURATED_COUNT, entry_id))
-    return _times(subset, _keyed("curated", F.lit(0)), _keyed("curated_matches", _matches()), of_entries)
+    return _occurrences(subset, _keyed("curated", F.lit(0)), _keyed("curated_matches", _matches()), of_entries)
 
 
 def _matches() -> Column:
@@ -121,14 +135,15 @@ def _named(name: str, key: Column) -> Column:
     return F.struct(F.lit(name).alias("name"), key.cast("bigint").alias("key"))
 
 
-def _times(rows: DataFrame, *keyed: Column) -> DataFrame:
-    """Return how often each key occurs under each name, over arrays of them."""
+def _occurrences(rows: DataFrame, *keyed: Column) -> DataFrame:
+    """Count how often each (name, key) occurs in arrays of them."""
     return rows.select(F.inline(F.concat(*keyed))).groupBy("name", "key").agg(F.count("*").alias("value"))
 
 
 def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add up what the tasks summed, of the names and keys of one partition."""
-    of_entries, totals = EntrySums(), Counter()
+    """Sum the partial sums of all tasks, for the names and keys of one partition."""
+    of_entries = EntrySums()
+    totals: Counter[tuple[str, int]] = Counter()
     for batch in batches:
         packed = batch.column("sums").is_valid()
         blocks = batch.filter(packed)
@@ -150,19 +165,23 @@ def _rows(names: list[str], keys: list[int], values: list[int], **more: pa.Array
 class _Sums:
     """The partial sums of one task."""
 
-    def __init__(self, by_entry: np.ndarray, drawn_before: bool = False) -> None:
+    def __init__(self, by_entry: npt.NDArray[np.float64], drawn_before: bool = False) -> None:
         self._by_entry = by_entry
-        self._capped = 0 if drawn_before else None
+        self._drawn_before = drawn_before
+        self._capped = 0
         self._curated_count = EntrySums(len(by_entry))
         self._matches = np.zeros((2, MAX_MATCHES + 1), dtype=np.int64)
         self._expected = [0, 0]
         self._variance = [0, 0]
 
-    def add(self, entry_ids: pa.ListArray, u: np.ndarray, within: np.ndarray | None = None) -> None:
+    def add(
+        self, entry_ids: pa.ListArray, u: npt.NDArray[np.float64], within: npt.NDArray[np.float64] | None = None
+    ) -> None:
+        """Add a batch: entry ids, draws, and earlier probabilities (NaN: the pair was not sampled before)."""
         p = batch_probability(entry_ids, self._by_entry)
         kept = u < p
         if within is not None:
-            self._capped += int((p > within).sum())  # never of a NaN
+            self._capped += int((p > within).sum())  # false for NaN
             kept &= ~(u >= within)
             p = drawn_again(p, within)
         lengths = np.minimum(entry_ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False), MAX_MATCHES)
@@ -175,7 +194,7 @@ class _Sums:
             total[1] += low
 
     def to_arrow(self) -> pa.RecordBatch:
-        """Return a row a name and key, and a row a block of entries, whose counts stand packed in `sums`."""
+        """Return one row per name and key, and one row per block of entries, whose counts are packed in `sums`."""
         single = {
             "pairs": int(self._matches[0].sum()),
             "curated": int(self._matches[1].sum()),
@@ -184,7 +203,7 @@ class _Sums:
             "variance_high": self._variance[0],
             "variance_low": self._variance[1],
         }
-        if self._capped is not None:
+        if self._drawn_before:
             single["capped"] = self._capped
         rows = [(name, 0, value) for name, value in single.items()]
         for name, sums in (("matches", self._matches[0]), ("curated_matches", self._matches[1])):

@@ -1,4 +1,4 @@
-"""Survive: the pairs that are left of the pool, or of a run's subset, after download, deduplication and filters."""
+"""Survive: the pairs of the pool, or of a run's subset, that survive download, deduplication and filters."""
 
 from __future__ import annotations
 
@@ -8,29 +8,30 @@ from pyspark.sql import functions as F
 from metaclip_spark.errors import InputError
 
 KEYS = ("pair_id", "image_id", "url")
-"""What a row of survivors may say which pairs it is: the first of these columns that is there."""
+"""Columns that identify a survivor, in order of preference."""
 SUCCESS = "success"
-"""`status` of a row of img2dataset's tables whose image is there."""
+"""`status` of a downloaded image in img2dataset's tables."""
 GROUP = "group"
+"""The column that has one value for all duplicates of an image."""
 
 _SPACES = "\t "
 
 
 def survivors_of(table: DataFrame, where: str | None = None, group: str | None = None) -> DataFrame:
-    """Return the keys of what survived, each once, and the group of each where one is asked for.
+    """Return the distinct keys of a survivors table, and the group of each key if `group` is given.
 
-    Reads: a survivors table: pair_id, image_id or url; `status` where there is one; what `where` and `group` name.
+    Reads: a survivors table: pair_id, image_id or url; `status` if present; the columns in `where` and `group`.
     Writes: nothing. Rows: subset, n:1 per key. Shuffle: one, by key.
 
     Args:
-        where: a condition in SQL on the table's columns; a row for which it is null is left out.
-        group: a column, or an expression in SQL, of what images that are the same have in common.
+        where: a SQL condition on the table's columns. Rows for which it is false or null are dropped.
+        group: a column or SQL expression whose value is equal for duplicate images.
 
     Returns:
-        One column named as one of KEYS (image_id in the place of url), and `group`.
+        One column, pair_id or image_id (a url is converted to image_id), and `group`.
 
     Raises:
-        InputError: none of KEYS is there.
+        InputError: the table has none of KEYS.
     """
     key = next((name for name in KEYS if name in table.columns), None)
     if key is None:
@@ -46,9 +47,9 @@ def survivors_of(table: DataFrame, where: str | None = None, group: str | None =
 
 
 def surviving(pairs: DataFrame, survivors: DataFrame) -> DataFrame:
-    """Return the pairs that survived, with their group where survivors have one.
+    """Return the pairs that survived, with their group if the survivors have one.
 
-    Reads: pairs, and what `survivors_of` returns. Writes: nothing. Rows: subset. Shuffle: one, by the survivors' key.
+    Reads: pairs, and the result of `survivors_of`. Writes: nothing. Rows: subset. Shuffle: one, by the survivors' key.
     """
     key = next(name for name in KEYS if name in survivors.columns)
     how = "inner" if GROUP in survivors.columns else "left_semi"
@@ -56,10 +57,10 @@ def surviving(pairs: DataFrame, survivors: DataFrame) -> DataFrame:
 
 
 def filtered(table: DataFrame, where: str | None) -> DataFrame:
-    """Return the rows for which a condition in SQL is true; all of them where there is none. Rows: subset."""
+    """Return the rows for which a SQL condition is true, or all rows if it is None. Rows: subset."""
     return table if where is None else table.where(F.expr(where))
 
 
 def image_id_of(url: Column) -> Column:
-    """Return `image_id` of a url, as `metaclip_spark.core.hashing.ids.image_id` does."""
+    """Compute `image_id` of a url, like `metaclip_spark.core.hashing.ids.image_id`."""
     return F.substring(F.sha2(F.translate(url, _SPACES, ""), 224), 1, 24)

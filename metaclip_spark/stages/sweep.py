@@ -1,10 +1,11 @@
-"""Sweep: expected sizes of the curated subset for many t, in one pass over the matched entries."""
+"""Sweep: the expected sizes of the curated subset for many t, in one pass over the pool."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -17,16 +18,16 @@ _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")
 
 
-def sweep(pairs: DataFrame, thresholds: Broadcast, by_group: bool = True) -> DataFrame:
-    """Return exact sums of p and p(1 - p) over the pool at each t, as `expectations.EXPECTED_DDL` has them.
+def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = True) -> DataFrame:
+    """Compute exact sums of p and p(1 - p) over the pool at each t, as rows of `EXPECTED_DDL`.
 
-    Reads: pairs (entry_ids; text_source and lang where sums are kept apart by them). Writes: nothing.
+    Reads: pairs (entry_ids; text_source and lang if `by_group`). Writes: nothing.
     Rows: n:1 per group and t. Shuffle: partial sums, at most one row per group, t and task.
     Source: paper, section 3.4.
 
     Args:
-        thresholds: `expectations.Thresholds`.
-        by_group: keep sums apart by text source and language; otherwise both are null in the one group.
+        thresholds: the t, and the entry counts.
+        by_group: compute sums per text source and language. Otherwise there is one group, for which both are null.
     """
     columns = ["entry_ids", *(_BY if by_group else ())]
     need_columns(pairs, "sweep", columns, "Run extract with --metadata, or match, first.")
@@ -42,13 +43,15 @@ def sweep(pairs: DataFrame, thresholds: Broadcast, by_group: bool = True) -> Dat
     return partial.groupBy(*_KEYS).agg(*[F.sum(name).alias(name) for name in summed])
 
 
-def expected_sums(pairs: DataFrame, counts: np.ndarray, thresholds: Sequence[int], by_group: bool = True) -> pa.Table:
-    """Return `expectations.EXPECTED_DDL` rows, a row for each group and t, from one pass over the pool, made now.
+def expected_sums(
+    pairs: DataFrame, counts: npt.NDArray[np.int64], thresholds: Sequence[int], by_group: bool = True
+) -> pa.Table:
+    """Run a sweep in one pass over the pool; return one row of `EXPECTED_DDL` per group and t.
 
     Args:
-        pairs: what is drawn from.
-        counts: int64, by entry id, zeros included.
-        by_group: keep sums apart by text source and language.
+        pairs: the pool.
+        counts: int64 by entry id, zeros included.
+        by_group: compute sums per text source and language.
     """
     broadcast = Broadcast.of(pairs.sparkSession, Thresholds(counts, thresholds))
     try:

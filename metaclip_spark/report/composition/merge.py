@@ -1,11 +1,13 @@
-"""What a pool is made of, put together from what tasks summed (`composing`). No Spark."""
+"""Merge the partial sums of all tasks (`task_sums`) to the composition of a pool. No Spark."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -22,57 +24,65 @@ from metaclip_spark.report.composition.task_sums import (
 )
 
 SHOWN_PAIRS = 50
-"""Pairs of each kind, kept and dropped, that the page shows."""
+"""Number of kept pairs and of dropped pairs that the page shows."""
 LISTED = 100
-"""Values that are kept by name: so many of the most frequent in the pool, and as many of the subset's."""
+"""Number of most frequent values of the pool, and of the subset, that are listed by name."""
 
 
-def meet(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield what is known of the kinds and values that met here: equal ones are all among these batches.
+def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Merge the rows of some (kind, value). All rows of each (kind, value) must be in the batches.
 
-    Of languages, text sources and domains the most frequent by name, and under a null how many pairs there are in
-    all, and (`packed`: digits) how many values. Of entries (entry_id, pairs, squares, top_pairs, top_domain), packed.
+    Yields:
+        For languages, text sources and domains: the most frequent values by name, and one row with a null value, the
+        sums over all values, and the number of values (digits in `packed`). For entries: (entry_id, pairs, squares,
+        top_pairs, top_domain), packed. For pairs: the kept and the dropped pairs with the lowest hashes.
     """
-    there = list(batches)
-    # Spark sends string or large_string, as its version has it.
-    found = pa.Table.from_batches(there).cast(PARTIAL) if there else PARTIAL.empty_table()
+    received = list(batches)
+    # Spark sends string or large_string, depending on its version.
+    rows = pa.Table.from_batches(received).cast(PARTIAL) if received else PARTIAL.empty_table()
     for kind in PARTS:
-        yield from _most_frequent(kind, found.filter(pc.equal(found["kind"], kind)))
-    entries = found.filter(pc.equal(found["kind"], ENTRIES))
+        yield from _most_frequent(kind, rows.filter(pc.equal(rows["kind"], kind)))
+    entries = rows.filter(pc.equal(rows["kind"], ENTRIES))
     for block in pc.unique(entries["value"]).to_pylist():
         of_block = entries.filter(pc.equal(entries["value"], block))["packed"]
-        yield partial_rows(ENTRIES, [block], [0], [0], [packed_stream(_by_entry([_unpacked(one) for one in of_block]))])
-    yield from _lowest_pairs(found.filter(pc.equal(found["kind"], PAIR)).to_pylist())
+        yield partial_rows(
+            ENTRIES, [block], [0], [0], [packed_stream(_by_entry([_unpacked(blob) for blob in of_block]))]
+        )
+    yield from _lowest_pairs(rows.filter(pc.equal(rows["kind"], PAIR)).to_pylist())
 
 
-def composition_of(found: pa.Table, plan: Plan, counts: np.ndarray) -> Composition:
-    """Return what `meet` found in all places together."""
-    parts = {kind: _parts(found.filter(pc.equal(found["kind"], kind))) for kind in PARTS}
-    entries = found.filter(pc.equal(found["kind"], ENTRIES))["packed"]
-    pairs = list(_lowest_pairs(found.filter(pc.equal(found["kind"], PAIR)).to_pylist()))
+def composition_of(rows: pa.Table, plan: Plan, counts: npt.NDArray[np.int64]) -> Composition:
+    """Combine the results of `merge_rows` from all tasks to the composition.
+
+    Args:
+        counts: int64 by entry id.
+    """
+    parts = {kind: _parts(rows.filter(pc.equal(rows["kind"], kind))) for kind in PARTS}
+    entries = rows.filter(pc.equal(rows["kind"], ENTRIES))["packed"]
+    pairs = list(_lowest_pairs(rows.filter(pc.equal(rows["kind"], PAIR)).to_pylist()))
     drawn = [row for batch in pairs for row in batch.to_pylist()]
     return Composition(
         languages=parts["lang"],
         text_sources=parts["text_source"],
         domains=parts["domain"],
         domain_share=plan.domain_share,
-        entry_domains=_entry_domains([_unpacked(one) for one in entries], counts),
+        entry_domains=_entry_domains([_unpacked(blob) for blob in entries], counts),
         drawn=[_pair_drawn(row) for row in drawn],
     )
 
 
-def _most_frequent(kind: str, found: pa.Table) -> Iterator[pa.RecordBatch]:
-    if not len(found):
+def _most_frequent(kind: str, rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    if not len(rows):
         return
-    sums = found.group_by("value").aggregate([("pool", "sum"), ("curated", "sum")])
+    sums = rows.group_by("value").aggregate([("pool", "sum"), ("curated", "sum")])
     values, pool, curated = (sums[name].combine_chunks() for name in ("value", "pool_sum", "curated_sum"))
     chosen = pa.array(_listed(values, pool.to_numpy(), curated.to_numpy()))
     yield partial_rows(kind, values.take(chosen), pool.take(chosen), curated.take(chosen))
     yield partial_rows(kind, [None], [pc.sum(pool).as_py()], [pc.sum(curated).as_py()], [b"%d" % len(values)])
 
 
-def _listed(values: pa.Array, pool: np.ndarray, curated: np.ndarray) -> np.ndarray:
-    """Return the places of the most frequent values: the pool's order, equal ones by name."""
+def _listed(values: pa.Array, pool: npt.NDArray[np.int64], curated: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the positions of the most frequent values, in the order of the pool. Ties are ordered by name."""
     by_name = pc.rank(values).to_numpy()
     first = np.lexsort((by_name, -pool))
     chosen = np.union1d(first[:LISTED], np.lexsort((by_name, -curated))[:LISTED])
@@ -80,11 +90,11 @@ def _listed(values: pa.Array, pool: np.ndarray, curated: np.ndarray) -> np.ndarr
 
 
 def _by_entry(tables: list[pa.Table]) -> pa.RecordBatch:
-    """Add up (entry, domain, pairs), and return a row an entry."""
+    """Sum (entry, domain, pairs) to one row per entry."""
     whole = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
     domains = whole["domain"].combine_chunks()
     names = domains.dictionary
-    by_name = pc.rank(names).to_numpy().astype(np.int64)  # so that equal pairs are decided by name
+    by_name = pc.rank(names).to_numpy().astype(np.int64)  # so that the name breaks ties
     keys = (whole["entry_id"].to_numpy().astype(np.int64) << 32) | by_name[domains.indices.to_numpy()]
     order = np.argsort(keys, kind="stable")
     keys, pairs = keys[order], whole["pairs"].to_numpy()[order]
@@ -95,26 +105,26 @@ def _by_entry(tables: list[pa.Table]) -> pa.RecordBatch:
     most = np.maximum.reduceat(pairs, starts)
     is_most = np.flatnonzero(pairs == np.repeat(most, np.diff([*starts, len(ids)])))
     top = is_most[np.searchsorted(is_most, starts)]
-    place = np.zeros(len(names) + 1, np.int64)
-    place[by_name] = np.arange(len(names))
+    position = np.zeros(len(names) + 1, np.int64)
+    position[by_name] = np.arange(len(names))
     return pa.record_batch(
         {
             "entry_id": pa.array(ids[starts]),
             "pairs": pa.array(np.add.reduceat(pairs, starts)),
             "squares": pa.array(np.add.reduceat(pairs * pairs, starts)),
             "top_pairs": pa.array(most),
-            "top_domain": names.take(pa.array(place[ranks[top]])),
+            "top_domain": names.take(pa.array(position[ranks[top]])),
         }
     )
 
 
-def _entry_domains(blocks: list[pa.Table], counts: np.ndarray) -> EntryDomains | None:
-    """Return what is known of the entries that are judged."""
+def _entry_domains(blocks: list[pa.Table], counts: npt.NDArray[np.int64]) -> EntryDomains | None:
+    """Return the domains of the entries with at least LEAST pairs, or None without any rows."""
     if not blocks:
         return None
     whole = pa.concat_tables(blocks).combine_chunks()
-    judged = counts[whole["entry_id"].to_numpy()] >= LEAST
-    whole = whole.filter(pa.array(judged)).sort_by("entry_id")
+    enough = counts[whole["entry_id"].to_numpy()] >= LEAST
+    whole = whole.filter(pa.array(enough)).sort_by("entry_id")
     pairs = whole["pairs"].to_numpy()
     return EntryDomains(
         entry_ids=whole["entry_id"].to_numpy(),
@@ -126,9 +136,9 @@ def _entry_domains(blocks: list[pa.Table], counts: np.ndarray) -> EntryDomains |
     )
 
 
-def _lowest_pairs(rows: list[dict]) -> Iterator[pa.RecordBatch]:
-    """Yield the kept and the dropped pairs with the lowest hashes; one that the subset holds, too, is kept."""
-    by_id: dict[str, dict] = {}
+def _lowest_pairs(rows: list[dict[str, Any]]) -> Iterator[pa.RecordBatch]:
+    """Yield the kept and the dropped pairs with the lowest hashes. A pair that is also in the subset is kept."""
+    by_id: dict[str, dict[str, Any]] = {}
     for row in rows:
         if row["curated"] or row["value"] not in by_id:
             by_id[row["value"]] = row
@@ -139,14 +149,14 @@ def _lowest_pairs(rows: list[dict]) -> Iterator[pa.RecordBatch]:
             yield pa.RecordBatch.from_pylist(chosen, PARTIAL)
 
 
-def _pair_drawn(row: dict) -> PairDrawn:
+def _pair_drawn(row: dict[str, Any]) -> PairDrawn:
     _, url, text, p, u = json.loads(row["packed"])
     return PairDrawn(row["value"], url, text, bool(row["curated"]), p, u)
 
 
-def _parts(found: pa.Table) -> Parts:
-    named = found.filter(pc.is_valid(found["value"]))
-    sums = found.filter(pc.is_null(found["value"]))
+def _parts(rows: pa.Table) -> Parts:
+    named = rows.filter(pc.is_valid(rows["value"]))
+    sums = rows.filter(pc.is_null(rows["value"]))
     if not len(sums):
         return Parts()
     pool, curated = named["pool"].to_numpy(), named["curated"].to_numpy()

@@ -1,4 +1,4 @@
-"""What a pool and its curated subset are made of, as plain data: languages, text sources, domains, pairs drawn."""
+"""The composition of a pool and its curated subset as plain data: languages, text sources, domains, sample pairs."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 LEAST = 20
-"""Entries with fewer pairs in the pool are not judged by their domains: one page may hold that many."""
+"""Minimum pairs of an entry whose domains are compared. Fewer pairs may all come from a single page."""
 
 BORDERS = (1.5, 2.0, 5.0, 10.0)
-"""Borders of the classes into which entries are counted by their effective number of domains."""
+"""Borders of the classes of entries by their effective number of domains."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Pairs of one language, text source or domain; `value` is "" where a pair has none."""
+    """Pairs of one language, text source or domain; `value` is "" for pairs without one."""
 
     value: str
     pool: int
@@ -28,9 +29,9 @@ class Parts:
     """Pairs by language, text source or domain.
 
     Attributes:
-        listed: those with the most pairs of the pool, and those with the most of the subset; the pool's order.
-        values: how many there are in all.
-        pool, curated: pairs of all of them.
+        listed: the values with the most pairs in the pool, and those with the most in the subset, in the pool's order.
+        values: number of all values.
+        pool, curated: pairs of all values.
     """
 
     listed: Sequence[Part] = ()
@@ -41,7 +42,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class PairDrawn:
-    """A pair of the sample that the page shows; `kept` by the run or not."""
+    """A pair of the sample on the page. `kept` is whether the run kept it."""
 
     pair_id: str
     url: str
@@ -53,49 +54,50 @@ class PairDrawn:
 
 @dataclass(frozen=True, eq=False)
 class EntryDomains:
-    """From how many domains the matches of each entry come; entries with fewer than LEAST pairs are left out.
+    """The domains of each entry's matches, for entries with at least LEAST pairs.
 
     Attributes:
         entry_ids: int32, ascending.
-        pairs: int64, pairs looked at, of the pool: all of an entry's, or a sample of about `per_entry`.
+        pairs: int64, compared pairs of the pool: all pairs of an entry, or a sample of about `per_entry`.
         effective: float64, effective number of domains: 1 / sum of squared shares (inverse Simpson).
-        top_pairs: int64, those of the domain with the most.
-        top_domains: that domain; equal ones by name.
-        per_entry: how many pairs of an entry are looked at, in expectation, where it has more.
+        top_pairs: int64, pairs of the most frequent domain.
+        top_domains: the most frequent domain; the first by name among equals.
+        per_entry: expected number of compared pairs of an entry that has more.
     """
 
-    entry_ids: np.ndarray
-    pairs: np.ndarray
-    effective: np.ndarray
-    top_pairs: np.ndarray
+    entry_ids: npt.NDArray[np.int32]
+    pairs: npt.NDArray[np.int64]
+    effective: npt.NDArray[np.float64]
+    top_pairs: npt.NDArray[np.int64]
     top_domains: Sequence[str]
     per_entry: int
 
-    def worst(self, n: int, counts: np.ndarray) -> list[int]:
-        """Return the positions of the `n` entries with the fewest effective domains; equal ones by count, then id.
+    def worst(self, n: int, counts: npt.NDArray[np.int64]) -> list[int]:
+        """Return the positions of the `n` entries with the fewest effective domains, ties by count, then id.
 
         Args:
-            counts: int64, by entry id.
+            counts: int64 by entry id.
         """
         order = np.lexsort((self.entry_ids, -counts[self.entry_ids], self.effective))
-        return order[:n].tolist()
+        return [int(at) for at in order[:n]]
 
     def classes(self) -> list[tuple[str, int]]:
-        """Return (class, entries) by the effective number of domains."""
-        places = np.bincount(np.searchsorted(BORDERS, self.effective, side="right"), minlength=len(BORDERS) + 1)
+        """Count the entries of each class of the effective number of domains; return (class, entries)."""
+        entries = np.bincount(np.searchsorted(BORDERS, self.effective, side="right"), minlength=len(BORDERS) + 1)
         names = [f"under {BORDERS[0]:g}"]
         names += [f"{low:g} to {high:g}" for low, high in zip(BORDERS, BORDERS[1:], strict=False)]
-        return list(zip([*names, f"{BORDERS[-1]:g} or more"], places.tolist(), strict=True))
+        return list(zip([*names, f"{BORDERS[-1]:g} or more"], entries.tolist(), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
-    """What one pass over a run's pool and its curated subset found.
+    """The composition of a run's pool and its curated subset.
 
     Attributes:
-        domain_share: share of the pairs, by a keyed hash, whose domains `domains` counts; 1: all of them.
-        entry_domains: None where no entry has enough pairs.
-        drawn: pairs drawn evenly by a keyed hash, kept ones first, each kind in the order of its hash.
+        domain_share: share of the pairs whose domains `domains` counts, sampled by a keyed hash; 1 for all pairs.
+        entry_domains: None if no entry has enough pairs.
+        drawn: pairs sampled uniformly by a keyed hash: first the kept ones, then the dropped ones, each in the order of
+            the hash.
     """
 
     languages: Parts = Parts()

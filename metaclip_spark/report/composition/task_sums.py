@@ -1,10 +1,10 @@
-"""What a pool is made of: what is looked at, and what a task sums; `composed` has what becomes of it. No Spark.
+"""Sum the composition of a pool, without Spark: the plan of the pass, and the sums of one task. `merge` merges them.
 
-A task hands on rows of one schema (`PARTIAL`). Rows of equal (kind, value) meet in one place:
+A task yields rows of one schema (`PARTIAL`). All rows of equal (kind, value) are merged in one task:
 
 - `lang`, `text_source`, `domain`: pairs of the pool and of the subset with this value;
-- `entries`: (entry, domain, pairs) of one block of entries, packed as Arrow's stream, with a dictionary of its own;
-- `pair`: a pair that may be among those shown, packed as JSON; what also comes from the subset was kept.
+- `entries`: (entry, domain, pairs) of one block of entries, packed as an Arrow stream with its dictionary of domains;
+- `pair`: a pair that the page may show, packed as JSON. A pair that is also in the subset was kept.
 """
 
 from __future__ import annotations
@@ -13,13 +13,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.counts import BLOCK
-from metaclip_spark.core.entry_lists import laid_out, running_products
+from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.urls.hosts import normal_host, written_hosts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
@@ -34,42 +36,43 @@ PARTIAL = pa.schema(
 )
 
 PER_ENTRY = 100
-"""Pairs of an entry whose domains are looked at, in expectation; all of them where there are fewer."""
+"""Expected number of pairs per entry whose domains are counted. An entry with fewer pairs has all of them counted."""
 DOMAIN_PAIRS = 30_000_000
-"""Pairs of the pool whose domains are counted, in expectation; all of them where there are fewer."""
+"""Expected number of pairs of the pool whose domains are counted. A smaller pool has all of them counted."""
 PARTS = ("lang", "text_source", "domain")
 ENTRIES, PAIR = "entries", "pair"
 _FLUSH = 1 << 22
-"""Rows of (entry, domain) that a task holds before it hands on what it has."""
+"""Rows of (entry, domain) that a task buffers before it yields them."""
 _ENOUGH = 220
-"""Expected pairs below the cut of a sample: fewer than 50 of them are never seen (under 1 in 10**30)."""
+"""Expected number of pairs below the cut of a sample. Fewer than 50 are practically impossible (under 1 in 10**30)."""
 _MOST = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is looked at, by the hash s in [0, 1) of a pair.
+    """The pairs that the pass examines, by the hash s in [0, 1) of a pair.
 
     Attributes:
-        entry_shares: float64, by entry id; an entry looks at the domains of pairs with s below its share.
-        probabilities: float64, entry probabilities of the run, by entry id; 0 for what it did not count.
-        domain_share: domains are counted of pairs with s below this.
-        cut_kept, cut_dropped: pairs that may be shown are those with s below it.
+        entry_shares: float64 by entry id. An entry's domains are counted in the pairs with s below the entry's share.
+        probabilities: float64 by entry id, the entry probabilities of the run; 0 for entries without a count.
+        domain_share: the domains of the pool are counted in the pairs with s below this share.
+        cut_kept, cut_dropped: the page may show kept and dropped pairs with s below the cut.
     """
 
-    entry_shares: np.ndarray
-    probabilities: np.ndarray
+    entry_shares: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
     domain_share: float
     cut_kept: float
     cut_dropped: float
 
 
-def make_plan(counts: np.ndarray, probabilities: np.ndarray, pool: int, curated: int) -> Plan:
-    """Return what to look at in a pool of that many pairs, of which so many were kept.
+def make_plan(counts: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], pool: int, curated: int) -> Plan:
+    """Plan the pass over a pool.
 
     Args:
-        counts: int64, by entry id.
-        probabilities: float64, by entry id; NaN where an entry was not counted.
+        counts: int64 by entry id.
+        probabilities: float64 by entry id; NaN for an entry that was not counted.
+        pool, curated: sizes of the pool and of the curated subset, in pairs.
     """
     dropped = max(pool - curated, 1)
     return Plan(
@@ -83,40 +86,45 @@ def make_plan(counts: np.ndarray, probabilities: np.ndarray, pool: int, curated:
 
 @dataclass
 class TaskSums:
-    """What one task found.
+    """The partial sums of one task.
 
-    `add` takes batches with the columns of `stages.composition`; `rows` hands on what there is.
+    `add` takes batches with the columns of `stages.composition`, and `rows` yields the sums.
     """
 
     plan: Plan
     _hosts: dict[str, int] = field(default_factory=dict)
     _written: dict[str, int] = field(default_factory=dict)
-    _sums: dict[str, tuple[Counter, Counter]] = field(
+    _sums: dict[str, tuple[Counter[str], Counter[str]]] = field(
         default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:2]}
     )
-    _domains: np.ndarray = field(default_factory=lambda: np.zeros((2, 1024), np.int64))
-    _entries: list[np.ndarray] = field(default_factory=list)
-    _held: int = 0
+    _domains: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 1024), np.int64))
+    _entries: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    _buffered: int = 0
     _pairs: list[tuple[str, bool, bytes]] = field(default_factory=list)
 
     def add(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """Sum a batch; yields what has become too much to hold."""
+        """Add a batch. Yields rows if the buffer is full."""
         curated = batch.column("curated").to_numpy(zero_copy_only=False)
         s = batch.column("s").to_numpy()
         for kind, sums in self._sums.items():
             _count(batch.column(kind), curated, sums)
-        offsets, ids = laid_out(batch.column("entry_ids"))
+        offsets, ids = list_layout(batch.column("entry_ids"))
         rows = np.repeat(np.arange(len(s)), np.diff(offsets))
         shares = self.plan.entry_shares
-        looked_at = s[rows] < shares[ids] if len(ids) else np.zeros(0, bool)
-        rows, ids = rows[looked_at], ids[looked_at]
+        sampled = s[rows] < shares[ids] if len(ids) else np.zeros(0, bool)
+        rows, ids = rows[sampled], ids[sampled]
         self._add_hosts(batch.column("url"), curated, s < self.plan.domain_share, rows, ids)
         self._add_pairs(batch, curated)
-        if self._held > _FLUSH:
+        if self._buffered > _FLUSH:
             yield self._entry_rows()
 
     def _add_hosts(
-        self, urls: pa.Array, curated: np.ndarray, counted: np.ndarray, rows: np.ndarray, ids: np.ndarray
+        self,
+        urls: pa.Array,
+        curated: npt.NDArray[np.bool_],
+        counted: npt.NDArray[np.bool_],
+        rows: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.int32],
     ) -> None:
         needed = counted.copy()
         needed[rows] = True
@@ -126,10 +134,10 @@ class TaskSums:
             np.add.at(self._domains[at], codes[which], 1)
         if len(ids):
             self._entries.append((ids.astype(np.int64) << 32) | codes[rows])
-            self._held += len(ids)
+            self._buffered += len(ids)
 
-    def _codes(self, urls: pa.Array) -> np.ndarray:
-        """Return the number of each url's host, which is the task's own."""
+    def _codes(self, urls: pa.Array) -> npt.NDArray[np.int64]:
+        """Return the code of each url's host. The codes are those of this task."""
         hosts = written_hosts(urls)
         codes, known = self._written, self._hosts
         names = [*hosts.dictionary.to_pylist(), ""]
@@ -138,23 +146,24 @@ class TaskSums:
                 codes[name] = known.setdefault(normal_host(name).removeprefix("www."), len(known))
         while len(known) > self._domains.shape[1]:
             self._domains = np.concatenate([self._domains, np.zeros_like(self._domains)], axis=1)
-        numbers = np.fromiter((codes[name] for name in names), np.int64, len(names))
-        return numbers[hosts.indices.fill_null(len(names) - 1).to_numpy()]
+        by_name = np.fromiter((codes[name] for name in names), np.int64, len(names))
+        of_urls: npt.NDArray[np.int64] = by_name[hosts.indices.fill_null(len(names) - 1).to_numpy()]
+        return of_urls
 
-    def _add_pairs(self, batch: pa.RecordBatch, curated: np.ndarray) -> None:
-        there = pc.is_valid(batch.column("pair_id"))
-        found = batch.filter(there)
-        if not len(found):
+    def _add_pairs(self, batch: pa.RecordBatch, curated: npt.NDArray[np.bool_]) -> None:
+        may_be_shown = pc.is_valid(batch.column("pair_id"))
+        pairs = batch.filter(may_be_shown)
+        if not len(pairs):
             return
-        drawn = running_products(*laid_out(found.column("entry_ids")), self.plan.probabilities)
-        kept = curated[there.to_numpy(zero_copy_only=False)]
-        for at, row in enumerate(found.select(["pair_id", "s", "url", "text", "p", "u"]).to_pylist()):
-            p = row["p"] if kept[at] else float(drawn[at])
+        probabilities = running_products(*list_layout(pairs.column("entry_ids")), self.plan.probabilities)
+        kept = curated[may_be_shown.to_numpy(zero_copy_only=False)]
+        for at, row in enumerate(pairs.select(["pair_id", "s", "url", "text", "p", "u"]).to_pylist()):
+            p = row["p"] if kept[at] else float(probabilities[at])
             packed = json.dumps([row["s"], row["url"], row["text"], p, row["u"]]).encode()
             self._pairs.append((row["pair_id"], bool(kept[at]), packed))
 
     def rows(self) -> Iterator[pa.RecordBatch]:
-        """Yield all that was not yielded yet."""
+        """Yield all rows that `add` did not yield."""
         yield self._entry_rows()
         for kind, (pool, curated) in self._sums.items():
             values = list(pool | curated)
@@ -165,13 +174,15 @@ class TaskSums:
         yield partial_rows("domain", names, pool[counted], curated[counted])
         if self._pairs:
             ids, kept, packed = zip(*self._pairs, strict=True)
-            yield partial_rows(PAIR, ids, [int(not one) for one in kept], [int(one) for one in kept], packed)
+            yield partial_rows(
+                PAIR, ids, [int(not is_kept) for is_kept in kept], [int(is_kept) for is_kept in kept], packed
+            )
 
     def _entry_rows(self) -> pa.RecordBatch:
         if not self._entries:
             return partial_rows(ENTRIES, [], [], [])
         keys, pairs = np.unique(np.concatenate(self._entries), return_counts=True)
-        self._entries, self._held = [], 0
+        self._entries, self._buffered = [], 0
         ids, codes = (keys >> 32).astype(np.int32), keys & 0xFFFFFFFF
         names = pa.array(list(self._hosts), pa.string())
         blocks = ids // BLOCK
@@ -186,25 +197,27 @@ class TaskSums:
         return partial_rows(ENTRIES, [str(number) for number in numbers], zeros, zeros, packed)
 
 
-def _count(values: pa.Array, curated: np.ndarray, sums: tuple[Counter, Counter]) -> None:
+def _count(values: pa.Array, curated: npt.NDArray[np.bool_], sums: tuple[Counter[str], Counter[str]]) -> None:
     encoded = pc.fill_null(values, "").dictionary_encode()
     codes, names = encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
-    for which, of in zip((~curated, curated), sums, strict=True):
+    for which, counter in zip((~curated, curated), sums, strict=True):
         for name, number in zip(names, np.bincount(codes[which], minlength=len(names)).tolist(), strict=True):
             if number:
-                of[name] += number
+                counter[name] += number
 
 
-def partial_rows(kind: str, values: object, pool: object, curated: object, packed: object = None) -> pa.RecordBatch:
-    """Return rows of `PARTIAL`; the columns as lists or arrays of equal length."""
-    values = pa.array(values, pa.string())
-    packed = pa.nulls(len(values), pa.binary()) if packed is None else pa.array(packed, pa.binary())
-    kinds = pa.array([kind] * len(values), pa.string())
-    return pa.record_batch([kinds, values, pa.array(pool, pa.int64()), pa.array(curated, pa.int64()), packed], PARTIAL)
+def partial_rows(kind: str, values: Any, pool: Any, curated: Any, packed: Any = None) -> pa.RecordBatch:
+    """Return rows of `PARTIAL` from columns: lists or arrays of equal length."""
+    names = pa.array(values, pa.string())
+    blobs = pa.nulls(len(names), pa.binary()) if packed is None else pa.array(packed, pa.binary())
+    kinds = pa.array([kind] * len(names), pa.string())
+    return pa.record_batch([kinds, names, pa.array(pool, pa.int64()), pa.array(curated, pa.int64()), blobs], PARTIAL)
 
 
 def packed_stream(batch: pa.RecordBatch) -> bytes:
+    """Serialize a batch as an Arrow stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, batch.schema) as writer:
         writer.write_batch(batch)
-    return sink.getvalue().to_pybytes()
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream

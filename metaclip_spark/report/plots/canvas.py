@@ -1,16 +1,17 @@
-"""The empty figure of a plot: its size, its settings, its axes.
+"""Create the empty figure of a plot: its size, its settings, its axes.
 
-matplotlib is imported when a figure is made, and through its object API only, so that nothing of a
-notebook's or a caller's pyplot state is touched.
+matplotlib is imported when a figure is created, and only through its object API. The pyplot state of a notebook or
+caller does not change.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.report.plots.svg import INK
 
@@ -19,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 POINTS = 300
-"""Points per curve: enough for a smooth line, and 500,000 entries still make a small page."""
+"""Maximum points per curve: enough for a smooth line, and few enough for a small page with 500,000 entries."""
 
 WIDTH, FONT = 520, 12.5
-"""Width of a plot and size of its letters, in px of the viewBox; the page scales both."""
+"""Width and font size of a plot, in px of the viewBox. The page scales both."""
 
-T_LINE = {"color": INK["t"], "linestyle": (0, (5, 4)), "linewidth": 1.6}
+T_LINE: dict[str, Any] = {"color": INK["t"], "linestyle": (0, (5, 4)), "linewidth": 1.6}
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.size": FONT,
     "text.color": INK["fg"],
@@ -51,18 +52,19 @@ _SETTINGS = {
 
 @contextmanager
 def blank(key: str, height: int) -> Iterator[Figure]:
-    """A figure under our settings alone, whatever the user's matplotlibrc says."""
+    """Yield an empty figure with these settings only, whatever the user's matplotlibrc contains."""
     import matplotlib
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
-        matplotlib.rcParams.update(_SETTINGS | {"svg.hashsalt": key})
+        parameters: Any = matplotlib.rcParams  # its type takes literal names only
+        parameters.update(_SETTINGS | {"svg.hashsalt": key})
         yield Figure(figsize=(WIDTH / 72, height / 72), dpi=72)
 
 
 def frame(figure: Figure, height: int, left: int = 62, top: int = 34) -> Axes:
-    """Axes with fixed margins in px, so that labels of any length stay inside."""
+    """Add axes with fixed margins in px, so that labels of any length fit."""
     bottom, right = 56, 18
     box = (left / WIDTH, bottom / height, 1 - (left + right) / WIDTH, 1 - (top + bottom) / height)
     axes = figure.add_axes(box)
@@ -72,7 +74,7 @@ def frame(figure: Figure, height: int, left: int = 62, top: int = 34) -> Axes:
 
 
 def entitle(axes: Axes, x: str, y: str) -> None:
-    """Axis titles: the vertical one lies flat above its axis, where it can be read."""
+    """Set the titles of both axes. The title of the vertical axis is horizontal, above the axis."""
     axes.set_xlabel(x, labelpad=8)
     axes.annotate(
         y,
@@ -86,10 +88,10 @@ def entitle(axes: Axes, x: str, y: str) -> None:
 
 
 def decades(top: float) -> list[int]:
-    """1, 10, 100, ... up to the first at or above `top`."""
+    """Return 1, 10, 100, ... up to the first power of ten that is at least `top`."""
     return [10**k for k in range(int(np.ceil(np.log10(max(top, 1)))) + 1)]
 
 
-def sampled(n: int) -> np.ndarray:
-    """At most POINTS ranks of 1..n, evenly spaced on a log axis, both ends included."""
+def sampled(n: int) -> npt.NDArray[np.int64]:
+    """Return at most POINTS ranks of 1..n, evenly spaced on a log axis, with both ends."""
     return np.unique(np.rint(np.geomspace(1, n, min(n, POINTS))).astype(np.int64))

@@ -1,6 +1,6 @@
-"""The four plots of the data card, as inline SVG.
+"""Draw the four plots of the data card as inline SVG.
 
-matplotlib is optional (extra `[report]`): ask `available` before `draw`.
+matplotlib is optional (extra `[report]`): call `available` before `draw`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BINS = 12
-"""Numbers of matches with a bar of their own; the last bar takes all above."""
+"""Maximum number of matches with a separate bar. The last bar also counts all higher numbers."""
 
 _ENTRY_COLUMNS = 17
 
 
 @dataclass(frozen=True)
 class Plot:
-    """One plot: its title, its picture (empty when there is nothing to draw), its sentence."""
+    """A plot: its title, its SVG (empty if there is nothing to draw), and its caption."""
 
     title: str
     svg: str
-    sentence: str
+    caption: str
 
 
 def available() -> bool:
-    """Whether matplotlib can be imported."""
+    """Return whether matplotlib can be imported."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -46,7 +46,7 @@ def available() -> bool:
 
 
 def draw(card: Card) -> list[Plot]:
-    """The four plots in reading order; needs matplotlib."""
+    """Draw the four plots in reading order. This needs matplotlib."""
     return [
         _plot("ranks", "Entry counts, sorted", captions.ranks, 340, _ranks, card),
         _plot("cumulative", "Cumulative counts", captions.cumulative, 340, _cumulative, card),
@@ -58,7 +58,7 @@ def draw(card: Card) -> list[Plot]:
 def _plot(
     key: str,
     title: str,
-    sentence: Callable[[Card], str],
+    caption: Callable[[Card], str],
     height: int,
     paint: Callable[[Figure, Card], dict[str, str]],
     card: Card,
@@ -68,11 +68,11 @@ def _plot(
     with blank(key, height) as figure:
         texts = paint(figure, card)
         svg = io.StringIO()
-        # No date, no creator: equal cards give equal pages.
+        # Without date and creator, equal cards give equal pages.
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(svg, format="svg", metadata=nothing, transparent=True)
     picture = inline(svg.getvalue(), label=title, prefix=f"{key}-", texts=texts)
-    return Plot(title, picture, sentence(card))
+    return Plot(title, picture, caption(card))
 
 
 def _ranks(figure: Figure, card: Card) -> dict[str, str]:
@@ -93,7 +93,7 @@ def _ranks(figure: Figure, card: Card) -> dict[str, str]:
     axes.set_xlim(0.8, max(matched, 10) * 1.25)
     axes.set_ylim(0.6, highest * 2.5)
     axes.axhline(card.threshold, **T_LINE)
-    # With a head, both curves start above the line: its left end is free below.
+    # With a head, both curves start above the line, so the label fits below its left end.
     below = card.entries_head > 0 and card.threshold > 4
     axes.annotate(
         f"t = {number(card.threshold)}",
@@ -113,7 +113,7 @@ def _cumulative(figure: Figure, card: Card) -> dict[str, str]:
     matched = int((card.entry_counts > 0).sum())
     at = sampled(matched)
     for name, counts in (("pool", card.entry_counts), ("curated", card.curated_entry_counts)):
-        # from_tail[k] = counts of the entries at rank k+1 and below it.
+        # from_tail[k] is the sum of the counts of the entries from rank k + 1 to the last.
         from_tail = np.cumsum(counts[order[:matched]][::-1])[::-1]
         if from_tail[0]:
             reached = from_tail[at - 1] / from_tail[0]
@@ -163,7 +163,7 @@ def _matches(figure: Figure, card: Card) -> dict[str, str]:
     axes.set_xlim(first - 0.6, last + 0.6)
     axes.set_ylim(0, max(peak, 0.01) * 1.08)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g}%")
-    axes.yaxis.get_major_locator().set_params(nbins=6)
+    axes.locator_params(axis="y", nbins=6)
     axes.grid(visible=False, axis="x")
     entitle(axes, "Entries that the text matches", "Share of pairs")
     return {}
@@ -190,7 +190,7 @@ def _top(figure: Figure, card: Card) -> dict[str, str]:
     axes.tick_params(axis="y", labelcolor=INK["fg"])
     axes.set_ylim(max(len(ids), 5) - 0.4, -0.6)
     axes.set_xlim(0, before[0] * 1.2)
-    axes.xaxis.get_major_locator().set_params(nbins=5, integer=True)
+    axes.locator_params(axis="x", nbins=5, integer=True)
     axes.xaxis.set_major_formatter(lambda value, _: short(value))
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("Entry count, and the share kept", labelpad=8)

@@ -1,9 +1,9 @@
-"""Make matplotlib's SVG fit to stand inside a page: its colours, its fonts, its ids.
+"""Convert matplotlib's SVG to SVG that is inline in a page: its colours, its fonts, its ids.
 
-The figures are drawn in stand-in colours (`INK`), which become CSS variables here, so that one
-picture serves light, dark and print. Fonts become the page's own. Texts that come from the data
-never pass through matplotlib (its fonts lack most scripts, and `$` would be mathematics): a figure
-draws a placeholder, and the text is put in its place here, escaped by the XML writer.
+The figures are drawn in placeholder colours (`INK`). This module replaces them by CSS variables, so that one picture
+works on light, dark and printed pages. The fonts are those of the page. Texts from the data do not pass through
+matplotlib, because its fonts lack most scripts and it reads `$` as mathematics. Instead, a figure draws a placeholder,
+and this module replaces it by the text, which the XML writer escapes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _REFERENCE = re.compile(r"url\(#([^)]*)\)")
 
 
 def inline(svg: str, *, label: str, prefix: str, texts: Mapping[str, str]) -> str:
-    """An `<svg>` element for use inside HTML.
+    """Convert a figure to an `<svg>` element for HTML.
 
     Args:
-        svg: What matplotlib wrote.
+        svg: The SVG of matplotlib.
         label: The accessible name of the picture.
-        prefix: Put before each id; differs per picture, as ids are shared by the whole page.
+        prefix: Prefix of each id. It differs per picture, because all ids of a page must be unique.
         texts: Placeholder -> text to show instead.
     """
     root = ElementTree.fromstring(svg)
@@ -41,7 +41,7 @@ def inline(svg: str, *, label: str, prefix: str, texts: Mapping[str, str]) -> st
         _ids(element, prefix)
         if "style" in element.attrib:
             _restyle(element)
-        if element.tag == "text" and element.text in texts:
+        if element.tag == "text" and element.text is not None and element.text in texts:
             element.text = texts[element.text]
     root.attrib = {k: v for k, v in root.attrib.items() if k in _KEPT_ATTRIBUTES}
     root.attrib |= {"class": "plot", "role": "img", "aria-label": label}
@@ -60,7 +60,7 @@ def _drop(root: ElementTree.Element, tags: tuple[str, ...]) -> None:
 
 
 def _ids(element: ElementTree.Element, prefix: str) -> None:
-    """Keep the ids that are referred to (clip paths, markers), unique in the page."""
+    """Keep the ids that are referenced (clip paths, markers), and add the prefix to them."""
     attributes = {_local(k): v for k, v in element.attrib.items()}
     if element.tag == "g":
         attributes.pop("id", None)
@@ -74,7 +74,7 @@ def _ids(element: ElementTree.Element, prefix: str) -> None:
 
 
 def _restyle(element: ElementTree.Element) -> None:
-    """Colours to CSS variables; a text's size to an attribute, which the page may override."""
+    """Convert colours to CSS variables, and a text's size to an attribute, which the page can override."""
     pairs = (p.split(":", 1) for p in element.attrib.pop("style").split(";") if ":" in p)
     style = {k.strip(): v.strip() for k, v in pairs}
     if "font" in style:

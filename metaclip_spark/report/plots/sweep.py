@@ -1,4 +1,4 @@
-"""The plot of a sweep: expected size, and the tail's share of counts, against t. Needs matplotlib (extra [report])."""
+"""Draw the plot of a sweep: expected size and tail fraction by t. This needs matplotlib (extra [report])."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from metaclip_spark.report.formatting import number, short
 from metaclip_spark.report.plots.canvas import decades
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from metaclip_spark.report.sweep import Sweep
 
 _KINDS = (".svg", ".png", ".pdf")
@@ -17,10 +21,10 @@ _SIZE, _TAIL, _CHOSEN = "#1f77b4", "#d62728", "#555555"
 
 
 def check(place: str) -> None:
-    """Refuse what cannot be drawn, before the work.
+    """Check that the plot can be drawn, before the sweep starts.
 
     Raises:
-        ConfigError: matplotlib is missing, or the file's name says no kind of picture that it draws.
+        ConfigError: matplotlib is missing, or the ending of the file's name is not supported.
     """
     if not place.lower().endswith(_KINDS):
         raise ConfigError(f"--plot takes a file that ends in {', '.join(_KINDS)}, got {place!r}.")
@@ -31,10 +35,10 @@ def check(place: str) -> None:
 
 
 def draw(sweep: Sweep, place: str) -> None:
-    """Write the picture; equal sweeps give equal files.
+    """Draw a sweep and write the file. Equal sweeps give equal files.
 
     Raises:
-        WarehouseError: it cannot be written.
+        WarehouseError: the file cannot be written.
     """
     import matplotlib
     from matplotlib.figure import Figure
@@ -52,7 +56,7 @@ def draw(sweep: Sweep, place: str) -> None:
             raise WarehouseError(f"plot {place} cannot be written: {error}. Give another place with --plot.") from error
 
 
-def _paint(figure, sweep: Sweep) -> None:
+def _paint(figure: Figure, sweep: Sweep) -> None:
     t = [row.threshold for row in sweep.rows]
     sizes = [row.expected_size for row in sweep.rows]
     axes = figure.add_subplot()
@@ -85,6 +89,8 @@ def _paint(figure, sweep: Sweep) -> None:
     figure.legend(*_joined(axes, other), loc="outside upper center", ncols=4, frameon=False)
 
 
-def _joined(*all_axes) -> tuple[list, list]:
-    found = [axes.get_legend_handles_labels() for axes in all_axes]
-    return [handle for handles, _ in found for handle in handles], [label for _, labels in found for label in labels]
+def _joined(*all_axes: Axes) -> tuple[list[Artist], list[str]]:
+    legends = [axes.get_legend_handles_labels() for axes in all_axes]
+    return [handle for handles, _ in legends for handle in handles], [
+        label for _, labels in legends for label in labels
+    ]

@@ -1,4 +1,4 @@
-"""The pages in headless Chromium: nothing is fetched, nothing runs, nothing is wider than the window."""
+"""In headless Chromium, the pages fetch nothing, run nothing, and fit the width of the window."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ ATTACKS = [
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for all pages."""
+    """Start one browser for all pages."""
     path = installed()
     if path is None:
-        pytest.skip("no Chromium on the PATH: the pages are held against the HTML parser alone")
+        pytest.skip("no Chromium on the PATH: only the HTML parser checks the pages")
     found = Browser(path)
     yield found
     found.close()
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory) -> dict:
-    """The page of a run and that of two, of hostile texts wherever one may stand."""
+    """Render the page of a run and the page of two runs, with hostile texts in all places."""
     changes = dict.fromkeys(("attempt_id", "created_at"), ATTACKS[20])
     card = make_card(
         run_id=ATTACKS[21],
@@ -57,21 +57,21 @@ def pages(tmp_path_factory) -> dict:
         **whole(ATTACKS),
     )
     folder = tmp_path_factory.mktemp("pages")
-    made = {"card": render(card), "compared": render_compared(compare(card, make_card(entries=hostile, **whole())))}
-    for name, html in made.items():
+    rendered = {"card": render(card), "compared": render_compared(compare(card, make_card(entries=hostile, **whole())))}
+    for name, html in rendered.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in made}
+    return {name: folder / f"{name}.html" for name in rendered}
 
 
 @pytest.mark.parametrize("width", [1280, 390])
 @pytest.mark.parametrize("name", ["card", "compared"])
 def test_a_page_of_hostile_texts_stays_whole(browser, pages, name, width):
-    """No request but the page itself, no script, no complaint, and no sideways scrolling, wide or narrow."""
+    """The page causes no request, script, error or horizontal scrolling, in wide and in narrow windows."""
     browser.open(pages[name], width)
-    asked = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
-    assert asked == [pages[name].as_uri()]
-    said = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
-    assert said == []
+    requests = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
+    assert requests == [pages[name].as_uri()]
+    problems = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
+    assert problems == []
     assert browser.value("document.title").startswith("Data card of run" if name == "card" else "Runs ")
     assert browser.value("document.querySelectorAll('script, img, a, form, input, iframe, base, link').length") == 0
     assert browser.value("document.querySelectorAll('main > footer').length") == 1
@@ -84,14 +84,14 @@ def test_a_page_of_hostile_texts_stays_whole(browser, pages, name, width):
     assert "\u202e" not in shown
 
 
-def test_the_policy_stops_what_would_get_through(browser, pages):
-    """If a text ever stood unescaped, its script would not run and its image would not be asked for."""
+def test_the_policy_stops_a_text_that_is_not_escaped(browser, pages):
+    """If a text is not escaped, its script does not run and its image is not requested."""
     page = pages["card"].with_name("broken.html")
     injected = '<img src="http://127.0.0.1:9/x.png"><script>document.title="ran"</script></main>'
     page.write_text(pages["card"].read_text(encoding="utf-8").replace("</main>", injected), encoding="utf-8")
     browser.open(page, 1280)
     assert browser.value("document.title") != "ran"
-    stopped = [e["params"].get("blockedReason") for e in browser.events if e["method"] == "Network.loadingFailed"]
-    assert stopped == ["csp"]
-    refused = [e["params"]["entry"]["text"] for e in browser.events if e["method"] == "Log.entryAdded"]
-    assert len([text for text in refused if "Content Security Policy" in text]) == 2
+    blocked = [e["params"].get("blockedReason") for e in browser.events if e["method"] == "Network.loadingFailed"]
+    assert blocked == ["csp"]
+    messages = [e["params"]["entry"]["text"] for e in browser.events if e["method"] == "Log.entryAdded"]
+    assert len([text for text in messages if "Content Security Policy" in text]) == 2

@@ -1,4 +1,4 @@
-"""The derived numbers of a card, and how numbers and foreign texts are written."""
+"""The derived numbers of a card, and the format of numbers and untrusted texts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metaclip_spark.report.formatting import flat, number, percent, short, visib
 
 
 def make_card(**changes) -> Card:
-    """A small card: t = 10, two entries in the head, two in the tail, one unmatched."""
+    """Make a small card: t = 10, two entries in the head, two in the tail, one unmatched."""
     values = {
         "run_id": "run",
         "attempt_id": "attempt",
@@ -51,7 +51,7 @@ def test_every_entry_is_unmatched_tail_or_head():
 
 
 def test_shares_of_counts():
-    """The head is the pool's head, before and after."""
+    """The head is that of the pool, before and after balancing."""
     card = make_card()
     assert card.total_counts == 100
     assert card.head_share_of_counts == 0.9
@@ -60,7 +60,7 @@ def test_shares_of_counts():
 
 
 def test_mean_matches_weighs_by_pairs():
-    """The mean runs over pairs, not over bins."""
+    """The mean is over pairs, not over bins."""
     assert make_card().mean_matches == 2.0
     assert make_card(matches_per_text={}).mean_matches == 0.0
 
@@ -70,26 +70,26 @@ def test_mean_matches_weighs_by_pairs():
     [(40, 38.0, 4.0, 0.5), (40, 40.0000001, 0.0, 0.0), (39, 40.0, 0.0, -math.inf)],
 )
 def test_deviation_counts_in_standard_deviations(size, expected, sd, deviation):
-    """Without variance the size is as expected, or it is wrong."""
+    """Without variance, the size is as expected or the deviation is infinite."""
     card = make_card(curated_size=size, expected_size=expected, expected_sd=sd)
     assert card.deviation_sds == deviation
 
 
 def test_top_entries_are_ordered_by_count_then_id_and_leave_zeros_out():
-    """Ties go to the smaller id, so that the page is the same every time."""
+    """The smaller id breaks ties, so the page is always the same."""
     card = make_card(entry_counts=np.array([5, 0, 9, 5, 9], dtype=np.int64))
     assert card.top_entry_ids() == [2, 4, 0, 3]
     assert card.top_entry_ids(1) == [2]
 
 
 def test_entries_may_be_a_function():
-    """A list of 500,000 entries need not be in memory for 20 of them."""
+    """Twenty entries of a list of 500,000 do not need the list in memory."""
     assert make_card(entries=lambda i: f"entry {i}").entry(3) == "entry 3"
     assert make_card().entry(3) == "d"
 
 
 def test_counts_of_another_list_are_refused():
-    """An array that is not one count per entry would shift every entry."""
+    """An array of another length would shift the count of every entry."""
     with pytest.raises(ValueError, match=r"entry_counts must hold one count per entry \(4\), got 5"):
         make_card(n_entries=4)
 
@@ -107,7 +107,7 @@ def test_counts_of_another_list_are_refused():
     ],
 )
 def test_percent_is_round_only_when_exact(value, text):
-    """0% and 100% are claims."""
+    """0% and 100% stand for exact values."""
     assert percent(value) == text
 
 
@@ -124,13 +124,13 @@ def test_percent_is_round_only_when_exact(value, text):
     ],
 )
 def test_short_numbers(value, text):
-    """Axis labels stay within five characters."""
+    """Axis labels have at most five characters."""
     assert short(value) == text
     assert len(short(value)) <= 5
 
 
 def test_numbers_have_thousands_separators():
-    """Also with decimals, also without end."""
+    """This holds with decimals, and infinity has a word."""
     assert number(12345678) == "12,345,678"
     assert number(1234.56, 1) == "1,234.6"
     assert number(math.inf) == "unbounded"
@@ -149,13 +149,13 @@ def test_numbers_have_thousands_separators():
         ("", ""),
     ],
 )
-def test_what_cannot_be_seen_is_named(text, shown):
-    """Letters of every script stay; marks that reorder or hide do not."""
+def test_invisible_characters_are_shown_by_name(text, shown):
+    """Letters of every script are unchanged, and marks that reorder or hide text are replaced."""
     assert visible(text) == shown
 
 
 def test_long_texts_are_cut_by_columns():
-    """A wide character takes two columns, a combining mark none, but not endlessly."""
+    """A wide character has two columns, and a combining mark none, but the number of marks is limited."""
     assert visible("x" * 10_000, 10) == "x" * 9 + "…"
     assert visible("京" * 10, 10) == "京" * 4 + "…"
     assert visible("x" * 10, 10) == "x" * 10
@@ -163,7 +163,7 @@ def test_long_texts_are_cut_by_columns():
 
 
 def test_configuration_is_flat_and_sorted():
-    """Equal configurations give equal rows, whatever the order of their keys."""
+    """Equal configurations give equal rows for any order of their keys."""
     config = {"b": {"y": True, "x": None}, "a": ["p", "q"], "c": {}, "d": "", "e": [1, 2]}
     assert flat(config) == [
         ("a", "p, q"),

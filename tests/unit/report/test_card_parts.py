@@ -1,4 +1,4 @@
-"""The funnel, class names, the JSON twin and two cards side by side, as plain data."""
+"""The funnel, class names, the JSON sidecar and the comparison of two cards, as plain data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ENTRIES = ["cat", "dog", "St. John", "zebra", "Tench"]
 
 
 def make_card(**changes) -> Card:
-    """A small card: t = 10, `cat` in the head, `zebra` absent, `St. John` impossible."""
+    """Make a small card: t = 10, `cat` is in the head, `zebra` does not occur, `St. John` cannot match."""
     values = {
         "run_id": "a",
         "attempt_id": "1",
@@ -66,50 +66,53 @@ def make_card(**changes) -> Card:
 
 
 def test_the_funnel_adds_up_with_the_rejects_between():
-    """Each step is the one before it less what was left out between, by reason, the largest first."""
-    steps = tables.funnel(make_card())
-    assert [(step.name, step.value) for step in steps] == [
+    """Each row is the row before it minus the dropped texts or pairs, which are listed by reason, the largest first."""
+    rows = tables.funnel(make_card())
+    assert [(row.name, row.value) for row in rows] == [
         ("Texts", 300),
         ("Matched", 170),
         ("Language identified", 140),
         ("Unique pairs: the pool", 130),
         ("Curated subset", 40),
     ]
-    for before, after in zip(steps, steps[1:], strict=False):
+    for before, after in zip(rows, rows[1:], strict=False):
         assert before.value - sum(n for _, n in after.left_out) == after.value
-    assert steps[1].left_out == [
+    assert rows[1].left_out == [
         ("no_match", 100),
         ("opt-outs of the page", 15),
         ("too_short", 8),
         ("filter:mine:ugly", 7),
     ]
-    assert steps[2].left_out == [("repeat", 20), ("language", 10)]
-    assert tables.left_out_before(make_card()) == [("empty_text", 3), ("broken_json", 2)]
+    assert rows[2].left_out == [("repeat", 20), ("language", 10)]
+    assert rows[3].left_out == [("repeats that met in deduplication", 10)]
+    assert rows[3].dropped == [("duplicates found in deduplication", 10)]
+    assert rows[4].dropped == [("not sampled", 90)]
+    assert tables.rejected_without_text(make_card()) == [("empty_text", 3), ("broken_json", 2)]
     assert make_card().opted_out == {"noai": 10, "tdm": 5}
 
 
 def test_the_funnel_of_other_settings():
-    """Texts kept without a match are named; without identification the step says what else it does."""
+    """The funnel names texts that are kept without a match, and its third row depends on language identification."""
     card = make_card(config={"keep_unmatched": True, "no_lid": True}, rejected={}, pairs_sent=300, unique_pairs=300)
-    steps = tables.funnel(card)
-    assert steps[1].left_out == [("kept without a match", 130)]
-    assert steps[2].name == "Each once a source"
+    rows = tables.funnel(card)
+    assert rows[1].left_out == [("kept without a match", 130)]
+    assert rows[2].name == "Unique per source"
     assert len(tables.funnel(make_card(pairs_sent=None))) == 4
 
 
 def test_opt_outs_are_named_apart():
-    """How many texts, of which opt-outs, and which were honoured."""
+    """The sentence has the number of texts by opt-out, and the honoured opt-outs."""
     card = make_card(config={"opt_outs": ["noai", "tdm"]})
     assert tables.opt_out_sentence(card) == (
-        "15 texts (5.0%) were left out because their page opts out: 10 noai, 5 tdm; honoured: noai, tdm."
+        "15 texts (5.0%) were rejected because their page opts out: 10 noai, 5 tdm. Honoured opt-outs: noai, tdm."
     )
     assert tables.opt_out_sentence(make_card(rejected={})) == (
-        "No text was left out for an opt-out of its page; honoured: none."
+        "No text was rejected because its page opts out. Honoured opt-outs: none."
     )
 
 
-def test_class_names_are_looked_up_as_they_stand_then_in_lower_case():
-    """No other form is tried: neither `tench` for `Tench`, nor a part of a name."""
+def test_class_names_are_looked_up_unchanged_then_in_lower_case():
+    """No other form is tried, neither `Tench` for `tench`, nor a part of a name."""
     found = count_classes(make_card(), ["cat", "Dog", "tench", "zebra", "kite (bird of prey)", "Tench"], thin=20)
     assert list(found.found) == [
         ClassCount("cat", 0, True, 100, 12),
@@ -118,7 +121,7 @@ def test_class_names_are_looked_up_as_they_stand_then_in_lower_case():
         ClassCount("Tench", 4, True, 25, 20),
     ]
     assert list(found.missing) == ["tench", "kite (bird of prey)"]
-    assert [one.name for one in found.thin_ones] == ["zebra", "Dog", "cat"]
+    assert [row.name for row in found.thin_classes] == ["zebra", "Dog", "cat"]
 
 
 @pytest.mark.parametrize(
@@ -129,35 +132,35 @@ def test_class_names_are_looked_up_as_they_stand_then_in_lower_case():
         ("names.json", '["tench", "", "goldfish"]'),
     ],
 )
-def test_class_names_come_one_a_line_or_as_json(tmp_path, name, content):
-    """Counts behind a TAB are passed over; a name stands once."""
+def test_class_names_come_one_per_line_or_as_json(tmp_path, name, content):
+    """Counts after a TAB are ignored, and repeated names are read once."""
     (tmp_path / name).write_text(content, encoding="utf-8")
     assert read_class_names(str(tmp_path / name)) == ["tench", "goldfish"]
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "sentence"),
     [
         (None, "cannot be read: No such file or directory. Check the path."),
-        (b"\n", "holds no names; expected one a line, or a JSON array of strings."),
+        (b"\n", "has no names; expected one name per line, or a JSON array of strings."),
         (b"\xff", "is not UTF-8: invalid start byte at byte 0."),
-        (b"{}", 'is no array of strings; write it as ["tench", "goldfish", ...].'),
-        (b"[1]", 'is no array of strings; write it as ["tench", "goldfish", ...].'),
+        (b"{}", 'is not an array of strings; write it as ["tench", "goldfish", ...].'),
+        (b"[1]", 'is not an array of strings; write it as ["tench", "goldfish", ...].'),
         (b"[", "is not JSON: Expecting value: line 1 column 2 (char 1); expected an array of strings."),
     ],
 )
-def test_class_names_that_cannot_be_used(tmp_path, content, said):
-    """The sentence names the flag and the file."""
+def test_class_names_that_cannot_be_used(tmp_path, content, sentence):
+    """The error names the flag and the file."""
     path = tmp_path / ("names.json" if content is None or content[:1] in b"{[" else "names.txt")
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError) as refused:
         read_class_names(str(path))
-    assert str(refused.value) == f"--class-names {path} {said}"
+    assert str(refused.value) == f"--class-names {path} {sentence}"
 
 
 def test_real_class_names_are_read(shared_data):
-    """The 1,000 names of ImageNet with their counts in MetaCLIP-400M, as they were published."""
+    """The published file has the 1,000 names of ImageNet with their counts in MetaCLIP-400M."""
     names = read_class_names(
         str(shared_data / "metadata" / "class_freqs" / "class_frequency_metaclip_400m_imagenet_ori.txt")
     )
@@ -165,8 +168,8 @@ def test_real_class_names_are_read(shared_data):
     assert names[:3] == ["tench", "goldfish", "great white shark"]
 
 
-def test_the_twin_has_the_cards_numbers_under_names_that_stay():
-    """Null stands where nobody looked, so that a reader finds the same keys in every card."""
+def test_the_sidecar_has_the_cards_numbers_under_stable_names():
+    """Parts that were not computed are null, so every card has the same keys."""
     brief = card_json.as_plain(make_card())
     card = make_card(
         **whole(),
@@ -200,14 +203,14 @@ def test_the_twin_has_the_cards_numbers_under_names_that_stay():
     assert full["class_names"]["no_entry"] == ["cow"]
 
 
-def test_a_twin_holds_neither_infinity_nor_lone_surrogates():
-    """JSON has no word for the one, UTF-8 none for the other."""
+def test_a_sidecar_has_neither_infinity_nor_lone_surrogates():
+    """JSON cannot represent infinity, and UTF-8 cannot encode lone surrogates."""
     card = make_card(curated_size=1, expected_sd=0.0, config={"path": "\ud800"})
     assert json.loads(card_json.as_text(card_json.as_plain(card)).encode())["deviation_sds"] is None
 
 
-def test_entries_that_moved_most_come_first():
-    """By count: against chance; by kept share: of entries that are no rarity in both pools."""
+def test_entries_that_changed_most_come_first():
+    """Counts are compared relative to chance, and kept shares only for entries that are frequent in both pools."""
     second = make_card(
         run_id="b",
         threshold=20,
@@ -218,8 +221,8 @@ def test_entries_that_moved_most_come_first():
         curated_entry_counts=np.array([22, 40, 0, 0, 25]),
     )
     found = compare(make_card(), second)
-    assert [(one.entry, one.counts) for one in found.by_count] == [("dog", (9, 49)), ("cat", (100, 110))]
-    assert [(one.entry, one.curated) for one in found.by_share] == [("Tench", (20, 25)), ("cat", (12, 22))]
+    assert [(moved.entry, moved.counts) for moved in found.by_count] == [("dog", (9, 49)), ("cat", (100, 110))]
+    assert [(moved.entry, moved.curated) for moved in found.by_share] == [("Tench", (20, 25)), ("cat", (12, 22))]
     assert found.by_share[0].kept == (0.8, 1.0)
     rows = {row.key: (row.first, row.second, row.difference) for _, rows in found.groups for row in rows}
     assert rows["threshold"] == (10, 20, 10)
@@ -234,7 +237,7 @@ def test_entries_that_moved_most_come_first():
 
 
 def test_runs_of_different_lists_are_compared_by_their_strings():
-    """An entry that one list lacks counts 0 there, wherever the others stand."""
+    """An entry that is missing from one list has count 0 there, and the order of the lists does not matter."""
     second = make_card(
         metadata_id="cd",
         n_entries=3,
@@ -243,15 +246,15 @@ def test_runs_of_different_lists_are_compared_by_their_strings():
         curated_entry_counts=np.array([30, 20, 12]),
         impossible=[],
     )
-    moved = compare(make_card(), second).by_count
-    assert [(one.entry, one.counts, one.curated) for one in moved] == [
+    by_count = compare(make_card(), second).by_count
+    assert [(moved.entry, moved.counts, moved.curated) for moved in by_count] == [
         ("cow", (0, 30), (0, 30)),
         ("dog", (9, 0), (9, 0)),
     ]
 
 
-def test_parts_of_both_runs_stand_side_by_side():
-    """What a card does not name is not known to be nothing, unless it names all."""
+def test_the_parts_of_both_runs_are_compared():
+    """A value that a card does not list has an unknown number of pairs, unless the card lists all values."""
     made = whole()["composition"]
     few = replace(made, languages=replace(made.languages, listed=made.languages.listed[:1], values=1))
     (languages, *_) = compare(make_card(composition=made), make_card(composition=few)).parts

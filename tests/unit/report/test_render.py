@@ -1,4 +1,4 @@
-"""The page: complete, self-contained, escaped, and the same for equal cards."""
+"""The page is complete, self-contained, escaped, and the same for equal cards."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ HOSTILE = [
 
 
 def hostile(entry_id: int) -> str:
-    """A hostile entry for every id."""
+    """Return a hostile entry for any id."""
     return HOSTILE[entry_id % len(HOSTILE)]
 
 
 class Page(HTMLParser):
-    """What a browser would find: elements, their attributes, their texts."""
+    """A parsed page: its elements, their attributes, and its texts."""
 
     def __init__(self, html: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -62,7 +62,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, {k: v or "" for k, v in attrs}))
         if tag not in VOID:
-            self.open.append(tag)  # <path /> calls both handlers
+            self.open.append(tag)  # the parser calls both handlers for <path />
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag, f"</{tag}> closes something else"
@@ -77,7 +77,7 @@ class Page(HTMLParser):
 
 
 def make_card(n: int = 2_000, **changes) -> Card:
-    """A card with a long tail: counts 5000 / rank, the last fifth of the entries unmatched."""
+    """Make a card with a long tail: counts are 5000 / rank, and the last fifth of the entries is unmatched."""
     counts = (5_000 / np.arange(1, n + 1)).astype(np.int64)
     counts[-n // 5 :] = 0
     curated = np.minimum(counts, 300)
@@ -118,7 +118,7 @@ def make_card(n: int = 2_000, **changes) -> Card:
 
 
 def empty_card() -> Card:
-    """A run that read nothing."""
+    """Make the card of a run that read nothing."""
     nothing = np.zeros(0, dtype=np.int64)
     return make_card(
         10,
@@ -162,13 +162,13 @@ def test_page_is_well_formed_and_has_four_plots():
 
 
 def test_page_carries_the_strict_policy():
-    """Nothing loads, nothing runs, even if a text should get through."""
+    """The page's policy lets nothing load or run, even if a text is not escaped."""
     policies = [a.get("content") for _, a in Page(render(make_card())).elements if "http-equiv" in a]
     assert policies == ["default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"]
 
 
 def test_page_has_no_outside_resources():
-    """Each reference stays inside the page and finds its target."""
+    """Each reference has a target inside the page."""
     page = Page(render(make_card()))
     assert page.tags.isdisjoint({"script", "link", "iframe", "object", "embed", "img", "base", "a"})
     ids = [a["id"] for _, a in page.elements if "id" in a]
@@ -211,17 +211,17 @@ def test_hostile_texts_do_not_break_the_page(where):
     assert len(html.encode("utf-8")) < 500_000
 
 
-def test_entries_are_shown_as_they_are_in_table_and_plot():
-    """Escaping changes how a text is written, not what is read; `$` is no mathematics."""
+def test_entries_are_shown_unchanged_in_table_and_plot():
+    """Escaping does not change the shown text, and `$` is not read as mathematics."""
     page = Page(render(make_card(entries=hostile)))
     assert "<script>alert(1)</script>" in page.texts
     assert "a[U+202E]gnp.exe" in page.texts
-    assert page.texts.count("$x^2$ \\frac") == 3  # the table, the plot, and among those never matched
+    assert page.texts.count("$x^2$ \\frac") == 3  # the table, the plot, and the unmatched entries
     assert page.texts.count("@0@") == page.texts.count("@1@") == 2
 
 
-def test_two_cards_of_hostile_texts_side_by_side_do_not_break_the_page():
-    """The page of two runs is held to the same."""
+def test_a_comparison_of_hostile_texts_does_not_break_the_page():
+    """The page of two runs is escaped, too."""
     cards = [make_card(entries=hostile, run_id=HOSTILE[0], **whole(HOSTILE))]
     cards.append(make_card(200, entries=hostile, metadata_id="short", composition=composition(["a"])))
     cards.append(make_card(entries=hostile, metadata_id="other", config={t: t for t in HOSTILE}, **whole(HOSTILE)))
@@ -235,46 +235,58 @@ def test_two_cards_of_hostile_texts_side_by_side_do_not_break_the_page():
         card_json.as_text(compare(cards[0], other).as_plain()).encode("utf-8")
 
 
-def test_what_the_pool_is_made_of_is_on_the_page():
-    """Languages, sources, domains, entries of few domains, pairs with their probability, thin classes."""
+def test_the_composition_of_the_pool_is_on_the_page():
+    """The page shows languages, sources, domains, entries from few domains, sample pairs, and thin classes."""
     page = Page(render(make_card(**whole())))
     text = " ".join(" ".join(page.texts).split())
-    for said in (
+    for sentence in (
         "cat 900 300 33.3%",
-        "And 7 more languages, with 9,648 pairs of the pool and 2,559 of the subset.",
+        "7 more languages have 9,648 pairs of the pool and 2,559 of the subset.",
         "entry 0 1.00 cat 32.5% 5,000 300",
         "under 1.5 2",
         "1 / Σ share² (inverse Simpson)",
-        "40 entries with at least 20 pairs of the pool are judged",
-        "by about 100 each, drawn by a keyed hash of the",
+        "40 entries have at least 20 pairs in the pool, and are compared.",
+        "about 100 of them are sampled by a keyed hash of the pair.",
+        "A domain is the host of an image's url; a leading www. is removed. The pool has 10 domains.",
         "50 pairs of the curated subset cat https://example.org/cat > 0.9999 draw 0.2500",
         "50 pairs that were dropped cat https://example.org/cat 0.125 draw 0.2500",
         "1 of 3 classes is thin",
         "cat the same 5,000 5",
-        "1 class is no entry",
+        "A class is thin if fewer than 100 pairs of the curated subset match its entry.",
+        "1 class is not an entry",
+        "All 2 classes that are entries, sorted by their pairs in the subset",
         "cow",
-        "can never match 2 (what spacing parts stands inside): entry 1700 entry 1999",
+        "can never match 2 (contains a TAB, a line end, or punctuation that matching separates by spaces): entry 1700 "
+        "entry 1999",
         "did not occur 398 : entry 1600 entry 1601",
+        "− 655 duplicates found in deduplication",
+        "− 8,889 not sampled",
     ):
-        assert said.replace(" :", ":") in text.replace(" :", ":"), said
+        assert sentence.replace(" :", ":") in text.replace(" :", ":"), sentence
 
 
-def test_a_sample_of_domains_is_said_to_be_one():
-    """Of a very large pool, domains are counted in a share of the pairs."""
+def test_a_sample_of_domains_is_described_as_one():
+    """In a very large pool, domains are counted in a sample of the pairs."""
     made = replace(whole()["composition"], domain_share=0.003)
     text = " ".join(Page(render(make_card(composition=made))).texts)
-    said = "counted in 12,345 pairs: a sample of 0.3% of the pool by a keyed hash, and of the subset by the same."
-    assert said in text
+    assert (
+        "Domains are counted in 12,345 pairs, a sample of 0.3% of the pool by a keyed hash. "
+        "The subset is sampled by the same hash."
+    ) in text
 
 
-def test_a_card_that_nobody_looked_through_says_how_to():
-    """Of a large pool `run` leaves the pass to `report`."""
+def test_a_card_without_composition_names_the_command_that_adds_it():
+    """For a large pool, `run` leaves the pass to `report`."""
     page = Page(render(make_card()))
     assert page.texts.count(sections.NO_COMPOSITION) == 1
+    assert sections.NO_COMPOSITION == (
+        "Languages, text sources, domains and a random sample of pairs need another pass over the pool: "
+        "`metaclip-spark report` makes it and writes this page again."
+    )
 
 
 def test_numbers_on_the_page_equal_the_card():
-    """Each number of the card stands on the page, with separators."""
+    """The page shows each number of the card, with separators."""
     card = make_card()
     texts = Page(render(card)).texts
     assert texts.count("12,345") == texts.count("3,456") == 4
@@ -305,16 +317,16 @@ def test_numbers_on_the_page_equal_the_card():
         assert f"entry {entry_id}" in text
 
 
-def test_incomplete_sources_and_the_papers_figures_say_where_the_rest_is():
-    """A capped list names the table that holds all; the paper's figures name the paper."""
+def test_incomplete_sources_and_the_papers_figures_have_references():
+    """A shortened list names the table with all sources, and the paper's figures name the paper."""
     text = " ".join(Page(render(make_card())).texts)
-    ours = ("a.wat.gz", "gzip ends early", "And 2 more, in the table")
+    ours = ("a.wat.gz", "gzip ends early", "The table", "lists 2 more.")
     papers = ("arXiv 2309.16671", "1.6B", "10.7B", "94.5%", "114K (22.8%)", "4,035 (3 runs)")
     assert [shown for shown in ours + papers if shown not in text] == []
 
 
 def test_empty_card_has_sentences_instead_of_plots():
-    """A run that read nothing has a page too."""
+    """A run that read nothing has a page, too."""
     page = Page(render(empty_card()))
     assert page.open == []
     assert "svg" not in page.tags
@@ -337,15 +349,15 @@ ZERO = np.zeros(4, dtype=np.int64)
     ids=["no-counts", "empty-subset", "all-tail", "all-head", "kept-unmatched", "one-entry"],
 )
 def test_odd_pools_make_a_page(changes, recwarn):
-    """Nothing to divide by, nothing to take a logarithm of: no error, no warning."""
+    """Zeros cause neither errors nor warnings in divisions and logarithms."""
     page = Page(render(make_card(4, **changes)))
     assert page.open == []
     assert not recwarn.list
     assert "nan" not in " ".join(v for _, a in page.elements for v in a.values()).split()
 
 
-def test_without_matplotlib_the_page_says_what_to_install(monkeypatch):
-    """matplotlib is an extra; the numbers are there without it."""
+def test_without_matplotlib_the_page_names_what_to_install(monkeypatch):
+    """matplotlib is an extra, and the page has all numbers without it."""
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert not card_plots.available()
@@ -357,7 +369,7 @@ def test_without_matplotlib_the_page_says_what_to_install(monkeypatch):
 
 
 def test_equal_cards_give_equal_pages():
-    """No date, no random id, no order of keys of a dict."""
+    """A page does not depend on the date, on random ids or on the order of keys in a dict."""
     card = make_card(config={"a": 1, "b": {"c": 2, "d": 3}})
     backwards = {
         f.name: dict(reversed(v.items())) if isinstance(v := getattr(card, f.name), dict) else v for f in fields(card)
@@ -366,7 +378,7 @@ def test_equal_cards_give_equal_pages():
 
 
 def test_the_users_matplotlib_settings_neither_matter_nor_change():
-    """A notebook's style does not reach the page, and the page leaves it alone."""
+    """A notebook's style does not affect the page, and rendering does not change it."""
     import matplotlib
 
     expected = render(make_card())
@@ -378,5 +390,5 @@ def test_the_users_matplotlib_settings_neither_matter_nor_change():
 
 
 def test_page_of_a_full_list_stays_small():
-    """500,000 entries are drawn with a few hundred points."""
+    """The plots of 500,000 entries have a few hundred points."""
     assert len(render(make_card(500_000)).encode()) < 150_000

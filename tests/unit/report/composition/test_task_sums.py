@@ -1,4 +1,4 @@
-"""What one pass finds of a pool, held against counting by hand; however the rows are cut."""
+"""The composition of a pool is checked against plain counting, for any batches and tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from metaclip_spark.core.draw import draws
 from metaclip_spark.core.sampling import entry_probability
 from metaclip_spark.report.composition import merge, task_sums
-from metaclip_spark.report.composition.merge import composition_of, meet
+from metaclip_spark.report.composition.merge import composition_of, merge_rows
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, Part
 from metaclip_spark.report.composition.task_sums import PARTIAL, PER_ENTRY, Plan, TaskSums, make_plan
 
@@ -22,7 +22,7 @@ SEED = 5
 
 
 class Pool:
-    """A pool of pairs with a keyed hash each, and which were kept."""
+    """A pool of pairs with their keyed hashes, and a mask of the kept pairs."""
 
     def __init__(self, n: int, threshold: int = 20, hosts: int = 30) -> None:
         rng = np.random.default_rng(1)
@@ -34,7 +34,7 @@ class Pool:
         self.texts = [f"text {i}" for i in numbers]
         self.langs = [["en", "de", None][i % 3] for i in numbers]
         self.sources = [["alt", "title"][i % 5 // 4] for i in numbers]
-        # Entry 0 is in every pair, entry 8999 in few, all of one host.
+        # Entry 0 matches every pair. Entry 8999 matches few pairs, all of one host.
         self.ids = [
             sorted({0, *(301 * rng.geometric(0.1, 2) % N_ENTRIES).tolist(), *([8_999] if h == 7 else [])}) for h in host
         ]
@@ -51,7 +51,7 @@ class Pool:
         return make_plan(self.counts, self.by_entry, len(self.kept), int(self.kept.sum()))
 
     def batches(self, plan: Plan, size: int) -> list[pa.RecordBatch]:
-        """The rows as the stage sends them: of the pool, then of the subset."""
+        """Return the rows like the stage: of the pool, then of the subset."""
         rows = []
         for curated in (False, True):
             cut = max(plan.cut_kept, plan.cut_dropped) if curated else plan.cut_dropped
@@ -93,7 +93,7 @@ class Pool:
 
 
 def found_in(pool: Pool, plan: Plan, size: int = 1_000, tasks: int = 2, places: int = 2) -> Composition:
-    """What the pass finds when batches are dealt to tasks, and equal kinds and values meet in some places."""
+    """Run the pass: deal the batches to tasks, and merge equal kinds and values in some tasks."""
     sums = [TaskSums(plan) for _ in range(tasks)]
     partial = []
     for at, batch in enumerate(pool.batches(plan, size)):
@@ -106,26 +106,26 @@ def found_in(pool: Pool, plan: Plan, size: int = 1_000, tasks: int = 2, places: 
     met = [
         batch
         for place in range(places)
-        for batch in meet(rows.filter(pa.array([at == place for at in where])).to_batches())
+        for batch in merge_rows(rows.filter(pa.array([at == place for at in where])).to_batches())
     ]
     return composition_of(pa.Table.from_batches(met, PARTIAL), plan, pool.counts)
 
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    """A pool small enough that all its pairs are looked at by domain."""
+    """Make a pool that is so small that the domains of all its pairs are counted."""
     return Pool(3_000)
 
 
 def as_parts(pool: Pool, value) -> list[Part]:
-    """Parts counted by hand."""
+    """Count parts with a plain loop."""
     before = Counter(value(i) for i in range(len(pool.kept)))
     after = Counter(value(i) for i in np.flatnonzero(pool.kept).tolist())
     return sorted((Part(name, n, after[name]) for name, n in before.items()), key=lambda one: (-one.pool, one.value))
 
 
 def test_languages_sources_and_domains_are_counted_in_pool_and_subset(pool):
-    """Every pair is counted once on each side; the port, capitals and www. are no part of a domain; a null is ""."""
+    """Every pair is counted once per side. Port, capitals and www. do not belong to a domain, and a null is ""."""
     found = found_in(pool, pool.plan())
     assert found.languages.listed == as_parts(pool, lambda i: pool.langs[i] or "")
     assert found.text_sources.listed == as_parts(pool, lambda i: pool.sources[i])
@@ -137,13 +137,13 @@ def test_languages_sources_and_domains_are_counted_in_pool_and_subset(pool):
     assert found.domain_share == 1.0
 
 
-def test_an_entry_looks_at_the_pairs_whose_hash_is_below_its_share(pool):
-    """All pairs of an entry up to a count of PER_ENTRY, about so many above; 1 / sum of squared shares of them."""
+def test_domains_of_an_entry_are_counted_in_pairs_whose_hash_is_below_its_share(pool):
+    """These are all pairs up to a count of PER_ENTRY, and about PER_ENTRY pairs above it."""
     found = found_in(pool, pool.plan()).entry_domains
     assert pool.counts[0] == 3_000
-    judged = np.flatnonzero(pool.counts >= LEAST)
-    assert found.entry_ids.tolist() == judged.tolist()
-    for at, entry in enumerate(judged.tolist()):
+    compared = np.flatnonzero(pool.counts >= LEAST)
+    assert found.entry_ids.tolist() == compared.tolist()
+    for at, entry in enumerate(compared.tolist()):
         share = PER_ENTRY / max(pool.counts[entry], PER_ENTRY)
         hosts = Counter(pool.host(i) for i, ids in enumerate(pool.ids) if entry in ids and pool.s[i] < share)
         pairs = sum(hosts.values())
@@ -157,7 +157,7 @@ def test_an_entry_looks_at_the_pairs_whose_hash_is_below_its_share(pool):
 
 
 def test_pairs_shown_are_those_with_the_lowest_hashes(pool):
-    """Fifty kept and fifty dropped, each with the probability and the draw that decided."""
+    """The page shows fifty kept and fifty dropped pairs, each with its probability and its draw."""
     found = found_in(pool, pool.plan()).drawn
     order = np.argsort(pool.s)
     assert 400 < pool.kept.sum() < 2_600
@@ -173,8 +173,8 @@ def test_pairs_shown_are_those_with_the_lowest_hashes(pool):
 
 
 @pytest.mark.parametrize(("size", "tasks", "places"), [(10_000, 1, 1), (700, 3, 5)])
-def test_the_cut_into_tasks_and_places_changes_nothing(pool, monkeypatch, size, tasks, places):
-    """Batches, tasks, early rows of a task and places of meeting are Spark's business."""
+def test_batches_and_tasks_change_nothing(pool, monkeypatch, size, tasks, places):
+    """The result does not depend on batches, tasks, early rows of a task, or the tasks that merge."""
     wanted = found_in(pool, pool.plan())
     monkeypatch.setattr(task_sums, "_FLUSH", 500)
     got = found_in(pool, pool.plan(), size, tasks, places)
@@ -186,7 +186,7 @@ def test_the_cut_into_tasks_and_places_changes_nothing(pool, monkeypatch, size, 
 
 
 def test_the_most_frequent_are_named_and_the_rest_is_summed(pool, monkeypatch):
-    """Those of the pool and those of the subset are named; sums and the number of values are of all."""
+    """The most frequent values of pool and subset are named, and the sums are over all values."""
     whole = found_in(pool, pool.plan()).domains
     monkeypatch.setattr(merge, "LISTED", 3)
     found = found_in(pool, pool.plan()).domains
@@ -195,8 +195,8 @@ def test_the_most_frequent_are_named_and_the_rest_is_summed(pool, monkeypatch):
     assert found.listed == [one for one in whole.listed if one in whole.listed[:3] or one in of_subset]
 
 
-def test_a_large_pool_is_sampled_by_one_hash_a_pair(pool, monkeypatch):
-    """Above DOMAIN_PAIRS the domains of pairs with a hash below the share are counted, on both sides the same."""
+def test_a_large_pool_is_sampled_by_one_hash_per_pair(pool, monkeypatch):
+    """Above DOMAIN_PAIRS, domains are counted in the pairs whose hash is below the share, in pool and subset alike."""
     monkeypatch.setattr(task_sums, "DOMAIN_PAIRS", 600)
     found = found_in(pool, pool.plan())
     below = pool.s < 0.2
@@ -206,7 +206,7 @@ def test_a_large_pool_is_sampled_by_one_hash_a_pair(pool, monkeypatch):
 
 
 def test_cuts_let_enough_pairs_through_and_not_many_more():
-    """Of ten billion pairs some hundreds reach the driver's choice; of a small pool all may."""
+    """A few hundred of ten billion pairs pass the cuts, and all pairs of a small pool do."""
     counts = np.zeros(4, np.int64)
     plan = make_plan(counts, np.full(4, np.nan), 10_000_000_000, 2_300_000_000)
     assert 7_700_000_000 * plan.cut_dropped == pytest.approx(220)
@@ -218,21 +218,21 @@ def test_cuts_let_enough_pairs_through_and_not_many_more():
     assert 10_000_000_000 * plan.cut_dropped == pytest.approx(1_000_000)
 
 
-def test_rows_meet_in_whichever_kind_of_strings_spark_sends(pool):
-    """Spark hands batches on as string or as large_string."""
+def test_rows_are_merged_for_both_types_of_strings(pool):
+    """Spark sends string or large_string, depending on its version."""
     sums = TaskSums(pool.plan())
     for batch in pool.batches(pool.plan(), 10_000):
         assert list(sums.add(batch)) == []
     rows = list(sums.rows())
     large = pa.schema([(f.name, pa.large_string() if f.type == pa.string() else f.type) for f in PARTIAL])
-    wanted = pa.Table.from_batches(meet(rows))
-    assert pa.Table.from_batches(meet(pa.Table.from_batches(rows).cast(large).to_batches())) == wanted
+    wanted = pa.Table.from_batches(merge_rows(rows))
+    assert pa.Table.from_batches(merge_rows(pa.Table.from_batches(rows).cast(large).to_batches())) == wanted
 
 
-def test_a_pool_without_pairs_is_made_of_nothing():
-    """No row, no error."""
+def test_a_pool_without_pairs_has_an_empty_composition():
+    """An empty pool gives no rows and no error."""
     plan = make_plan(np.zeros(3, np.int64), np.full(3, np.nan), 0, 0)
-    met = list(meet(TaskSums(plan).rows()))
+    met = list(merge_rows(TaskSums(plan).rows()))
     found = composition_of(pa.Table.from_batches(met, PARTIAL), plan, np.zeros(3, np.int64))
     assert found == Composition(drawn=[])
 

@@ -1,4 +1,4 @@
-"""matplotlib's SVG made fit for the page: its colours, its ids, its placeholders."""
+"""matplotlib's SVG is converted for the page: its colours, its ids, its placeholders."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ DRAWN = f"""<?xml version="1.0" encoding="utf-8"?>
 
 
 def picture(text: str = "cat") -> str:
-    """The drawing above with `text` in place of its placeholder."""
+    """Convert the drawing above, with `text` for its placeholder."""
     return inline(DRAWN, label="A plot", prefix="top-", texts={"@0@": text})
 
 
 def test_colours_become_variables_of_the_page():
-    """Light, dark and print share one picture: no colour of its own is left in it."""
+    """One picture works on light, dark and printed pages, because it has no fixed colours."""
     assert 'style="stroke:var(--pool);stroke-width:2"' in picture()
     assert 'style="fill:var(--curated)"' in picture()
     assert not re.search("#[0-9a-f]{6}", picture())
 
 
-def test_ids_are_prefixed_where_they_are_referred_to_and_dropped_elsewhere():
-    """Four pictures share the ids of one page."""
+def test_referenced_ids_are_prefixed_and_others_are_dropped():
+    """The ids of four pictures are unique in one page."""
     assert 'href="#top-m1"' in picture()
     assert 'id="top-m1"' in picture()
     assert "url(#top-c1)" in picture()
@@ -40,19 +40,19 @@ def test_ids_are_prefixed_where_they_are_referred_to_and_dropped_elsewhere():
     assert "axes_1" not in picture()
 
 
-def test_fonts_and_sizes_are_left_to_the_page():
-    """The size is an attribute, so that a phone may have larger letters."""
+def test_the_page_sets_fonts_and_sizes():
+    """The size is an attribute, so that a phone can use larger letters."""
     assert '<text font-size="12.5" style="text-anchor:end">cat</text>' in picture()
     assert picture().startswith('<svg viewBox="0 0 10 5" class="plot" role="img"')
 
 
 def test_styles_and_metadata_of_the_drawing_are_dropped():
-    """A style inside an inline picture would reach the whole page."""
+    """A style in an inline picture would apply to the whole page."""
     assert "red" not in picture()
     assert "who and when" not in picture()
 
 
-def test_texts_are_escaped_and_stand_once():
-    """A text that looks like a placeholder or like markup is a text."""
+def test_texts_are_escaped_and_replaced_once():
+    """A text that looks like a placeholder or like markup is shown as a text."""
     assert "&lt;script&gt;" in picture("<script>")
     assert ">@0@<" in picture("@0@")
