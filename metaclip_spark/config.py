@@ -1,15 +1,19 @@
-"""Typed settings, validated when made; YAML and flags both end here."""
+"""Typed settings, validated when they are made. YAML files and flags both end here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from enum import Enum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationError,
@@ -31,21 +35,90 @@ from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
 
-# Settings that say the same thing in different ways: a flag of one wins over the file's other.
-_ALTERNATIVES = ({"threshold", "tail_fraction", "target_size"}, {"warehouse", "catalog"})
-
 WHOLE_POOL = "pool"
-"""--drawn-from: the survivors are those of the whole matched pool."""
+"""The value of --drawn-from for survivors of the whole matched pool."""
 
-THINNING = ("survivors", "drawn_from", "where", "group")
-"""Settings that leave less than the pool to be balanced."""
-
-_LISTS = ("keep_columns", "languages", "snapshots", "retry", "text_fields", "opt_outs", "image_extensions")
-"""Settings that take several values with commas between them."""
+_SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
-def _setting(default: Any, text: str, metavar: str | None = None, **kwargs: Any) -> Any:
-    return Field(default=default, description=text, json_schema_extra={"metavar": metavar}, **kwargs)
+class Group(str, Enum):
+    """The headings of settings in --help, in the order in which --help shows them."""
+
+    INPUT = "Input"
+    CRAWL = "Common Crawl"
+    TABULAR = "Tabular input"
+    LIST = "Entry list"
+    WAREHOUSE = "Warehouse"
+    SAMPLING = "Threshold and sampling"
+    LANGUAGE = "Language"
+    FILTERS = "Filters"
+    READING = "Reading sources"
+    EARLIER_RUNS = "Earlier runs"
+    PART_OF_POOL = "Part of the pool"
+    SCHEDULING = "Scheduling"
+    SPARK = "Spark"
+
+
+class InRunId(str, Enum):
+    """Whether the run id depends on a setting."""
+
+    ALWAYS = "always"
+    WHEN_GIVEN = "when given"
+    """For settings that came with a later release: the ids of runs without them stay the same."""
+    NEVER = "never"
+    """For settings that change no result: where things are, how fast, and how much is shown."""
+
+
+NEVER, WHEN_GIVEN = InRunId.NEVER, InRunId.WHEN_GIVEN
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the program knows about a setting, besides its type, default and description.
+
+    Attributes:
+        group: its heading in --help.
+        metavar: the placeholder of its value in --help.
+        default_text: its default in words, where --help cannot show a value.
+        short: a second flag of one letter.
+        repeatable: the flag may be given several times.
+        variadic: the flag takes every word up to the next flag.
+        run_id: whether the run id depends on it.
+        of_command: it belongs to one command and not to the run. It is neither restored from a run nor shown for one.
+        thins: it reduces the pool before the balance.
+        alternative: settings with the same name here exclude each other, and a flag of one replaces the file's other.
+    """
+
+    group: Group
+    metavar: str | None = None
+    default_text: str | None = None
+    short: str | None = None
+    repeatable: bool = False
+    variadic: bool = False
+    run_id: InRunId = InRunId.ALWAYS
+    of_command: bool = False
+    thins: bool = False
+    alternative: str | None = None
+
+
+def _setting(default: Any, setting: Setting, text: str, ge: float | None = None, le: float | None = None) -> Any:
+    return Field(default=default, description=text, json_schema_extra=asdict(setting), ge=ge, le=le)
+
+
+def _as_tuple(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _split_at_commas(value: tuple[str, ...]) -> tuple[str, ...]:
+    parts = [part.strip() for text in value for part in text.split(",")]
+    return tuple(dict.fromkeys(part for part in parts if part))
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
+"""Several values; one string is one value."""
+
+Names = Annotated[Words, AfterValidator(_split_at_commas)]
+"""Several values with commas between them, each once."""
 
 
 class Settings(BaseModel):
@@ -53,180 +126,275 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
-    input: tuple[str, ...] = _setting(
+    input: Words = _setting(
         (),
-        "Files, folders, globs or uris (https://, s3://, ...): .wat.gz .warc.gz .warc .parquet .tsv[.gz] .csv[.gz] "
-        ".jsonl[.gz]; a .paths[.gz] names many.",
-        "PATH...",
+        Setting(Group.INPUT, "PATH...", repeatable=True, variadic=True, run_id=NEVER),
+        "Read these files, folders, globs or URIs (https://, s3://, ...): .wat.gz, .warc.gz, .warc, .parquet, "
+        ".tsv[.gz], .csv[.gz], .jsonl[.gz], or a list of paths (.paths[.gz]).",
     )
-    crawl: tuple[str, ...] = _setting(
-        (), "Instead of --input: these crawls of Common Crawl, e.g. CC-MAIN-2024-51; each is a snapshot.", "NAME..."
+    crawl: Words = _setting(
+        (),
+        Setting(Group.CRAWL, "NAME...", repeatable=True, variadic=True),
+        "Read these crawls of Common Crawl instead of --input, e.g. CC-MAIN-2024-51; each is a snapshot.",
     )
-    format: Literal["wat", "warc"] = _setting("wat", "With --crawl: which files, wat or warc.", "wat|warc")
+    format: Literal["wat", "warc"] = _setting(
+        "wat", Setting(Group.CRAWL, "wat|warc"), "With --crawl: read the WAT or the WARC files of the crawl."
+    )
     max_files: int | None = _setting(
-        None, "With --crawl: a sample of N files a crawl, the same each time, over all its segments.", "N", ge=1
+        None,
+        Setting(Group.CRAWL, "N"),
+        "With --crawl: read a sample of N files per crawl, spread over its segments; the same seed gives the same "
+        "files.",
+        ge=1,
     )
     crawl_root: str = _setting(
-        CRAWL_ROOT, "With --crawl: where crawl-data/ is: s3://commoncrawl/, or a mirror's folder.", "URI"
+        CRAWL_ROOT,
+        Setting(Group.CRAWL, "URI", run_id=NEVER),
+        "With --crawl: read crawl-data/ from here, e.g. s3://commoncrawl/ or the folder of a mirror.",
     )
-    retry: tuple[str, ...] = _setting(
-        (), "Read the input's sources that ended so again: partial, failed or both.", "partial,failed"
+    retry: Names = _setting(
+        (),
+        Setting(Group.READING, "partial,failed", run_id=NEVER),
+        "Re-read sources whose last outcome was partial or failed.",
     )
     max_fetches: int | None = _setting(
-        None, "At most so many sources are read at once.  [default: one a core]", "N", ge=1
+        None,
+        Setting(Group.READING, "N", default_text="one per core", run_id=NEVER),
+        "Maximum number of sources read concurrently.",
+        ge=1,
     )
     snapshot: str = _setting(
         "default",
-        "The snapshot that these sources belong to; more input adds to it.  [default: the crawl's name, else default]",
-        "NAME",
+        Setting(Group.INPUT, "NAME", default_text="the name of the crawl, otherwise default"),
+        "Name of the snapshot that the sources belong to; later input with the same name adds to it.",
     )
-    url_column: str = _setting("url", "Tabular input: the column of image urls.", "COLUMN")
+    url_column: str = _setting("url", Setting(Group.TABULAR, "COLUMN"), "Column of image urls.")
     text_column: str = _setting(
         "text",
-        "Tabular input: the column of texts. In a file without a header line, name columns 0, 1, ...",
-        "COLUMN",
+        Setting(Group.TABULAR, "COLUMN"),
+        "Column of texts; the columns of a file without a header line are 0, 1, ...",
     )
-    lang_column: str | None = _setting(None, "Tabular input: the column of language codes.", "COLUMN")
-    id_column: str | None = _setting(None, "Tabular input: the pool's own key (with --no-dedup).", "COLUMN")
-    keep_columns: tuple[str, ...] = _setting((), "Tabular input: columns that travel to the end, in `extra`.", "A,B")
+    lang_column: str | None = _setting(None, Setting(Group.TABULAR, "COLUMN"), "Column of language codes.")
+    id_column: str | None = _setting(
+        None, Setting(Group.TABULAR, "COLUMN"), "Column of the pool's own key; needs --no-dedup."
+    )
+    keep_columns: Names = _setting(
+        (),
+        Setting(Group.TABULAR, "A,B"),
+        "Keep these further columns; they are stored in the column `extra`.",
+    )
     metadata: str | None = _setting(
         None,
-        "The entry list: a JSON array of strings (.json, .json.gz), or .txt with one entry a line.",
-        "PATH",
+        Setting(Group.LIST, "PATH", run_id=NEVER),
+        "Match against this entry list: a JSON array of strings (.json, .json.gz), or a .txt file with one entry "
+        "per line.",
     )
-    languages: tuple[str, ...] | None = _setting(
-        None, "Keep the texts in these languages; all keeps every text.  [default: en]", "A,B"
+    languages: Names | None = _setting(
+        None,
+        Setting(Group.LANGUAGE, "A,B", default_text="en"),
+        "Keep only texts in these languages; all keeps every text.",
     )
-    no_lid: bool = _setting(False, "No language identification: lang is 'und' (or what --lang-column holds).")
+    no_lid: bool = _setting(
+        False,
+        Setting(Group.LANGUAGE),
+        "Do not identify languages: `lang` is 'und', or the value of --lang-column.",
+    )
     lid: str = _setting(
-        "lid176", f"The language identifier: {', '.join(IDENTIFIERS)}, or package:factory of your own.", "NAME"
+        "lid176",
+        Setting(Group.LANGUAGE, "NAME"),
+        f"Language identifier: {', '.join(IDENTIFIERS)}, or your own as package:factory.",
     )
     min_lang_score: float = _setting(
-        0.0, "A language identified with a lower score is unknown ('und').", "S", ge=0, le=1
+        0.0,
+        Setting(Group.LANGUAGE, "S"),
+        "Treat a language that is identified with a lower score as unknown ('und').",
+        ge=0,
+        le=1,
     )
-    text_fields: tuple[str, ...] = _setting(
-        DEFAULT_TEXT_FIELDS, f"WAT and WARC: which texts of an image are taken, of {', '.join(TEXT_FIELDS)}.", "A,B"
+    text_fields: Names = _setting(
+        DEFAULT_TEXT_FIELDS,
+        Setting(Group.INPUT, "A,B"),
+        f"WAT and WARC: texts of an image to read, out of {', '.join(TEXT_FIELDS)}.",
     )
-    opt_outs: tuple[str, ...] = _setting(
-        DEFAULT_OPT_OUTS, f"WAT and WARC: opt-outs of a page that count, of {', '.join(OPT_OUTS)}; or none.", "A,B"
+    opt_outs: Names = _setting(
+        DEFAULT_OPT_OUTS,
+        Setting(Group.FILTERS, "A,B"),
+        f"WAT and WARC: opt-outs of a page to honour, out of {', '.join(OPT_OUTS)}; none honours no opt-out.",
     )
-    blocklist: str | None = _setting(None, "Leave out pages and images of these domains (one a line).", "FILE")
-    min_chars: int = _setting(0, "Leave out texts of fewer characters.", "N", ge=0)
-    max_chars: int = _setting(0, "Leave out texts of more characters; 0: no limit.", "N", ge=0)
-    min_words: int = _setting(0, "Leave out texts of fewer words.", "N", ge=0)
-    max_words: int = _setting(0, "Leave out texts of more words; 0: no limit.", "N", ge=0)
-    no_file_names: bool = _setting(False, "Leave out texts that look like a file's name (IMG_1234.JPG).")
-    no_digits: bool = _setting(False, "Leave out texts that have digits but no letters.")
-    image_extensions: tuple[str, ...] = _setting((), "Keep images whose url ends in one of these: jpg,png.", "A,B")
-    filter: tuple[str, ...] = _setting(
-        (), "A filter of your own, repeatable: a function on Arrow batches; see docs/FILTERS.md.", "PACKAGE:FUNCTION"
+    blocklist: str | None = _setting(
+        None,
+        Setting(Group.FILTERS, "FILE"),
+        "Reject pairs whose page or image is under one of these domains (a file with one domain per line).",
     )
-    warehouse: str | None = _setting(None, "Delta tables at DIR/<table>.", "DIR")
-    catalog: str | None = _setting(None, "Delta tables by name, instead of --warehouse.", "CATALOG.SCHEMA")
-    threshold: int | None = _setting(None, "t, the count from which entries are thinned out.", "T")
+    min_chars: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer characters.", ge=0)
+    max_chars: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more characters; 0 is no limit.", ge=0)
+    min_words: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer words.", ge=0)
+    max_words: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more words; 0 is no limit.", ge=0)
+    no_file_names: bool = _setting(
+        False, Setting(Group.FILTERS), "Reject texts that look like a file name (IMG_1234.JPG)."
+    )
+    no_digits: bool = _setting(False, Setting(Group.FILTERS), "Reject texts that have digits but no letters.")
+    image_extensions: Names = _setting(
+        (), Setting(Group.FILTERS, "A,B"), "Keep only images whose url ends in one of these extensions, e.g. jpg,png."
+    )
+    filter: Words = _setting(
+        (),
+        Setting(Group.FILTERS, "PACKAGE:FUNCTION", repeatable=True),
+        "Apply your own filter, a function on Arrow batches (repeatable, see docs/FILTERS.md).",
+    )
+    warehouse: str | None = _setting(
+        None,
+        Setting(Group.WAREHOUSE, "DIR", run_id=NEVER, alternative="tables"),
+        "Folder or URI of the warehouse, with one Delta table at each DIR/<table>.",
+    )
+    catalog: str | None = _setting(
+        None,
+        Setting(Group.WAREHOUSE, "CATALOG.SCHEMA", run_id=NEVER, alternative="tables"),
+        "Catalog and schema of the warehouse, instead of --warehouse.",
+    )
+    threshold: int | None = _setting(
+        None,
+        Setting(Group.SAMPLING, "T", short="-t", alternative="t"),
+        "Threshold t: an entry with more than t pairs is sampled down.",
+    )
     tail_fraction: float | None = _setting(
         None,
-        f"Choose t so that entries below it hold this share of all counts.  [default: {TAIL_FRACTION}]",
-        "F",
+        Setting(Group.SAMPLING, "F", default_text=str(TAIL_FRACTION), alternative="t"),
+        "Choose t so that entries with a count below t have this share of all counts.",
     )
     target_size: int | None = _setting(
-        None, "Choose the smallest t whose expected subset holds N pairs or more.", "N", ge=1
+        None,
+        Setting(Group.SAMPLING, "N", alternative="t"),
+        "Choose the smallest t whose expected subset has N pairs or more.",
+        ge=1,
     )
-    seed: int = _setting(0, "Seed of the draw: same seed, same subset.", "N")
+    seed: int = _setting(0, Setting(Group.SAMPLING, "N"), "Seed of the draw: the same seed draws the same subset.")
     unit: Literal["pair", "image"] = _setting(
-        "pair", "What is drawn: each pair, or each image with one of its matched texts.", "pair|image"
+        "pair",
+        Setting(Group.SAMPLING, "pair|image"),
+        "Draw every pair on its own, or every image with one of its matched texts.",
     )
-    snapshots: tuple[str, ...] = _setting((), "Balance these snapshots.  [default: all in the warehouse]", "A,B")
+    snapshots: Names = _setting(
+        (), Setting(Group.SAMPLING, "A,B", default_text="all in the warehouse"), "Use only these snapshots."
+    )
     freeze_counts: str | None = _setting(
         None,
-        "Take the entry counts of this run instead of the pool's: with a higher t, its subset is kept and added to.",
-        "RUN",
+        Setting(Group.EARLIER_RUNS, "RUN", run_id=WHEN_GIVEN),
+        "Use the entry counts of this run instead of the pool's; with a higher t, the new subset contains the "
+        "subset of that run.",
     )
     whole_pool: bool = _setting(
-        False, "Read the whole pool, also where an earlier run's subset and the new snapshots would do."
+        False,
+        Setting(Group.EARLIER_RUNS, run_id=NEVER),
+        "Read the whole pool, even where an earlier run's subset and the new snapshots give the same result.",
     )
     survivors: str | None = _setting(
         None,
-        "Balance what is left after download: Parquet with pair_id, image_id or url; the folder that img2dataset "
-        "wrote (rows with status success). Needs --drawn-from.",
-        "PATH",
+        Setting(Group.PART_OF_POOL, "PATH", run_id=WHEN_GIVEN, thins=True),
+        "Balance only the pairs that survived the download: Parquet with pair_id, image_id or url, or the output "
+        "folder of img2dataset (rows with status success); needs --drawn-from.",
     )
     drawn_from: str | None = _setting(
         None,
-        "What the survivors are left of: the whole matched pool, or a run's subset, whose pairs then stand for others.",
-        f"{WHOLE_POOL}|RUN",
+        Setting(Group.PART_OF_POOL, f"{WHOLE_POOL}|RUN", run_id=WHEN_GIVEN, thins=True),
+        "Say what the survivors are a part of: the whole matched pool, or the subset of a run, whose pairs are then "
+        "weighted by 1 / sampling probability.",
     )
     where: str | None = _setting(
-        None, "Balance the rows for which this SQL is true, on the columns of --survivors (else of pairs).", "SQL"
+        None,
+        Setting(Group.PART_OF_POOL, "SQL", run_id=WHEN_GIVEN, thins=True),
+        "Balance only rows for which this SQL condition is true, on the columns of --survivors (otherwise of pairs).",
     )
     group: str | None = _setting(
         None,
-        "Images with the same value of this column of --survivors (else of pairs) are duplicates: one of them stays.",
-        "COLUMN",
+        Setting(Group.PART_OF_POOL, "COLUMN", run_id=WHEN_GIVEN, thins=True),
+        "Keep one image of each group of duplicates: images with the same value in this column of --survivors "
+        "(otherwise of pairs).",
     )
-    no_dedup: bool = _setting(False, "The pool is already unique: do not deduplicate.")
-    keep_unmatched: bool = _setting(False, "Store texts that match nothing too.")
-    matcher: str = _setting("auto", f"The matching engine: auto, {', '.join(ENGINES)}.", "NAME")
-    files_per_commit: int = _setting(500, "Sources per commit: progress that survives the driver.", "N", ge=1)
+    no_dedup: bool = _setting(
+        False, Setting(Group.INPUT), "Do not deduplicate, because the pairs of the input are already unique."
+    )
+    keep_unmatched: bool = _setting(False, Setting(Group.LIST), "Store texts that match no entry, too.")
+    matcher: str = _setting(
+        "auto", Setting(Group.LIST, "NAME", run_id=NEVER), f"Matching engine: auto, {', '.join(ENGINES)}."
+    )
+    files_per_commit: int = _setting(
+        500,
+        Setting(Group.READING, "N", run_id=NEVER),
+        "Number of sources per commit; sources are not read again after their commit, even if the driver dies.",
+        ge=1,
+    )
     allow_incomplete: str = _setting(
-        "0", "How many sources (N or N%) may be partial or failed for exit status 0.", "N|N%"
+        "0",
+        Setting(Group.READING, "N|N%", run_id=NEVER),
+        "Exit with status 0 if at most this many sources are partial or failed.",
     )
     lease_seconds: float = _setting(
-        300.0, "How long the lease on the warehouse lasts when its holder falls silent.", "S", ge=5
+        300.0,
+        Setting(Group.WAREHOUSE, "S", run_id=NEVER),
+        "Seconds until the lease on the warehouse expires when its holder no longer renews it.",
+        ge=5,
     )
     rejects_per_reason: int = _setting(
-        10, "Rejects stored as rows, per source and reason (all are counted).", "N", ge=0
+        10,
+        Setting(Group.READING, "N", run_id=NEVER),
+        "Number of rejects stored as rows, per source and reason; all rejects are counted.",
+        ge=0,
     )
-    master: str = _setting("local[*]", "Spark master for local use; ignored under spark-submit.", "URL")
-    remote: str | None = _setting(None, "A Spark Connect server, in the place of --master: sc://host:15002.", "URL")
+    master: str = _setting(
+        "local[*]", Setting(Group.SPARK, "URL", run_id=NEVER), "Spark master for local use; spark-submit ignores it."
+    )
+    remote: str | None = _setting(
+        None,
+        Setting(Group.SPARK, "URL", run_id=NEVER),
+        "Connect to this Spark Connect server instead of --master, e.g. sc://host:15002.",
+    )
     driver_memory: str | None = _setting(
-        None, "Memory of a local driver, e.g. 8g.  [default: half of the machine's]", "SIZE"
+        None,
+        Setting(Group.SPARK, "SIZE", default_text="half of the machine's memory", run_id=NEVER),
+        "Memory of a local driver, e.g. 8g.",
     )
     run_id: str | None = _setting(
         None,
-        "The run that this stage belongs to, as --outcome of an earlier stage names it.  "
-        "[default: a hash of settings, list and input]",
-        "ID",
+        Setting(
+            Group.SCHEDULING, "ID", default_text="a hash of settings, list and input", run_id=NEVER, of_command=True
+        ),
+        "Run that this command belongs to, as in the --outcome of an earlier command.",
     )
     pinned: dict[str, int] = _setting(
         {},
-        "Read tables as an earlier stage left them, as its --outcome names them: pairs=12,entry_counts=7.",
-        "TABLE=VERSION,...",
+        Setting(Group.SCHEDULING, "TABLE=VERSION,...", run_id=NEVER, of_command=True),
+        "Read these versions of tables, as in the --outcome of an earlier command, e.g. pairs=12,entry_counts=7.",
     )
-    outcome: str | None = _setting(None, "Write what came of it to this file or uri, as JSON.", "FILE")
-    spark: dict[str, str] = _setting({}, "Spark settings (YAML: a map; flag: repeatable NAME=VALUE).", "NAME=VALUE")
-
-    @field_validator("input", "crawl", "filter", *_LISTS, mode="before")
-    @classmethod
-    def _listed(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
-
-    @field_validator(*_LISTS, mode="after")
-    @classmethod
-    def _split(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        if value is None:
-            return None
-        parts = [part.strip() for text in value for part in text.split(",")]
-        return tuple(dict.fromkeys(part for part in parts if part))
+    outcome: str | None = _setting(
+        None,
+        Setting(Group.SCHEDULING, "FILE", run_id=NEVER, of_command=True),
+        "Write the outcome of the command to this file or URI, as JSON.",
+    )
+    spark: dict[str, str] = _setting(
+        {},
+        Setting(Group.SPARK, "NAME=VALUE", repeatable=True, run_id=NEVER, of_command=True),
+        "Set this Spark configuration (repeatable; a map in YAML).",
+    )
 
     @field_validator("text_fields", "retry", mode="after")
     @classmethod
-    def _among(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+    def _check_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         return _known(value, TEXT_FIELDS if info.field_name == "text_fields" else ("partial", "failed"))
 
     @field_validator("opt_outs", mode="after")
     @classmethod
-    def _opt_outs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_opt_outs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return () if value == ("none",) else _known(value, OPT_OUTS)
 
     @field_validator("image_extensions", mode="after")
     @classmethod
-    def _extensions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _normalize_extensions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(extension.lower().lstrip(".") for extension in value)
 
     @field_validator("spark", mode="before")
     @classmethod
-    def _spark_map(cls, value: Any) -> Any:
+    def _read_spark(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
             return {str(k): str(v).lower() if isinstance(v, bool) else str(v) for k, v in value.items()}
         listed = value if isinstance(value, list | tuple) else [value]
@@ -237,52 +405,52 @@ class Settings(BaseModel):
 
     @field_validator("pinned", mode="before")
     @classmethod
-    def _pinned_map(cls, value: Any) -> Any:
+    def _read_pinned(cls, value: Any) -> Any:
         if isinstance(value, Mapping):
             return dict(value)
         found = re.fullmatch(r"(\w+=\d+)(,\w+=\d+)*", str(value))
         if found is None:
-            raise ValueError(f"expected TABLE=VERSION with commas between, got {value!r}")
+            raise ValueError(f"expected TABLE=VERSION pairs with commas between them, got {value!r}")
         return dict(part.split("=") for part in str(value).split(","))
 
     @field_validator("allow_incomplete", mode="before")
     @classmethod
-    def _amount(cls, value: Any) -> Any:
+    def _check_amount(cls, value: Any) -> Any:
         if not re.fullmatch(r"\d+(\.\d+)?%|\d+", str(value)):
             raise ValueError(f"expected a number of sources or a percentage such as 2%, got {value!r}")
         return str(value)
 
     @field_validator("snapshot", "run_id", "freeze_counts", "drawn_from", mode="after")
     @classmethod
-    def _plain_name(cls, value: str | None) -> str | None:
+    def _check_name(cls, value: str | None) -> str | None:
         if value is not None and not re.fullmatch(r"[\w.\-+]+", value):
             raise ValueError(f"expected letters, digits and . _ - +, got {value!r}")
         return value
 
     @field_validator("threshold", mode="after")
     @classmethod
-    def _threshold(cls, value: int | None) -> int | None:
+    def _check_threshold(cls, value: int | None) -> int | None:
         if value is not None and value < 1:
             raise ValueError(f"must be >= 1, got {value}. MetaCLIP-400M used 20000")
         return value
 
     @field_validator("tail_fraction", mode="after")
     @classmethod
-    def _fraction(cls, value: float | None) -> float | None:
+    def _check_fraction(cls, value: float | None) -> float | None:
         if value is not None and not 0 < value < 1:
             raise ValueError(f"must be between 0 and 1, got {value}. The paper's sets have about {TAIL_FRACTION}")
         return value
 
     @field_validator("matcher", mode="after")
     @classmethod
-    def _engine(cls, value: str) -> str:
+    def _check_engine(cls, value: str) -> str:
         if value not in ("auto", *ENGINES):
             raise ValueError(f"must be one of auto, {', '.join(ENGINES)}, got {value!r}")
         return value
 
     @model_validator(mode="after")
-    def _together(self) -> Settings:
-        given = [name for name in ("threshold", "tail_fraction", "target_size") if getattr(self, name) is not None]
+    def _check_together(self) -> Settings:
+        given = [name for name in alternatives("t") if getattr(self, name) is not None]
         if len(given) > 1:
             flags = " and ".join(_flag(name) for name in given)
             raise ValueError(f"{flags} both choose t; give one of them")
@@ -290,82 +458,113 @@ class Settings(BaseModel):
             raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
         if self.survivors is not None and self.drawn_from is None:
             raise ValueError(
-                "--survivors are left of what? --drawn-from pool: of the whole matched pool, and they are counted "
-                "anew; --drawn-from RUN: of that run's subset, whose draw thinned the counts already, so that each "
-                "pair stands for 1 / its sampling probability. Counted the wrong way, nearly everything would be kept"
+                "--survivors needs --drawn-from. With --drawn-from pool, the survivors are a part of the whole matched "
+                "pool, and their entries are counted again. With --drawn-from RUN, they are a part of that run's "
+                "subset, whose draw thinned the counts already, and each pair counts 1 / its sampling probability. "
+                "The wrong choice would keep nearly every pair"
             )
         if self.drawn_from_run is not None and (self.freeze_counts or self.target_size):
             other = "--freeze-counts" if self.freeze_counts else "--target-size"
             raise ValueError(f"--drawn-from RUN counts by weights; {other} is for the pool. Give --threshold instead")
         if self.id_column is not None and not self.no_dedup:
-            raise ValueError("--id-column takes the pool's own key, which needs --no-dedup")
+            raise ValueError("--id-column names the pool's own key, which needs --no-dedup")
         if self.languages and self.no_lid and self.lang_column is None:
-            raise ValueError("--languages needs to know languages: leave --no-lid out, or give --lang-column")
+            raise ValueError("--languages needs the language of each text: remove --no-lid, or give --lang-column")
         if self.crawl and self.input:
             raise ValueError("--input and --crawl both say what to read; give one of them")
         return self
 
     @property
     def drawn_from_run(self) -> str | None:
-        """The run whose subset is balanced again, or None where the pool is."""
+        """The run whose subset is balanced again, or None if the pool is balanced."""
         return None if self.drawn_from == WHOLE_POOL else self.drawn_from
 
     @property
     def is_thinned(self) -> bool:
-        """Whether less than the pool is balanced."""
+        """Whether only a part of the pool is balanced."""
         return any(value is not None for value in (self.survivors, self.drawn_from_run, self.where, self.group))
 
     @property
     def chosen_tail_fraction(self) -> float | None:
-        """The tail fraction that chooses t, or None where t or the size is given."""
+        """The tail fraction that chooses t, or None if t or the size is given."""
         given = self.threshold is not None or self.target_size is not None
         return None if given else (self.tail_fraction or TAIL_FRACTION)
 
     @property
     def wanted_languages(self) -> tuple[str, ...]:
-        """The languages to keep; empty keeps all, and so does a run that cannot tell them."""
+        """The languages to keep. Empty keeps all, as does a run without language codes."""
         if self.no_lid and self.lang_column is None or self.languages == ("all",):
             return ()
         return ("en",) if self.languages is None else self.languages
 
+    @property
+    def run_id_values(self) -> dict[str, Any]:
+        """The values that the run id is a hash of, by name."""
+        values = {}
+        for name, value in self.model_dump().items():
+            in_run_id = SETTINGS[name].run_id
+            if in_run_id is InRunId.ALWAYS or in_run_id is WHEN_GIVEN and value is not None:
+                values[name] = value
+        return values | {"tail_fraction": self.chosen_tail_fraction, "languages": self.wanted_languages}
+
+    def without_secrets(self) -> dict[str, Any]:
+        """Return all values by name, as they are stored and shown: secrets of Spark's configuration are hidden."""
+        values = self.model_dump()
+        values["spark"] = {name: "(hidden)" if _SECRET.search(name) else text for name, text in self.spark.items()}
+        return values
+
     def extract_options(
         self, identifier: str | None = None, blocklist: str | None = None, filters: tuple[str, ...] = ()
     ) -> ExtractOptions:
-        """Return the part that decides which rows leave a source.
+        """Return the settings that decide which rows leave a source.
+
+        Options and settings of the same name have the same value, but for `languages` and `blocklist`.
 
         Args:
-            identifier, blocklist, filters: what was loaded for `lid`, `blocklist` and `filter`, by content.
+            identifier, blocklist, filters: ids of the objects that `lid`, `blocklist` and `filter` name.
         """
-        return ExtractOptions(
-            url_column=self.url_column,
-            text_column=self.text_column,
-            lang_column=self.lang_column,
-            id_column=self.id_column,
-            keep_columns=self.keep_columns,
-            languages=self.wanted_languages,
-            text_fields=self.text_fields,
-            opt_outs=self.opt_outs,
-            min_chars=self.min_chars,
-            max_chars=self.max_chars,
-            min_words=self.min_words,
-            max_words=self.max_words,
-            no_file_names=self.no_file_names,
-            no_digits=self.no_digits,
-            image_extensions=self.image_extensions,
-            blocklist=blocklist,
-            filters=filters,
-            identifier=identifier,
-            min_lang_score=self.min_lang_score,
-            keep_unmatched=self.keep_unmatched,
-            dedup=not self.no_dedup,
-            sample_cap=self.rejects_per_reason,
-        )
+        computed: dict[str, Any] = {
+            "languages": self.wanted_languages,
+            "identifier": identifier,
+            "blocklist": blocklist,
+            "filters": filters,
+            "dedup": not self.no_dedup,
+            "sample_cap": self.rejects_per_reason,
+        }
+        names = [field.name for field in fields(ExtractOptions) if field.name not in computed]
+        return ExtractOptions(**{name: getattr(self, name) for name in names}, **computed)
 
     def allowed_incomplete(self, sources: int) -> int:
-        """Return how many of so many sources may be incomplete."""
+        """Return how many of this number of sources may be incomplete."""
         if self.allow_incomplete.endswith("%"):
             return int(sources * float(self.allow_incomplete[:-1]) / 100)
         return int(self.allow_incomplete)
+
+
+SETTINGS: dict[str, Setting] = {
+    name: Setting(**cast(dict[str, Any], field.json_schema_extra)) for name, field in Settings.model_fields.items()
+}
+"""What the program knows about each setting, by name."""
+
+THINNING = tuple(name for name, setting in SETTINGS.items() if setting.thins)
+"""Settings that reduce the pool before the balance."""
+
+OF_COMMAND = frozenset(name for name, setting in SETTINGS.items() if setting.of_command)
+"""Settings of one command: they are neither restored from a run nor shown for one."""
+
+
+def settings_in(*groups: Group) -> tuple[str, ...]:
+    """Return the names of the settings in these groups.
+
+    >>> settings_in(Group.EARLIER_RUNS)
+    ('freeze_counts', 'whole_pool')
+    """
+    return tuple(name for name, setting in SETTINGS.items() if setting.group in groups)
+
+
+def alternatives(name: str) -> tuple[str, ...]:
+    """Return the settings that exclude each other under this name."""
+    return tuple(setting_name for setting_name, setting in SETTINGS.items() if setting.alternative == name)
 
 
 def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settings:
@@ -379,9 +578,8 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
         ConfigError: one sentence per problem, each naming its flag, or its file and key.
     """
     from_file, origins = ({}, {}) if config is None else _read_yaml(config)
-    for group in _ALTERNATIVES:
-        if not group.isdisjoint(flags):
-            from_file = {name: value for name, value in from_file.items() if name not in group}
+    replaced = {SETTINGS[name].alternative for name in flags if name in SETTINGS} - {None}
+    from_file = {name: value for name, value in from_file.items() if SETTINGS[name].alternative not in replaced}
     origins.update({name: f"flag {_flag(name)}" for name in flags})
     try:
         return Settings(**{**from_file, **flags})
@@ -399,29 +597,29 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     if loaded is None:
         loaded = {}
     if not isinstance(loaded, dict):
-        raise ConfigError(f"config {path} holds a {type(loaded).__name__}; expected keys and values.")
+        raise ConfigError(f"config {path} contains a {type(loaded).__name__}; expected keys and values.")
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for key, value in loaded.items():
-        name = _name(key)
+        name = _setting_name(key)
         group = isinstance(value, dict) and (name not in Settings.model_fields or name in ("input", "metadata"))
         for inner, setting in value.items() if group else [(key, value)]:
             shown = f"{key}.{inner}" if group else str(key)
-            if _name(inner) not in Settings.model_fields:
+            if _setting_name(inner) not in Settings.model_fields:
                 raise ConfigError(f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}.")
-            values[_name(inner)] = setting
-            origins[_name(inner)] = f"{path}: {shown}"
+            values[_setting_name(inner)] = setting
+            origins[_setting_name(inner)] = f"{path}: {shown}"
     return values, origins
 
 
-def _name(key: object) -> str:
+def _setting_name(key: object) -> str:
     return str(key).replace("-", "_")
 
 
 def _known(values: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         if value not in known:
-            raise ValueError(f"must be of {', '.join(known)}, got {value!r}")
+            raise ValueError(f"must be one of {', '.join(known)}, got {value!r}")
     return values
 
 

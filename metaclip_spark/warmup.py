@@ -1,9 +1,9 @@
-"""Compile now what a worker compiles at its first file, so that an archive or an image carries it.
+"""Compile the kernels that a worker compiles at its first file, so that an archive or an image contains them.
 
     python -m metaclip_spark.warmup
 
-What is compiled is kept beside the package (`kernels.py`), and is used by machines with the same kind of processor;
-on any other it is compiled again. It also leaves the byte code of every module that a worker imports.
+The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use them;
+other machines compile them again. The byte code of every module that a worker imports is stored as well.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _HTML = '<html><head><title>a page</title></head><body><img src="a.jpg" alt="a d
 
 
 def warm_up() -> int:
-    """Read a made WAT and a made WARC of one page, and a made table, as tasks do; return the pairs found."""
+    """Extract a WAT, a WARC and a table of one page each, as tasks do; return the number of pairs."""
     with tempfile.TemporaryDirectory() as folder:
-        # Without spaces, as extractors write it: what is written otherwise does not pass the compiled loops.
+        # JSON without spaces, as extractors write it. JSON with spaces is parsed without the compiled loops.
         wat = json.dumps(_PAGE, separators=(",", ":")).encode()
         Path(folder, "made.wat.gz").write_bytes(_record("metadata", "application/json", wat))
         warc = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + _HTML.encode()
@@ -60,13 +60,13 @@ def warm_up() -> int:
         splits = splits_of(find_sources([folder]))
         stamp = Stamp("warmup", matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
-    written_hosts(pa.array(_URLS))  # what a blocklist and a takedown ask
+    written_hosts(pa.array(_URLS))  # used by blocklists and takedowns
     _count_and_balance()
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
 
 
 def _count_and_balance() -> None:
-    """Count and multiply as many ids as go through compiled loops."""
+    """Count and multiply enough ids to reach the compiled loops."""
     matched = pa.array([[0, 1]] * SMALL, pa.list_(pa.int32()))
     sums = EntrySums(2)
     sums.add(matched)

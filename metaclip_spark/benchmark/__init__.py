@@ -1,1 +1,1 @@
-"""`metaclip-spark benchmark`: what matching costs here, engine by engine, on one core and in Spark."""
+"""The benchmark of the matching engines, on one core and in Spark, for `metaclip-spark benchmark`."""

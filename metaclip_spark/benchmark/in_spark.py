@@ -1,4 +1,4 @@
-"""The same matching as passes of Spark, against the pass that matches nothing."""
+"""Times of matching as a Spark pass, next to a pass that matches nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import ahocorasick
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.text import spaced, spaced_entry
@@ -28,7 +28,7 @@ _FILES = 8
 
 
 class Pass(NamedTuple):
-    """What a pass over the texts took: the median of the rounds, in seconds."""
+    """The time of a pass over the texts: the median of the rounds, in seconds."""
 
     name: str
     seconds: float
@@ -37,39 +37,40 @@ class Pass(NamedTuple):
 def passes(
     spark: SparkSession, metadata: Metadata, texts: Sequence[str], ids: int, rounds: int, peers: bool = True
 ) -> list[Pass]:
-    """Time passes from Parquet to a sink that keeps nothing, round by round in turn; a first one is not counted.
+    """Time passes from Parquet to a sink that stores nothing. The passes alternate, and the first round is not counted.
 
     Args:
-        ids: found in all texts: as many as the floor returns, spread evenly.
-        peers: also pyahocorasick, in the two ways in which it is used.
+        ids: number of ids that the floor returns, evenly spread over the texts: as many as matching finds.
+        rounds: number of timings per pass.
+        peers: time pyahocorasick, too, in a plain UDF and in mapInArrow.
     """
     with tempfile.TemporaryDirectory(prefix="metaclip-benchmark-") as folder:
         step = -(-len(texts) // _FILES)
         for part in range(_FILES):
-            own = pa.table({"text": pa.array(texts[part * step : (part + 1) * step], pa.string())})
-            pq.write_table(own, Path(folder, f"{part}.parquet"))
+            table = pa.table({"text": pa.array(texts[part * step : (part + 1) * step], pa.string())})
+            pq.write_table(table, Path(folder, f"{part}.parquet"))
         pool = spark.read.parquet(folder)
-        ways = {FLOOR: _floor(pool, ids / len(texts))}
+        matchings = {FLOOR: _floor(pool, ids / len(texts))}
         if peers:
-            ways.update(_peers(spark, pool, metadata))
+            matchings.update(_peers(spark, pool, metadata))
         function = match_entries_function(spark, metadata, "phrases")
-        ways[OURS] = pool.select(function("text").alias("entry_ids"))
-        seconds: dict[str, list[float]] = {name: [] for name in ways}
+        matchings[OURS] = pool.select(function("text").alias("entry_ids"))
+        seconds: dict[str, list[float]] = {name: [] for name in matchings}
         for round_number in range(rounds + 1):
-            for name, matched in ways.items():
-                began = time.perf_counter()
+            for name, matched in matchings.items():
+                start = time.perf_counter()
                 matched.write.format("noop").mode("overwrite").save()
                 if round_number:
-                    seconds[name].append(time.perf_counter() - began)
-    return [Pass(name, statistics.median(took)) for name, took in seconds.items()]
+                    seconds[name].append(time.perf_counter() - start)
+    return [Pass(name, statistics.median(times)) for name, times in seconds.items()]
 
 
 def _floor(pool: DataFrame, ids_per_text: float) -> DataFrame:
-    def as_many(texts: pa.Array) -> pa.Array:
+    def zeros(texts: pa.Array) -> pa.Array:
         offsets = (np.arange(len(texts) + 1) * ids_per_text).astype(np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), pa.array(np.zeros(offsets[-1], np.int32)))
 
-    return pool.select(column_function(as_many, "array<int>", pa.string())("text").alias("entry_ids"))
+    return pool.select(column_function(zeros, "array<int>", pa.string())("text").alias("entry_ids"))
 
 
 def _peers(spark: SparkSession, pool: DataFrame, metadata: Metadata) -> dict[str, DataFrame]:
@@ -88,7 +89,7 @@ def _peers(spark: SparkSession, pool: DataFrame, metadata: Metadata) -> dict[str
             rows = [sorted({number for _, number in find(spaced(text))}) for text in batch.column(0).to_pylist()]
             yield pa.record_batch({"entry_ids": pa.array(rows, pa.list_(pa.int32()))})
 
-    plain: Callable = F.udf(ids_of, "array<int>", useArrow=False)
+    plain: Callable[..., Column] = F.udf(ids_of, "array<int>", useArrow=False)
     return {
         "pyahocorasick in a plain UDF": pool.select(plain("text").alias("entry_ids")),
         "pyahocorasick in mapInArrow": pool.mapInArrow(batches_of, "entry_ids array<int>"),

@@ -1,4 +1,4 @@
-"""Engines side by side on one core: the project's own, and the libraries that others use."""
+"""Rates of matching engines on one core: those of this project, and other libraries."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata
 
 Run = Callable[[Sequence[str], Sequence[pa.Array]], int]
-"""Match all texts, given as strings and as Arrow arrays; return the number of ids found."""
-LOOP = "pyahocorasick, a call a text"
+"""A function that matches all texts, given as strings and as Arrow arrays, and returns the number of ids."""
+LOOP = "pyahocorasick, one call per text"
 OURS = "phrases"
 NAIVE = "naive scan"
 
 
 class Rate(NamedTuple):
-    """What an engine did.
+    """The rate of an engine.
 
     Attributes:
-        texts_per_second: the median of the rounds.
-        ids: found in all texts.
+        texts: number of texts.
+        texts_per_second: median of the rounds.
+        ids: number of ids that all texts match.
     """
 
     engine: str
@@ -36,10 +37,11 @@ class Rate(NamedTuple):
 
 
 def rates(metadata: Metadata, texts: Sequence[str], rounds: int, naive_texts: int) -> tuple[list[Rate], list[str]]:
-    """Return each engine's rate, round by round in turn, and the engines that are not installed.
+    """Time the engines, which alternate in each round; return their rates, and the names of those not installed.
 
     Args:
-        naive_texts: how many texts the naive scan gets, which takes each a 40th of a second; 0 leaves it out.
+        rounds: number of timings per engine.
+        naive_texts: number of texts that the naive scan gets, because it needs a 40th of a second per text; 0 skips it.
     """
     engines: dict[str, Run] = {}
     missing = []
@@ -51,20 +53,21 @@ def rates(metadata: Metadata, texts: Sequence[str], rounds: int, naive_texts: in
         except ImportError:
             missing.append(name)
     seconds: dict[str, list[float]] = {name: [] for name in engines}
-    ids = {}
-    given = {name: texts[:naive_texts] if name == NAIVE else texts for name in engines}
-    arrays = {name: in_batches(given[name]) for name in engines}
+    ids: dict[str, int] = {}
+    inputs = {name: texts[:naive_texts] if name == NAIVE else texts for name in engines}
+    arrays = {name: in_batches(inputs[name]) for name in engines}
     if OURS in engines:
-        engines[OURS](texts[:1], in_batches(texts[:1]))  # compiled once per machine
+        engines[OURS](texts[:1], in_batches(texts[:1]))  # compile before the first timing
     for _ in range(rounds):
         for name, run in engines.items():
-            began = time.perf_counter()
-            ids[name] = run(given[name], arrays[name])
-            seconds[name].append(time.perf_counter() - began)
-    found = [
-        Rate(name, len(given[name]), len(given[name]) / statistics.median(seconds[name]), ids[name]) for name in engines
-    ]
-    return found, missing
+            start = time.perf_counter()
+            ids[name] = run(inputs[name], arrays[name])
+            seconds[name].append(time.perf_counter() - start)
+    results = []
+    for name in engines:
+        number = len(inputs[name])
+        results.append(Rate(name, number, number / statistics.median(seconds[name]), ids[name]))
+    return results, missing
 
 
 def _ours(engine: str) -> Callable[[Metadata], Run]:
@@ -115,8 +118,8 @@ def _double_array(metadata: Metadata) -> Run:
 _ENGINES: dict[str, Callable[[Metadata], Run]] = {
     NAIVE: _ours("naive"),
     LOOP: _loop,
-    "ahocorasick_rs, a call a text": _rust,
-    "daachorse, a call a text": _double_array,
-    "ahocorasick, a call a batch": _ours("ahocorasick"),
+    "ahocorasick_rs, one call per text": _rust,
+    "daachorse, one call per text": _double_array,
+    "ahocorasick, one call per batch": _ours("ahocorasick"),
     OURS: _ours("phrases"),
 }

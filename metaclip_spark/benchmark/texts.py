@@ -1,4 +1,4 @@
-"""Seeded inputs: texts of real files, resampled so that all are different."""
+"""Texts for benchmarks: those of real files, resampled with a seed so that all are different."""
 
 from __future__ import annotations
 
@@ -16,30 +16,34 @@ LIST = _ROOT / "metadata" / "en.json.gz"
 
 
 def texts_of(paths: Sequence[str]) -> list[str]:
-    """Return the texts of sources of any kind that `run` reads.
+    """Return the texts of sources, of any format that `run` reads.
 
     Raises:
-        InputError: there are none.
+        InputError: the sources contain no text.
     """
     from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.extract.task import Stamp, Tools, extract_split
     from metaclip_spark.sources.files import find_sources, splits_of
 
     options = ExtractOptions(keep_unmatched=True, dedup=False, languages=())
-    found: list[str] = []
+    texts: list[str] = []
     for split in splits_of(find_sources(list(paths))):
         for batch in extract_split(split, options, Tools(), Stamp("benchmark", "none", "benchmark")):
-            found += [text for text in batch.column("text").to_pylist() if text]
-    if not found:
-        raise InputError(f"there is no text in {', '.join(map(str, paths))}; give --input files with texts.")
-    return found
+            texts += [text for text in batch.column("text").to_pylist() if text]
+    if not texts:
+        raise InputError(f"{', '.join(map(str, paths))}: the input contains no text; give --input files with texts.")
+    return texts
 
 
 def different_texts(base: Sequence[str], number: int, seed: int = 0, first_number: int = 0) -> list[str]:
-    """Return so many different texts of about the same lengths: the first half of one and the second of another.
+    """Make different texts of about the same lengths: the first half of one text and the second half of another.
 
-    Repeats would warm caches that a crawl's texts leave cold, and deduplication would drop them: each ends with a
-    number of its own, from `first_number` on.
+    Repeated texts would warm caches that the texts of a crawl leave cold, and deduplication would drop them. So each
+    text ends with another number.
+
+    Args:
+        number: number of texts.
+        first_number: number at the end of the first text.
     """
     words = [text.split(" ") for text in base]
     first, second = np.random.default_rng(seed).integers(0, len(base), (2, number))
@@ -51,5 +55,5 @@ def different_texts(base: Sequence[str], number: int, seed: int = 0, first_numbe
 
 
 def in_batches(texts: Sequence[str], rows: int = 10_000) -> list[pa.Array]:
-    """Return Arrow arrays of so many texts, as Spark sends them."""
+    """Split texts into Arrow arrays of `rows` texts, as Spark sends them."""
     return [pa.array(texts[at : at + rows], pa.string()) for at in range(0, len(texts), rows)]

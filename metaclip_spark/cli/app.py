@@ -8,76 +8,99 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.metadata import metadata
-from metaclip_spark.cli.options import (
-    BUILDING_ON,
-    CHECKS,
-    CHOOSING,
-    INPUT,
-    LIST,
-    READING,
-    RUN,
-    SPARK,
-    TABLES,
-    settings_from,
-    settings_options,
-    spread_variadic,
-)
-from metaclip_spark.config import THINNING
+from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
+from metaclip_spark.config import Group
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.version import __version__
 
+if TYPE_CHECKING:
+    from metaclip_spark.terminal.progress import Reporter
 
-def _reporter(quiet: bool = False):
+READ_SOURCES = (Group.INPUT, Group.CRAWL, Group.TABULAR, Group.LANGUAGE, Group.FILTERS, Group.READING)
+"""The settings of commands that read sources."""
+
+
+def _reporter(quiet: bool = False) -> Reporter:
     from metaclip_spark.terminal.progress import Reporter
 
     return Reporter(quiet)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=HeadedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="metaclip-spark")
 def cli() -> None:
     """Curate image-text pairs as MetaCLIP does: match texts against metadata, count, balance."""
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *CHOOSING, *BUILDING_ON, *RUN, *SPARK)
-@click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
+@settings_options(
+    *READ_SOURCES,
+    Group.LIST,
+    Group.WAREHOUSE,
+    Group.SAMPLING,
+    Group.EARLIER_RUNS,
+    Group.SCHEDULING,
+    Group.SPARK,
+    without=["pinned"],
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """All stages and the report; goes on where an earlier attempt stopped."""
+    """Run all stages and write the report.
+
+    The same command continues an interrupted run from its last commit.
+    """
     from metaclip_spark.commands import curation
 
     return curation.run(settings_from(flags, config), _reporter(), as_json)
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *RUN, *SPARK)
+@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK, without=["pinned"])
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
-    """Read sources (and match their texts, given --metadata) into the staging table `extracted`."""
+    """Read sources into the staging table `extracted`.
+
+    With --metadata, their texts are matched as well.
+    """
     from metaclip_spark.commands import curation
 
     return curation.extract(settings_from(flags, config), _reporter())
 
 
 @cli.command()
-@settings_options("snapshot", "metadata", "no_dedup", "id_column", *TABLES, *RUN, *SPARK)
+@settings_options(
+    "snapshot",
+    "metadata",
+    "no_dedup",
+    "id_column",
+    Group.WAREHOUSE,
+    Group.SCHEDULING,
+    Group.SPARK,
+    without=["pinned"],
+)
 def dedup(config: str | None, debug: bool, **flags: Any) -> int:
-    """Take what was extracted into `pairs`, each (url, text) once; close its sources."""
+    """Add extracted pairs to the table `pairs`, each pair once.
+
+    Two pairs are the same if their url and their text are. Sources whose pairs were added are done: they are not read
+    again.
+    """
     from metaclip_spark.commands import curation
 
     return curation.dedup(settings_from(flags, config), _reporter())
 
 
 @cli.command()
-@settings_options(*LIST, *TABLES, *RUN, *SPARK)
+@settings_options(Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK, without=["pinned"])
 def match(config: str | None, debug: bool, **flags: Any) -> int:
-    """Match stored pairs again with another list, without reading the sources.
+    """Match the stored pairs with another entry list.
 
-    Texts that matched nothing under the earlier list are there only if --keep-unmatched (or no list) was used.
+    The sources are not read. Texts that matched nothing under the earlier list are stored only if --keep-unmatched,
+    or no list, was used.
     """
     from metaclip_spark.commands import curation
 
@@ -85,22 +108,31 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", "snapshots", *TABLES, "pinned", *RUN, *SPARK)
+@settings_options("metadata", "snapshots", Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK)
 def count(config: str | None, debug: bool, **flags: Any) -> int:
-    """Count how many pairs of each snapshot match each entry."""
+    """Count the pairs of each snapshot that match each entry."""
     from metaclip_spark.commands import curation
 
     return curation.count(settings_from(flags, config), _reporter())
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, *BUILDING_ON, *THINNING, *TABLES, "pinned", *RUN, *SPARK)
-@click.option("--json", "as_json", is_flag=True, help="Print the closing numbers as JSON.")
+@settings_options(
+    "metadata",
+    Group.WAREHOUSE,
+    Group.SAMPLING,
+    Group.EARLIER_RUNS,
+    Group.PART_OF_POOL,
+    Group.SCHEDULING,
+    Group.SPARK,
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """Choose t and draw the curated subset from the pool, or from what is left of it after download.
+    """Choose the threshold t and draw the curated subset.
 
-    A new snapshot costs what it costs: where no probability rises, an earlier run's subset is read in the old pool's
-    stead, with the same result.
+    The subset is drawn from the whole pool, or from a part of it, such as the pairs that survived the download. Where
+    no sampling probability rises, the subset of an earlier run is read instead of the pool that it was drawn from. The
+    result is the same, and only new snapshots are read whole.
     """
     from metaclip_spark.commands import curation
 
@@ -108,28 +140,35 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 
 
 @cli.command()
-@settings_options(*INPUT, *CHECKS, *LIST, *TABLES, *READING, *SPARK)
+@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """What run would read: sources, bytes, what is done already, estimated core-hours; starts nothing."""
+    """Show what `run` would read, and estimate its cost.
+
+    Prints the number of sources, their bytes, how many are done already, and the estimated core-hours. Nothing is
+    extracted or written.
+    """
     from metaclip_spark.commands import plan
 
     return plan.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
 
 @cli.command()
-@settings_options("metadata", *CHOOSING, "freeze_counts", *TABLES, *SPARK)
+@settings_options("metadata", Group.WAREHOUSE, Group.SAMPLING, "freeze_counts", Group.SPARK)
 @click.option(
-    "--thresholds", metavar="T,T,...", help="The values of t.  [default: 1, 2, 5, 10, ... up to the highest count]"
+    "--thresholds",
+    metavar="T,T,...",
+    help="Use these values of t.  [default: 1, 2, 5, 10, ... up to the highest count]",
 )
-@click.option("--plot", metavar="FILE", help="Draw it, too: a .svg, .png or .pdf (needs the extra [report]).")
+@click.option("--plot", metavar="FILE", help="Draw a plot, too: .svg, .png or .pdf; needs the extra [report].")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sweep(
     config: str | None, debug: bool, thresholds: str | None, plot: str | None, as_json: bool, **flags: Any
 ) -> int:
-    """Expected sizes of the curated subset for many t, from the counted pool; draws and writes nothing.
+    """Print the expected size of the curated subset for many t.
 
-    The t that balance would choose with the same flags is among them, and marked.
+    The sizes are computed from the counted pool; nothing is drawn or written. The table includes the t that `balance`
+    would choose with the same flags, and marks it.
     """
     from metaclip_spark.commands import sweep
 
@@ -137,11 +176,11 @@ def sweep(
 
 
 @cli.command()
-@settings_options("metadata", *TABLES, *SPARK)
-@click.option("--pair-id", metavar="ID", help="The pair, by its id.")
-@click.option("--url", metavar="URL", help="The pairs of an image, by its url; with --text: that one pair.")
-@click.option("--text", metavar="TEXT", help="Any text, in the pool or not.")
-@click.option("--run-id", metavar="ID", help="The run to explain.  [default: the last one balanced]")
+@settings_options("metadata", Group.WAREHOUSE, Group.SPARK)
+@click.option("--pair-id", metavar="ID", help="Explain the pair with this id.")
+@click.option("--url", metavar="URL", help="Explain all pairs of the image at this url; with --text, one pair of it.")
+@click.option("--text", metavar="TEXT", help="Explain this text, whether it is in the pool or not.")
+@click.option("--run-id", metavar="ID", help="Explain the draw of this run.  [default: the run balanced last]")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def explain(
     config: str | None,
@@ -153,7 +192,10 @@ def explain(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Why a pair is in, or not: its matches, their counts and probabilities, the draw, the verdict."""
+    """Explain why a pair is in the curated subset, or not.
+
+    Prints the entries that its text matches, their counts and probabilities, the draw, and the verdict.
+    """
     from metaclip_spark.commands import explain
 
     question = explain.Question(pair_id, url, text)
@@ -161,20 +203,24 @@ def explain(
 
 
 @cli.command()
-@settings_options("metadata", *TABLES, "outcome", *SPARK)
-@click.option("--run-id", metavar="ID", help="The run to report.  [default: the last one balanced]")
-@click.option("--compare", metavar="RUN RUN", nargs=2, default=None, help="Two runs side by side, in the place of one.")
+@settings_options("metadata", Group.WAREHOUSE, "outcome", Group.SPARK)
+@click.option("--run-id", metavar="ID", help="Report this run.  [default: the run balanced last]")
+@click.option("--compare", metavar="RUN RUN", nargs=2, default=None, help="Report two runs side by side.")
 @click.option(
-    "--class-names", metavar="FILE", help="Names, one a line or as a JSON array, counted before and after balancing."
+    "--class-names",
+    metavar="FILE",
+    help="Count these class names before and after balancing: one per line, or a JSON array.",
 )
 @click.option(
     "--thin",
     metavar="N",
     type=click.IntRange(1),
-    help="Classes with fewer pairs in the subset are called thin.  [default: 100]",
+    help="Mark classes with fewer than N pairs in the subset as thin.  [default: 100]",
 )
 @click.option(
-    "--output", metavar="FILE", help="Where the page goes, a path or a uri.  [default: WAREHOUSE/reports/<run id>.html]"
+    "--output",
+    metavar="FILE",
+    help="Write the page to this path or URI.  [default: WAREHOUSE/reports/<run id>.html]",
 )
 def report(
     config: str | None,
@@ -186,9 +232,10 @@ def report(
     output: str | None,
     **flags: Any,
 ) -> int:
-    """Write the HTML data card of a run, with a JSON of the same numbers beside it, and print its path.
+    """Write the HTML data card of a run, and print its path.
 
-    Reads the run's pool and subset once, for languages, domains and pairs drawn at random; changes no table.
+    A JSON sidecar next to the page has the same numbers. The pool and the subset of the run are read once, for
+    languages, domains and random pairs. No table is changed.
     """
     from metaclip_spark.commands import report
 
@@ -197,33 +244,41 @@ def report(
 
 
 @cli.command()
-@settings_options(*TABLES, *SPARK)
+@settings_options(Group.WAREHOUSE, Group.SPARK)
 @click.option(
     "--stage",
     type=click.Choice(("pairs", "curated")),
     default="curated",
     show_default=True,
-    help="What a run drew, or (pairs) the whole matched pool that it drew from.",
+    help="Export the curated subset of the run, or the whole matched pool that it was drawn from.",
 )
-@click.option("--run-id", metavar="ID", help="The run whose probabilities stand beside.  [default: the last balanced]")
-@click.option("--since", metavar="RUN", help="Leave out the pairs of this run's curated subset: a top-up.")
+@click.option(
+    "--run-id",
+    metavar="ID",
+    help="Export the subset or the pool of this run, with its probabilities.  [default: the run balanced last]",
+)
+@click.option("--since", metavar="RUN", help="Export only pairs that are not in the curated subset of this run.")
 @click.option(
     "--format",
     "export_format",
     type=click.Choice(("parquet", "webdataset-index")),
     default="parquet",
     show_default=True,
-    help="A row an image, for img2dataset; or a row a pair, for trainers.",
+    help="Write one row per image, for img2dataset, or one row per pair, for trainers.",
 )
-@click.option("--output", metavar="DIR", help="A new folder or a uri.  [default: WAREHOUSE/exports/<run id>-<stage>]")
-@click.option("--shards", metavar="N", type=click.IntRange(1, 1_000_000), help="So many files, of even size.")
+@click.option(
+    "--output",
+    metavar="DIR",
+    help="Write to this new folder or URI.  [default: WAREHOUSE/exports/<run id>-<stage>]",
+)
+@click.option("--shards", metavar="N", type=click.IntRange(1, 1_000_000), help="Write N files of even size.")
 @click.option(
     "--rows-per-shard",
     metavar="N",
     type=click.IntRange(1),
-    help="Or as many as hold about N images each.  [default: 1000000]",
+    help="Write about N images per file.  [default: 1000000]",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the manifest of the export as JSON.")
 def export(
     config: str | None,
     debug: bool,
@@ -237,14 +292,15 @@ def export(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Pairs as shuffled Parquet shards: for img2dataset, with an image's texts beside it, and for trainers.
+    """Export pairs as shuffled Parquet shards.
 
-    docs/EXPORT.md has the columns, the commands from here to the downloaded images, and the loader.
+    An export for img2dataset has one row per image, with its texts, pair ids and probabilities as lists.
+    docs/EXPORT.md describes the columns, the commands that lead to the downloaded images, and the loader.
     """
     from metaclip_spark.commands import export
 
-    asked = export.Asked(stage, run_id, since, export_format, output, shards, rows_per_shard)
-    return export.export(settings_from(flags, config), _reporter(quiet=as_json), asked, as_json)
+    request = export.ExportRequest(stage, run_id, since, export_format, output, shards, rows_per_shard)
+    return export.export(settings_from(flags, config), _reporter(quiet=as_json), request, as_json)
 
 
 @cli.command()
@@ -256,18 +312,20 @@ def export(
     type=click.IntRange(1),
     default=200_000,
     show_default=True,
-    help="Different texts that are made of the input's.",
+    help="Make this many different texts from those of the input.",
 )
-@click.option("--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Medians of so many.")
+@click.option(
+    "--rounds", metavar="N", type=click.IntRange(1), default=3, show_default=True, help="Print medians of N rounds."
+)
 @click.option(
     "--naive-texts",
     metavar="N",
     type=click.IntRange(0),
     default=40,
     show_default=True,
-    help="Texts that the naive scan gets; 0 leaves it out.",
+    help="Time the naive scan on this many texts only; 0 skips it.",
 )
-@click.option("--no-spark", is_flag=True, help="One core alone.")
+@click.option("--no-spark", is_flag=True, help="Time one core only, without Spark.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def benchmark(
     config: str | None,
@@ -279,9 +337,9 @@ def benchmark(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Time the matching engines side by side, on one core and in Spark.
+    """Time the matching engines on one core and in Spark.
 
-    Without --input and --metadata, of a clone: the sample and the list that ship with it.
+    In a clone of the repository, --input and --metadata default to the sample and the entry list that it contains.
     """
     from metaclip_spark.commands.benchmark import benchmark as timed
 
@@ -291,45 +349,48 @@ def benchmark(
 
 @cli.group("runs")
 def runs_group() -> None:
-    """What each run was and takes on disk; letting go of old subsets."""
+    """List, show and delete runs."""
 
 
 @runs_group.command("list")
-@settings_options(*TABLES, *SPARK)
+@settings_options(Group.WAREHOUSE, Group.SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """Every run, oldest first: when, its outcome, t, the pairs it kept, and its bytes on disk."""
+    """List all runs, oldest first.
+
+    Prints the time, the outcome, t, the number of pairs in the subset, and the bytes on disk.
+    """
     from metaclip_spark.commands import runs
 
     return runs.list_runs(settings_from(flags, config), _reporter(quiet=as_json), as_json)
 
 
 @runs_group.command("show")
-@settings_options(*TABLES, *SPARK)
+@settings_options(Group.WAREHOUSE, Group.SPARK)
 @click.argument("run_id", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **flags: Any) -> int:
-    """One run: its settings, stages, attempts with their errors, and bytes by table."""
+    """Show one run: its settings, stages, attempts, errors and bytes by table."""
     from metaclip_spark.commands import runs
 
     return runs.show_run(settings_from(flags, config), _reporter(quiet=as_json), run_id, as_json)
 
 
 @runs_group.command("prune")
-@settings_options(*TABLES, *SPARK)
+@settings_options(Group.WAREHOUSE, Group.SPARK)
 @click.argument("run_ids", metavar="[RUN]...", nargs=-1)
 @click.option(
     "--keep-last",
     metavar="N",
     type=click.IntRange(1),
-    help="Instead of naming runs: all that are older than the last N subsets drawn.",
+    help="Instead of naming runs: keep the last N subsets, and delete all older ones.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and change nothing.")
 @click.option(
     "--retain-hours",
     metavar="H",
     type=click.FloatRange(0),
-    help="Vacuum as well: remove files that no version of the last H hours needs (0: at once).",
+    help="Vacuum, too: delete files that no version of the last H hours needs (0: at once).",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_prune(
@@ -342,9 +403,10 @@ def runs_prune(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Let go of the subsets of the runs named: their rows of curated_pairs and of what goes with it.
+    """Delete the curated subsets of runs.
 
-    The pool, its counts, reports and the log of events stay; the same settings draw the same subset again.
+    Their rows in the other tables of a run are deleted as well. The pool, its counts, the reports and the log of runs
+    stay. The same settings draw the same subset again.
     """
     from metaclip_spark.commands import runs
 
@@ -353,18 +415,22 @@ def runs_prune(
 
 
 @cli.command()
-@settings_options(*TABLES, *SPARK)
-@click.option("--urls", metavar="FILE", help="Urls of images or pages, one a line (.gz too).")
-@click.option("--domains", metavar="FILE", help="Domains of images, one a line; what is under one goes as well.")
-@click.option("--page-domains", metavar="FILE", help="Domains of pages, one a line; what is under one goes as well.")
+@settings_options(Group.WAREHOUSE, Group.SPARK)
+@click.option("--urls", metavar="FILE", help="Delete these urls of images or pages: one per line (.gz too).")
+@click.option(
+    "--domains", metavar="FILE", help="Delete all images under these domains: one per line, subdomains included."
+)
+@click.option(
+    "--page-domains", metavar="FILE", help="Delete all pages under these domains: one per line, subdomains included."
+)
 @click.option(
     "--retain-hours",
     metavar="H",
     type=click.FloatRange(0),
-    help="Vacuum as well: remove files that no version of the last H hours needs (0: at once). Without it, "
-    "old files hold the rows until the tables are vacuumed.",
+    help="Vacuum, too: delete files that no version of the last H hours needs (0: at once); otherwise old files keep "
+    "the rows until the tables are vacuumed.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would go, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted, and change nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def takedown(
     config: str | None,
@@ -377,15 +443,18 @@ def takedown(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Remove the rows of urls and domains from every table, export and report, and keep them out.
+    """Delete urls and domains from the warehouse, and keep them out.
 
-    A pair goes whose image or page is listed: from the pool, the curated subsets of existing runs (nothing is drawn
-    anew; t and probabilities stay), rejects, staging, exports under the warehouse; reports that showed it are removed.
-    Counts and the sums of runs are corrected. Later crawls reject what is listed, as `takedown`: the warehouse keeps
-    hashes of it, not the urls. Urls are compared as they stand, but for spaces and tabs (http and https are two).
+    A pair is deleted if its image or its page is listed: from the pool, from the curated subsets of existing runs, from
+    rejects, from staging, and from exports under the warehouse. Reports that showed it are deleted. Counts and the sums
+    of runs are corrected; no subset is drawn again, and t and probabilities stay.
 
-    Killed anywhere, the same command finishes it; until then nothing else writes. A pair that several pages hold goes
-    with the page that it is stored with. What was copied out of the warehouse is yours to remove.
+    Later crawls reject what is listed, with the reason `takedown`. The warehouse stores hashes of the urls, not the
+    urls. Two urls are equal if their characters are, except for spaces and tabs: http and https are two urls. A pair
+    that was found on several pages is stored with one of them, and is deleted with that page only.
+
+    If the command is interrupted, run it again; until it has finished, no other command writes. Copies outside the
+    warehouse are yours to delete.
     """
     from metaclip_spark.commands import takedown
 
@@ -396,19 +465,22 @@ def takedown(
 cli.add_command(metadata)
 
 
-@metadata.command("count-words", short_help="Count the words of Wikipedia's dumps.")
-@settings_options(*SPARK)
+@metadata.command("count-words", short_help="Count the words and bigrams of Wikipedia's dumps.")
+@settings_options(Group.SPARK)
 @click.argument("dumps", metavar="DUMP...", nargs=-1, required=True)
-@click.option("--output", metavar="FOLDER", required=True, help="A new folder: words.tsv, bigrams.tsv, counts.json.")
+@click.option(
+    "--output", metavar="FOLDER", required=True, help="Write words.tsv, bigrams.tsv and counts.json to this new folder."
+)
 @click.option(
     "--min-count",
     metavar="N",
     type=click.IntRange(1),
     default=1,
-    help="Leave out what occurs less often in all dumps together.  [default: 1]",
+    show_default=True,
+    help="Drop words and bigrams that occur less often in all dumps together.",
 )
-@click.option("--split-bytes", metavar="N", type=click.IntRange(1), help="Bytes of bz2 a task.  [default: 16 MiB]")
-@click.option("--json", "as_json", is_flag=True, help="Print what was counted as JSON.")
+@click.option("--split-bytes", metavar="N", type=click.IntRange(1), help="Bytes of bz2 per task.  [default: 16 MiB]")
+@click.option("--json", "as_json", is_flag=True, help="Print the content of counts.json as JSON.")
 def metadata_count_words(
     config: str | None,
     debug: bool,
@@ -419,7 +491,10 @@ def metadata_count_words(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Count words and bigrams of Wikipedia's dumps (pages-articles, .xml.bz2 or .xml), for `metadata build`."""
+    """Count the words and bigrams of Wikipedia's dumps, for `metadata build`.
+
+    A DUMP is a pages-articles file, .xml.bz2 or .xml.
+    """
     from metaclip_spark.commands import count_words
     from metaclip_spark.metadata.dumps import SPLIT_BYTES
 
@@ -434,7 +509,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
     except click.exceptions.Abort:
-        return _fail("interrupted; the same command goes on from the last commit.", 130)
+        return _fail("interrupted; the same command continues from the last commit.", 130)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -443,18 +518,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _fail(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on from the last commit.", 130)
+        return _fail("interrupted; the same command continues from the last commit.", 130)
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _fail(f"failed: {_shortened(error)} (--debug shows the whole of it).", 1)
+        return _fail(f"failed: {_shortened(error)} (--debug shows the stack trace).", 1)
 
 
 def _shortened(error: Exception) -> str:
-    """Return an error's most telling line: of a worker's traceback the last, else the first."""
+    """Return the line of an error that names its cause: in a worker's traceback the first known one, else line one."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    telling = [line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))]
-    return f"{type(error).__name__}: {(telling or lines)[0][:500]}"
+    causes = [line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))]
+    return f"{type(error).__name__}: {(causes or lines)[0][:500]}"
 
 
 def _fail(message: str, status: int) -> int:

@@ -1,106 +1,137 @@
-"""`metaclip-spark metadata ...`: flags in, tables and numbers out."""
+"""The commands `metaclip-spark metadata ...`, up to `count-words`, which needs Spark."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from metaclip_spark.cli.help import HeadedGroup, HeadedOption
+
+if TYPE_CHECKING:
+    from metaclip_spark.commands.metadata_coverage import Coverage
+    from metaclip_spark.commands.metadata_diff import CoverageChange, Difference
+    from metaclip_spark.commands.metadata_inspect import Finding
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 VARIADIC = ("--unigrams", "--bigrams", "--pmi-unigrams", "--pageviews", "--titles")
 """Flags that take every word up to the next flag."""
 
-_TEXTS = (
-    click.option("--texts", metavar="FILE", help="A sample of texts: .txt, .parquet, .tsv, .csv or .jsonl."),
-    click.option(
-        "--text-column",
-        metavar="NAME",
-        default="text",
-        show_default=True,
-        help="Its column, by name or (without a header line) by position.",
-    ),
-)
+WORDNET, WORDS, BIGRAMS, TITLES = "WordNet", "Words", "Bigrams", "Titles"
+"""Headings of the options of `build`."""
+
 _DEBUG = click.option("--debug", is_flag=True, help="Show stack traces.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
 
-@click.group()
+def _headed(heading: str, flag: str, **kwargs: Any) -> Callable[[F], F]:
+    return click.option(flag, cls=HeadedOption, heading=heading, **kwargs)
+
+
+def _files(heading: str, flag: str, text: str) -> Callable[[F], F]:
+    return _headed(heading, flag, multiple=True, metavar="FILE...", help=text)
+
+
+def _texts(function: F) -> F:
+    function = click.option(
+        "--text-column",
+        metavar="NAME",
+        default="text",
+        show_default=True,
+        help="Read texts from this column, by name or, in a file without a header line, by position.",
+    )(function)
+    return click.option(
+        "--texts", metavar="FILE", help="Measure coverage on these texts: .txt, .parquet, .tsv, .csv or .jsonl."
+    )(function)
+
+
+@click.group(cls=HeadedGroup)
 def metadata() -> None:
-    """Make, inspect and compare entry lists."""
+    """Build, inspect and compare entry lists."""
 
 
-def _many(flag: str, text: str) -> Any:
-    return click.option(flag, multiple=True, metavar="FILE...", help=text)
-
-
-@metadata.command("build", short_help="Make an entry list from its sources.")
-@click.option("--wordnet", metavar="DIR", help="WordNet's dictionary folder, e.g. /usr/share/wordnet.")
+@metadata.command("build", short_help="Build an entry list from its sources.")
+@click.option("--output", metavar="FILE", required=True, help="Write the list to this file, FILE.json.gz.")
 @click.option(
+    "--numbers", metavar="N", type=int, default=100, show_default=True, help="Add the first N whole numbers, from 0."
+)
+@click.option("--budget", metavar="N", type=int, default=500_000, show_default=True, help="Maximum number of entries.")
+@click.option("--drop-never-matching", is_flag=True, help="Drop entries that no text can match.")
+@_headed(WORDNET, "--wordnet", metavar="DIR", help="Read WordNet's dictionary folder, e.g. /usr/share/wordnet.")
+@_headed(
+    WORDNET,
     "--wordnet-names",
     type=click.Choice(["lemmas", "synsets", "upstream"]),
     default="lemmas",
     show_default=True,
-    help="Every lemma; each synset's name; or that in lower case, cut at its first dot.",
+    help="Add every lemma, the name of each synset, or that name in lower case up to its first dot (upstream).",
 )
-@click.option("--numbers", metavar="N", type=int, default=100, show_default=True, help="So many whole numbers, from 0.")
-@_many("--unigrams", "Word counts, word<TAB>count: files, or a folder of them.")
-@click.option("--min-count", metavar="N", type=int, default=100, show_default=True, help="Leave out rarer words.")
-@click.option("--best-unigrams", metavar="N", type=int, help="Take at most so many words, best first.")
-@click.option(
+@_files(WORDS, "--unigrams", "Read word counts, word<TAB>count, from files or a folder of files.")
+@_headed(
+    WORDS, "--min-count", metavar="N", type=int, default=100, show_default=True, help="Drop words with a lower count."
+)
+@_headed(WORDS, "--best-unigrams", metavar="N", type=int, help="Maximum number of words, in the order of their counts.")
+@_headed(
+    WORDS,
     "--word-case",
     type=click.Choice(["source", "both"]),
     default="source",
     show_default=True,
-    help="both: each word also with a capital, where the counts are without case.",
+    help="Add words as in the counts, or each word also with a capital (both, for counts in lower case).",
 )
-@_many("--bigrams", "Bigram counts, first second<TAB>count; needs their words' counts.")
-@_many("--pmi-unigrams", "Those counts, where they are others than --unigrams.")
-@click.option(
+@_files(BIGRAMS, "--bigrams", "Read bigram counts, first second<TAB>count; the counts of their words are needed, too.")
+@_files(BIGRAMS, "--pmi-unigrams", "Use these word counts for the PMI of bigrams, instead of --unigrams.")
+@_headed(
+    BIGRAMS,
     "--min-pmi",
     metavar="BITS",
     type=float,
-    help="Leave out bigrams of a lower PMI.  [default: 30; none with --best-bigrams]",
+    help="Drop bigrams with a lower PMI.  [default: 30, or none with --best-bigrams]",
 )
-@click.option("--best-bigrams", metavar="N", type=int, help="Take at most so many bigrams, best first.")
-@_many("--pageviews", "Hourly dumps of page views, domain title count bytes; hours and days add up.")
-@click.option("--domain", metavar="NAME", default="en", show_default=True, help="Which of their domains.")
-@click.option("--min-views", metavar="N", type=int, default=70, show_default=True, help="Leave out titles with fewer.")
-@click.option(
+@_headed(BIGRAMS, "--best-bigrams", metavar="N", type=int, help="Maximum number of bigrams, in the order of their PMI.")
+@_files(TITLES, "--pageviews", "Read hourly dumps of page views, domain title count bytes, and add them up.")
+@_headed(
+    TITLES, "--domain", metavar="NAME", default="en", show_default=True, help="Read the page views of this domain."
+)
+@_headed(
+    TITLES, "--min-views", metavar="N", type=int, default=70, show_default=True, help="Drop titles with fewer views."
+)
+@_headed(
+    TITLES,
     "--min-hourly-views",
     metavar="N",
     type=int,
     default=1,
     show_default=True,
-    help="Pass over lines with fewer views (the paper's own code: 50).",
+    help="Skip lines with fewer views (the paper's own code: 50).",
 )
-@_many("--titles", "Instead of page views: title<TAB>number, ranked by number.")
-@click.option("--best-titles", metavar="N", type=int, help="Take at most so many titles, best first.")
-@click.option("--budget", metavar="N", type=int, default=500_000, show_default=True, help="At most so many entries.")
-@click.option("--drop-never-matching", is_flag=True, help="Leave out entries that no text can match.")
-@click.option("--output", metavar="FILE", required=True, help="The list to write: FILE.json.gz.")
+@_files(TITLES, "--titles", "Read titles with a number, title<TAB>number, instead of page views.")
+@_headed(TITLES, "--best-titles", metavar="N", type=int, help="Maximum number of titles, in the order of their views.")
 @_JSON
 @_DEBUG
 def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
-    """Make an entry list from numbers, WordNet, words, bigrams and titles, in this order, until the budget is full.
+    """Build an entry list from its sources.
 
-    The defaults are the paper's; the same inputs give the same bytes. A file FILE.source.json beside an input (name,
-    version, licence, notice) goes into the list's sidecar.
+    The sources are numbers, WordNet, words, bigrams and titles, in this order, until the budget is full. The defaults
+    are those of the paper. The same inputs give the same bytes. A file FILE.source.json next to an input (name,
+    version, licence, notice) is copied into the sidecar of the list.
 
     \b
     metaclip-spark metadata build --wordnet /usr/share/wordnet \\
       --unigrams counts/words.tsv --bigrams counts/bigrams.tsv \\
       --pageviews pageviews-202401*.gz --output mine.json.gz
     """
-    from metaclip_spark.cli.metadata_tables import print_taken
+    from metaclip_spark.cli.metadata_tables import print_sources
     from metaclip_spark.metadata.build import provenance_path, sidecar_path
     from metaclip_spark.metadata.recipe import Recipe, build_from
 
-    recipe = Recipe(
-        **{name: tuple(value) if isinstance(value, (list, tuple)) else value for name, value in flags.items()}
-    )
+    recipe = Recipe(**flags)
     built = build_from(recipe, Path(output), say=lambda line: print(line, file=sys.stderr))
     if as_json:
         print(
@@ -109,59 +140,59 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
                     "output": output,
                     "metadata_id": built.metadata.metadata_id,
                     "entries": len(built.metadata.entries),
-                    "sources": [asdict(taken) for taken in built.taken],
+                    "sources": [asdict(counts) for counts in built.source_counts],
                 },
                 indent=2,
             )
         )
         return 0
-    print_taken(built.taken)
-    beside = f"{sidecar_path(Path(output)).name}, {provenance_path(Path(output)).name}"
+    print_sources(built.source_counts)
+    others = f"{sidecar_path(Path(output)).name}, {provenance_path(Path(output)).name}"
     print(f"{len(built.metadata.entries):,} entries, metadata_id {built.metadata.metadata_id}")
-    print(f"in {output} (beside it {beside})")
+    print(f"in {output} (next to it: {others})")
     return 0
 
 
-@metadata.command("inspect", short_help="Say what is in a list and what it is worth.")
+@metadata.command("inspect", short_help="Inspect the entries of a list, and its coverage of texts.")
 @click.argument("path", metavar="LIST")
-@_TEXTS[0]
-@_TEXTS[1]
+@_texts
 @_JSON
 @_DEBUG
 def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug: bool) -> int:
-    """Say what is in an entry list, what is wrong with it, and (given texts) how much of them it matches.
+    """Inspect an entry list: its entries, its errors and, with --texts, its coverage.
 
-    The exit status is 1 where the list would be refused.
+    The exit status is 1 if other commands would refuse the list.
     """
     from metaclip_spark.cli.metadata_tables import print_coverage, print_inspection
     from metaclip_spark.commands.metadata_coverage import measure_coverage, read_texts
-    from metaclip_spark.commands.metadata_inspect import inspect as look
+    from metaclip_spark.commands.metadata_inspect import inspect as inspect_list
     from metaclip_spark.metadata.load import Metadata
 
     sample = read_texts(Path(texts), text_column) if texts else None
-    found = look(Path(path))
-    coverage = measure_coverage(Metadata.from_entries(found.entries), sample) if sample and found.entries else None
+    inspection = inspect_list(Path(path))
+    coverage = (
+        measure_coverage(Metadata.from_entries(inspection.entries), sample) if sample and inspection.entries else None
+    )
     if as_json:
-        shown = asdict(found)
-        shown["entries"] = len(found.entries)
-        print(json.dumps({**shown, "coverage": coverage and _coverage_json(coverage)}, indent=2, ensure_ascii=False))
+        values = asdict(inspection) | {"entries": len(inspection.entries)}
+        print(json.dumps({**values, "coverage": coverage and _coverage_json(coverage)}, indent=2, ensure_ascii=False))
     else:
-        print_inspection(found)
+        print_inspection(inspection)
         if coverage:
             print_coverage({path: coverage})
-    for error in found.errors:
+    for error in inspection.errors:
         print(
-            f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; the list is refused where it is used.",
+            f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; other commands refuse this list.",
             file=sys.stderr,
         )
-    return 1 if found.errors else 0
+    return 1 if inspection.errors else 0
 
 
-def _noun(finding: Any) -> str:
+def _noun(finding: Finding) -> str:
     return f"{'entry' if finding.number == 1 else 'entries'}: {finding.name}"
 
 
-def _coverage_json(coverage: Any) -> dict:
+def _coverage_json(coverage: Coverage) -> dict[str, Any]:
     return {
         "texts": coverage.texts,
         "matched_share": coverage.matched_share,
@@ -172,20 +203,21 @@ def _coverage_json(coverage: Any) -> dict:
     }
 
 
-@metadata.command("diff", short_help="Compare two lists.")
+@metadata.command("diff", short_help="Compare two lists, and their coverage of texts.")
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@_TEXTS[0]
-@_TEXTS[1]
-@click.option("--examples", metavar="N", type=int, default=5, show_default=True, help="Entries to name of each kind.")
+@_texts
+@click.option(
+    "--examples", metavar="N", type=int, default=5, show_default=True, help="Print up to N entries of each kind."
+)
 @_JSON
 @_DEBUG
 def diff(
     first: str, second: str, texts: str | None, text_column: str, examples: int, as_json: bool, debug: bool
 ) -> int:
-    """Compare two entry lists: entries only in one, moved ids, and (given texts) what changes in coverage.
+    """Compare two entry lists: entries of one list only, changed ids and, with --texts, coverage.
 
-    The exit status is 0, whether they differ or not.
+    The exit status is 0, whether the lists differ or not.
     """
     from metaclip_spark.cli.metadata_tables import print_change, print_difference
     from metaclip_spark.commands.metadata_coverage import read_texts
@@ -194,21 +226,21 @@ def diff(
 
     sample = read_texts(Path(texts), text_column) if texts else None
     one, two = load_metadata(first), load_metadata(second)
-    found = compare(one, two)
+    difference = compare(one, two)
     change = compare_coverage(one, two, sample) if sample else None
     if as_json:
-        print(json.dumps(_difference_json(found, change), indent=2, ensure_ascii=False))
+        print(json.dumps(_difference_json(difference, change), indent=2, ensure_ascii=False))
     else:
-        print_difference(first, second, found, examples)
+        print_difference(first, second, difference, examples)
         if change:
             print_change(change)
     return 0
 
 
-def _difference_json(found: Any, change: Any) -> dict:
-    shown = asdict(found)
+def _difference_json(difference: Difference, change: CoverageChange | None) -> dict[str, Any]:
+    values = asdict(difference)
     if change:
-        shown["coverage"] = {
+        values["coverage"] = {
             "first": _coverage_json(change.first),
             "second": _coverage_json(change.second),
             "gained": change.gained,
@@ -216,4 +248,4 @@ def _difference_json(found: Any, change: Any) -> dict:
             "more": change.more,
             "fewer": change.fewer,
         }
-    return shown
+    return values

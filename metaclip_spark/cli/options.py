@@ -1,86 +1,70 @@
-"""The flags of every command, made from the fields of `Settings`."""
+"""The options of every command, derived from the fields of `Settings`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
+from metaclip_spark.cli.help import HeadedOption
 from metaclip_spark.cli.metadata import VARIADIC as METADATA_VARIADIC
-from metaclip_spark.config import Settings, make_settings
+from metaclip_spark.config import SETTINGS, Group, Settings, make_settings, settings_in
 
-INPUT = (
-    "input",
-    "crawl",
-    "format",
-    "max_files",
-    "crawl_root",
-    "snapshot",
-    "url_column",
-    "text_column",
-    "lang_column",
-    "id_column",
-    "keep_columns",
-    "text_fields",
-)
-CHECKS = (
-    "languages",
-    "no_lid",
-    "lid",
-    "min_lang_score",
-    "opt_outs",
-    "blocklist",
-    "min_chars",
-    "max_chars",
-    "min_words",
-    "max_words",
-    "no_file_names",
-    "no_digits",
-    "image_extensions",
-    "filter",
-)
-LIST = ("metadata", "matcher", "keep_unmatched")
-TABLES = ("warehouse", "catalog", "lease_seconds")
-READING = ("no_dedup", "files_per_commit", "allow_incomplete", "retry", "max_fetches", "rejects_per_reason")
-CHOOSING = ("threshold", "tail_fraction", "target_size", "seed", "unit", "snapshots")
-BUILDING_ON = ("freeze_counts", "whole_pool")
-SPARK = ("master", "remote", "driver_memory", "spark")
-RUN = ("run_id", "outcome")
-"""Which run a stage belongs to, and where it says what came of it: how a scheduler ties stages together."""
+F = TypeVar("F", bound=Callable[..., Any])
 
-VARIADIC = ("--input", "--crawl", *METADATA_VARIADIC)
-"""Flags that take every word up to the next flag, as a shell's globs give them."""
-_SHORT = {"threshold": "-t"}
+VARIADIC = (*(f"--{name}" for name, setting in SETTINGS.items() if setting.variadic), *METADATA_VARIADIC)
+"""Flags that take every word up to the next flag, as a shell's globs expand to."""
 
 
-def settings_options(*names: str) -> Callable[[Callable], Callable]:
-    """Give a command one option per setting, named and described as `Settings` has it."""
+def settings_options(*names: str | Group, without: Sequence[str] = ()) -> Callable[[F], F]:
+    """Give a command one option per setting, as `Settings` describes it, and `--config` and `--debug`.
 
-    def decorate(function: Callable) -> Callable:
-        for name in reversed(names):
+    Args:
+        names: settings by name, or all settings of a group.
+        without: settings that the command does not take.
+    """
+    chosen = [name for part in names for name in (settings_in(part) if isinstance(part, Group) else [part])]
+    headings = list(Group)
+    chosen.sort(key=lambda name: headings.index(SETTINGS[name].group))  # stable: in a group, in the order of Settings
+
+    def decorate(function: F) -> F:
+        for name in reversed([name for name in chosen if name not in without]):
             function = _option(name)(function)
-        function = click.option("--config", metavar="FILE", help="YAML with any of these keys; a flag wins.")(function)
+        function = click.option("--config", metavar="FILE", help="YAML file with any of these settings; a flag wins.")(
+            function
+        )
         return click.option("--debug", is_flag=True, help="Show stack traces and Spark's own output.")(function)
 
     return decorate
 
 
-def _option(name: str) -> Callable[[Callable], Callable]:
-    field = Settings.model_fields[name]
+def _option(name: str) -> Callable[[F], F]:
+    field, setting = Settings.model_fields[name], SETTINGS[name]
     flag = "--" + name.replace("_", "-")
-    text = field.description or ""
-    if field.annotation is bool:
-        return click.option(flag, name, is_flag=True, default=None, help=text)
-    if field.default not in (None, (), "") and not isinstance(field.default, dict):
-        text += f"  [default: {field.default}]"
-    flags = [flag] if name not in _SHORT else [flag, _SHORT[name]]
-    many = name in ("input", "crawl", "filter", "spark")
-    metavar = (field.json_schema_extra or {}).get("metavar")  # type: ignore[union-attr]
-    return click.option(*flags, name, multiple=many, metavar=metavar, help=text, default=None)
+    is_switch = field.annotation is bool
+    default = setting.default_text or ("" if is_switch else _text_of(field.default))
+    text = f"{field.description}  [default: {default}]" if default else field.description
+    flags = [flag] if setting.short is None else [flag, setting.short]
+    kind: dict[str, Any] = {"is_flag": True} if is_switch else {"metavar": setting.metavar}
+    if setting.repeatable:
+        kind["multiple"] = True
+    return click.option(*flags, name, cls=HeadedOption, heading=setting.group.value, help=text, default=None, **kind)
+
+
+def _text_of(default: object) -> str:
+    """Return a default as --help shows it; empty for no value."""
+    if isinstance(default, tuple):
+        return ",".join(default)
+    return "" if default is None or default == {} else str(default)
 
 
 def settings_from(flags: dict[str, Any], config: str | None) -> Settings:
+    """Return the settings of the flags that were given, and of the YAML file.
+
+    Raises:
+        ConfigError: a setting is wrong.
+    """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
     return make_settings(given, config)
 

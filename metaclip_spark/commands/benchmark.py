@@ -1,10 +1,11 @@
-"""`metaclip-spark benchmark`: read the texts, time every engine, print the tables."""
+"""The command `benchmark`: read texts, time every engine, print the tables."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.benchmark.one_core import LOOP, NAIVE, OURS, Rate, rates
 from metaclip_spark.benchmark.texts import LIST, SAMPLE, different_texts, texts_of
@@ -12,6 +13,9 @@ from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.terminal.progress import Reporter
+
+if TYPE_CHECKING:
+    from metaclip_spark.benchmark.in_spark import Pass
 
 
 def benchmark(
@@ -23,80 +27,82 @@ def benchmark(
     with_spark: bool,
     as_json: bool,
 ) -> int:
-    """Run the benchmark and print it; return the exit status.
+    """Time the engines and print the results; return 0.
 
     Args:
-        number: how many different texts are made of the input's.
-        rounds: medians are of so many.
-        naive_texts: how many of them the naive scan gets.
+        number: number of different texts to make from those of the input.
+        rounds: number of timings per engine, whose median is printed.
+        naive_texts: number of texts that the naive scan gets; 0 skips it.
+        with_spark: time passes in Spark as well.
 
     Raises:
-        ConfigError: there is no list or no input, and none ships beside the package.
+        ConfigError: no list or no input is given, and the package is not a clone that contains one.
     """
     metadata = load_metadata(settings.metadata or _shipped(LIST, "--metadata FILE"))
     inputs = list(settings.input) or [_shipped(SAMPLE, "--input FILE...")]
-    reporter.say(f"texts of {', '.join(inputs)} ...")
+    reporter.say(f"Reading the texts of {', '.join(inputs)} ...")
     texts = different_texts(texts_of(inputs), number, settings.seed)
-    reporter.say(f"one core: {number:,} texts, {rounds} rounds ...")
-    found, missing = rates(metadata, texts, rounds, naive_texts)
+    reporter.say(f"One core: {number:,} texts, {rounds} rounds ...")
+    results, missing = rates(metadata, texts, rounds, naive_texts)
     for name in missing:
-        reporter.warn(f"{name.partition(',')[0]} is left out: pip install 'metaclip-spark[bench]'.")
-    took = []
+        reporter.warn(
+            f"{name.partition(',')[0]} is skipped, because it is not installed: pip install 'metaclip-spark[bench]'."
+        )
+    spark_passes: list[Pass] = []
     if with_spark:
         from metaclip_spark.benchmark.in_spark import passes
         from metaclip_spark.spark.session import get_session
 
         spark = get_session(settings.master, settings.driver_memory, settings.spark)
         reporter.say(f"Spark: {rounds} rounds ...")
-        took = passes(spark, metadata, texts, next(rate.ids for rate in found if rate.engine == OURS), rounds)
-    told = {
+        ids = next(rate.ids for rate in results if rate.engine == OURS)
+        spark_passes = passes(spark, metadata, texts, ids, rounds)
+    summary = {
         "inputs": inputs,
         "metadata_id": metadata.metadata_id,
         "entries": len(metadata.entries),
         "texts": number,
         "bytes_per_text": sum(len(text.encode()) for text in texts) / number,
         "rounds": rounds,
-        "one_core": [rate._asdict() for rate in found],
+        "one_core": [rate._asdict() for rate in results],
         "not_installed": missing,
-        "spark": [one._asdict() for one in took],
+        "spark": [one._asdict() for one in spark_passes],
     }
     if as_json:
-        print(json.dumps(told, ensure_ascii=False))
+        print(json.dumps(summary, ensure_ascii=False))
     else:
-        _print(told, found, took)
+        _print(summary, results, spark_passes)
     return 0
 
 
 def _shipped(path: Path, flag: str) -> str:
     if not path.exists():
-        raise ConfigError(f"{path.name} does not ship with an installed package: give {flag}.")
+        raise ConfigError(f"{path.name} is not part of an installed package: give {flag}.")
     return str(path)
 
 
-def _print(told: dict, found: Sequence[Rate], took: Sequence) -> None:
+def _print(summary: Mapping[str, Any], results: Sequence[Rate], spark_passes: Sequence[Pass]) -> None:
     from metaclip_spark.terminal.tables import print_rows
 
-    print(
-        f"{told['texts']:,} different texts of {told['bytes_per_text']:.0f} bytes; {told['entries']:,} entries; "
-        f"medians of {told['rounds']}"
-    )
-    print_one_core(found)
-    if took:
-        floor = took[0].seconds
+    texts = f"{summary['texts']:,} different texts of {summary['bytes_per_text']:.0f} bytes"
+    print(f"{texts}; {summary['entries']:,} entries; medians of {summary['rounds']}")
+    print_one_core(results)
+    if spark_passes:
+        floor = spark_passes[0].seconds
         rows = [
-            [one.name, f"{one.seconds:.2f}", f"{told['texts'] / one.seconds:,.0f}", f"{one.seconds / floor:.2f}"]
-            for one in took
+            [one.name, f"{one.seconds:.2f}", f"{summary['texts'] / one.seconds:,.0f}", f"{one.seconds / floor:.2f}"]
+            for one in spark_passes
         ]
         print_rows(["in Spark", "seconds", "texts/s", "times the floor"], rows)
 
 
-def print_one_core(found: Sequence[Rate]) -> None:
-    """Print the table of one core; ratios are to pyahocorasick's loop of the same run."""
+def print_one_core(results: Sequence[Rate]) -> None:
+    """Print the table of one core. Ratios are to the pyahocorasick loop of the same run."""
     from metaclip_spark.terminal.tables import print_rows
 
-    base = next(rate.texts_per_second for rate in found if rate.engine == LOOP)
+    base = next(rate.texts_per_second for rate in results if rate.engine == LOOP)
     rows = []
-    for rate in found:
+    for rate in results:
         note = f" ({rate.texts:,} texts)" if rate.engine == NAIVE else ""
         times = rate.texts_per_second / base
         rows.append(
@@ -107,4 +113,4 @@ def print_one_core(found: Sequence[Rate]) -> None:
                 f"{rate.ids / rate.texts:.1f}",
             ]
         )
-    print_rows(["one core", "texts/s", "times the loop", "ids a text"], rows)
+    print_rows(["one core", "texts/s", "times the loop", "ids per text"], rows)

@@ -1,4 +1,4 @@
-"""What came of a command, as a scheduler wants it: plain values, written to a file or a uri."""
+"""The outcome of a command for a scheduler: plain values, written to a file or a URI as JSON."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.context import RunContext
 from metaclip_spark.storage.write import write_text
 from metaclip_spark.warehouse.events import DONE
 
 SHOWN = 20
-"""Incomplete sources that are named; all are counted."""
+"""Number of incomplete sources that are named; all are counted."""
 
 
-def outcome_of(ctx: Context, command: str, status: int, **more: object) -> dict[str, Any]:
-    """Return what came of a command.
+def outcome_of(ctx: RunContext, command: str, status: int, **more: object) -> dict[str, Any]:
+    """Return the outcome of a command.
 
     Args:
-        status: its exit status, 0 or 3.
-        more: what else there is to say; None is left out.
+        status: exit status of the command, 0 or 3.
+        more: further values by name; None is skipped.
     """
     return {
         "command": command,
         "status": status,
-        "run_id": ctx.attempt.run_id,
-        "attempt_id": ctx.attempt.attempt_id,
+        "run_id": ctx.run_id,
+        "attempt_id": ctx.attempt_id,
         "metadata_id": ctx.metadata_id,
         **{name: value for name, value in more.items() if value is not None},
     }
 
 
-def stage_outcome(ctx: Context, stage: str, snapshots: Iterable[str | None]) -> dict[str, Any]:
-    """Return what the log says of a stage that is done: rows, and the versions that the next stage is to read.
+def stage_outcome(ctx: RunContext, stage: str, snapshots: Iterable[str | None]) -> dict[str, Any]:
+    """Return the versions of tables that a finished stage wrote, and that the next stage is to read.
 
     Args:
-        snapshots: those that the stage was done for; a balance is done for none by name.
+        snapshots: snapshots of the stage; [None] for a balance, whose events name no snapshot.
     """
-    run_id = ctx.attempt.run_id if stage == "balance" else None
+    run_id = ctx.run_id if stage == "balance" else None
     events = [ctx.last(stage, snapshot, run_id) for snapshot in snapshots]
     versions: dict[str, int] = {}
     for event in events:
@@ -48,7 +48,7 @@ def stage_outcome(ctx: Context, stage: str, snapshots: Iterable[str | None]) -> 
 
 
 def source_outcomes(found: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Return how many sources ended how, and the first that were not read to their end.
+    """Return the number of sources by status, and the first incomplete ones.
 
     Args:
         found: source_path -> (status, reason).
@@ -60,8 +60,8 @@ def source_outcomes(found: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
     return {"sources": dict(statuses), "incomplete": named}
 
 
-def write_outcome(ctx: Context, outcome: Mapping[str, Any]) -> None:
-    """Write the outcome where --outcome says, if anywhere."""
+def write_outcome(ctx: RunContext, outcome: Mapping[str, Any]) -> None:
+    """Write the outcome to --outcome, if it is given."""
     if ctx.settings.outcome is not None:
         text = json.dumps(outcome, ensure_ascii=False, indent=1) + "\n"
         write_text(ctx.settings.outcome, text, "outcome", "--outcome")

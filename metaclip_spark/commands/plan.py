@@ -1,4 +1,4 @@
-"""`plan`: what `run` would do, without doing it."""
+"""The command `plan`: estimate what `run` would read and store, and change nothing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse, planning_context
+from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
 from metaclip_spark.spark.session import available_bytes, under_spark_submit
+from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.plan import make_plan
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.warehouse.runs import RunLog
 
-SIZES_ASKED = 32
-"""Of so many of a crawl's sources the size is asked for; the others are taken to be as large on average."""
+SIZE_REQUESTS = 32
+"""Number of sources of a crawl whose size is requested. The other sources are assumed to have the average size."""
 LIST_BYTES_PER_ENTRY = 200
-"""Memory of a compiled entry list, per entry: in the driver, and once more while it is shipped."""
+"""Bytes of memory per entry of a compiled entry list: in the driver, and once more during the broadcast."""
 MB_PER_CORE_SECOND = {"wat": 40.0, "warc": 30.0, "parquet": 4.0, "tsv": 2.5, "csv": 2.5, "jsonl": 2.0}
 STORED_PER_READ = {"wat": 0.2, "warc": 0.1, "parquet": 4.5, "tsv": 6.5, "csv": 6.5, "jsonl": 6.5}
-"""By format: megabytes of input that one core extracts, matches and identifies in a second, and bytes stored (staging
+"""By format: megabytes of input that one core extracts, matches and identifies per second, and bytes stored (staging
 and pairs together) per byte read. `python tests/benchmarks/extract_rate.py` prints the figures of a machine."""
 
 
@@ -38,41 +40,45 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     given, extraction = checked_input(settings, reporter)
     sources = [source for listed in given.values() for source in listed]
     done, todo = _split(settings, reporter, given, extraction)
-    answer = _figures(sources, done, todo, _typical_bytes(sources, settings.seed))
-    answer["warnings"] = [
+    figures = _figures(sources, done, todo, _typical_bytes(sources, settings.seed))
+    figures["warnings"] = [
         *warnings_of(sources, os.environ),
-        *_space(settings, answer["bytes_stored"]),
+        *_space(settings, figures["bytes_stored"]),
         *_memory(settings),
     ]
     if as_json:
-        print(json.dumps(answer))
+        print(json.dumps(figures))
     else:
-        _print(answer)
+        _print(figures)
     return 0
 
 
 def _split(settings: Settings, reporter: Reporter, given: Given, extraction: Extraction) -> tuple[int, list[Source]]:
-    """Return how many sources are done, and those that are left. Spark starts only to read the ledger."""
+    """Return the number of sources that are done, and the sources to read.
+
+    Spark starts only if the warehouse has a ledger of sources.
+    """
     sources = [source for listed in given.values() for source in listed]
-    fresh = settings.warehouse is not None and "://" not in settings.warehouse
-    if fresh and not os.path.isdir(os.path.join(settings.warehouse, "sources", "_delta_log")):
-        planned = os.path.isdir(os.path.join(settings.warehouse, "planned", "_delta_log"))
-        if not planned:
+    if settings.warehouse is not None and "://" not in settings.warehouse:
+        logs = [os.path.join(settings.warehouse, table, "_delta_log") for table in ("sources", "planned")]
+        if not any(os.path.isdir(log) for log in logs):
             return 0, sources
     metadata = need_metadata(settings)
-    ctx = planning_context(open_warehouse(settings, reporter), settings, metadata, reporter, extraction)
+    warehouse = open_warehouse(settings, reporter)
+    ctx = Context(warehouse, settings, metadata, reporter, RunLog(warehouse))
     todo: list[Source] = []
     for name, listed in given.items():
         at = replace(ctx, settings=settings.model_copy(update={"snapshot": name}))
-        todo += {split.source.source_path: split.source for split in make_plan(at, listed).todo}.values()
+        unread = make_plan(at, listed, extraction.options).todo
+        todo += {split.source.source_path: split.source for split in unread}.values()
     keys = {source.source_path for source in todo}
     return sum(source.source_path not in keys for source in sources), todo
 
 
 def _typical_bytes(sources: list[Source], seed: int) -> int:
-    """Return the average size of a sample of the sources whose size is not known yet; 0 where all are known."""
+    """Return the average size in bytes of a sample of the sources of unknown size; 0 if all sizes are known."""
     unknown = [source for source in sources if not source.bytes]
-    sizes = sample_sizes(unknown, SIZES_ASKED, seed) if unknown else {}
+    sizes = sample_sizes(unknown, SIZE_REQUESTS, seed) if unknown else {}
     return sum(sizes.values()) // len(sizes) if sizes else 0
 
 
@@ -95,7 +101,7 @@ def _figures(sources: list[Source], done: int, todo: list[Source], typical: int)
 
 
 def _memory(settings: Settings) -> list[str]:
-    """Warn where the driver's Python, which compiles and ships the list, has too little memory for it."""
+    """Warn if the driver's Python has too little memory to compile and broadcast the entry list."""
     if settings.metadata is None or under_spark_submit():
         return []
     need = 3 * LIST_BYTES_PER_ENTRY * len(load_metadata(settings.metadata).entries)
@@ -103,12 +109,13 @@ def _memory(settings: Settings) -> list[str]:
     if free is None or free > need + (1 << 30):
         return []
     return [
-        f"the driver compiles the entry list, for which it takes about {need / 1e9:,.1f} GB; "
+        f"the driver needs about {need / 1e9:,.1f} GB to compile the entry list; "
         f"{free / 1e9:,.1f} GB are free on this machine."
     ]
 
 
 def _space(settings: Settings, stored: int) -> list[str]:
+    """Warn if a local warehouse has less free space than the bytes that would be stored."""
     if settings.warehouse is None or "://" in settings.warehouse:
         return []
     folder = os.path.abspath(settings.warehouse)
@@ -120,16 +127,16 @@ def _space(settings: Settings, stored: int) -> list[str]:
     return []
 
 
-def _print(answer: dict[str, Any]) -> None:
-    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(answer["formats"].items()))
+def _print(figures: dict[str, Any]) -> None:
+    kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(figures["formats"].items()))
     rows = [
-        ["sources", f"{answer['sources']:,}", kinds],
-        ["bytes", f"{answer['bytes'] / 1e6:,.1f} MB", answer["bytes_estimated"] and "estimated from a sample" or ""],
-        ["done already", f"{answer['done']:,}", ""],
-        ["to read", f"{answer['todo']:,}", f"{answer['bytes_todo'] / 1e6:,.1f} MB"],
-        ["core-hours", f"{answer['core_hours']:,.4g}", "estimated, extraction and matching"],
-        ["stored", f"{answer['bytes_stored'] / 1e6:,.1f} MB", "estimated, staging and pairs"],
+        ["sources", f"{figures['sources']:,}", kinds],
+        ["bytes", f"{figures['bytes'] / 1e6:,.1f} MB", figures["bytes_estimated"] and "estimated from a sample" or ""],
+        ["done already", f"{figures['done']:,}", ""],
+        ["to read", f"{figures['todo']:,}", f"{figures['bytes_todo'] / 1e6:,.1f} MB"],
+        ["core-hours", f"{figures['core_hours']:,.4g}", "estimated, extraction and matching"],
+        ["stored", f"{figures['bytes_stored'] / 1e6:,.1f} MB", "estimated, staging and pairs"],
     ]
     print_rows(["", "", ""], rows)
-    for warning in answer["warnings"]:
+    for warning in figures["warnings"]:
         console().print(f"warning: {warning}", markup=False)

@@ -1,14 +1,13 @@
-"""The data card of a run, or of two side by side: read, rendered as a page, and written with its JSON twin."""
+"""The command `report`: write the data card of a run, or of two runs side by side, with its JSON sidecar."""
 
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from metaclip_spark.commands.opening import run_context
+from metaclip_spark.commands.opening import reading
 from metaclip_spark.commands.outcome import outcome_of, write_outcome
 from metaclip_spark.config import Settings
 from metaclip_spark.errors import ConfigError
@@ -16,13 +15,13 @@ from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN
 from metaclip_spark.report.class_names import count_classes, read_class_names
 from metaclip_spark.steps.card import as_json, make_card, with_composition
-from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.context import RunContext
 from metaclip_spark.storage.write import write_text
 from metaclip_spark.terminal.progress import Reporter
 
 WHOLE_UP_TO = 5_000_000
-"""Pairs of a pool that `run` and `balance` look through once more for the page, if the draw read them; of a larger one
-`report` does."""
+"""Number of pairs up to which `run` and `balance` read a pool once more for the page, if the draw read it whole. The
+composition of a larger pool is left to `report`."""
 
 
 def report(
@@ -34,50 +33,61 @@ def report(
     thin: int | None = None,
     compare: tuple[str, str] | None = None,
 ) -> int:
-    """Write the card of a run again, whole; or that of two runs side by side. Return the exit status."""
+    """Write the complete card of a run, or of two runs side by side; return 0.
+
+    Args:
+        run_id: None: the run that was balanced last.
+        output: path or URI of the page; None: among the reports of the warehouse.
+        class_names: path of a list of class names to count.
+        thin: number of pairs in the subset below which a class is thin.
+        compare: two run ids, instead of `run_id`.
+
+    Raises:
+        ConfigError: two flags exclude each other, or a run has no subset.
+    """
     if compare is not None and class_names is not None:
-        raise ConfigError("--class-names goes with the card of one run; leave --compare out.")
+        raise ConfigError("--class-names is for the card of one run; remove it, or remove --compare.")
     names = read_class_names(class_names) if class_names else None
     if thin is not None and names is None:
-        raise ConfigError("--thin says which classes are thin; give them with --class-names FILE.")
+        raise ConfigError("--thin needs the classes; give them with --class-names FILE.")
     if compare is not None and run_id is not None:
-        raise ConfigError("--compare names both runs; leave --run-id out.")
-    with ExitStack() as opened:  # all runs, before the work on the first
-        contexts = [opened.enter_context(run_context(settings, reporter, one)) for one in compare or (run_id,)]
-        cards = []
-        for ctx in contexts:
-            with reporter.stage("report", ctx.spark) as stage:
-                cards.append(with_composition(ctx, make_card(ctx)))
-                looked = cards[-1].unique_pairs if cards[-1].composition is not None else 0
-                stage.note = f"{looked:,} pairs looked through"
-        if names is not None:
-            cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
-        ctx = contexts[-1]
-        place = _write_compared(ctx, *cards, output) if compare else write_card(ctx, cards[0], output)
-        print(place)
-        write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
+        raise ConfigError("--compare names both runs; remove --run-id.")
+    # All runs are opened before the work on the first: a wrong id is refused at once.
+    contexts = [reading(settings, reporter, one or settings.run_id) for one in compare or (run_id,)]
+    cards = []
+    for ctx in contexts:
+        with reporter.stage("report", ctx.spark) as stage:
+            cards.append(with_composition(ctx, make_card(ctx)))
+            read = cards[-1].unique_pairs if cards[-1].composition is not None else 0
+            stage.note = f"{read:,} pairs read"
+    if names is not None:
+        cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
+    ctx = contexts[-1]
+    place = _write_compared(ctx, cards[0], cards[1], output) if compare else write_card(ctx, cards[0], output)
+    print(place)
+    write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
     return 0
 
 
-def closing_report(ctx: Context, card: Card) -> str:
-    """Write the card with which a run ends, and return its path; the one that is there stays, if it is of this draw."""
+def closing_report(ctx: RunContext, card: Card) -> str:
+    """Write the card at the end of a run, and return its path. An existing card of the same draw is kept."""
     place = str(report_path(ctx))
     if _is_of(card, place):
         return place
-    # Where the old pool was not read for the draw, it is not for the page.
+    # A pool that was not read for the draw is not read for the page either.
     whole = card.unique_pairs <= WHOLE_UP_TO and card.given is None
     return write_card(ctx, with_composition(ctx, card) if whole else card)
 
 
-def write_card(ctx: Context, card: Card, output: str | None = None) -> str:
-    """Write the page, then its twin, and return the page's path."""
+def write_card(ctx: RunContext, card: Card, output: str | None = None) -> str:
+    """Write the page, then its sidecar, and return the path of the page."""
     from metaclip_spark.report.card_json import as_plain
     from metaclip_spark.report.render import render
 
     return _write(output or str(report_path(ctx)), render(card), as_plain(card))
 
 
-def _write_compared(ctx: Context, first: Card, second: Card, output: str | None) -> str:
+def _write_compared(ctx: RunContext, first: Card, second: Card, output: str | None) -> str:
     from metaclip_spark.report.compare import compare
     from metaclip_spark.report.render import render_compared
 
@@ -94,15 +104,15 @@ def _write(place: str, page: str, plain: dict[str, Any]) -> str:
     return place
 
 
-def report_path(ctx: Context, name: str | None = None) -> Path:
-    """Return where a run's report goes: beside local tables, else into the current folder."""
+def report_path(ctx: RunContext, name: str | None = None) -> Path:
+    """Return the path of a run's report: next to local tables, otherwise in the current folder."""
     root = ctx.warehouse.root
     folder = Path(root) / "reports" if root is not None and "://" not in root else Path.cwd()
-    return folder / f"{name or ctx.attempt.run_id}.html"
+    return folder / f"{name or ctx.run_id}.html"
 
 
 def sidecar_path(page: str) -> str:
-    """Return where the JSON of a page goes.
+    """Return the path of a page's JSON sidecar.
 
     >>> sidecar_path("reports/a.html"), sidecar_path("card")
     ('reports/a.json', 'card.json')
@@ -111,7 +121,7 @@ def sidecar_path(page: str) -> str:
 
 
 def _is_of(card: Card, place: str) -> bool:
-    """Return whether the card that is there is of the same draw and says the same."""
+    """Return whether an existing card is of the same draw and has the same numbers."""
     from metaclip_spark.report.card_json import closing_numbers
 
     try:

@@ -1,4 +1,4 @@
-"""What is shown while work goes on: a live line in a terminal, plain lines elsewhere (both on stderr)."""
+"""Progress on stderr: a live line in a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,12 +21,23 @@ from rich.progress import (
 
 from metaclip_spark.spark.session import is_connect
 
-_EVERY = 0.5
-_PLAIN_EVERY = 30.0
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.shell.progress import StageInfo
+
+_LIVE_SECONDS = 0.5
+_PLAIN_SECONDS = 30.0
+"""Time between two updates, in a terminal and elsewhere."""
 
 
 class Reporter:
-    """Says what the run does. `quiet` says nothing (for --json and tests)."""
+    """Reports progress and warnings on stderr.
+
+    Args:
+        quiet: print nothing (for --json and tests).
+    """
 
     def __init__(self, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet, highlight=False)
@@ -42,15 +52,20 @@ class Reporter:
 
     @contextmanager
     def stage(self, name: str, spark: SparkSession, total: int | None = None, unit: str = "tasks") -> Iterator[Stage]:
-        """Show a stage while its body runs; ends with one line that says how long it took."""
+        """Show the progress of a stage while its body runs, then print one line with its duration.
+
+        Args:
+            total: number of units of the stage; None: the tasks of Spark are counted.
+            unit: name of a unit.
+        """
         stage = Stage(name, spark, total, unit)
         started = time.monotonic()
         with self._live(stage):
             yield stage
-        took = time.monotonic() - started
-        rate = f", {stage.rows / took:,.0f} rows/s" if stage.rows and took > 0 else ""
-        done = f"{stage.note}, " if stage.note else ""
-        self.say(f"{name:<8} {done}{took:.1f} s{rate}")
+        seconds = time.monotonic() - started
+        rate = f", {stage.rows / seconds:,.0f} rows/s" if stage.rows and seconds > 0 else ""
+        note = f"{stage.note}, " if stage.note else ""
+        self.say(f"{name:<8} {note}{seconds:.1f} s{rate}")
 
     @contextmanager
     def _live(self, stage: Stage) -> Iterator[None]:
@@ -58,7 +73,7 @@ class Reporter:
             yield
             return
         if not self.console.is_terminal:
-            with _ticking(lambda: self.say(stage.line()), _PLAIN_EVERY):
+            with _ticking(lambda: self.say(stage.line()), _PLAIN_SECONDS):
                 yield
             return
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
@@ -70,7 +85,7 @@ class Reporter:
                 done, total = stage.done()
                 bar.update(task, completed=done, total=total or None, rows=stage.rows_text())
 
-            with _ticking(refresh, _EVERY):
+            with _ticking(refresh, _LIVE_SECONDS):
                 yield
 
 
@@ -78,8 +93,9 @@ class Stage:
     """The state of a stage while it runs.
 
     Attributes:
-        rows: rows committed so far.
-        note: what the closing line says.
+        rows: number of rows committed.
+        committed: number of units committed.
+        note: text for the last line.
     """
 
     def __init__(self, name: str, spark: SparkSession, total: int | None, unit: str) -> None:
@@ -93,20 +109,23 @@ class Stage:
         self._tasks = tasks_over_connect(spark) if is_connect(spark) else tasks_of_context(spark)
 
     def done(self) -> tuple[int, int]:
-        """Return (finished, total): committed sources and finished tasks of the running batch, or tasks."""
+        """Return (finished, total) in units of the stage, or in tasks of Spark if the stage has no total.
+
+        Tasks of the running batch count as finished units.
+        """
         finished, tasks = self._tasks()
         if self.total is not None:
             return min(self.committed + finished, self.total), self.total
         return finished, tasks
 
     def rows_text(self) -> str:
-        """Return rows and rate, as far as they are known."""
+        """Return the number of rows and their rate; empty before the first commit."""
         if not self.rows:
             return ""
         return f"{self.rows:,} rows, {self.rows / max(time.monotonic() - self._started, 1e-9):,.0f} rows/s"
 
     def line(self) -> str:
-        """Return the stage's state as one plain line."""
+        """Return the state of the stage as one plain line."""
         done, total = self.done()
         seconds = f"{time.monotonic() - self._started:.0f} s"
         tasks = f"{done:,} of {total:,} {self.unit}" if total else ""
@@ -114,30 +133,30 @@ class Stage:
 
 
 Tasks = Callable[[], tuple[int, int]]
-"""Returns how many tasks of the running stages are finished, and how many there are."""
+"""A function that returns (finished, total) for the tasks of the running Spark stages."""
 
 
 def tasks_of_context(spark: SparkSession) -> Tasks:
-    """Ask the SparkContext of this process."""
+    """Return a function that asks the SparkContext of this process."""
     tracker = spark.sparkContext.statusTracker()
 
     def tasks() -> tuple[int, int]:
-        found = [tracker.getStageInfo(stage_id) for stage_id in tracker.getActiveStageIds()]
-        return sum(info.numCompletedTasks for info in found if info), sum(info.numTasks for info in found if info)
+        infos = [tracker.getStageInfo(stage_id) for stage_id in tracker.getActiveStageIds()]
+        return sum(info.numCompletedTasks for info in infos if info), sum(info.numTasks for info in infos if info)
 
     return tasks
 
 
 def tasks_over_connect(spark: SparkSession) -> Tasks:
-    """Keep what the server says last of the running operation's stages."""
+    """Return a function that reads the last report of the server about the running operation."""
     latest = [(0, 0)]
 
-    def heard(stages: Any, inflight_tasks: int, operation_id: str | None, done: bool) -> None:
+    def update(stages: Iterable[StageInfo] | None, inflight_tasks: int, operation_id: str | None, done: bool) -> None:
         running = [] if done else [stage for stage in stages or () if not stage.done]
         latest[0] = sum(s.num_completed_tasks for s in running), sum(s.num_tasks for s in running)
 
     spark.clearProgressHandlers()
-    spark.registerProgressHandler(heard)
+    spark.registerProgressHandler(update)  # type: ignore[arg-type]  # the documentation of pyspark registers a function
     return lambda: latest[0]
 
 

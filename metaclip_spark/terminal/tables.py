@@ -1,4 +1,4 @@
-"""The tables that commands end with, on stdout."""
+"""The tables that commands print on stdout."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ def console() -> Console:
 
 
 def print_card(card: Card, report: str | None) -> None:
-    """Print what a run made."""
+    """Print the summary of a run.
+
+    Args:
+        report: path of the report, or None.
+    """
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
@@ -25,13 +29,13 @@ def print_card(card: Card, report: str | None) -> None:
     out.print()
     out.print(table)
     out.print()
-    out.print(f"tables  {card.table_paths['curated_pairs']} and beside it", markup=False)
+    out.print(f"tables  {card.table_paths['curated_pairs']} and next to it", markup=False)
     if report:
         out.print(f"report  {report}", markup=False)
 
 
 def card_rows(card: Card) -> list[tuple[str, str, str]]:
-    """Return (name, value, note) for each line of the closing table."""
+    """Return (name, value, note) for each line of the summary."""
     statuses = ", ".join(f"{number:,} {status}" for status, number in card.sources.items() if number)
     head, tail, unmatched = card.entries_head, card.entries_tail, card.entries_unmatched
     sds = abs(card.curated_size - card.expected_size) / card.expected_sd if card.expected_sd else 0.0
@@ -39,8 +43,12 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("sources", f"{sum(card.sources.values()):,}", statuses),
         ("texts", f"{card.texts_read:,}", "image texts found"),
         ("matched", f"{card.texts_matched:,}", f"{_share(card.texts_matched, card.texts_read)} of the texts"),
-        ("unique pairs", f"{card.unique_pairs:,}", f"left of {card.left_of}" if card.left_of else "the pool"),
-        *([] if card.images is None else [("  images", f"{card.images:,}", "with a matched text: one each is drawn")]),
+        ("unique pairs", f"{card.unique_pairs:,}", f"survivors of {card.left_of}" if card.left_of else "the pool"),
+        *(
+            []
+            if card.images is None
+            else [("  images", f"{card.images:,}", "with a matched text; one text each is sampled")]
+        ),
         ("entries", f"{card.n_entries:,}", "in the metadata"),
         ("  unmatched", f"{unmatched:,}", _share(unmatched, card.n_entries)),
         ("  tail", f"{tail:,}", f"{_share(tail, card.n_entries)}, count < t: every pair is kept"),
@@ -50,14 +58,14 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         (
             "curated subset",
             f"{card.curated_size:,}",
-            f"{_share(card.curated_size, card.unique_pairs)} of {'them' if card.left_of else 'the pool'}",
+            f"{_share(card.curated_size, card.unique_pairs)} of the {'survivors' if card.left_of else 'pool'}",
         ),
         ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {sds:.1f} sd away{_given(card)}"),
         *([] if card.capped is None else [("  capped", f"{card.capped:,}", _CAPPED)]),
     ]
 
 
-_CAPPED = "kept for certain: their p is above that of the run; many mean that its t was too small"
+_CAPPED = "kept with certainty, because p is above that of the run; a large number means that its t was too small"
 
 
 def _given(card: Card) -> str:
@@ -69,7 +77,11 @@ def _share(part: int, whole: int) -> str:
 
 
 def print_rows(headers: list[str], rows: list[list[str]], whole: int = 0) -> None:
-    """Print a plain table; columns of numbers to the right. The first `whole` columns are never folded."""
+    """Print a plain table, with columns of numbers to the right.
+
+    Args:
+        whole: number of columns, from the left, that are never folded.
+    """
     table = Table(box=None, pad_edge=False, show_header=any(headers))
     for at, header in enumerate(headers):
         numbers = all(row[at].replace(",", "").replace(".", "").replace("%", "").isdigit() for row in rows if row[at])

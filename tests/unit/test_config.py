@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from metaclip_spark.config import Settings, make_settings
+from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.config import OF_COMMAND, SETTINGS, THINNING, Group, Settings, make_settings, settings_in
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.errors import ConfigError
 
@@ -32,8 +34,8 @@ def refusal(flags: dict, config: str | None = None) -> str:
     return str(caught.value)
 
 
-def test_defaults_are_the_papers():
-    """Without any flag: a tail fraction of 6%, seed 0, pairs as the unit."""
+def test_defaults_are_those_of_the_paper():
+    """Without flags, the tail fraction is 6%, the seed 0, and the unit a pair."""
     settings = make_settings({})
     assert settings == Settings()
     assert settings.chosen_tail_fraction == TAIL_FRACTION == 0.06
@@ -43,14 +45,14 @@ def test_defaults_are_the_papers():
 
 
 def test_a_flag_wins_over_the_file(conf):
-    """What stands in the file counts where no flag says otherwise."""
+    """A value of the file counts unless a flag replaces it."""
     path = conf("seed: 7\nthreshold: 100\nkeep_unmatched: true\nurl_column: link\n")
     settings = make_settings({"seed": 3}, path)
     assert (settings.seed, settings.threshold, settings.keep_unmatched, settings.url_column) == (3, 100, True, "link")
 
 
 def test_a_flag_that_chooses_t_wins_over_another_way_in_the_file(conf):
-    """--threshold puts aside the file's tail_fraction, and the other way round; --catalog the file's warehouse."""
+    """--threshold replaces the file's tail_fraction, and vice versa; --catalog replaces the file's warehouse."""
     settings = make_settings({"threshold": 50}, conf("tail_fraction: 0.1\n"))
     assert (settings.threshold, settings.tail_fraction, settings.chosen_tail_fraction) == (50, None, None)
     settings = make_settings({"tail_fraction": 0.2}, conf("balance: {threshold: 20000}\n"))
@@ -60,7 +62,7 @@ def test_a_flag_that_chooses_t_wins_over_another_way_in_the_file(conf):
 
 
 def test_sections_only_group_keys(conf):
-    """A section's name means nothing, input and metadata may be sections too, and dashes are underscores."""
+    """The name of a section has no meaning, `input` and `metadata` may be sections too, and dashes are underscores."""
     path = conf(
         "input: {input: [a.parquet, b.parquet], url-column: link}\n"
         "metadata: {metadata: list.json}\n"
@@ -75,76 +77,76 @@ def test_sections_only_group_keys(conf):
 
 
 def test_one_string_is_a_list_of_one(conf):
-    """input: pool/*.parquet needs no brackets, and its commas are its own."""
+    """A single input needs no brackets, and it is not split at commas."""
     assert make_settings({}, conf("input: a,b.parquet\n")).input == ("a,b.parquet",)
 
 
 def test_spark_settings_may_be_a_map_a_list_or_one_setting(conf):
-    """The three ways to write them mean the same."""
+    """All three give the same settings."""
     for text in ("spark: {spark.a: x}\n", "spark: [spark.a=x]\n", "spark: spark.a=x\n"):
         assert make_settings({}, conf(text)).spark == {"spark.a": "x"}
 
 
 def test_an_empty_file_changes_nothing(conf):
-    """No keys are no error."""
+    """A file without keys is valid."""
     assert make_settings({}, conf("")) == Settings()
     assert make_settings({}, conf("# only words\n")) == Settings()
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "conf").glob("*.yaml")), ids=lambda path: path.name)
 def test_shipped_configurations_are_valid(path):
-    """Each file in conf/ is read without complaint."""
+    """Each file in conf/ is read without an error."""
     make_settings({}, str(path))
 
 
 @pytest.mark.parametrize("value", [0, -1, "0"])
 def test_t_is_at_least_one(value):
-    """t = 0 would drop every pair; the sentence says what was got and what the paper used."""
-    said = refusal({"threshold": value})
-    assert said.startswith(f"threshold must be >= 1, got {value}")
-    assert "MetaCLIP-400M used 20000" in said
-    assert "(flag --threshold)" in said
+    """t = 0 would drop every pair; the error names the value and that of the paper."""
+    message = refusal({"threshold": value})
+    assert message.startswith(f"threshold must be >= 1, got {value}")
+    assert "MetaCLIP-400M used 20000" in message
+    assert "(flag --threshold)" in message
 
 
 def test_an_error_names_the_files_key(conf):
     """A value from the file is traced to its section and key."""
-    said = refusal({}, conf("balance:\n  threshold: 0\n"))
-    assert said.startswith("threshold must be >= 1, got 0")
-    assert "(conf.yaml: balance.threshold)" in said
+    message = refusal({}, conf("balance:\n  threshold: 0\n"))
+    assert message.startswith("threshold must be >= 1, got 0")
+    assert "(conf.yaml: balance.threshold)" in message
     assert "(conf.yaml: seed)" in refusal({}, conf("seed: many\n"))
 
 
-def test_an_error_of_a_flag_that_hides_the_files_value_names_the_flag(conf):
-    """The value that counts is the one that is blamed."""
+def test_an_error_of_a_flag_that_replaces_the_files_value_names_the_flag(conf):
+    """The error is about the value that counts."""
     assert "(flag --threshold)" in refusal({"threshold": 0}, conf("threshold: 5\n"))
 
 
-def test_a_wrong_value_that_a_flag_hides_is_no_error(conf):
-    """A flag repairs what is wrong in the file."""
+def test_a_wrong_value_that_a_flag_replaces_is_no_error(conf):
+    """A wrong value that a flag replaces is not checked."""
     assert make_settings({"threshold": 5}, conf("threshold: 0\n")).threshold == 5
 
 
 def test_several_errors_are_a_sentence_each(conf):
-    """All that is wrong is said at once, one line each."""
-    said = refusal({"seed": "x", "matcher": "regex"}, conf("threshold: 0\n")).splitlines()
-    assert len(said) == 3
-    assert all(line.endswith(".") for line in said)
+    """All errors are reported at once, one line each."""
+    message = refusal({"seed": "x", "matcher": "regex"}, conf("threshold: 0\n")).splitlines()
+    assert len(message) == 3
+    assert all(line.endswith(".") for line in message)
     for word in ("seed", "matcher", "threshold"):
-        assert sum(line.startswith(word) for line in said) == 1
+        assert sum(line.startswith(word) for line in message) == 1
 
 
 @pytest.mark.parametrize("value", ["abc", "1.5", "", "1e3x"])
 def test_t_is_a_whole_number(value):
-    """The sentence shows what was typed."""
+    """The error shows the value as it was typed."""
     assert f"got '{value}' (flag --threshold)." in refusal({"threshold": value})
 
 
 @pytest.mark.parametrize("value", [0, 1, -0.1, 6, "nan"])
 def test_tail_fraction_is_inside_of_zero_and_one(value):
-    """6 is not 6%: the sentence says what the paper's sets have."""
-    said = refusal({"tail_fraction": value})
-    assert said.startswith("tail_fraction must be between 0 and 1, got ")
-    assert "0.06" in said
+    """6 is not 6%: the error names the tail fraction of the paper."""
+    message = refusal({"tail_fraction": value})
+    assert message.startswith("tail_fraction must be between 0 and 1, got ")
+    assert "0.06" in message
 
 
 @pytest.mark.parametrize(
@@ -156,7 +158,7 @@ def test_tail_fraction_is_inside_of_zero_and_one(value):
     ],
 )
 def test_two_ways_to_choose_t_are_refused(flags, conf):
-    """Both are named, whether flags or the file give them."""
+    """The error names both, whether they are flags or keys of the file."""
     first, second = ("--" + name.replace("_", "-") for name in flags)
     expected = f"{first} and {second} both choose t; give one of them."
     assert refusal(flags) == expected
@@ -170,14 +172,17 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ({"target_size": 0}, "target_size: input should be greater than or equal to 1, got 0 (flag --target-size)."),
         ({"unit": "text"}, "got 'text' (flag --unit)."),
         ({"warehouse": "w", "catalog": "c.s"}, "--warehouse and --catalog both say where the tables are"),
-        ({"id_column": "uid"}, "--id-column takes the pool's own key, which needs --no-dedup"),
-        ({"languages": "en", "no_lid": True}, "--languages needs to know languages: leave --no-lid out, or give"),
+        ({"id_column": "uid"}, "--id-column names the pool's own key, which needs --no-dedup"),
+        (
+            {"languages": "en", "no_lid": True},
+            "--languages needs the language of each text: remove --no-lid, or give --lang-column.",
+        ),
         ({"input": "a", "crawl": "CC-MAIN-2024-51"}, "--input and --crawl both say what to read; give one of them"),
         ({"format": "wet", "crawl": "CC-MAIN-2024-51"}, "got 'wet' (flag --format)."),
         ({"max_files": 0}, "got 0 (flag --max-files)."),
-        ({"retry": "partial,done"}, "retry must be of partial, failed, got 'done' (flag --retry)."),
-        ({"opt_outs": "noia"}, "opt_outs must be of noai, noimageai, tdm, noindex, noimageindex, got 'noia'"),
-        ({"text_fields": "alt,caption"}, "text_fields must be of alt, title, data-image-title, aria-label, "),
+        ({"retry": "partial,done"}, "retry must be one of partial, failed, got 'done' (flag --retry)."),
+        ({"opt_outs": "noia"}, "opt_outs must be one of noai, noimageai, tdm, noindex, noimageindex, got 'noia'"),
+        ({"text_fields": "alt,caption"}, "text_fields must be one of alt, title, data-image-title, aria-label, "),
         ({"min_lang_score": 1.5}, "got 1.5 (flag --min-lang-score)."),
         ({"min_words": -1}, "got -1 (flag --min-words)."),
         ({"matcher": "regex"}, "matcher must be one of auto, phrases, ahocorasick"),
@@ -185,7 +190,10 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ({"snapshot": "../x"}, "got '../x'"),
         ({"snapshot": ""}, "got ''"),
         ({"run_id": "a b"}, "run_id: expected letters, digits and . _ - +, got 'a b' (flag --run-id)."),
-        ({"pinned": "pairs="}, "pinned: expected TABLE=VERSION with commas between, got 'pairs=' (flag --pinned)."),
+        (
+            {"pinned": "pairs="},
+            "pinned: expected TABLE=VERSION pairs with commas between them, got 'pairs=' (flag --pinned).",
+        ),
         ({"pinned": "pairs=1,,"}, "got 'pairs=1,,'"),
         ({"allow_incomplete": "some"}, "expected a number of sources or a percentage such as 2%, got 'some'"),
         ({"allow_incomplete": "-1"}, "got '-1'"),
@@ -197,11 +205,11 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
     ids=lambda value: str(value)[:40],
 )
 def test_wrong_values_are_refused_in_one_sentence(flags, words):
-    """Each says what was got or what to give instead, on one line."""
-    said = refusal(flags)
-    assert words in said
-    assert said.endswith(".")
-    assert "\n" not in said
+    """Each error names the value or what to give instead, on one line."""
+    message = refusal(flags)
+    assert words in message
+    assert message.endswith(".")
+    assert "\n" not in message
 
 
 @pytest.mark.parametrize(
@@ -210,8 +218,8 @@ def test_wrong_values_are_refused_in_one_sentence(flags, words):
         ("treshold: 5\n", "conf.yaml: unknown key treshold; expected one of input, crawl, "),
         ("balance: {treshold: 5}\n", "conf.yaml: unknown key balance.treshold; expected one of "),
         ("5: 6\n", "unknown key 5;"),
-        ("- a\n- b\n", "config conf.yaml holds a list; expected keys and values."),
-        ("just words\n", "config conf.yaml holds a str; expected keys and values."),
+        ("- a\n- b\n", "config conf.yaml contains a list; expected keys and values."),
+        ("just words\n", "config conf.yaml contains a str; expected keys and values."),
         ("a: [1,\n b: {\n", "config conf.yaml is not YAML: "),
         ("input: 5\n", "(conf.yaml: input)."),
         ("input:\n", "(conf.yaml: input)."),
@@ -223,14 +231,14 @@ def test_wrong_values_are_refused_in_one_sentence(flags, words):
     ],
 )
 def test_files_that_are_no_configuration_are_refused(conf, text, words):
-    """A typing mistake in a key is no silent default; the sentence names the file."""
-    said = refusal({}, conf(text))
-    assert words in said
-    assert "\n" not in said
+    """A mistyped key does not silently give the default; the error names the file."""
+    message = refusal({}, conf(text))
+    assert words in message
+    assert "\n" not in message
 
 
 def test_a_configuration_that_cannot_be_read_is_refused(tmp_path):
-    """A file that is not there, a folder, and one that is not UTF-8."""
+    """A missing file, a folder, and a file that is not UTF-8 are refused."""
     assert refusal({}, str(tmp_path / "gone.yaml")).startswith(f"config {tmp_path}/gone.yaml cannot be read: ")
     assert "cannot be read" in refusal({}, str(tmp_path))
     (tmp_path / "latin.yaml").write_bytes(b"snapshot: caf\xe9\n")
@@ -238,7 +246,7 @@ def test_a_configuration_that_cannot_be_read_is_refused(tmp_path):
 
 
 def test_lists_of_names_are_split_at_commas_once_each():
-    """A,B and a repeated flag are the same list, without empty names and repeats."""
+    """A,B and a repeated flag give the same list, without empty names and repeats."""
     settings = make_settings({"keep_columns": "w, h,,w", "snapshots": ("a,b", "c", "a")})
     assert settings.keep_columns == ("w", "h")
     assert settings.snapshots == ("a", "b", "c")
@@ -249,11 +257,11 @@ def test_lists_of_names_are_split_at_commas_once_each():
     [("0", 100, 0), ("3", 2, 3), ("2%", 100, 2), ("2%", 49, 0), ("1.5%", 200, 3), ("100%", 7, 7), (5, 9, 5)],
 )
 def test_allowed_incomplete_sources(amount, sources, allowed):
-    """A number is a number, a percentage is of this command's sources, rounded down."""
+    """A percentage is of the sources of this command, and is rounded down."""
     assert make_settings({"allow_incomplete": amount}).allowed_incomplete(sources) == allowed
 
 
-def test_extraction_gets_its_part():
+def test_extraction_gets_its_settings():
     """Each setting that decides which rows leave a source reaches extraction."""
     settings = make_settings(
         {
@@ -300,17 +308,58 @@ def test_extraction_gets_its_part():
         ({"no_lid": True, "lang_column": "lang", "languages": "de"}, ("de",)),
     ],
 )
-def test_english_is_kept_unless_other_languages_are_asked_for_or_none_can_be_told(flags, wanted):
-    """The default is the paper's; without identification and without a column every text stays."""
+def test_english_is_kept_unless_other_languages_are_given_or_languages_are_unknown(flags, wanted):
+    """The default is that of the paper. Without identification and without a column, every text is kept."""
     assert make_settings(flags).extract_options().languages == wanted
 
 
 def test_settings_do_not_change_once_made():
-    """What was checked is what is used."""
+    """Settings are frozen after the check."""
     with pytest.raises(ValueError, match="frozen"):
         Settings().seed = 5
 
 
-def test_every_setting_says_what_it_is():
-    """Its description is the help of its flag."""
+def test_every_setting_has_a_description():
+    """The description of a setting is the help text of its flag."""
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
+
+
+def test_every_setting_has_a_group():
+    """--help shows each setting once, under the heading of its group."""
+    assert list(SETTINGS) == list(Settings.model_fields)
+    listed = [name for group in Group for name in settings_in(group)]
+    assert sorted(listed) == sorted(SETTINGS)
+    assert all(settings_in(group) for group in Group)
+
+
+def test_a_value_has_a_metavar_and_a_switch_has_none():
+    """--help names the kind of each value."""
+    switches = {name for name, field in Settings.model_fields.items() if field.annotation is bool}
+    assert {name for name, setting in SETTINGS.items() if setting.metavar is None} == switches
+
+
+def test_sets_of_settings_are_these():
+    """A new setting joins one of these sets only on purpose."""
+    assert THINNING == ("survivors", "drawn_from", "where", "group")
+    assert {"run_id", "pinned", "outcome", "spark"} == OF_COMMAND
+
+
+def test_extraction_and_settings_have_the_same_defaults():
+    """Options that are read from a setting of the same name start with its default."""
+    defaults = {field.name: field.default for field in fields(ExtractOptions) if field.name in Settings.model_fields}
+    assert len(defaults) == 18
+    assert {name: getattr(Settings(), name) for name in defaults if name != "languages"} == {
+        name: default for name, default in defaults.items() if name != "languages"
+    }
+
+
+def test_secrets_are_hidden_where_settings_are_stored():
+    """Values of Spark settings with a secret's name are hidden; the names stay."""
+    spark = {"spark.a": "1", "spark.hadoop.fs.s3a.secret.key": "x", "spark.password": "y"}
+    shown = Settings(spark=spark).without_secrets()
+    assert shown["spark"] == {
+        "spark.a": "1",
+        "spark.hadoop.fs.s3a.secret.key": "(hidden)",
+        "spark.password": "(hidden)",
+    }
+    assert shown == Settings(spark=spark).model_dump() | {"spark": shown["spark"]}

@@ -1,4 +1,4 @@
-"""The command line up to where Spark would start: help, wrong usage, and one sentence for each mistake."""
+"""The command line up to the start of Spark: help, wrong usage, and one sentence per error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 from metaclip_spark.cli import app
 from metaclip_spark.cli.options import spread_variadic
 from metaclip_spark.commands import curation, opening
-from metaclip_spark.config import THINNING, Settings
+from metaclip_spark.config import SETTINGS, THINNING, Group, Settings
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark import session
 from metaclip_spark.version import __version__
@@ -42,7 +42,7 @@ COMMANDS = [
 
 @dataclass
 class Ended:
-    """How a command ended."""
+    """The exit status and the output of a command."""
 
     status: int
     out: str
@@ -50,7 +50,7 @@ class Ended:
 
     @property
     def sentence(self) -> str:
-        """The one line of an error, after the lines that say what goes on."""
+        """The one line of an error, after the lines of progress."""
         assert "Traceback" not in self.err
         lines = [line for line in self.err.splitlines() if line.startswith("metaclip-spark: ")]
         assert len(lines) == 1, self.err
@@ -59,12 +59,12 @@ class Ended:
 
 
 class StartedSparkError(AssertionError):
-    """A command went as far as starting Spark."""
+    """A command reached the start of Spark."""
 
 
 @pytest.fixture(autouse=True)
 def no_spark(monkeypatch):
-    """No test here may start a JVM: a command that gets there ends with status 1 and this name."""
+    """Raise this error where a command would start a JVM; the command then ends with status 1."""
 
     def refuse(*args, **kwargs):
         raise StartedSparkError("Spark would start now")
@@ -79,15 +79,15 @@ def metaclip(capsys):
     def command(*words: object) -> Ended:
         capsys.readouterr()
         status = app.main([str(word) for word in words])
-        said = capsys.readouterr()
-        return Ended(status, said.out, said.err)
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
 
     return command
 
 
 @dataclass
 class Files:
-    """What a correct command needs."""
+    """The files of a correct command."""
 
     folder: Path
     pool: Path
@@ -98,13 +98,13 @@ class Files:
         return self.folder / "warehouse"
 
     def flags(self, **changed: object) -> list[object]:
-        """The flags of a correct `run`, some of them changed, or left out with None."""
+        """Return the flags of a correct `run`, with changes; None removes a flag."""
         flags = {"--input": self.pool, "--metadata": self.entries, "--warehouse": self.warehouse}
         flags |= {"--" + name.replace("_", "-"): value for name, value in changed.items()}
         return [word for flag, value in flags.items() if value is not None for word in (flag, value)]
 
     def entry_list(self, content: object) -> Path:
-        """A list with this content: JSON, or a text as it is."""
+        """Write a list with this content, as JSON or, if it is a string, as it is."""
         path = self.folder / "other.json"
         path.write_text(content if isinstance(content, str) else json.dumps(content))
         return path
@@ -112,7 +112,7 @@ class Files:
 
 @pytest.fixture
 def files(tmp_path) -> Files:
-    """A small pool and a small list."""
+    """Write a small pool and a small list."""
     made = Files(tmp_path, tmp_path / "pool.parquet", tmp_path / "list.json")
     pq.write_table(pa.table({"url": ["u1"], "text": ["a cat"]}), made.pool)
     made.entries.write_text('["cat"]')
@@ -120,7 +120,7 @@ def files(tmp_path) -> Files:
 
 
 def test_a_correct_command_gets_as_far_as_spark(metaclip, files):
-    """The mistakes below are refused before it: without one, Spark is next."""
+    """The mistakes of the other tests are refused before Spark starts."""
     ended = metaclip("run", *files.flags())
     assert ended.status == 1
     assert "Spark would start now" in ended.sentence
@@ -128,7 +128,7 @@ def test_a_correct_command_gets_as_far_as_spark(metaclip, files):
 
 @pytest.mark.parametrize("flag", ["--help", "-h"])
 def test_help_lists_the_commands(metaclip, flag):
-    """Help is no error and goes to stdout."""
+    """Help is not an error, and goes to stdout."""
     ended = metaclip(flag)
     assert (ended.status, ended.err) == (0, "")
     assert "Usage: metaclip-spark" in ended.out
@@ -150,7 +150,7 @@ def test_help_lists_the_commands(metaclip, flag):
     ids=" ".join,
 )
 def test_every_command_has_help(metaclip, name):
-    """Every command says what it does, and every flag of it has a line of help."""
+    """Every command has a description, and every flag has a help text."""
     ended = metaclip(*name, "--help")
     assert (ended.status, ended.err) == (0, "")
     assert f"Usage: metaclip-spark {' '.join(name)}" in ended.out
@@ -163,8 +163,41 @@ def test_every_command_has_help(metaclip, name):
         assert max(option.opts, key=len) in ended.out
 
 
+def test_help_shows_options_under_headings(metaclip):
+    """Headings are in the order of `Group`, with the general options last, and no option is missing."""
+    lines = metaclip("balance", "--help").out.splitlines()
+    headings = [line.removesuffix(":") for line in lines if line.endswith(":") and not line.startswith(" ")]
+    shown = {
+        setting.group for name, setting in SETTINGS.items() if name in {param.name for param in app.balance.params}
+    }
+    assert headings == [*(group.value for group in Group if group in shown), "General"]
+    flags = [line.split()[0].rstrip(",") for line in lines if line.startswith("  -")]
+    assert len(flags) == len(set(flags)) == len(app.balance.params) + 1  # and --help
+    threshold = lines.index("Threshold and sampling:")
+    assert lines[threshold + 1].startswith("  -t, --threshold T ")
+
+
+def test_help_shows_own_options_first(metaclip):
+    """Options of this command only come before its settings; all help texts are in one column."""
+    lines = metaclip("export", "--help").out.splitlines()
+    assert lines.index("Options:") < lines.index("Warehouse:") < lines.index("General:")
+    columns = {len(line) - len(line[3:].partition("  ")[2].lstrip()) for line in lines if line.startswith("  --s")}
+    assert len(columns) == 1
+
+
+def test_help_shows_a_default_once(metaclip, monkeypatch):
+    """A default is shown as it would be typed; words describe a default that is not a value."""
+    monkeypatch.setenv("COLUMNS", "110")
+    out = " ".join(metaclip("run", "--help").out.split())
+    assert "[default: alt,title,data-image-title]" in out
+    assert "[default: the name of the crawl, otherwise default]" in out
+    assert "[default: half of the machine's memory]" in out
+    assert "] [default" not in out
+    assert "()" not in out
+
+
 def test_a_group_without_a_command_shows_its_help(metaclip):
-    """Typing the name alone is answered with what there is."""
+    """The name alone lists the commands of the group."""
     for words in ([], ["metadata"]):
         ended = metaclip(*words)
         assert "Commands:" in ended.out + ended.err
@@ -172,7 +205,7 @@ def test_a_group_without_a_command_shows_its_help(metaclip):
 
 
 def test_version(metaclip):
-    """The version is the package's."""
+    """The version is that of the package."""
     ended = metaclip("--version")
     assert (ended.status, ended.out) == (0, f"metaclip-spark, version {__version__}\n")
 
@@ -187,7 +220,7 @@ def test_the_module_is_the_command():
 
 
 def test_every_setting_is_a_flag_of_run():
-    """Whatever the YAML can say, a flag of run can say; but for what comes after a stage, or after download."""
+    """Every key of the YAML file is a flag of `run`, except those for later stages and for a part of the pool."""
     of = {command.name: {option.name for option in command.params} for command in (app.run, app.balance)}
     flags = of["run"] - {"config", "debug", "as_json"}
     assert flags == set(Settings.model_fields) - {"pinned", *THINNING}
@@ -195,7 +228,7 @@ def test_every_setting_is_a_flag_of_run():
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (["run", "--treshold", "5"], "No such option"),
         (["walk"], "No such command 'walk'"),
@@ -206,18 +239,18 @@ def test_every_setting_is_a_flag_of_run():
         (["metadata", "melt"], "No such command 'melt'"),
     ],
 )
-def test_wrong_flags_are_wrong_usage(metaclip, words, said):
-    """Exit status 2, and what is wrong on stderr, without a stack trace."""
+def test_wrong_flags_are_wrong_usage(metaclip, words, message):
+    """The exit status is 2, and the error goes to stderr, without a stack trace."""
     ended = metaclip(*words)
     assert (ended.status, ended.out) == (2, "")
     assert "Error: " in ended.err
-    assert said in ended.err
+    assert message in ended.err
     assert "Traceback" not in ended.err
 
 
 @pytest.mark.parametrize("command", ["run", "extract", "plan"])
 def test_no_input(metaclip, files, command):
-    """Commands that read say that nothing was given to read."""
+    """Commands that read sources refuse to start without input."""
     ended = metaclip(command, *files.flags(input=None))
     assert ended.status == 2
     assert ended.sentence == "input is missing; expected files, folders or globs, e.g. --input pool/*.parquet."
@@ -225,7 +258,7 @@ def test_no_input(metaclip, files, command):
 
 @pytest.mark.parametrize("command", ["run", "extract", "plan"])
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("name", "message"),
     [
         ("gone.parquet", "does not exist; expected a file, a folder or a glob."),
         ("*.csv", "matches no file; expected a file, a folder or a glob."),
@@ -233,20 +266,20 @@ def test_no_input(metaclip, files, command):
         ("empty", "no input in folder "),
     ],
 )
-def test_input_that_cannot_be_read(metaclip, files, command, name, said):
-    """A path that leads nowhere, or to nothing that is read, starts nothing."""
+def test_input_that_cannot_be_read(metaclip, files, command, name, message):
+    """A path that does not exist, or has no known format, is refused before the start."""
     (files.folder / "notes.md").touch()
     (files.folder / "empty").mkdir()
     ended = metaclip(command, *files.flags(input=files.folder / name))
     assert ended.status == 2
-    assert said in ended.sentence
+    assert message in ended.sentence
     assert str(files.folder / name) in ended.sentence
     assert not files.warehouse.exists()
 
 
 @pytest.mark.parametrize("command", ["run", "match"])
 def test_no_list(metaclip, files, command):
-    """Commands that match need a list; the sentence shows the shipped one."""
+    """Commands that match need a list; the error shows the flag."""
     flags = files.flags(metadata=None) if command == "run" else ["--warehouse", files.warehouse]
     ended = metaclip(command, *flags)
     assert ended.status == 2
@@ -255,7 +288,7 @@ def test_no_list(metaclip, files, command):
 
 @pytest.mark.parametrize("command", ["run", "extract"])
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ([], "the list is empty, expected at least one entry"),
         ({"cat": 1}, "the JSON is an object, expected an array of strings"),
@@ -270,17 +303,17 @@ def test_no_list(metaclip, files, command):
     ],
     ids=lambda value: str(value)[:25],
 )
-def test_lists_that_cannot_be_used(metaclip, files, command, content, said):
-    """An empty list, one that holds other things than strings, and one with repeated or empty entries."""
+def test_lists_that_cannot_be_used(metaclip, files, command, content, message):
+    """A list is refused if it is empty, has other elements than strings, or has repeated or empty entries."""
     path = files.entry_list(content)
     ended = metaclip(command, *files.flags(metadata=path))
     assert ended.status == 2
-    assert said in ended.sentence
+    assert message in ended.sentence
     assert ended.sentence.startswith(f"{path}: ")
 
 
-def test_a_list_that_is_not_there(metaclip, files):
-    """The path that was given is named."""
+def test_a_missing_list(metaclip, files):
+    """The error names the given path."""
     ended = metaclip("run", *files.flags(metadata=files.folder / "gone.json"))
     assert ended.status == 2
     assert "gone.json: no such file" in ended.sentence
@@ -288,16 +321,16 @@ def test_a_list_that_is_not_there(metaclip, files):
 
 @pytest.mark.parametrize("command", ["run", "extract", "plan"])
 @pytest.mark.parametrize("flag", ["url_column", "text_column", "lang_column", "keep_columns"])
-def test_a_column_that_is_not_there(metaclip, files, command, flag):
-    """A wrong column is told from the first file, with the columns that there are, before any work."""
+def test_a_missing_column(metaclip, files, command, flag):
+    """A wrong column is found in the first file before any work; the error names the existing columns."""
     ended = metaclip(command, *files.flags(**{flag: "caption"}))
     assert ended.status == 2
     assert ended.sentence.startswith(f"column 'caption' is missing in {files.pool}; got ['url', 'text']")
 
 
 @pytest.mark.parametrize("name", ["pool.tsv", "pool.csv", "pool.tsv.gz"])
-def test_a_column_that_is_not_there_in_a_text_file(metaclip, files, name):
-    """The same for TSV and CSV, whose columns stand in the first line."""
+def test_a_missing_column_of_a_text_file(metaclip, files, name):
+    """TSV and CSV files have their columns in the first line."""
     import gzip
 
     sep = "," if ".csv" in name else "\t"
@@ -310,7 +343,7 @@ def test_a_column_that_is_not_there_in_a_text_file(metaclip, files, name):
 
 
 def test_a_damaged_file_is_not_a_wrong_flag(metaclip, files):
-    """A broken footer is that source's outcome later, and does not stop the command."""
+    """A broken footer becomes the outcome of that source later, and does not stop the command."""
     files.pool.write_bytes(b"PAR1 and no more")
     ended = metaclip("run", *files.flags())
     assert "Spark would start now" in ended.sentence
@@ -318,7 +351,7 @@ def test_a_damaged_file_is_not_a_wrong_flag(metaclip, files):
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if name != "benchmark"])
 def test_no_warehouse(metaclip, files, command):
-    """Every command that has tables says that it was not told where they are."""
+    """Every command that uses tables needs a warehouse or a catalog."""
     flags = {
         "run": files.flags(warehouse=None),
         "extract": files.flags(warehouse=None),
@@ -335,7 +368,7 @@ def test_no_warehouse(metaclip, files, command):
 @pytest.mark.parametrize("command", ["run", "extract", "match"])
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/nonexistent", "/dev/null/x"])
 def test_a_warehouse_that_cannot_be_written(metaclip, files, command, place):
-    """A file where the folder should be, a path through a file, and a place where nothing can be made."""
+    """The error names a file in place of the folder, a path through a file, and a folder that cannot be made."""
     (files.folder / "file").touch()
     warehouse = place if place.startswith("/") else files.folder / place
     flags = files.flags(warehouse=warehouse, input=None if command == "match" else files.pool)
@@ -345,8 +378,8 @@ def test_a_warehouse_that_cannot_be_written(metaclip, files, command, place):
 
 
 @pytest.mark.parametrize("words", [["report"], ["explain", "--text", "a cat"]], ids=lambda words: words[0])
-def test_reading_a_warehouse_that_is_not_there(metaclip, files, words):
-    """A command that only reads makes no folder where it was pointed by mistake."""
+def test_reading_a_missing_warehouse(metaclip, files, words):
+    """A command that only reads does not make the folder."""
     ended = metaclip(*words, "--warehouse", files.warehouse)
     assert ended.status == 2
     assert "does not exist" in ended.sentence
@@ -354,7 +387,7 @@ def test_reading_a_warehouse_that_is_not_there(metaclip, files, words):
 
 
 def test_plan_makes_no_folder(metaclip, files):
-    """What starts nothing leaves nothing."""
+    """A plan leaves no files."""
     ended = metaclip("plan", *files.flags(), "--json")
     assert ended.status == 0, ended.err
     assert json.loads(ended.out)["sources"] == 1
@@ -362,7 +395,7 @@ def test_plan_makes_no_folder(metaclip, files):
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["-t", "0"], "threshold must be >= 1, got 0"),
         (["--threshold", "-5"], "threshold must be >= 1, got -5"),
@@ -378,25 +411,25 @@ def test_plan_makes_no_folder(metaclip, files):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_settings_that_are_refused(metaclip, files, flags, said):
-    """One sentence, exit status 2, nothing started."""
+def test_settings_that_are_refused(metaclip, files, flags, message):
+    """The error is one sentence, the exit status is 2, and nothing starts."""
     ended = metaclip("run", *files.flags(), *flags)
     assert ended.status == 2
-    assert said in ended.sentence
+    assert message in ended.sentence
     assert not files.warehouse.exists()
 
 
 def settings_of(monkeypatch, metaclip, *words: object) -> Settings:
-    """What `run` is called with."""
-    seen = []
-    monkeypatch.setattr(curation, "run", lambda settings, *rest: seen.append(settings) or 0)
+    """Return the settings that `run` is called with."""
+    calls = []
+    monkeypatch.setattr(curation, "run", lambda settings, *rest: calls.append(settings) or 0)
     ended = metaclip("run", *words)
     assert (ended.status, ended.err) == (0, "")
-    return seen[0]
+    return calls[0]
 
 
 def test_flags_reach_the_command(monkeypatch, metaclip):
-    """Several inputs after one flag, lists at commas, repeated Spark settings, switches."""
+    """A flag may have several inputs, lists have commas, Spark settings are repeated, and switches have no value."""
     settings = settings_of(
         monkeypatch,
         metaclip,
@@ -427,7 +460,7 @@ def test_flags_reach_the_command(monkeypatch, metaclip):
 
 
 def test_a_switch_that_is_not_given_leaves_the_file_alone(monkeypatch, metaclip, tmp_path):
-    """Switches and lists of the YAML stay unless a flag says otherwise."""
+    """Switches and lists of the YAML file count unless a flag replaces them."""
     conf = tmp_path / "conf.yaml"
     conf.write_text("keep_unmatched: true\nno-dedup: true\ninput: [a, b]\nspark: {x: 1}\nseed: 4\nmatcher: naive\n")
     settings = settings_of(monkeypatch, metaclip, "--config", conf, "--seed", "0")
@@ -436,7 +469,7 @@ def test_a_switch_that_is_not_given_leaves_the_file_alone(monkeypatch, metaclip,
 
 
 def test_an_error_names_the_files_key(metaclip, tmp_path, monkeypatch):
-    """From the command line too."""
+    """The command line reports the key of the file as well."""
     monkeypatch.chdir(tmp_path)
     Path("conf.yaml").write_text("balance: {threshold: 0}\n")
     ended = metaclip("run", "--config", "conf.yaml")
@@ -462,23 +495,23 @@ def test_an_error_names_the_files_key(metaclip, tmp_path, monkeypatch):
     ],
 )
 def test_words_after_a_variadic_flag_are_its_values(words, spread):
-    """Up to the next flag, as a shell's patterns give them; other flags take one value each."""
+    """A variadic flag takes all words up to the next flag, as a shell expands a glob; other flags take one value."""
     assert spread_variadic(words) == spread
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "said"),
+    ("error", "status", "message"),
     [
         (MetaclipError("it is so."), 1, "it is so."),
-        (RuntimeError("odd\nsecond line"), 1, "failed: RuntimeError: odd (--debug shows the whole of it)."),
-        (RuntimeError(), 1, "failed: RuntimeError:  (--debug shows the whole of it)."),
+        (RuntimeError("odd\nsecond line"), 1, "failed: RuntimeError: odd (--debug shows the stack trace)."),
+        (RuntimeError(), 1, "failed: RuntimeError:  (--debug shows the stack trace)."),
         (Exception("java.lang.X\n  at y\nValueError: the cause\n"), 1, "failed: Exception: ValueError: the cause"),
-        (KeyboardInterrupt(), 130, "interrupted; the same command goes on from the last commit."),
-        (click.exceptions.Abort(), 130, "interrupted; the same command goes on from the last commit."),
+        (KeyboardInterrupt(), 130, "interrupted; the same command continues from the last commit."),
+        (click.exceptions.Abort(), 130, "interrupted; the same command continues from the last commit."),
     ],
 )
-def test_errors_end_in_one_sentence(monkeypatch, metaclip, error, status, said):
-    """Whatever happens inside: a sentence on stderr, an exit status, no stack trace."""
+def test_errors_end_in_one_sentence(monkeypatch, metaclip, error, status, message):
+    """Every error becomes a sentence on stderr and an exit status, without a stack trace."""
 
     def fail(*args):
         raise error
@@ -486,11 +519,11 @@ def test_errors_end_in_one_sentence(monkeypatch, metaclip, error, status, said):
     monkeypatch.setattr(curation, "run", fail)
     ended = metaclip("run")
     assert ended.status == status
-    assert ended.sentence.startswith(said)
+    assert ended.sentence.startswith(message)
 
 
 def test_debug_shows_the_stack_trace(monkeypatch, metaclip):
-    """On demand, and with the same exit status."""
+    """--debug adds the stack trace, and the exit status is the same."""
 
     def fail(*args):
         raise RuntimeError("odd")
@@ -503,13 +536,13 @@ def test_debug_shows_the_stack_trace(monkeypatch, metaclip):
 
 
 def test_the_commands_status_is_the_programs(monkeypatch, metaclip):
-    """3 (incomplete sources) passes through."""
+    """Exit status 3 (incomplete sources) is passed on."""
     monkeypatch.setattr(curation, "run", lambda *args: 3)
     assert metaclip("run").status == 3
 
 
 def test_metadata_build_without_wordnet(metaclip, tmp_path):
-    """A folder that holds no WordNet is named, and nothing is written."""
+    """The error names a folder without WordNet, and nothing is written."""
     ended = metaclip("metadata", "build", "--wordnet", tmp_path / "gone", "--output", tmp_path / "list.json.gz")
     assert ended.status in (1, 2)
     assert str(tmp_path / "gone") in ended.sentence
@@ -518,7 +551,7 @@ def test_metadata_build_without_wordnet(metaclip, tmp_path):
 
 @pytest.fixture
 def bare_machine(monkeypatch, tmp_path):
-    """A machine without Java, on which no session is open; the real start of sessions is back."""
+    """Simulate a machine without Java and without an open session, with the real start of sessions."""
     from pyspark.sql import SparkSession
 
     monkeypatch.setattr(opening, "get_session", session.get_session)
@@ -531,32 +564,32 @@ def bare_machine(monkeypatch, tmp_path):
     return folder
 
 
-def put_java(folder: Path, said: str) -> Path:
+def put_java(folder: Path, output: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     java = folder / "java"
-    java.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{said}\nEND\n".replace("cat", "/bin/cat"))
+    java.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{output}\nEND\n".replace("cat", "/bin/cat"))
     java.chmod(0o755)
     return java
 
 
 def test_no_java(metaclip, files, bare_machine):
-    """One sentence: what Spark needs, what was looked for, and how to get it."""
+    """The error names what Spark needs, what is missing, and how to install it."""
     ended = metaclip("run", *files.flags())
     assert ended.status == 1
-    assert ended.sentence.startswith("Spark needs Java 17 or 21, and there is no java on PATH. Install one (")
+    assert ended.sentence.startswith("Spark needs Java 17 or 21, and no java is on PATH. Install one (")
 
 
 def test_a_java_home_without_java(metaclip, files, bare_machine, monkeypatch):
-    """JAVA_HOME counts before PATH, so it is the one that is named."""
+    """JAVA_HOME has precedence over PATH, so the error names it."""
     put_java(bare_machine, 'openjdk version "17.0.1"')
     monkeypatch.setenv("JAVA_HOME", "/nowhere/at/all")
     ended = metaclip("run", *files.flags())
     assert ended.status == 1
-    assert ended.sentence.startswith("Spark needs Java 17 or 21, and JAVA_HOME=/nowhere/at/all holds no bin/java.")
+    assert ended.sentence.startswith("Spark needs Java 17 or 21, and JAVA_HOME=/nowhere/at/all has no bin/java.")
 
 
 @pytest.mark.parametrize(
-    ("said", "version"),
+    ("output", "version"),
     [
         ('openjdk version "11.0.2" 2019-01-15', "11"),
         ('java version "1.8.0_392"', "8"),
@@ -564,35 +597,35 @@ def test_a_java_home_without_java(metaclip, files, bare_machine, monkeypatch):
         ("no version at all", "'no version at all\\n'"),
     ],
 )
-def test_a_java_that_spark_does_not_run_on(metaclip, files, bare_machine, said, version):
-    """The version that was found, and where."""
-    java = put_java(bare_machine, said)
+def test_a_java_that_spark_does_not_run_on(metaclip, files, bare_machine, output, version):
+    """The error names the version that was found, and its path."""
+    java = put_java(bare_machine, output)
     ended = metaclip("run", *files.flags())
     assert ended.status == 1
     assert ended.sentence.startswith(f"Spark needs Java 17 or 21, got {version} at {java}.")
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         'openjdk version "17.0.19" 2026-04-21',
         'openjdk version "21" 2023-09-19',
         'Picked up JAVA_TOOL_OPTIONS: -Dx=1\nopenjdk version "21.0.4" 2024-07-16',
     ],
 )
-def test_a_java_that_spark_runs_on(bare_machine, said, monkeypatch):
-    """17 and 21 pass, on PATH or under JAVA_HOME, whatever Java says before its version."""
-    put_java(bare_machine, said)
+def test_a_java_that_spark_runs_on(bare_machine, output, monkeypatch):
+    """Java 17 and 21 are accepted, on PATH or under JAVA_HOME, whatever Java prints before its version."""
+    put_java(bare_machine, output)
     session.check_java()
     home = bare_machine / "jdk"
-    put_java(home / "bin", said)
+    put_java(home / "bin", output)
     monkeypatch.setenv("JAVA_HOME", str(home))
     monkeypatch.setenv("PATH", "")
     session.check_java()
 
 
 def test_a_java_that_cannot_be_run(metaclip, files, bare_machine):
-    """A file called java that is no program ends in a sentence too."""
+    """A file called java that is not a program ends in a sentence too."""
     java = bare_machine / "java"
     java.write_bytes(b"\x7fELF and nothing")
     java.chmod(0o755)
@@ -602,14 +635,14 @@ def test_a_java_that_cannot_be_run(metaclip, files, bare_machine):
 
 
 def test_no_pyspark(monkeypatch):
-    """The package works without Spark up to here, and says how to get it."""
+    """The package works without Spark up to this point, and the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(MetaclipError, match=r"pyspark cannot be imported .*pip install 'metaclip-spark\[spark\]'"):
         session.get_session()
 
 
-def test_takedown_without_a_list_says_what_it_takes(metaclip, files):
-    """Neither a list nor files to remove: there is nothing to do."""
+def test_takedown_without_a_list_names_its_flags(metaclip, files):
+    """A takedown needs a list, or --retain-hours."""
     ended = metaclip("takedown", "--warehouse", files.warehouse)
     assert ended.status == 2
     assert ended.sentence == (
@@ -619,11 +652,11 @@ def test_takedown_without_a_list_says_what_it_takes(metaclip, files):
 
 
 @pytest.mark.parametrize("flag", ["--urls", "--domains", "--page-domains"])
-def test_takedown_refuses_a_list_that_is_none_before_spark(metaclip, files, flag):
-    """A line that is neither url nor domain is told by its number, and nothing was started."""
+def test_takedown_refuses_a_wrong_list_before_spark(metaclip, files, flag):
+    """The error names the line that is neither a url nor a domain, and nothing starts."""
     files.folder.joinpath("list.txt").write_text("\nnot one of them\n")
     ended = metaclip("takedown", flag, files.folder / "list.txt", "--warehouse", files.warehouse)
-    kind = "url. Expected one url a line" if flag == "--urls" else "domain."
+    kind = "url. Expected one url per line" if flag == "--urls" else "domain."
     assert ended.status == 2
     assert ended.sentence.startswith(
         f"takedown list {files.folder / 'list.txt'}, line 2: 'not one of them' is not a {kind}"

@@ -1,4 +1,4 @@
-"""What an export is asked for, up to where Spark would start."""
+"""The request of an export, up to the point at which Spark would start."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from metaclip_spark.commands.export import Asked, default_output, index_of
+from metaclip_spark.commands.export import ExportRequest, default_output, index_of
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.steps.export import pool_of
@@ -17,14 +17,14 @@ from metaclip_spark.warehouse.tables import Warehouse
 NOW = datetime(2026, 11, 23)
 
 
-def asked(**instead: object) -> Asked:
-    """Returns what the defaults ask for."""
-    given = dict.fromkeys(("run_id", "since", "output", "shards", "rows_per_shard"))
-    return Asked(**{**given, "stage": "curated", "format": "parquet", **instead})
+def request_with(**changes: object) -> ExportRequest:
+    """Return the default request, with changes."""
+    unset = dict.fromkeys(("run_id", "since", "output", "shards", "rows_per_shard"))
+    return ExportRequest(**{**unset, "stage": "curated", "format": "parquet", **changes})
 
 
 @pytest.mark.parametrize(
-    ("instead", "name"),
+    ("changes", "name"),
     [
         ({}, "abc-curated"),
         ({"stage": "pairs"}, "abc-pairs"),
@@ -32,37 +32,39 @@ def asked(**instead: object) -> Asked:
         ({"format": "webdataset-index"}, "abc-curated-webdataset-index"),
     ],
 )
-def test_exports_of_one_run_have_places_of_their_own(instead, name):
-    """Beside the tables, local or remote."""
+def test_exports_of_one_run_have_different_folders(changes, name):
+    """The folders are next to the tables, local or remote."""
     run = Run("abc", "finished", NOW, NOW, {}, ("m",))
     for root in ("/data/out", "s3://bucket/out"):
-        assert default_output(Warehouse(None, root), asked(**instead), run) == f"{root}/exports/{name}"
+        assert default_output(Warehouse(None, root), request_with(**changes), run) == f"{root}/exports/{name}"
 
 
-def test_tables_of_a_catalog_need_a_place():
-    """There is no folder beside them."""
+def test_an_export_of_a_catalog_needs_an_output():
+    """A catalog has no folder for exports."""
     run = Run("abc", "finished", NOW, NOW, {}, ("m",))
-    with pytest.raises(ConfigError, match="output is missing; with --catalog, --output says where the export goes"):
-        default_output(Warehouse(None, None, "main.pairs"), asked(), run)
+    with pytest.raises(
+        ConfigError, match="output is missing; expected --output DIR with --catalog, which has no folder for exports"
+    ):
+        default_output(Warehouse(None, None, "main.pairs"), request_with(), run)
 
 
 @pytest.mark.parametrize("name", ["survivors", "drawn_from", "where", "group"])
 def test_a_run_that_drew_from_a_part_has_no_pool(name):
-    """Its counts are those of what was left."""
+    """Its counts are those of the part."""
     run = Run("abc", "finished", NOW, NOW, {name: "x"}, ("m",))
     with pytest.raises(ConfigError, match="run abc was drawn from a part of the pool, whose counts say nothing of the"):
         pool_of(Warehouse(None, "/data/out"), run)
 
 
 def test_entries_that_came_after_frozen_counts_are_tail():
-    """p = 1 for what the counts lack, in between and beyond; what they have stays."""
+    """An entry without a count has p = 1, whatever its position; other entries keep theirs."""
     found = by_entry(np.array([2, 0]), np.array([0.25, 0.5]), missing=1.0, n_entries=5)
     assert found.tolist() == [0.5, 1.0, 0.25, 1.0, 1.0]
     assert by_entry(np.array([0, 1]), np.array([0.5, 1.0]), missing=1.0, n_entries=1).tolist() == [0.5, 1.0]
 
 
-def test_the_index_lists_shards_as_wids_does_and_is_none():
-    """url, nsamples and filesize; another kind, for the shards are no tars."""
+def test_the_index_lists_shards_in_the_format_of_wids_under_another_kind():
+    """The keys are url, nsamples and filesize; the kind is another, because the shards are not tars."""
     files = [{"file": "00000.parquet", "rows": 3, "pairs": 3, "bytes": 70}]
     assert index_of({"files": files}) == {
         "__kind__": "metaclip-sample-index-v1",

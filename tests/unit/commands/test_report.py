@@ -1,4 +1,4 @@
-"""Which card a run ends with: whole or not, written again or left as it is."""
+"""The card at the end of a run: complete or not, written again or kept."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from metaclip_spark.commands import report
 
 @pytest.fixture
 def ctx(tmp_path, monkeypatch) -> SimpleNamespace:
-    """A run's context, as far as writing goes; a pass over the tables finds a made composition."""
+    """The context of a run, as far as writing needs it; a pass over the tables finds a fixed composition."""
     monkeypatch.setattr("metaclip_spark.report.plots.card.available", lambda: False)
     monkeypatch.setattr(report, "with_composition", lambda ctx, card: replace(card, composition=composition(["en"])))
-    return SimpleNamespace(warehouse=SimpleNamespace(root=str(tmp_path)), attempt=SimpleNamespace(run_id="run"))
+    return SimpleNamespace(warehouse=SimpleNamespace(root=str(tmp_path)), run_id="run")
 
 
-def twin_of(page: str) -> dict:
-    """The JSON beside a page."""
+def sidecar_of(page: str) -> dict:
+    """Return the JSON sidecar of a page."""
     return json.loads(Path(page).with_suffix(".json").read_text(encoding="utf-8"))
 
 
 def test_a_run_ends_with_a_whole_card(ctx, tmp_path):
-    """The page and its twin stand among the warehouse's reports."""
+    """The page and its sidecar are among the reports of the warehouse."""
     page = report.closing_report(ctx, make_card())
     assert page == str(tmp_path / "reports" / "run.html")
-    assert twin_of(page)["languages"]["listed"][0]["value"] == "en"
+    assert sidecar_of(page)["languages"]["listed"][0]["value"] == "en"
 
 
-def test_a_large_pool_is_looked_through_by_report_alone(ctx, monkeypatch):
-    """One pair more than the limit: the card is there, and says how to have the rest."""
+def test_only_report_reads_the_composition_of_a_large_pool(ctx, monkeypatch):
+    """One pair above the limit: the card is written, and names the command that completes it."""
     monkeypatch.setattr(report, "WHOLE_UP_TO", make_card().unique_pairs - 1)
     page = report.closing_report(ctx, make_card())
-    assert twin_of(page)["languages"] is None
+    assert sidecar_of(page)["languages"] is None
     assert "`metaclip-spark report` makes it" in Path(page).read_text(encoding="utf-8")
 
 
 def test_the_page_of_an_unchanged_draw_stays(ctx, monkeypatch):
-    """Whether `run` or `report` wrote it; so the whole card of a large pool is not replaced by a part of it."""
+    """Whether `run` or `report` wrote it. So the complete card of a large pool is not replaced by an incomplete one."""
     page = Path(report.write_card(ctx, make_card(composition=composition(["en"]))))
     before = page.read_bytes(), page.with_suffix(".json").read_bytes()
     monkeypatch.setattr(report, "WHOLE_UP_TO", 0)
@@ -55,28 +55,28 @@ def test_the_page_of_an_unchanged_draw_stays(ctx, monkeypatch):
     "changes", [{"attempt_id": "another"}, {"rejected": {"json": 10}}, {"metaclip_spark_version": "9"}], ids=str
 )
 def test_another_draw_or_other_numbers_are_written(ctx, changes):
-    """What the page says is what the tables hold now."""
+    """The page has the numbers of the tables."""
     page = report.closing_report(ctx, make_card())
     assert report.closing_report(ctx, make_card(created_at="later", **changes)) == page
-    assert twin_of(page)["created_at"] == "later"
+    assert sidecar_of(page)["created_at"] == "later"
 
 
 @pytest.mark.parametrize("left", ["html", "json", "half"])
-def test_a_report_that_was_cut_short_is_written_again(ctx, left):
-    """The twin is written last: without it, or with half of it, the page may be of anything."""
+def test_an_interrupted_report_is_written_again(ctx, left):
+    """The sidecar is written last: without it, or with half of it, the page may be of another draw."""
     page = Path(report.closing_report(ctx, make_card()))
-    twin = page.with_suffix(".json")
+    sidecar = page.with_suffix(".json")
     if left == "half":
-        twin.write_text(twin.read_text()[:100])
+        sidecar.write_text(sidecar.read_text()[:100])
     else:
-        (twin if left == "html" else page).unlink()
+        (sidecar if left == "html" else page).unlink()
     assert report.closing_report(ctx, make_card(created_at="later")) == str(page)
-    assert twin_of(str(page))["created_at"] == "later"
+    assert sidecar_of(str(page))["created_at"] == "later"
     assert "later" in page.read_text(encoding="utf-8")
 
 
-def test_where_there_is_no_folder_beside_the_tables_reports_go_here(ctx, monkeypatch, tmp_path):
-    """Tables of a catalog, or in an object store."""
+def test_without_a_local_warehouse_reports_go_to_the_current_folder(ctx, monkeypatch, tmp_path):
+    """The tables are in a catalog, or in an object store."""
     monkeypatch.chdir(tmp_path)
     for root in (None, "s3://bucket/warehouse"):
         ctx.warehouse.root = root

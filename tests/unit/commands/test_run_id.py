@@ -1,0 +1,54 @@
+"""Ids are the same in every release: an old run is found again, and a source that is done is not read again."""
+
+from __future__ import annotations
+
+import pytest
+
+from metaclip_spark.commands.opening import _run_id
+from metaclip_spark.config import make_settings
+
+FLAGS = [
+    ({}, "4e515ab0b52806e9", "dc39c67fec706caf"),
+    ({"threshold": 20, "seed": 7, "unit": "image"}, "36ed4a9c57fccae0", "dc39c67fec706caf"),
+    (
+        {"languages": "de,fr", "keep_columns": "w,h", "min_chars": 3, "no_digits": True},
+        "c18acc5e8ef34f83",
+        "89b51b83f235820e",
+    ),
+    ({"freeze_counts": "run-1", "threshold": 9}, "f86d7f68647dadaa", "dc39c67fec706caf"),
+    (
+        {"survivors": "p", "drawn_from": "pool", "where": "w > 1", "group": "g"},
+        "7e0407c60166c802",
+        "dc39c67fec706caf",
+    ),
+    (
+        {"no_dedup": True, "id_column": "key", "text_fields": "alt,og:title", "opt_outs": "none"},
+        "f240329778ac7a56",
+        "b7cc3300d17bb4e9",
+    ),
+]
+
+
+@pytest.mark.parametrize(("flags", "run_id", "extract_id"), FLAGS, ids=range(len(FLAGS)))
+def test_ids_of_settings_never_change(flags, run_id, extract_id):
+    """The ids are written down here: a new setting must not change the ids of runs without it."""
+    settings = make_settings(flags)
+    assert _run_id(settings, "list", {}) == run_id
+    assert settings.extract_options().extract_id == extract_id
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"warehouse": "/w", "metadata": "list.json", "input": "pool.parquet"},
+        {"matcher": "naive", "files_per_commit": 3, "max_fetches": 2, "lease_seconds": 9, "whole_pool": True},
+        {"allow_incomplete": "2%", "rejects_per_reason": 0, "retry": "failed", "crawl_root": "/mirror"},
+        {"master": "local[2]", "remote": "sc://h:1", "driver_memory": "2g", "spark": "a=b"},
+        {"run_id": "r", "pinned": "pairs=3", "outcome": "o.json"},
+        {"tail_fraction": 0.06, "languages": "en"},
+    ],
+    ids=lambda flags: ",".join(flags),
+)
+def test_what_changes_no_result_is_not_in_the_run_id(flags):
+    """Where things are, how fast, and how much is shown; a default that is written out is the same setting."""
+    assert _run_id(make_settings(flags), "list", {}) == FLAGS[0][1]
