@@ -41,7 +41,11 @@ EXTRAS = {
         "pytest>=8.0",
         "pytest-timeout>=2.3",
         "hypothesis>=6.100",
+        # Another minor version lays code out otherwise, or finds other faults.
         "ruff>=0.17,<0.18",
+        "mypy>=2.4,<2.5",
+        "types-PyYAML>=6.0",
+        "import-linter>=2.17,<3",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.2",

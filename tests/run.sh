@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up, then the linter and the tests.
+# Set-up, then the linters, the types and the tests.
 set -euo pipefail
 
 here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
@@ -40,9 +40,12 @@ esac
 source "$here/../jobs/setup.sh" "$@"
 cd -- "$root"
 
-# The tests run even where the linter complains; either one fails the whole.
+# The tests run even where a linter complains; either one fails the whole.
 lint=0
 "$venv/bin/python" -m ruff check . || lint=$?
+"$venv/bin/python" -m ruff format --check . || lint=$?
+# The types of the newest supported Spark; an older one has others.
+if [ -z "$spark" ]; then "$venv/bin/python" -m mypy || lint=$?; fi
 
 # Compiled once, and not by each of the tests' workers at the same time.
 "$venv/bin/python" -m metaclip_spark.warmup > /dev/null
