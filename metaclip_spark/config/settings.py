@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from dataclasses import fields
+from typing import Any, Literal, cast
 
-import yaml
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
-    Field,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -29,8 +22,8 @@ from metaclip_spark.candidates.options import (
     TEXT_FIELDS,
     ExtractOptions,
 )
+from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
-from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
@@ -41,337 +34,257 @@ WHOLE_POOL = "pool"
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
-class Group(str, Enum):
-    """The headings of settings in --help, in the order in which --help shows them."""
-
-    INPUT = "Input"
-    CRAWL = "Common Crawl"
-    TABULAR = "Tabular input"
-    LIST = "Entry list"
-    WAREHOUSE = "Warehouse"
-    SAMPLING = "Threshold and sampling"
-    LANGUAGE = "Language"
-    FILTERS = "Filters"
-    READING = "Reading sources"
-    EARLIER_RUNS = "Earlier runs"
-    PART_OF_POOL = "Part of the pool"
-    SCHEDULING = "Scheduling"
-    SPARK = "Spark"
-
-
-class InRunId(str, Enum):
-    """Whether the run id depends on a setting."""
-
-    ALWAYS = "always"
-    WHEN_GIVEN = "when given"
-    """For settings that came with a later release: the ids of runs without them stay the same."""
-    NEVER = "never"
-    """For settings that change no result: where things are, how fast, and how much is shown."""
-
-
-NEVER, WHEN_GIVEN = InRunId.NEVER, InRunId.WHEN_GIVEN
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the program knows about a setting, besides its type, default and description.
-
-    Attributes:
-        group: its heading in --help.
-        metavar: the placeholder of its value in --help.
-        default_text: its default in words, where --help cannot show a value.
-        short: a second flag of one letter.
-        repeatable: the flag may be given several times.
-        variadic: the flag takes every word up to the next flag.
-        run_id: whether the run id depends on it.
-        of_command: it belongs to one command and not to the run. It is neither restored from a run nor shown for one.
-        thins: it reduces the pool before the balance.
-        alternative: settings with the same name here exclude each other, and a flag of one replaces the file's other.
-    """
-
-    group: Group
-    metavar: str | None = None
-    default_text: str | None = None
-    short: str | None = None
-    repeatable: bool = False
-    variadic: bool = False
-    run_id: InRunId = InRunId.ALWAYS
-    of_command: bool = False
-    thins: bool = False
-    alternative: str | None = None
-
-
-def _setting(default: Any, setting: Setting, text: str, ge: float | None = None, le: float | None = None) -> Any:
-    return Field(default=default, description=text, json_schema_extra=asdict(setting), ge=ge, le=le)
-
-
-def _as_tuple(value: Any) -> Any:
-    return (value,) if isinstance(value, str) else value
-
-
-def _split_at_commas(value: tuple[str, ...]) -> tuple[str, ...]:
-    parts = [part.strip() for text in value for part in text.split(",")]
-    return tuple(dict.fromkeys(part for part in parts if part))
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_as_tuple)]
-"""Several values; one string is one value."""
-
-Names = Annotated[Words, AfterValidator(_split_at_commas)]
-"""Several values with commas between them, each once."""
-
-
 class Settings(BaseModel):
     """Every setting of `run`; each is a flag and a key of the YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
-    input: Words = _setting(
+    input: Words = setting(
         (),
         Setting(Group.INPUT, "PATH...", repeatable=True, variadic=True, run_id=NEVER),
         "Read these files, folders, globs or URIs (https://, s3://, ...): .wat.gz, .warc.gz, .warc, .parquet, "
         ".tsv[.gz], .csv[.gz], .jsonl[.gz], or a list of paths (.paths[.gz]).",
     )
-    crawl: Words = _setting(
+    crawl: Words = setting(
         (),
         Setting(Group.CRAWL, "NAME...", repeatable=True, variadic=True),
         "Read these crawls of Common Crawl instead of --input, e.g. CC-MAIN-2024-51; each is a snapshot.",
     )
-    format: Literal["wat", "warc"] = _setting(
+    format: Literal["wat", "warc"] = setting(
         "wat", Setting(Group.CRAWL, "wat|warc"), "With --crawl: read the WAT or the WARC files of the crawl."
     )
-    max_files: int | None = _setting(
+    max_files: int | None = setting(
         None,
         Setting(Group.CRAWL, "N"),
         "With --crawl: read a sample of N files per crawl, spread over its segments; the same seed gives the same "
         "files.",
         ge=1,
     )
-    crawl_root: str = _setting(
+    crawl_root: str = setting(
         CRAWL_ROOT,
         Setting(Group.CRAWL, "URI", run_id=NEVER),
         "With --crawl: read crawl-data/ from here, e.g. s3://commoncrawl/ or the folder of a mirror.",
     )
-    retry: Names = _setting(
+    retry: Names = setting(
         (),
         Setting(Group.READING, "partial,failed", run_id=NEVER),
         "Re-read sources whose last outcome was partial or failed.",
     )
-    max_fetches: int | None = _setting(
+    max_fetches: int | None = setting(
         None,
         Setting(Group.READING, "N", default_text="one per core", run_id=NEVER),
         "Maximum number of sources read concurrently.",
         ge=1,
     )
-    snapshot: str = _setting(
+    snapshot: str = setting(
         "default",
         Setting(Group.INPUT, "NAME", default_text="the name of the crawl, otherwise default"),
         "Name of the snapshot that the sources belong to; later input with the same name adds to it.",
     )
-    url_column: str = _setting("url", Setting(Group.TABULAR, "COLUMN"), "Column of image urls.")
-    text_column: str = _setting(
+    url_column: str = setting("url", Setting(Group.TABULAR, "COLUMN"), "Column of image urls.")
+    text_column: str = setting(
         "text",
         Setting(Group.TABULAR, "COLUMN"),
         "Column of texts; the columns of a file without a header line are 0, 1, ...",
     )
-    lang_column: str | None = _setting(None, Setting(Group.TABULAR, "COLUMN"), "Column of language codes.")
-    id_column: str | None = _setting(
+    lang_column: str | None = setting(None, Setting(Group.TABULAR, "COLUMN"), "Column of language codes.")
+    id_column: str | None = setting(
         None, Setting(Group.TABULAR, "COLUMN"), "Column of the pool's own key; needs --no-dedup."
     )
-    keep_columns: Names = _setting(
+    keep_columns: Names = setting(
         (),
         Setting(Group.TABULAR, "A,B"),
         "Keep these further columns; they are stored in the column `extra`.",
     )
-    metadata: str | None = _setting(
+    metadata: str | None = setting(
         None,
         Setting(Group.LIST, "PATH", run_id=NEVER),
         "Match against this entry list: a JSON array of strings (.json, .json.gz), or a .txt file with one entry "
         "per line.",
     )
-    languages: Names | None = _setting(
+    languages: Names | None = setting(
         None,
         Setting(Group.LANGUAGE, "A,B", default_text="en"),
         "Keep only texts in these languages; all keeps every text.",
     )
-    no_lid: bool = _setting(
+    no_lid: bool = setting(
         False,
         Setting(Group.LANGUAGE),
         "Do not identify languages: `lang` is 'und', or the value of --lang-column.",
     )
-    lid: str = _setting(
+    lid: str = setting(
         "lid176",
         Setting(Group.LANGUAGE, "NAME"),
         f"Language identifier: {', '.join(IDENTIFIERS)}, or your own as package:factory.",
     )
-    min_lang_score: float = _setting(
+    min_lang_score: float = setting(
         0.0,
         Setting(Group.LANGUAGE, "S"),
         "Treat a language that is identified with a lower score as unknown ('und').",
         ge=0,
         le=1,
     )
-    text_fields: Names = _setting(
+    text_fields: Names = setting(
         DEFAULT_TEXT_FIELDS,
         Setting(Group.INPUT, "A,B"),
         f"WAT and WARC: texts of an image to read, out of {', '.join(TEXT_FIELDS)}.",
     )
-    opt_outs: Names = _setting(
+    opt_outs: Names = setting(
         DEFAULT_OPT_OUTS,
         Setting(Group.FILTERS, "A,B"),
         f"WAT and WARC: opt-outs of a page to honour, out of {', '.join(OPT_OUTS)}; none honours no opt-out.",
     )
-    blocklist: str | None = _setting(
+    blocklist: str | None = setting(
         None,
         Setting(Group.FILTERS, "FILE"),
         "Reject pairs whose page or image is under one of these domains (a file with one domain per line).",
     )
-    min_chars: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer characters.", ge=0)
-    max_chars: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more characters; 0 is no limit.", ge=0)
-    min_words: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer words.", ge=0)
-    max_words: int = _setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more words; 0 is no limit.", ge=0)
-    no_file_names: bool = _setting(
+    min_chars: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer characters.", ge=0)
+    max_chars: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more characters; 0 is no limit.", ge=0)
+    min_words: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer words.", ge=0)
+    max_words: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more words; 0 is no limit.", ge=0)
+    no_file_names: bool = setting(
         False, Setting(Group.FILTERS), "Reject texts that look like a file name (IMG_1234.JPG)."
     )
-    no_digits: bool = _setting(False, Setting(Group.FILTERS), "Reject texts that have digits but no letters.")
-    image_extensions: Names = _setting(
+    no_digits: bool = setting(False, Setting(Group.FILTERS), "Reject texts that have digits but no letters.")
+    image_extensions: Names = setting(
         (), Setting(Group.FILTERS, "A,B"), "Keep only images whose url ends in one of these extensions, e.g. jpg,png."
     )
-    filter: Words = _setting(
+    filter: Words = setting(
         (),
         Setting(Group.FILTERS, "PACKAGE:FUNCTION", repeatable=True),
         "Apply your own filter, a function on Arrow batches (repeatable, see docs/FILTERS.md).",
     )
-    warehouse: str | None = _setting(
+    warehouse: str | None = setting(
         None,
         Setting(Group.WAREHOUSE, "DIR", run_id=NEVER, alternative="tables"),
         "Folder or URI of the warehouse, with one Delta table at each DIR/<table>.",
     )
-    catalog: str | None = _setting(
+    catalog: str | None = setting(
         None,
         Setting(Group.WAREHOUSE, "CATALOG.SCHEMA", run_id=NEVER, alternative="tables"),
         "Catalog and schema of the warehouse, instead of --warehouse.",
     )
-    threshold: int | None = _setting(
+    threshold: int | None = setting(
         None,
         Setting(Group.SAMPLING, "T", short="-t", alternative="t"),
         "Threshold t: an entry with more than t pairs is sampled down.",
     )
-    tail_fraction: float | None = _setting(
+    tail_fraction: float | None = setting(
         None,
         Setting(Group.SAMPLING, "F", default_text=str(TAIL_FRACTION), alternative="t"),
         "Choose t so that entries with a count below t have this share of all counts.",
     )
-    target_size: int | None = _setting(
+    target_size: int | None = setting(
         None,
         Setting(Group.SAMPLING, "N", alternative="t"),
         "Choose the smallest t whose expected subset has N pairs or more.",
         ge=1,
     )
-    seed: int = _setting(0, Setting(Group.SAMPLING, "N"), "Seed of the draw: the same seed draws the same subset.")
-    unit: Literal["pair", "image"] = _setting(
+    seed: int = setting(0, Setting(Group.SAMPLING, "N"), "Seed of the draw: the same seed draws the same subset.")
+    unit: Literal["pair", "image"] = setting(
         "pair",
         Setting(Group.SAMPLING, "pair|image"),
         "Draw every pair on its own, or every image with one of its matched texts.",
     )
-    snapshots: Names = _setting(
+    snapshots: Names = setting(
         (), Setting(Group.SAMPLING, "A,B", default_text="all in the warehouse"), "Use only these snapshots."
     )
-    freeze_counts: str | None = _setting(
+    freeze_counts: str | None = setting(
         None,
         Setting(Group.EARLIER_RUNS, "RUN", run_id=WHEN_GIVEN),
         "Use the entry counts of this run instead of the pool's; with a higher t, the new subset contains the "
         "subset of that run.",
     )
-    whole_pool: bool = _setting(
+    whole_pool: bool = setting(
         False,
         Setting(Group.EARLIER_RUNS, run_id=NEVER),
         "Read the whole pool, even where an earlier run's subset and the new snapshots give the same result.",
     )
-    survivors: str | None = _setting(
+    survivors: str | None = setting(
         None,
         Setting(Group.PART_OF_POOL, "PATH", run_id=WHEN_GIVEN, thins=True),
         "Balance only the pairs that survived the download: Parquet with pair_id, image_id or url, or the output "
         "folder of img2dataset (rows with status success); needs --drawn-from.",
     )
-    drawn_from: str | None = _setting(
+    drawn_from: str | None = setting(
         None,
         Setting(Group.PART_OF_POOL, f"{WHOLE_POOL}|RUN", run_id=WHEN_GIVEN, thins=True),
         "Say what the survivors are a part of: the whole matched pool, or the subset of a run, whose pairs are then "
         "weighted by 1 / sampling probability.",
     )
-    where: str | None = _setting(
+    where: str | None = setting(
         None,
         Setting(Group.PART_OF_POOL, "SQL", run_id=WHEN_GIVEN, thins=True),
         "Balance only rows for which this SQL condition is true, on the columns of --survivors (otherwise of pairs).",
     )
-    group: str | None = _setting(
+    group: str | None = setting(
         None,
         Setting(Group.PART_OF_POOL, "COLUMN", run_id=WHEN_GIVEN, thins=True),
         "Keep one image of each group of duplicates: images with the same value in this column of --survivors "
         "(otherwise of pairs).",
     )
-    no_dedup: bool = _setting(
+    no_dedup: bool = setting(
         False, Setting(Group.INPUT), "Do not deduplicate, because the pairs of the input are already unique."
     )
-    keep_unmatched: bool = _setting(False, Setting(Group.LIST), "Store texts that match no entry, too.")
-    matcher: str = _setting(
+    keep_unmatched: bool = setting(False, Setting(Group.LIST), "Store texts that match no entry, too.")
+    matcher: str = setting(
         "auto", Setting(Group.LIST, "NAME", run_id=NEVER), f"Matching engine: auto, {', '.join(ENGINES)}."
     )
-    files_per_commit: int = _setting(
+    files_per_commit: int = setting(
         500,
         Setting(Group.READING, "N", run_id=NEVER),
         "Number of sources per commit; sources are not read again after their commit, even if the driver dies.",
         ge=1,
     )
-    allow_incomplete: str = _setting(
+    allow_incomplete: str = setting(
         "0",
         Setting(Group.READING, "N|N%", run_id=NEVER),
         "Exit with status 0 if at most this many sources are partial or failed.",
     )
-    lease_seconds: float = _setting(
+    lease_seconds: float = setting(
         300.0,
         Setting(Group.WAREHOUSE, "S", run_id=NEVER),
         "Seconds until the lease on the warehouse expires when its holder no longer renews it.",
         ge=5,
     )
-    rejects_per_reason: int = _setting(
+    rejects_per_reason: int = setting(
         10,
         Setting(Group.READING, "N", run_id=NEVER),
         "Number of rejects stored as rows, per source and reason; all rejects are counted.",
         ge=0,
     )
-    master: str = _setting(
+    master: str = setting(
         "local[*]", Setting(Group.SPARK, "URL", run_id=NEVER), "Spark master for local use; spark-submit ignores it."
     )
-    remote: str | None = _setting(
+    remote: str | None = setting(
         None,
         Setting(Group.SPARK, "URL", run_id=NEVER),
         "Connect to this Spark Connect server instead of --master, e.g. sc://host:15002.",
     )
-    driver_memory: str | None = _setting(
+    driver_memory: str | None = setting(
         None,
         Setting(Group.SPARK, "SIZE", default_text="half of the machine's memory", run_id=NEVER),
         "Memory of a local driver, e.g. 8g.",
     )
-    run_id: str | None = _setting(
+    run_id: str | None = setting(
         None,
         Setting(
             Group.SCHEDULING, "ID", default_text="a hash of settings, list and input", run_id=NEVER, of_command=True
         ),
         "Run that this command belongs to, as in the --outcome of an earlier command.",
     )
-    pinned: dict[str, int] = _setting(
+    pinned: dict[str, int] = setting(
         {},
         Setting(Group.SCHEDULING, "TABLE=VERSION,...", run_id=NEVER, of_command=True),
         "Read these versions of tables, as in the --outcome of an earlier command, e.g. pairs=12,entry_counts=7.",
     )
-    outcome: str | None = _setting(
+    outcome: str | None = setting(
         None,
         Setting(Group.SCHEDULING, "FILE", run_id=NEVER, of_command=True),
         "Write the outcome of the command to this file or URI, as JSON.",
     )
-    spark: dict[str, str] = _setting(
+    spark: dict[str, str] = setting(
         {},
         Setting(Group.SPARK, "NAME=VALUE", repeatable=True, run_id=NEVER, of_command=True),
         "Set this Spark configuration (repeatable; a map in YAML).",
@@ -452,7 +365,7 @@ class Settings(BaseModel):
     def _check_together(self) -> Settings:
         given = [name for name in alternatives("t") if getattr(self, name) is not None]
         if len(given) > 1:
-            flags = " and ".join(_flag(name) for name in given)
+            flags = " and ".join(flag_of(name) for name in given)
             raise ValueError(f"{flags} both choose t; give one of them")
         if self.warehouse is not None and self.catalog is not None:
             raise ValueError("--warehouse and --catalog both say where the tables are; give one of them")
@@ -567,72 +480,8 @@ def alternatives(name: str) -> tuple[str, ...]:
     return tuple(setting_name for setting_name, setting in SETTINGS.items() if setting.alternative == name)
 
 
-def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settings:
-    """Merge a YAML file and flags (a flag wins) into settings.
-
-    Args:
-        flags: setting name -> value, only those that were given.
-        config: path of the YAML file; its sections, if any, only group keys.
-
-    Raises:
-        ConfigError: one sentence per problem, each naming its flag, or its file and key.
-    """
-    from_file, origins = ({}, {}) if config is None else _read_yaml(config)
-    replaced = {SETTINGS[name].alternative for name in flags if name in SETTINGS} - {None}
-    from_file = {name: value for name, value in from_file.items() if SETTINGS[name].alternative not in replaced}
-    origins.update({name: f"flag {_flag(name)}" for name in flags})
-    try:
-        return Settings(**{**from_file, **flags})
-    except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(problem, origins) for problem in error.errors())) from error
-
-
-def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
-    try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"config {path} cannot be read: {error}.") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}.") from error
-    if loaded is None:
-        loaded = {}
-    if not isinstance(loaded, dict):
-        raise ConfigError(f"config {path} contains a {type(loaded).__name__}; expected keys and values.")
-    values: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    for key, value in loaded.items():
-        name = _setting_name(key)
-        group = isinstance(value, dict) and (name not in Settings.model_fields or name in ("input", "metadata"))
-        for inner, setting in value.items() if group else [(key, value)]:
-            shown = f"{key}.{inner}" if group else str(key)
-            if _setting_name(inner) not in Settings.model_fields:
-                raise ConfigError(f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}.")
-            values[_setting_name(inner)] = setting
-            origins[_setting_name(inner)] = f"{path}: {shown}"
-    return values, origins
-
-
-def _setting_name(key: object) -> str:
-    return str(key).replace("-", "_")
-
-
 def _known(values: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         if value not in known:
             raise ValueError(f"must be one of {', '.join(known)}, got {value!r}")
     return values
-
-
-def _flag(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _sentence(problem: Mapping[str, Any], origins: Mapping[str, str]) -> str:
-    name = str(problem["loc"][0]) if problem["loc"] else ""
-    text = problem["msg"].removeprefix("Value error, ")
-    origin = f" ({origins[name]})" if name in origins else ""
-    if problem["type"] != "value_error" and "input" in problem:
-        text = f"{text[0].lower()}{text[1:]}, got {problem['input']!r}"
-    # "threshold must be ..." reads on; "expected ..." wants a colon.
-    joined = f"{name} {text}" if text.startswith("must") else f"{name}: {text}" if name else text
-    return f"{joined}{origin}."

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.config import OF_COMMAND, SETTINGS, THINNING, Group, Settings, make_settings, settings_in
+from metaclip_spark.config.merge import make_settings
+from metaclip_spark.config.setting import Group
+from metaclip_spark.config.settings import OF_COMMAND, SETTINGS, THINNING, Settings, settings_in
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.errors import ConfigError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture
