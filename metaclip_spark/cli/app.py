@@ -15,7 +15,7 @@ import click
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
-from metaclip_spark.config import Group
+from metaclip_spark.config.setting import Group
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.version import __version__
 

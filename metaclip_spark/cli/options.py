@@ -9,7 +9,9 @@ import click
 
 from metaclip_spark.cli.help import HeadedOption
 from metaclip_spark.cli.metadata import VARIADIC as METADATA_VARIADIC
-from metaclip_spark.config import SETTINGS, Group, Settings, make_settings, settings_in
+from metaclip_spark.config.merge import make_settings
+from metaclip_spark.config.setting import Group
+from metaclip_spark.config.settings import SETTINGS, Settings, settings_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -16,18 +16,18 @@ __all__ = ["extract", "extract_in_splits", "wat", "wordnet"]
 
 @pytest.fixture(scope="session")
 def s3_server():
-    """moto's server."""
+    """Yield the url of a moto server."""
     server = pytest.importorskip("moto.server", reason="moto[server] is not installed; it comes with the extra [test]")
     pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with the extra [s3]")
-    made = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    made.start()
-    yield "http://{}:{}".format(*made.get_host_and_port())
-    made.stop()
+    moto = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    yield "http://{}:{}".format(*moto.get_host_and_port())
+    moto.stop()
 
 
 @pytest.fixture
 def bucket(s3_server, monkeypatch, tmp_path):
-    """A client for a bucket `pool`; the environment has credentials for it."""
+    """Yield a client for a bucket `pool`. The environment has credentials for it."""
     import boto3
     import fsspec
 
@@ -41,7 +41,7 @@ def bucket(s3_server, monkeypatch, tmp_path):
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
     }.items():
         monkeypatch.setenv(name, value)
-    fsspec.filesystem("s3").clear_instance_cache()  # one of an earlier test has its server's address
+    fsspec.filesystem("s3").clear_instance_cache()  # an instance of an earlier test has the address of its server
     client = boto3.client("s3")
     client.create_bucket(Bucket="pool")
     yield client

@@ -1,4 +1,4 @@
-"""The shell scripts, without network: every outside program is a stand-in that a test writes."""
+"""The shell scripts run without network. Every outside program is a stub that a test writes."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ TOOLS = [
     "mktemp",
 ]
 
-# Answers what setup.sh asks of a Python, and notes what it is told to install.
+# A Python that answers the questions of setup.sh, and records the arguments of pip install.
 PYTHON = """\
 case "$*" in
   *version_info*) echo "{version} {venv}" ;;
@@ -55,7 +55,7 @@ def write_script(path: Path, body: str) -> Path:
 
 @dataclass
 class Machine:
-    """A clone of the repository's scripts in a folder with a space, and a PATH with stand-ins only."""
+    """A clone of the repository's scripts in a folder with a space, and a PATH with stubs only."""
 
     root: Path
     bin: Path
@@ -104,6 +104,7 @@ class Machine:
 
 @pytest.fixture
 def machine(tmp_path):
+    """Return a machine with the scripts, a Python, no Java, and no network."""
     root = tmp_path / "a clone"
     for name in [*SCRIPTS, "setup.py", "metaclip_spark/__init__.py"]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -115,16 +116,16 @@ def machine(tmp_path):
     jvms = tmp_path / "jvms"
     jvms.mkdir()
     env = {"PATH": str(folder), "HOME": str(tmp_path), "METACLIP_JVM_FOLDERS": str(jvms)}
-    made = Machine(root, folder, jvms, tmp_path / "calls", env)
-    made.user(1000)
-    made.system("Linux")
-    made.python()
-    return made
+    machine = Machine(root, folder, jvms, tmp_path / "calls", env)
+    machine.user(1000)
+    machine.system("Linux")
+    machine.python()
+    return machine
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_script_parses_and_is_executable(script):
-    """Every script is valid bash and carries the executable bit."""
+    """Every script is valid bash and has the executable bit."""
     done = subprocess.run([BASH, "-n", str(REPO / script)], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert os.access(REPO / script, os.X_OK)
@@ -140,24 +141,24 @@ def test_help_needs_nothing_installed(machine, script):
     assert not (machine.root / ".venv").exists()
 
 
-def test_packaging_names_a_python_that_cannot_be_used(machine, tmp_path):
-    """Nothing is made; the line to type is there."""
+def test_packaging_names_an_unusable_python(machine, tmp_path):
+    """Nothing is built. The message has the command to type."""
     done = machine.run("jobs/package.sh", PYTHON=str(tmp_path / "python3"))
     assert done.returncode == 1
-    assert f"modules venv and ensurepip is needed, and {tmp_path}/python3 is not that.\n" in done.stderr
+    assert f"modules venv and ensurepip is needed, but {tmp_path}/python3 does not have them.\n" in done.stderr
     assert "PYTHON=/path/to/python3.12 bash " in done.stderr
     assert not (machine.root / "dist").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [(["--output", "x"], "unknown option --output"), (["--python-prefix"], "--python-prefix needs a folder, such as")],
 )
-def test_packaging_refuses_options_that_it_does_not_have(machine, words, said):
-    """A misspelt option must not pass for an extra."""
+def test_packaging_refuses_unknown_options(machine, words, message):
+    """A misspelt option is not taken as the name of an extra."""
     done = machine.run("jobs/package.sh", *words)
     assert done.returncode == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 # ---- Java -----------------------------------------------------------------------------------------
@@ -165,7 +166,7 @@ def test_packaging_refuses_options_that_it_does_not_have(machine, words, said):
 
 @pytest.mark.parametrize("version", ["17", "21"])
 def test_java_on_path_is_used(machine, version):
-    """Java 17 or 21 on PATH is found, and its own home is told, not the link's folder."""
+    """Java 17 or 21 on PATH is found; its own home is reported, not the folder of the link."""
     home = machine.java_on_path(version)
     done = machine.run("jobs/setup.sh", "--check")
     assert done.returncode == 0
@@ -174,17 +175,17 @@ def test_java_on_path_is_used(machine, version):
 
 @pytest.mark.parametrize(("version", "shown"), [("1.8", "8"), ("11", "11"), ("25", "25")])
 def test_java_of_another_version_is_refused_by_name(machine, version, shown):
-    """A Java that Spark cannot use is named together with the line to type, and the script stops with 1."""
+    """The error names a Java that Spark cannot use and the command to type; the script ends with 1."""
     machine.java_on_path(version)
     machine.apt()
     done = machine.run("jobs/setup.sh", "--check")
     assert done.returncode == 1
-    assert f"there is none (Java {shown} at {machine.bin}/java)." in done.stderr
+    assert f"none was found (Java {shown} at {machine.bin}/java)." in done.stderr
     assert "\n  sudo apt-get install -y openjdk-17-jre-headless\n" in done.stderr
 
 
 def test_java_home_wins_over_path(machine, tmp_path):
-    """A usable JAVA_HOME is taken although another Java is on PATH."""
+    """A usable JAVA_HOME is used although another Java is on PATH."""
     machine.java_on_path("17")
     named = machine.java("21", tmp_path / "named java")
     done = machine.run("jobs/setup.sh", "--check", JAVA_HOME=str(named))
@@ -192,7 +193,7 @@ def test_java_home_wins_over_path(machine, tmp_path):
 
 
 def test_too_old_java_home_does_not_hide_a_usable_java(machine, tmp_path):
-    """With JAVA_HOME at Java 8 and 11 on PATH, the 17 in the system's folder of JVMs is found."""
+    """With JAVA_HOME at Java 8 and Java 11 on PATH, Java 17 in the system's folder of JVMs is found."""
     machine.java_on_path("11")
     good = machine.java("17", machine.jvms / "java 17")
     old = machine.java("1.8", tmp_path / "old")
@@ -200,8 +201,8 @@ def test_too_old_java_home_does_not_hide_a_usable_java(machine, tmp_path):
     assert f"Java 17 at {good}" in done.stderr
 
 
-def test_java_that_does_not_start_is_passed_over(machine):
-    """A java that ends with an error, as macOS's placeholder does, is not taken."""
+def test_java_that_does_not_start_is_skipped(machine):
+    """A java that ends with an error, as macOS's placeholder does, is not used."""
     write_script(machine.bin / "java", "exit 1\n")
     good = machine.java("17", machine.jvms / "real")
     done = machine.run("jobs/setup.sh", "--check")
@@ -209,7 +210,7 @@ def test_java_that_does_not_start_is_passed_over(machine):
 
 
 def test_java_in_a_mac_bundle_is_found(machine):
-    """macOS keeps a JVM's home in Contents/Home; it is found there."""
+    """On macOS, the JVM's home in Contents/Home is found."""
     home = machine.java("21", machine.jvms / "temurin-21.jdk" / "Contents" / "Home")
     done = machine.run("jobs/setup.sh", "--check")
     assert f"Java 21 at {home}" in done.stderr
@@ -226,26 +227,26 @@ def test_java_in_a_mac_bundle_is_found(machine):
         ("Linux", None, "export JAVA_HOME=/path/to/java17   # after installing Java 17 or 21"),
     ],
 )
-def test_without_java_the_line_to_type_fits_the_system(machine, system, manager, line):
-    """Without Java the script stops with 1 before it makes anything, and prints one line for this system."""
+def test_without_java_the_command_to_type_fits_the_system(machine, system, manager, line):
+    """Without Java the script ends with 1 before it creates anything, and prints the command for this system."""
     machine.system(system)
     if manager:
         write_script(machine.bin / manager, "exit 9\n")
     done = machine.run("jobs/quickstart.sh")
     assert done.returncode == 1
-    expected = "Spark needs Java 17 or 21, and there is none. Type this, then run the command again:"
+    expected = "Spark needs Java 17 or 21, but none was found. Type this, then run the command again:"
     assert done.stderr == f"{expected}\n  {line}\n"
     assert not (machine.root / ".venv").exists()
 
 
 @pytest.mark.parametrize("package", ["openjdk-17-jre-headless", "openjdk-21-jre-headless"])
 def test_root_on_debian_gets_java_installed(machine, package):
-    """As root with apt, the Java that apt knows is installed, and the set-up goes on with it."""
+    """As root with apt, the available Java is installed, and the set-up continues with it."""
     machine.user(0)
     java = machine.jvms / "new" / "bin" / "java"
     body = JAVA.format(version=package.split("-")[1], home=java.parents[1])
-    made = write_script(machine.root / "made", body)
-    machine.apt(package, f"mkdir -p '{java.parent}'; cp '{made}' '{java}'")
+    installed = write_script(machine.root / "installed", body)
+    machine.apt(package, f"mkdir -p '{java.parent}'; cp '{installed}' '{java}'")
     done = machine.run("jobs/setup.sh")
     assert done.returncode == 0, done.stderr
     assert f"Installing {package}, because Spark needs Java (about a minute)\n" in done.stderr
@@ -253,7 +254,7 @@ def test_root_on_debian_gets_java_installed(machine, package):
 
 
 def test_failed_installation_of_java_shows_the_log_and_the_line(machine):
-    """If apt fails as root, its last words and the line to type are shown, and the status is 1."""
+    """If apt fails as root, its last lines and the command to type are shown, and the status is 1."""
     machine.user(0)
     machine.apt(install="echo 'E: no space left'; exit 100")
     done = machine.run("jobs/setup.sh")
@@ -266,7 +267,7 @@ def test_failed_installation_of_java_shows_the_log_and_the_line(machine):
 
 
 def test_too_old_python_is_named_with_what_to_do(machine):
-    """With Python 3.8 alone, its version is told and how to name another one."""
+    """With Python 3.8 alone, the error has its version and says how to name another one."""
     machine.python("3.8.10")
     done = machine.run("jobs/quickstart.sh")
     assert done.returncode == 1
@@ -275,7 +276,7 @@ def test_too_old_python_is_named_with_what_to_do(machine):
 
 
 def test_newer_python_beside_an_old_python3_is_used(machine):
-    """python3.12 is taken where python3 is 3.8."""
+    """python3.12 is used if python3 is 3.8."""
     machine.python("3.8.10")
     newer = machine.python("3.12.1", "python3.12")
     machine.java_on_path("17")
@@ -292,13 +293,13 @@ def test_python_variable_wins(machine):
 
 
 def test_python_variable_that_is_wrong_is_an_error(machine):
-    """A PYTHON that cannot start is told; another Python is not taken silently."""
+    """A PYTHON that cannot start is an error; no other Python is used silently."""
     done = machine.run("jobs/setup.sh", "--check", PYTHON="/no/such/python")
     assert done.returncode == 1
     assert "Python 3.10 or newer is needed; PYTHON is set to /no/such/python." in done.stderr
 
 
-def test_shim_that_does_not_start_is_passed_over(machine):
+def test_shim_that_does_not_start_is_skipped(machine):
     """A python3 that is on PATH but ends with an error does not hide python3.11."""
     write_script(machine.bin / "python3", "exit 127\n")
     good = machine.python("3.11.4", "python3.11")
@@ -306,8 +307,8 @@ def test_shim_that_does_not_start_is_passed_over(machine):
     assert f"at {good}" in machine.run("jobs/setup.sh", "--check").stderr
 
 
-def test_missing_venv_module_gives_the_line_to_type(machine):
-    """Debian's Python without ensurepip: the package's name is printed for a user who is not root."""
+def test_missing_venv_module_gives_the_command_to_type(machine):
+    """For Debian's Python without ensurepip, a user who is not root gets the name of the package."""
     machine.python("3.11.4", venv="-")
     machine.java_on_path("17")
     machine.apt()
@@ -321,17 +322,17 @@ def test_missing_venv_module_gives_the_line_to_type(machine):
 
 @pytest.fixture
 def ready(machine):
-    """A machine on which everything is there to install."""
+    """Return a machine that has everything for an installation."""
     machine.java_on_path("17")
     return machine
 
 
-def test_second_setup_installs_nothing_and_says_nothing(ready):
+def test_second_setup_installs_nothing_and_prints_nothing(ready):
     """The first set-up installs once; the second finds its stamp and is silent."""
     first = ready.run("jobs/setup.sh")
     assert first.returncode == 0, first.stderr
     assert first.stderr == (
-        "Making .venv with Python 3.11.4\nInstalling metaclip-spark into .venv (about a minute the first time)\n"
+        "Creating .venv with Python 3.11.4\nInstalling metaclip-spark into .venv (about a minute the first time)\n"
     )
     assert ready.installs() == [f"-m pip install --no-input --editable {ready.root}[spark,report]"]
     second = ready.run("jobs/setup.sh")
@@ -339,7 +340,7 @@ def test_second_setup_installs_nothing_and_says_nothing(ready):
 
 
 def test_more_extras_are_added_and_stay(ready):
-    """The tests' extras come on top, and the quick start after them has nothing to do."""
+    """The tests' extras are added, and the quickstart after them has nothing to do."""
     ready.run("jobs/setup.sh", "spark,report")
     ready.run("jobs/setup.sh", "spark,report,test")
     ready.run("jobs/setup.sh", "spark,report")
@@ -348,7 +349,7 @@ def test_more_extras_are_added_and_stay(ready):
 
 
 def test_changed_setup_py_is_installed_again(ready):
-    """A pull that changes the dependencies is noticed."""
+    """A changed setup.py triggers a new installation."""
     ready.run("jobs/setup.sh")
     with (ready.root / "setup.py").open("a") as file:
         file.write("# changed\n")
@@ -369,17 +370,17 @@ def test_failed_installation_shows_pips_words_and_is_tried_again(ready):
 
 
 def test_moved_folder_gets_a_new_environment(ready):
-    """The scripts in an environment hold its path, so a moved clone makes a new one."""
+    """The scripts in an environment contain its path, so a moved clone creates a new environment."""
     ready.run("jobs/setup.sh")
     ready.root = ready.root.rename(ready.root.with_name("moved clone"))
     done = ready.run("jobs/setup.sh")
-    assert "Making .venv with Python 3.11.4" in done.stderr
+    assert "Creating .venv with Python 3.11.4" in done.stderr
     assert str(ready.root) in ready.installs()[-1]
 
 
 @pytest.mark.parametrize("home", ["", None])
 def test_setup_works_without_a_home(ready, home):
-    """An empty or missing HOME is no obstacle."""
+    """Set-up works with an empty or missing HOME."""
     ready.env.pop("HOME")
     env = {} if home is None else {"HOME": home}
     done = ready.run("jobs/setup.sh", **env)
@@ -391,7 +392,7 @@ def install_command(machine, body):
 
 
 def test_quickstart_runs_the_job_on_the_sample(ready):
-    """The job gets sample, list, warehouse and whatever was given; two lines to copy end it."""
+    """The job gets sample, list, warehouse and the given options. Three commands to copy follow."""
     ready.run("jobs/setup.sh")
     install_command(ready, 'printf "<%s>" "$JAVA_HOME" "$@"; echo')
     done = ready.run("jobs/quickstart.sh", "--threshold", "20")
@@ -420,14 +421,14 @@ def test_quickstart_runs_the_job_on_the_sample(ready):
 
 @pytest.mark.parametrize("status", [1, 2, 3])
 def test_quickstart_ends_with_the_runs_status(ready, status):
-    """The run's exit status is the script's."""
+    """The script ends with the exit status of the run."""
     ready.run("jobs/setup.sh")
     install_command(ready, f"exit {status}\n")
     assert ready.run("jobs/quickstart.sh").returncode == status
 
 
 def test_quickstarts_lines_name_java_where_path_does_not(ready):
-    """Where Java was found in a folder of JVMs, the lines to copy carry JAVA_HOME."""
+    """If Java was found in a folder of JVMs, the commands to copy set JAVA_HOME."""
     (ready.bin / "java").unlink()
     ready.java("17", ready.jvms / "java 17")
     ready.run("jobs/setup.sh")
@@ -439,44 +440,46 @@ def test_quickstarts_lines_name_java_where_path_does_not(ready):
 
 TEST_RUNNER = """\
 case "$2" in
-  ruff) echo "ruff"; exit {ruff} ;;
+  ruff | mypy) shift; echo "$*"; exit {lint} ;;
   pytest) shift 2; printf "<%s>" "$@"; echo; exit {pytest} ;;
 esac
 """
 
 
+LINT = "ruff check .\nruff format --check .\nmypy\n"
+"""The linter, the formatter and the types are checked before the tests."""
 ALL = "<-m><{0}><--ignore=tests/unit>\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
-"""With nothing named, the tests without Spark run beside those with it."""
+"""If no test is named, the tests without Spark run in parallel to those with Spark."""
 
 
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
         ([], ALL.format("not slow")),
-        (["--all"], ALL.format("") + "\nruff\n<-m><not slow><--connect><tests/e2e>"),
+        (["--all"], ALL.format("") + f"\n{LINT}<-m><not slow><--connect><tests/e2e>"),
         (["tests/unit", "-k", "a or b", "--all"], "<-m><><tests/unit><-k><a or b>"),
     ],
 )
 def test_runner_passes_options_to_pytest(ready, given, passed):
-    """Slow tests are left out unless --all is given, which also tests Spark Connect; the rest goes to pytest word by
+    """Slow tests are deselected unless --all is given, which also tests Spark Connect; the rest goes to pytest word by
     word."""
     ready.run("jobs/setup.sh", "spark,report,test")
-    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=0, pytest=0))
+    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(lint=0, pytest=0))
     done = ready.run("tests/run.sh", *given)
-    assert (done.returncode, done.stdout) == (0, f"ruff\n{passed}\n")
+    assert (done.returncode, done.stdout) == (0, f"{LINT}{passed}\n")
 
 
-@pytest.mark.parametrize(("ruff", "tests", "status"), [(0, 5, 5), (1, 0, 1), (1, 5, 5)])
-def test_runner_fails_if_tests_or_linter_do(ready, ruff, tests, status):
-    """The tests' status is the script's, or the linter's where the tests pass; the tests run either way."""
+@pytest.mark.parametrize(("lint", "tests", "status"), [(0, 5, 5), (1, 0, 1), (1, 5, 5)])
+def test_runner_fails_if_tests_or_linter_do(ready, lint, tests, status):
+    """The script ends with the tests' status, or the linter's if the tests pass; the tests run either way."""
     ready.run("jobs/setup.sh", "spark,report,test")
-    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(ruff=ruff, pytest=tests))
+    write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(lint=lint, pytest=tests))
     done = ready.run("tests/run.sh")
     assert (done.returncode, "<-m>" in done.stdout) == (status, True)
 
 
-def test_runner_ends_with_the_oldest_spark_where_everything_is_asked_for(ready):
-    """--all alone installs Spark 4.0 in its own environment, and not where tests are named."""
+def test_runner_ends_with_the_oldest_spark_if_everything_is_requested(ready):
+    """--all alone installs Spark 4.0 in a separate environment; with tests named it does not."""
     ready.run("tests/run.sh", "--all", "tests/unit")
     assert not (ready.root / ".venv-spark4.0").exists()
     ready.run("tests/run.sh", "--all")
@@ -484,7 +487,7 @@ def test_runner_ends_with_the_oldest_spark_where_everything_is_asked_for(ready):
 
 
 def test_runner_keeps_another_spark_in_its_own_environment(ready):
-    """--spark 4.0 installs that Spark with its Delta beside, not into, .venv."""
+    """--spark 4.0 installs that Spark with its Delta in a separate environment, not in .venv."""
     ready.run("tests/run.sh", "--spark", "4.0")
     assert ready.installs()[0].endswith("[spark,report,test] pyspark==4.0.* delta-spark==4.0.*")
     assert (ready.root / ".venv-spark4.0").is_dir()

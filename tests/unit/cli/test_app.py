@@ -17,7 +17,8 @@ import pytest
 from metaclip_spark.cli import app
 from metaclip_spark.cli.options import spread_variadic
 from metaclip_spark.commands import curation, opening
-from metaclip_spark.config import SETTINGS, THINNING, Group, Settings
+from metaclip_spark.config.setting import Group
+from metaclip_spark.config.settings import SETTINGS, THINNING, Settings
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark import session
 from metaclip_spark.version import __version__

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metaclip_spark.commands.opening import _run_id
-from metaclip_spark.config import make_settings
+from metaclip_spark.config.merge import make_settings
 
 FLAGS = [
     ({}, "4e515ab0b52806e9", "dc39c67fec706caf"),
