@@ -1,4 +1,4 @@
-"""What tests share: one Spark session a test run, the command line in this process, and where real data is."""
+"""Fixtures that all tests share: the Spark session, the command line in this process, and real data."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-collect_ignore = ["airflow"]  # in an environment of its own, by tests/cluster/test_airflow.py
+collect_ignore = ["airflow"]  # tests/cluster/test_airflow.py runs it in an environment that has Airflow
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]  # sessions and helpers, also under importlib mode
@@ -21,13 +21,13 @@ SHARED = ROOT.parent / "shared" / "data"
 
 
 def pytest_addoption(parser):
-    """`--connect`: the session is one of Spark Connect, to a server of the tests' own (for tests/e2e)."""
-    parser.addoption("--connect", action="store_true", help="run over Spark Connect: tests/e2e")
+    """Add --connect, which runs tests/e2e over Spark Connect, against a server that the tests start."""
+    parser.addoption("--connect", action="store_true", help="run tests/e2e over Spark Connect")
 
 
 @pytest.fixture(scope="session")
 def remote(request, tmp_path_factory):
-    """The url of the test run's Spark Connect server; None unless pytest was given --connect."""
+    """Yield the url of the test run's Spark Connect server, or None without --connect."""
     if not request.config.getoption("--connect"):
         yield None
         return
@@ -39,7 +39,7 @@ def remote(request, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def spark(remote):
-    """The one Spark session of the test run: local[2], with Delta."""
+    """Yield the only Spark session of the test run: local[2], with Delta."""
     from metaclip_spark.spark.session import get_session
 
     session = get_session("local[2]", "4g", TEST_CONF, remote=remote)
@@ -49,7 +49,7 @@ def spark(remote):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The outcome of a command: exit status, stdout and stderr."""
 
     status: int
     out: str
@@ -58,29 +58,29 @@ class Ended:
 
 @pytest.fixture
 def metaclip(spark, capsys) -> Callable[..., Ended]:
-    """Run a command of `metaclip-spark` in this process, on the shared session."""
+    """Return a function that runs a command of `metaclip-spark` in this process, on the shared session."""
     from metaclip_spark.cli import main
 
     def command(*words: object) -> Ended:
         capsys.readouterr()
         status = main([str(word) for word in words])
-        said = capsys.readouterr()
-        return Ended(status, said.out, said.err)
+        captured = capsys.readouterr()
+        return Ended(status, captured.out, captured.err)
 
     return command
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real captions and crawls; tests that need it skip where it is absent."""
+    """Return the folder of real captions and crawls; skip the test if the folder is missing."""
     if not SHARED.is_dir():
-        pytest.skip(f"real data is not here: {SHARED} does not exist")
+        pytest.skip(f"real data is missing: {SHARED} does not exist")
     return SHARED
 
 
 @pytest.fixture
 def child_env() -> dict[str, str]:
-    """The environment of a child process that starts its own Spark."""
+    """Return the environment for a child process that starts its own Spark."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
     env.pop("PYSPARK_GATEWAY_PORT", None)
     env.pop("PYSPARK_GATEWAY_SECRET", None)

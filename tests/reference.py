@@ -1,4 +1,4 @@
-"""MetaCLIP in one process, written from the algorithm's description alone: what the pipeline must equal."""
+"""MetaCLIP in one process, written only from the algorithm's description. The pipeline must equal it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import xxhash
 
 
 class Row(NamedTuple):
-    """A text and its image, as an input file holds them; the first three fields decide who keeps a pair."""
+    """A text and its image from an input file. The first three fields decide which row keeps a pair."""
 
     source_path: str
     page_url: str
@@ -30,7 +30,7 @@ class Row(NamedTuple):
 
 
 class Curated(NamedTuple):
-    """Everything that the algorithm says of a pool."""
+    """The results of the algorithm for a pool."""
 
     pairs: dict[str, Row]
     image_ids: dict[str, str]
@@ -124,7 +124,7 @@ def clean(text, is_html=False):
 
 
 def inside(value, *keys):
-    """Return what stands under a path of keys, an empty object where any level is missing, null or else."""
+    """Return the value at a path of keys, or {} if a level is missing, null or not an object."""
     for key in keys:
         value = value.get(key) if isinstance(value, dict) else None
     return value or {}
@@ -133,12 +133,12 @@ def inside(value, *keys):
 def json_lines(path):
     with gzip.open(path) as lines:
         for line in lines:
-            with contextlib.suppress(ValueError):  # broken JSON is left out, as any other line is
+            with contextlib.suppress(ValueError):  # broken JSON is skipped, like any other line
                 yield json.loads(line) if line.startswith(b"{") else {}
 
 
 def read_wat(path):
-    """Yield the texts of a WAT whose JSON stands on one line a record."""
+    """Yield the texts of a WAT that has the JSON of each record on one line."""
     for record in json_lines(path):
         warc = inside(record, "Envelope", "WARC-Header-Metadata")
         if inside(warc, "WARC-Type") != "response":

@@ -1,4 +1,4 @@
-"""What the tests' sessions run with, and a Spark Connect server: a process on loopback that ends with them."""
+"""The Spark settings of the tests, and a Spark Connect server on loopback that ends with the tests."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ TEST_CONF = {
     "spark.hadoop.fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
     "spark.hadoop.fs.AbstractFileSystem.file.impl": "org.apache.hadoop.fs.local.RawLocalFs",
 }
-"""Small tables: few partitions, and no checksum file beside each file."""
+"""Settings for small tables: few partitions, and no checksum files."""
 
 
 @contextlib.contextmanager
 def connect_server(log: Path, conf: Mapping[str, str] = {}) -> Iterator[str]:
-    """Start a server and yield its url; what it says goes into `log`.
+    """Start a server and yield its url. The server writes its output to `log`.
 
     Args:
-        conf: Spark settings besides those of a local session.
+        conf: Spark settings, added to those of a local session.
     """
     import pyspark
 
@@ -51,8 +51,8 @@ def connect_server(log: Path, conf: Mapping[str, str] = {}) -> Iterator[str]:
     env = {**os.environ, "SPARK_HOME": str(home), "PYSPARK_PYTHON": sys.executable, "PYTHONPATH": str(ROOT)}
     for name in ("PYSPARK_GATEWAY_PORT", "PYSPARK_GATEWAY_SECRET", "SPARK_CONNECT_MODE_ENABLED", "SPARK_REMOTE"):
         env.pop(name, None)
-    with open(log, "wb") as said:
-        server = subprocess.Popen(command, env=env, cwd=log.parent, stdout=said, stderr=said)
+    with open(log, "wb") as output:
+        server = subprocess.Popen(command, env=env, cwd=log.parent, stdout=output, stderr=output)
     try:
         _wait_for(server, port, log)
         yield f"sc://127.0.0.1:{port}"

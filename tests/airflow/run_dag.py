@@ -1,4 +1,4 @@
-"""Run a DAG of jobs/airflow to its end by `dag.test()`, and print what became of its tasks as JSON (last line).
+"""Run a DAG of jobs/airflow to its end by `dag.test()`, and print the outcome of its tasks as JSON (last line).
 
 python tests/airflow/run_dag.py DAG_FOLDER DAG_ID LOGICAL_DATE
 """
@@ -24,7 +24,7 @@ def main(folder: str, dag_id: str, logical_date: str) -> None:
     run = dag.test(logical_date=datetime.fromisoformat(logical_date))
     with create_session() as session:
         instances = run.get_task_instances(session=session)
-        tasks = {each.task_id: {"state": each.state, "tries": each.try_number} for each in instances}
+        tasks = {task.task_id: {"state": task.state, "tries": task.try_number} for task in instances}
         pushed = select(XComModel).where(XComModel.run_id == run.run_id, XComModel.key == "return_value")
         xcoms = {row.task_id: XComModel.deserialize_value(row) for row in session.scalars(pushed)}
     print(json.dumps({"state": run.state, "tasks": tasks, "outcomes": xcoms}))

@@ -1,9 +1,9 @@
-"""Extract + match against its floor: a bare pyahocorasick loop over the same cores, plus a plain Delta write.
+"""Time extract + match against its floor: a bare pyahocorasick loop over the same cores, plus a plain Delta write.
 
     python tests/benchmarks/extract_match.py [--texts 1000000] [--repeat 3] [--cores 2]
 
-Prints seconds (medians), texts/s and the ratio; the bar is 1.25. Also prints the largest resident set of a
-Python worker; the bar is 500 MiB.
+Prints median seconds, texts/s and the ratio to the floor, whose bar is 1.25. Also prints the largest resident set of a
+Python worker, whose bar is 500 MiB.
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ def _bare_loop(texts: list[str]) -> int:
 
 def _loop_seconds(texts: list[str], cores: int) -> float:
     parts = [texts[at::cores] for at in range(cores)]
-    # Forked workers hold the automaton and their texts already: the loop alone is timed.
+    # Forked workers have the automaton and their texts from the start, so only the loop is timed.
     pipes, workers = [], []
     start = multiprocessing.get_context("fork").Barrier(cores + 1)
     for part in parts:
-        mine, theirs = multiprocessing.Pipe()
-        worker = multiprocessing.get_context("fork").Process(target=_timed_loop, args=(part, start, theirs))
+        receiver, sender = multiprocessing.Pipe()
+        worker = multiprocessing.get_context("fork").Process(target=_timed_loop, args=(part, start, sender))
         worker.start()
-        pipes.append(mine)
+        pipes.append(receiver)
         workers.append(worker)
     start.wait()
     began = time.perf_counter()
     for pipe in pipes:
         pipe.recv()
-    took = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     for worker in workers:
         worker.join()
-    return took
+    return seconds
 
 
 def _timed_loop(texts: list[str], start, pipe) -> None:
@@ -72,7 +72,7 @@ def _timed_loop(texts: list[str], start, pipe) -> None:
 
 
 class _WorkerMemory(threading.Thread):
-    """Watches the resident set of this machine's PySpark workers."""
+    """A thread that records the largest resident set of this machine's PySpark workers."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -87,7 +87,7 @@ class _WorkerMemory(threading.Thread):
                         status = Path(f"/proc/{pid}/status").read_text()
                         self.peak_mib = max(self.peak_mib, int(status.split("VmRSS:")[1].split()[0]) / 1024)
                 except (OSError, IndexError):
-                    continue  # the process has ended meanwhile
+                    continue  # the process has ended
 
 
 def main() -> None:
@@ -123,17 +123,17 @@ def main() -> None:
         began = time.perf_counter()
         rows = extract(spark, splits, ExtractOptions(), BroadcastTools(matcher=matcher), stamp)
         rows.write.format("delta").partitionBy("metadata_id", "snapshot").save(target)
-        took = time.perf_counter() - began
+        seconds = time.perf_counter() - began
         if at == 0:
             spark.read.format("delta").load(target).write.parquet(str(work / "rows"))
         began = time.perf_counter()
         spark.read.parquet(str(work / "rows")).write.format("delta").partitionBy("metadata_id", "snapshot").save(copy)
         if at:
-            ours.append(took)
+            ours.append(seconds)
             writes.append(time.perf_counter() - began)
     memory.stop.set()
     shutil.rmtree(work)
-    loop, write, both = (statistics.median(x) for x in (loops, writes, ours))
+    loop, write, whole = (statistics.median(x) for x in (loops, writes, ours))
     print(f"{name}; {len(metadata.entries):,} entries; {args.cores} cores; medians of {args.repeat}")
     rate = lambda s: f"{args.texts / s:,.0f}"  # noqa: E731
     print_rows(
@@ -142,10 +142,10 @@ def main() -> None:
             ["pyahocorasick, bare loop over the cores", f"{loop:.2f}", rate(loop)],
             ["plain Delta write of the same rows", f"{write:.2f}", rate(write)],
             ["both, one after the other: the floor", f"{loop + write:.2f}", rate(loop + write)],
-            ["extract + match into Delta", f"{both:.2f}", rate(both)],
+            ["extract + match into Delta", f"{whole:.2f}", rate(whole)],
         ],
     )
-    print(f"ratio {both / (loop + write):.2f} (bar: at most 1.25)")
+    print(f"ratio {whole / (loop + write):.2f} (bar: at most 1.25)")
     print(f"largest Python worker {memory.peak_mib:.0f} MiB (bar: under 500)")
 
 

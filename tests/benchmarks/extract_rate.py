@@ -1,8 +1,9 @@
-"""MB of input that one core extracts, matches and identifies in a second, by format, and bytes stored per byte read.
+"""Measure extraction on one core, by format: MB/s and texts/s, with matching and language identification.
 
     python tests/benchmarks/extract_rate.py [--texts 200000]
 
-`metaclip-spark plan` estimates with these figures (metaclip_spark.commands.plan), rounded down.
+Also prints the bytes stored per byte read. `metaclip-spark plan` estimates with these figures, rounded down
+(metaclip_spark.commands.plan).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def main() -> None:
     tools = Tools(matcher=compile_matcher(load_metadata(entry_list())), identifier=identifier)
     options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
     work = Path(tempfile.mkdtemp(prefix="extract-rate-"))
-    rows = [_measured(kind, path, options, tools, work) for kind, path in _inputs(work, args.texts)]
+    rows = [_measure(kind, path, options, tools, work) for kind, path in _inputs(work, args.texts)]
     shutil.rmtree(work)
     print_rows(["format", "MB", "texts", "seconds", "MB/s", "texts/s", "stored/read"], rows)
 
@@ -62,28 +63,27 @@ def _inputs(work: Path, number: int) -> list[tuple[str, Path]]:
     return [*found, ("parquet", parquet), ("tsv", work / "pool.tsv.gz"), ("jsonl", work / "pool.jsonl.gz")]
 
 
-def _measured(kind: str, path: Path, options: ExtractOptions, tools: Tools, work: Path) -> list[str]:
-    took = float("inf")
-    for _ in range(2):  # the first round compiles, and loads the model
+def _measure(kind: str, path: Path, options: ExtractOptions, tools: Tools, work: Path) -> list[str]:
+    seconds = float("inf")
+    for _ in range(2):  # the first round compiles kernels and loads the model
         began = time.perf_counter()
         batches = []
         for split in splits_of(find_sources([str(path)])):
             batches += extract_split(split, options, tools, Stamp("benchmark", "m", "batch"))
-        took = min(took, time.perf_counter() - began)
+        seconds = min(seconds, time.perf_counter() - began)
     texts = sum(value.as_py() or 0 for batch in batches for value in batch.column("texts_read"))
-    stored = 0
     with pq.ParquetWriter(work / "stored.parquet", batches[0].schema, compression="snappy") as writer:
         for batch in batches:
             writer.write_batch(batch)
-    stored = (work / "stored.parquet").stat().st_size * 2  # staging, then pairs
+    stored = (work / "stored.parquet").stat().st_size * 2  # in the staging table, then in `pairs`
     size = path.stat().st_size
     return [
         kind,
         f"{size / 1e6:.1f}",
         f"{texts:,}",
-        f"{took:.2f}",
-        f"{size / 1e6 / took:.1f}",
-        f"{texts / took:,.0f}",
+        f"{seconds:.2f}",
+        f"{size / 1e6 / seconds:.1f}",
+        f"{texts / seconds:,.0f}",
         f"{stored / size:.2f}",
     ]
 

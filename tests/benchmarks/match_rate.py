@@ -1,9 +1,10 @@
-"""Texts that one core matches in a second, engine by engine, on three kinds of texts and 500,000 entries.
+"""Measure matching on one core: texts/s of each engine, on three kinds of texts, with 500,000 entries.
 
     python tests/benchmarks/match_rate.py [--texts 100000] [--rounds 5] [--naive-texts 0]
 
-LAION's captions, alt texts of web pages and museum titles of `../shared/data`; without that folder the shipped sample.
-Bars of the ratio to pyahocorasick's loop: 8, 9 and 5.5. Peers: pip install 'metaclip-spark[bench]'.
+The texts are LAION's captions, alt texts of web pages and museum titles, from `../shared/data`. Without that folder,
+they are those of the shipped sample. The bars of the ratio to pyahocorasick's loop are 8, 9 and 5.5. To time the peers,
+run pip install 'metaclip-spark[bench]'.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from metaclip_spark.commands.benchmark import print_one_core
 from metaclip_spark.metadata import load_metadata
 
 
-def sets() -> dict[str, list[str]]:
-    """Return the texts of each set."""
+def text_sets() -> dict[str, list[str]]:
+    """Return name -> texts."""
     if not CAPTIONS.is_dir():
         return {"shipped sample": base_texts()[0]}
     titles = pq.read_table(CAPTIONS / "cmoa.parquet").column("text").to_pylist()
@@ -43,7 +44,7 @@ def main() -> None:
     parser.add_argument("--naive-texts", type=int, default=0)
     args = parser.parse_args()
     metadata = load_metadata(entry_list())
-    for name, base in sets().items():
+    for name, base in text_sets().items():
         texts = different_texts(base, args.texts)
         size = sum(len(text.encode()) for text in texts) / len(texts)
         print(f"{name}: {len(texts):,} different texts of {size:.0f} bytes; {len(metadata.entries):,} entries")

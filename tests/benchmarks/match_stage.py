@@ -1,9 +1,9 @@
-"""Matching in Spark against the pass that returns as many ids and matches nothing (bar: 1.8 times).
+"""Time matching in Spark against a pass that returns as many ids and matches nothing (bar: 1.8 times).
 
     python tests/benchmarks/match_stage.py [--texts 3000000] [--rounds 3]
 
-LAION's texts resampled, 500,000 entries, local[2], to a sink that keeps nothing. `metaclip-spark benchmark` times
-pyahocorasick beside them, which takes minutes with so many texts.
+The benchmark matches resampled LAION texts with 500,000 entries on local[2], and writes to a sink that stores nothing.
+`metaclip-spark benchmark` also times pyahocorasick, which takes minutes with so many texts.
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ def main() -> None:
     texts, name = different_texts(args.texts)
     matcher = compile_matcher(metadata)
     ids = sum(len(matcher.match(batch).ids) for batch in in_batches(texts))
-    took = passes(get_session("local[2]"), metadata, texts, ids, args.rounds, peers=False)
+    results = passes(get_session("local[2]"), metadata, texts, ids, args.rounds, peers=False)
     print(f"{name}; {len(metadata.entries):,} entries; medians of {args.rounds}")
-    rows = [[one.name, f"{one.seconds:.2f}", f"{one.seconds / took[0].seconds:.2f}"] for one in took]
+    floor = results[0].seconds
+    rows = [[result.name, f"{result.seconds:.2f}", f"{result.seconds / floor:.2f}"] for result in results]
     print_rows(["in Spark", "seconds", "times the floor"], rows)
 
 

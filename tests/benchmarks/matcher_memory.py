@@ -1,11 +1,12 @@
-"""What the phrase matcher's list costs: to build, to map, in memory, and with ten times as many entries.
+"""Measure the phrase matcher's list: seconds to build and to map it, and memory, also with ten times as many entries.
 
     python tests/benchmarks/matcher_memory.py [--large 5000000]
 
-Memory is a worker's proportional set (PSS, from /proc), while two processes map the list and look up every text: over
-that of a worker that has the kernel loaded and a list of one entry (bar: 40 MiB). Bars: 500,000 entries build within
-1 s; 5,000,000 within 15 s, and a text costs at most twice as much. The large list is the real one with a number behind
-each entry, nine times, which brings a token of its own each time.
+Memory is the growth of a worker's proportional set size (PSS, from /proc), while two processes map the list and look up
+every text. The baseline is a worker that has loaded the kernel and a list of one entry. The bar is 40 MiB. A list of
+500,000 entries must build within 1 s, one of 5,000,000 within 15 s, and a text may take at most twice as long with the
+large list. The large list is the real one, and nine copies with a number after each entry. Each number is a token that
+no other copy has.
 """
 
 from __future__ import annotations
@@ -51,46 +52,48 @@ def main() -> None:
     args = parser.parse_args()
     lists = {"real": load_metadata(entry_list())}
     lists["large"] = enlarged(lists["real"], args.large)
-    PhraseMatcher.of(Metadata.from_entries(["a"]))  # compiled once per machine
+    PhraseMatcher.of(Metadata.from_entries(["a"]))  # compiles the kernels, once per machine
     batches = in_batches(different_texts(200_000)[0])
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        one = Metadata.from_entries(["a"])
-        small = Path(folder, "one.list")
-        PhraseMatcher.of(one).write(small)
+        tiny = Metadata.from_entries(["a"])
+        tiny_path = Path(folder, "tiny.list")
+        PhraseMatcher.of(tiny).write(tiny_path)
         for name, metadata in lists.items():
             build = min(timed(lambda m=metadata: PhraseMatcher.of(m)) for _ in range(3))
             path = Path(folder, f"{name}.list")
             PhraseMatcher.of(metadata).write(path)
             mapping = min(timed(lambda m=metadata, p=path: PhraseMatcher.read(p, m.metadata_id)) for _ in range(3))
             matcher = PhraseMatcher.read(path, metadata.metadata_id)
-            took = min(timed(lambda m=matcher: [m.match(batch) for batch in batches]) for _ in range(5)) / 200_000
-            grown = memory(path, metadata, small, one)
+            seconds = min(timed(lambda m=matcher: [m.match(batch) for batch in batches]) for _ in range(5)) / 200_000
+            growth = memory_growth(path, metadata, tiny_path, tiny)
             rows.append(
                 [
                     f"{len(metadata.entries):,}",
                     f"{build:.2f}",
                     f"{path.stat().st_size / 2**20:.0f}",
                     f"{mapping * 1e3:.0f}",
-                    f"{took * 1e9:.0f}",
-                    f"{grown:.0f}",
+                    f"{seconds * 1e9:.0f}",
+                    f"{growth:.0f}",
                 ]
             )
-    print_rows(["entries", "build s", "file MiB", "map and check ms", "ns a text", "PSS a worker MiB"], rows)
+    print_rows(["entries", "build s", "file MiB", "map and check ms", "ns per text", "PSS MiB per worker"], rows)
 
 
 def enlarged(metadata: Metadata, size: int) -> Metadata:
+    """Return a list of `size` entries: the given ones, then copies with a number after each entry."""
     entries = list(metadata.entries)
     copies = -(-size // len(entries))
-    made = entries + [f"{entry} x{number}" for number in range(1, copies) for entry in entries]
-    return Metadata.from_entries(made[:size])
+    copied = entries + [f"{entry} x{number}" for number in range(1, copies) for entry in entries]
+    return Metadata.from_entries(copied[:size])
 
 
-def memory(path: Path, metadata: Metadata, small: Path, one: Metadata) -> float:
-    """Return how many MiB of memory each of two workers takes for a list that both map."""
-    command = [sys.executable, "-c", WORKER, str(path), metadata.metadata_id, str(Path(__file__).parent), str(small)]
+def memory_growth(path: Path, metadata: Metadata, tiny_path: Path, tiny: Metadata) -> float:
+    """Return the MiB by which a worker grows for a list that two workers map: the larger of the two."""
+    folder = str(Path(__file__).parent)
+    command = [sys.executable, "-c", WORKER, str(path), metadata.metadata_id, folder, str(tiny_path)]
     workers = [
-        subprocess.Popen([*command, one.metadata_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen([*command, tiny.metadata_id], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     for worker in workers:

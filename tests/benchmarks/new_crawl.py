@@ -1,11 +1,11 @@
-"""One more crawl: a balance that reads the earlier subset and the new pairs, against one that reads the whole pool.
+"""Time a balance that reads the earlier subset and a new crawl, against a balance that reads the whole pool.
 
     python tests/benchmarks/new_crawl.py [--pairs 300000] [--crawls 10] [--kept 0.23] [--rounds 3]
 
-Ten crawls are in the pool and balanced, at the t that keeps 23% of them; one more is added and counted. Timed is the
-command `balance`, report included, with and without --whole-pool; the bar is half the time. Beside it: the same with
-the `count` before it, of the new crawl alone or of all. Spark runs already. Pairs are seeded: LAION's texts resampled,
-each different; 500,000 entries.
+The pool has ten crawls, balanced at the t that keeps 23% of the pairs. One more crawl is added and counted. The
+benchmark times the command `balance`, report included, with and without --whole-pool, in a running session. The bar is
+half the time. It also prints the ratio with the `count` before it, of the new crawl alone and of all crawls. The pairs
+are seeded, with different, resampled LAION texts. The list has 500,000 entries.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ from metaclip_spark.spark.broadcast import broadcast_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.match import match
 from metaclip_spark.terminal.tables import print_rows
-from metaclip_spark.warehouse.events import DONE, Attempt
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
 
 def main() -> int:
     """Run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=300_000, help="of each crawl")
+    parser.add_argument("--pairs", type=int, default=300_000, help="pairs of each crawl")
     parser.add_argument("--crawls", type=int, default=10)
     parser.add_argument("--kept", type=float, default=0.23)
     parser.add_argument("--rounds", type=int, default=3)
@@ -46,7 +47,7 @@ def main() -> int:
     metadata = load_metadata(entry_list())
     with tempfile.TemporaryDirectory(prefix="new-crawl-") as root:
         warehouse = Warehouse(spark, root)
-        attempt = Attempt(warehouse, "made", {"metadata": str(entry_list())}, [metadata.metadata_id])
+        attempt = RunLog(warehouse).attempt("made", {"metadata": str(entry_list())}, [metadata.metadata_id])
         attempt.record("started")
         matcher = broadcast_matcher(spark, compile_matcher(metadata))
 
@@ -67,43 +68,47 @@ def main() -> int:
         at = ["--warehouse", root, "--metadata", str(entry_list())]
         for number in range(args.crawls):
             add(number)
-        counted_old = timed(lambda: said("count", *at))
+        counted_old = timed(lambda: run_command("count", *at))
         old = ",".join(f"crawl{number:02}" for number in range(args.crawls))
         size = int(args.kept * args.crawls * args.pairs)
-        first = said("balance", *at, "--snapshots", old, "--target-size", size, "--json")
+        first = run_command("balance", *at, "--snapshots", old, "--target-size", size, "--json")
         add(args.crawls)
-        counted_new = timed(lambda: said("count", *at))
+        counted_new = timed(lambda: run_command("count", *at))
         costs: dict[str, list[Cost]] = {"the earlier subset and the new crawl": [], "the whole pool": []}
         kept = set()
         for _ in range(args.rounds + 1):
             for name, flags in zip(costs, ([], ["--whole-pool"]), strict=True):
                 words = ["balance", *at, "--threshold", first["threshold"], *flags, "--json"]
                 last: dict = {}
-                costs[name].append(timed(lambda words=words, last=last: last.update(said(*words))))
+                costs[name].append(timed(lambda words=words, last=last: last.update(run_command(*words))))
                 kept.add((last["curated_size"], last["threshold"]))
-                said("runs", "prune", last["run_id"], "--warehouse", root)  # the next round must not build on it
-    (found,) = kept
-    took = {
+                # The next round must not read this subset.
+                run_command("runs", "prune", last["run_id"], "--warehouse", root)
+    ((curated_size, threshold),) = kept
+    medians = {
         name: Cost(*(statistics.median(getattr(one, unit) for one in rounds[1:]) for unit in Cost._fields))
         for name, rounds in costs.items()
     }
     print(
-        f"{args.crawls} crawls and one more, {args.pairs:,} pairs each; t = {found[1]:,} keeps {found[0]:,}; local[2]; "
-        f"medians of {args.rounds}, after one that is not counted"
+        f"{args.crawls} crawls and one more, {args.pairs:,} pairs each; t = {threshold:,} keeps {curated_size:,}; "
+        f"local[2]; medians of {args.rounds}, after one that is not counted"
     )
-    print_rows(["read", "seconds", "CPU seconds"], [[n, f"{c.seconds:.2f}", f"{c.cpu:.1f}"] for n, c in took.items()])
-    grown, scratch = took.values()
-    print(f"ratio {grown.seconds / scratch.seconds:.2f} (bar: 0.5), in CPU seconds {grown.cpu / scratch.cpu:.2f}")
+    rows = [[name, f"{cost.seconds:.2f}", f"{cost.cpu:.1f}"] for name, cost in medians.items()]
+    print_rows(["balance reads", "seconds", "CPU seconds"], rows)
+    by_subset, by_pool = medians.values()
+    print(
+        f"ratio {by_subset.seconds / by_pool.seconds:.2f} (bar: 0.5), in CPU seconds {by_subset.cpu / by_pool.cpu:.2f}"
+    )
     of_new, of_all = counted_new.seconds, counted_old.seconds + counted_new.seconds
     print(
         f"with count ({of_new:.1f} s of the new crawl, {of_all:.1f} s of all): "
-        f"ratio {(of_new + grown.seconds) / (of_all + scratch.seconds):.2f}"
+        f"ratio {(of_new + by_subset.seconds) / (of_all + by_pool.seconds):.2f}"
     )
     return 0
 
 
-def said(*words: object) -> dict:
-    """Run a command; return what it printed as JSON, or nothing."""
+def run_command(*words: object) -> dict:
+    """Run a command; return its JSON output, or {} without --json."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
         status = command([str(word) for word in words])

@@ -1,12 +1,12 @@
-"""What a whole re-balancing of stored pairs costs: match, count and balance, Delta to Delta, against a plain copy.
+"""Time the rebalancing of stored pairs (match, count and balance, Delta to Delta) against a plain copy.
 
     python tests/benchmarks/rebalance.py [--millions 3] [--rounds 3]     # seconds, and the ratio to the copy (bar: 4.5)
     python tests/benchmarks/rebalance.py --skew                          # one entry in every text (bar: 1.2 times)
-    python tests/benchmarks/rebalance.py --millions 1 2 4 8 16 32 [--plot FILE.svg]    # a straight line (bar: 1.1)
+    python tests/benchmarks/rebalance.py --millions 1 2 4 8 16 32 [--plot FILE.svg]    # linear (bar: 1.1)
 
-Pairs are seeded: LAION's texts resampled, each different, with urls of their own; 500,000 entries. CPU seconds are
-those of all processes, which other work on the machine changes less than the seconds. With several sizes each runs
-once, after a smallest one that is not counted.
+The pairs are seeded, with different urls and different, resampled LAION texts. The list has 500,000 entries. CPU
+seconds are those of all processes; other work on the machine changes them less than the seconds. With several sizes,
+each size runs once, after a run of the smallest size that is not counted.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ PASSES = ("copy", "match", "count", "balance")
 
 
 class Cost(NamedTuple):
-    """What a pass took: seconds, and CPU seconds of all processes."""
+    """The cost of a pass: seconds, and CPU seconds of all processes."""
 
     seconds: float
     cpu: float
@@ -78,21 +78,21 @@ def main() -> int:
 
 
 def against_copy(spark: SparkSession, metadata: Metadata, work: Path, pairs: int, rounds: int) -> None:
-    """Print what each pass takes, and the sum of the three against the copy."""
+    """Print the cost of each pass, and the ratio of match + count + balance to the copy."""
     make_pool(spark, work / "pool", pairs)
     found = rounds_of(lambda: one_round(spark, metadata, work / "pool", work / "out", copy=True), rounds)
     rows = [[name, f"{found[name].seconds:.2f}", f"{found[name].cpu:.1f}"] for name in PASSES]
     print(f"{pairs:,} pairs, {len(metadata.entries):,} entries; medians of {rounds}, after one that is not counted")
     print_rows(["pass", "seconds", "CPU seconds"], rows)
-    for unit in ("seconds", "cpu"):
+    for unit, label in (("seconds", "seconds"), ("cpu", "CPU seconds")):
         whole = sum(getattr(found[name], unit) for name in PASSES[1:])
-        print(f"match + count + balance: {whole / getattr(found['copy'], unit):.2f} times the copy, in {unit}")
+        print(f"match + count + balance: {whole / getattr(found['copy'], unit):.2f} times the copy, in {label}")
 
 
 def skewed(spark: SparkSession, metadata: Metadata, work: Path, pairs: int, rounds: int) -> None:
-    """Print the cost with one entry in every text, against a word in its place that is no entry."""
+    """Print the cost if every text has the same entry, against the cost if that word is not an entry."""
     costs = {}
-    for name, word in (("a word that is no entry", "zqx"), ("one entry in every text", "the")):
+    for name, word in (("a word that is not an entry", "zqx"), ("one entry in every text", "the")):
         make_pool(spark, work / "pool", pairs, word)
         found = rounds_of(lambda: one_round(spark, metadata, work / "pool", work / "out"), rounds)
         costs[name] = Cost(*(sum(getattr(cost, unit) for cost in found.values()) for unit in Cost._fields))
@@ -111,7 +111,7 @@ def line(spark: SparkSession, metadata: Metadata, work: Path, sizes: list[int], 
         make_pool(spark, work / "pool", pairs)
         found = one_round(spark, metadata, work / "pool", work / "out")
         if not at:
-            continue  # warmed up
+            continue  # warm-up
         seconds, cpu = (sum(getattr(cost, unit) for cost in found.values()) for unit in Cost._fields)
         costs[pairs] = Cost(seconds / pairs * 1e6, cpu / pairs * 1e6)
         rows.append(
@@ -127,11 +127,11 @@ def line(spark: SparkSession, metadata: Metadata, work: Path, sizes: list[int], 
         )
         print(" ".join(rows[-1]), file=sys.stderr, flush=True)
     print(f"match + count + balance, Delta to Delta; {len(metadata.entries):,} entries; local[2]")
-    heads = ["pairs", "seconds", "CPU seconds", "us a pair", "CPU us a pair", "driver MiB", "JVM MiB"]
+    heads = ["pairs", "seconds", "CPU seconds", "us per pair", "CPU us per pair", "driver MiB", "JVM MiB"]
     print_rows(heads, rows)
     first, last = costs[sizes[1]], costs[sizes[-1]]
     print(
-        f"a pair at {sizes[-1]:,} against {sizes[1]:,}: {last.seconds / first.seconds:.2f} times the seconds, "
+        f"per pair at {sizes[-1]:,} pairs against {sizes[1]:,}: {last.seconds / first.seconds:.2f} times the seconds, "
         f"{last.cpu / first.cpu:.2f} times the CPU seconds"
     )
     if plot:
@@ -139,7 +139,7 @@ def line(spark: SparkSession, metadata: Metadata, work: Path, sizes: list[int], 
 
 
 def draw(costs: dict[int, Cost], path: Path) -> None:
-    """Draw the seconds against the pairs."""
+    """Plot the seconds against the number of pairs."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -149,8 +149,8 @@ def draw(costs: dict[int, Cost], path: Path) -> None:
     sizes = np.array(list(costs))
     figure, axes = pyplot.subplots(figsize=(6, 3.5), layout="constrained")
     for unit, label in (("seconds", "seconds"), ("cpu", "CPU seconds")):
-        taken = np.array([getattr(cost, unit) for cost in costs.values()]) * sizes / 1e6
-        axes.plot(sizes / 1e6, taken, "o-", label=label)
+        totals = np.array([getattr(cost, unit) for cost in costs.values()]) * sizes / 1e6
+        axes.plot(sizes / 1e6, totals, "o-", label=label)
     axes.set(xlabel="million pairs", ylabel="match + count + balance", xlim=0, ylim=0)
     axes.legend()
     figure.savefig(path, metadata={"Date": None})
@@ -162,20 +162,20 @@ def make_pool(spark: SparkSession, folder: Path, pairs: int, word: str = "") -> 
 
 
 def made_pairs(spark: SparkSession, start: int, stop: int, word: str = "", snapshot: str = "s") -> DataFrame:
-    """Return pairs of these numbers, each text different, in the schema of `pairs`, not matched yet."""
+    """Return unmatched pairs numbered from start to stop, with different texts, in the schema of `pairs`."""
     base = base_texts()[0]
 
     def texts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             first = batch.column(0)[0].as_py()
-            made = different_texts(base, len(batch), seed=first, first_number=first)
-            made = [f"{word} {text}" for text in made] if word else made
-            yield pa.record_batch({"n": batch.column(0), "text": pa.array(made, pa.string())})
+            resampled = different_texts(base, len(batch), seed=first, first_number=first)
+            resampled = [f"{word} {text}" for text in resampled] if word else resampled
+            yield pa.record_batch({"n": batch.column(0), "text": pa.array(resampled, pa.string())})
 
     tasks = max(8, (stop - start) // 500_000)
     rows = spark.range(start, stop, 1, tasks).mapInArrow(texts, "n bigint, text string")
     url = F.concat(F.lit("https://images.example.org/"), F.col("n") % 977, F.lit("/"), F.col("n"), F.lit(".jpg"))
-    given = {
+    columns = {
         "metadata_id": F.lit("other"),
         "snapshot": F.lit(snapshot),
         "url": url,
@@ -189,33 +189,33 @@ def made_pairs(spark: SparkSession, start: int, stop: int, word: str = "", snaps
         "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"),
         "entry_ids": F.array(),
     }
-    return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
+    return rows.select(*[columns.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
 
 
 def one_round(spark: SparkSession, metadata: Metadata, pool: Path, out: Path, copy: bool = False) -> dict[str, Cost]:
     """Time each pass once."""
     stored = read(spark, pool)
-    taken = {}
+    costs = {}
     if copy:
-        taken["copy"] = timed(lambda: write(stored, out / "copy"))
+        costs["copy"] = timed(lambda: write(stored, out / "copy"))
     matcher = broadcast_matcher(spark, compile_matcher(metadata))
-    taken["match"] = timed(lambda: write(match(stored, matcher, metadata.metadata_id), out / "pairs"))
+    costs["match"] = timed(lambda: write(match(stored, matcher, metadata.metadata_id), out / "pairs"))
     matched = read(spark, out / "pairs")
-    taken["count"] = timed(lambda: write(count(matched, len(metadata.entries)), out / "counts"))
+    costs["count"] = timed(lambda: write(count(matched, len(metadata.entries)), out / "counts"))
     summed, counts = read(spark, out / "counts").toArrow(), np.zeros(len(metadata.entries), np.int64)
     counts[summed["entry_id"].to_numpy()] = summed["count"].to_numpy()
     t = threshold_for_tail_fraction(counts, TAIL_FRACTION)
     broadcast = Broadcast.of(
         spark, np.where(counts > 0, entry_probability(counts, t), np.nan), key=f"{pool}:{counts.sum()}:{t}"
     )
-    taken["balance"] = timed(lambda: write(balance(matched, broadcast, 0, "run"), out / "curated"))
+    costs["balance"] = timed(lambda: write(balance(matched, broadcast, 0, "run"), out / "curated"))
     kept, whole = read(spark, out / "curated").count(), matched.count()
     print(f"t = {t:,}: {kept:,} of {whole:,} pairs kept", file=sys.stderr, flush=True)
-    return taken
+    return costs
 
 
 def rounds_of(run: Callable[[], dict[str, Cost]], rounds: int) -> dict[str, Cost]:
-    """Return the median of each pass; a first round is not counted."""
+    """Return the median cost of each pass. The first round is not counted."""
     found = [run() for _ in range(rounds + 1)][1:]
     return {
         name: Cost(*(statistics.median(getattr(one[name], unit) for one in found) for unit in Cost._fields))
@@ -239,24 +239,27 @@ def write(rows: DataFrame, folder: Path) -> None:
 
 
 def cpu_seconds() -> float:
-    """Return the CPU seconds of this process and all beneath it, those that ended included."""
+    """Return the CPU seconds of this process and all processes below it, including those that ended."""
     ticks = 0
-    for pid in tree(os.getpid()):
-        fields = stat(pid)
+    for pid in process_tree(os.getpid()):
+        fields = stat_fields(pid)
         ticks += sum(map(int, fields[11:15])) if fields else 0
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def tree(root: int) -> list[int]:
-    parents = {int(pid): int(fields[1]) for pid in filter(str.isdigit, os.listdir("/proc")) if (fields := stat(pid))}
+def process_tree(root: int) -> list[int]:
+    """Return a process and all processes below it."""
+    parents = {
+        int(pid): int(fields[1]) for pid in filter(str.isdigit, os.listdir("/proc")) if (fields := stat_fields(pid))
+    }
     found = [root]
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
     return found
 
 
-def stat(pid: int | str) -> list[str]:
-    """Return what /proc says of a process, from its state on; nothing where it has ended."""
+def stat_fields(pid: int | str) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on, or [] if the process has ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
@@ -265,11 +268,11 @@ def stat(pid: int | str) -> list[str]:
 
 def jvm() -> int:
     """Return the JVM's process id."""
-    return next(pid for pid in tree(os.getpid()) if "java" in Path(f"/proc/{pid}/cmdline").read_text())
+    return next(pid for pid in process_tree(os.getpid()) if "java" in Path(f"/proc/{pid}/cmdline").read_text())
 
 
 def peak_mib(pid: int) -> float:
-    """Return the largest resident set that a process had."""
+    """Return the largest resident set of a process."""
     return int(Path(f"/proc/{pid}/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 

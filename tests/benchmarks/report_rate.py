@@ -1,10 +1,10 @@
-"""What the data card of a stored pool costs: `report` on N balanced pairs, as a user types it, Spark's start included.
+"""Time the data card of a stored pool: `report` on N balanced pairs, as a user runs it, with Spark's start.
 
     python tests/benchmarks/report_rate.py [--millions 1 10] [--rounds 1] [--keep FOLDER]     # bar: 10M under 60 s
 
-The pool is made: 4.8 matches a pair from the 500,000 entries of metadata/en.json.gz, whose counts fall off as those of
-a language do, and a million hosts, whose sizes do, too. It is counted and balanced by the command line, which is not
-timed.
+The pool is generated: 4.8 matches per pair from the 500,000 entries of metadata/en.json.gz, and a million hosts. The
+counts of the entries and the sizes of the hosts are long-tailed, as they are in a language. The command line counts and
+balances the pool, which is not timed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from metaclip_spark.metadata import load_metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.terminal.tables import print_rows
-from metaclip_spark.warehouse.events import DONE, Attempt
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,7 +49,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--millions", type=float, nargs="+", default=[1, 10])
     parser.add_argument("--rounds", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="warehouses are made here, stay, and are used again")
+    parser.add_argument("--keep", type=Path, help="keep the warehouses in this folder, and reuse them")
     args = parser.parse_args()
     work = args.keep or Path(tempfile.mkdtemp(prefix="report-rate-"))
     rows = []
@@ -56,16 +57,16 @@ def main() -> int:
         for millions in args.millions:
             pairs, warehouse = int(millions * 1e6), work / f"pool-{millions:g}M"
             if not (warehouse / "curated_pairs").is_dir():
-                shutil.rmtree(warehouse, ignore_errors=True)  # of a benchmark that was cut short
-                child("--make", str(warehouse), str(pairs))
-                command("balance", "--warehouse", warehouse, "--metadata", METADATA, "--threshold", 200)
-            taken = []
+                shutil.rmtree(warehouse, ignore_errors=True)  # left by an interrupted benchmark
+                run_python("--make", str(warehouse), str(pairs))
+                run_command("balance", "--warehouse", warehouse, "--metadata", METADATA, "--threshold", 200)
+            costs = []
             for _ in range(args.rounds):
                 began = time.perf_counter()
-                page, cpu = child("--report", warehouse).split()[-2:]
-                taken.append((time.perf_counter() - began, float(cpu)))
+                page, cpu = run_python("--report", warehouse).split()[-2:]
+                costs.append((time.perf_counter() - began, float(cpu)))
             card = json.loads(Path(page).with_suffix(".json").read_text(encoding="utf-8"))
-            seconds, cpu = (statistics.median(one) for one in zip(*taken, strict=True))
+            seconds, cpu = (statistics.median(one) for one in zip(*costs, strict=True))
             rows.append(
                 [
                     f"{pairs:,}",
@@ -86,12 +87,12 @@ def main() -> int:
 
 
 def make(warehouse: str, pairs: int) -> None:
-    """Write a deduplicated pool, as if a crawl had brought it."""
+    """Write a deduplicated pool, with the events that `dedup` records."""
     spark = get_session("local[2]", "4g")
     tables = Warehouse(spark, warehouse)
     metadata_id = load_metadata(METADATA).metadata_id
     commit = tables.append("pairs", made_pairs(spark, pairs, metadata_id))
-    attempt = Attempt(tables, "made", {}, [metadata_id])
+    attempt = RunLog(tables).attempt("made", {}, [metadata_id])
     attempt.record("started")
     attempt.record(
         DONE,
@@ -106,9 +107,9 @@ def make(warehouse: str, pairs: int) -> None:
 
 
 def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
-    """Return rows of `pairs`."""
+    """Return generated rows of `pairs`."""
 
-    def made(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def generate(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         shuffled = np.random.default_rng(0).permutation(ENTRIES).astype(np.int32)
         entries, hosts = _cumulative(ENTRIES, 1.05), _cumulative(HOSTS, 1.1)
         for batch in batches:
@@ -117,7 +118,9 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
                 yield _part(numbers, shuffled, entries, hosts)
 
     starts = -(-pairs // _PART)
-    rows = spark.range(0, starts * _PART, _PART, starts).mapInArrow(made, "n bigint, host bigint, entry_ids array<int>")
+    rows = spark.range(0, starts * _PART, _PART, starts).mapInArrow(
+        generate, "n bigint, host bigint, entry_ids array<int>"
+    )
     url = F.concat(
         F.lit("https://"),
         F.when(F.col("n") % 3 == 0, "www.").otherwise(""),
@@ -127,7 +130,7 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
         F.col("n"),
         F.lit(".jpg"),
     )
-    given = {
+    columns = {
         "metadata_id": F.lit(metadata_id),
         "snapshot": F.lit("default"),
         "url": url,
@@ -141,7 +144,7 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
         "page_url": F.concat(F.lit("https://example.org/pages/"), F.col("n") % 100_003),
         "source_path": F.lit("crawl-data/CC-MAIN-2026-01/segments/0/wat/0.warc.wat.gz"),
     }
-    return rows.select(*[given.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
+    return rows.select(*[columns.get(c.name, F.lit(None)).cast(c.type).alias(c.name) for c in PAIRS.columns])
 
 
 def _part(numbers: np.ndarray, shuffled: np.ndarray, entries: np.ndarray, hosts: np.ndarray) -> pa.RecordBatch:
@@ -162,18 +165,19 @@ def _cumulative(size: int, exponent: float) -> np.ndarray:
 
 
 def timed_report(warehouse: str) -> None:
-    """Write the card as the command does, and print where it is and the CPU seconds of all processes."""
+    """Write the card by the command; print its path and the CPU seconds of all processes."""
     code = main_of_cli(["report", "--warehouse", warehouse, "--master", "local[2]"])
     print(f"{cpu_seconds():.1f}")
     sys.exit(code)
 
 
-def command(*words: object) -> str:
-    """Run a command of metaclip-spark in a process of its own, and return what it printed."""
-    return child("-m", "metaclip_spark", *words, "--master", "local[2]", file=False)
+def run_command(*words: object) -> str:
+    """Run a command of metaclip-spark in another process; return its stdout."""
+    return run_python("-m", "metaclip_spark", *words, "--master", "local[2]", file=False)
 
 
-def child(*words: object, file: bool = True) -> str:
+def run_python(*words: object, file: bool = True) -> str:
+    """Run this file, or Python without a file, in another process; return its stdout."""
     first = [sys.executable, __file__] if file else [sys.executable]
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     ended = subprocess.run([*first, *map(str, words)], env=env, stdout=subprocess.PIPE, text=True, check=True)

@@ -1,9 +1,9 @@
-"""A sweep of 32 values of t against one value, over stored pairs.
+"""Time a sweep of 32 values of t against a sweep of one value, over stored pairs.
 
     python tests/benchmarks/sweep_many.py [--pairs 2000000] [--rounds 3]
 
-The pool is a Delta table of pairs with urls and texts beside the ids that are read: 4.8 matches a pair from 500,000
-entries whose counts fall off as those of a language do. Prints medians; the bar is a ratio of 2.
+The pool is a Delta table of pairs with urls and texts, which a sweep does not read. A pair has 4.8 matches on average.
+The counts of the 500,000 entries are long-tailed, as they are in a language. Prints medians. The bar is a ratio of 2.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 
-from metaclip_spark.core.threshold_search import AT_ONCE
+from metaclip_spark.core.threshold_search import THRESHOLDS_PER_PASS
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.sweep import expected_sums
@@ -30,7 +30,7 @@ _PART = 250_000
 
 
 def pool(spark: SparkSession, folder: str, pairs: int) -> DataFrame:
-    """Write a pool and return it."""
+    """Write a generated pool and return it."""
     rng = np.random.default_rng(0)
     weights = 1 / np.arange(1, ENTRIES + 1) ** 1.05
     ids = rng.permutation(ENTRIES).astype(np.int32)
@@ -69,23 +69,23 @@ def main() -> None:
         counts = np.zeros(ENTRIES, dtype=np.int64)
         counts[counted["entry_id"].to_numpy()] = counted["count"].to_numpy()
         middle = int(np.quantile(counts[counts > 0], 0.999))
-        many = np.unique(np.geomspace(2, counts.max(), AT_ONCE).astype(np.int64)).tolist()
-        many = sorted({*many, *range(middle, middle + AT_ONCE - len(many))})[:AT_ONCE]
+        many = np.unique(np.geomspace(2, counts.max(), THRESHOLDS_PER_PASS).astype(np.int64)).tolist()
+        many = sorted({*many, *range(middle, middle + THRESHOLDS_PER_PASS - len(many))})[:THRESHOLDS_PER_PASS]
         seconds: dict[tuple[int, bool], list[float]] = {}
-        expected_sums(pairs, counts, many)  # compiles, starts the workers
+        expected_sums(pairs, counts, many)  # compiles kernels and starts the workers
         for _ in range(args.rounds):
             for values in ([middle], many):
                 for by_group in (True, False):
                     began = time.perf_counter()
                     expected_sums(pairs, counts, values, by_group)
                     seconds.setdefault((len(values), by_group), []).append(time.perf_counter() - began)
-    took = {key: statistics.median(times) for key, times in seconds.items()}
+    medians = {key: statistics.median(times) for key, times in seconds.items()}
     rows = [
         [
             name,
-            f"{took[1, by_group]:.2f}",
-            f"{took[len(many), by_group]:.2f}",
-            f"{took[len(many), by_group] / took[1, by_group]:.2f}",
+            f"{medians[1, by_group]:.2f}",
+            f"{medians[len(many), by_group]:.2f}",
+            f"{medians[len(many), by_group] / medians[1, by_group]:.2f}",
         ]
         for name, by_group in (("by text source and language (sweep)", True), ("in all (--target-size)", False))
     ]

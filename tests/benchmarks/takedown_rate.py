@@ -1,8 +1,9 @@
-"""Pairs that one core asks in a second whether they were taken down, of made urls.
+"""Measure how many pairs per second one core checks against a takedown list, with generated urls.
 
     python tests/benchmarks/takedown_rate.py [--urls 1000000] [--domains 100000] [--pairs 327680]
 
-CPU time, so that a busy machine does not count. A peer: one Python set of hashlib's hashes, asked url by url.
+The time is CPU time, so other work on the machine does not count. The peer is a Python set of hashlib's hashes, which
+looks up urls one by one.
 """
 
 from __future__ import annotations
@@ -15,24 +16,25 @@ from hashlib import blake2b
 import pyarrow as pa
 
 from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.terminal.tables import print_rows
 
 BATCH = 8192
 SALT = "ab" * 16
 
 
 def batches(pairs: int) -> list[tuple[pa.Array, pa.Array]]:
-    """Return batches of (urls, pages): many hosts, twenty images a page."""
-    made = []
+    """Return batches of (urls, pages) with many hosts and twenty images per page."""
+    found = []
     for at in range(0, pairs, BATCH):
         numbers = range(at, at + BATCH)
         urls = [f"https://cdn{n * 31 % 3000}.shop{at % 11}.example/photos/{n}/large.jpg" for n in numbers]
         pages = [f"https://www.shop{n // 20 % 400}.example/page/{n // 20}" for n in numbers]
-        made.append((pa.array(urls), pa.array(pages)))
-    return made
+        found.append((pa.array(urls), pa.array(pages)))
+    return found
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return the CPU time that a call takes."""
+    """Return the CPU seconds that a call takes."""
     started = time.process_time()
     work()
     return time.process_time() - started
@@ -52,19 +54,19 @@ def main() -> None:
     pool = batches(args.pairs)
     known = {blake2b(url.encode(), digest_size=16).digest() for url in listed.to_pylist()}
 
-    def naively() -> None:
+    def look_up_in_set() -> None:
         for urls, _ in pool:
             [blake2b(url.encode(), digest_size=16).digest() in known for url in urls.to_pylist()]
 
     kinds = {"urls": [URL], "domains": [DOMAIN, PAGE_DOMAIN], "urls and domains": list(lists)}
     print(f"{args.urls:,} urls, {args.domains:,} domains of images and of pages; {args.pairs:,} pairs")
-    print("taken down          pairs/s of one core")
-    print(f"{'urls, a Python set':<20}{args.pairs / seconds(naively):>19,.0f}")
+    rows = [["urls, Python set", f"{args.pairs / seconds(look_up_in_set):,.0f}"]]
     for name, wanted in kinds.items():
         takedowns = Takedowns(SALT, {kind: hashes[kind] for kind in wanted})
-        takedowns.takes(*pool[0])
-        took = seconds(lambda: [takedowns.takes(*batch) for batch in pool])  # noqa: B023 - called at once
-        print(f"{name:<20}{args.pairs / took:>19,.0f}")
+        takedowns.covers(*pool[0])
+        cpu_seconds = seconds(lambda: [takedowns.covers(*batch) for batch in pool])  # noqa: B023 - called at once
+        rows.append([name, f"{args.pairs / cpu_seconds:,.0f}"])
+    print_rows(["takedown list", "pairs/s, one core"], rows)
 
 
 if __name__ == "__main__":

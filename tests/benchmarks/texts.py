@@ -1,4 +1,4 @@
-"""Seeded inputs for benchmarks: captions resampled with different urls, from real data where it is there."""
+"""Seeded inputs for the benchmarks: resampled captions with different urls, from real data if it is available."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LIST_500K = ROOT.parent / "shared" / "data" / "metadata" / "approx_500k.json.gz"
 
 
 def entry_list() -> Path:
-    """Return the list of 500,000 entries, or the one that ships where that is absent."""
+    """Return the path of the list of 500,000 entries, or of the shipped list if that file is missing."""
     return LIST_500K if LIST_500K.exists() else ROOT / "metadata" / "en.json.gz"
 
 
 def base_texts() -> tuple[list[str], str]:
-    """Return texts and what they are: the LAION sample, or the texts of the shipped sample."""
+    """Return texts and their name: the LAION sample, or else the texts of the shipped sample."""
     if CAPTIONS.is_dir():
         texts = pq.read_table(CAPTIONS / "laion_sample.parquet").column("text").to_pylist()
         return [text for text in texts if text], "LAION sample"
@@ -43,13 +43,13 @@ def _alts(line: bytes) -> list[str]:
 
 
 def different_texts(number: int, seed: int = 0) -> tuple[list[str], str]:
-    """Return so many different texts, and what they are."""
+    """Return this number of different texts, and their name."""
     base, name = base_texts()
     return resampled(base, number, seed), f"{name}, {number:,} different texts"
 
 
 def write_pool(folder: Path, texts: list[str], files: int = 4) -> None:
-    """Write texts with different urls as Parquet files with columns url and text."""
+    """Write the texts with different urls as Parquet files with the columns url and text."""
     folder.mkdir(parents=True, exist_ok=True)
     urls = [f"https://images.example.org/{at % 977}/{at:08d}.jpg" for at in range(len(texts))]
     table = pa.table({"url": urls, "text": texts})

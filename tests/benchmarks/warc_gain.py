@@ -1,8 +1,8 @@
-"""What a WARC gives more than the WAT of the same pages, and what the WAT has that it does not.
+"""Compare the pairs of a WARC with those of the WAT of the same pages.
 
     python tests/benchmarks/warc_gain.py
 
-Counts different (page, url, text). Every one of the WAT's is either among the WARC's or differs by one of the `RULES`.
+Counts different (page, url, text). Every pair of the WAT is in the WARC, or one of the `RULES` explains why it differs.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.urls.resolve import Resolver, resolve
-from metaclip_spark.extract.warc.blocks import block_records
+from metaclip_spark.extract.records.dialect import WARC
+from metaclip_spark.extract.records.reader import warc_records
 from metaclip_spark.extract.warc.charset import utf8_of
 from metaclip_spark.extract.warc.html import LAZY_SOURCES, HtmlPage
 from metaclip_spark.extract.warc.reader import read_warc
@@ -32,19 +33,19 @@ FIELDS = ExtractOptions().text_fields
 _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script", re.IGNORECASE | re.DOTALL)
 
 RULES = {
-    "url with entities": "an HTML parser decodes the entities in a url; the extractor leaves them",
-    "charset": "the page's charset is another than the extractor took",
-    "line ends": "an HTML parser reads CR LF as one line end, so as one space",
-    "inside a script": "the extractor takes markup in a script's text for elements",
+    "url with entities": "an HTML parser decodes the entities in a url; the extractor does not",
+    "charset": "the extractor decoded the page with another charset",
+    "line ends": "an HTML parser reads CR LF as one line end, which becomes one space",
+    "inside a script": "the extractor reads markup in a script's text as elements",
 }
-"""Why a pair of the WAT is not among the WARC's as it is."""
+"""Reasons why a pair of the WAT is not in the WARC with the same url and text."""
 
 Pair = tuple[str, str, str]
 """(page's url, image's url, text)."""
 
 
 def pairs_of(path: Path, kind: str) -> dict[Pair, str]:
-    """Read a file; returns its pairs with the field of the first of equals."""
+    """Read a file; return each pair with its text field (the first one if the pair repeats)."""
     split = Split(Source(path.name, str(path), kind, path.stat().st_size, ""), 0, 1, 0, 1)
     read = read_wat if kind == "wat" else read_warc
     found: dict[Pair, str] = {}
@@ -58,21 +59,21 @@ def pairs_of(path: Path, kind: str) -> dict[Pair, str]:
 def pages_of(path: Path) -> Iterator[tuple[str, bytes]]:
     """Yield (url, page in UTF-8) of each response."""
     with open(path, "rb") as file:
-        for record, block in block_records(file):
-            if record.get(b"warc-type") == b"response" and block is not None:
-                response = response_of(block)
+        for record in warc_records(file, WARC):
+            if record.get(b"warc-type") == b"response" and not record.skipped:
+                response = response_of(record.payload)
                 yield record.get(b"warc-target-uri").decode(), utf8_of(response.body(), response.get("content-type"))
 
 
 def differences(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> tuple[Counter, list[Pair]]:
-    """Return how many pairs of a WAT are the same or differ by which rule, and those that no rule explains."""
+    """Return the number of WAT pairs that are the same, or differ by each rule, and the pairs that no rule explains."""
     texts: defaultdict[str, set[str]] = defaultdict(set)
     by_url: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for page, url, text in warc:
         texts[page].add(text)
         by_url[page, url].add(text)
     rules: Counter = Counter()
-    left: list[Pair] = []
+    unexplained: list[Pair] = []
     for pair in wat:
         page, url, text = pair
         others = by_url[page, html.unescape(url)]
@@ -87,12 +88,12 @@ def differences(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, by
         elif text in texts_in_scripts(pages[page]):
             rules["inside a script"] += 1
         else:
-            left.append(pair)
-    return rules, left
+            unexplained.append(pair)
+    return rules, unexplained
 
 
 def texts_in_scripts(page: bytes) -> set[str]:
-    """Return the image texts in the text of a page's scripts, read as HTML, unescaped once more or not."""
+    """Return the image texts in a page's scripts, read as HTML, unescaped once more and not."""
     found = set()
     for script in _SCRIPT.findall(page):
         for raw in (script, html.unescape(script.decode("utf-8", "replace")).encode()):
@@ -102,24 +103,24 @@ def texts_in_scripts(page: bytes) -> set[str]:
 
 
 def gains(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> Counter:
-    """Return how many pairs only the WARC has, by where their text or url stands."""
+    """Return the number of pairs that only the WARC has, by the attribute of the text or the url."""
     known = {(page, html.unescape(url)) for page, url, _ in wat} | {(page, url) for page, url, _ in wat}
-    wheres = {page: where_urls_stand(page, pages[page]) for page in {page for page, _, _ in warc}}
+    attributes = {page: url_attributes(page, pages[page]) for page in {page for page, _, _ in warc}}
     found: Counter = Counter()
     for (page, url, text), field in warc.items():
         if (page, url, text) in wat:
             continue
         if field not in ("alt", "title"):
             found[field] += 1
-        elif wheres[page].get(url, "src") != "src":
-            found[wheres[page][url]] += 1
+        elif attributes[page].get(url, "src") != "src":
+            found[attributes[page][url]] += 1
         elif (page, url) not in known:
             found["src, lost or damaged in the WAT"] += 1
     return found
 
 
-def where_urls_stand(url: str, page: bytes) -> dict[str, str]:
-    """Return for each absolute url of a page's images the kind of attribute that it stands in, `src` first."""
+def url_attributes(url: str, page: bytes) -> dict[str, str]:
+    """Return the kind of attribute of each absolute image url of a page; `src` wins over the others."""
     tree = HtmlPage(page, FIELDS)
     absolute = Resolver((resolve(url, tree.base) or url) if tree.base else url).absolute
     found: dict[str, str] = {}
@@ -129,7 +130,7 @@ def where_urls_stand(url: str, page: bytes) -> dict[str, str]:
         if usable:
             found[absolute(image.src)[0]] = "src"
         for other in image.lazy_sources():
-            found.setdefault(absolute(other)[0], f"{lazy}: {'beside a usable src' if usable else 'no usable src'}")
+            found.setdefault(absolute(other)[0], f"{lazy}: {'with a usable src' if usable else 'no usable src'}")
         for other in image.largest_sources():
             found.setdefault(absolute(other)[0], "srcset, data-srcset, <picture>: no usable src")
     return found
@@ -138,14 +139,14 @@ def where_urls_stand(url: str, page: bytes) -> dict[str, str]:
 def main() -> None:
     """Print both tables."""
     if not CRAWL.is_dir():
-        sys.exit(f"real data is not here: {CRAWL} does not exist")
+        sys.exit(f"real data is missing: {CRAWL} does not exist")
     wat, warc = pairs_of(CRAWL / "pages.wat.gz", "wat"), pairs_of(CRAWL / "pages.warc.gz", "warc")
     pages = dict(pages_of(CRAWL / "pages.warc.gz"))
-    rules, left = differences(wat, warc, pages)
+    rules, unexplained = differences(wat, warc, pages)
     print(f"{len(pages):,} pages; {len(wat):,} different pairs in the WAT, {len(warc):,} in the WARC")
-    rows = [[name, f"{number:,}"] for name, number in [*rules.most_common(), ("not explained", len(left))]]
+    rows = [[name, f"{number:,}"] for name, number in [*rules.most_common(), ("not explained", len(unexplained))]]
     print_rows(["the WAT's pairs in the WARC", "pairs"], rows)
-    print_rows(["the WARC's own", "pairs"], [[name, f"{n:,}"] for name, n in gains(wat, warc, pages).most_common()])
+    print_rows(["only in the WARC", "pairs"], [[name, f"{n:,}"] for name, n in gains(wat, warc, pages).most_common()])
 
 
 if __name__ == "__main__":

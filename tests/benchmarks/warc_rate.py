@@ -1,11 +1,10 @@
-"""MB of gzip a second in which one core turns a WARC into pairs, beside two usual ways.
+"""Measure the WARC reader on one core, in MB of gzip per second, against two usual readers.
 
     python tests/benchmarks/warc_rate.py [--rounds 5]
 
-The ways run in turn in each round, in this process, the slowest in the last round only; time is that of the CPU, so
-that other work on the machine does not count. The peers give (url, text) of `src`, `alt` and `title` of each `<img>`,
-in the page's charset; ours gives these and the lazy-loaded ones, and looks at opt-outs. Exits with 1 where a bar is
-missed.
+The readers take turns in each round, in this process; the slowest runs only in the last round. The time is CPU time, so
+other work on the machine does not count. The peers return (url, text) from `src`, `alt` and `title` of each `<img>`, in
+the page's charset. Ours also returns lazy-loaded images, and checks opt-outs. The exit status is 1 if a bar is missed.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def ours(path: Path) -> Pairs:
 
 
 def warcio_selectolax(path: Path) -> Pairs:
-    """Parse with selectolax what warcio reads."""
+    """Read with warcio and parse with selectolax."""
     found: Pairs = set()
     for page, body in bodies(path):
         tree = LexborHTMLParser(body, encoding=True)
@@ -56,7 +55,7 @@ def warcio_selectolax(path: Path) -> Pairs:
 
 
 def warcio_beautifulsoup(path: Path) -> Pairs:
-    """Parse with BeautifulSoup and the standard library's parser what warcio reads."""
+    """Read with warcio and parse with BeautifulSoup and the standard library's parser."""
     found: Pairs = set()
     for page, body in bodies(path):
         tree = BeautifulSoup(body, "html.parser")
@@ -74,7 +73,7 @@ def bodies(path: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def add(found: Pairs, base: str, images: Iterator[dict[str, str | None]]) -> None:
-    """Add the pairs of images given by their attributes."""
+    """Add the pairs of images, each given as its attributes."""
     for image in images:
         texts = [text for name in TEXTS if (text := (image.get(name) or "").strip())]
         src = image.get("src")
@@ -83,38 +82,38 @@ def add(found: Pairs, base: str, images: Iterator[dict[str, str | None]]) -> Non
             found.update((url, text) for text in texts)
 
 
-WAYS: list[tuple[str, Callable[[Path], Pairs], float]] = [
+READERS: list[tuple[str, Callable[[Path], Pairs], float]] = [
     ("this reader", ours, 1.0),
     ("warcio + selectolax", warcio_selectolax, 1.3),
     ("warcio + BeautifulSoup", warcio_beautifulsoup, 3.0),
 ]
-"""Name, function, and how many times its rate ours has to reach."""
+"""Name, function, and bar: the smallest ratio of our rate to its rate."""
 
 
 def main() -> int:
-    """Run the benchmark, print its table, and say whether the bars are met."""
+    """Run the benchmark and print its table; return 1 if a bar is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     path = ROOT.parent / "shared" / "data" / "crawl" / "pages.warc.gz"
     if not path.exists():
-        sys.exit(f"real data is not here: {path} does not exist")
-    warnings.simplefilter("ignore")  # BeautifulSoup's, of pages that look like something else
-    seconds: dict[str, list[float]] = {name: [] for name, *_ in WAYS}
+        sys.exit(f"real data is missing: {path} does not exist")
+    warnings.simplefilter("ignore")  # BeautifulSoup warns of pages that look like something else
+    seconds: dict[str, list[float]] = {name: [] for name, *_ in READERS}
     pairs: dict[str, Pairs] = {}
     for number in range(args.rounds):
-        for name, way, _bar in WAYS if number == args.rounds - 1 else WAYS[:2]:
+        for name, read, _bar in READERS if number == args.rounds - 1 else READERS[:2]:
             gc.collect()
             began = time.process_time()
-            pairs[name] = way(path)
+            pairs[name] = read(path)
             seconds[name].append(time.process_time() - began)
     return report(path.stat().st_size / 1e6, seconds, pairs)
 
 
 def report(size: float, seconds: dict[str, list[float]], pairs: dict[str, Pairs]) -> int:
-    """Print the table; returns the exit status."""
-    ours_name, rows, missed = WAYS[0][0], [], 0
-    for name, _, bar in WAYS:
+    """Print the table; return the exit status."""
+    ours_name, rows, missed = READERS[0][0], [], 0
+    for name, _, bar in READERS:
         best, median = (pick(seconds[name]) / pick(seconds[ours_name]) for pick in (min, statistics.median))
         missed += best < bar
         rows.append(
@@ -130,7 +129,8 @@ def report(size: float, seconds: dict[str, list[float]], pairs: dict[str, Pairs]
             ]
         )
     print(f"{size:.1f} MB of gzip, {len(seconds[ours_name])} rounds, one core")
-    print_rows(["way", "MB/s best", "MB/s median", "it/ours best", "it/ours median", "bar", "pairs", "ours too"], rows)
+    heads = ["reader", "MB/s best", "MB/s median", "ours/it best", "ours/it median", "bar", "pairs", "also in ours"]
+    print_rows(heads, rows)
     return int(missed > 0)
 
 

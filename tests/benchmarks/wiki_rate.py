@@ -1,12 +1,12 @@
-"""MB of Wikipedia's XML whose words are counted in a second, and the memory that it takes, however large the dump is.
+"""Measure counting Wikipedia's words: MB of XML per second, and memory, for dumps of several sizes.
 
     python tests/benchmarks/wiki_rate.py [--megabytes 150 1000] [--dump FILE] [--cores 2]
 
-The dump (gensim's shortened one, fetched with pip, where none is named) is copied until its XML has so many megabytes,
-and counted by the command as a user runs it, in a process of its own; each number is a row. Prints the time that
-all its processes computed, which other work on the machine changes less than the seconds, and the peak memory of the
-driver's Python, of the JVM and of the largest worker; checks that all words are as many times as in one copy. 5 GB:
---megabytes 5000.
+The dump is copied until its XML has the given size, and the command counts it in another process. Each size is a row of
+the table. Without --dump, the dump is gensim's shortened one, which pip downloads. CPU seconds are those of all
+processes; other work on the machine changes them less than the seconds. The table also shows the peak memory of the
+driver's Python, of the JVM and of the largest worker. The benchmark checks that N copies have N times the words of one
+copy. For 5 GB, use --megabytes 5000.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ def main() -> int:
     parser.add_argument("--cores", type=int, default=2)
     args = parser.parse_args()
     work = Path(tempfile.mkdtemp(prefix="wiki-rate-"))
-    packed = (args.dump or fetched(work)).read_bytes()
+    packed = (args.dump or download_dump(work)).read_bytes()
     size = len(bz2.decompress(packed)) / 1e6
     copies = {1} | {max(1, round(megabytes / size)) for megabytes in args.megabytes}
-    rows = [measured(packed, number, size, args.cores, work) for number in sorted(copies)]
-    print(f"{size:.1f} MB of XML a copy; {args.cores} cores; seconds with Spark's start")
+    rows = [measure(packed, number, size, args.cores, work) for number in sorted(copies)]
+    print(f"{size:.1f} MB of XML per copy; {args.cores} cores; seconds include Spark's start")
     heads = ["copies", "MB", "seconds", "MB/s", "CPU seconds", "driver MiB", "JVM MiB", "largest worker MiB", "words"]
     print_rows(
         heads,
@@ -50,13 +50,16 @@ def main() -> int:
         ],
     )
     shutil.rmtree(work)
-    alike = all(row[-1] == rows[0][-1] * row[0] for row in rows)
-    print("words of all copies: " + ("as many times as of one" if alike else "NOT as many times as of one"))
-    return int(not alike)
+    equal = all(row[-1] == rows[0][-1] * row[0] for row in rows)
+    print(
+        "words of all copies: "
+        + ("the words of one copy, times the copies" if equal else "NOT the words of one copy, times the copies")
+    )
+    return int(not equal)
 
 
-def fetched(work: Path) -> Path:
-    """Return the shortened dump from gensim's package."""
+def download_dump(work: Path) -> Path:
+    """Download gensim's package and return the shortened dump in it."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(work), "gensim==4.3.3"]
     subprocess.run(command, check=True)
     with zipfile.ZipFile(next(work.glob("gensim*.whl"))) as package:
@@ -64,8 +67,8 @@ def fetched(work: Path) -> Path:
     return work / "real.bz2"
 
 
-def measured(packed: bytes, copies: int, size: float, cores: int, work: Path) -> list[float]:
-    """Count so many copies; return a row of the table."""
+def measure(packed: bytes, copies: int, size: float, cores: int, work: Path) -> list[float]:
+    """Count this number of copies; return a row of the table."""
     folder, out = work / f"dumps-{copies}", work / f"out-{copies}"
     folder.mkdir()
     for number in range(copies):
@@ -91,22 +94,22 @@ def measured(packed: bytes, copies: int, size: float, cores: int, work: Path) ->
             peaks[kind] = max(peaks[kind], resident_mib(pid))
             spent[pid] = max(spent.get(pid, 0.0), cpu_seconds(pid))
         time.sleep(0.2)
-    took = time.perf_counter() - began
+    seconds = time.perf_counter() - began
     if running.returncode:
         sys.exit(f"{' '.join(command)} ended with status {running.returncode}")
     words = json.loads((out / "counts.json").read_text())["statistics"]["words"]
     shutil.rmtree(folder)
-    return [copies, copies * size, took, copies * size / took, sum(spent.values()), *peaks, words]
+    return [copies, copies * size, seconds, copies * size / seconds, sum(spent.values()), *peaks, words]
 
 
 def descendants(root: int) -> list[tuple[int, str]]:
-    """Return (process id, name) of a process and of all below it."""
+    """Return (process id, name) of a process and of all processes below it."""
     parents: dict[int, tuple[int, str]] = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             stat = Path(f"/proc/{pid}/stat").read_text()
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended
         name, _, rest = stat.partition("(")[2].rpartition(")")
         parents[int(pid)] = (int(rest.split()[1]), name)
     found = []
@@ -120,7 +123,7 @@ def descendants(root: int) -> list[tuple[int, str]]:
 
 
 def resident_mib(pid: int) -> float:
-    """Return a process's resident set, 0 where it has ended."""
+    """Return a process's resident set in MiB, or 0 if it has ended."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
     except (OSError, IndexError):
@@ -128,7 +131,7 @@ def resident_mib(pid: int) -> float:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the time that a process has computed, 0 where it has ended."""
+    """Return the CPU seconds of a process, or 0 if it has ended."""
     try:
         user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
     except OSError:

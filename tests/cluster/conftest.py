@@ -1,4 +1,4 @@
-"""A packaged project and a real standalone cluster on this machine, made by the commands of docs/CLUSTER.md."""
+"""Fixtures: the packaged project, and a standalone cluster on this machine, by the commands of docs/CLUSTER.md."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ CLUSTERS_OWN = {
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
-"""The cluster's spark-defaults.conf: what makes a small pool cheap. The commands know nothing of it."""
+"""The cluster's spark-defaults.conf, which makes a small pool cheap. The documented commands do not name it."""
 PRETENDED = {"SPARK_WORKER_CORES": "4", "SPARK_WORKER_MEMORY": "7g"}
-"""A worker does not look whether its machine has them; the documented settings ask for so much."""
+"""The cores and memory that the documented settings request. A worker does not check whether its machine has them."""
 
 
 @dataclass
 class Desk:
-    """A folder as the one that the commands are typed in, and the environment that they are typed in.
+    """The folder and the environment in which the commands are typed.
 
-    Nothing of these tests' own interpreter is in it: no PYTHONPATH, no environment on PATH.
+    The environment has nothing of the tests' own interpreter: no PYTHONPATH, and no virtual environment on PATH.
     """
 
     folder: Path
@@ -52,7 +52,7 @@ class Desk:
     started: list[subprocess.Popen] = field(default_factory=list)
 
     def words(self, block: str) -> str:
-        """Return a block with this machine's addresses and folders, and the Delta of this Spark, for the page's."""
+        """Return a block with this machine's addresses, folders and Delta version instead of the page's."""
         from metaclip_spark.spark.session import delta_package
 
         block = re.sub(r"io\.delta:delta-spark\S+", delta_package(), block)
@@ -60,9 +60,9 @@ class Desk:
         return re.sub("|".join(here), lambda found: here[found.group()], block)
 
     def type(self, block: str, wait: bool = True) -> subprocess.CompletedProcess | None:
-        """Type a block of the page; one that is not waited for goes on until the tests end."""
+        """Run a block of the page. Without `wait`, its processes run until the tests end."""
         if wait:
-            with open(self.folder / "said", "w+b") as log:
+            with open(self.folder / "stderr", "w+b") as log:
                 done = subprocess.run(
                     ["bash", "-euc", self.words(block)],
                     cwd=self.folder,
@@ -74,7 +74,7 @@ class Desk:
                     check=False,
                 )
             return subprocess.CompletedProcess(
-                done.args, done.returncode, done.stdout.decode(), (self.folder / "said").read_text(errors="replace")
+                done.args, done.returncode, done.stdout.decode(), (self.folder / "stderr").read_text(errors="replace")
             )
         with open(self.folder / f"started-{len(self.started)}", "wb") as log:
             script = self.words(block) + "wait\n"
@@ -92,7 +92,7 @@ class Desk:
         return None
 
     def close(self) -> None:
-        """End what was started, the last first."""
+        """End the started processes, the last one first."""
         for process in reversed(self.started):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -107,7 +107,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory) -> Iterator[Desk]:
-    """A folder with the repository's jobs, conf and metadata, in which dist/ comes to lie."""
+    """Yield a folder with the repository's jobs, conf and metadata; the package is built into its dist/."""
     from metaclip_spark.spark.session import ivy_folder
 
     folder = tmp_path_factory.mktemp("desk")
@@ -135,7 +135,7 @@ def desk(tmp_path_factory) -> Iterator[Desk]:
 
 @pytest.fixture(scope="session")
 def packaged(desk) -> Path:
-    """dist/, made by the page's first command."""
+    """Build dist/ by the page's first command, and return it."""
     (block,) = blocks("CLUSTER.md", "")
     done = desk.type(block)
     assert done.returncode == 0, done.stderr
@@ -144,7 +144,7 @@ def packaged(desk) -> Path:
 
 @pytest.fixture(scope="session")
 def cluster(desk) -> Desk:
-    """A master and two workers, started by the page's commands."""
+    """Start a master and two workers by the page's commands."""
     master, worker, _ = blocks("CLUSTER.md", "Standalone")
     desk.type(master, wait=False)
     _until(lambda: _answers(desk.port), "the master does not listen", desk)
@@ -160,9 +160,9 @@ def _answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _until(true: Callable[[], bool], complaint: str, desk: Desk, seconds: float = 120) -> None:
+def _until(condition: Callable[[], bool], complaint: str, desk: Desk, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while not true():
+    while not condition():
         logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in desk.folder.glob("started-*"))
         assert time.monotonic() < deadline, f"{complaint}\n{logs}"
         time.sleep(0.2)
@@ -170,7 +170,7 @@ def _until(true: Callable[[], bool], complaint: str, desk: Desk, seconds: float 
 
 @pytest.fixture(scope="session")
 def workers_python(desk) -> Callable[[], dict[int, str]]:
-    """Return a function that says which Python workers the cluster has now: process id -> folder that it works in."""
+    """Return a function that lists the cluster's Python workers: process id -> working directory."""
 
     def now() -> dict[int, str]:
         found = {}

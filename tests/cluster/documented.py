@@ -1,4 +1,4 @@
-"""The code blocks of a page of docs/, so that tests run what stands there and nothing else."""
+"""The code blocks of the pages of docs/, so that the tests run exactly the documented commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def section(page: str, heading: str) -> str:
-    """Return the text below a heading of docs/<page>, up to the next one; "" is the text above the first."""
+    """Return the text below a heading of docs/<page>, up to the next heading; "" is the text above the first."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
     return dict(zip(["", *parts[1::2]], parts[::2], strict=True))[heading]
@@ -22,5 +22,5 @@ def blocks(page: str, heading: str) -> list[str]:
 
 
 def commands(block: str) -> list[list[str]]:
-    """Return a block's commands, as words; continued lines are one command."""
+    """Return the commands of a block as words. Continued lines are one command."""
     return [shlex.split(line) for line in block.replace("\\\n", " ").splitlines() if line.strip()]

@@ -1,4 +1,4 @@
-"""The DAGs in an environment that has Airflow and not Spark, and a run of one on the standalone cluster."""
+"""The DAGs are tested in an environment with Airflow and without Spark, and one runs on the standalone cluster."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CRAWL = "CC-MAIN-2024-51"
 HERE = ROOT / "tests" / "airflow"
 DAGS = ROOT / "jobs" / "airflow"
 DYING_ONCE = """#!/bin/bash
-# spark-submit; but the first driver that counts is killed as its first rows are written.
+# spark-submit, but the first driver that runs count is killed when it has written its first rows.
 case "$*" in
   *jobs/count.py*) ;;
   *) exec "{real}" "$@" ;;
@@ -39,7 +39,7 @@ PAGES = 60
 
 
 def members(wat: bytes, number: int) -> list[int]:
-    """Return where the first so many gzip members begin, and where the last of them ends."""
+    """Return the offsets of the first gzip members, and the end of the last one."""
     starts = [0]
     for _ in range(number):
         member = zlib.decompressobj(31)
@@ -52,7 +52,7 @@ def members(wat: bytes, number: int) -> list[int]:
 
 @pytest.fixture(scope="module")
 def airflow_python() -> Path:
-    """The interpreter of .venv-airflow, which is made where it is not there."""
+    """Return the interpreter of .venv-airflow; create the environment if it is missing or outdated."""
     venv, wanted = ROOT / ".venv-airflow", (HERE / "requirements.txt").read_text(encoding="utf-8")
     python, stamp = venv / "bin" / "python", venv / "requirements.txt"
     if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
@@ -67,7 +67,7 @@ def airflow_python() -> Path:
 
 @pytest.fixture(scope="module")
 def airflow_env(airflow_python, desk, tmp_path_factory) -> dict[str, str]:
-    """The environment of an Airflow with its own home and database, and none of this interpreter's packages."""
+    """Return the environment of an Airflow with its own home and database, without this interpreter's packages."""
     home = tmp_path_factory.mktemp("airflow")
     env = {
         **desk.env,
@@ -83,7 +83,7 @@ def airflow_env(airflow_python, desk, tmp_path_factory) -> dict[str, str]:
 
 
 def test_dags_are_what_airflow_takes(airflow_python, airflow_env):
-    """tests/airflow, by real Airflow: imports without warnings, structure, the sensor."""
+    """tests/airflow passes with real Airflow: imports without warnings, structure, the sensor."""
     words = [airflow_python, "-m", "pytest", "-q", "-c", HERE / "pytest.ini", "--rootdir", HERE, HERE]
     done = subprocess.run(words, env=airflow_env, cwd=HERE, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -91,7 +91,7 @@ def test_dags_are_what_airflow_takes(airflow_python, airflow_env):
 
 @pytest.fixture
 def deployment(desk, packaged, cluster, tmp_path) -> dict[str, str]:
-    """What the Airflow variable says, for a mirror with one crawl of three files, of which one is damaged."""
+    """Return the Airflow variable, for a mirror with one crawl of three files, of which one is damaged."""
     sample = (ROOT / "jobs" / "sample" / "pool.wat.gz").read_bytes()
     mirror, home = tmp_path / "mirror", tmp_path / "home"
     names = [f"crawl-data/{CRAWL}/segments/{n}/wat/{n}.warc.wat.gz" for n in range(3)]
@@ -104,7 +104,7 @@ def deployment(desk, packaged, cluster, tmp_path) -> dict[str, str]:
         file.writelines(f"{name}\n" for name in names)
     (home / "conf").mkdir(parents=True)
     (home / "jobs").symlink_to(ROOT / "jobs")
-    # A properties file is all that the operator has spark-submit read, so the cluster's own settings join it.
+    # The operator passes only one properties file to spark-submit, so it must include the cluster's own settings.
     own = (desk.folder / "spark-conf" / "spark-defaults.conf").read_text()
     (home / "conf" / "cluster.conf").write_text((ROOT / "conf" / "cluster.conf").read_text() + own)
     (home / "conf" / "crawl.yaml").write_text("threshold: 2\nallow_incomplete: 50%\nno_lid: true\n")
@@ -128,15 +128,17 @@ def deployment(desk, packaged, cluster, tmp_path) -> dict[str, str]:
 
 
 def versions(warehouse: str) -> dict[str, int]:
-    """Return each data table's latest version, by the names in its log."""
+    """Return each data table's latest version, from the file names of its log."""
     return {name: max(int(path.stem) for path in Path(warehouse, name, "_delta_log").glob("*.json")) for name in TABLES}
 
 
 def test_dag_whose_count_dies_ends_in_the_tables_of_a_local_run(
     spark, airflow_python, airflow_env, deployment, desk, metaclip, tmp_path
 ):
-    """The month's crawl, stage by stage on the cluster; count is killed at its first try. The same rows as one local
-    run, with the same run id; what came of the stages is in XCom; the same DAG run once more changes nothing."""
+    """The month's crawl runs command by command on the cluster, and the first try of count is killed.
+
+    Rows and run id equal those of one local run. XCom has the outcome of each command. A second run changes nothing.
+    """
     real, shim = Path(desk.env["SPARK_HOME"]) / "bin" / "spark-submit", tmp_path / "bin" / "spark-submit"
     shim.parent.mkdir()
     mark = tmp_path / "killed"
@@ -152,8 +154,8 @@ def test_dag_whose_count_dies_ends_in_the_tables_of_a_local_run(
     def run_dag() -> dict:
         words = [airflow_python, HERE / "run_dag.py", DAGS, "metaclip_curation", "2024-12-01T00:00:00+00:00"]
         log = tmp_path / "dag.log"
-        with open(log, "wb") as said:
-            done = subprocess.run(words, env=env, cwd=tmp_path, stdout=said, stderr=subprocess.STDOUT, check=False)
+        with open(log, "wb") as output:
+            done = subprocess.run(words, env=env, cwd=tmp_path, stdout=output, stderr=subprocess.STDOUT, check=False)
         text = log.read_text(errors="replace")
         assert done.returncode == 0, text[-5000:]
         return json.loads(text.splitlines()[-1])

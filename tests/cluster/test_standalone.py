@@ -1,4 +1,4 @@
-"""The packaged project on a standalone cluster whose machines have nothing of it but the archive."""
+"""The packaged project runs on a standalone cluster whose machines have only its archive."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TABLES = (
 
 
 def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
-    """Return every table's rows, in an order of their own."""
+    """Return every table's rows, sorted."""
     found = {}
     for name in TABLES:
         rows = spark.read.format("delta").load(str(warehouse / name))
@@ -38,7 +38,10 @@ def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
 
 
 def test_archive_and_zip_hold_what_a_cluster_lacks_and_nothing_that_it_has(packaged):
-    """The package, its native libraries and compiled functions; no Spark, no pip; a zip of modules and templates."""
+    """The archive has the package, native libraries and compiled functions, but no Spark and no pip.
+
+    The zip has the modules and templates.
+    """
     with tarfile.open(packaged / "metaclip-spark-env.tar.gz") as archive:
         names = archive.getnames()
         link = archive.getmember("bin/python3")
@@ -58,18 +61,20 @@ def test_archive_and_zip_hold_what_a_cluster_lacks_and_nothing_that_it_has(packa
 def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
     spark, packaged, cluster, workers_python, metaclip, monkeypatch
 ):
-    """The page's command, by an interpreter that has only the archive: the same rows in every table, and the workers'
-    Python is the archive's on both workers, without having compiled anything."""
-    ask = [_base_python(), "-c", "import metaclip_spark"]
-    base = subprocess.run(ask, cwd="/", env=cluster.env, capture_output=True, check=False)
+    """The page's command, by an interpreter that has only the archive, makes the same rows in every table.
+
+    Both workers run the archive's Python, and compile nothing.
+    """
+    command = [_base_python(), "-c", "import metaclip_spark"]
+    base = subprocess.run(command, cwd="/", env=cluster.env, capture_output=True, check=False)
     assert b"No module named 'metaclip_spark'" in base.stderr
-    seen: dict[int, str] = {}
+    folders: dict[int, str] = {}
     over = threading.Event()
     before = set(cluster.folder.glob("work/app-*"))
 
     def watch() -> None:
         while not over.wait(0.5):
-            seen.update(workers_python())
+            folders.update(workers_python())
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -84,10 +89,10 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
     apps = set(cluster.folder.glob("work/app-*")) - before
     archives = sorted(folder for app in apps for folder in app.glob("*/environment"))
     assert len(archives) == 2
-    assert {Path(folder) / "environment" for folder in seen.values()} == set(archives)
-    kept = len(list((cluster.folder / "environment").rglob("*.nbc")))
-    assert kept > 0
-    assert [len(list(folder.resolve().rglob("*.nbc"))) for folder in archives] == [kept, kept]
+    assert {Path(folder) / "environment" for folder in folders.values()} == set(archives)
+    compiled = len(list((cluster.folder / "environment").rglob("*.nbc")))
+    assert compiled > 0
+    assert [len(list(folder.resolve().rglob("*.nbc"))) for folder in archives] == [compiled, compiled]
 
     local = cluster.folder / "local"
     monkeypatch.chdir(cluster.folder)  # a source's key is its absolute path
@@ -110,7 +115,7 @@ def test_run_on_the_cluster_makes_the_tables_of_a_local_run(
 
 
 def test_zip_goes_before_the_archive(packaged, cluster):
-    """--py-files: with the zip on its path, the archive's interpreter runs the zip's modules, templates included."""
+    """With the zip on its path (--py-files), the archive's interpreter uses the zip's modules and templates."""
     script = (
         "import metaclip_spark as m, metaclip_spark.cli.app as cli; from metaclip_spark.report import render; "
         "render._environment().get_template('card.html.j2'); print(m.__file__); cli.main(['--version'])"

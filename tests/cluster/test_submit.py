@@ -1,5 +1,5 @@
-"""Commands for YARN and Kubernetes, which are not here: spark-submit's own code takes them apart, and Spark knows
-every setting that docs/CLUSTER.md and conf/cluster.conf name."""
+"""spark-submit's own code accepts the commands for YARN and Kubernetes, and Spark declares every setting that
+docs/CLUSTER.md and conf/cluster.conf name. No cluster is needed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from documented import ROOT, blocks, commands, section
 pytestmark = pytest.mark.spark
 
 CONF = (ROOT / "conf" / "cluster.conf").read_text(encoding="utf-8")
-DECLARE = (
+DECLARING_CLASSES = (
     "org.apache.spark.internal.config.package$",
     "org.apache.spark.internal.config.Python$",
     "org.apache.spark.internal.config.UI$",
     "org.apache.spark.deploy.yarn.config.package$",
     "org.apache.spark.deploy.k8s.Config$",
 )
-"""Where Spark declares its settings; one is known once its declaration is loaded."""
-OTHERS = (
+"""Classes in which Spark declares its settings. A setting is known once its class is loaded."""
+UNDECLARED = (
     "spark.sql.catalog.",
     "spark.hadoop.",
     "spark.executorEnv.",
@@ -30,12 +30,12 @@ OTHERS = (
     "spark.kubernetes.driver.node.selector.",
     "spark.delta.logStore.",
 )
-"""Names that are made by their users, or by Hadoop and Delta."""
+"""Prefixes of settings that users, Hadoop or Delta define."""
 
 
 @dataclass
 class Submitted:
-    """What spark-submit makes of a command."""
+    """A command as spark-submit parses it."""
 
     main: str
     arguments: list[str]
@@ -44,7 +44,7 @@ class Submitted:
 
 @pytest.fixture(scope="module")
 def jvm(spark):
-    """The JVM of the shared session."""
+    """Return the JVM of the shared session."""
     return spark._jvm
 
 
@@ -54,8 +54,8 @@ def none(jvm):
 
 
 @pytest.fixture
-def as_new(jvm):
-    """The JVM without the session's own settings, which spark-submit would take for its defaults."""
+def cleared_settings(jvm):
+    """Clear the session's settings in the JVM during the test, because spark-submit would use them as defaults."""
     system = jvm.java.lang.System
     before = {name: system.getProperty(name) for name in system.getProperties().stringPropertyNames()}
     before = {name: value for name, value in before.items() if name.startswith("spark.")}
@@ -67,20 +67,20 @@ def as_new(jvm):
 
 
 @pytest.fixture
-def submit(jvm, as_new, tmp_path, monkeypatch):
-    """Return a function that prepares a documented command as spark-submit does, and starts nothing.
+def submit(jvm, cleared_settings, tmp_path, monkeypatch):
+    """Return a function that prepares a documented command as spark-submit does, without starting it.
 
-    No address is reached: what lies on HDFS is looked for in a local folder instead.
+    No remote address is used: files on HDFS are read from a local folder instead.
     """
     from metaclip_spark.spark.session import delta_package, ivy_folder
 
     monkeypatch.chdir(ROOT)
     (tmp_path / "metaclip-spark-env.tar.gz").touch()
-    here = [("hdfs:///apps/metaclip-spark", f"file://{tmp_path}"), ("KUBERNETES", "127.0.0.1")]
+    replacements = [("hdfs:///apps/metaclip-spark", f"file://{tmp_path}"), ("KUBERNETES", "127.0.0.1")]
 
     def prepare(words: list[str]) -> Submitted:
-        for there, place in here:
-            words = [word.replace(there, place) for word in words]
+        for remote, local in replacements:
+            words = [word.replace(remote, local) for word in words]
         words = [re.sub(r"io\.delta:delta-spark\S+", delta_package(), word) for word in words]
         words = ["--conf", f"spark.jars.ivy={ivy_folder()}", *words]
         env = jvm.PythonUtils.toScalaMap({"HADOOP_CONF_DIR": str(tmp_path)})
@@ -94,55 +94,55 @@ def submit(jvm, as_new, tmp_path, monkeypatch):
 
 
 def submits(heading: str) -> list[list[str]]:
-    """Return the words after spark-submit, of each such command below a heading."""
+    """Return the words after spark-submit of each such command below a heading."""
     found = [words for block in blocks("CLUSTER.md", heading) for words in commands(block)]
     return [words[1:] for words in found if words[0].endswith("spark-submit")]
 
 
 def flags_are_known(words: list[str], script: str) -> None:
-    """The job's own flags are taken by the command line, up to the files that are not here."""
+    """Check that the command line accepts the job's own flags. Missing files are not checked."""
     from metaclip_spark.cli.app import cli
     from metaclip_spark.cli.options import spread_variadic
 
-    run = copy.copy(cli.commands["run"])  # click keeps with it how help is asked for, which its parent says
+    run = copy.copy(cli.commands["run"])  # click stores the help option in the command, and the parent decides it
     ours = spread_variadic(words[words.index(script) + 1 :])
     assert ours
     assert run.make_context("run", ours).params["warehouse"]
 
 
 def test_yarn_commands_are_what_spark_submit_takes(submit):
-    """Client mode starts the driver here; cluster mode sends what it reads along and names the interpreter there."""
+    """Client mode starts the driver here. Cluster mode sends the files along and names the interpreter there."""
     client, cluster = submits("YARN")
-    made = submit(client)
-    assert made.main == "org.apache.spark.deploy.PythonRunner"
-    assert made.conf["spark.master"] == "yarn"
-    assert made.conf["spark.executor.instances"] == "100"
-    assert made.conf["spark.yarn.dist.archives"].endswith("metaclip-spark-env.tar.gz#environment")
+    submitted = submit(client)
+    assert submitted.main == "org.apache.spark.deploy.PythonRunner"
+    assert submitted.conf["spark.master"] == "yarn"
+    assert submitted.conf["spark.executor.instances"] == "100"
+    assert submitted.conf["spark.yarn.dist.archives"].endswith("metaclip-spark-env.tar.gz#environment")
     flags_are_known(client, "jobs/run.py")
 
-    made = submit(cluster)
-    assert made.main == "org.apache.spark.deploy.yarn.YarnClusterApplication"
-    assert made.conf["spark.submit.deployMode"] == "cluster"
-    assert made.conf["spark.yarn.dist.archives"].endswith("metaclip-spark-env.tar.gz#environment")
-    sent = {path.rsplit("/", 1)[1] for path in made.conf["spark.yarn.dist.files"].split(",")}
+    submitted = submit(cluster)
+    assert submitted.main == "org.apache.spark.deploy.yarn.YarnClusterApplication"
+    assert submitted.conf["spark.submit.deployMode"] == "cluster"
+    assert submitted.conf["spark.yarn.dist.archives"].endswith("metaclip-spark-env.tar.gz#environment")
+    sent = {path.rsplit("/", 1)[1] for path in submitted.conf["spark.yarn.dist.files"].split(",")}
     assert sent >= {cluster[cluster.index(flag) + 1] for flag in ("--config", "--metadata")}
-    assert made.conf["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == "./environment/bin/python"
+    assert submitted.conf["spark.yarn.appMasterEnv.PYSPARK_PYTHON"] == "./environment/bin/python"
     flags_are_known(cluster, "jobs/run.py")
 
 
 def test_kubernetes_command_makes_a_driver_pod(spark, jvm, submit):
-    """The pod has the image, its Python, and the script with its flags; no file of this machine has to be uploaded."""
+    """The pod has the image, its Python, and the script with its flags. No local file has to be uploaded."""
     (words,) = submits("Kubernetes")
-    made = submit(words)
-    assert made.main == "org.apache.spark.deploy.k8s.submit.KubernetesClientApplication"
+    submitted = submit(words)
+    assert submitted.main == "org.apache.spark.deploy.k8s.submit.KubernetesClientApplication"
     script = "local:///opt/metaclip-spark/jobs/run.py"
     flags_are_known(words, script)
-    local = {name for name, value in made.conf.items() if "file:" in value}
+    local = {name for name, value in submitted.conf.items() if "file:" in value}
     to_upload = {"spark.jars", "spark.files", "spark.archives", "spark.submit.pyFiles"}
     assert not local & to_upload
 
     conf = jvm.org.apache.spark.SparkConf(False)
-    for name, value in made.conf.items():
+    for name, value in submitted.conf.items():
         conf.set(name, value)
     flags = words[words.index(script) + 1 :]
     array = spark.sparkContext._gateway.new_array(jvm.java.lang.String, len(flags))
@@ -162,15 +162,15 @@ def test_kubernetes_command_makes_a_driver_pod(spark, jvm, submit):
 
 
 def test_standalone_refuses_cluster_mode_for_python(submit):
-    """The page says that only client mode is there."""
+    """The page says that only client mode is available, and spark-submit refuses the other mode."""
     (words,) = submits("Standalone")
     with pytest.raises(Exception, match="not supported for python applications on standalone clusters"):
         submit(["--deploy-mode", "cluster", *words])
 
 
 def test_every_setting_named_is_one_that_spark_declares(jvm):
-    """A misspelt setting is taken in silence, and does nothing."""
-    for name in DECLARE:
+    """Spark ignores a misspelt setting silently, so every name is looked up."""
+    for name in DECLARING_CLASSES:
         jvm.java.lang.Class.forName(name)
     find = jvm.org.apache.spark.internal.config.ConfigEntry.findEntry
     assert find("spark.executor.memoryOverheads") is None
@@ -181,15 +181,15 @@ def test_every_setting_named_is_one_that_spark_declares(jvm):
     named = {name for name in named if not name.startswith("spark.deploy.")}
     named |= {f"spark.storage.decommission.{part}.enabled" for part in ("shuffleBlocks", "rddBlocks")}
     assert len(named) > 30
-    unknown = {name for name in named if not f"{name}.".startswith(OTHERS) and find(name) is None}
+    unknown = {name for name in named if not f"{name}.".startswith(UNDECLARED) and find(name) is None}
     assert unknown == set()
 
 
 def test_delta_is_named_as_local_sessions_name_it():
-    """The page's coordinates, and what conf/cluster.conf leaves out of Delta's dependencies, are session.py's."""
+    """The page's coordinates, and the dependencies that conf/cluster.conf excludes, equal those of session.py."""
     from metaclip_spark.spark import session
 
     named = set(re.findall(r"io\.delta:delta-spark[\w.:]+\d", section("CLUSTER.md", "")))
     assert named == set(session.DELTA_PACKAGES.values())
     words = CONF.replace("\\\n", "").split("spark.jars.excludes")[1].split("\n")[0]
-    assert tuple(part.strip() for part in words.split(",")) == session._SHIPPED_BY_SPARK
+    assert tuple(part.strip() for part in words.split(",")) == session._PROVIDED_BY_SPARK

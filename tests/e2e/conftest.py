@@ -1,4 +1,4 @@
-"""The tiny world, once undisturbed for every test to compare with, and anew for tests that change it."""
+"""Fixtures: one undisturbed run over the tiny world, and a new world for each test that changes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from e2e_world import FOR_A_DOZEN_ROWS, Ended, World, call, rows_of, table_state
 
 @pytest.fixture(scope="module", autouse=True)
 def interpreted(spark) -> Iterator[None]:
-    """Spark interprets while these tests run, and runs leave the pass for the whole card to `report`."""
+    """Switch off Spark's code generation meanwhile, and let only `report` make the pass for the whole card."""
     from metaclip_spark.commands import report
 
     whole_up_to, report.WHOLE_UP_TO = report.WHOLE_UP_TO, 0
@@ -32,13 +32,13 @@ def interpreted(spark) -> Iterator[None]:
 
 @pytest.fixture
 def world(tmp_path) -> World:
-    """A tiny world of the test's own."""
+    """Return a new tiny world for the test."""
     return World(tmp_path)
 
 
 @dataclass(frozen=True)
 class Undisturbed:
-    """A run that nothing disturbed."""
+    """A run that ended without an interruption, and its tables."""
 
     world: World
     warehouse: Path
@@ -49,7 +49,7 @@ class Undisturbed:
 
 @pytest.fixture(scope="session")
 def undisturbed(spark, tmp_path_factory) -> Undisturbed:
-    """One run over the tiny world; tests only read it."""
+    """Run once over the tiny world. Tests only read the tables."""
     world = World(tmp_path_factory.mktemp("undisturbed"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("metaclip_spark.commands.report.WHOLE_UP_TO", 1_000)

@@ -1,11 +1,11 @@
-"""Ends a command of metaclip-spark at a chosen write, as a dying driver does: by an exception, or by SIGKILL.
+"""End a command of metaclip-spark at a chosen write, as a dying driver does: by an exception, or by SIGKILL.
 
     python crashing.py '{"point": "after append pairs", "words": ["run", ...]}'
     python crashing.py '{"inside": "pairs", "entries": 1, "words": ["run", ...]}'
 
-A *point* is a place between two commits: before or after a write, named by what is written (`after append
-pairs`), in the log of events also by what is said (`after append runs: dedup stage done`), from the second
-time on with a number (`after append extracted #2`). *Inside* a commit means: its data files are there, its
+A *point* is a place between two commits, before or after a write. Its name has the table that is written (`after append
+pairs`). For the log of events it also has the event (`after append runs: dedup stage done`). From the second time on it
+has a number (`after append extracted #2`). *Inside* a commit means: its data files are there, its
 entry in the log is not.
 
 Only the process that calls `watched` is changed, never the package.
@@ -33,36 +33,36 @@ class Crash(BaseException):
 
 @contextlib.contextmanager
 def watched(at: Callable[[str], None]) -> Iterator[None]:
-    """Call `at` with the point's name before and after every write of the commands run meanwhile.
+    """Call `at` with the point's name before and after every write of the commands in this context.
 
-    `before commit` points come from the check of the lease that precedes every commit, also those that
-    make a table.
+    `before commit` points come from the check of the lease. It precedes every commit, including commits that create a
+    table.
     """
     from metaclip_spark.warehouse.events import Attempt
     from metaclip_spark.warehouse.lease import Lease
     from metaclip_spark.warehouse.tables import Warehouse
 
-    seen: Counter[str] = Counter()
-    doing: list[str] = []
+    passed: Counter[str] = Counter()
+    writes: list[str] = []
 
     def reached(point: str) -> None:
-        seen[point] += 1
-        at(point if seen[point] == 1 else f"{point} #{seen[point]}")
+        passed[point] += 1
+        at(point if passed[point] == 1 else f"{point} #{passed[point]}")
 
     def around(verb: str, write: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
-            doing.append(f"{verb} {name}{said(name)}")
+            writes.append(f"{verb} {name}{event_of(name)}")
             try:
-                done = write(self, name, *args, **kwargs)
+                commit = write(self, name, *args, **kwargs)
             finally:
-                what = doing.pop()
+                description = writes.pop()
             if name != "lease":
-                reached(f"after {what}")
-            return done
+                reached(f"after {description}")
+            return commit
 
         return wrapped
 
-    def said(name: str) -> str:
+    def event_of(name: str) -> str:
         return f": {events[-1]}" if name == "runs" and events else ""
 
     events: list[str] = []
@@ -76,15 +76,15 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
             events.pop()
 
     def made(self: Any, name: str) -> None:
-        doing.append(f"making {name}")
+        writes.append(f"making {name}")
         try:
             ensure(self, name)
         finally:
-            doing.pop()
+            writes.pop()
 
     def checked(self: Any) -> None:
         check(self)
-        reached(f"before commit of {doing[-1] if doing else 'nothing'}")
+        reached(f"before commit of {writes[-1] if writes else 'nothing'}")
 
     with contextlib.ExitStack() as patches:
         for verb in ("append", "replace", "merge", "delete", "remove_files"):
@@ -96,10 +96,10 @@ def watched(at: Callable[[str], None]) -> Iterator[None]:
 
 
 class CrashAt:
-    """Crashes at the first point that `chosen` says yes to, and at every later one: the dead write nothing.
+    """A crash at the first point for which `chosen` is true, and at every later point: a dead process writes nothing.
 
     Attributes:
-        points: the points that were passed, in order.
+        points: the points that the command reached, in order.
         crashed: the point of the crash, or None.
     """
 
@@ -118,12 +118,12 @@ class CrashAt:
 
 
 def kill_all() -> None:
-    """SIGKILL this process and everything in its process group, the JVM included."""
+    """Send SIGKILL to this process and all of its process group, including the JVM."""
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def kill_at(point: str) -> Callable[[str], None]:
-    """Return what ends this process group at a point."""
+    """Return a function that ends this process group at a point."""
 
     def at(reached: str) -> None:
         if reached == point:
@@ -133,10 +133,10 @@ def kill_at(point: str) -> Callable[[str], None]:
 
 
 def kill_inside(table: Path, entries: int = 1) -> None:
-    """End this process group when a commit's first data file is written and its log entry is not.
+    """End this process group when a commit's first data file is written and its log entry is not written.
 
     Args:
-        entries: how many entries the table's log must hold already.
+        entries: the number of entries that the table's log must have before.
     """
     files, logged = _state(table)
     while True:
@@ -148,7 +148,7 @@ def kill_inside(table: Path, entries: int = 1) -> None:
 
 
 def _state(table: Path) -> tuple[set[str], int]:
-    """Return a table's data files that hold something, and then the number of its log's entries."""
+    """Return a table's data files that are not empty, and the number of entries of its log."""
     files = set()
     for folder, _, names in os.walk(table):
         for name in names:
@@ -160,7 +160,7 @@ def _state(table: Path) -> tuple[set[str], int]:
 
 
 def main() -> int:
-    """Run the command of the first argument until its end, which is meant to come early."""
+    """Run the command of the first argument until this process is killed."""
     from metaclip_spark.cli import main as command
 
     given = json.loads(sys.argv[1])

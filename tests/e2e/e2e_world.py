@@ -1,4 +1,4 @@
-"""A tiny world for the end-to-end tests: some input files, a list, and what tables hold in the end."""
+"""A tiny world for the end-to-end tests: input files, a list, and functions that read the tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ENTRIES = ["a", "cat", "dog", "a cat", "red", "photo of", "St. John", "zebra", "on a", "purple"]
-"""`St. John` can never match, `zebra` matches no text of the world, `purple` one: a tail entry at t = 2."""
+"""`St. John` can never match, `zebra` matches no text of the world, and `purple` matches one: a tail entry at t = 2."""
 
 COLUMNS = ("url", "text", "lang", "key", "note")
 COLORS = ("red", "blue", "green", "black", "white", "grey")
@@ -31,7 +31,7 @@ CONTRACT_TABLES = (
     "runs",
 )
 DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "pair_keys", "sightings", "run_statistics")
-"""All but the log of events and the lease: what a second run leaves untouched."""
+"""All tables but the log of events and the lease. A second run does not change them."""
 
 OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
 """The columns on which results over several crawls are compared (contract.md)."""
@@ -43,8 +43,8 @@ FOR_A_DOZEN_ROWS = {
     "spark.sql.shuffle.partitions": "1",
     "spark.databricks.delta.snapshotPartitions": "1",
 }
-"""Generating and compiling code takes longer here than interpreting: 25 s of CPU a run instead of 47 s.
-tests/spark runs with what users run with."""
+"""With a dozen rows, interpreting is faster than generating and compiling code: 25 s of CPU per run instead of 47 s.
+tests/spark uses the settings of users."""
 
 _DIFFERS = {
     "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
@@ -55,7 +55,7 @@ _DIFFERS = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended."""
+    """The outcome of a command: exit status, stdout and stderr."""
 
     status: int
     out: str
@@ -63,7 +63,7 @@ class Ended:
 
 
 def call(*words: object) -> Ended:
-    """Run a command in this process, on the session that is there."""
+    """Run a command in this process, on the existing session."""
     from metaclip_spark.cli import main
 
     out, err = io.StringIO(), io.StringIO()
@@ -73,7 +73,7 @@ def call(*words: object) -> Ended:
 
 
 def row(name: str, number: int, animal: str | None = None) -> tuple[str, ...]:
-    """Return a made row; the same arguments give the same row."""
+    """Return a generated row; the same arguments give the same row."""
     color = COLORS[number % len(COLORS)]
     text = f"photo of a {color} {animal or ANIMALS[number % len(ANIMALS)]} on a road"
     lang = "de" if number % 4 == 3 else "en"
@@ -87,7 +87,7 @@ def row(name: str, number: int, animal: str | None = None) -> tuple[str, ...]:
 
 
 def hash_of(name: str) -> str:
-    """Return 24 hex digits that depend on the name, so that keys of a pool are 32."""
+    """Return 24 hex digits that depend on the name. With the 8 digits of the number, a key has 32."""
     return name.encode().hex().ljust(24, "0")[:24]
 
 
@@ -95,7 +95,7 @@ UNMATCHED = ("http://example.org/n/1.jpg", "nothing here", "en", "f" * 32, "unma
 EMPTY = ("http://example.org/e/1.jpg", "  ", "en", "e" * 32, "empty")
 TAIL = ("http://example.org/c/tail.jpg", "a purple cow", "en", "d" * 32, "tail")
 SHARED = row("shared", 1)
-"""A pair that several files hold."""
+"""A pair that several files have."""
 
 
 def write_parquet(path: Path, rows: Iterable[Sequence[str | None]], columns: Sequence[str] = COLUMNS) -> Path:
@@ -135,14 +135,14 @@ def wat_record(page: str, images: Iterable[Mapping[str, str]], kind: str = "resp
 
 
 def write_wat(path: Path, records: Iterable[bytes]) -> Path:
-    """Write a WAT: one gzip member a record."""
+    """Write a WAT with one gzip member per record."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"".join(gzip.compress(record, mtime=0) for record in records))
     return path
 
 
 def wat_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
-    """Return records, one a row, each page holding one image."""
+    """Return one record per row: a page with one image."""
     return [
         wat_record(f"http://pages.example/{at}", [{"url": url, "alt": text}]) for at, (url, text, *_) in enumerate(rows)
     ]
@@ -150,7 +150,7 @@ def wat_of(rows: Iterable[Sequence[str]]) -> list[bytes]:
 
 @dataclass
 class World:
-    """Where a test's input, list and warehouses are, and the commands on them."""
+    """A folder with a test's input, list and warehouses, and the flags of the commands on them."""
 
     root: Path
     metadata: Path = field(init=False)
@@ -168,7 +168,7 @@ class World:
         write_wat(self.pool / "c.wat.gz", pages)
 
     def words(self, warehouse: str | Path = "warehouse", *more: object, **instead: object) -> list[object]:
-        """Return the flags of `run`; `more` is added, `instead` replaces (`input=...`, `metadata=...`)."""
+        """Return the flags of `run`. `more` adds words, and `instead` replaces flags (`input=...`, `metadata=...`)."""
         flags: dict[str, object] = {"input": self.pool, "metadata": self.metadata, "threshold": 2, **instead}
         flags = {**flags, "warehouse": self.root / warehouse, "files_per_commit": 1}
         words: list[object] = ["--no-lid"]
@@ -184,13 +184,13 @@ def flag_words(**flags: object) -> list[object]:
 
 
 def table_state(spark: Any, where: str | Path, without: Iterable[str] = ()) -> dict[str, list[tuple]]:
-    """Return every table's rows as sorted tuples, without what may differ between attempts.
+    """Return every table's rows as sorted tuples, without the columns that differ between attempts.
 
     Args:
         where: a warehouse's folder, or `catalog.schema`.
-        without: more columns to leave out of every table, e.g. `run_id`.
+        without: more columns to drop from every table, e.g. `run_id`.
 
-    Of `runs`, which tells attempts apart and so grows with each, the stages that were done are compared.
+    Of `runs`, which has rows of every attempt, only the events `stage done` are compared.
     """
     state = {name: rows_of(spark, where, name, drop={*without, *_DIFFERS.get(name, ())}) for name in DATA_TABLES}
     done = rows_of(spark, where, "runs", drop=_DIFFERS["runs"] | set(without), condition="event = 'stage done'")
@@ -205,7 +205,7 @@ def rows_of(
     drop: Iterable[str] = (),
     condition: str = "true",
 ) -> list[tuple]:
-    """Return a table's rows as sorted tuples; an absent table is empty."""
+    """Return a table's rows as sorted tuples; a missing table has no rows."""
     from metaclip_spark.warehouse.tables import Warehouse
 
     by_name = "/" not in str(where)
@@ -215,7 +215,7 @@ def rows_of(
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that can be compared and sorted: lists as tuples, maps as sorted pairs."""
+    """Return a value that can be compared and sorted, with lists as tuples and maps as sorted pairs."""
     if isinstance(value, dict):
         return tuple(sorted(value.items()))
     if isinstance(value, (list, tuple)):
@@ -224,7 +224,7 @@ def _plain(value: Any) -> Any:
 
 
 def versions(warehouse: str | Path, names: Iterable[str] = DATA_TABLES) -> dict[str, int]:
-    """Return each table's latest Delta version, read from the log's file names; -1 where it is absent."""
+    """Return each table's latest Delta version from the log's file names, or -1 for a missing table."""
     return {name: max((int(file.stem) for file in commits(warehouse, name)), default=-1) for name in names}
 
 
@@ -234,7 +234,7 @@ def commits(warehouse: str | Path, name: str) -> list[Path]:
 
 
 def appends(warehouse: str | Path, name: str) -> int:
-    """Return how many commits of a table added rows."""
+    """Return the number of commits that added rows to a table."""
     infos = [json.loads(line) for file in commits(warehouse, name) for line in file.read_text().splitlines()]
     return sum(info["commitInfo"]["operation"] == "WRITE" for info in infos if "commitInfo" in info)
 
@@ -248,7 +248,7 @@ def counts_over(spark: Any, where: str | Path) -> dict[str, int]:
 
 
 def assert_same(got: Mapping[str, list], wanted: Mapping[str, list]) -> None:
-    """Compare two states table by table, so that a difference names its table."""
+    """Compare two states table by table, so that a failure names the table."""
     for name, rows in wanted.items():
         assert got[name] == rows, f"{name} differs"
     assert set(got) == set(wanted)

@@ -1,4 +1,4 @@
-"""The same job over Spark Connect: no SparkContext, no broadcast; a server in another process."""
+"""The job runs over Spark Connect, without a SparkContext and broadcasts, against a server in another process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from metaclip_spark.spark.session import connect
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_run_over_connect_makes_the_tables_of_a_classic_one(spark, remote, undisturbed, tmp_path, child_env):
-    """Row for row, in every table; the run is the same one by its id, too."""
+    """Every table has the same rows, and the run id is the same."""
     if remote is not None:
-        pytest.skip("all of tests/e2e goes over Spark Connect here")
+        pytest.skip("with --connect, all of tests/e2e runs over Spark Connect")
     pytest.importorskip("grpc", reason="Spark Connect's packages are not installed: metaclip-spark[connect]")
 
     warehouse = tmp_path / "warehouse"
@@ -44,11 +44,11 @@ def test_a_run_over_connect_makes_the_tables_of_a_classic_one(spark, remote, und
         ("http://127.0.0.1", "'http://127.0.0.1' is no such url"),
     ],
 )
-def test_a_server_that_is_not_there_is_said_in_a_sentence(url, problem):
-    """The address without what follows it, the problem, and what was expected; at once."""
+def test_a_missing_server_is_reported_in_one_sentence(url, problem):
+    """The error names the address without its parameters, the problem, and what was expected. There is no retry."""
     with pytest.raises(MetaclipError) as raised:
         connect(url, {})
-    said = str(raised.value)
-    assert said.startswith(f"No Spark Connect server answers at {url.partition(';')[0]}: ")
-    assert problem in said
-    assert " Expected sc://host:port (15002 is the usual port) of a server that runs" in said
+    message = str(raised.value)
+    assert message.startswith(f"No Spark Connect server answers at {url.partition(';')[0]}: ")
+    assert problem in message
+    assert " Expected sc://host:port (15002 is the usual port) of a server that runs" in message

@@ -1,4 +1,4 @@
-"""A run that dies anywhere and is started again ends in the tables of a run that nothing disturbed."""
+"""A run that dies anywhere and is started again makes the tables of an undisturbed run."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ WRITES = (
     "after append runs: balance stage done",
     "after append runs: finished",
 )
-"""Every write of a run, in order; right before one is right after the one before it."""
+"""Every write of a run, in order. The point before a write is the point after the previous write."""
 
-BETWEEN_STAGES = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1]))
+BETWEEN_STEPS = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1]))
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
     "after replace curated_pairs",
 )
-"""The writes after which most is half done: what is tried by default; all of them are in the slow set."""
+"""The writes after which the most tables are incomplete. The default tests try these, the slow tests try all."""
 LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]
 INSIDE = (
     "planned",
@@ -70,7 +70,7 @@ INSIDE = (
 
 
 def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
-    """Run a command that dies at the first chosen point; say where it died, and what it passed."""
+    """Run a command that dies at the first chosen point; return the point, and the points that the command passed."""
     watch = CrashAt(chosen)
     with watched(watch), contextlib.suppress(Crash):
         ended = call(*words)
@@ -79,7 +79,7 @@ def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
 
 
 def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: object) -> int:
-    """Run a command in a process of its own that is killed at a point or inside a commit; return its id."""
+    """Run a command in another process that is killed at a point or inside a commit; return the process id."""
     spark = [word for name, value in CHILD_SPARK.items() for word in ("--spark", f"{name}={value}")]
     where = ["--remote", os.environ["METACLIP_TEST_REMOTE"]] if "METACLIP_TEST_REMOTE" in os.environ else LOCAL
     words = [*map(str, words), *where, *spark]
@@ -103,7 +103,7 @@ def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: obj
 
 
 def orphans(warehouse: Path, name: str) -> set[str]:
-    """Return a table's data files that no entry of its log names: what a commit that was cut short leaves."""
+    """Return the data files that no entry of a table's log names. An interrupted commit leaves such files."""
     logged = [json.loads(line) for file in commits(warehouse, name) for line in file.read_text().splitlines()]
     known = {os.path.basename(action["add"]["path"]) for action in logged if "add" in action}
     files = (warehouse / name).rglob("*.parquet")
@@ -117,7 +117,7 @@ def batches(warehouse: Path) -> list[str]:
 
 
 def finish(spark, undisturbed, warehouse: Path) -> None:
-    """Run the command again: its tables are those of an undisturbed run, and no batch was extracted twice."""
+    """Run the command again; check its tables, and that no batch was extracted twice."""
     done = batches(warehouse)
     ended = call("run", *undisturbed.world.words(warehouse))
     assert ended.status == 0, ended.err
@@ -135,18 +135,18 @@ def compare(spark, undisturbed, warehouse: Path) -> None:
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "points", [BETWEEN_TABLES, pytest.param(BETWEEN_STAGES, marks=pytest.mark.slow)], ids=["some", "all"]
+    "points", [BETWEEN_TABLES, pytest.param(BETWEEN_STEPS, marks=pytest.mark.slow)], ids=["some", "all"]
 )
 def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spark, undisturbed, tmp_path, points):
-    """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
+    """Each attempt dies after a write that no earlier attempt reached. The last attempt ends well."""
     warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
     crashed: list[str] = []
     extracted = 0
     while len(crashed) < len(points):
-        # Batches that are committed are not read again, so each attempt's first commit is the next batch.
-        left = [point for point in points if point not in crashed]
-        watch = crash(words, lambda point: _absolute(point, extracted) in left)  # noqa: B023 - called at once
-        assert watch.crashed is not None, f"never reached: {left}"
+        # Committed batches are not read again, so each attempt's first commit is the next batch.
+        remaining = [point for point in points if point not in crashed]
+        watch = crash(words, lambda point: _absolute(point, extracted) in remaining)  # noqa: B023 - called at once
+        assert watch.crashed is not None, f"never reached: {remaining}"
         crashed.append(_absolute(watch.crashed, extracted))
         extracted = appends(warehouse, "extracted") if (warehouse / "extracted").exists() else 0
     assert crashed == list(points)
@@ -157,7 +157,7 @@ def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spar
 
 
 def _absolute(point: str, before: int) -> str:
-    """Return a point with extraction's commits numbered over all attempts; `before` were made earlier."""
+    """Return a point with extraction's commits numbered over all attempts, of which `before` are earlier."""
     name, _, number = point.partition(" #")
     if name != "after append extracted":
         return point
@@ -167,10 +167,12 @@ def _absolute(point: str, before: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_inside_a_commit_and_between_stages_goes_on(spark, undisturbed, child_env, tmp_path):
-    """SIGKILL of driver and JVM, twice: inside the second commit of extraction (one batch is committed, the
-    other left only files), then right after `pairs` was written. The next run takes over the lease at once,
-    redoes neither, and ends in the same tables."""
+def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, child_env, tmp_path):
+    """Driver and JVM get SIGKILL twice: inside the second commit of extraction, then right after the write of `pairs`.
+
+    The first kill leaves one committed batch, and files of another. The next run takes over the lease at once, repeats
+    no commit, and makes the same tables.
+    """
     warehouse = tmp_path / "wh"
     words = ["run", *undisturbed.world.words(warehouse)]
 
@@ -193,7 +195,7 @@ def test_killed_inside_a_commit_and_between_stages_goes_on(spark, undisturbed, c
 
 @pytest.mark.slow
 def test_a_run_writes_at_the_known_points_and_no_others(undisturbed, tmp_path):
-    """The list of points that the other tests crash at is all there is: a new write must join it."""
+    """The other tests crash at all points of a run. A new write must be added to the list."""
     watch = crash(["run", *undisturbed.world.words(tmp_path / "wh")], lambda point: False)
     assert [point for point in watch.points if point.startswith("after")] == list(WRITES)
 
@@ -201,7 +203,7 @@ def test_a_run_writes_at_the_known_points_and_no_others(undisturbed, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_run_that_dies_before_every_commit_in_turn_ends_as_if_undisturbed(spark, undisturbed, tmp_path):
-    """Also the commits that make a table or add a constraint to it: a half-made table is completed."""
+    """A commit may also create a table or add a constraint to it. An incomplete table is completed."""
     warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
     crashed: set[str] = set()
     while True:
@@ -214,7 +216,7 @@ def test_run_that_dies_before_every_commit_in_turn_ends_as_if_undisturbed(spark,
         "before commit of append pairs",
         "before commit of delete extracted",
         "before commit of making curated_pairs",
-        "before commit of making curated_pairs #2",  # the table is there, its constraint is not
+        "before commit of making curated_pairs #2",  # the table exists, its constraint does not
         "before commit of replace curated_pairs",
     } <= crashed
     compare(spark, undisturbed, warehouse)
@@ -224,7 +226,7 @@ def test_run_that_dies_before_every_commit_in_turn_ends_as_if_undisturbed(spark,
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("point", WRITES)
 def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp_path, point):
-    """SIGKILL of the driver and its JVM right after one write: the same tables in the end."""
+    """The driver and its JVM get SIGKILL right after one write. The next run makes the same tables."""
     warehouse = tmp_path / "wh"
     child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], point=point)
     finish(spark, undisturbed, warehouse)
@@ -234,9 +236,9 @@ def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("table", INSIDE)
 def test_killed_inside_any_commit_goes_on(spark, remote, undisturbed, child_env, tmp_path, table):
-    """SIGKILL when a table's data files are written and not named by its log: the same tables in the end.
+    """SIGKILL comes when a table's data files are written and not in its log. The next run makes the same tables.
 
-    Over Spark Connect the commit is the server's, which lives on: it may still name them, or not.
+    Over Spark Connect, the server makes the commit. It survives, so it may still add the files to the log, or not.
     """
     warehouse = tmp_path / "wh"
     child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)

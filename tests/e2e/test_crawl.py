@@ -1,4 +1,4 @@
-"""Crawls over HTTP: each is a snapshot, every file is accounted for, and what could not be read is read again."""
+"""Crawls are read over HTTP. Each is a snapshot, every file has an outcome, and incomplete files are read again."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GERMAN = ("http://example.org/de.jpg", "ein Hund und eine Katze sitzen auf der S
 
 
 def wat(rows) -> bytes:
-    """A WAT with one page a row."""
+    """Return a WAT with one page per row."""
     return b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows))
 
 
 @pytest.fixture
 def server():
-    """Two crawls: the first has a file that is cut, the second one that is missing."""
+    """Serve two crawls. The first has a truncated file, the second a missing one."""
     files = {
         CRAWLS[0]: [
             [*(row("a", n, "dog")[:2] for n in range(9)), BLOCKED, SHORT],
@@ -33,30 +33,32 @@ def server():
         ],
         CRAWLS[1]: [[*(row("c", n, "cow")[:2] for n in range(9)), row("a", 0, "dog")[:2], GERMAN]],
     }
-    made = BadServer()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    bad_server = BadServer()
+    thread = threading.Thread(target=bad_server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    made.whole = {}
+    bad_server.whole = {}
     for crawl, parts in files.items():
         names = [f"crawl-data/{crawl}/segments/{n}/wat/{n}.warc.wat.gz" for n in range(len(parts))]
-        made.add(f"/crawl-data/{crawl}/wat.paths.gz", gzip.compress("".join(f"{n}\n" for n in names).encode()))
-        made.whole.update({f"/{name}": wat(rows) for name, rows in zip(names, parts, strict=True)})
-    for path, content in made.whole.items():
+        bad_server.add(f"/crawl-data/{crawl}/wat.paths.gz", gzip.compress("".join(f"{n}\n" for n in names).encode()))
+        bad_server.whole.update({f"/{name}": wat(rows) for name, rows in zip(names, parts, strict=True)})
+    for path, content in bad_server.whole.items():
         if path.startswith(f"/crawl-data/{CRAWLS[0]}/segments/1"):
-            made.add(path, content[: len(content) // 2])
+            bad_server.add(path, content[: len(content) // 2])
         elif not path.startswith(f"/crawl-data/{CRAWLS[1]}/segments/0"):
-            made.add(path, content)
-    yield made
-    made.stop_waiting.set()
-    made.shutdown()
-    made.server_close()
+            bad_server.add(path, content)
+    yield bad_server
+    bad_server.stop_waiting.set()
+    bad_server.shutdown()
+    bad_server.server_close()
     thread.join()
 
 
 @pytest.mark.timeout(900)
-def test_crawls_are_snapshots_and_what_was_not_read_to_its_end_is_read_again(spark, world, server):
-    """Two crawls at once, one file cut and one missing: exit status 3, the rest is there. Once the server has the
-    files, --retry reads those two alone and brings exactly what was missing."""
+def test_crawls_are_snapshots_and_incomplete_files_are_read_again(spark, world, server):
+    """With one truncated and one missing file, two crawls end with exit status 3 and the pairs of the other files.
+
+    When the server has both files, --retry reads only these two, and adds exactly the missing pairs.
+    """
     (world.root / "blocked.txt").write_text("blocked.example\n")
     warehouse = world.root / "warehouse"
     words = [
@@ -86,18 +88,23 @@ def test_crawls_are_snapshots_and_what_was_not_read_to_its_end_is_read_again(spa
         f"{CRAWLS[0]}/segments/1/wat/"[:30]: "partial",
         f"{CRAWLS[1]}/segments/0/wat/"[:30]: "failed",
     }
-    said = json.loads(ended.out)
-    assert said["snapshots"] == list(CRAWLS)
-    assert (said["rejected"]["blocklist"], said["rejected"]["too_short"]) == (1, 1)
+    numbers = json.loads(ended.out)
+    assert numbers["snapshots"] == list(CRAWLS)
+    assert (numbers["rejected"]["blocklist"], numbers["rejected"]["too_short"]) == (1, 1)
 
     for path, content in server.whole.items():
         server.add(path, content)
-    asked = len(server.asked)
-    server.plan = [well, well, status(503, "0"), reset(10)]  # the lists, then reads that fail and are repeated
+    earlier = len(server.requests)
+    server.plan = [
+        well,
+        well,
+        status(503, "0"),
+        reset(10),
+    ]  # the two lists of paths, then failing reads that are repeated
     again = call(*words, "--retry", "partial,failed")
     assert again.status == 0, again.err
-    read = {path for path, _ in server.asked[asked:] if path.endswith("wat.gz")}
-    assert read == {f"/{name}" for name, state in ends.items() if state != "done"}
+    requested = {path for path, _ in server.requests[earlier:] if path.endswith("wat.gz")}
+    assert requested == {f"/{name}" for name, state in ends.items() if state != "done"}
     found = rows_of(spark, warehouse, "pairs", ("snapshot", "url", "text", "lang"))
     wanted = [
         *((CRAWLS[0], *row("a", n, "dog")[:2], "en") for n in range(9)),
@@ -108,8 +115,8 @@ def test_crawls_are_snapshots_and_what_was_not_read_to_its_end_is_read_again(spa
     assert json.loads(again.out)["sources"] == {"done": 3, "partial": 0, "failed": 0}
     assert all(etag for (etag,) in rows_of(spark, warehouse, "sources", ("etag",)))
     assert json.loads(again.out)["rejected"]["language"] == 1
-    seen = rows_of(spark, warehouse, "sightings", ("snapshot",))
-    assert [len([1 for (name,) in seen if name == crawl]) for crawl in CRAWLS] == [18, 10]
+    sightings = rows_of(spark, warehouse, "sightings", ("snapshot",))
+    assert [len([1 for (name,) in sightings if name == crawl]) for crawl in CRAWLS] == [18, 10]
 
     once_more = call(*words, "--retry", "partial,failed")
     assert (once_more.status, once_more.out) == (0, again.out)

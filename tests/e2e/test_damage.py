@@ -1,4 +1,4 @@
-"""Damaged input: each source ends done, partial or failed with a reason, and the rest goes on."""
+"""With damaged input, each source is done, partial or failed with a reason, and the run reads the others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ GOOD_ROWS = [row("g", n) for n in range(6)]
 
 
 def damaged_pool(folder: Path) -> None:
-    """Write good files and all kinds of bad ones."""
+    """Write good files, and files with every kind of damage."""
     write_wat(folder / "good.wat.gz", wat_of(GOOD_ROWS))
-    # Two gzip members and half of the third: two pages are whole.
+    # Two gzip members and half of the third, so two pages are complete.
     members = [gzip.compress(record, mtime=0) for record in wat_of([row("cut", n) for n in range(4)])]
     (folder / "cut.wat.gz").write_bytes(b"".join(members[:2]) + members[2][: len(members[2]) // 2])
     (folder / "page.wat.gz").write_bytes(b"<html>503 Slow Down</html>")
@@ -42,7 +42,7 @@ def damaged_pool(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def damaged(spark, tmp_path_factory) -> SimpleNamespace:
-    """A run over the damaged pool: how it ended, and its sources by file name."""
+    """Run over the damaged pool; return the outcome, and the sources by file name."""
     world = World(tmp_path_factory.mktemp("damaged"))
     damaged_pool(world.root / "bad")
     ended = call("run", *world.words(input=world.root / "bad"), "--files-per-commit", 5)
@@ -70,7 +70,7 @@ DONE = {"good.wat.gz": 6, "good.parquet": 5, "bad_rows.tsv": 6, "lines.jsonl": 1
 
 @pytest.mark.timeout(900)
 def test_each_damaged_source_has_its_status_and_its_reason(damaged):
-    """Partial where something was read, failed where nothing was; the good ones are done."""
+    """A source is partial if some of it was read, and failed if none was. Good sources are done."""
     assert damaged.sources.keys() == {*INCOMPLETE, *DONE}
     for name, (status, reason) in INCOMPLETE.items():
         source = damaged.sources[name]
@@ -81,7 +81,7 @@ def test_each_damaged_source_has_its_status_and_its_reason(damaged):
 
 
 def test_run_over_damaged_sources_ends_with_status_3_and_names_them(damaged):
-    """Everything is done, the table is printed, and stderr names each incomplete source with its reason."""
+    """The run finishes, prints its table, and names each incomplete source on stderr with its reason."""
     assert damaged.ended.status == 3
     assert "curated subset" in damaged.ended.out
     assert "7 of 11 sources are incomplete, 0 allowed (--allow-incomplete): exit status 3." in damaged.ended.err
@@ -93,7 +93,7 @@ def test_run_over_damaged_sources_ends_with_status_3_and_names_them(damaged):
 
 
 def test_rows_before_the_damage_are_kept(spark, damaged):
-    """The pool holds the good sources' pairs and those that stood before the damage."""
+    """The pool has the pairs of the good sources, and the pairs before the damage."""
     urls = {url for (url,) in rows_of(spark, damaged.world.root / "warehouse", "pairs", ("url",))}
     wanted = {row("cut", n)[0] for n in range(2)} | {"http://example.org/j/1.jpg"}
     for name, number in (("g", 6), ("p", 5), ("t", 6)):
@@ -104,13 +104,13 @@ def test_rows_before_the_damage_are_kept(spark, damaged):
 
 
 def test_every_text_is_a_pair_or_a_counted_reject(spark, damaged):
-    """texts_read = pairs_written + rejected texts; rejects are rows up to the cap, but all are counted."""
+    """texts_read equals pairs_written + rejected texts. Rejects are stored up to the cap, but all are counted."""
     for name, source in damaged.sources.items():
         assert_sums(name, source.texts_read, source.pairs_written, dict(source.rejected))
     assert dict(damaged.sources["bad_rows.tsv"].rejected) == {"broken_row": 14, "no_url": 1}
     assert dict(damaged.sources["lines.jsonl"].rejected) == {"broken_json": 2}
     rows = rows_of(spark, damaged.world.root / "warehouse", "rejects", ("source_path", "reason", "record", "detail"))
-    broken = [rest for path, *rest in rows if path.endswith("bad_rows.tsv") and rest[0] == "broken_row"]
+    broken = [row for path, *row in rows if path.endswith("bad_rows.tsv") and row[0] == "broken_row"]
     assert len(broken) == 10
     assert "2 columns, expected 5: http://example.org/short.jpg\tonly two" in {detail for _, _, detail in broken}
 
@@ -124,7 +124,7 @@ def assert_sums(name: str, texts_read: int, pairs_written: int, rejected: dict[s
 
 @pytest.mark.parametrize(("allowed", "status"), [("10", 0), ("50%", 3)])
 def test_allowed_number_of_incomplete_sources_decides_the_status(damaged, allowed, status):
-    """A number or a share (7 of 11 are incomplete) may be damaged for exit status 0; nothing is redone."""
+    """A number or a share of sources may be incomplete for exit status 0 (here 7 of 11 are). Nothing is read again."""
     ended = call("extract", *damaged.words, "--allow-incomplete", allowed)
     assert ended.status == status, ended.err
     assert "11 done already" in ended.err
@@ -132,7 +132,7 @@ def test_allowed_number_of_incomplete_sources_decides_the_status(damaged, allowe
 
 @pytest.mark.timeout(900)
 def test_no_text_of_a_real_crawl_is_lost(spark, shared_data, world):
-    """Every WAT of the shared crawl is read to its end; each of its texts is a pair or a counted reject."""
+    """Every WAT of the real crawl is read to its end. Each of its texts is a pair or a counted reject."""
     ended = call(
         "extract", *world.words(input=shared_data / "crawl" / "*.wat.gz", threshold=None), "--files-per-commit", 10
     )

@@ -1,4 +1,4 @@
-"""jobs/databricks: the notebooks run from top to bottom here, and the bundle is what its schema takes and runs too."""
+"""jobs/databricks: the notebooks run from top to bottom on local Spark, and the bundle fits its schema and runs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ TEXTS = ["a photo of a dog in the garden"] * 30 + ["an old house by the river"] 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory) -> Path:
-    """Pairs and a list in a folder that stands for the volume."""
+    """Write pairs and a list into a folder that represents the volume."""
     volume = tmp_path_factory.mktemp("desk") / "Volumes" / "main" / "metaclip" / "files"
     (volume / "pairs").mkdir(parents=True)
     pairs = pa.table({"url": [f"https://example.org/{n}.jpg" for n in range(len(TEXTS))], "text": TEXTS})
@@ -45,7 +45,7 @@ def desk(tmp_path_factory) -> Path:
 
 
 def expected(desk: Path, threshold: int) -> set[tuple[str, float, float]]:
-    """Return what the subset must be: url, probability and draw of each kept pair."""
+    """Return the expected subset: url, probability and draw of each kept pair."""
     pairs = pq.read_table(desk / "pairs" / "a.parquet")
     kept = mc.local.curate(pairs, desk / "en.json", threshold=threshold)
     columns = kept.select(["url", "sampling_probability", "draw"]).to_pydict()
@@ -54,7 +54,7 @@ def expected(desk: Path, threshold: int) -> set[tuple[str, float, float]]:
 
 @pytest.fixture(scope="module")
 def run_notebook(desk):
-    """Run a notebook as a plain file, top to bottom; return its names."""
+    """Return a function that runs a notebook as a plain file, top to bottom, and returns its names."""
 
     def run(number: int, monkeypatch, **widgets: object) -> dict[str, Any]:
         shown = desk.parent / f"shown{number}"
@@ -68,7 +68,7 @@ def run_notebook(desk):
 
 
 def test_notebook_1_explores_pairs_and_writes_nothing(run_notebook, desk, monkeypatch, capsys):
-    """A pool of Parquet files: its matches, counts and what some t keep are told and drawn."""
+    """Notebook 1 prints and plots matches, counts and the subsets of some t, for a pool of Parquet files."""
     names = run_notebook(1, monkeypatch, pool=desk / "pairs")
     assert names["files"] == [".png"] * 3
     counts = {row["entry"]: row["count"] for row in names["counts"].to_pylist()}
@@ -79,7 +79,7 @@ def test_notebook_1_explores_pairs_and_writes_nothing(run_notebook, desk, monkey
 
 
 def test_notebooks_2_to_4_curate_report_and_try_another_list(spark, run_notebook, desk, monkeypatch, capsys):
-    """The job's tables are those of `mc.local`; the report is shown; a new list's entries are counted."""
+    """The job's tables equal those of `mc.local`; the report is shown; the entries of a new list are counted."""
     ran = run_notebook(2, monkeypatch, input=desk / "pairs" / "*.parquet", threshold=4)
     assert (ran["status"], ran["files"]) == (0, [".png"])
     columns = ("url", "sampling_probability", "draw")
@@ -104,7 +104,7 @@ def test_notebooks_2_to_4_curate_report_and_try_another_list(spark, run_notebook
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_is_one_in_source_format_with_databricks_calls_behind_the_helper(notebook):
-    """Header, cells, the wheel of this version, and no call that only Databricks has."""
+    """A notebook has its header, cells and the wheel of this version, and makes no call that only Databricks has."""
     text = notebook.read_text(encoding="utf-8")
     header, *cells = re.split(r"\n\n# COMMAND -{10}\n\n", text)
     assert header.startswith(f"# Databricks notebook source\n# MAGIC %md\n# MAGIC # {notebook.stem[1]}. ")
@@ -119,7 +119,7 @@ def test_a_notebook_is_one_in_source_format_with_databricks_calls_behind_the_hel
 
 
 def bundle(target: str, **variables: str) -> dict[str, Any]:
-    """Return the bundle's one job as a target makes it, its variables filled in."""
+    """Return the bundle's only job as a target makes it, with its variables filled in."""
     top = yaml.safe_load((BUNDLE / "databricks.yml").read_text(encoding="utf-8"))
     (included,) = BUNDLE.glob(top["include"][0])
     job = yaml.safe_load(included.read_text(encoding="utf-8"))["resources"]["jobs"]["metaclip_curation"]
@@ -135,7 +135,7 @@ def bundle(target: str, **variables: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("target", ["cluster", "serverless"])
 def test_the_job_is_what_the_bundles_own_types_take(target):
-    """`databricks-bundles` carries the types of resources, generated from the schema: it takes the job."""
+    """`databricks-bundles` has types of resources, generated from the schema: its type of a job takes ours."""
     jobs = pytest.importorskip("databricks.bundles.jobs", reason="databricks-bundles is not installed")
     job = bundle(target)
     typed = jobs.Job.from_dict(job)
@@ -152,7 +152,7 @@ def test_the_job_is_what_the_bundles_own_types_take(target):
 
 
 def test_the_rest_of_the_bundle_has_documented_fields_alone():
-    """Top level, artifact, variables and targets: no type covers them, so the documented names are held here."""
+    """No type covers top level, artifact, variables and targets, so this test lists the documented names."""
     top = yaml.safe_load((BUNDLE / "databricks.yml").read_text(encoding="utf-8"))
     assert set(top) == {"bundle", "include", "artifacts", "variables", "targets"}
     assert set(top["artifacts"]["wheel"]) == {"type", "path", "build"}
@@ -164,7 +164,7 @@ def test_the_rest_of_the_bundle_has_documented_fields_alone():
 
 @pytest.mark.slow
 def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_path):
-    """The command as it stands, in a copy of the repository's folder."""
+    """The build command runs unchanged in a copy of the repository's folder."""
     for name in ("metaclip_spark", "setup.py", "pyproject.toml", "README.md"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
@@ -183,7 +183,7 @@ def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_pat
 
 
 def test_the_page_names_what_there_is():
-    """docs/DATABRICKS.md: parameters with their defaults, variables, boxes of each notebook, the wheel's version."""
+    """docs/DATABRICKS.md names parameters with their defaults, variables, boxes of each notebook, and the wheel."""
     page = (ROOT / "docs" / "DATABRICKS.md").read_text(encoding="utf-8")
     for parameter in bundle("cluster")["parameters"]:
         assert f"`{parameter['name']}`" in page
@@ -195,15 +195,15 @@ def test_the_page_names_what_there_is():
     boxes = {}
     for path in NOTEBOOKS:
         boxes[path.stem] = re.findall(r'widget\("(\w+)"', path.read_text(encoding="utf-8"))
-    assert {name: re.findall(r"`(\w+)`", asked) for name, asked in rows.items()} == boxes
-    told = {name.lower() for name in re.findall(r"METACLIP_(\w+)=", page)}
-    assert told <= {name for asked in boxes.values() for name in asked} | {"shown"}
+    assert {name: re.findall(r"`(\w+)`", names) for name, names in rows.items()} == boxes
+    variables = {name.lower() for name in re.findall(r"METACLIP_(\w+)=", page)}
+    assert variables <= {name for names in boxes.values() for name in names} | {"shown"}
     assert set(re.findall(r"metaclip_spark-([\d.]+)-py3", page)) == {mc.__version__}
 
 
 @pytest.mark.slow
 def test_the_job_s_tasks_run_one_after_the_other_by_their_entry_point(spark, desk, monkeypatch):
-    """Every task as Databricks starts it (its entry point, its parameters), on named tables, gives the subset."""
+    """The tasks, started as Databricks starts them (entry point, parameters), give the subset in named tables."""
     declared = re.search(r'"databricks-task = (.+?)"', (ROOT / "setup.py").read_text(encoding="utf-8")).group(1)
     task_of = EntryPoint("databricks-task", declared, "metaclip_spark.tasks").load()
     spark.sql("CREATE SCHEMA bundle_test")
@@ -230,7 +230,7 @@ def test_the_job_s_tasks_run_one_after_the_other_by_their_entry_point(spark, des
 
 
 def test_a_task_that_fails_ends_with_the_command_s_status(monkeypatch, capsys):
-    """Databricks ignores what an entry point returns: a failure has to be raised."""
+    """A failure is raised, because Databricks ignores what an entry point returns."""
     monkeypatch.setattr(sys, "argv", ["task", "run", "--threshold", "0"])
     with pytest.raises(SystemExit) as ended:
         databricks.task()
@@ -239,7 +239,7 @@ def test_a_task_that_fails_ends_with_the_command_s_status(monkeypatch, capsys):
 
 
 class Databricks:
-    """What Databricks puts into a notebook, noting what is asked of it."""
+    """A stub of the names that Databricks puts into a notebook; it records the calls."""
 
     def __init__(self) -> None:
         self.calls: list[tuple] = []
@@ -260,7 +260,7 @@ class Databricks:
 
 
 def test_on_databricks_the_helper_calls_what_a_notebook_has_there(spark, remote, monkeypatch):
-    """Widgets, display and displayHTML of the notebook; the session is the one that is there, as it is."""
+    """The helper calls the notebook's widgets, display and displayHTML, and uses the existing session unchanged."""
     if remote is not None:
         pytest.skip("a session that is there is found in another way over Spark Connect")
     notebook = Databricks()

@@ -1,4 +1,4 @@
-"""`export` on a warehouse: what is in the files is what the tables hold, and nothing is written over."""
+"""`export` writes files that equal the tables, and overwrites nothing."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ PAIR = ("image_id", "pair_id", "url", "text", "lang", "entry_ids", "extra", "sam
 
 @pytest.fixture
 def warehouse(undisturbed, tmp_path) -> Path:
-    """A copy of the undisturbed run's tables, to export into."""
+    """Return a copy of the undisturbed run's tables, to export into."""
     return shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
 
 
 def files_of(folder: Path) -> list[dict]:
-    """Returns the rows of all shards, shard by shard."""
+    """Return the rows of all shards, shard by shard."""
     return [row for path in sorted(folder.glob("*.parquet")) for row in pq.read_table(path).to_pylist()]
 
 
 def pairs_in(folder: Path) -> list[tuple]:
-    """Returns the pairs of an export with a row an image, as sorted tuples in the order of `PAIR`."""
+    """Return the pairs of an export with one row per image, as sorted tuples in the order of `PAIR`."""
     lists = ("pair_ids", "texts", "langs", "entry_ids", "extras", "sampling_probabilities")
     pairs = []
     for row in files_of(folder):
@@ -49,29 +49,31 @@ def pairs_in(folder: Path) -> list[tuple]:
 
 
 def single(p: float) -> float:
-    """Returns the float32 nearest to a number."""
+    """Return the float32 nearest to a number."""
     return float(np.float32(p))
 
 
 def test_a_curated_subset_and_its_pool_are_exported(spark, undisturbed, warehouse, tmp_path):
-    """Curated: the run's pairs, a row an image, in the warehouse. Pool: all matched pairs, a row a pair, with the run's
-    probabilities, elsewhere; a loader draws from it. The tables are left alone, and a second export is refused."""
+    """The subset is exported into the warehouse, one row per image, and the pool elsewhere, one row per pair.
+
+    The pool has the run's probabilities, and a loader samples it. The tables do not change. A second export is refused.
+    """
     before = versions(warehouse)
-    told = call("export", *flag_words(warehouse=warehouse, shards=3), "--json")
-    assert told.status == 0, told.err
-    said = json.loads(told.out)
+    ended = call("export", *flag_words(warehouse=warehouse, shards=3), "--json")
+    assert ended.status == 0, ended.err
+    summary = json.loads(ended.out)
     output = warehouse / "exports" / f"{undisturbed.run_id}-curated"
-    assert said["output"] == str(output)
+    assert summary["output"] == str(output)
     kept = rows_of(spark, warehouse, "curated_pairs", PAIR)
     assert pairs_in(output) == [(*row[:-1], single(row[-1])) for row in kept]
     manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
-    assert {"output": str(output), **manifest} == said
-    assert (said["pairs"], said["rows"]) == (len(kept), len({row[0] for row in kept}))
-    assert {each["file"]: each["rows"] for each in said["files"]} == {
+    assert {"output": str(output), **manifest} == summary
+    assert (summary["pairs"], summary["rows"]) == (len(kept), len({row[0] for row in kept}))
+    assert {each["file"]: each["rows"] for each in summary["files"]} == {
         path.name: pq.read_metadata(path).num_rows for path in output.glob("*.parquet")
     }
-    assert (said["stage"], said["threshold"], said["seed"], said["unit"]) == ("curated", 2, 0, "pair")
-    assert spark.read.parquet(str(output)).count() == said["rows"]
+    assert (summary["stage"], summary["threshold"], summary["seed"], summary["unit"]) == ("curated", 2, 0, "pair")
+    assert spark.read.parquet(str(output)).count() == summary["rows"]
 
     pool = tmp_path / "pool"
     words = flag_words(warehouse=warehouse, output=pool, stage="pairs", rows_per_shard=5, format="webdataset-index")
@@ -94,8 +96,8 @@ def test_a_curated_subset_and_its_pool_are_exported(spark, undisturbed, warehous
     assert {each["url"]: each["nsamples"] for each in index["shardlist"]} == {
         path.name: pq.read_metadata(path).num_rows for path in pool.glob("*.parquet")
     }
-    taken = {pair["pair_id"] for at in range(20) for pair in epoch(pool, at)}
-    assert {pair for pair, p in wanted.items() if p == 1} <= taken <= wanted.keys()
+    sampled = {pair["pair_id"] for at in range(20) for pair in epoch(pool, at)}
+    assert {pair for pair, p in wanted.items() if p == 1} <= sampled <= wanted.keys()
 
     assert versions(warehouse) == before
     again = call("export", *flag_words(warehouse=warehouse))
@@ -107,11 +109,13 @@ def test_a_curated_subset_and_its_pool_are_exported(spark, undisturbed, warehous
     )
 
 
-@pytest.mark.slow  # the default run holds what is new since a run against sets: tests/spark/test_export.py
+@pytest.mark.slow  # tests/spark/test_export.py checks the new pairs against sets by default
 def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
-    """At a larger t, since the first run: what the first lacks, and none of the first is missing; the other way round
-    nothing is new and some are missing. Shards of one run have the same bytes however often they are written. The
-    commands are those of docs/EXPORT.md."""
+    """Since the first run, a larger t exports the pairs that the first run lacks, and no pair is missing.
+
+    The other way round, nothing is new and some pairs are missing. A repeated export has the same bytes. The commands
+    are those of docs/EXPORT.md.
+    """
     first = undisturbed.run_id
     words = ("balance", "--warehouse", "out", "--freeze-counts", "EARLIER", "--threshold", "40000")
     assert "metaclip-spark " + " ".join(words) in DOCS.read_text(encoding="utf-8")
@@ -133,11 +137,11 @@ def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
         [f"{later}-curated", f"{later}-curated-since-{first}", f"{later}-pairs"]
     )
     output = exports / f"{later}-curated-since-{first}"
-    said = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+    manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
     new = sorted(pair for pair in kept["later"] if pair[1] not in known)
     assert new
     assert sorted(pairs_in(output) + pairs_in(output / "known_images")) == new
-    assert said["missing_since"] == 0
+    assert manifest["missing_since"] == 0
     assert spark.read.parquet(str(output)).count() == len(files_of(output))
 
     words = flag_words(warehouse=warehouse, run_id=first, since=later)
@@ -152,7 +156,7 @@ def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
 
 @pytest.mark.slow
 def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, warehouse, monkeypatch):
-    """The place is empty again after an error; what a killed export has left goes at the next one."""
+    """After an error the folder is empty. The next export removes the files of a killed export."""
     from metaclip_spark.export.place import Place
 
     output = warehouse / "exports" / f"{undisturbed.run_id}-curated"
@@ -169,7 +173,7 @@ def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, wa
 
 @pytest.mark.slow
 def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed, tmp_path):
-    """Pool and subset of such a run: a pair an image, that which --unit image chooses."""
+    """Pool and subset of such a run have one pair per image, which --unit image chooses."""
     url = "http://example.org/{}.jpg"
     rows = [(url.format(n // 3), f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(30)]
     pool = write_parquet(tmp_path / "pool.parquet", rows, ("url", "text"))
@@ -195,7 +199,7 @@ def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed
         ),
         (
             ["--stage", "pairs", "--since", "abc"],
-            "--since compares curated subsets, and the pool is none; leave it out, or --stage pairs.",
+            "--since compares curated subsets, not pools; remove it, or remove --stage pairs.",
         ),
         (["--run-id", "abc"], "{warehouse} holds no run 'abc'; see runs list."),
         (

@@ -1,4 +1,4 @@
-"""Stages tied together by their outcomes, as a scheduler does it: the run's id and pinned versions."""
+"""Commands pass the run id and pinned versions by their outcomes, as a scheduler does it."""
 
 from __future__ import annotations
 
@@ -11,86 +11,86 @@ from e2e_world import assert_same, call, flag_words, row, rows_of, table_state, 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
-def told(folder: Path, command: str, *words: object, status: int = 0) -> dict:
-    """Run a stage, and return the outcome that it wrote."""
+def outcome_of(folder: Path, command: str, *words: object, status: int = 0) -> dict:
+    """Run a command, and return the outcome that it wrote."""
     ended = call(command, *words, "--outcome", folder / f"{command}.json")
     assert ended.status == status, ended.err
     return json.loads((folder / f"{command}.json").read_text(encoding="utf-8"))
 
 
 def pins(outcome: dict, *names: str) -> str:
-    """Return versions of an outcome as --pinned takes them."""
+    """Return versions of an outcome in the format of --pinned."""
     return ",".join(f"{name}={outcome['versions'][name]}" for name in names)
 
 
-def test_stages_with_the_settings_of_one_file_make_the_tables_of_run(spark, undisturbed, tmp_path):
-    """Every stage is given the same YAML; the run's id from extract's outcome is the one that `run` has, so the tables
-    are equal with it. A stage that is tried again tells the same and changes no row."""
+def test_commands_with_the_settings_of_one_file_make_the_tables_of_run(spark, undisturbed, tmp_path):
+    """Every command gets the same YAML. The run id in extract's outcome is that of `run`, so the tables have it too. A
+    repeated command has the same outcome and changes no row."""
     world, wh = undisturbed.world, tmp_path / "wh"
     words = world.words(wh)
     at = words.index("--threshold")
     (tmp_path / "run.yaml").write_text(f"threshold: {words[at + 1]}\n")
     common = ["--config", tmp_path / "run.yaml"]
     tables = [*common, *flag_words(warehouse=wh, metadata=world.metadata)]
-    extracted = told(tmp_path, "extract", *common, *words[:at], *words[at + 2 :])
+    extracted = outcome_of(tmp_path, "extract", *common, *words[:at], *words[at + 2 :])
     assert extracted["run_id"] == undisturbed.run_id
     assert extracted["sources"] == {"done": 3, "partial": 0, "failed": 0}
     run_id = ["--run-id", extracted["run_id"]]
 
-    closed = told(tmp_path, "dedup", *tables, *run_id)
+    closed = outcome_of(tmp_path, "dedup", *tables, *run_id)
     assert (closed["sources"]["done"], closed["pairs_added"]) == (3, 28)
     counting = [*tables, *run_id, "--pinned", pins(closed, "pairs")]
-    counted = told(tmp_path, "count", *counting)
+    counted = outcome_of(tmp_path, "count", *counting)
     assert counted["snapshots"] == ["default"]
     balancing = [*tables, *run_id, "--pinned", pins(counted, "pairs", "entry_counts")]
-    balanced = told(tmp_path, "balance", *balancing)
-    page = told(tmp_path, "report", *tables, *run_id, "--output", f"file://{tmp_path}/page/card.html")
-    assert page["curated"]["report"] == f"file://{tmp_path}/page/card.html"
+    balanced = outcome_of(tmp_path, "balance", *balancing)
+    reported = outcome_of(tmp_path, "report", *tables, *run_id, "--output", f"file://{tmp_path}/page/card.html")
+    assert reported["curated"]["report"] == f"file://{tmp_path}/page/card.html"
     assert (tmp_path / "page" / "card.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert balanced["curated"]["curated_size"] == len(undisturbed.state["curated_pairs"])
     assert_same(table_state(spark, wh), undisturbed.state)
 
     for command, given, first in (("count", counting, counted), ("balance", balancing, balanced)):
-        again = told(tmp_path, command, *given)
+        again = outcome_of(tmp_path, command, *given)
         assert {**again, "attempt_id": ""} == {**first, "attempt_id": ""}
     assert_same(table_state(spark, wh), undisturbed.state)
 
 
 def test_balance_repeated_after_another_snapshot_came_reads_what_the_first_one_read(spark, world, tmp_path):
-    """Pinned versions leave out what came later: the first snapshot's subset is the same, with another t not too."""
+    """Pinned versions exclude later pairs, also with another t. The first snapshot's subset is the same."""
     warehouse = flag_words(warehouse=tmp_path / "wh", metadata=world.metadata)
-    extracted = told(tmp_path, "extract", *world.words(tmp_path / "wh", threshold=None))
+    extracted = outcome_of(tmp_path, "extract", *world.words(tmp_path / "wh", threshold=None))
     run_id = ["--run-id", extracted["run_id"]]
-    closed = told(tmp_path, "dedup", *warehouse, *run_id)
-    counted = told(tmp_path, "count", *warehouse, *run_id, "--pinned", pins(closed, "pairs"))
+    closed = outcome_of(tmp_path, "dedup", *warehouse, *run_id)
+    counted = outcome_of(tmp_path, "count", *warehouse, *run_id, "--pinned", pins(closed, "pairs"))
     balancing = [*warehouse, *run_id, "--pinned", pins(counted, "pairs", "entry_counts"), "--threshold", 2]
-    told(tmp_path, "balance", *balancing)
+    outcome_of(tmp_path, "balance", *balancing)
     mine = f"run_id = '{extracted['run_id']}'"
     names = ("curated_pairs", "run_statistics")
     first = {name: rows_of(spark, tmp_path / "wh", name, condition=mine) for name in names}
 
     later = write_parquet(world.root / "later" / "e.parquet", [row("e", n, "cat") for n in range(40)])
     assert call("run", *world.words(tmp_path / "wh", input=later, snapshot="second")).status == 0
-    told(tmp_path, "balance", *balancing[:-1], 3)
+    outcome_of(tmp_path, "balance", *balancing[:-1], 3)
     other = rows_of(spark, tmp_path / "wh", "curated_pairs", condition=mine)
     assert {pair for pair in other if "/e/" in repr(pair)} == set()
-    told(tmp_path, "balance", *balancing)
+    outcome_of(tmp_path, "balance", *balancing)
     assert first == {name: rows_of(spark, tmp_path / "wh", name, condition=mine) for name in first}
 
-    unpinned = told(tmp_path, "balance", *warehouse, "--threshold", 2)
+    unpinned = outcome_of(tmp_path, "balance", *warehouse, "--threshold", 2)
     assert unpinned["snapshots"] == ["default", "second"]
 
 
-def test_extract_of_damaged_sources_tells_them_and_reads_them_again_when_retried(world, tmp_path):
-    """Exit status 3 has an outcome too; `--retry=` without a value, as a first try is given, reads nothing again."""
+def test_extract_reports_damaged_sources_and_reads_them_again_when_retried(world, tmp_path):
+    """Exit status 3 has an outcome too. `--retry=` without a value, as in a first try, reads nothing again."""
     broken = next(path for path in world.pool.iterdir() if path.name.endswith(".wat.gz"))
     whole = broken.read_bytes()
     broken.write_bytes(whole[:-40])
     words = [*world.words(tmp_path / "wh", threshold=None), "--retry="]
-    first = told(tmp_path, "extract", *words, status=3)
+    first = outcome_of(tmp_path, "extract", *words, status=3)
     assert first["sources"] == {"done": 2, "partial": 1, "failed": 0}
     assert [each["source_path"] for each in first["incomplete"]] == [str(broken)]
     assert first["status"] == 3
     broken.write_bytes(whole)
-    again = told(tmp_path, "extract", *words[:-1], "--retry=partial,failed")
+    again = outcome_of(tmp_path, "extract", *words[:-1], "--retry=partial,failed")
     assert again["sources"] == {"done": 3, "partial": 0, "failed": 0}

@@ -1,4 +1,4 @@
-"""`--unit image` from the command line: its numbers, and what `explain` says of an image's texts."""
+"""`--unit image` on the command line has the right numbers, and `explain` names the drawn text of an image."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from e2e_world import call, flag_words, rows_of, write_parquet
 pytestmark = pytest.mark.spark
 
 
-@pytest.mark.slow  # the default run holds the drawn rows against the reference: tests/spark/test_reference.py
-def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
-    """The closing numbers count images, the sweep says their expected size, explain names the text that stands."""
+@pytest.mark.slow  # tests/spark/test_reference.py checks the drawn rows against the reference by default
+def test_one_text_per_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
+    """The closing numbers count images, the sweep gives the expected size, and explain names the drawn text."""
     url = "http://example.org/{}.jpg"
     rows = [(url.format(n // 3), f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(30)]
     rows.append((url.format("none"), "nothing here"))
@@ -30,10 +30,12 @@ def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
     assert [row["expected_size"] for row in swept["sweep"]] == [run["expected_size"]]
     assert (swept["pairs"], swept["matched"]) == (10, 10)
 
-    told = [json.loads(call("explain", *at, "--url", url.format(n), "--json").out) for n in range(2)]
-    for texts in told:
-        standing = [answer for answer in texts if "of the image's matched texts that of pair" not in answer["verdict"]]
-        (drawn,) = standing
+    explanations = [json.loads(call("explain", *at, "--url", url.format(n), "--json").out) for n in range(2)]
+    for texts in explanations:
+        not_dropped = [
+            answer for answer in texts if "of the image's matched texts that of pair" not in answer["verdict"]
+        ]
+        (drawn,) = not_dropped
         assert len({answer["draw"] for answer in texts}) == 1
         assert len(texts) == 3
         assert all(
@@ -41,7 +43,9 @@ def test_one_text_an_image_is_drawn_and_explained(spark, undisturbed, tmp_path):
             for answer in texts
             if answer is not drawn
         )
-        how = [row[2:] for row in kept if row[1] == drawn["pair_id"]]
-        assert how == ([(drawn["draw"], drawn["sampling_probability"])] if drawn["verdict"].startswith("kept") else [])
+        stored = [row[2:] for row in kept if row[1] == drawn["pair_id"]]
+        assert stored == (
+            [(drawn["draw"], drawn["sampling_probability"])] if drawn["verdict"].startswith("kept") else []
+        )
     page = (tmp_path / "warehouse" / "reports" / f"{run['run_id']}.html").read_text(encoding="utf-8")
-    assert "with a matched text: one each is drawn" in page
+    assert "with a matched text; one text each is sampled" in page

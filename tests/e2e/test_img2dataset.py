@@ -1,4 +1,4 @@
-"""After download, with the real img2dataset: exported, fetched from a server that has not everything, read back."""
+"""The real img2dataset downloads an export from a server that lacks some images, and its output is read back."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ WIDTH, HEIGHT = 240, 160
 
 
 def png(number: int) -> bytes:
-    """Returns an image of one color."""
+    """Return a PNG of one color."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -46,7 +46,7 @@ def png(number: int) -> bytes:
 
 
 class Images(BaseHTTPRequestHandler):
-    """A generated image for most paths; of some there is none, of some half, and some may not be used."""
+    """A server of generated images. Some are missing, some are truncated, and some have an opt-out."""
 
     def do_GET(self) -> None:
         kind, number = self.path.strip("/").removesuffix(".png").split("/")
@@ -59,22 +59,22 @@ class Images(BaseHTTPRequestHandler):
             self.wfile.write(content[:30] if kind == "broken" else content)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    """The url of a server of generated images on this machine."""
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Images)
-    threading.Thread(target=made.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{made.server_port}"
-    made.shutdown()
-    made.server_close()
+    """Yield the url of a server of generated images on this machine."""
+    images = ThreadingHTTPServer(("127.0.0.1", 0), Images)
+    threading.Thread(target=images.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{images.server_port}"
+    images.shutdown()
+    images.server_close()
 
 
 @pytest.fixture(scope="module")
 def img2dataset() -> Path:
-    """The command img2dataset, of .venv-img2dataset, which is made where it is not there."""
+    """Return the command img2dataset of .venv-img2dataset; create the environment if it is missing or outdated."""
     wanted = (ROOT / "tests" / "img2dataset" / "requirements.txt").read_text(encoding="utf-8")
     venv = ROOT / ".venv-img2dataset"
     stamp = venv / "requirements.txt"
@@ -97,13 +97,13 @@ def img2dataset() -> Path:
 
 
 def documented() -> list[str]:
-    """Returns the words of the img2dataset command in docs/EXPORT.md."""
+    """Return the words of the img2dataset command in docs/EXPORT.md."""
     block = re.search(r"^img2dataset (.*?[^\\])$", PAGE, re.DOTALL | re.MULTILINE).group(1)
     return shlex.split(block.replace("\\\n", " "))
 
 
 def downloaded(img2dataset: Path, export: Path, images: Path, tmp_path: Path) -> list[dict]:
-    """Fetch an export with the documented command; returns the rows of img2dataset's own Parquet."""
+    """Download an export by the documented command; return the rows of img2dataset's Parquet files."""
     places = {"out/exports/RUN-pairs": str(export), "images": str(images)}
     words = [places.get(word, word) for word in documented()]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
@@ -114,9 +114,9 @@ def downloaded(img2dataset: Path, export: Path, images: Path, tmp_path: Path) ->
 
 
 def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, server, img2dataset, tmp_path):
-    """Each image is asked for once and has its status and size; our columns come back as they went, beside it and in
-    the tars' JSON; the loader takes the survivors alone, and a pipeline over the tars the same texts. Then what is left
-    of the pool is balanced, by the documented command, from the folder as it is."""
+    """Each image is requested once and has its status and size. Our columns are unchanged, in the Parquet files and in
+    the tars' JSON. The loader reads only the survivors, and a pipeline over the tars keeps the same texts. Then the
+    documented command balances the surviving pairs, directly from img2dataset's folder."""
     url = {n: f"{server}/{KINDS[n % len(KINDS)]}/{n}.png" for n in range(60)}
     rows = [(url[n], f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(60)]
     rows += [(url[n], f"a red cat number {n}") for n in range(0, 60, 4)]
@@ -124,26 +124,26 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
     warehouse, export, images = tmp_path / "warehouse", tmp_path / "export", tmp_path / "images"
     ended = call("run", *undisturbed.world.words(warehouse, input=pool, threshold=8))
     assert ended.status == 0, ended.err
-    told = call("export", *flag_words(warehouse=warehouse, stage="pairs", output=export, shards=2), "--json")
-    assert json.loads(told.out)["rows"] == 60
-    went = {row["url"]: row for path in export.glob("*.parquet") for row in pq.read_table(path).to_pylist()}
+    ended = call("export", *flag_words(warehouse=warehouse, stage="pairs", output=export, shards=2), "--json")
+    assert json.loads(ended.out)["rows"] == 60
+    exported = {row["url"]: row for path in export.glob("*.parquet") for row in pq.read_table(path).to_pylist()}
 
-    came = downloaded(img2dataset, export, images, tmp_path)
-    assert sorted(row["url"] for row in came) == sorted(url.values())
+    received = downloaded(img2dataset, export, images, tmp_path)
+    assert sorted(row["url"] for row in received) == sorted(url.values())
     status = {
         "good": "success",
         "gone": "failed_to_download",
         "broken": "failed_to_resize",
         "noai": "failed_to_download",
     }
-    for row in came:
+    for row in received:
         assert row["status"] == status[row["url"].split("/")[-2]], row
         sizes = (row["original_width"], row["original_height"])
         assert sizes == ((WIDTH, HEIGHT) if row["status"] == "success" else (None, None))
-        assert {name: row[name] for name in OURS} == {name: went[row["url"]][name] for name in OURS}
-        assert row["caption"] == went[row["url"]]["text"]
-    there = {row["key"]: row for row in came if row["status"] == "success"}
-    assert len(there) == 30
+        assert {name: row[name] for name in OURS} == {name: exported[row["url"]][name] for name in OURS}
+        assert row["caption"] == exported[row["url"]]["text"]
+    successes = {row["key"]: row for row in received if row["status"] == "success"}
+    assert len(successes) == 30
 
     samples = {}
     for path in images.glob("*.tar"):
@@ -151,22 +151,22 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
             for name in tar.getnames():
                 if name.endswith(".json"):
                     samples[name.removesuffix(".json")] = json.load(tar.extractfile(name))
-    assert samples.keys() == there.keys()
-    by_key: dict[str, list[str]] = {key: [] for key in there}
+    assert samples.keys() == successes.keys()
+    by_key: dict[str, list[str]] = {key: [] for key in successes}
     for pair in epoch(images, 2, balance=True):
         by_key[pair["key"]].append(pair["text"])
     assert {key: sorted(kept_texts(sample, 2)) for key, sample in samples.items()} == {
         key: sorted(texts) for key, texts in by_key.items()
     }
     pairs = {row[0] for row in rows_of(spark, warehouse, "pairs", ("pair_id",))}
-    survivors = {pair for row in there.values() for pair in row["pair_ids"]}
+    survivors = {pair for row in successes.values() for pair in row["pair_ids"]}
     assert survivors < pairs
 
     (line,) = re.findall(r"^metaclip-spark (balance .*--drawn-from pool.*)$", PAGE, re.MULTILINE)
     places = {"out": str(warehouse), "images": str(images)}
     ended = call(*(places.get(word, word) for word in shlex.split(line)), "--json")
     assert ended.status == 0, ended.err
-    told = json.loads(ended.out)
-    assert told["unique_pairs"] == len(survivors)
-    where = f"run_id = '{told['run_id']}'"
+    run = json.loads(ended.out)
+    assert run["unique_pairs"] == len(survivors)
+    where = f"run_id = '{run['run_id']}'"
     assert {row[0] for row in rows_of(spark, warehouse, "curated_pairs", ("pair_id",), condition=where)} == survivors

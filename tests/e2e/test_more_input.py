@@ -1,4 +1,4 @@
-"""More input: for the same snapshot it adds, for another one it brings only what is new."""
+"""More input adds pairs to the same snapshot. Another snapshot gets only the new pairs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ pytestmark = pytest.mark.spark
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, world, undisturbed):
-    """More files for a finished snapshot, then a second snapshot that repeats it: nothing that was there is
-    erased, counts are per snapshot, and balanced over both it is that of one process over all."""
+def test_more_input_adds_pairs_and_another_snapshot_gets_only_the_new_ones(spark, world, undisturbed):
+    """A finished snapshot gets more files, then a second snapshot repeats some of its pairs.
+
+    No stored row is erased, and counts are per snapshot. The subset over both equals the reference's over all files.
+    """
     warehouse, tables = world.root / "warehouse", flag_words(warehouse=world.root / "warehouse")
     shutil.copytree(undisturbed.warehouse, warehouse)
     old = {name: rows_of(spark, warehouse, name) for name in ("pairs", "sources", "rejects")}
@@ -25,7 +27,7 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     later = [row("e", n, "cow") for n in range(4)]
     other = write_parquet(world.root / "later" / "e.parquet", [*later, added[0], row("a", 0), row("b", 0, "cat")])
 
-    # The first snapshot once more: its files are given again, and one that is new.
+    # The first snapshot gets its own files again, and a new one.
     pool = undisturbed.world.pool
     ended = call("extract", *world.words(input=[pool, more], threshold=None))
     assert ended.status == 0, ended.err
@@ -44,17 +46,20 @@ def test_more_input_adds_and_another_snapshot_brings_only_what_is_new(spark, wor
     new = rows_of(spark, warehouse, "pairs", ("url",), condition="snapshot = 'second'")
     assert new == [(url,) for url, *_ in later]
 
-    # Every snapshot's pairs are noted, whichever brought them first, and each once.
-    seen = rows_of(spark, warehouse, "sightings", ("snapshot", "pair_key"))
-    assert len(seen) == len(set(seen))
-    assert sorted(Counter(name for name, _ in seen).items()) == [("default", len(before)), ("second", len(later) + 3)]
+    # `sightings` has every pair of every snapshot once, also if another snapshot had it first.
+    sightings = rows_of(spark, warehouse, "sightings", ("snapshot", "pair_key"))
+    assert len(sightings) == len(set(sightings))
+    assert sorted(Counter(name for name, _ in sightings).items()) == [
+        ("default", len(before)),
+        ("second", len(later) + 3),
+    ]
 
-    # Counts are of pairs: a repeat counts in the snapshot that brought it first.
+    # A repeated pair counts only in the snapshot that had it first.
     per_snapshot = {
         (name, entry): count
         for name, entry, count in rows_of(spark, warehouse, "entry_counts", ("snapshot", "entry", "count"))
     }
-    assert per_snapshot["default", "photo of"] == len(before) - 1  # all but the tail's pair
+    assert per_snapshot["default", "photo of"] == len(before) - 1  # all but the pair of the tail entry
     assert per_snapshot["second", "photo of"] == len(later)
     assert ("second", "cat") not in per_snapshot
 

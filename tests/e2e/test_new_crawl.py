@@ -1,4 +1,4 @@
-"""One more crawl: an earlier subset and the crawl are read, not the old pool; the result is that of both at once."""
+"""`balance` reads an earlier subset and a new crawl instead of the old pool, with the result of the whole pool."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLD, NEW = 4000, 1000
 
 
 def crawl(world: World, name: str, numbers: range) -> object:
-    """Writes a crawl: rows of one family, so that crawls may overlap."""
+    """Write a crawl with rows of one family, so that crawls can overlap."""
     return write_parquet(world.root / f"{name}.parquet", [row("shared", number) for number in numbers])
 
 
@@ -25,14 +25,14 @@ def curated(spark, warehouse, run_id: str) -> list[tuple]:
 
 
 def add(world: World, warehouse: str, name: str, path: object, *more: object) -> tuple[dict, str]:
-    """Runs one crawl into a warehouse; returns the closing numbers, and what was said on the way."""
+    """Run one crawl into a warehouse; return the closing numbers, and the messages on stderr."""
     ended = call("run", *world.words(warehouse, "--json", *more, input=path, snapshot=name))
     assert ended.status == 0, ended.err
     return json.loads(ended.out), ended.err
 
 
 def rows_scanned(spark, work) -> int:
-    """Returns how many rows Spark read from files while the work ran."""
+    """Return the number of rows that Spark read from files while the work ran."""
     jvm, store = spark.sparkContext._jvm, spark.sparkContext._jsc.sc().statusStore()
     none, quantiles = jvm.java.util.ArrayList(), spark.sparkContext._gateway.new_array(jvm.double, 0)
 
@@ -46,7 +46,7 @@ def rows_scanned(spark, work) -> int:
 
 
 def assert_same_pool(spark, warehouse, one: dict, other: dict) -> None:
-    """Compare two runs' subsets, and what is said of the pool that they were drawn from."""
+    """Compare the subsets of two runs, and the numbers of the pools that they were drawn from."""
     assert curated(spark, warehouse, one["run_id"]) == curated(spark, warehouse, other["run_id"])
     same = ("curated_size", "unique_pairs", "threshold", "tail_fraction", "head_share_of_counts", "entries_head")
     assert {name: one[name] for name in same} == {name: other[name] for name in same}
@@ -59,24 +59,26 @@ def assert_same_pool(spark, warehouse, one: dict, other: dict) -> None:
 
 
 def test_a_new_crawl_is_balanced_without_the_old_pool_and_equals_from_scratch(spark, world):
-    """The earlier subset is read in the old pool's stead, which is said; subset, counts and sums are the pool's."""
+    """The earlier subset is read instead of the old pool, with a message. Subset, counts and sums are the same."""
     warehouse = world.root / "warehouse"
-    first, said = add(world, warehouse, "one", crawl(world, "one", range(ROWS)))
-    assert "balance reads" not in said
-    grown, said = add(world, warehouse, "two", crawl(world, "two", range(ROWS - 10, 2 * ROWS)))
-    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in said
+    first, messages = add(world, warehouse, "one", crawl(world, "one", range(ROWS)))
+    assert "balance reads" not in messages
+    grown, messages = add(world, warehouse, "two", crawl(world, "two", range(ROWS - 10, 2 * ROWS)))
+    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in messages
     assert grown["curated_size"] < grown["unique_pairs"] == 2 * ROWS
     ended = call("balance", *flag_words(warehouse=warehouse, threshold=2), "--whole-pool", "--json")
     assert (ended.status, "balance reads" in ended.err) == (0, False), ended.err
     scratch = json.loads(ended.out)
     assert_same_pool(spark, warehouse, grown, scratch)
-    assert 0 < grown["expected_sd"] < scratch["expected_sd"]  # what the first draw decided is known
+    assert (
+        0 < grown["expected_sd"] < scratch["expected_sd"]
+    )  # the first draw is known, so only the second one is uncertain
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_what_is_read_is_the_earlier_subset_and_the_new_crawl(spark, world, remote):
-    """By Spark's metrics; where t rose, the pool, and that is said."""
+    """Spark's metrics show which rows were read. If t rose, the whole pool is read, with a message."""
     if remote is not None:
         pytest.skip("Spark Connect shows no metrics of tasks")
     warehouse = world.root / "warehouse"
@@ -84,9 +86,9 @@ def test_what_is_read_is_the_earlier_subset_and_the_new_crawl(spark, world, remo
     first, _ = add(world, warehouse, "one", crawl(world, "one", range(OLD)))
     second, _ = add(world, warehouse, "two", crawl(world, "two", range(OLD - 10, OLD + NEW)))
     higher = call(*at, "--threshold", 3)
-    reason = f"the subset of run {second['run_id']} cannot stand for it: t was 2 and is 3."
+    reason = f"the subset of run {second['run_id']} cannot replace it: t was 2 and is 3."
     assert f"balance reads the whole pool; {reason}" in higher.err
-    # Either would stand for both snapshots.
+    # Either run could replace both snapshots.
     assert call("runs", "prune", second["run_id"], json.loads(higher.out)["run_id"], *at[1:-1]).status == 0
     ended = {}
     at += ["--threshold", 2]
@@ -104,7 +106,7 @@ def test_what_is_read_is_the_earlier_subset_and_the_new_crawl(spark, world, remo
 
 @pytest.mark.slow
 def test_the_order_in_which_crawls_come_changes_nothing(spark, world):
-    """One then two, or two then one: the same pairs, probabilities, draws and summed counts."""
+    """In both orders, two crawls give the same pairs, probabilities, draws and summed counts."""
     paths = {"one": crawl(world, "one", range(ROWS)), "two": crawl(world, "two", range(ROWS - 10, 2 * ROWS))}
     found = []
     for order in (("one", "two"), ("two", "one")):
@@ -116,25 +118,27 @@ def test_the_order_in_which_crawls_come_changes_nothing(spark, world):
 
 
 @pytest.mark.slow
-def test_why_the_whole_pool_is_read_is_said(spark, world):
-    """A higher t, a snapshot left out, and a snapshot that has grown: noticed, said, and right."""
+def test_why_the_whole_pool_is_read_is_reported(spark, world):
+    """A higher t, a missing snapshot and a grown snapshot are noticed and reported, and the result is right."""
     one, two = crawl(world, "one", range(ROWS)), crawl(world, "two", range(ROWS, 2 * ROWS))
     first, _ = add(world, "warehouse", "one", one)
     second, _ = add(world, "warehouse", "two", two)
     warehouse = world.root / "warehouse"
     at = flag_words(warehouse=warehouse)
-    reason = f"balance reads the whole pool; the subset of run {second['run_id']} cannot stand for it: "
+    reason = f"balance reads the whole pool; the subset of run {second['run_id']} cannot replace it: "
     assert reason + "t was 2 and is 5." in call("balance", *at, "--threshold", 5).err
     lower = call("balance", *at, "--threshold", 1, "--json")
     assert "and nothing of the pool." in lower.err
     whole = call("balance", *at, "--threshold", 1, "--whole-pool", "--json")
     runs = [json.loads(ended.out)["run_id"] for ended in (lower, whole)]
     assert curated(spark, warehouse, runs[0]) == curated(spark, warehouse, runs[1])
-    third, said = add(world, "warehouse", "two", crawl(world, "more", range(2 * ROWS, 3 * ROWS)))
-    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in said
-    left_out = call("balance", *at, "--threshold", 2, "--snapshots", "one", "--json")
-    assert left_out.status == 0, left_out.err
-    assert curated(spark, warehouse, json.loads(left_out.out)["run_id"]) == curated(spark, warehouse, first["run_id"])
+    third, messages = add(world, "warehouse", "two", crawl(world, "more", range(2 * ROWS, 3 * ROWS)))
+    assert f"balance reads the subset of run {first['run_id']}, and of the pool only two." in messages
+    without_two = call("balance", *at, "--threshold", 2, "--snapshots", "one", "--json")
+    assert without_two.status == 0, without_two.err
+    assert curated(spark, warehouse, json.loads(without_two.out)["run_id"]) == curated(
+        spark, warehouse, first["run_id"]
+    )
     (world.root / "scratch").mkdir()
     scratch = World(world.root / "scratch")
     paths = [world.root / f"{name}.parquet" for name in ("one", "two", "more")]
@@ -150,7 +154,7 @@ def test_why_the_whole_pool_is_read_is_said(spark, world):
     seed=st.integers(0, 3),
 )
 def test_any_sequence_of_crawls_equals_from_scratch(spark, tmp_path_factory, crawls, seed):
-    """Whatever they hold of each other, however often, at whichever t: the last subset is that of the whole pool."""
+    """For any overlaps, repeats and values of t, the last subset equals that of the whole pool."""
     root = tmp_path_factory.mktemp("crawls")
     world = World(root)
     for number, (first, size, threshold) in enumerate(crawls):

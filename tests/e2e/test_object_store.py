@@ -1,4 +1,4 @@
-"""Tables and input on `s3a://`, against an S3 server on this machine, also one that fails inside a commit."""
+"""A run with tables and input on `s3a://`, against a local S3 server that can fail inside a commit."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 BUCKET = "pool"
 HADOOP = {"4.0": "3.4.1", "4.1": "3.4.2", "4.2": "3.5.0"}
-"""The Hadoop of each Spark: its connector has to be of the same version. It and Amazon's library are 700 MB of JARs."""
+"""The Hadoop version of each Spark. The connector needs the same version; with Amazon's library it has 700 MB."""
 RETRIES = {
     "fs.s3a.attempts.maximum": "2",
     "fs.s3a.retry.limit": "2",
@@ -29,10 +29,10 @@ RETRIES = {
 
 
 class Store:
-    """An S3 server; a request that `fails` picks is answered with 503 (Slow Down) as long as it does.
+    """An S3 server. It answers 503 (Slow Down) to each request for which `fails` is true.
 
     Attributes:
-        failed: the requests that were answered so: method and path.
+        failed: the method and path of each request with this answer.
     """
 
     def __init__(self) -> None:
@@ -66,29 +66,29 @@ class Store:
 
 @pytest.fixture
 def store(monkeypatch, tmp_path) -> Iterator[Store]:
-    """A server with an empty bucket; the environment has its address and credentials for it."""
+    """Yield a server with an empty bucket. The environment has its address and credentials."""
     pytest.importorskip("moto.server", reason="moto[server] is not installed; it comes with the extra [test]")
     pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with the extra [s3]")
     import boto3
 
-    made = Store()
+    server = Store()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": made.url,
+        "AWS_ENDPOINT_URL": server.url,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_CONFIG_FILE": str(tmp_path / "none"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
     }.items():
         monkeypatch.setenv(name, value)
     boto3.client("s3").create_bucket(Bucket=BUCKET)
-    yield made
-    made.close()
+    yield server
+    server.close()
 
 
 def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:
-    """Run the tiny world from the bucket into tables in the bucket, in a process of its own."""
+    """Run the tiny world in another process, with input and tables in the bucket."""
     from metaclip_spark.spark.session import delta_package
 
     minor = ".".join(importlib.metadata.version("pyspark").split(".")[:2])
@@ -115,7 +115,7 @@ def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.
 
 
 def copied(client: Any, prefix: str, to: Path) -> Path:
-    """Copy what lies under a prefix of the bucket into a folder."""
+    """Copy the objects under a prefix of the bucket into a folder."""
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix):
         for entry in page.get("Contents", []):
             path = to / entry["Key"]
@@ -128,10 +128,12 @@ def copied(client: Any, prefix: str, to: Path) -> Path:
 def test_a_run_on_an_object_store_makes_the_tables_of_a_local_one_also_after_a_commit_failed(
     spark, remote, undisturbed, store, child_env, tmp_path
 ):
-    """The store refuses the entry of the log that would commit the pairs: the run ends with status 1 and a sentence;
-    the same command, when the store works again, ends in the tables of a local run, and a third does nothing."""
+    """If the store refuses the log entry that commits the pairs, the run ends with status 1 and a sentence.
+
+    When the store works again, the same command makes the tables of a local run. A third run changes nothing.
+    """
     if remote is not None:
-        pytest.skip("a process with a Spark of its own, whatever this session is")
+        pytest.skip("the run is in another process with its own Spark, so this session does not matter")
     import boto3
 
     client = boto3.client("s3")
@@ -142,14 +144,14 @@ def test_a_run_on_an_object_store_makes_the_tables_of_a_local_one_also_after_a_c
     store.fails = lambda method, path: method == "PUT" and "/warehouse/pairs/_delta_log/" in path and "01.json" in path
     failed = run(undisturbed.world, store, env, tmp_path)
     assert failed.returncode == 1, failed.stderr
-    assert store.failed, f"the server was never asked for what it should refuse:\n{failed.stderr}"
+    assert store.failed, f"the server got no request to refuse:\n{failed.stderr}"
     assert "metaclip-spark: failed: " in failed.stderr
     assert "Traceback" not in failed.stderr
 
     store.fails = lambda method, path: False
     done = run(undisturbed.world, store, env, tmp_path)
     assert done.returncode == 0, done.stderr
-    without = {"source_path", "uri", "etag", "batch_id", "run_id"}  # what says where the input is
+    without = {"source_path", "uri", "etag", "batch_id", "run_id"}  # these depend on where the input is
     state = table_state(spark, copied(client, "warehouse", tmp_path / "first"), without)
     assert_same(state, table_state(spark, undisturbed.warehouse, without))
 

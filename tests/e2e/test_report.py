@@ -1,4 +1,4 @@
-"""The page of a run, and the entry points."""
+"""The data card of a run has the numbers of the tables, and the entry points work."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ JOBS = sorted(path.name for path in (ROOT / "jobs").glob("*.py"))
 
 
 def words_of(page: str) -> str:
-    """Return the page's words with single spaces, without its style."""
+    """Return the page's words with single spaces, without its style and plots."""
     page = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
-def twin_of(undisturbed) -> dict:
-    """Return the JSON beside the run's page."""
+def sidecar_of(undisturbed) -> dict:
+    """Return the sidecar JSON of the run's page."""
     path = undisturbed.warehouse / "reports" / f"{undisturbed.run_id}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 
 def test_report_writes_the_page_again_with_the_tables_numbers(spark, undisturbed):
-    """`report` prints where the page is, and what it says is what the tables hold."""
+    """`report` prints the path of the page, and its numbers are those of the tables."""
     path = undisturbed.warehouse / "reports" / f"{undisturbed.run_id}.html"
     first = path.read_text(encoding="utf-8")
     path.unlink()
-    said = call("report", "--warehouse", undisturbed.warehouse)
-    assert (said.status, said.out) == (0, f"{path}\n"), said.err
+    ended = call("report", "--warehouse", undisturbed.warehouse)
+    assert (ended.status, ended.out) == (0, f"{path}\n"), ended.err
     page = path.read_text(encoding="utf-8")
     assert re.sub(r"<time>.*?</time>", "", page) == re.sub(r"<time>.*?</time>", "", first)
     assert not list(path.parent.glob("*.partial"))
@@ -67,31 +67,31 @@ def test_report_writes_the_page_again_with_the_tables_numbers(spark, undisturbed
     assert f"Counts after {sum(map(len, curated))} " in words
 
 
-def test_the_twin_says_what_the_tables_say(spark, undisturbed):
-    """Languages, text sources, domains, what never matched, rejects: counted here from the tables' rows."""
-    told = twin_of(undisturbed)
+def test_the_sidecar_has_the_numbers_of_the_tables(spark, undisturbed):
+    """Languages, text sources, domains, unmatched entries and rejects equal counts over the tables' rows."""
+    sidecar = sidecar_of(undisturbed)
     rows = {
         side: rows_of(spark, undisturbed.warehouse, table, ("lang", "text_source", "url", "entry_ids"))
         for side, table in (("pool", "pairs"), ("curated", "curated_pairs"))
     }
     for at, name in enumerate(("languages", "text_sources")):
-        found = {part["value"]: (part["pool"], part["curated"]) for part in told[name]["listed"]}
+        found = {part["value"]: (part["pool"], part["curated"]) for part in sidecar[name]["listed"]}
         sums = {side: Counter(row[at] for row in listed) for side, listed in rows.items()}
         assert found == {value: (n, sums["curated"][value]) for value, n in sums["pool"].items()}
     everything = {"pool": len(rows["pool"]), "curated": len(rows["curated"])}
-    assert told["domains"] == {
+    assert sidecar["domains"] == {
         "share_of_pairs": 1.0,
         "values": 1,
         **everything,
         "listed": [{"value": "example.org", **everything}],
     }
     counts = Counter(entry for row in rows["pool"] for entry in row[3])
-    worst = told["entry_domains"]["worst"]
+    worst = sidecar["entry_domains"]["worst"]
     assert {one["entry_id"]: one["pool"] for one in worst} == {at: n for at, n in counts.items() if n >= 20}
     assert {(one["effective_domains"], one["top_domain"], one["top_domain_share"]) for one in worst} == {
         (1.0, "example.org", 1.0)
     }
-    assert told["never_matched"] == {
+    assert sidecar["never_matched"] == {
         "can_never_match": 1,
         "did_not_occur": 2,
         "examples_that_can_never_match": ["St. John"],
@@ -100,24 +100,24 @@ def test_the_twin_says_what_the_tables_say(spark, undisturbed):
     reasons = Counter()
     for (of_source,) in rows_of(spark, undisturbed.warehouse, "sources", ("rejected",)):
         reasons.update(dict(of_source))
-    assert told["rejected"] == dict(reasons)
-    for before, after in zip(told["funnel"], told["funnel"][1:], strict=False):
+    assert sidecar["rejected"] == dict(reasons)
+    for before, after in zip(sidecar["funnel"], sidecar["funnel"][1:], strict=False):
         assert before["value"] - sum(after["left_out"].values()) == after["value"]
 
 
 def test_pairs_shown_are_the_tables_with_their_probability_and_draw(spark, undisturbed):
-    """Kept ones stand in curated_pairs, dropped ones in pairs alone; both come in the order of a hash of their own."""
-    warehouse, told = undisturbed.warehouse, twin_of(undisturbed)["samples"]
+    """Kept pairs are in curated_pairs, dropped pairs only in pairs. Both are ordered by a hash that is not the draw."""
+    warehouse, sidecar = undisturbed.warehouse, sidecar_of(undisturbed)["samples"]
     names = ("pair_id", "url", "text")
     decided = ("sampling_probability", "draw")
     kept = {row[0]: row[1:] for row in rows_of(spark, warehouse, "curated_pairs", (*names, *decided))}
     pool = {row[0]: row[1:] for row in rows_of(spark, warehouse, "pairs", names)}
-    assert {one["pair_id"]: tuple(one[name] for name in (*names, *decided)[1:]) for one in told["curated"]} == kept
-    assert {one["pair_id"]: (one["url"], one["text"]) for one in told["dropped"]} == {
+    assert {one["pair_id"]: tuple(one[name] for name in (*names, *decided)[1:]) for one in sidecar["curated"]} == kept
+    assert {one["pair_id"]: (one["url"], one["text"]) for one in sidecar["dropped"]} == {
         pair: row for pair, row in pool.items() if pair not in kept
     }
-    assert all(one["draw"] >= one["sampling_probability"] > 0 for one in told["dropped"])
-    for shown in told.values():
+    assert all(one["draw"] >= one["sampling_probability"] > 0 for one in sidecar["dropped"])
+    for shown in sidecar.values():
         ids = pa.array([one["pair_id"] for one in shown])
         assert len(ids) > 3
         assert np.all(np.diff(draws(ids, 0, "sample")) > 0)
@@ -125,67 +125,67 @@ def test_pairs_shown_are_the_tables_with_their_probability_and_draw(spark, undis
 
 
 def test_class_names_are_counted_before_and_after(spark, undisturbed, tmp_path):
-    """The entry that a name is, or its lower-cased form; what is thin, and what is no entry, stands on the page."""
+    """A name is looked up as an entry, then in lower case. The page has thin classes and names without an entry."""
     names = tmp_path / "names.txt"
     names.write_text("cat\nDOG\npurple\nkite (bird of prey)\n", encoding="utf-8")
     output = tmp_path / "card.html"
     words = flag_words(warehouse=undisturbed.warehouse, class_names=names, thin=3, output=output)
-    said = call("report", *words)
-    assert (said.status, said.out) == (0, f"{output}\n"), said.err
-    told = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["class_names"]
+    ended = call("report", *words)
+    assert (ended.status, ended.out) == (0, f"{output}\n"), ended.err
+    sidecar = json.loads(output.with_suffix(".json").read_text(encoding="utf-8"))["class_names"]
     counts = dict(rows_of(spark, undisturbed.warehouse, "entry_counts", ("entry", "count")))
     after = Counter(e for (ids,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("entry_ids",)) for e in ids)
-    assert [(one["name"], one["entry"], one["exact"], one["pool"], one["curated"]) for one in told["classes"]] == [
+    assert [(one["name"], one["entry"], one["exact"], one["pool"], one["curated"]) for one in sidecar["classes"]] == [
         ("cat", "cat", True, counts["cat"], after[1]),
         ("DOG", "dog", False, counts["dog"], after[2]),
         ("purple", "purple", True, 1, 1),
     ]
-    assert "purple" in told["thin"]
-    assert told["no_entry"] == ["kite (bird of prey)"]
+    assert "purple" in sidecar["thin"]
+    assert sidecar["no_entry"] == ["kite (bird of prey)"]
     words = words_of(output.read_text(encoding="utf-8"))
-    assert f"{len(told['thin'])} of 4 classes " in words
-    assert "1 class is no entry" in words
+    assert f"{len(sidecar['thin'])} of 4 classes " in words
+    assert "1 class is not an entry" in words
 
 
 def test_two_runs_side_by_side(spark, undisturbed, tmp_path):
-    """Both runs' numbers, the differences, and the entries that moved; the tables stay as they are."""
+    """The page has both runs' numbers, the differences, and the entries that moved. The tables do not change."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
     other = json.loads(call("balance", *flag_words(warehouse=warehouse, threshold=6, seed=1), "--json").out)
     before = versions(warehouse)
-    said = call("report", "--compare", undisturbed.run_id, other["run_id"], "--warehouse", warehouse)
+    ended = call("report", "--compare", undisturbed.run_id, other["run_id"], "--warehouse", warehouse)
     page = warehouse / "reports" / f"{undisturbed.run_id}-{other['run_id']}.html"
-    assert (said.status, said.out) == (0, f"{page}\n"), said.err
+    assert (ended.status, ended.out) == (0, f"{page}\n"), ended.err
     assert versions(warehouse) == before
-    told = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
-    first, second = told["cards"]
+    sidecar = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
+    first, second = sidecar["cards"]
     del other["report"]
     assert {name: second[name] for name in other} == other
-    mine = twin_of(undisturbed)
+    mine = sidecar_of(undisturbed)
     same = [name for name in first if name not in ("created_at", "tables")]
     assert {name: first[name] for name in same} == {name: mine[name] for name in same}
     sizes = len(undisturbed.state["curated_pairs"]), other["curated_size"]
-    assert told["differences"]["curated_size"] == {
+    assert sidecar["differences"]["curated_size"] == {
         "first": sizes[0],
         "second": sizes[1],
         "difference": sizes[1] - sizes[0],
     }
-    assert (told["settings"]["seed"], told["settings"]["threshold"]) == (["0", "1"], ["2", "6"])
-    assert told["moved_by_count"] == []
+    assert (sidecar["settings"]["seed"], sidecar["settings"]["threshold"]) == (["0", "1"], ["2", "6"])
+    assert sidecar["moved_by_count"] == []
     words = words_of(page.read_text(encoding="utf-8"))
     assert f"Curated subset {sizes[0]} {sizes[1]} " in words
-    for moved in told["moved_by_kept_share"]:
+    for moved in sidecar["moved_by_kept_share"]:
         assert f" {moved['entry']} {moved['pool'][0]} {moved['pool'][1]} {moved['curated'][0]} " in words
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--compare", "a", "b", "--run-id", "a"], "--compare names both runs; leave --run-id out."),
+        (["--compare", "a", "b", "--run-id", "a"], "--compare names both runs; remove --run-id."),
         (
             ["--compare", "a", "b", "--class-names", "names.txt"],
-            "--class-names goes with the card of one run; leave --compare out.",
+            "--class-names is for the card of one run; remove it, or remove --compare.",
         ),
-        (["--thin", "5"], "--thin says which classes are thin; give them with --class-names FILE."),
+        (["--thin", "5"], "--thin needs the classes; give them with --class-names FILE."),
         (
             ["--class-names", "none.txt"],
             "--class-names none.txt cannot be read: No such file or directory. Check the path.",
@@ -193,84 +193,82 @@ def test_two_runs_side_by_side(spark, undisturbed, tmp_path):
     ],
 )
 def test_wrong_usage_of_report_starts_nothing(undisturbed, words, sentence):
-    """One sentence, before Spark is asked for."""
-    said = call("report", "--warehouse", undisturbed.warehouse, *words)
-    assert (said.status, said.out, said.err) == (2, "", f"metaclip-spark: {sentence}\n")
+    """The error is one sentence, before Spark starts."""
+    ended = call("report", "--warehouse", undisturbed.warehouse, *words)
+    assert (ended.status, ended.out, ended.err) == (2, "", f"metaclip-spark: {sentence}\n")
 
 
-def test_a_run_that_is_not_there_cannot_be_compared(undisturbed):
-    """The unknown one of the two is named."""
-    said = call("report", "--warehouse", undisturbed.warehouse, "--compare", undisturbed.run_id, "feedfeedfeedfeed")
-    assert (said.status, said.out) == (2, "")
-    assert "holds no run 'feedfeedfeedfeed'" in said.err.splitlines()[-1]
+def test_an_unknown_run_cannot_be_compared(undisturbed):
+    """The error names the unknown run of the two."""
+    ended = call("report", "--warehouse", undisturbed.warehouse, "--compare", undisturbed.run_id, "feedfeedfeedfeed")
+    assert (ended.status, ended.out) == (2, "")
+    assert "holds no run 'feedfeedfeedfeed'" in ended.err.splitlines()[-1]
 
 
-def test_report_of_a_run_that_is_not_there_is_refused(undisturbed):
-    """An unknown run id is an error with a sentence."""
-    said = call("report", "--warehouse", undisturbed.warehouse, "--run-id", "feedfeedfeedfeed")
-    assert (said.status, said.out) == (2, "")
+def test_report_of_an_unknown_run_is_refused(undisturbed):
+    """An unknown run id is an error of one sentence."""
+    ended = call("report", "--warehouse", undisturbed.warehouse, "--run-id", "feedfeedfeedfeed")
+    assert (ended.status, ended.out) == (2, "")
     sentence = f"{undisturbed.warehouse} holds no run 'feedfeedfeedfeed'; expected tables made by run."
-    assert said.err.splitlines()[-1] == f"metaclip-spark: {sentence}"
+    assert ended.err.splitlines()[-1] == f"metaclip-spark: {sentence}"
 
 
 def test_report_on_a_folder_without_tables_is_refused(spark, tmp_path):
-    """A folder that no run was given is an error, and stays as it is."""
-    said = call("report", "--warehouse", tmp_path)
-    assert said.status in (1, 2)
-    assert said.err.splitlines()[-1] == (f"metaclip-spark: {tmp_path} holds no curated subset yet; run balance first.")
+    """A folder without tables is an error, and does not change."""
+    ended = call("report", "--warehouse", tmp_path)
+    assert ended.status in (1, 2)
+    assert ended.err.splitlines()[-1] == (f"metaclip-spark: {tmp_path} holds no curated subset yet; run balance first.")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_explain_agrees_with_the_tables(spark, undisturbed):
-    """Kept pairs and dropped ones are explained with the tables' probability, draw and verdict."""
+    """Kept and dropped pairs are explained with the tables' probability, draw and verdict."""
     kept = rows_of(spark, undisturbed.warehouse, "curated_pairs", ("pair_id", "sampling_probability", "draw"))
     dropped = {pair for (pair,) in rows_of(spark, undisturbed.warehouse, "pairs", ("pair_id",))} - {k[0] for k in kept}
     pair, probability, draw = kept[0]
-    said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", pair, "--json")
-    assert said.status == 0, said.err
-    assert repr(probability) in said.out
-    assert repr(draw) in said.out
-    (why,) = json.loads(said.out)
+    ended = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", pair, "--json")
+    assert ended.status == 0, ended.err
+    assert repr(probability) in ended.out
+    assert repr(draw) in ended.out
+    (why,) = json.loads(ended.out)
     assert why["seen_in"] == ["default"]
     assert why["verdict"].startswith("kept: ")
     assert 1 <= why["kept_from_threshold"] <= 2
     for match in why["matches"]:
         for at in match["positions"]:
             assert why["spaced"][at:].startswith(match["entry"])
-    said = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", min(dropped), "--json")
-    assert said.status == 0, said.err
-    (why,) = json.loads(said.out)
+    ended = call("explain", "--warehouse", undisturbed.warehouse, "--pair-id", min(dropped), "--json")
+    assert ended.status == 0, ended.err
+    (why,) = json.loads(ended.out)
     assert why["verdict"].startswith("dropped: ")
     assert 2 < why["kept_from_threshold"] <= min(match["count"] for match in why["matches"])
 
 
 def child(*words: str, env: dict[str, str]) -> subprocess.CompletedProcess:
-    """Run Python on these words in a process of its own."""
+    """Run Python on these words in another process."""
     return subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_module_says_its_version_without_spark(child_env, tmp_path):
-    """python -m metaclip_spark --version needs no Java."""
+def test_module_prints_its_version_without_spark(child_env, tmp_path):
+    """`python -m metaclip_spark --version` needs no Java."""
     ended = child("-m", "metaclip_spark", "--version", env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == f"metaclip-spark, version {metaclip_spark.version.__version__}\n"
 
 
 def test_no_java_is_one_sentence(world, child_env, tmp_path):
-    """Without Java a run ends with status 1 and says what to install."""
+    """Without Java a run ends with status 1, and the error names what to install."""
     words = ["-m", "metaclip_spark", "run", *map(str, world.words())]
     ended = child(*words, env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stdout) == (1, "")
     sentence = ended.stderr.splitlines()[-1]
-    assert sentence.startswith(
-        f"metaclip-spark: Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} holds no bin/java."
-    )
+    assert sentence.startswith(f"metaclip-spark: Spark needs Java 17 or 21, and JAVA_HOME={tmp_path} has no bin/java.")
     assert "Traceback" not in ended.stderr
 
 
 @pytest.mark.parametrize("job", JOBS)
 def test_job_takes_the_flags_of_its_command(child_env, job):
-    """jobs/NAME.py --help is the help of `metaclip-spark NAME`."""
+    """`jobs/NAME.py --help` prints the help of `metaclip-spark NAME`."""
     name = job.removesuffix(".py")
     ended = child(str(ROOT / "jobs" / job), "--help", env=child_env)
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -1,4 +1,4 @@
-"""`runs list`, `show` and `prune`: what runs were, and letting go of their subsets."""
+"""`runs list` and `show` describe runs, and `runs prune` deletes their subsets."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.spark
 
 
 def files_of(warehouse, name, run_id):
-    """Returns the data files of a run on disk, whether the table knows them or not."""
+    """Return the data files of a run on disk, whether the table's log names them or not."""
     return sorted((warehouse / name / f"run_id={run_id}").glob("*.parquet"))
 
 
 def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_path):
-    """Its bytes are those of its files; pruned they are gone, the log says so, and the same command brings it back."""
+    """A run's bytes are those of its files. Pruning removes them. The same command draws the subset again."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
     at, old = flag_words(warehouse=warehouse), undisturbed.run_id
     new = json.loads(call("balance", *at, "--threshold", 3, "--seed", 4, "--json").out)
@@ -45,14 +45,14 @@ def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_pa
     before = versions(warehouse)
     dry = call("runs", "prune", "--keep-last", 1, "--dry-run", *at)
     assert (dry.status, versions(warehouse)) == (0, before), dry.err
-    assert "would let go of 1 runs" in dry.out
+    assert "would delete 1 runs" in dry.out
     kept = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{new['run_id']}'")
-    gone = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'")
+    pruned_rows = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'")
 
     pruned = call("runs", "prune", "--keep-last", 1, "--retain-hours", 0, *at, "--json")
     assert pruned.status == 0, pruned.err
-    told = {"pruned": [{"run_id": old, "bytes": sum(first["bytes"].values())}], "dry_run": False}
-    assert json.loads(pruned.out) == told
+    expected = {"pruned": [{"run_id": old, "bytes": sum(first["bytes"].values())}], "dry_run": False}
+    assert json.loads(pruned.out) == expected
     assert rows_of(spark, warehouse, "curated_pairs") == kept
     assert not [file for name in OF_A_RUN for file in files_of(warehouse, name, old)]
     first, _ = json.loads(call("runs", "list", *at, "--json").out)
@@ -62,39 +62,39 @@ def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_pa
 
     again = call("run", *undisturbed.world.words(warehouse), "--json")
     assert json.loads(again.out)["run_id"] == old, again.err
-    assert rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'") == gone
+    assert rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'") == pruned_rows
 
 
-def test_prune_wants_runs_that_are_there(undisturbed):
-    """Neither nothing nor both ways at once; and an unknown run is refused before anything is changed."""
+def test_prune_needs_existing_runs(undisturbed):
+    """Prune takes either ids or --keep-last. An unknown run is refused before anything changes."""
     at = flag_words(warehouse=undisturbed.warehouse)
-    said = "runs prune takes the run ids to let go of, or --keep-last N; `runs list` shows them."
+    sentence = "runs prune takes the ids of the runs to delete, or --keep-last N; `runs list` shows them."
     for words in ([], [undisturbed.run_id, "--keep-last", 2]):
         refused = call("runs", "prune", *words, *at)
-        assert (refused.status, refused.err.splitlines()[-1]) == (2, f"metaclip-spark: {said}")
+        assert (refused.status, refused.err.splitlines()[-1]) == (2, f"metaclip-spark: {sentence}")
     unknown = call("runs", "prune", "feed", *at)
     assert (unknown.status, f"{undisturbed.warehouse} holds no run 'feed'; see runs list." in unknown.err) == (2, True)
 
 
 def run_of(name: str, day: int, outcome: str = "finished", drawn: bool = True, size: int = 5) -> Run:
     when = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(days=day)
-    made = Run(name, outcome, when, when, {}, ("m",), bytes={"curated_pairs": size})
+    run = Run(name, outcome, when, when, {}, ("m",), bytes={"curated_pairs": size})
     if drawn:
-        made.threshold, made.kept, made.drawn_at = 9, 1, when
-    return made
+        run.threshold, run.kept, run.drawn_at = 9, 1, when
+    return run
 
 
-def test_the_last_subsets_are_kept_and_what_is_newer_than_they_are():
-    """Pruned runs do not count as the last; a run at work, newer than the last subset, is left alone."""
+def test_the_last_subsets_are_kept_and_so_are_newer_runs():
+    """Pruned runs do not count as the last. A running run that is newer than the last subset is kept."""
     runs = [
         run_of("a", 1),
-        run_of("cut short", 2, "failed", drawn=False),
+        run_of("interrupted", 2, "failed", drawn=False),
         run_of("b", 3),
         run_of("c", 4),
         run_of("pruned", 5, "pruned", size=0),
         run_of("at work", 6, "unfinished", drawn=False),
     ]
-    assert [run.run_id for run in older_than_last(runs, 1)] == ["a", "cut short", "b"]
-    assert [run.run_id for run in older_than_last(runs, 2)] == ["a", "cut short"]
+    assert [run.run_id for run in older_than_last(runs, 1)] == ["a", "interrupted", "b"]
+    assert [run.run_id for run in older_than_last(runs, 2)] == ["a", "interrupted"]
     assert older_than_last(runs, 3) == []
     assert older_than_last([], 1) == []

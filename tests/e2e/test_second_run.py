@@ -1,4 +1,4 @@
-"""The same command twice: the second one finds everything done."""
+"""The second run of the same command finds everything done."""
 
 from __future__ import annotations
 
@@ -20,13 +20,15 @@ def test_second_run_does_no_work_and_changes_nothing(spark, undisturbed):
     assert "3 done already" in again.err
     assert versions(undisturbed.warehouse) == before
     assert {path: path.read_bytes() for path in (undisturbed.warehouse / "reports").iterdir()} == reports
-    assert min(before.values()) >= 0, f"a table of {DATA_TABLES} is not there"
+    assert min(before.values()) >= 0, f"a table of {DATA_TABLES} is missing"
     assert_same(table_state(spark, undisturbed.warehouse), undisturbed.state)
 
 
-def test_json_is_all_that_stdout_holds_and_yaml_says_the_same_as_flags(spark, undisturbed):
-    """With --config and --json: the run_id, and so the tables, of the run configured by flags; stdout is one
-    JSON document with the tables' numbers, and progress goes to stderr."""
+def test_stdout_has_only_json_and_yaml_equals_flags(spark, undisturbed):
+    """A run with --config has the run_id, and so the tables, of the run configured by flags.
+
+    With --json, stdout is one JSON document with the tables' numbers, and progress goes to stderr.
+    """
     world, before = undisturbed.world, versions(undisturbed.warehouse)
     config = world.root / "config.yaml"
     config.write_text(
@@ -36,15 +38,15 @@ def test_json_is_all_that_stdout_holds_and_yaml_says_the_same_as_flags(spark, un
     )
     # A flag wins over the file.
     words = ["run", "--config", config, "--threshold", 2, "--warehouse", undisturbed.warehouse, "--json"]
-    said = call(*words)
-    assert said.status == 0, said.err
+    resumed = call(*words)
+    assert resumed.status == 0, resumed.err
     assert versions(undisturbed.warehouse) == before
-    numbers = json.loads(said.out)
+    numbers = json.loads(resumed.out)
     assert numbers["run_id"] == undisturbed.run_id
-    assert undisturbed.run_id in said.err
+    assert undisturbed.run_id in resumed.err
     state = undisturbed.state
     assert numbers["sources"] == {"done": 3, "partial": 0, "failed": 0}
-    assert numbers["texts_read"] == 34  # an empty text is none
+    assert numbers["texts_read"] == 34  # an empty text is not read as a text
     assert numbers["texts_matched"] == 31
     assert numbers["rejected"] == {"no_match": 2, "repeat": 1, "empty_text": 1, "data_url": 1}
     assert numbers["unique_pairs"] == len(state["pairs"]) == 28
@@ -54,15 +56,15 @@ def test_json_is_all_that_stdout_holds_and_yaml_says_the_same_as_flags(spark, un
     assert numbers["entries_tail"] == 1
     assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
-    assert "Starting Spark" in said.err
+    assert "Starting Spark" in resumed.err
 
 
 def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):
-    """Each stage says on stderr what it did; stdout holds the closing table alone."""
+    """Each step reports on stderr, and stdout has only the closing table."""
     ended = undisturbed.ended
-    for stage in ("extract", "dedup", "count", "balance"):
-        assert [line for line in ended.err.splitlines() if line.startswith(f"{stage:<8} ")], f"{stage} said nothing"
-        assert f"{stage:<8} " not in ended.out
+    for step in ("extract", "dedup", "count", "balance"):
+        assert [line for line in ended.err.splitlines() if line.startswith(f"{step:<8} ")], f"{step} reported nothing"
+        assert f"{step:<8} " not in ended.out
     lines = [line.split() for line in ended.out.splitlines()]
     assert ["sources", "3", "3", "done"] in lines
     assert ["unique", "pairs", "28", "the", "pool"] in lines

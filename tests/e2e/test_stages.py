@@ -1,4 +1,4 @@
-"""Stage by stage, by another list, without deduplication, by name: the same tables by other ways."""
+"""Other ways to the same tables: single commands, `match`, --no-dedup, named tables, --keep-unmatched."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from e2e_world import (
 pytestmark = pytest.mark.spark
 
 OF_THE_RUN = ("run_id",)
-"""A hash of the configuration, which a stage has only its part of."""
+"""The run id is a hash of the configuration. A single command has only a part of the configuration."""
 
 
 def done(*words: object) -> None:
-    """Run a command that is meant to end well."""
+    """Run a command that must succeed."""
     ended = call(*words)
     assert ended.status == 0, ended.err
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
-    """extract, dedup, count, balance and report: the tables of `run`, but for the run's id."""
+def test_commands_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
+    """extract, dedup, count, balance and report make the tables of `run`, except for the run id."""
     world, tables = undisturbed.world, ["--warehouse", tmp_path / "wh"]
     done("extract", *world.words(tmp_path / "wh", threshold=None))
     done("dedup", *tables, "--metadata", world.metadata)
@@ -45,15 +45,15 @@ def test_stages_one_by_one_make_the_tables_of_run(spark, undisturbed, tmp_path):
 
 @pytest.fixture
 def schema(spark, tmp_path, monkeypatch) -> Iterator[str]:
-    """An empty schema for named tables, below the test's folder."""
-    monkeypatch.chdir(tmp_path)  # where the report goes when the tables are not in a folder
+    """Create an empty schema for named tables in the test's folder; yield its name and drop it."""
+    monkeypatch.chdir(tmp_path)  # reports of named tables go to the current folder
     spark.sql(f"CREATE SCHEMA metaclip_e2e LOCATION '{tmp_path}/schema'")
     yield "spark_catalog.metaclip_e2e"
     spark.sql("DROP SCHEMA metaclip_e2e CASCADE")
 
 
 def by_name(world, schema: str, **instead: object) -> list[object]:
-    """Return the flags of `extract` (of `run`, with threshold=2) for named tables."""
+    """Return the flags of `extract` for named tables, or with threshold=2 those of `run`."""
     words = world.words("-", **{"threshold": None, **instead})
     at = words.index("--warehouse")
     return [*words[:at], "--catalog", schema, *words[at + 2 :]]
@@ -61,15 +61,17 @@ def by_name(world, schema: str, **instead: object) -> list[object]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_texts_matched_after_extraction_stage_by_stage_in_named_tables_make_the_same_subset(
+def test_texts_matched_after_extraction_command_by_command_in_named_tables_make_the_same_subset(
     spark, undisturbed, schema, tmp_path
 ):
-    """extract without a list, dedup, match, count, balance and report with --catalog: pairs, counts, subset
-    of `run --warehouse`; and match --keep-unmatched keeps the texts that match nothing beside them."""
+    """extract without a list, dedup, match, count, balance and report with --catalog equal `run --warehouse`.
+
+    Pairs, counts and subset are the same. match --keep-unmatched also stores the texts that match nothing.
+    """
     tables, metadata = ["--catalog", schema], ["--metadata", undisturbed.world.metadata]
     done("extract", *by_name(undisturbed.world, schema, metadata=None))
     done("dedup", *tables)
-    assert len(rows_of(spark, schema, "pairs")) == 28 + 1  # UNMATCHED is there once, with no ids yet
+    assert len(rows_of(spark, schema, "pairs")) == 28 + 1  # with UNMATCHED once, without ids
     done("match", *tables, *metadata, "--keep-unmatched")
     done("count", *tables, *metadata)
     done("balance", *tables, *metadata, "--threshold", 2)
@@ -94,7 +96,7 @@ def same_choice(spark, where, undisturbed) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, world):
-    """--no-dedup --id-column: pair_id is the pool's key, repeats stay, and kept columns travel to the end."""
+    """With --no-dedup --id-column, pair_id is the pool's key, repeats stay, and kept columns reach the subset."""
     repeated = [row("own", n, "cat") for n in range(4)]
     again = [(url, text, lang, f"{number:032x}", "again") for number, (url, text, lang, _, _) in enumerate(repeated)]
     write_parquet(world.root / "own" / "a.parquet", repeated)
@@ -132,7 +134,7 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, schema):
-    """run --catalog: the same rows in named tables, and a second run that finds them."""
+    """`run --catalog` writes the same rows to named tables, and a second run finds them."""
     words = by_name(undisturbed.world, schema, threshold=2)
     first = call("run", *words, "--json")
     assert first.status == 0, first.err
@@ -146,7 +148,7 @@ def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, schema
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_kept_unmatched_texts_change_nothing_else(spark, undisturbed, tmp_path):
-    """run --keep-unmatched stores one pair more, without entry ids, and curates the same subset."""
+    """`run --keep-unmatched` stores one more pair, without entry ids, and curates the same subset."""
     warehouse = tmp_path / "wh"
     done("run", *undisturbed.world.words(warehouse), "--keep-unmatched")
     unmatched = rows_of(spark, warehouse, "pairs", ("url", "entry_ids"), condition="size(entry_ids) = 0")

@@ -1,4 +1,4 @@
-"""`sweep` and `--target-size` on a warehouse: what they predict is what a run then does."""
+"""`sweep` and `--target-size` on a warehouse predict the result of a run."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture
 def warehouse(undisturbed, tmp_path):
-    """A copy of the undisturbed run's tables, to add runs to."""
+    """Return a copy of the undisturbed run's tables, to add runs to."""
     return shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
 
 
 def sizes_by_hand(pairs: list[tuple], counts: dict[int, int], t: int) -> dict[tuple[str, str], float]:
-    """Returns the expected size by (text source, language), pair by pair."""
+    """Return the expected size by (text source, language), summed pair by pair."""
     sums: dict[tuple[str, str], float] = {}
     for source, lang, ids in pairs:
         missed = 1.0
@@ -33,47 +33,47 @@ def sizes_by_hand(pairs: list[tuple], counts: dict[int, int], t: int) -> dict[tu
 
 
 def test_sweep_equals_the_sum_by_hand_and_the_run_itself(spark, undisturbed):
-    """At the run's t it says what the run's statistics say, at others the brute-force sum; nothing is written."""
+    """At the run's t, the sweep has the run's statistics. At other t, it has the brute-force sum. It writes nothing."""
     warehouse = undisturbed.warehouse
     before = versions(warehouse)
-    said = call("sweep", *flag_words(warehouse=warehouse, thresholds="1,2,7,1000", threshold=2), "--json")
-    assert said.status == 0, said.err
-    told = json.loads(said.out)
+    ended = call("sweep", *flag_words(warehouse=warehouse, thresholds="1,2,7,1000", threshold=2), "--json")
+    assert ended.status == 0, ended.err
+    swept = json.loads(ended.out)
     assert versions(warehouse) == before
 
     pairs = rows_of(spark, warehouse, "pairs", ("text_source", "lang", "entry_ids"))
     counts = dict(rows_of(spark, warehouse, "entry_counts", ("entry_id", "count")))
-    assert [(row["threshold"], row["chosen"]) for row in told["sweep"]] == [
+    assert [(row["threshold"], row["chosen"]) for row in swept["sweep"]] == [
         (1, False),
         (2, True),
         (7, False),
         (1000, False),
     ]
-    for row in told["sweep"]:
+    for row in swept["sweep"]:
         by_hand = sizes_by_hand(pairs, counts, row["threshold"])
         found = {(group["text_source"], group["lang"]): group["expected_size"] for group in row["groups"]}
         assert found == pytest.approx(by_hand)
         assert row["expected_size"] == pytest.approx(sum(by_hand.values()))
         assert row["entries_head"] == sum(count >= row["threshold"] for count in counts.values())
-    stated = call("run", *undisturbed.world.words(), "--json")
-    run = json.loads(stated.out)
-    at_two = told["sweep"][1]
+    again = call("run", *undisturbed.world.words(), "--json")
+    run = json.loads(again.out)
+    at_two = swept["sweep"][1]
     names = ("expected_size", "expected_sd", "tail_fraction", "entries_head", "entries_tail")
     assert {name: at_two[name] for name in names} == {name: run[name] for name in names}
 
 
 def test_sweep_prints_a_table(undisturbed):
-    """A row a t, the one that the flags choose marked, and the kept texts by where they come from."""
-    said = call("sweep", *flag_words(warehouse=undisturbed.warehouse, threshold=3))
-    assert said.status == 0, said.err
-    rows = [line.split() for line in said.out.splitlines()]
+    """The table has one row per t, a mark at the chosen t, and the expected size by text source."""
+    ended = call("sweep", *flag_words(warehouse=undisturbed.warehouse, threshold=3))
+    assert ended.status == 0, ended.err
+    rows = [line.split() for line in ended.out.splitlines()]
     assert ["3", "<"] in [row[:2] for row in rows]
     assert [row[0] for row in rows if row and row[0].isdigit()][:5] == ["1", "2", "3", "5", "10"]
-    assert "expected by text source" in said.out
+    assert "expected by text source" in ended.out
 
 
 def test_target_size_is_reached_by_the_smallest_t(spark, warehouse):
-    """`balance --target-size` takes the t that a sweep gives, whose expected size is enough where t - 1 is not."""
+    """`balance --target-size` takes the t of the sweep: its expected size is enough, and that of t - 1 is not."""
     size = 12
     ended = call("balance", *flag_words(warehouse=warehouse, target_size=size), "--json")
     assert ended.status == 0, ended.err
@@ -92,26 +92,26 @@ def test_target_size_is_reached_by_the_smallest_t(spark, warehouse):
 
 
 def test_a_target_size_above_the_pool_is_refused(undisturbed):
-    """Keeping every matched pair is the most that any t gives."""
-    said = call("sweep", *flag_words(warehouse=undisturbed.warehouse, target_size=10_000))
-    assert said.status == 2
+    """No t keeps more than all matched pairs."""
+    ended = call("sweep", *flag_words(warehouse=undisturbed.warehouse, target_size=10_000))
+    assert ended.status == 2
     pairs = len(undisturbed.state["pairs"])
-    assert f"target_size 10,000 is more than the {pairs} pairs of the pool that match an entry. Give at" in said.err
+    assert f"target_size 10,000 is more than the {pairs} pairs of the pool that match an entry. Give at" in ended.err
 
 
-def test_a_pool_that_is_not_counted_as_it_is_now_is_refused():
-    """Pairs that came after the count, or were never counted, are not swept with older counts."""
+def test_a_pool_with_uncounted_pairs_is_refused():
+    """Pairs that were added after the count, or never counted, are not swept with old counts."""
     for counted in (None, SimpleNamespace(event="stage done", fingerprint="before")):
         ctx = SimpleNamespace(
-            chosen_snapshots=lambda: ["a"], pool_state=lambda name: ("now", 3), last=lambda *about, seen=counted: seen
+            chosen_snapshots=lambda: ["a"], pool_state=lambda name: ("now", 3), last=lambda *query, event=counted: event
         )
         with pytest.raises(ConfigError) as refused:
             counted_snapshots(ctx)
         assert str(refused.value) == "snapshot 'a' has pairs that are not counted yet; run count first."
 
 
-def test_sweep_reads_the_matched_entries_alone(spark, undisturbed, capsys):
-    """Neither urls nor texts are read from the table: only what decides, and what sums are kept apart by."""
+def test_sweep_reads_only_matches_and_groups(spark, undisturbed, capsys):
+    """The sweep reads only the entry ids and the columns of the groups, not urls or texts."""
     import numpy as np
 
     from metaclip_spark.core.expected_size import Thresholds

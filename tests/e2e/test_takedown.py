@@ -1,4 +1,4 @@
-"""`takedown`: what it names is nowhere afterwards, and every number is that of what is left."""
+"""`takedown` removes the listed pairs from all files, and all numbers are those of the remaining pairs."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ from metaclip_spark.core.sampling import fixed_point
 pytestmark = pytest.mark.spark
 
 URLS = [SHARED[0], row("a", 3)[0], row("b", 6, "cat")[0]]
-"""One that three files hold, one of a Parquet file and one of a TSV; the last two are in the subset."""
+"""A url of three files, one of a Parquet file and one of a TSV. The last two are in the subset."""
 PAGES = "pages.example"
-"""The domain of all pages of the world: with it go all pairs of its WAT, and a reject."""
+"""The domain of all pages of the world. Its takedown removes all pairs of the WAT, and a reject."""
 CORRECTED = ("run_statistics", "entry_counts")
 WRITES = (
     "after append takedowns",
@@ -58,7 +58,7 @@ WRITES = (
     "after delete taken",
     "after remove_files taken",
 )
-"""Every write of a takedown on the world, in order; `extracted` is empty, and merged with nothing."""
+"""Every write of a takedown on the world, in order, except for the merge of the empty table `extracted`."""
 
 
 def lists(folder: Path, urls: Iterable[str] = URLS, pages: str = PAGES) -> list[object]:
@@ -69,43 +69,45 @@ def lists(folder: Path, urls: Iterable[str] = URLS, pages: str = PAGES) -> list[
 
 
 def places_of(word: str, warehouse: Path) -> set[str]:
-    """Return the parts of a warehouse in whose files a word stands: as bytes, unzipped, or as Parquet decodes them."""
+    """Return the parts of a warehouse whose files contain a word, as raw bytes, unzipped, or decoded from Parquet."""
     found = set()
     for path in warehouse.rglob("*"):
         if not path.is_file():
             continue
         raw = path.read_bytes()
-        said = [raw, gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else b""]
+        contents = [raw, gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else b""]
         if path.suffix == ".parquet":  # data files, and the log's checkpoints
-            said.append(json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str, ensure_ascii=False).encode())
-        if any(word.encode() in each.replace(b"\\/", b"/") for each in said):
+            contents.append(
+                json.dumps(pq.ParquetFile(path).read().to_pylist(), default=str, ensure_ascii=False).encode()
+            )
+        if any(word.encode() in each.replace(b"\\/", b"/") for each in contents):
             found.add(path.relative_to(warehouse).parts[0])
     return found
 
 
-def left_of(world: World, urls: Iterable[str] = URLS) -> reference.Curated:
-    """Return what the reference says of the world's input without what is taken down."""
+def remaining_of(world: World, urls: Iterable[str] = URLS) -> reference.Curated:
+    """Return the reference's result for the world's input without the listed urls and pages."""
     pool = reference.read_pool(sorted(map(str, world.pool.iterdir())))
     kept = [each for each in pool if each.url not in urls and PAGES not in each.page_url]
     return reference.curate(kept, ENTRIES, threshold=2)
 
 
-def check_counts(spark, warehouse: Path, left: reference.Curated) -> None:
+def check_counts(spark, warehouse: Path, remaining: reference.Curated) -> None:
     """Check the pool and its counts against the reference's."""
-    assert {pair for (pair,) in rows_of(spark, warehouse, "pairs", ("pair_id",))} == set(left.pairs)
-    assert counts_over(spark, warehouse) == {ENTRIES[i]: count for i, count in left.counts.items()}
+    assert {pair for (pair,) in rows_of(spark, warehouse, "pairs", ("pair_id",))} == set(remaining.pairs)
+    assert counts_over(spark, warehouse) == {ENTRIES[i]: count for i, count in remaining.counts.items()}
     for name in ("pair_keys", "sightings"):
-        assert {bytes(key).hex() for (key,) in rows_of(spark, warehouse, name, ("pair_key",))} == set(left.pairs)
+        assert {bytes(key).hex() for (key,) in rows_of(spark, warehouse, name, ("pair_key",))} == set(remaining.pairs)
 
 
 def statistics_of(
     spark, warehouse: Path, run_id: str, pool: Mapping[str, Sequence[int]], drawn: set[str], unit: str = "pair"
 ) -> dict[tuple[str, int], int]:
-    """Return what a run's statistics must be, by its probabilities and its subset as they are stored.
+    """Compute a run's statistics from its stored probabilities and its stored subset.
 
     Args:
-        pool: pair -> entry ids, of what is left of the run's pool.
-        drawn: the pairs of it that were drawn from.
+        pool: pair -> entry ids, of the remaining pairs of the run's pool.
+        drawn: the pairs of the pool that the run sampled from.
     """
     of_run = f"run_id = '{run_id}'"
     by_entry = dict(rows_of(spark, warehouse, "entry_probabilities", ("entry_id", "probability"), condition=of_run))
@@ -136,7 +138,7 @@ def stored_statistics(spark, warehouse: Path, run_id: str) -> dict[tuple[str, in
 
 
 def write_export(spark, warehouse: Path) -> Path:
-    """Write an export of the curated pairs that shows no pages, with a manifest."""
+    """Write an export of the curated pairs without page urls, with a manifest."""
     pairs = rows_of(spark, warehouse, "curated_pairs", ("url", "text", "pair_id"))
     folder = warehouse / "exports" / "made-curated"
     folder.mkdir(parents=True)
@@ -157,8 +159,8 @@ def crash(words: list[object], point: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left(spark, undisturbed, tmp_path):
-    """It dies half-way, lets no other command write, and is finished by the same command; every file is decoded."""
+def test_taken_down_pairs_are_nowhere_and_the_numbers_are_those_of_the_remaining_pairs(spark, undisturbed, tmp_path):
+    """An interrupted takedown blocks other commands, and the same takedown finishes it. The test decodes every file."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
     words = ["takedown", *lists(tmp_path), *flag_words(warehouse=warehouse)]
     export = write_export(spark, warehouse)
@@ -166,7 +168,7 @@ def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left
     for name in ("pairs", "curated_pairs"):
         table = f"delta.`{warehouse / name}`"
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
-    shown = {"reports"}  # some pairs of the pool and of the subset, as it happens
+    shown = {"reports"}  # may show some pairs of the pool and of the subset
     assert places_of(SHARED[0], warehouse) - shown == {"pairs"}
     for word in (URLS[1], URLS[2], TAIL[0]):
         assert places_of(word, warehouse) - shown == {"pairs", "curated_pairs", "exports"}
@@ -174,17 +176,19 @@ def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left
 
     crash(words, "after merge pairs")
     refused = call("count", *flag_words(warehouse=warehouse, metadata=undisturbed.world.metadata))
-    said = f"a takedown on {warehouse} was cut short; run the same takedown again to finish it, then this."
-    assert (refused.status, refused.err.splitlines()[-1]) == (1, f"metaclip-spark: {said}")
+    sentence = (
+        f"a takedown on {warehouse} was interrupted; run the same takedown again to finish it, then this command."
+    )
+    assert (refused.status, refused.err.splitlines()[-1]) == (1, f"metaclip-spark: {sentence}")
     ended = call(*words, "--retain-hours", 0, "--json")
     assert ended.status == 0, ended.err
     for word in (*URLS, PAGES, TAIL[0]):
         assert places_of(word, warehouse) == set()
     assert list((warehouse / "pairs" / "_delta_log").glob("*.checkpoint*.parquet"))
 
-    left = left_of(undisturbed.world)
-    check_counts(spark, warehouse, left)
-    kept = [each for each in before["curated_pairs"] if left.pairs.keys() & set(each)]
+    remaining = remaining_of(undisturbed.world)
+    check_counts(spark, warehouse, remaining)
+    kept = [each for each in before["curated_pairs"] if remaining.pairs.keys() & set(each)]
     assert len(kept) == len(before["curated_pairs"]) - 4
     assert rows_of(spark, warehouse, "curated_pairs") == kept
     assert rows_of(spark, warehouse, "entry_probabilities") == before["entry_probabilities"]
@@ -195,12 +199,12 @@ def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left
     assert len(pq.read_table(export / "00000.parquet")) == len(kept)
     assert json.loads((export / "_manifest.json").read_text())["files"][0]["pairs"] == len(kept)
 
-    told = json.loads(ended.out)
-    assert told["runs"] == {run_id: len(kept)}
-    assert told["new"] == {"url": 0, "domain": 0, "page_domain": 0}
-    assert told["listed"] == {"url": len(URLS), "page_domain": 1}
-    assert told["rows"]["curated_pairs"] == len(before["curated_pairs"]) - len(kept)
-    assert told["rows"]["pairs"] == 0  # gone before it died
+    summary = json.loads(ended.out)
+    assert summary["runs"] == {run_id: len(kept)}
+    assert summary["new"] == {"url": 0, "domain": 0, "page_domain": 0}
+    assert summary["listed"] == {"url": len(URLS), "page_domain": 1}
+    assert summary["rows"]["curated_pairs"] == len(before["curated_pairs"]) - len(kept)
+    assert summary["rows"]["pairs"] == 0  # removed before the process died
     assert not list((warehouse / "reports").iterdir())
     (run,) = json.loads(call("runs", "list", *flag_words(warehouse=warehouse), "--json").out)
     assert (run["pairs_kept"], run["outcome"]) == (len(kept), "finished")
@@ -208,8 +212,8 @@ def test_what_is_taken_down_is_nowhere_and_the_numbers_are_those_of_what_is_left
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_run_after_a_takedown_draws_nothing_anew_and_a_later_crawl_brings_nothing_back(spark, undisturbed, tmp_path):
-    """The same command finds all done; a crawl with the same urls adds only the rest."""
+def test_a_run_after_a_takedown_draws_nothing_and_a_later_crawl_adds_no_listed_pair(spark, undisturbed, tmp_path):
+    """The same command finds everything done. A crawl with listed urls adds only its other pairs."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
     at = flag_words(warehouse=warehouse)
     listed, world = lists(tmp_path), undisturbed.world
@@ -228,7 +232,7 @@ def test_a_run_after_a_takedown_draws_nothing_anew_and_a_later_crawl_brings_noth
     numbers = json.loads(again.out)
     assert numbers["unique_pairs"] == len(rows_of(spark, warehouse, "pairs"))
     assert numbers["curated_size"] == len(rows_of(spark, warehouse, "curated_pairs"))
-    assert call("takedown", *listed, *at).status == 0  # nothing is left to take down
+    assert call("takedown", *listed, *at).status == 0  # there are no more rows to remove
     assert versions(warehouse, [name for name in DATA_TABLES if name not in CORRECTED]) == {
         name: version for name, version in after.items() if name not in CORRECTED
     }
@@ -252,11 +256,11 @@ def test_a_run_after_a_takedown_draws_nothing_anew_and_a_later_crawl_brings_noth
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_a_fresh_run_without_the_urls_has_the_same_counts_and_subset(spark, undisturbed, tmp_path):
-    """A new run after a takedown equals one on input that never held the urls: pairs, counts, draws."""
+    """Pairs, counts and draws of a run after a takedown equal those of a run whose input never had the urls."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
     (tmp_path / "urls.txt").write_text("\n".join(URLS), encoding="utf-8")
-    taken = call("takedown", "--urls", tmp_path / "urls.txt", *flag_words(warehouse=warehouse))
-    assert taken.status == 0, taken.err
+    ended = call("takedown", "--urls", tmp_path / "urls.txt", *flag_words(warehouse=warehouse))
+    assert ended.status == 0, ended.err
     assert call("balance", *flag_words(warehouse=warehouse), "--threshold", 3).status == 0
     clean = World(tmp_path)
     path = clean.pool / "a.parquet"
@@ -280,8 +284,8 @@ def test_a_fresh_run_without_the_urls_has_the_same_counts_and_subset(spark, undi
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 def test_a_takedown_that_dies_after_any_write_ends_in_the_same_tables(spark, undisturbed, tmp_path):
-    """Attempt after attempt dies, each after a write that none before it reached; then one is let through."""
-    whole, pieces = (shutil.copytree(undisturbed.warehouse, tmp_path / name) for name in ("whole", "pieces"))
+    """Each attempt dies after a write that no earlier attempt reached. The last attempt ends well."""
+    whole, interrupted = (shutil.copytree(undisturbed.warehouse, tmp_path / name) for name in ("whole", "interrupted"))
     listed = lists(tmp_path)
     watch = CrashAt(lambda point: False)
     with watched(watch):
@@ -289,16 +293,16 @@ def test_a_takedown_that_dies_after_any_write_ends_in_the_same_tables(spark, und
     written = [point for point in watch.points if point.startswith("after") and "extracted" not in point]
     assert written == list(WRITES)
     for point in WRITES:
-        crash(["takedown", *listed, *flag_words(warehouse=pieces)], point)
-    assert call("takedown", *listed, *flag_words(warehouse=pieces)).status == 0
-    assert_same(table_state(spark, pieces), table_state(spark, whole))
+        crash(["takedown", *listed, *flag_words(warehouse=interrupted)], point)
+    assert call("takedown", *listed, *flag_words(warehouse=interrupted)).status == 0
+    assert_same(table_state(spark, interrupted), table_state(spark, whole))
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_runs_lose_what_was_in_their_pool_and_no_other_text_stands_for_an_image(spark, tmp_path):
-    """With --unit image a text that stood for an image goes, and none is drawn in its stead; pairs that came after a
-    run was drawn are none of its sums."""
+def test_runs_lose_pairs_of_their_own_pool_and_no_other_text_is_drawn_for_an_image(spark, tmp_path):
+    """With --unit image, the chosen text of an image is removed and not replaced. Pairs that were added after a run's
+    draw are not in the run's sums."""
     world, warehouse = World(tmp_path), tmp_path / "warehouse"
 
     def write(name: str, images: Iterable[int]) -> None:
@@ -326,22 +330,22 @@ def test_runs_lose_what_was_in_their_pool_and_no_other_text_stands_for_an_image(
     assert set(json.loads(ended.out)["runs"]) == {by_image, by_pair}
     pool = pool_of(spark, warehouse)
     assert stored_statistics(spark, warehouse, by_pair) == statistics_of(spark, warehouse, by_pair, pool, set(pool))
-    stood: dict[str, str] = {}
+    chosen: dict[str, str] = {}
     for image, pair, ids, _ in sorted(first, key=lambda each: (reference.keyed_hash("choose", 0, each[1]), each[1])):
         if ids:
-            stood.setdefault(image, pair)
-    left = {pair: ids for _, pair, ids, page in first if "p0.example" not in (page or "")}
-    drawn = set(stood.values()) & set(left)
-    assert len(drawn) < len(stood)
-    wanted = statistics_of(spark, warehouse, by_image, left, drawn, "image")
+            chosen.setdefault(image, pair)
+    remaining = {pair: ids for _, pair, ids, page in first if "p0.example" not in (page or "")}
+    drawn = set(chosen.values()) & set(remaining)
+    assert len(drawn) < len(chosen)
+    wanted = statistics_of(spark, warehouse, by_image, remaining, drawn, "image")
     assert stored_statistics(spark, warehouse, by_image) == wanted
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
-    """A subset grown from an earlier one, one at frozen counts, and one of survivors: sums are of what is left, and
-    the card says that sizes to expect are those of the draw."""
+    """Sums are those of the remaining pairs, for a subset that extends an earlier one, one with frozen counts, and one
+    of survivors. The card notes that expected sizes are those of the draw."""
     warehouse = world.root / "warehouse"
     crawls = {name: write_parquet(world.root / f"{name}.parquet", [row(name, n) for n in range(20)]) for name in "ab"}
     runs = []
@@ -353,9 +357,9 @@ def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
         ended = call("balance", *at, *words, "--json")
         assert ended.status == 0, ended.err
         runs.append(json.loads(ended.out)["run_id"])
-    gone = [row("a", 1)[0], row("a", 11)[0], row("b", 12)[0], row("b", 5)[0]]
-    (world.root / "gone.txt").write_text("\n".join(gone))
-    ended = call("takedown", "--urls", world.root / "gone.txt", *at)
+    listed_urls = [row("a", 1)[0], row("a", 11)[0], row("b", 12)[0], row("b", 5)[0]]
+    (world.root / "removed.txt").write_text("\n".join(listed_urls))
+    ended = call("takedown", "--urls", world.root / "removed.txt", *at)
     assert ended.status == 0, ended.err
     for run_id in runs:
         of = "snapshot = 'a'" if run_id == runs[0] else "true"
@@ -365,7 +369,7 @@ def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
         assert found["curated", 0] == len(kept)
         counts = Counter(entry for _, ids in kept for entry in ids)
         assert {key: n for (name, key), n in found.items() if name == "curated_count"} == counts
-        if run_id != runs[-1]:  # of survivors, what they were is not kept
+        if run_id != runs[-1]:  # the list of survivors is not stored
             assert found["pairs", 0] == len(pool)
             matches = Counter(len(ids) for ids in pool.values())
             assert {key: n for (name, key), n in found.items() if name == "matches"} == matches

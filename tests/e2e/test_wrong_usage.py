@@ -1,4 +1,4 @@
-"""Wrong usage: one clear sentence, an exit status, nothing begun."""
+"""Wrong usage ends with one clear sentence and an exit status, before the work starts."""
 
 from __future__ import annotations
 
@@ -15,45 +15,45 @@ pytestmark = pytest.mark.spark
 
 
 def refused(ended, status: int, sentence: str) -> None:
-    """Check that a command ended with one sentence on stderr and nothing else of weight."""
+    """Check that a command printed one sentence on stderr, besides progress, and nothing on stdout."""
     assert (ended.status, ended.out) == (status, "")
-    said = [line for line in ended.err.splitlines() if not line.startswith(("Starting Spark", "run "))]
-    assert said == [f"metaclip-spark: {sentence}"]
+    lines = [line for line in ended.err.splitlines() if not line.startswith(("Starting Spark", "run "))]
+    assert lines == [f"metaclip-spark: {sentence}"]
 
 
 def test_two_ways_to_choose_t_are_refused(world, metaclip):
-    """--threshold and --tail-fraction together say two things."""
+    """--threshold and --tail-fraction contradict each other."""
     ended = metaclip("run", *world.words(), "--tail-fraction", "0.1")
     refused(ended, 2, "--threshold and --tail-fraction both choose t; give one of them.")
 
 
 def test_t_of_zero_is_refused(world, metaclip):
-    """t = 0 would keep nothing; the sentence names the flag and what the paper used."""
+    """t = 0 would keep nothing. The sentence names the flag and the value of the paper."""
     sentence = "threshold must be >= 1, got 0. MetaCLIP-400M used 20000 (flag --threshold)."
     refused(metaclip("run", *world.words(threshold=0)), 2, sentence)
 
 
 def test_missing_input_file_is_named(world, metaclip):
-    """A path that is not there is an error, not an empty pool."""
+    """A missing path is an error, not an empty pool."""
     missing = world.root / "none.parquet"
     sentence = f"input {missing} does not exist; expected a file, a folder or a glob."
     refused(metaclip("run", *world.words(input=missing)), 2, sentence)
 
 
 def test_no_input_is_refused(world, metaclip):
-    """run without --input says what to give."""
+    """`run` without --input names the missing flag."""
     sentence = "input is missing; expected files, folders or globs, e.g. --input pool/*.parquet."
     refused(metaclip("run", *world.words(input=None)), 2, sentence)
 
 
 def test_no_metadata_is_refused(world, metaclip):
-    """run without --metadata says what to give."""
+    """`run` without --metadata names the missing flag."""
     sentence = "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz."
     refused(metaclip("run", *world.words(metadata=None)), 2, sentence)
 
 
 def test_no_warehouse_is_refused(world, metaclip):
-    """run without --warehouse or --catalog says what to give."""
+    """`run` without --warehouse or --catalog names the missing flags."""
     words = ["--no-lid", *flag_words(input=world.pool, metadata=world.metadata)]
     sentence = "warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA."
     refused(metaclip("run", *words), 2, sentence)
@@ -74,25 +74,25 @@ def test_no_warehouse_is_refused(world, metaclip):
     ],
 )
 def test_list_that_cannot_be_used_is_refused(world, metaclip, entries, problem):
-    """An empty list, entries that are no strings, empty or repeated: each is told by its position."""
+    """Empty lists are refused. Entries that are not strings, empty or repeated are named by their positions."""
     world.metadata.write_text(json.dumps(entries), encoding="utf-8")
     refused(metaclip("run", *world.words()), 2, f"{world.metadata}: {problem}")
 
 
 def test_missing_list_is_named(world, metaclip):
-    """A list that is not there is told by its path."""
+    """A missing list is named by its path."""
     missing = world.root / "none.json"
     ended = metaclip("run", *world.words(metadata=missing))
     refused(
         ended,
         2,
-        f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry a line "
-        "(.txt, .txt.gz). Check the path given as --metadata.",
+        f"{missing}: no such file; expected a JSON array of strings (.json, .json.gz) or one entry per line "
+        "(.txt, .txt.gz). Check the path.",
     )
 
 
-def test_column_that_is_not_there_is_refused_before_the_work(world, metaclip):
-    """The sentence says which columns there are, and which flags name them."""
+def test_missing_column_is_refused_before_the_work(world, metaclip):
+    """The error names the columns of the file, and the flags that choose them."""
     ended = metaclip("run", *world.words(), "--text-column", "caption")
     refused(
         ended,
@@ -105,7 +105,7 @@ def test_column_that_is_not_there_is_refused_before_the_work(world, metaclip):
 
 
 def test_warehouse_below_a_file_is_refused(world, metaclip):
-    """A folder cannot be made below a regular file (which holds for root too, unlike rights)."""
+    """A folder cannot be created below a regular file. Unlike rights, this is true for root too."""
     (world.root / "somefile").write_text("", encoding="utf-8")
     ended = metaclip("run", *world.words("somefile/wh"))
     refused(
@@ -117,7 +117,7 @@ def test_warehouse_below_a_file_is_refused(world, metaclip):
 
 
 def test_unknown_flag_is_refused(metaclip):
-    """What click refuses has exit status 2 as well."""
+    """Errors of click have exit status 2, too."""
     ended = metaclip("run", "--treshold", "20")
     assert ended.status == 2
     assert ended.out == ""
@@ -127,7 +127,7 @@ def test_unknown_flag_is_refused(metaclip):
 
 
 def test_unknown_config_key_is_refused(world, metaclip):
-    """A misspelt key of the YAML file is told with the file's name."""
+    """The error names a misspelt key of the YAML file, and the file."""
     config = world.root / "c.yaml"
     config.write_text("balance:\n  treshold: 3\n", encoding="utf-8")
     ended = metaclip("run", *world.words(), "--config", config)
@@ -137,7 +137,7 @@ def test_unknown_config_key_is_refused(world, metaclip):
 
 
 def test_debug_shows_the_stack_trace(world, metaclip):
-    """The trace is there on demand, beside the sentence."""
+    """With --debug, the error has the stack trace and the sentence."""
     ended = metaclip("run", *world.words(threshold=0), "--debug")
     assert ended.status == 2
     assert "Traceback (most recent call last)" in ended.err
@@ -145,14 +145,14 @@ def test_debug_shows_the_stack_trace(world, metaclip):
 
 
 def test_unknown_snapshot_is_refused_before_the_work(spark, world, metaclip):
-    """--snapshots with a name that neither the warehouse nor this run has: nothing is read."""
+    """If neither the warehouse nor this run has a snapshot of --snapshots, nothing is read."""
     ended = metaclip("run", *world.words(), "--snapshots", "default,march")
     refused(ended, 2, "snapshot 'march' has no pairs of this list; there are ['default'].")
     assert rows_of(spark, world.root / "warehouse", "planned") == []
 
 
 def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
-    """While one run holds the warehouse, another ends with a sentence and status 1, before it plans."""
+    """While one run has the lease, another ends with a sentence and status 1, before it plans."""
     warehouse = world.root / "warehouse"
     lease = Lease(Warehouse(spark, str(warehouse)))
     lease.acquire()
@@ -170,8 +170,8 @@ def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
 
 
 @pytest.mark.timeout(600)
-def test_unfinished_extraction_takes_neither_other_settings_nor_other_bytes(world, metaclip):
-    """Where planned sources are not read yet, settings and bytes other than the planned ones are refused."""
+def test_unfinished_extraction_refuses_other_settings_and_other_bytes(world, metaclip):
+    """If planned sources are not read yet, only the planned settings and bytes are accepted."""
     words = world.words(input=world.pool / "b.tsv", threshold=None)
     with watched(CrashAt(lambda point: point == "after append planned")), pytest.raises(Crash):
         call("extract", *words)

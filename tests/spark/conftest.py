@@ -1,4 +1,4 @@
-"""What the Spark tests share: a warehouse of their own, small pools, and tables as plain rows."""
+"""Fixtures of the Spark tests: an empty warehouse, small pools, and a comparison of mappings."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS / "spark")]  # `import reference` works under importlib mode too
+sys.path[:0] = [str(TESTS), str(TESTS / "spark")]  # so that `import reference` works in importlib mode
 
 
 @pytest.fixture
 def warehouse(spark, tmp_path):
-    """An empty warehouse by path."""
+    """Return an empty warehouse in a folder."""
     from metaclip_spark.warehouse.tables import Warehouse
 
     return Warehouse(spark, str(tmp_path / "warehouse"))
@@ -23,7 +23,7 @@ def warehouse(spark, tmp_path):
 
 @pytest.fixture(scope="session")
 def make_pairs(spark) -> Callable[..., Any]:
-    """Return pairs with these entry ids: (pair_id, ids) rows completed to the schema of `pairs`."""
+    """Return a function that completes rows of (pair_id, entry_ids) to the schema of `pairs`."""
     from metaclip_spark.schemas import PAIRS
 
     def make(rows: Iterable[tuple[str, list[int] | None]], **common: Any):
@@ -38,7 +38,10 @@ def make_pairs(spark) -> Callable[..., Any]:
 
 @pytest.fixture(scope="session")
 def same() -> Callable[[Mapping, Mapping], None]:
-    """Compare two large mappings and show the first differences only (pytest's own diff takes minutes)."""
+    """Return a function that compares two large mappings, and shows only the first differences.
+
+    The diff of pytest would take minutes.
+    """
 
     def check(actual: Mapping, expected: Mapping) -> None:
         keys = actual.keys() | expected.keys()

@@ -1,8 +1,8 @@
-"""A command of metaclip-spark whose tasks halt at a gate until the test has killed their executor.
+"""Run a command of metaclip-spark whose tasks halt at a gate until the test kills their executor.
 
     python gated.py '{"marks": DIR or null, "words": ["run", ...]}'
 
-Only the driver of this script is changed (two names are exchanged); what it ships carries the gates into the workers.
+The script replaces three functions in the driver. What they broadcast has gates, which halt in the workers.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 120
 
 
 def halt(marks: str, phase: str) -> None:
-    """Say that a task of this phase runs in this process, and wait until the phase's executor was killed."""
+    """Report that a task of this phase runs in this process, and wait until its executor is killed."""
     from pyspark import TaskContext
 
     attempt = TaskContext.get().attemptNumber()
@@ -28,7 +28,7 @@ def halt(marks: str, phase: str) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not Path(marks, f"{phase}.killed").exists():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"nobody was killed in {phase}")
+            raise TimeoutError(f"no executor was killed in {phase}")
         time.sleep(0.05)
 
 
@@ -47,7 +47,7 @@ class GatedMatcher:
 
 
 class GatedBroadcast:
-    """A broadcast value that halts when a task asks for it."""
+    """A broadcast that halts when a task reads its value."""
 
     def __init__(self, inner: Any, marks: str, phase: str) -> None:
         self.inner, self.marks, self.phase = inner, marks, phase
@@ -59,7 +59,7 @@ class GatedBroadcast:
 
 
 def put_gates(marks: str) -> None:
-    """Exchange, in this driver, what extraction, statistics and balance broadcast to their tasks."""
+    """Replace what extraction, statistics and balance broadcast to their tasks."""
     from metaclip_spark.steps import balance, context
 
     compile_matcher, draw, sums = context.compile_matcher, balance.balance, balance.statistics
@@ -72,14 +72,14 @@ def run() -> int:
     """Run the command of the first argument."""
     from metaclip_spark.cli import main
 
-    given = json.loads(sys.argv[1])
-    if given["marks"]:
-        put_gates(given["marks"])
-    return main(given["words"])
+    arguments = json.loads(sys.argv[1])
+    if arguments["marks"]:
+        put_gates(arguments["marks"])
+    return main(arguments["words"])
 
 
 if __name__ == "__main__":
-    # Under its importable name, so that workers can unpickle the gates.
+    # The importable name lets workers unpickle the gates.
     import gated
 
     sys.exit(gated.run())

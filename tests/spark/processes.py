@@ -1,4 +1,4 @@
-"""What /proc says of the processes below one of ours: executors, Python workers, memory."""
+"""Find the processes below a test's process in /proc: executors, Python workers, and their memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def parent_of(pid: int) -> int:
-    """Return a process's parent, or 0 where it is gone."""
+    """Return a process's parent, or 0 if the process has ended."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
@@ -14,22 +14,22 @@ def parent_of(pid: int) -> int:
 
 
 def ancestors_of(pid: int) -> list[int]:
-    """Return parent, grandparent and so on."""
+    """Return the parent of a process, its grandparent, and so on."""
     found = []
     while (pid := parent_of(pid)) > 1:
         found.append(pid)
     return found
 
 
-def below(root: int, holding: str) -> list[int]:
-    """Return the processes below `root` whose command line holds these words."""
+def below(root: int, words: str) -> list[int]:
+    """Return the processes below `root` whose command line contains these words."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            words = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except OSError:
             continue
-        if holding in words and root in ancestors_of(int(path.name)):
+        if words in command and root in ancestors_of(int(path.name)):
             found.append(int(path.name))
     return found
 
@@ -42,12 +42,12 @@ def executors(root: int) -> list[int]:
 
 
 def python_workers(root: int) -> list[int]:
-    """Return the Python workers (and the daemons that they are forked from) below `root`."""
+    """Return the Python workers below `root`, and the daemons that fork them."""
     return below(root, "pyspark.daemon")
 
 
 def peak_mib(pid: int) -> float:
-    """Return a process's largest resident set so far, in MiB; 0 where it is gone."""
+    """Return a process's largest resident set in MiB, or 0 if the process has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The passes that `metaclip-spark benchmark` times in Spark return what they are said to."""
+"""`metaclip-spark benchmark` times the floor, the peers and the project's own pass in Spark."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from metaclip_spark.metadata import Metadata
 pytestmark = pytest.mark.spark
 
 
-def test_passes_are_timed_beside_the_floor(spark):
-    """One round over 300 texts: the floor first, both ways of pyahocorasick, and the project's own."""
+def test_passes_are_timed_with_the_floor(spark):
+    """One round over 300 texts times the floor, pyahocorasick in two ways, and the project's pass, in this order."""
     metadata = Metadata.from_entries(["cat", "a cat", "york"])
-    made = different_texts(["a cat", "new york", "nothing here"], 300)
-    found = in_spark.passes(spark, metadata, made, ids=400, rounds=1)
-    assert [one.name for one in found] == [
+    texts = different_texts(["a cat", "new york", "nothing here"], 300)
+    passes = in_spark.passes(spark, metadata, texts, ids=400, rounds=1)
+    assert [each.name for each in passes] == [
         in_spark.FLOOR,
         "pyahocorasick in a plain UDF",
         "pyahocorasick in mapInArrow",
         in_spark.OURS,
     ]
-    assert all(one.seconds > 0 for one in found)
+    assert all(each.seconds > 0 for each in passes)

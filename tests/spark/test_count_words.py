@@ -1,4 +1,4 @@
-"""Words of Wikipedia's dumps counted by Spark are those that one process counts, byte for byte however it is cut."""
+"""Spark counts the words of Wikipedia's dumps like one process, byte for byte, for any splits."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ REAL = "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2"
 
 
 def lines(counts: Counter, least: int = 1) -> bytes:
-    """Counts as the file has them."""
+    """Return the counts in the format of the file."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0].encode()))
     return "".join(f"{gram}\t{count}\n" for gram, count in ordered if count >= least).encode()
 
 
 def single_process(path: Path) -> tuple[Counter, Counter]:
-    """Words and bigrams by a plain loop over the pages of the whole file, and over the tree of each."""
+    """Count words and bigrams by a plain loop over the pages of the whole file, and over the tree of each page."""
     words, bigrams = Counter(), Counter()
     for dump in find_dumps([str(path)]):
         (split,) = splits_of([dump], 1 << 40)
@@ -48,7 +48,7 @@ def single_process(path: Path) -> tuple[Counter, Counter]:
 
 
 def test_the_command_writes_what_one_process_counts(spark, tmp_path, capsys):
-    """Two dumps, cut small: files and sidecar equal another cut's, and a plain count; the floor is for the sums."""
+    """Files and sidecar are equal for small and large splits, and equal a plain count. The minimum is that of sums."""
     (tmp_path / "dumps").mkdir()
     (tmp_path / "dumps" / "a.xml").write_bytes(TINY.read_bytes())
     (tmp_path / "dumps" / "b.xml.bz2").write_bytes(multistream(many_pages(60, words=40)))
@@ -56,37 +56,37 @@ def test_the_command_writes_what_one_process_counts(spark, tmp_path, capsys):
     for name, split in (("small", "500"), ("large", "100000000")):
         words = ["metadata", "count-words", str(tmp_path / "dumps"), "--output", str(tmp_path / name)]
         assert main([*words, "--min-count", "2", "--split-bytes", split, "--json"]) == 0
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     words, bigrams = single_process(tmp_path / "dumps")
     for name in ("small", "large"):
         assert (tmp_path / name / "words.tsv").read_bytes() == lines(words, 2)
         assert (tmp_path / name / "bigrams.tsv").read_bytes() == lines(bigrams, 2)
     sidecars = [(tmp_path / name / "counts.json").read_bytes() for name in ("small", "large")]
     assert sidecars[0] == sidecars[1]
-    assert said[0]["statistics"]["words"] == words.total()
-    assert said[0]["statistics"]["pages_read"] == 2 * 6 + 60
+    assert reports[0]["statistics"]["words"] == words.total()
+    assert reports[0]["statistics"]["pages_read"] == 2 * 6 + 60
 
 
 def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):
-    """A block that cannot be decoded is found by a task: one sentence, status 1, no folder."""
+    """If a task cannot decode a block, the command prints one sentence, ends with status 1, and creates no folder."""
     (tmp_path / "d.xml.bz2").write_bytes(damaged_at_its_start())
     status = main(["metadata", "count-words", str(tmp_path / "d.xml.bz2"), "--output", str(tmp_path / "out")])
-    said = capsys.readouterr().err
+    printed = capsys.readouterr().err
     assert status == 1
-    assert "compare its checksum" in said
-    assert "Traceback" not in said
+    assert "compare its checksum" in printed
+    assert "Traceback" not in printed
     assert [path.name for path in tmp_path.iterdir()] == ["d.xml.bz2"]
 
 
 @pytest.mark.slow  # fetches a package
 @pytest.mark.timeout(900)
 def test_a_real_shortened_dump_is_counted_as_by_one_process(spark, tmp_path):
-    """gensim's package has one among its tests' data; where the package cannot be had, this says so."""
+    """gensim's package has a real dump in its test data. Without the package, the test is skipped."""
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(tmp_path), "gensim==4.3.3"]
     subprocess.run(command, check=False, capture_output=True)
     wheels = [*tmp_path.glob("gensim*.whl")]
     if not wheels:
-        pytest.skip("gensim's package cannot be had here (pip download gensim==4.3.3)")
+        pytest.skip("gensim's package cannot be downloaded (pip download gensim==4.3.3)")
     dump = tmp_path / "real-pages-articles.xml.bz2"
     with zipfile.ZipFile(wheels[0]) as package:
         dump.write_bytes(package.read(f"gensim/test/test_data/{REAL}"))

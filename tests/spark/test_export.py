@@ -1,4 +1,4 @@
-"""Shards of an export: order, evenness and what is new since an earlier run, against a plain computation."""
+"""The shards of an export are checked against a plain computation: their order, limits, and new pairs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ DDL = (
 
 
 def pairs_of(spark, pairs: dict[str, str]):
-    """Returns a DataFrame of pairs: pair_id -> image_id."""
+    """Return a DataFrame of pairs.
+
+    Args:
+        pairs: pair_id -> image_id.
+    """
     rows = [
         (image, pair, f"http://x/{image}", f"text {pair}", "en", [1, 7], 0.25, {"note": pair})
         for pair, image in pairs.items()
@@ -29,7 +33,7 @@ def pairs_of(spark, pairs: dict[str, str]):
 
 
 def order_of(pairs: dict[str, str], seed: int) -> list[str]:
-    """Returns the pairs in the export's order: by the image's draw, then by the pair's choosing hash."""
+    """Return the pairs in the order of the export: by the draw of the image, then by the choosing hash of the pair."""
     ids = list(pairs)
     u = draws(pa.array([pairs[pair] for pair in ids]), seed, "shard")
     choice = hashes(pa.array(ids), seed, "choose")
@@ -37,7 +41,7 @@ def order_of(pairs: dict[str, str], seed: int) -> list[str]:
 
 
 def collected(placed) -> list[tuple[int, list]]:
-    """Returns the rows of each partition, in its order."""
+    """Return the rows with the number of their partition, in the order of the partition."""
 
     def numbered(batches):
         from pyspark import TaskContext
@@ -53,8 +57,8 @@ def collected(placed) -> list[tuple[int, list]]:
 SOME = {f"{number:04}": f"image{number * number % 391}" for number in range(900)}
 
 
-def test_shards_are_cuts_of_one_shuffled_order(spark):
-    """Each shard is whole in one partition, and the shards one after the other are all pairs in the keyed order."""
+def test_shards_are_slices_of_one_shuffled_order(spark):
+    """All rows of a shard are in one partition, and the concatenated shards are all pairs in the keyed order."""
     for shards, seed in ((4, 0), (1, 3)):
         rows = collected(in_shards(pairs_of(spark, SOME), shards, seed, texts=1000))
         by_shard: dict[int, list[str]] = {}
@@ -76,8 +80,8 @@ def test_shards_are_cuts_of_one_shuffled_order(spark):
     }
 
 
-def test_an_image_with_many_texts_is_cut_and_counted(spark):
-    """The first texts by the choosing hash stay, and the image's first row says how many went."""
+def test_texts_over_the_limit_are_dropped_and_counted(spark):
+    """The first texts by the choosing hash are kept, and the image's first row has the number of dropped texts."""
     pairs = {f"{number:04}": "logo" if number < 40 else f"image{number}" for number in range(60)}
     rows = in_shards(pairs_of(spark, pairs), 2, 0, texts=7).collect()
     logo = [row["pair_id"] for row in rows if row["image_id"] == "logo"]
@@ -86,8 +90,8 @@ def test_an_image_with_many_texts_is_cut_and_counted(spark):
     assert next(row["pair_id"] for row in rows if row["over_limit"]) == logo[0]
 
 
-def test_since_an_earlier_run_only_new_pairs_are_left(spark):
-    """Pairs of both go, images of both are known, pairs that are not there any more are missing: for any overlap."""
+def test_since_an_earlier_run_only_new_pairs_are_exported(spark):
+    """Common pairs are dropped, common images are known, and removed pairs are missing."""
     earlier = {pair: image for number, (pair, image) in enumerate(SOME.items()) if number % 3 == 0}
     now = {pair: image for number, (pair, image) in enumerate(SOME.items()) if number % 5 or number % 3}
     rows = in_shards(pairs_of(spark, now), 3, 0, 1000, pairs_of(spark, earlier)).collect()
@@ -102,16 +106,16 @@ def test_since_an_earlier_run_only_new_pairs_are_left(spark):
 
 
 def test_the_limit_counts_new_pairs_alone(spark):
-    """Texts that the earlier run has take no place of new ones."""
+    """Texts of the earlier run do not count towards the limit."""
     pairs = {f"{number:04}": "logo" for number in range(10)}
     earlier = {pair: "logo" for pair in list(pairs)[:6]}
     rows = in_shards(pairs_of(spark, pairs), 1, 0, 3, pairs_of(spark, earlier)).collect()
-    left = [pair for pair in order_of(pairs, 0) if pair not in earlier]
-    assert [(row["pair_id"], row["over_limit"]) for row in rows] == [(left[0], 1), (left[1], 0), (left[2], 0)]
+    new = [pair for pair in order_of(pairs, 0) if pair not in earlier]
+    assert [(row["pair_id"], row["over_limit"]) for row in rows] == [(new[0], 1), (new[1], 0), (new[2], 0)]
 
 
 def test_one_shuffle_and_one_sort_serve_all(spark):
-    """The plan moves the rows once, with the earlier run's ids or without."""
+    """The plan shuffles the rows once, with an earlier run or without."""
     pairs = pairs_of(spark, SOME)
     for earlier in (None, pairs):
         plan = in_shards(pairs, 4, 0, 1000, earlier)._jdf.queryExecution().executedPlan().toString()

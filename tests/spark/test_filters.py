@@ -1,4 +1,4 @@
-"""A filter of the user's own works in the workers where its module was sent to them; where not, the error names it."""
+"""A user's filter runs in the workers if they have its module. Otherwise, the error names the module."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TEXTS = ["a red kite", "write to me@example.org", "a dog", "", "x@y"]
 
 
 def rows(spark, folder, hook) -> list:
-    """Run the stage over the texts with that filter."""
+    """Run the stage over the texts with a filter."""
     urls = [f"http://e.org/{number}" for number in range(len(TEXTS))]
     pq.write_table(pa.table({"url": urls, "text": TEXTS}), folder / "t.parquet")
     options = ExtractOptions(filters=(hook.id,))
@@ -40,8 +40,8 @@ def rows(spark, folder, hook) -> list:
     return extract(spark, splits, options, tools, Stamp("s", "m", "b")).collect()
 
 
-def test_a_filter_of_ones_own_runs_in_the_workers(spark, tmp_path, monkeypatch):
-    """Sent with addPyFile (as --py-files does), its rows are left out and counted under its reason."""
+def test_a_users_filter_runs_in_the_workers(spark, tmp_path, monkeypatch):
+    """With addPyFile (like --py-files), the filter rejects rows, and they are counted under its reason."""
     module = tmp_path / "my_worker_filters.py"
     module.write_text(SOURCE)
     spark.sparkContext.addPyFile(str(module))
@@ -54,7 +54,7 @@ def test_a_filter_of_ones_own_runs_in_the_workers(spark, tmp_path, monkeypatch):
 
 
 def test_a_filter_that_the_workers_do_not_have_is_an_error_that_names_it(spark, tmp_path, monkeypatch):
-    """The driver alone has the module: the task ends, and says what is missing; no row is lost silently."""
+    """If only the driver has the module, the task fails and names it. No row is lost silently."""
     (tmp_path / "my_driver_filters.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
     hook = load_filter("my_driver_filters:no_addresses")

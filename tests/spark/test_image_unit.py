@@ -1,4 +1,4 @@
-"""`unit="image"`: one matched text of each image is drawn, by a draw of the image's own."""
+"""With `unit="image"`, one matched text per image is sampled, by a draw of the image id."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ENTRIES = ["a", "cat", "dog", "on a", "rare"]
 
 
 def pool() -> pa.Table:
-    """Returns 300 pairs of 120 images; some urls differ by spaces alone, some texts match nothing."""
+    """Return 300 pairs of 120 images. Some urls differ only by spaces, and some texts match nothing."""
     rows = []
     for number in range(300):
         image = number * 7 % 120
@@ -32,7 +32,7 @@ def expected(threshold: int, seed: int) -> dict[tuple[str, str], tuple[float, fl
     table = pool()
     rows = [reference.Row("", "", "", url, text) for url, text in zip(*table.to_pydict().values(), strict=True)]
     curated = reference.curate(rows, ENTRIES, threshold=threshold, seed=seed, unit="image")
-    return {(curated.pairs[pair].url, curated.pairs[pair].text): how for pair, how in curated.kept.items()}
+    return {(curated.pairs[pair].url, curated.pairs[pair].text): drawn for pair, drawn in curated.kept.items()}
 
 
 def rows_of(table: pa.Table) -> dict[tuple[str, str], tuple[float, float]]:
@@ -42,23 +42,23 @@ def rows_of(table: pa.Table) -> dict[tuple[str, str], tuple[float, float]]:
 
 @pytest.mark.parametrize(("threshold", "seed", "partitions"), [(10, 0, 1), (40, 5, 5)])
 def test_both_verbs_equal_the_reference(spark, threshold, seed, partitions):
-    """The same rows, probabilities and draws from pyarrow, from Spark and from the reference, however it is cut."""
+    """pyarrow, Spark and the reference give the same rows, probabilities and draws, for any partitioning."""
     wanted = expected(threshold, seed)
     images = {hashlib.sha224(url.replace(" ", "").encode()).hexdigest() for url, _ in wanted}
     assert 10 < len(wanted) == len(images)
     table = pool()
     matched = mc.local.match(table, ENTRIES)
     counts = mc.local.count_entries(matched)
-    here = mc.local.balance(matched, counts, threshold=threshold, seed=seed, unit="image")
-    assert rows_of(here) == wanted
+    by_pyarrow = mc.local.balance(matched, counts, threshold=threshold, seed=seed, unit="image")
+    assert rows_of(by_pyarrow) == wanted
     df = mc.match(spark.createDataFrame(table.to_pandas()).repartition(partitions), ENTRIES)
-    there = mc.balance(df, counts, threshold=threshold, seed=seed, unit="image")
-    assert there.columns == here.column_names
-    assert rows_of(there.toArrow()) == wanted
+    by_spark = mc.balance(df, counts, threshold=threshold, seed=seed, unit="image")
+    assert by_spark.columns == by_pyarrow.column_names
+    assert rows_of(by_spark.toArrow()) == wanted
 
 
 def test_a_larger_t_only_adds_images():
-    """The text that stands for an image does not depend on t, so subsets are nested."""
+    """The chosen text of an image does not depend on t, so the subset of a larger t contains that of a smaller t."""
     small, large = expected(10, 1), expected(40, 1)
     assert small.keys() < large.keys()
     matched = mc.local.match(pool(), ENTRIES)
@@ -67,16 +67,16 @@ def test_a_larger_t_only_adds_images():
     assert kept[0] < kept[1]
 
 
-def test_the_images_own_id_comes_before_its_url():
-    """A column `image_id` says which rows are of one image, whatever their urls are."""
+def test_image_id_is_preferred_to_the_url():
+    """The column `image_id` identifies the image of a row, whatever its url is."""
     table = pa.table({"image_id": ["x", "x", "y", "y"], "text": ["a cat", "a dog", "cat", "xyz"], "id": [1, 2, 3, 4]})
     matched = mc.local.match(table, ENTRIES)
     kept = mc.local.balance(matched, mc.local.count_entries(matched), threshold=9, unit="image", key="id")
     assert sorted(kept["image_id"].to_pylist()) == ["x", "y"]
 
 
-def test_what_says_no_image_is_refused():
-    """An unknown unit, no url, and a url that is null."""
+def test_rows_without_an_image_are_refused():
+    """An unknown unit, a missing column url, and a null url are errors."""
     matched = mc.local.match(pa.table({"id": [1], "text": ["a cat"]}), ENTRIES)
     counts = mc.local.count_entries(matched)
     with pytest.raises(ConfigError, match=r"^unit must be pair or image, got 'text'\.$"):

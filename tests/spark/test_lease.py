@@ -1,4 +1,4 @@
-"""One run at a time on a warehouse: the lease is refused, taken over, renewed, lost and released."""
+"""The lease allows one run at a time: it is refused, taken over, renewed, lost and released."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from metaclip_spark.errors import LeaseError
 from metaclip_spark.schemas import LEASE
 from metaclip_spark.warehouse import lease as lease_module
 from metaclip_spark.warehouse.lease import MARGIN, PROPERTY, TABLE, Lease
-from metaclip_spark.warehouse.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse, sql_string
 
 pytestmark = pytest.mark.spark
 
@@ -24,22 +24,22 @@ HERE = lease_module._this_process
 
 @pytest.fixture
 def take(warehouse):
-    """Make leases on the warehouse, each through a Warehouse of its own; all are released in the end."""
-    made: list[Lease] = []
+    """Return a function that makes leases, each through its own Warehouse. Their threads stop after the test."""
+    leases: list[Lease] = []
 
     def make(seconds: float = 300.0) -> Lease:
-        made.append(Lease(Warehouse(warehouse.spark, warehouse.root), seconds))
-        return made[-1]
+        leases.append(Lease(Warehouse(warehouse.spark, warehouse.root), seconds))
+        return leases[-1]
 
     yield make
-    for lease in made:
+    for lease in leases:
         lease._stop.set()
         if lease._thread is not None:
             lease._thread.join()
 
 
 class Clock:
-    """The time as the lease sees it: stands still, and moves when a test says so."""
+    """A clock for the lease. It moves only if a test moves it."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -51,42 +51,42 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch) -> Clock:
-    """A clock in the place of the lease's."""
-    made = Clock()
-    monkeypatch.setattr(lease_module, "time", made)
-    return made
+    """Replace the clock of the lease; return the new clock."""
+    clock = Clock()
+    monkeypatch.setattr(lease_module, "time", clock)
+    return clock
 
 
 def dead_process() -> dict:
-    """Return what a process of this machine says of itself, of one that has ended since."""
+    """Return the identity of a process of this machine that has ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     return {**HERE(), "pid": ended.pid, "started": "1"}
 
 
 def held_by(warehouse: Warehouse, who: dict, expires: float, generation: int = 1, announce: bool = True) -> None:
-    """Write the lease as another process would have: the row, and (unless it died between) the property."""
+    """Write the lease of another process: the row, and the property, unless the process died before it announced."""
     warehouse.ensure(TABLE)
-    mine = {"generation": generation, "holder": "other", "who": json.dumps(who), "expires": expires}
-    row = warehouse.spark.createDataFrame([tuple(mine[name] for name in LEASE.names)], LEASE.ddl)
+    lease = {"generation": generation, "holder": "other", "who": json.dumps(who), "expires": expires}
+    row = warehouse.spark.createDataFrame([tuple(lease[name] for name in LEASE.names)], LEASE.ddl)
     assert warehouse.append(TABLE, row, txn="holder", txn_version=generation).was_new
     if announce:
-        said = json.dumps(mine).replace("\\", "\\\\").replace("'", "\\'")
-        warehouse.spark.sql(f"ALTER TABLE {warehouse.identifier(TABLE)} SET TBLPROPERTIES ('{PROPERTY}' = '{said}')")
+        value = sql_string(json.dumps(lease))
+        warehouse.spark.sql(f"ALTER TABLE {warehouse.identifier(TABLE)} SET TBLPROPERTIES ('{PROPERTY}' = {value})")
 
 
 def stored(warehouse: Warehouse) -> dict:
-    """Return the lease as others see it."""
+    """Return the stored lease."""
     return json.loads(warehouse.properties(TABLE)[PROPERTY])
 
 
 def elsewhere() -> dict:
-    """Return a process of another machine: nobody here can see whether it lives."""
+    """Return the identity of a process of another machine. Nothing here shows whether it runs."""
     return {"host": "another-machine", "boot": "another-boot", "pid": 4711, "started": "1"}
 
 
 def test_second_holder_is_refused_with_who_holds_it_and_for_how_long(warehouse, take):
-    """The sentence names the warehouse, the process, the machine and the seconds left; nothing is changed."""
+    """The error names the warehouse, the process, the machine and the remaining seconds. The lease does not change."""
     first = take()
     first.acquire()
     before = stored(warehouse)
@@ -100,8 +100,8 @@ def test_second_holder_is_refused_with_who_holds_it_and_for_how_long(warehouse, 
     first.check()
 
 
-def test_release_lets_the_next_one_in_at_once(warehouse, take):
-    """A released lease needs no waiting; generations count up."""
+def test_a_released_lease_can_be_taken_at_once(warehouse, take):
+    """The next run does not wait. Each lease has the next generation."""
     for generation in (1, 2, 3):
         lease = take()
         lease.acquire()
@@ -112,8 +112,8 @@ def test_release_lets_the_next_one_in_at_once(warehouse, take):
     assert stored(warehouse)["generation"] == 3
 
 
-def test_lease_of_a_process_that_is_gone_from_this_machine_is_taken_over_at_once(warehouse, take):
-    """A killed run does not make the next one wait for its lease to end."""
+def test_lease_of_a_process_of_this_machine_that_has_ended_is_taken_over_at_once(warehouse, take):
+    """After a killed run, the next run does not wait for the end of the lease."""
     held_by(warehouse, dead_process(), time.time() + 3600)
     lease = take()
     lease.acquire()
@@ -122,14 +122,14 @@ def test_lease_of_a_process_that_is_gone_from_this_machine_is_taken_over_at_once
 
 
 def test_lease_of_a_reused_process_number_is_taken_over_too(warehouse, take):
-    """A process is its number and its start: another program under the holder's number is not the holder."""
+    """A process is identified by number and start, so another program with the same number is not the holder."""
     held_by(warehouse, {**HERE(), "started": "12345"}, time.time() + 3600)
     take().acquire()
     assert stored(warehouse)["generation"] == 2
 
 
 def test_lease_from_another_machine_is_waited_for_until_it_ends_and_a_margin(warehouse, take, clock):
-    """Nobody can see a process elsewhere: only the end of its lease (plus a margin for clocks) lets others in."""
+    """A process elsewhere cannot be checked, so others wait for the end of its lease, plus a margin for clocks."""
     seconds, expires = 10.0, clock.now + 100
     held_by(warehouse, elsewhere(), expires)
     for now in (clock.now, expires - 1, expires, expires + seconds * MARGIN - 0.01):
@@ -143,7 +143,7 @@ def test_lease_from_another_machine_is_waited_for_until_it_ends_and_a_margin(war
 
 
 def test_lease_from_before_a_restart_of_this_machine_is_waited_for(warehouse, take):
-    """After a restart, or from another container of the same name, process numbers prove nothing."""
+    """After a restart, or in another container of the same name, process numbers cannot be compared."""
     held_by(warehouse, {**dead_process(), "boot": "another-boot"}, time.time() + 3600)
     with pytest.raises(LeaseError, match="another run holds"):
         take().acquire()
@@ -151,7 +151,7 @@ def test_lease_from_before_a_restart_of_this_machine_is_waited_for(warehouse, ta
 
 @pytest.mark.slow
 def test_renewal_extends_the_lease_while_it_is_held(warehouse, take):
-    """A run longer than its lease keeps it; others see the later end and stay refused."""
+    """A run that is longer than its lease keeps it. Others see the later end, and are refused."""
     lease = take(20.0)
     lease.acquire()
     first = stored(warehouse)["expires"]
@@ -166,7 +166,7 @@ def test_renewal_extends_the_lease_while_it_is_held(warehouse, take):
 
 
 def test_check_refuses_once_the_lease_has_ended_without_renewal(warehouse, take, clock, monkeypatch):
-    """A run that was suspended past its lease stops before its next write, and does not announce itself again."""
+    """A run that was suspended past the end of its lease stops before its next write, and does not renew the lease."""
     lease = take(5.0)
     lease.acquire()
     before = stored(warehouse)
@@ -179,14 +179,14 @@ def test_check_refuses_once_the_lease_has_ended_without_renewal(warehouse, take,
         f"the lease on warehouse {warehouse.root} ended 2 s ago without being renewed (a suspended machine, or a "
         "store that does not answer); another run may have started. Run the same command again to go on."
     )
-    lease._thread.join(timeout=30)  # the renewing thread sees that it is too late, too
+    lease._thread.join(timeout=30)  # the renewing thread stops, too
     assert not lease._thread.is_alive()
-    lease.release()  # must not overwrite what the next holder said
+    lease.release()  # must not overwrite the lease of the next holder
     assert stored(warehouse) == before
 
 
 def test_release_after_losing_the_lease_leaves_the_next_holder_alone(warehouse, take):
-    """Whoever comes back late does not give away another one's lease."""
+    """A late holder does not release the lease of its successor."""
     late = take()
     late.acquire()
     late._stop.set()
@@ -199,7 +199,7 @@ def test_release_after_losing_the_lease_leaves_the_next_holder_alone(warehouse, 
 
 
 def test_writes_of_a_holder_that_lost_its_lease_are_stopped(spark, warehouse):
-    """Inside `leased` every write checks the lease, so a late holder cannot write beside its successor."""
+    """Inside `leased` every write checks the lease, so a late holder cannot write at the same time as its successor."""
     from metaclip_spark.warehouse.lease import leased
 
     rows = spark.createDataFrame([], "run_id string, name string, key bigint, value bigint")
@@ -213,7 +213,7 @@ def test_writes_of_a_holder_that_lost_its_lease_are_stopped(spark, warehouse):
 
 
 def test_crash_between_taking_and_announcing_does_not_block_for_ever(warehouse, take, clock):
-    """A generation that was taken and never announced holds until its own end, and no longer."""
+    """A generation that was taken and never announced is valid until its own end."""
     held_by(warehouse, elsewhere(), clock.now + 100, announce=False)
     with pytest.raises(LeaseError, match="process 4711 on another-machine"):
         take(10.0).acquire()
@@ -222,8 +222,8 @@ def test_crash_between_taking_and_announcing_does_not_block_for_ever(warehouse, 
     assert stored(warehouse)["generation"] == 2
 
 
-def test_several_generations_that_died_unannounced_are_passed_over(warehouse, take):
-    """Processes of this machine that died between taking and announcing leave the lease free at once."""
+def test_several_generations_that_were_never_announced_are_skipped(warehouse, take):
+    """If processes of this machine died between taking and announcing, the lease is free at once."""
     for generation in (1, 2):
         held_by(warehouse, dead_process(), time.time() + 3600, generation, announce=False)
     take().acquire()
@@ -232,7 +232,7 @@ def test_several_generations_that_died_unannounced_are_passed_over(warehouse, ta
 
 @pytest.mark.parametrize("earlier", ["none", "released"])
 def test_of_two_racing_runs_exactly_one_wins(warehouse, take, earlier):
-    """Started in the same moment, one gets the lease, and the other a refusal in a sentence."""
+    """Of two runs that start at the same moment, one gets the lease, and the other an error of one sentence."""
     if earlier == "released":
         first = take()
         first.acquire()

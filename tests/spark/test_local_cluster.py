@@ -1,4 +1,4 @@
-"""Two executor processes make the tables that one process makes, also when executors are killed at work."""
+"""Two executor processes make the same tables as one process, also if executors are killed while they work."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ TABLES = (
 
 @pytest.fixture(scope="module")
 def pool(tmp_path_factory) -> list[Path]:
-    """The shipped WAT, and its pairs again in six Parquet files that overlap, so that there are tasks for two."""
+    """Return the shipped WAT, and six Parquet files with some of its pairs, so that both executors have tasks."""
     folder = tmp_path_factory.mktemp("pool")
     rows = iter(reference.read_pool([SAMPLE]))
     paths = []
@@ -54,7 +54,7 @@ def pool(tmp_path_factory) -> list[Path]:
 
 @pytest.fixture(scope="module")
 def spark_home(tmp_path_factory) -> Path:
-    """The installed Spark under a folder of its own, so that the cluster's work folder does not land in it."""
+    """Link the installed Spark into a new folder, so that the cluster's work folder is not in the installation."""
     home = tmp_path_factory.mktemp("spark-home")
     for item in Path(pyspark.__file__).parent.iterdir():
         (home / item.name).symlink_to(item)
@@ -63,7 +63,7 @@ def spark_home(tmp_path_factory) -> Path:
 
 
 def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:
-    """Return the command: two commits of sources, t = 20."""
+    """Return the words of the command, with two commits of sources and t = 20."""
     return [
         "run",
         "--input",
@@ -86,7 +86,7 @@ def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:
 
 
 def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
-    """Return every table's rows, in an order of their own."""
+    """Return every table's rows, sorted."""
     found = {}
     for name in TABLES:
         rows = spark.read.format("delta").load(str(warehouse / name))
@@ -106,7 +106,7 @@ def assert_same_tables(actual: dict[str, list[str]], expected: dict[str, list[st
 
 @pytest.fixture(scope="module")
 def one_process(spark, pool, tmp_path_factory) -> dict[str, list[str]]:
-    """The tables that local[2], the session of these tests, makes."""
+    """Run on local[2], the session of these tests; return the rows of the tables."""
     from metaclip_spark.cli import main
 
     warehouse = tmp_path_factory.mktemp("one") / "warehouse"
@@ -115,24 +115,24 @@ def one_process(spark, pool, tmp_path_factory) -> dict[str, list[str]]:
 
 
 class Cluster:
-    """A driver in a child process with its executors, as /proc shows them."""
+    """A driver in a child process, and its executors, which are found in /proc."""
 
     def __init__(self, env: dict[str, str], command: list[str], marks: Path | None, log: Path) -> None:
-        given = json.dumps({"marks": None if marks is None else str(marks), "words": command})
+        argument = json.dumps({"marks": None if marks is None else str(marks), "words": command})
         self.log = log
         self.marks = marks
-        self.seen: set[int] = set()
+        self.executors: set[int] = set()
         self.killed: dict[str, int] = {}
         with open(log, "wb") as out:
-            script = [sys.executable, str(Path(__file__).with_name("gated.py")), given]
+            script = [sys.executable, str(Path(__file__).with_name("gated.py")), argument]
             self.driver = subprocess.Popen(script, env=env, stdout=out, stderr=subprocess.STDOUT)
 
     def watch(self, seconds: float) -> int:
-        """Follow the run to its end; kill, once a phase, an executor that has a task of it running."""
+        """Watch the run until its end. In each phase, kill one executor that runs a task of the phase."""
         deadline = time.monotonic() + seconds
         try:
             while self.driver.poll() is None and time.monotonic() < deadline:
-                self.seen.update(executors(self.driver.pid))
+                self.executors.update(executors(self.driver.pid))
                 for phase in PHASES if self.marks else ():
                     if phase not in self.killed:
                         self._kill_in(phase)
@@ -159,23 +159,23 @@ class Cluster:
 
 @pytest.fixture
 def cluster_env(child_env, spark_home) -> dict[str, str]:
-    """The environment of a driver whose workers can import the gates."""
+    """Return the environment of a driver whose workers can import the gates."""
     folders = [str(Path(__file__).parent), child_env["PYTHONPATH"]]
     return {**child_env, "SPARK_HOME": str(spark_home), "PYTHONPATH": os.pathsep.join(folders)}
 
 
 def test_two_executor_processes_make_the_same_tables_as_one_process(spark, pool, one_process, cluster_env, tmp_path):
-    """local-cluster[2,1,1024] equals local[2], row by row in every table."""
+    """On local-cluster[2,1,1024], every table has the same rows as on local[2]."""
     warehouse = tmp_path / "warehouse"
     command = words(pool, warehouse, "local-cluster[2,1,1024]")
     cluster = Cluster(cluster_env, command, None, tmp_path / "log")
     assert cluster.watch(500) == 0, cluster.log.read_text()
-    assert len(cluster.seen) == 2
+    assert len(cluster.executors) == 2
     assert_same_tables(rows_of(spark, warehouse), one_process)
 
 
 def test_executors_killed_in_extraction_and_balance_change_nothing(spark, pool, one_process, cluster_env, tmp_path):
-    """SIGKILL of an executor that is at work, once a phase: its tasks run again elsewhere, the tables are equal."""
+    """In each phase, a working executor gets SIGKILL. Its tasks run again elsewhere, and the tables are equal."""
     warehouse, marks = tmp_path / "warehouse", tmp_path / "marks"
     marks.mkdir()
     command = words(pool, warehouse, "local-cluster[2,1,1024]")
@@ -185,7 +185,7 @@ def test_executors_killed_in_extraction_and_balance_change_nothing(spark, pool, 
 
     assert sorted(cluster.killed) == sorted(PHASES)
     assert len(set(cluster.killed.values())) == len(PHASES)
-    assert len(cluster.seen) > 2  # new executors came for the killed ones
+    assert len(cluster.executors) > 2  # new executors replaced the killed ones
     for phase in PHASES:
         assert max(cluster.attempts(phase)) >= 1, f"no task of {phase} ran again"
     assert_same_tables(rows_of(spark, warehouse), one_process)

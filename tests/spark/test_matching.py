@@ -1,4 +1,4 @@
-"""The table of matching cases, through Spark: the column UDF, the stages `match` and `extract`, every engine."""
+"""The matching cases give their answers in Spark: in the column function, in `match` and `extract`, in every engine."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.spark import arrow_udf
 from metaclip_spark.spark.broadcast import broadcast_matcher
+from metaclip_spark.spark.session import minor_version
 from metaclip_spark.stages.extract import BroadcastTools, extract
 from metaclip_spark.stages.match import match, register_match_entries
 
@@ -31,7 +32,7 @@ CASES_FILE = Path(__file__).resolve().parents[1] / "data" / "matching_cases.json
 
 
 class Case(NamedTuple):
-    """One row of the table of cases."""
+    """A row of the table of cases."""
 
     name: str
     entries: list[str]
@@ -40,12 +41,12 @@ class Case(NamedTuple):
 
     @property
     def matched(self) -> list[str]:
-        """The entries that the text matches."""
+        """Return the entries that the text matches."""
         return [self.entries[i] for i in self.expected]
 
 
 def load_cases() -> list[Case]:
-    """Read the table; {"repeat": [s, n]} is s written n times."""
+    """Read the table. {"repeat": [s, n]} means s, n times."""
     cases = []
     for row in json.loads(CASES_FILE.read_text(encoding="utf-8")):
         text = row["text"]
@@ -58,25 +59,25 @@ def load_cases() -> list[Case]:
 
 CASES = load_cases()
 COMBINED = list(dict.fromkeys(entry for case in CASES for entry in case.entries))
-"""The entries of all cases in one list, so that one job answers every case."""
+"""The entries of all cases. With this list, one job answers every case."""
 
 
 @pytest.fixture(scope="module")
 def combined() -> Metadata:
-    """The combined list."""
+    """Make the combined list."""
     return Metadata.from_entries(COMBINED)
 
 
 @pytest.fixture(scope="module")
 def by_scan() -> list[list[int] | None]:
-    """What each case's text matches in the combined list, by the reference's naive scan; None for null."""
+    """Match each text with the combined list by the reference's naive scan; None for a null text."""
     scan = reference.make_matcher(COMBINED, naive=True)
     return [None if case.text is None else scan(case.text) for case in CASES]
 
 
 @pytest.fixture(scope="module")
 def texts(spark):
-    """The cases' texts as a view with one row a case."""
+    """Register the texts as a view with one row per case."""
     rows = [(number, case.text) for number, case in enumerate(CASES)]
     frame = spark.createDataFrame(rows, "number int, text string")
     frame.createOrReplaceTempView("matching_cases")
@@ -85,7 +86,7 @@ def texts(spark):
 
 
 def assert_answers(answers: dict[int, list[int] | None], by_scan: list[list[int] | None]) -> None:
-    """Hold ids in the combined list against the scan, and against each case's own expectation."""
+    """Check ids in the combined list against the scan, and against the expectation of each case."""
     assert sorted(answers) == list(range(len(CASES)))
     wrong = {}
     for number, (case, scanned) in enumerate(zip(CASES, by_scan, strict=True)):
@@ -93,15 +94,15 @@ def assert_answers(answers: dict[int, list[int] | None], by_scan: list[list[int]
         if got is None or scanned is None:
             ok = got is None and scanned is None
         else:
-            own = [entry for entry in case.entries if entry in {COMBINED[i] for i in got}]
-            ok = got == scanned and own == case.matched
+            of_case = [entry for entry in case.entries if entry in {COMBINED[i] for i in got}]
+            ok = got == scanned and of_case == case.matched
         if not ok:
             wrong[case.name] = (got, scanned, case.expected)
     assert not wrong
 
 
 def test_the_combined_list_answers_every_case(by_scan):
-    """The scan over the combined list agrees with each case's expectation, so the list is a fair stand-in."""
+    """The scan over the combined list agrees with the expectation of each case, so one list can replace all."""
     scan = {number: ids for number, ids in enumerate(by_scan)}
     assert_answers(scan, by_scan)
 
@@ -116,7 +117,7 @@ def test_sql_function_matches_every_case_and_gives_null_for_null(spark, texts, c
 @pytest.mark.parametrize("variant", ["_arrow_function", "_pandas_function"])
 def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, by_scan, variant):
     """The Arrow function (Spark 4.1 and newer) and the pandas function (4.0) give the same column."""
-    if variant == "_arrow_function" and pyspark.__version__ < "4.1":
+    if variant == "_arrow_function" and minor_version(pyspark.__version__) < (4, 1):
         pytest.skip(f"pyspark {pyspark.__version__} has no arrow_udf")
     matcher = broadcast_matcher(spark, compile_matcher(combined))
     takes = () if variant == "_arrow_function" else ((pa.string(),),)
@@ -127,7 +128,7 @@ def test_both_kinds_of_column_function_match_every_case(spark, texts, combined, 
 
 
 def test_registered_function_is_usable_as_a_column_and_under_another_name(spark, texts, combined, by_scan):
-    """`register_match_entries` returns the function for the DataFrame API, with the engine that was asked for."""
+    """`register_match_entries` returns the function for the DataFrame API, with the requested engine."""
     function = register_match_entries(spark, combined, name="naive_entries", engine="naive")
     both = texts.where("length(text) < 1000 or text is null").select(
         "number", function("text").alias("column"), F.expr("naive_entries(text)").alias("sql")
@@ -138,7 +139,7 @@ def test_registered_function_is_usable_as_a_column_and_under_another_name(spark,
 
 
 def test_every_engine_matches_every_case_with_its_own_list_inside_a_worker(spark):
-    """Each case's own list is compiled and asked in a Python worker, by every engine, in one job."""
+    """One job compiles the list of each case in Python workers, and matches it with every engine."""
     cases = [tuple(case) for case in CASES]
 
     def work(batches):
@@ -161,14 +162,14 @@ def test_every_engine_matches_every_case_with_its_own_list_inside_a_worker(spark
     assert not wrong
 
 
-def test_match_stage_matches_every_case_and_keeps_the_unmatched_only_when_told(spark, make_pairs, combined, by_scan):
-    """The stage `match` answers every case; rows without a match are dropped unless they are kept."""
+def test_match_stage_matches_every_case_and_keeps_unmatched_pairs_only_on_request(spark, make_pairs, combined, by_scan):
+    """The stage `match` answers every case. Rows without a match are dropped, unless `keep_unmatched` is set."""
     stored = make_pairs([(f"{number:032x}", None) for number in range(len(CASES))], metadata_id="old")
     keys = spark.createDataFrame(
-        [(f"{n:032x}", case.text) for n, case in enumerate(CASES)], "pair_id string, said string"
+        [(f"{n:032x}", case.text) for n, case in enumerate(CASES)], "pair_id string, case_text string"
     )
     columns = stored.columns
-    pairs = stored.join(keys, on="pair_id", how="inner").withColumn("text", F.col("said")).select(columns)
+    pairs = stored.join(keys, on="pair_id", how="inner").withColumn("text", F.col("case_text")).select(columns)
     matcher = broadcast_matcher(spark, compile_matcher(combined))
 
     kept = match(pairs, matcher, combined.metadata_id, keep_unmatched=True)
@@ -179,7 +180,7 @@ def test_match_stage_matches_every_case_and_keeps_the_unmatched_only_when_told(s
     assert {int(row["pair_id"], 16): row["text"] for row in rows} == {
         number: case.text for number, case in enumerate(CASES)
     }
-    # A stored text is never null; if one were, it would match nothing.
+    # A stored text is never null. A null text would match nothing.
     assert_answers(answers, [[] if ids is None else ids for ids in by_scan])
 
     dropped = match(pairs, matcher, combined.metadata_id).select("pair_id", "entry_ids").collect()
@@ -188,8 +189,8 @@ def test_match_stage_matches_every_case_and_keeps_the_unmatched_only_when_told(s
     }
 
 
-def test_match_stage_without_texts_says_what_is_missing(spark, combined):
-    """A DataFrame without the column `text` is refused with what it has and what to do."""
+def test_match_stage_without_texts_reports_the_missing_column(spark, combined):
+    """The error names the missing column `text`, the columns that exist, and what to do next."""
     frame = spark.range(1).toDF("pair_id")
     with pytest.raises(InputError, match=r"^match: column 'text' is missing; got \['pair_id'\]\. Run extract"):
         match(frame, lambda: None, combined.metadata_id)

@@ -1,4 +1,4 @@
-"""Memory: a worker with a large list stays small, and the driver never holds the pool."""
+"""A worker with a large list needs little memory, and the driver never collects the pool."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = ROOT / "jobs" / "sample" / "pool.wat.gz"
 WORKER_MIB = 500
 LIST_MIB = 90
-"""The automaton of 500,000 entries alone takes about 94 MB: a worker below this has not loaded it."""
+"""The automaton of 500,000 entries alone has about 94 MB, so a smaller worker has not loaded it."""
 
 
 def test_worker_with_500_000_entries_stays_under_500_mib(shared_data, child_env, tmp_path):
-    """The largest resident set of every Python worker of a whole run, with the list broadcast and unpacked."""
+    """The limit is for the largest resident set of every Python worker of a whole run, including the list."""
     metadata = shared_data / "metadata" / "approx_500k.json.gz"
     captions = shared_data / "captions"
     inputs = [captions / "cmoa.parquet", captions / "laion_sample.parquet", SAMPLE]
-    given = ["run", "--input", *inputs, shared_data / "crawl" / "pages.wat.gz", "--metadata", metadata]
-    given += ["--warehouse", tmp_path / "warehouse", "--master", "local[2]", "--driver-memory", "4g"]
-    command = [sys.executable, "-m", "metaclip_spark", *map(str, given)]
+    words = ["run", "--input", *inputs, shared_data / "crawl" / "pages.wat.gz", "--metadata", metadata]
+    words += ["--warehouse", tmp_path / "warehouse", "--master", "local[2]", "--driver-memory", "4g"]
+    command = [sys.executable, "-m", "metaclip_spark", *map(str, words)]
     peaks: dict[int, float] = {}
     with open(tmp_path / "log", "wb") as log:
         driver = subprocess.Popen(command, env=child_env, stdout=log, stderr=subprocess.STDOUT)
@@ -49,7 +49,7 @@ def test_worker_with_500_000_entries_stays_under_500_mib(shared_data, child_env,
 
 
 def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
-    """In a whole run every result that reaches the driver has as many rows as the list or the sources, at most."""
+    """In a whole run, no result in the driver has more rows than the list, the histograms and the sums."""
     rows = reference.read_pool([SAMPLE])
     common = Counter(word for row in rows for word in reference.spaced(row.text).split(" ") if word)
     entries = [word for word, _ in common.most_common(60)]
@@ -57,8 +57,8 @@ def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
     collected: list[tuple[str, int]] = []
 
     def recorded(name: str, original):
-        def method(self, *given, **named):
-            result = original(self, *given, **named)
+        def method(self, *args, **kwargs):
+            result = original(self, *args, **kwargs)
             collected.append((name, len(result)))
             return result
 
@@ -67,18 +67,18 @@ def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
     for name in ("collect", "toArrow", "toPandas", "take", "tail"):
         monkeypatch.setattr(DataFrame, name, recorded(name, getattr(DataFrame, name)))
 
-    def refused(self, *given, **named):
+    def refused(self, *args, **kwargs):
         raise AssertionError("rows streamed to the driver one by one")
 
     for name in ("toLocalIterator", "foreach", "foreachPartition"):
         monkeypatch.setattr(DataFrame, name, refused)
-    given = ["--input", SAMPLE, "--metadata", tmp_path / "list.json", "--warehouse", tmp_path / "warehouse"]
-    ended = metaclip("run", *given, "--json")
+    words = ["--input", SAMPLE, "--metadata", tmp_path / "list.json", "--warehouse", tmp_path / "warehouse"]
+    ended = metaclip("run", *words, "--json")
     assert ended.status == 0, ended.err
     pool = json.loads(ended.out)["unique_pairs"]
     assert pool > 10_000
     assert {"collect", "toArrow"} <= {name for name, _ in collected}
-    # Statistics: a row an entry, two histograms over matches per text, six sums. Nothing else is larger.
+    # The largest result is the statistics: a row per entry, two histograms over matches per text, and six sums.
     longest = max(len(reference.spaced(row.text)) for row in rows)
     bound = len(entries) + 2 * min(longest, len(entries) + 1) + 6
     assert max(number for _, number in collected) <= bound < pool / 10

@@ -1,4 +1,4 @@
-"""The pipeline equals a single-process MetaCLIP written from the algorithm's description, bit for bit."""
+"""The pipeline equals the reference, a single-process MetaCLIP, bit for bit."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def assert_run_equals(spark, same, warehouse: Path, run_id: str, expected: refer
 
 
 def assert_keepers_equal(spark, same, warehouse: Path, expected: reference.Curated) -> None:
-    """Compare which source, page and field keeps each pair: the smallest of all that bring it."""
+    """Compare the source, page and field of each pair, which are the smallest of all its rows."""
     columns = ("pair_id", "source_path", "page_url", "text_source")
     same(
         {row[0]: (row[1], row[2] or "", row[3]) for row in read(spark, warehouse, "pairs", *columns)},
@@ -110,14 +110,14 @@ def run(metaclip, *words: object) -> str:
 
 
 def write_tables(folder: Path, url: str = "url", text: str = "text") -> list[Path]:
-    """Write the odd rows in every tabular format, each format with rows of its own and rows of all."""
+    """Write the odd rows in every tabular format, with one row that only this format has."""
     folder.mkdir()
-    mine = {
+    own_rows = {
         name: [(f"http://{name}.example/x.jpg", "a cat and a mouse")]
         for name in ("parquet", "tsv", "tsv.gz", "csv", "csv.gz", "jsonl", "jsonl.gz")
     }
-    paths = [folder / f"pool.{name}" for name in mine]
-    for path, (name, rows) in zip(paths, mine.items(), strict=True):
+    paths = [folder / f"pool.{name}" for name in own_rows]
+    for path, (name, rows) in zip(paths, own_rows.items(), strict=True):
         rows = rows + ODD_ROWS
         opened = gzip.open if name.endswith(".gz") else open
         if name == "parquet":
@@ -136,7 +136,7 @@ def write_tables(folder: Path, url: str = "url", text: str = "text") -> list[Pat
 
 
 def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format(spark, metaclip, same, tmp_path):
-    """The shipped WAT and small tables in all formats give the reference's tables, at two t and seeds."""
+    """The shipped WAT and small files in all formats give the reference's tables, for two values of t and two seeds."""
     paths = [SAMPLE, *write_tables(tmp_path / "pool")]
     warehouse = tmp_path / "warehouse"
     first = run(metaclip, "run", "--input", *paths, "--metadata", WORDNET, "--warehouse", warehouse)
@@ -158,7 +158,7 @@ def test_pipeline_equals_the_reference_on_the_sample_and_on_every_tabular_format
 
 
 def test_reference_by_automaton_equals_the_reference_by_naive_scan():
-    """The reference's shortcut for speed changes nothing that it says of a pool."""
+    """The reference's automaton, which is faster, gives the same results as its scan."""
     rows = reference.read_pool([SAMPLE])[:2000]
     entries = entries_of(WORDNET)[::80]
     entries = list(dict.fromkeys([*entries, "a", "of", "by the", "St. John"]))

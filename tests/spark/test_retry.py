@@ -1,4 +1,4 @@
-"""Rows that were deleted to be made anew are appended again, although Delta drops a transaction it has seen."""
+"""Rows that a retry deleted are appended again, although Delta skips a transaction that it has committed before."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ pytestmark = pytest.mark.spark
 
 @pytest.fixture
 def ctx(warehouse):
-    """What a step needs to know of its warehouse, list and snapshot."""
+    """Return the parts of a context that the step uses: warehouse, list and snapshot."""
     return SimpleNamespace(warehouse=warehouse, metadata_id="m", settings=SimpleNamespace(snapshot="s"))
 
 
 def test_rows_come_back_after_they_were_deleted_and_are_never_doubled(spark, ctx):
-    """The same append three times: written, dropped because it is there, and written once more after a delete."""
+    """An append is written, then skipped while its rows exist, and written again after a delete."""
     row = {"snapshot": "s", "metadata_id": "m", "source_path": "a", "uri": "/a", "format": "wat"}
     rows = spark.createDataFrame([tuple(row.get(name) for name in PLANNED.names)], PLANNED.ddl)
 

@@ -1,4 +1,4 @@
-"""The stages, each held against a brute-force answer and against what must not matter: partitions and batches."""
+"""Each stage is checked against brute force, for several partitionings and sizes of batches."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def key(number: int) -> str:
 
 @pytest.fixture(scope="module")
 def staged(spark):
-    """Return rows of `extracted` from dictionaries."""
+    """Return a function that makes rows of `extracted` from dictionaries."""
 
     def make(*rows: dict):
         full = [tuple({"snapshot": "s", "metadata_id": "m", **row}.get(n) for n in EXTRACTED.names) for row in rows]
@@ -62,7 +62,7 @@ def staged(spark):
 
 
 def pair(number: int, source: str, page: str | None = None, field: str = "alt", at: int = 0) -> dict:
-    """Return a row of kind pair that says in `extra` which row it is."""
+    """Return a row of kind pair, with its identity in `extra`."""
     return {
         "kind": "pair",
         "pair_id": key(number),
@@ -83,7 +83,7 @@ def pair(number: int, source: str, page: str | None = None, field: str = "alt", 
 
 
 def test_dedup_keeps_the_smallest_source_page_and_field_and_drops_keys_of_earlier_crawls(spark, staged):
-    """Source decides first, then page (none first), field, and position; bytes are compared, not words."""
+    """Rows are ordered by source, page (null first), field and position. Strings are compared by bytes."""
     winners = [
         pair(1, "a", "z", "title", 9),
         pair(2, "a", "p"),
@@ -127,19 +127,19 @@ rows_of_pairs = st.lists(
 @FEW_JOBS
 @given(rows=rows_of_pairs, partitions=st.sampled_from(PARTITIONS), known=st.sets(st.integers(0, 5), max_size=2))
 def test_dedup_equals_a_minimum_per_pair_in_any_partitioning(spark, staged, rows, partitions, known):
-    """For any pool and any cut of it, the rows are the minima by (source, page or none, field, position)."""
-    made = [pair(*row, at=at) for at, row in enumerate(rows)]
+    """For any pool and any partitioning, the rows are the minima by (source, page or null, field, position)."""
+    staged_rows = [pair(*row, at=at) for at, row in enumerate(rows)]
 
     def order(row: dict) -> tuple:
         page = row["page_url"]
         return (row["source_path"], page is not None, page or "", row["text_source"], row["position"])
 
     best = {}
-    for row in made:
+    for row in staged_rows:
         if int(row["pair_id"], 16) not in known:
             best[row["pair_id"]] = min(best.get(row["pair_id"], row), row, key=order)
     keys = spark.createDataFrame([("m", "old", bytes.fromhex(key(n))) for n in known], NO_KEYS)
-    found = dedup(staged(*made).repartition(partitions), keys).select("pair_id", "extra").collect()
+    found = dedup(staged(*staged_rows).repartition(partitions), keys).select("pair_id", "extra").collect()
     assert sorted(row["pair_id"] for row in found) == sorted(best)
     assert {row["pair_id"]: row["extra"] for row in found} == {k: row["extra"] for k, row in best.items()}
 
@@ -151,8 +151,8 @@ def test_without_deduplication_every_pair_row_is_stored(spark, staged):
     assertDataFrameEqual(found, staged(*rows))
 
 
-def test_missing_keys_are_the_pairs_keys_that_are_not_stored_and_no_ids_of_the_pools_own(spark, make_pairs):
-    """A key is 16 bytes of pair_id under its list and snapshot; other ids have none."""
+def test_missing_keys_are_the_keys_that_are_not_stored_without_ids_of_the_input(spark, make_pairs):
+    """A key is the 16 bytes of a pair_id, per list and snapshot. Other ids have no key."""
     pairs = make_pairs([(key(1), None), (key(2), None), ("my-own-id", None), (key(3), None)])
     stored = spark.createDataFrame([("m", "s", bytes.fromhex(key(1))), ("m", "other", bytes.fromhex(key(2)))], NO_KEYS)
     expected = spark.createDataFrame([("m", "s", bytes.fromhex(key(n))) for n in (2, 3)], NO_KEYS)
@@ -160,7 +160,7 @@ def test_missing_keys_are_the_pairs_keys_that_are_not_stored_and_no_ids_of_the_p
 
 
 def outcome(source: str, split: int, status: str, reason: str | None, rejected: dict, n: int) -> dict:
-    """Return the outcome of a split; its sums are n, 2n, ... so that each is told apart."""
+    """Return the outcome of a split. Its sums are n, 2n, ..., so that no two are equal."""
     return {
         "kind": "source",
         "source_path": source,
@@ -181,14 +181,14 @@ def outcome(source: str, split: int, status: str, reason: str | None, rejected: 
 
 
 def test_sources_sum_their_splits_and_merge_their_statuses(spark, staged):
-    """Sums and reject counts add up over splits; a source is done or failed only when all its splits are."""
+    """Numbers are summed over splits. A source is done or failed only if all its splits are."""
     extracted = staged(
         outcome("whole", 0, "done", None, {}, 1),
         outcome("both", 0, "done", None, {"no_match": 2, "repeat": 1}, 1),
         outcome("both", 1, "done", None, {"no_match": 5}, 10),
         outcome("mixed", 0, "done", None, {"empty_text": 1}, 1),
         outcome("mixed", 1, "failed", "OSError: gone", {}, 0),
-        outcome("mixed", 2, "partial", "cut short", {"data_url": 3, "empty_text": 1}, 7),
+        outcome("mixed", 2, "partial", "gzip ends early", {"data_url": 3, "empty_text": 1}, 7),
         outcome("failed", 0, "failed", "no footer", {}, 0),
         outcome("failed", 1, "failed", "no footer", {}, 0),
         pair(1, "whole"),
@@ -203,7 +203,7 @@ def test_sources_sum_their_splits_and_merge_their_statuses(spark, staged):
         [
             source("whole", "done", None, {}, 1),
             source("both", "done", None, {"no_match": 7, "repeat": 1}, 11),
-            source("mixed", "partial", "OSError: gone; cut short", {"data_url": 3, "empty_text": 2}, 8),
+            source("mixed", "partial", "OSError: gone; gzip ends early", {"data_url": 3, "empty_text": 2}, 8),
             source("failed", "failed", "no footer", {}, 0),
         ],
         SOURCES.ddl,
@@ -212,7 +212,7 @@ def test_sources_sum_their_splits_and_merge_their_statuses(spark, staged):
 
 
 def test_rejects_are_the_sampled_records_with_their_reasons(spark, staged):
-    """Rows of kind reject, in the columns of the table `rejects`."""
+    """The stage returns the rows of kind reject, with the columns of the table `rejects`."""
     reject = {"source_path": "a", "record": "row 3", "reason": "no_url", "detail": "a cat"}
     found = rejects(staged({"kind": "reject", **reject}, pair(1, "a")))
     expected = [tuple({"snapshot": "s", "metadata_id": "m", **reject}[name] for name in REJECTS.names)]
@@ -228,7 +228,7 @@ matches = st.one_of(st.none(), st.sets(st.integers(0, N_ENTRIES - 1)).map(sorted
 @FEW_JOBS
 @given(pool=st.lists(matches, max_size=60))
 def test_counts_equal_brute_force_in_any_partitioning(spark, make_pairs, pool):
-    """Each entry's count is the number of pairs that hold it, for 1, 2 and 7 partitions."""
+    """The count of an entry is the number of pairs that match it, for 1, 2 and 7 partitions."""
     pairs = make_pairs([(key(n), ids) for n, ids in enumerate(pool)])
     by_cut = [count(pairs.repartition(n), N_ENTRIES).withColumn("cut", F.lit(n)) for n in PARTITIONS]
     rows = reduce(lambda a, b: a.unionByName(b), by_cut).collect()
@@ -238,8 +238,8 @@ def test_counts_equal_brute_force_in_any_partitioning(spark, make_pairs, pool):
         assert sorted(found) == sorted(expected.items())
 
 
-def test_a_task_hands_on_at_most_4_mb_for_500_000_entries(spark):
-    """Every entry matched in each of two tasks, by one to forty pairs: Spark's own count of the bytes shuffled."""
+def test_a_task_shuffles_at_most_4_mb_for_500_000_entries(spark):
+    """Spark reports the shuffled bytes of two tasks, in each of which one to forty pairs match every entry."""
     entries, size = 500_000, 10_000
     name = "spark.sql.adaptive.enabled"
 
@@ -252,7 +252,7 @@ def test_a_task_hands_on_at_most_4_mb_for_500_000_entries(spark):
                 yield pa.record_batch({"entry_ids": pa.ListArray.from_arrays(offsets, pa.array(ids))})
 
     before = spark.conf.get(name)
-    spark.conf.set(name, "false")  # so that the plan that ran is the plan there is
+    spark.conf.set(name, "false")  # so that the executed plan is the planned one
     try:
         counted = count(spark.range(0, 2, 1, 2).mapInArrow(matched, "entry_ids array<int>"), entries)
         rows = counted.collect()
@@ -268,14 +268,14 @@ def test_a_task_hands_on_at_most_4_mb_for_500_000_entries(spark):
 
 
 def exchanged(plan) -> int:
-    """Return the bytes that a plan that ran wrote to shuffles."""
+    """Return the bytes that an executed plan wrote to shuffles."""
     own = plan.metrics().apply("shuffleBytesWritten").value() if plan.nodeName() == "Exchange" else 0
     children = plan.children()
     return own + sum(exchanged(children.apply(at)) for at in range(children.size()))
 
 
 def test_counts_carry_their_entry_strings(spark, make_pairs):
-    """`with_entry` looks the string up by position; the schema is (entry_id int, entry string, count bigint)."""
+    """`with_entry` looks up the string by position, and returns (entry_id int, entry string, count bigint)."""
     entries = Broadcast.of(spark, pa.array(["zero", "one", "two", "\U0001f600"]))
     counts = with_entry(count(make_pairs([(key(1), [0, 3]), (key(2), [3])]), 4), entries)
     expected = spark.createDataFrame([(0, "zero", 1), (3, "\U0001f600", 2)], "entry_id int, entry string, count bigint")
@@ -290,12 +290,12 @@ def test_counts_carry_their_entry_strings(spark, make_pairs):
         ("statistics", lambda df: statistics(df, lambda: None, 0, "r")),
     ],
 )
-def test_stage_without_its_column_says_what_is_missing_and_what_to_do(spark, stage, call):
-    """The error names the stage, the column, what is there, and the commands to run first."""
+def test_stage_without_its_column_reports_what_is_missing_and_what_to_do(spark, stage, call):
+    """The error names the stage, the missing column, the existing columns, and the commands to run first."""
     frame = spark.createDataFrame([], "pair_id string, text string")
-    with pytest.raises(InputError) as refused:
+    with pytest.raises(InputError) as error:
         call(frame)
-    assert str(refused.value) == (
+    assert str(error.value) == (
         f"{stage}: column 'entry_ids' is missing; got ['pair_id', 'text']. "
         "Run extract with --metadata, or match, first."
     )
@@ -305,7 +305,7 @@ def test_stage_without_its_column_says_what_is_missing_and_what_to_do(spark, sta
 
 
 class Pool:
-    """A made pool with a long tail, its counts, and the answers by brute force."""
+    """A random pool with a long tail, its counts, and the answers by brute force."""
 
     def __init__(self, n_pairs: int = 3000, n_entries: int = 400, seed: int = 1) -> None:
         rng = random.Random(seed)
@@ -332,20 +332,20 @@ class Pool:
 
 
 def drawn(pair_id: str, seed: int, purpose: str = "draw") -> float:
-    """Return the draw as the algorithm defines it, by the xxhash library."""
+    """Compute the draw by its definition, with the xxhash library."""
     keyed = xxhash.xxh64_intdigest(f"{purpose}:{seed}".encode(), seed=42)
     return (xxhash.xxh64_intdigest(pair_id.encode(), seed=keyed) >> 11) * 2.0**-53
 
 
 @pytest.fixture(scope="module")
 def pool() -> Pool:
-    """One pool for all tests of balancing."""
+    """Make one pool for all tests of balancing."""
     return Pool()
 
 
 @pytest.fixture(scope="module")
 def pool_pairs(make_pairs, pool):
-    """The pool as a DataFrame, kept in memory."""
+    """Return the pool as a cached DataFrame."""
     pairs = make_pairs(list(pool.ids.items()), url="http://u", text="t").repartition(3).cache()
     yield pairs
     pairs.unpersist()
@@ -358,7 +358,7 @@ def kept_of(frame) -> dict[str, tuple[float, float]]:
 
 
 def test_draw_equals_the_xxhash_library_for_any_id_seed_and_purpose(spark):
-    """Spark's expression and the library agree to the bit, also on ids that are not ASCII."""
+    """Spark's expression and the library return the same bits, even for ids that are not ASCII."""
     ids = [key(n) for n in range(500)] + ["", "a", "\u00e9", "\u4e2d\U0001f600", "x" * 100]
     frame = spark.createDataFrame([(i,) for i in ids], "pair_id string")
     keys = [(0, "draw"), (1, "draw"), (-3, "draw"), (2**40, "draw"), (0, "choose")]
@@ -370,7 +370,7 @@ def test_draw_equals_the_xxhash_library_for_any_id_seed_and_purpose(spark):
 
 
 def test_subset_is_the_same_for_1_2_and_7_partitions_and_equals_brute_force(spark, pool, pool_pairs):
-    """Kept pairs, probabilities and draws are exactly the reference's, however the pool is cut."""
+    """Kept pairs, probabilities and draws equal brute force exactly, for any partitioning of the pool."""
     t = 20
     p = pool.probability(t)
     expected = {i: (p[i], drawn(i, 0)) for i in pool.ids if drawn(i, 0) < p[i]}
@@ -382,7 +382,7 @@ def test_subset_is_the_same_for_1_2_and_7_partitions_and_equals_brute_force(spar
 
 
 def test_subset_is_the_same_for_any_size_of_arrow_batch(spark, pool, pool_pairs):
-    """A product cut across batches, or over 17 rows at a time, does not move a single bit."""
+    """Batches of 17 rows do not change a single bit of the probabilities."""
     name = "spark.sql.execution.arrow.maxRecordsPerBatch"
     broadcast = Broadcast.of(spark, pool.by_entry(20))
     before = spark.conf.get(name)
@@ -395,7 +395,7 @@ def test_subset_is_the_same_for_any_size_of_arrow_batch(spark, pool, pool_pairs)
 
 
 def test_curated_rows_are_the_pairs_rows_with_run_probability_and_draw(spark, make_pairs):
-    """Every column of a kept pair travels on unchanged, in the schema of `curated_pairs`."""
+    """Every column of a kept pair is unchanged, in the schema of `curated_pairs`."""
     pairs = make_pairs(
         [(key(1), [0]), (key(2), [])],
         url="http://u",
@@ -420,7 +420,7 @@ def test_curated_rows_are_the_pairs_rows_with_run_probability_and_draw(spark, ma
 
 
 def test_larger_t_gives_a_superset(spark, pool, pool_pairs):
-    """At fixed counts, raising t only adds pairs."""
+    """With fixed counts, a larger t only adds pairs."""
     thresholds = (1, 5, 20, 100, 10_000)
     subsets = [set(kept_of(balance(pool_pairs, Broadcast.of(spark, pool.by_entry(t)), 0, "r"))) for t in thresholds]
     assert all(small < large for small, large in zip(subsets, subsets[1:], strict=False))
@@ -428,7 +428,7 @@ def test_larger_t_gives_a_superset(spark, pool, pool_pairs):
 
 
 def test_every_pair_with_a_tail_entry_is_kept_and_none_without_a_match(spark, pool, pool_pairs):
-    """An entry with count < t keeps all its pairs, with probability exactly 1; an unmatched pair has 0."""
+    """An entry with count < t keeps all its pairs with probability exactly 1. A pair without a match has 0."""
     t = 20
     tail = {i for i, ids in pool.ids.items() if any(pool.counts[j] < t for j in ids)}
     at_t = {i for i, ids in pool.ids.items() if any(pool.counts[j] == t for j in ids)}
@@ -443,7 +443,7 @@ def test_every_pair_with_a_tail_entry_is_kept_and_none_without_a_match(spark, po
 
 
 def test_sizes_of_100_seeds_follow_the_predicted_mean_and_deviation(spark, pool, pool_pairs):
-    """Mean within 4 standard errors, deviation within a quarter; for three seeds Spark gives the same sizes."""
+    """The mean is within 4 standard errors, the deviation within a quarter, and Spark agrees for three seeds."""
     t = 20
     p = pool.probability(t)
     mean = math.fsum(p.values())
@@ -459,7 +459,7 @@ def test_sizes_of_100_seeds_follow_the_predicted_mean_and_deviation(spark, pool,
 
 @pytest.mark.parametrize("stage", [balance, statistics])
 def test_pair_with_an_uncounted_entry_stops_the_stage(spark, make_pairs, stage):
-    """Pairs and counts that do not belong together are an error, not a quietly lost pair."""
+    """Pairs and counts that do not belong together cause an error, instead of silently losing pairs."""
     broadcast = Broadcast.of(spark, np.array([1.0, np.nan]))
     frame = stage(make_pairs([(key(1), [0]), (key(2), [0, 1])]), broadcast, 0, "r")
     with pytest.raises(PythonException, match="matches an entry that was never counted.*run count again"):
@@ -467,7 +467,7 @@ def test_pair_with_an_uncounted_entry_stops_the_stage(spark, make_pairs, stage):
 
 
 def test_entry_probabilities_sum_counts_over_snapshots(spark):
-    """p = t / max(count, t) of the summed count, one row an entry."""
+    """The probability is t / max(count, t) of the summed count, in one row per entry."""
     ddl = "metadata_id string, lang string, snapshot string, entry_id int, entry string, count bigint"
     rows = [("m", "und", "a", 0, "x", 30), ("m", "und", "b", 0, "x", 10), ("m", "und", "b", 1, "y", 19)]
     rows += [("m", "und", "a", 2, "z", 20), ("m", "und", "a", 3, "w", 3), ("m", "und", "b", 3, "w", 57)]
@@ -491,7 +491,7 @@ FIXED_POINT_SUMS = ("expected_high", "expected_low", "variance_high", "variance_
 
 
 def expected_statistics(pool: Pool, threshold: int, seed: int) -> dict[tuple[str, int], int]:
-    """Return every row of `run_statistics` by brute force, with exact fractions."""
+    """Compute every row of `run_statistics` by brute force, but for the sums in fixed point."""
     p = pool.probability(threshold)
     kept = [i for i in pool.ids if drawn(i, seed) < p[i]]
     lengths = {i: min(len(ids), MAX_MATCHES) for i, ids in pool.ids.items()}
@@ -503,19 +503,19 @@ def expected_statistics(pool: Pool, threshold: int, seed: int) -> dict[tuple[str
 
 
 def test_statistics_equal_brute_force_and_the_expected_size_equals_exact_fractions(spark, pool, pool_pairs):
-    """Sizes, histograms and counts for 1, 2 and 7 partitions; sums of p and p(1 - p) without any rounding."""
+    """Sizes, histograms and counts are equal for 1, 2 and 7 partitions. Sums of p and p(1 - p) are exact."""
     t, seed = 20, 5
     p = pool.probability(t)
     broadcast = Broadcast.of(spark, pool.by_entry(t))
-    seen = []
+    by_partitioning = []
     for partitions in PARTITIONS:
         frame = statistics(pool_pairs.repartition(partitions), broadcast, seed, "r")
         assert frame.columns == RUN_STATISTICS.names
         rows = {(row["name"], row["key"]): row["value"] for row in frame.collect()}
-        seen.append(dict(rows))
+        by_partitioning.append(dict(rows))
         sums = {name: rows.pop((name, 0)) for name in FIXED_POINT_SUMS}
         assert rows == expected_statistics(pool, t, seed)
-    assert seen[0] == seen[1] == seen[2]
+    assert by_partitioning[0] == by_partitioning[1] == by_partitioning[2]
     exact = sum(map(Fraction, p.values()))
     assert from_fixed_point(sums["expected_high"], sums["expected_low"]) == float(exact)
     rounded = sum(Fraction(round(Fraction(x * (1.0 - x)) * 2**53), 2**53) for x in p.values())
@@ -523,7 +523,7 @@ def test_statistics_equal_brute_force_and_the_expected_size_equals_exact_fractio
 
 
 def test_statistics_of_an_empty_pool_are_zeros(spark, make_pairs):
-    """No pairs give sizes of zero, not missing rows."""
+    """An empty pool gives sizes of zero instead of missing rows."""
     frame = statistics(make_pairs([]), Broadcast.of(spark, np.array([1.0])), 0, "r")
     rows = {(row["name"], row["key"]): row["value"] for row in frame.collect()}
     assert rows == {(name, 0): 0 for name in ("pairs", "curated", *FIXED_POINT_SUMS)}

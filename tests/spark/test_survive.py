@@ -1,4 +1,4 @@
-"""What is left after download: who survived, one of each group, counts by weight, and the same draw again."""
+"""Pairs after download: survivors, one image per group, weighted counts, and the same draw."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ URLS = [f"http://example.org/{n} {n}.jpg" for n in range(6)]
 
 
 def downloaded(spark):
-    """Returns a table as img2dataset writes it: a url, what became of it, and what it measured."""
+    """Return a table like those of img2dataset: urls, their status, and measurements of the images."""
     rows = [
         (URLS[0], "success", 300, "same"),
         (URLS[1], "success", 100, None),
@@ -37,20 +37,20 @@ def downloaded(spark):
 
 
 def pairs_of(make_pairs, texts: int = 2):
-    """Returns so many pairs of each image."""
+    """Return some pairs of each image."""
     from pyspark.sql import functions as F
 
     pairs = make_pairs([(f"{image}-{text}", [text]) for image in range(6) for text in range(texts)])
-    of = F.create_map(*[F.lit(part) for n in range(6) for part in (str(n), image_id(URLS[n]))])
-    return pairs.withColumn("image_id", of[F.substring("pair_id", 1, 1)])
+    image_ids = F.create_map(*[F.lit(part) for n in range(6) for part in (str(n), image_id(URLS[n]))])
+    return pairs.withColumn("image_id", image_ids[F.substring("pair_id", 1, 1)])
 
 
 def ids(df) -> list[str]:
     return sorted(row["pair_id"] for row in df.collect())
 
 
-def test_survivors_are_what_was_downloaded_and_meets_the_condition(spark, make_pairs):
-    """By url without spaces, whichever way it is written; a status other than success, or a null, is out."""
+def test_survivors_are_downloaded_and_meet_the_condition(spark, make_pairs):
+    """Urls are compared without spaces. Rows with another status than success, or a null condition, are dropped."""
     pairs, table = pairs_of(make_pairs), downloaded(spark)
     assert ids(surviving(pairs, survivors_of(table))) == [f"{n}-{t}" for n in (0, 1, 3, 4) for t in (0, 1)]
     wide = survivors_of(table, where="width >= 200")
@@ -62,10 +62,10 @@ def test_survivors_are_what_was_downloaded_and_meets_the_condition(spark, make_p
         survivors_of(by_pair.select("n"))
 
 
-def test_one_image_of_a_group_stays_with_all_its_pairs(spark, make_pairs):
-    """The smallest hash decides; an image without a group stays, and which one stays depends on the seed alone."""
-    left = surviving(pairs_of(make_pairs), survivors_of(downloaded(spark), group="phash"))
-    kept = {seed: ids(one_of_each_group(left.repartition(seed + 1), "group", seed)) for seed in range(6)}
+def test_one_image_of_a_group_is_kept_with_all_its_pairs(spark, make_pairs):
+    """The image with the smallest hash is kept, which depends on the seed alone. Images without a group are kept."""
+    survivors = surviving(pairs_of(make_pairs), survivors_of(downloaded(spark), group="phash"))
+    kept = {seed: ids(one_of_each_group(survivors.repartition(seed + 1), "group", seed)) for seed in range(6)}
     alone = [f"{n}-{t}" for n in (1, 4) for t in (0, 1)]
     assert set(map(tuple, kept.values())) == {
         tuple(sorted([*alone, "0-0", "0-1"])),
@@ -78,28 +78,28 @@ def test_one_image_of_a_group_stays_with_all_its_pairs(spark, make_pairs):
 
 
 def test_weighted_counts_and_the_same_draw_equal_numpy(spark, make_pairs):
-    """However it is cut: counts by 1 / p', p(pair) no higher than p', and capped pairs counted."""
+    """Each pair counts 1 / p', no probability exceeds p', and capped pairs are counted, for any partitioning."""
     rng = np.random.default_rng(5)
     lists = [sorted(rng.choice(12, size=rng.integers(1, 5), replace=False).tolist()) for _ in range(400)]
     keys = pair_keys(pa.array([f"http://e.org/{n}" for n in range(400)]), pa.array(["t"] * 400)).to_pylist()
     within = rng.uniform(0.05, 1, 400)
     u = draws(pa.array(keys), 3)
     drawn = u < within
-    pairs = make_pairs([(key, ids) for key, ids, there in zip(keys, lists, drawn, strict=True) if there])
+    pairs = make_pairs([(key, ids) for key, ids, kept in zip(keys, lists, drawn, strict=True) if kept])
     before = spark.createDataFrame(
-        [(key, float(p)) for key, p, there in zip(keys, within, drawn, strict=True) if there],
+        [(key, float(p)) for key, p, kept in zip(keys, within, drawn, strict=True) if kept],
         "pair_id string, within double",
     )
     subset = pairs.join(before, on="pair_id", how="inner").repartition(3)
     sums = EntrySums(12)
-    left = pa.array([ids for ids, there in zip(lists, drawn, strict=True) if there], pa.list_(pa.int32()))
-    sums.add_weighted(left, weights_of(within[drawn]))
+    matches = pa.array([ids for ids, kept in zip(lists, drawn, strict=True) if kept], pa.list_(pa.int32()))
+    sums.add_weighted(matches, weights_of(within[drawn]))
     wanted = weighted_counts(sums.sums)
     found = count(subset, within="within").toArrow()
     assert dict(zip(found["entry_id"].to_pylist(), found["count"].to_pylist(), strict=True)) == dict(enumerate(wanted))
     by_entry = entry_probability(wanted, 40)
     broadcast = Broadcast.of(spark, by_entry)
-    missed = [np.prod([1 - by_entry[i] for i in ids]) for ids, there in zip(lists, drawn, strict=True) if there]
+    missed = [np.prod([1 - by_entry[i] for i in ids]) for ids, kept in zip(lists, drawn, strict=True) if kept]
     p = 1 - np.array(missed)
     capped = int((p > within[drawn]).sum())
     kept = balance(subset, broadcast, 3, "r", within="within").toArrow()
@@ -108,8 +108,11 @@ def test_weighted_counts_and_the_same_draw_equal_numpy(spark, make_pairs):
     probability = dict(zip(np.array(keys)[drawn], np.minimum(p, within[drawn]), strict=True))
     got = dict(zip(kept["pair_id"].to_pylist(), kept["sampling_probability"].to_pylist(), strict=True))
     assert got == pytest.approx({key: probability[key] for key in got})
-    assert set(got) == {key for key, at in zip(keys, u, strict=True) if at < probability.get(key, 0)}
-    told = {row["name"]: row["value"] for row in statistics(subset, broadcast, 3, "r", within="within").collect()}
-    assert (told["pairs"], told["curated"], told["capped"]) == (int(drawn.sum()), len(got), capped)
-    expected = ((told["expected_high"] << 27) + told["expected_low"]) / 2**53
+    assert set(got) == {key for key, draw in zip(keys, u, strict=True) if draw < probability.get(key, 0)}
+    sums_by_name = {
+        row["name"]: row["value"] for row in statistics(subset, broadcast, 3, "r", within="within").collect()
+    }
+    sizes = tuple(sums_by_name[name] for name in ("pairs", "curated", "capped"))
+    assert sizes == (int(drawn.sum()), len(got), capped)
+    expected = ((sums_by_name["expected_high"] << 27) + sums_by_name["expected_low"]) / 2**53
     assert expected == pytest.approx(float(drawn_again(p, within[drawn]).sum()))

@@ -1,4 +1,4 @@
-"""Delta tables: schemas and comments as promised, writes that happen once, and a log without urls or texts."""
+"""Delta tables have the declared schemas and comments, writes happen once, and the log has no urls or texts."""
 
 from __future__ import annotations
 
@@ -86,18 +86,18 @@ CONTRACT = {
         "rows": "bigint",
     },
 }
-"""The columns that users may rely on; tables may have more."""
+"""The columns that users can rely on. Tables may have more columns."""
 
 SENTINEL = "sentinel-in-no-log"
 
 
 @pytest.fixture(scope="module")
 def full(spark, tmp_path_factory) -> Warehouse:
-    """A warehouse with every table, empty; tests here only read it."""
-    made = Warehouse(spark, str(tmp_path_factory.mktemp("full")))
+    """Return a warehouse with every table, empty. Tests only read it."""
+    warehouse = Warehouse(spark, str(tmp_path_factory.mktemp("full")))
     for name in TABLES:
-        made.ensure(name)
-    return made
+        warehouse.ensure(name)
+    return warehouse
 
 
 def counts(spark, *rows: tuple[str, int, int]):
@@ -113,7 +113,7 @@ def entries_of(warehouse: Warehouse) -> list[tuple[str, int, int]]:
 
 @pytest.mark.parametrize("name", CONTRACT)
 def test_table_has_the_columns_that_users_rely_on_and_a_comment_on_each(full, name):
-    """Names and types are the contract's; the table and every column of it say what they hold."""
+    """Names and types equal the contract. The table and every column have a comment."""
     fields = {field.name: field for field in full.read(name).schema}
     types = {column: fields[column].dataType.simpleString() for column in CONTRACT[name] if column in fields}
     assert types == CONTRACT[name]
@@ -125,7 +125,7 @@ def test_table_has_the_columns_that_users_rely_on_and_a_comment_on_each(full, na
 
 @pytest.mark.parametrize("name", TABLES)
 def test_stored_schema_is_the_declared_one_with_its_comments(full, name):
-    """What Delta stores is what `schemas` says, column by column, internal tables included."""
+    """Delta stores what `schemas` declares, column by column, internal tables included."""
     stored = full.read(name)
     declared = full.spark.createDataFrame([], TABLES[name].ddl)
     assertSchemaEqual(stored.schema, declared.schema)
@@ -134,7 +134,7 @@ def test_stored_schema_is_the_declared_one_with_its_comments(full, name):
     assert full.spark.sql(f"DESCRIBE DETAIL {full.identifier(name)}").first()["description"] == TABLES[name].comment
 
 
-def test_constraints_and_properties_are_there_once_made_and_are_kept(full):
+def test_declared_constraints_and_properties_are_stored(full):
     """Every declared CHECK and property can be read back from Delta."""
     for name, table in TABLES.items():
         found = full.properties(name)
@@ -153,8 +153,8 @@ def test_constraints_and_properties_are_there_once_made_and_are_kept(full):
         ("curated_pairs", {"sampling_probability": 1.5, "draw": 0.5}),
     ],
 )
-def test_row_against_a_constraint_is_refused(full, table, bad):
-    """A count of 0, a probability outside (0, 1], a draw that is not below its probability cannot be stored."""
+def test_row_that_violates_a_constraint_is_refused(full, table, bad):
+    """A count of 0, a probability outside of (0, 1], and a draw that is not below its probability are refused."""
     row = {"sampling_probability": 0.9, "draw": 0.1, "probability": 0.5, "count": 1, **bad}
     frame = full.spark.createDataFrame([tuple(row.get(n) for n in TABLES[table].names)], TABLES[table].ddl)
     with pytest.raises(Exception, match="DELTA_VIOLATE_CONSTRAINT|CHECK constraint"):
@@ -162,8 +162,8 @@ def test_row_against_a_constraint_is_refused(full, table, bad):
     assert full.read(table).isEmpty()
 
 
-def test_table_whose_making_was_cut_short_is_completed(spark, warehouse):
-    """A table without its CHECK (killed between two statements) gets it when it is next needed."""
+def test_table_whose_creation_was_interrupted_is_completed(spark, warehouse):
+    """A table without its CHECK, because the run was killed between two statements, gets it at the next `ensure`."""
     warehouse.ensure("entry_counts")
     check = TABLES["entry_counts"].checks[0][0]
     spark.sql(f"ALTER TABLE {warehouse.identifier('entry_counts')} DROP CONSTRAINT {check}")
@@ -172,8 +172,8 @@ def test_table_whose_making_was_cut_short_is_completed(spark, warehouse):
     assert f"delta.constraints.{check}" in warehouse.properties("entry_counts")
 
 
-def test_append_with_a_transaction_writes_once_and_says_so(spark, warehouse):
-    """The second write of one transaction adds nothing and is not new; another transaction is."""
+def test_append_with_a_transaction_writes_once_and_reports_it(spark, warehouse):
+    """The second write of a transaction adds nothing and is not new. Another transaction is new."""
     rows = counts(spark, ("a", 1, 5), ("a", 2, 6))
     first = warehouse.append("entry_counts", rows, txn="t1")
     assert (first.was_new, first.rows) == (True, 2)
@@ -183,13 +183,13 @@ def test_append_with_a_transaction_writes_once_and_says_so(spark, warehouse):
     other = warehouse.append("entry_counts", counts(spark, ("a", 3, 7)), txn="t2")
     assert (other.was_new, other.rows, other.version) == (True, 1, first.version + 1)
     assert entries_of(warehouse) == [("a", 1, 5), ("a", 2, 6), ("a", 3, 7)]
-    # One transaction name serves any table: what was committed to one is not taken for the other's.
+    # The same transaction name is new for another table.
     runs = spark.createDataFrame([], TABLES["run_statistics"].ddl)
     assert warehouse.append("run_statistics", runs, txn="t1").was_new
 
 
 def test_replace_touches_one_partition_only_and_can_be_repeated(spark, warehouse):
-    """A snapshot's rows are exchanged, the others stay; a quote in a name is no way out of the condition."""
+    """Only the rows of one snapshot are replaced. A quote in a name is escaped in the condition."""
     warehouse.append("entry_counts", counts(spark, ("a", 1, 5), ("b", 1, 6), ("it's", 1, 7)))
     for _ in range(2):
         commit = warehouse.replace("entry_counts", counts(spark, ("a", 2, 8)), metadata_id="m", snapshot="a")
@@ -203,14 +203,14 @@ def test_replace_touches_one_partition_only_and_can_be_repeated(spark, warehouse
 
 
 def test_replace_refuses_rows_of_another_partition(spark, warehouse):
-    """Rows that the condition does not cover are not written."""
+    """Rows that do not meet the condition are not written."""
     with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|does not conform"):
         warehouse.replace("entry_counts", counts(spark, ("b", 1, 1)), metadata_id="m", snapshot="a")
     assert entries_of(warehouse) == []
 
 
 def test_table_can_be_read_as_of_a_version(spark, warehouse):
-    """A pinned version shows what was there then; an absent table is empty, with its schema."""
+    """A pinned version has the rows of its time. A missing table reads as empty, with its schema."""
     assertDataFrameEqual(warehouse.read("entry_counts"), counts(spark))
     assert warehouse.version("entry_counts") is None
     then = warehouse.append("entry_counts", counts(spark, ("a", 1, 5)))
@@ -225,8 +225,8 @@ def test_rows_of_the_log_of_runs_cannot_be_deleted(full):
         full.delete("runs", "run_id = 'x'")
 
 
-def test_staged_rows_go_and_their_files_with_them(spark, warehouse):
-    """After deletion and `remove_files` no data file is left, and the table still reads as empty."""
+def test_deleted_staged_rows_are_removed_with_their_files(spark, warehouse):
+    """After deletion and `remove_files`, the table has no data file and reads as empty."""
     table = TABLES["extracted"]
     row = {"metadata_id": "m", "snapshot": "s", "kind": "pair", "batch_id": "b", "text": "t"}
     frame = spark.createDataFrame([tuple(row.get(name) for name in table.names)], table.ddl)
@@ -237,42 +237,44 @@ def test_staged_rows_go_and_their_files_with_them(spark, warehouse):
     assert warehouse.read("extracted").count() == 1
     warehouse.delete("extracted", "metadata_id = 'm' AND snapshot = 's'")
     warehouse.remove_files("extracted")
-    left = [path for path in Path(warehouse.root, "extracted").rglob("*.parquet") if "_delta_log" not in path.parts]
-    assert left == []
+    remaining = [
+        path for path in Path(warehouse.root, "extracted").rglob("*.parquet") if "_delta_log" not in path.parts
+    ]
+    assert remaining == []
     assert Warehouse(spark, warehouse.root).read("extracted").isEmpty()
     assert warehouse.append("extracted", frame).rows == 1
 
 
-def test_merged_rows_go_from_the_files_too_and_the_log_names_none(spark, warehouse):
-    """With deletion vectors a row is only marked as gone: the file holds it until it is purged and vacuumed."""
+def test_merged_rows_are_removed_from_the_files_and_the_log_too(spark, warehouse):
+    """With deletion vectors, a row is only marked as deleted. Its file has it until purge and vacuum."""
     table = TABLES["pairs"]
     rows = [{"metadata_id": "m", "snapshot": "s", "pair_id": name, "url": f"u://{name}"} for name in ("here", "gone")]
     frame = spark.createDataFrame([tuple(row.get(name) for name in table.names) for row in rows], table.ddl)
     warehouse.append("pairs", frame.coalesce(1))
     spark.sql(f"ALTER TABLE {warehouse.identifier('pairs')} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
 
-    def holding(word: str) -> set[str]:
+    def suffixes_with(word: str) -> set[str]:
         files = [path for path in Path(warehouse.root, "pairs").rglob("*") if path.is_file()]
-        said = {path: path.read_bytes() for path in files}
+        contents = {path: path.read_bytes() for path in files}
         parquet = [path for path in files if path.suffix == ".parquet"]
-        said |= {path: str(pq.ParquetFile(path).read().to_pylist()).encode() for path in parquet}
-        return {path.suffix for path in files if word.encode() in said[path]}
+        contents |= {path: str(pq.ParquetFile(path).read().to_pylist()).encode() for path in parquet}
+        return {path.suffix for path in files if word.encode() in contents[path]}
 
     on = ["metadata_id", "snapshot", "pair_id"]
     keys = frame.where("pair_id = 'gone'").select(*on)
     assert warehouse.merge("pairs", keys, on) == 1
     assert warehouse.merge("pairs", keys, on) == 0
-    assert warehouse.merge("sightings", keys, on) == 0  # there is no such table yet
+    assert warehouse.merge("sightings", keys, on) == 0  # the table does not exist yet
     assert [row["url"] for row in warehouse.read("pairs").collect()] == ["u://here"]
-    assert holding("u://gone") == {".parquet"}
+    assert suffixes_with("u://gone") == {".parquet"}
     warehouse.purge("pairs")
     warehouse.vacuum("pairs", 0)
-    assert (holding("u://gone"), holding("u://here")) == (set(), {".parquet"})
+    assert (suffixes_with("u://gone"), suffixes_with("u://here")) == (set(), {".parquet"})
     assert [row["url"] for row in warehouse.read("pairs").collect()] == ["u://here"]
 
 
 def test_replace_with_a_transaction_is_made_once(spark, warehouse):
-    """What was computed from the rows that it replaced must not be computed from its own result."""
+    """A repeated replace is skipped, because its rows would be computed from its own result."""
     for number, was_new in ((5, True), (7, False)):
         commit = warehouse.replace("entry_counts", counts(spark, ("a", 1, number)), txn="t", snapshot="a")
         assert commit.was_new == was_new
@@ -280,7 +282,7 @@ def test_replace_with_a_transaction_is_made_once(spark, warehouse):
 
 
 def test_every_write_asks_the_guard_first(spark, tmp_path):
-    """Once the guard refuses (a lost lease), nothing is created, appended, replaced, merged or deleted any more."""
+    """If the guard refuses (a lost lease), nothing is created, appended, replaced, merged or deleted."""
     path = str(tmp_path / "guarded")
     allowed = Warehouse(spark, path)
     allowed.append("entry_counts", counts(spark, ("a", 1, 5)))
@@ -304,7 +306,7 @@ def test_every_write_asks_the_guard_first(spark, tmp_path):
 
 
 def test_log_holds_no_urls_and_no_texts(spark, warehouse):
-    """Smallest and largest values of urls, texts, records and reasons do not reach `_delta_log`."""
+    """`_delta_log` has no minimum and maximum of urls, texts, records and reasons."""
     skipped = {"snapshot", "metadata_id", "run_id"}  # partition columns are in every path
     for name in ("extracted", "sources", "rejects", "pairs", "entry_counts", "curated_pairs"):
         table = TABLES[name]
@@ -324,18 +326,18 @@ def test_log_holds_no_urls_and_no_texts(spark, warehouse):
             values.append(value)
         warehouse.append(name, spark.createDataFrame([tuple(values)], table.ddl))
         logged = [
-            found
+            value
             for path in Path(warehouse.root, name, "_delta_log").glob("*.json")
-            for found in path.read_text().split('"')
-            if SENTINEL in found
+            for value in path.read_text().split('"')
+            if SENTINEL in value
         ]
-        columns = {found.partition(f"-{SENTINEL}")[0].strip("\\") for found in logged}
+        columns = {value.partition(f"-{SENTINEL}")[0].strip("\\") for value in logged}
         assert columns <= set(table.stats_columns), f"{name}: {columns}"
         assert not columns & {"url", "text", "page_url", "record", "detail", "source_path", "entry"}
 
 
-def test_statistics_are_there_for_the_columns_that_have_them(spark, warehouse):
-    """`pairs` can be skipped by pair_id: its minimum and maximum are in the log."""
+def test_the_log_has_statistics_of_the_declared_columns(spark, warehouse):
+    """Files of `pairs` can be skipped by pair_id, because its minimum and maximum are in the log."""
     table = TABLES["pairs"]
     row = {"metadata_id": "m", "snapshot": "s", "pair_id": "0123", "url": "u"}
     warehouse.append("pairs", spark.createDataFrame([tuple(row.get(n) for n in table.names)], table.ddl))
@@ -348,8 +350,8 @@ def test_statistics_are_there_for_the_columns_that_have_them(spark, warehouse):
     assert json.loads(added[0]["stats"])["minValues"] == {"pair_id": "0123"}
 
 
-def test_unreadable_log_does_not_pass_for_an_absent_table(spark, warehouse):
-    """Damage to a table is an error; only a table that is not there counts as absent."""
+def test_a_table_with_an_unreadable_log_is_not_a_missing_table(spark, warehouse):
+    """A damaged table is an error, and does not read as empty."""
     warehouse.append("entry_counts", counts(spark, ("a", 1, 5)))
     for path in Path(warehouse.root, "entry_counts", "_delta_log").glob("*"):
         if path.is_file() and (path.suffix == ".json" or path.name.endswith(".crc")):
@@ -362,15 +364,15 @@ def test_unreadable_log_does_not_pass_for_an_absent_table(spark, warehouse):
 
 
 @pytest.mark.parametrize("catalog", ["spark_catalog.nowhere", "nowhere.pool"])
-def test_schema_that_is_not_there_is_said_with_what_to_do(spark, catalog):
-    """Nothing is made in its place: who may make schemas, and where they lie, is the deployment's."""
+def test_missing_schema_is_reported_with_what_to_do(spark, catalog):
+    """No schema is created: the deployment decides who may create schemas, and where they are."""
     sentence = rf"schema {catalog} does not exist, .* Make it first: CREATE SCHEMA {catalog}"
     with pytest.raises(WarehouseError, match=sentence):
         Warehouse(spark, catalog=catalog).ensure("entry_counts")
 
 
-def test_warehouse_by_name_is_a_schema_of_tables(spark, tmp_path):
-    """With a catalog the same calls work on `catalog.schema.table`."""
+def test_a_catalog_has_the_tables_by_name(spark, tmp_path):
+    """With a catalog, the same calls work on `catalog.schema.table`."""
     spark.sql(f"CREATE SCHEMA named LOCATION '{tmp_path / 'named'}'")
     try:
         named = Warehouse(spark, catalog="spark_catalog.named")
@@ -388,7 +390,7 @@ def test_warehouse_by_name_is_a_schema_of_tables(spark, tmp_path):
 
 
 def test_warehouse_needs_exactly_one_place(spark):
-    """Neither a path nor a catalog, or both, is refused with what was given."""
+    """If both or neither of path and catalog are given, the error names their values."""
     with pytest.raises(WarehouseError, match="expected a warehouse or a catalog, got warehouse=None and catalog=None"):
         Warehouse(spark)
     with pytest.raises(WarehouseError, match="got warehouse='a' and catalog='b.c'"):
@@ -396,6 +398,6 @@ def test_warehouse_needs_exactly_one_place(spark):
 
 
 def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
-    """A write selects the table's columns by name, so a stage that forgets one is found out."""
+    """A write selects the table's columns by name, so a column that a stage forgot is an error."""
     with pytest.raises(AnalysisException, match="count"):
         warehouse.append("entry_counts", counts(spark, ("a", 1, 5)).drop("count"))
