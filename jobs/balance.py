@@ -1,6 +1,6 @@
-"""Balance: choose t and draw the curated subset.
+"""Choose t and draw the curated subset.
 
-The same as `metaclip-spark balance`, for spark-submit; takes the same flags:
+This script is `metaclip-spark balance` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/balance.py --help
 """

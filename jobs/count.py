@@ -1,6 +1,6 @@
-"""Count: bring `entry_counts` up to date.
+"""Update the table `entry_counts`.
 
-The same as `metaclip-spark count`, for spark-submit; takes the same flags:
+This script is `metaclip-spark count` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/count.py --help
 """

@@ -1,6 +1,6 @@
-"""Deduplicate: take what was extracted into `pairs`.
+"""Deduplicate the extracted pairs into the table `pairs`.
 
-The same as `metaclip-spark dedup`, for spark-submit; takes the same flags:
+This script is `metaclip-spark dedup` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/dedup.py --help
 """

@@ -1,6 +1,6 @@
-"""Export: the pool or a curated subset as shuffled Parquet shards, for img2dataset and trainers.
+"""Export the pool or a curated subset as shuffled Parquet shards, for img2dataset and trainers.
 
-The same as `metaclip-spark export`, for spark-submit; takes the same flags:
+This script is `metaclip-spark export` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/export.py --help
 """

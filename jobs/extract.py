@@ -1,6 +1,6 @@
 """Extract and match: read sources into the staging table `extracted`.
 
-The same as `metaclip-spark extract`, for spark-submit; takes the same flags:
+This script is `metaclip-spark extract` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/extract.py --help
 """

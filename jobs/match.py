@@ -1,6 +1,6 @@
-"""Match again: match stored pairs with another list.
+"""Match stored pairs again, with another list.
 
-The same as `metaclip-spark match`, for spark-submit; takes the same flags:
+This script is `metaclip-spark match` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/match.py --help
 """

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what a cluster needs, in dist/: the wheel, a zip for --py-files, and an archive for --archives.
+# Builds the files for a cluster in dist/: the wheel, a zip for --py-files, and an archive for --archives.
 set -euo pipefail
 
 root=$(CDPATH='' cd -P -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -11,19 +11,19 @@ usage() {
   cat <<'END'
 Usage: bash jobs/package.sh [--python-prefix FOLDER] [EXTRAS [REQUIREMENT...]]
 
-Makes, in the folder dist (or $METACLIP_DIST):
+Builds, in the folder dist (or $METACLIP_DIST):
 
   metaclip_spark-VERSION-py3-none-any.whl   the package
-  metaclip_spark.zip                        its modules alone, for --py-files
-  metaclip-spark-env.tar.gz                 the package and all that it needs, but for Spark, for --archives
+  metaclip_spark.zip                        the package's modules alone, for --py-files
+  metaclip-spark-env.tar.gz                 the package and its dependencies without Spark, for --archives
 
-EXTRAS         of setup.py, with commas (default report; report,s3 to read from s3://)
-REQUIREMENT    more packages for the archive: gcsfs, adlfs, what your filters import
-PYTHON=/path/to/python3.11   the Python to make it with (default python3)
---python-prefix FOLDER       the nodes' Python is FOLDER/bin/python3.X, not where PYTHON is here
+EXTRAS         extras of setup.py, with commas (default report; report,s3 to read from s3://)
+REQUIREMENT    more packages for the archive: gcsfs, adlfs, the imports of your filters
+PYTHON=/path/to/python3.11   build with this Python (default python3)
+--python-prefix FOLDER       the nodes' Python is FOLDER/bin/python3.X, not the path of PYTHON on this machine
 
-The archive holds no Python interpreter: each node needs the same version, at the same place. docs/CLUSTER.md
-says how the files are used.
+The archive has no Python interpreter: each node needs the same version at the same path. docs/CLUSTER.md
+explains how to use the files.
 END
 }
 
@@ -38,15 +38,15 @@ if [ $# -gt 0 ]; then shift; fi
 
 python=${PYTHON:-python3}
 unset PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE NUMBA_CACHE_DIR
-# The interpreter itself, not a shim or an environment of the moment: nodes need it at this place.
+# Resolve the interpreter itself, not a shim or a temporary environment: nodes need it at this path.
 base=$("$python" -c 'import ensurepip, os, sys, venv
 sys.version_info >= (3, 10) or sys.exit(1)
 print(os.path.realpath(getattr(sys, "_base_executable", None) or sys.executable))' 2>/dev/null) ||
-  fail "Python 3.10 or newer with the modules venv and ensurepip is needed, and $python is not that." \
+  fail "Python 3.10 or newer with the modules venv and ensurepip is needed, but $python does not have them." \
     "Name another one: PYTHON=/path/to/python3.12 bash $(printf %q "$0")"
 
 dist=${METACLIP_DIST:-$root/dist}
-mkdir -p -- "$dist" || fail "The folder $dist cannot be made; name another one: METACLIP_DIST=/path/to/folder"
+mkdir -p -- "$dist" || fail "The folder $dist cannot be created. Name another one: METACLIP_DIST=/path/to/folder"
 work=$(mktemp -d "${TMPDIR:-/tmp}/metaclip-package.XXXXXX")
 trap 'rm -rf -- "$work"' EXIT
 log=$work/log
@@ -55,7 +55,7 @@ step() {
   say "$1"
   shift
   "$@" </dev/null >"$log" 2>&1 || {
-    say "That failed. Its last lines:"
+    say "This failed. The last lines of its output:"
     tail -n 15 -- "$log" >&2
     exit 1
   }
@@ -67,7 +67,7 @@ make_wheel() {
     pip wheel --no-deps --wheel-dir "$dist" "$root"
 }
 
-# Modules only: what lies beside them in a wheel says that something is installed, which a zip is not.
+# Modules only: the wheel's .dist-info folder marks a package as installed, and a zip installs nothing.
 make_zip() {
   "$base" - "$1" "$dist/metaclip_spark.zip" <<'END'
 import sys, zipfile
@@ -78,7 +78,7 @@ with zipfile.ZipFile(sys.argv[1]) as wheel, zipfile.ZipFile(sys.argv[2], "w", zi
 END
 }
 
-# Not byte-compiled here: warming up does that for the modules that are used, a tenth of them.
+# Do not byte-compile here: warming up compiles the modules that are used, a tenth of them.
 make_environment() {
   "$base" -m venv --without-pip "$work/env" &&
     pip --python "$work/env/bin/python" install --no-compile "$1[$extras]" "${@:2}"
@@ -94,16 +94,16 @@ pack() {
 
 step "Building the wheel" make_wheel
 wheel=$(printf '%s\n' "$dist"/metaclip_spark-*.whl)
-step "Making the zip" make_zip "$wheel"
-step "Installing [$extras] into an environment of its own (half a minute)" make_environment "$wheel" "$@"
+step "Building the zip" make_zip "$wheel"
+step "Installing [$extras] into a new environment (half a minute)" make_environment "$wheel" "$@"
 if "$work/env/bin/python" -c 'import pyspark' 2>/dev/null; then
-  fail "One of the packages brings pyspark, which the cluster has already, in its own version. Leave it out."
+  fail "One of the packages installs pyspark, but the cluster has its own version of it. Remove that package."
 fi
-step "Compiling for this machine's processor" warm_up
-step "Packing" pack
+step "Compiling functions for this machine's processor" warm_up
+step "Packing the archive" pack
 
 node=$base
 if [ ${#prefix[@]} -gt 0 ]; then node=${prefix[1]%/}/bin/$(basename -- "$base"); fi
 say "In $dist:"
 ls -1sh -- "$dist" | sed '1d; s/^/  /' >&2
-say "The archive starts $node: every node, and the machine that submits, needs it there."
+say "The archive starts $node: every node, and the machine that submits, needs Python at this path."

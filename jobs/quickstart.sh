@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set-up, then the main job on the sample and the entry list that ship with the repository.
+# Sets the project up, then runs the main job on the shipped sample and entry list.
 set -euo pipefail
 
 here=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")" && pwd -P)
@@ -16,7 +16,7 @@ The tables go to the folder warehouse, or to $METACLIP_WAREHOUSE.
   PYTHON=/path/to/python3.12   use this Python (3.10 or newer)
   JAVA_HOME=/path/to/java17    use this Java (17 or 21)
 
-More options, as --threshold 20: .venv/bin/metaclip-spark run --help
+All options (such as --threshold 20): .venv/bin/metaclip-spark run --help
 END
     exit 0 ;;
 esac
@@ -29,13 +29,13 @@ status=0
   --metadata "$root/metadata/en.json.gz" --warehouse "${METACLIP_WAREHOUSE:-$root/warehouse}" "$@" ||
   status=$?
 
-# 3 is a run that ended, with a source or two not read to the end.
+# Status 3: the run finished, but some sources were not read to their end.
 if [ "$status" = 0 ] || [ "$status" = 3 ]; then
   from=""
   if [ "$PWD" != "$root" ]; then printf -v from '%q/' "$root"; fi
   cat <<END
 
-Your own pairs, from Parquet with columns url and text, from Common Crawl's WAT or WARC files, or from a crawl:
+Next, curate your own pairs: Parquet with columns url and text, WAT or WARC files, or a crawl of Common Crawl:
   ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'pairs/*.parquet' --metadata ${from}metadata/en.json.gz --warehouse my-warehouse
   ${java_prefix}${from}.venv/bin/metaclip-spark run --input 'crawl/*.wat.gz' --metadata ${from}metadata/en.json.gz --warehouse my-warehouse
   ${java_prefix}${from}.venv/bin/metaclip-spark run --crawl CC-MAIN-2024-51 --max-files 2 --metadata ${from}metadata/en.json.gz --warehouse my-warehouse

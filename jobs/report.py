@@ -1,6 +1,6 @@
-"""Report: write the HTML data card of a run.
+"""Write the HTML data card of a run.
 
-The same as `metaclip-spark report`, for spark-submit; takes the same flags:
+This script is `metaclip-spark report` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/report.py --help
 """

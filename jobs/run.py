@@ -1,6 +1,6 @@
-"""All stages and the report: curate a snapshot's sources into a balanced subset.
+"""Curate a snapshot's sources into a balanced subset: all steps and the report.
 
-The same as `metaclip-spark run`, for spark-submit; takes the same flags:
+This script is `metaclip-spark run` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/run.py --help
 """

@@ -1,6 +1,6 @@
-"""Runs: what each run was and takes on disk; letting go of old subsets.
+"""List, show and prune runs: their settings, their size on disk, and deletion of old subsets.
 
-The same as `metaclip-spark runs`, for spark-submit; takes the same flags:
+This script is `metaclip-spark runs` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/runs.py --help
 """

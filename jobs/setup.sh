@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Makes a virtual environment with this package in it and finds Java 17 or 21, which Spark 4 needs.
+# Creates a virtual environment with this package, and finds Java 17 or 21, which Spark 4 needs.
 #
 #   bash jobs/setup.sh [--check] [--venv NAME] [EXTRAS [REQUIREMENT...]]
 #
-# --check       only says which Python and Java would be used
+# --check       prints which Python and Java would be used, and changes nothing
 # --venv NAME   the environment's folder in the repository (default .venv)
-# EXTRAS        of setup.py, with commas (default spark,report)
-# PYTHON        (environment) the Python to make it with, instead of the first one >= 3.10
-# METACLIP_JVM_FOLDERS  (environment) folders with Java installations, with colons between
+# EXTRAS        extras of setup.py, with commas (default spark,report)
+# PYTHON        (environment) use this Python instead of the first one >= 3.10
+# METACLIP_JVM_FOLDERS  (environment) folders with Java installations, separated by colons
 #
-# Other scripts source it with arguments and then have: root, venv, java_prefix, JAVA_HOME.
+# Other scripts source this one with arguments, and then use: root, venv, java_prefix, JAVA_HOME.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -24,14 +24,14 @@ fail_with_log() {
   fail "$@"
 }
 
-start_log() { mkdir -p -- "$venv" || fail "Copy the repository to a folder that you may write to."; }
+start_log() { mkdir -p -- "$venv" || fail "Copy the repository to a folder where you can write."; }
 
 is_root() { [ "$(id -u)" = 0 ]; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
 # ---- Python -----------------------------------------------------------------------------------
 
-# Prints the version of the Python $1, and "venv" where it can make virtual environments.
+# Prints the version of the Python $1, and "venv" if it can create virtual environments.
 describe_python() {
   "$1" -c 'import sys, importlib.util as u
 print("%d.%d.%d" % sys.version_info[:3], "venv" if u.find_spec("venv") and u.find_spec("ensurepip") else "-")' 2>/dev/null
@@ -42,7 +42,7 @@ is_new_enough() {
   [ "${1%%.*}" -eq 3 ] && [ "${minor%%.*}" -ge 10 ]
 }
 
-# Sets python and python_version: the first Python >= 3.10 that can make environments, else the first one >= 3.10.
+# Sets python and python_version: the first Python >= 3.10 that can create environments, else the first one >= 3.10.
 find_python() {
   local candidate version venv_module too_old=""
   python=""
@@ -51,7 +51,7 @@ find_python() {
     set -- python3 python3.13 python3.12 python3.11 python3.10 python3.14
   fi
   for candidate in "$@"; do
-    # A shim may be on PATH and still refuse to start, so only an answer counts.
+    # Run the candidate: a shim can be on PATH and still refuse to start.
     read -r version venv_module < <(describe_python "$candidate") || continue
     if ! is_new_enough "$version"; then
       too_old="${too_old:+$too_old, }$candidate is $version"
@@ -64,7 +64,7 @@ find_python() {
   done
   [ -n "$python" ] || fail \
     "Python 3.10 or newer is needed${too_old:+ ($too_old)}${PYTHON:+; PYTHON is set to $PYTHON}." \
-    "Install one, or name one that you have: PYTHON=/path/to/python3.12 bash $(printf %q "$0")"
+    "Install it, or name the one that you have: PYTHON=/path/to/python3.12 bash $(printf %q "$0")"
 }
 
 install_venv_module() {
@@ -72,7 +72,7 @@ install_venv_module() {
   if ! has apt-get; then
     fail "$python lacks the modules venv and ensurepip. Install them, or name another Python: PYTHON=/path/to/python3"
   elif ! is_root; then
-    fail "$python cannot make virtual environments yet. Type this, then run the command again:" \
+    fail "$python cannot create virtual environments yet. Type this, then run the command again:" \
       "  sudo apt-get install -y $package"
   fi
   say "Installing $package"
@@ -87,7 +87,7 @@ install_venv_module() {
 try_java() {
   local facts version home
   [ -x "$1" ] || return 1
-  # java's own words, because the one on PATH may be a shim far from its home.
+  # Ask java for its home, because the java on PATH may be a shim elsewhere.
   facts=$("$1" -XshowSettings:properties -version 2>&1) || return 1
   version=$(sed -n 's/^ *java\.specification\.version = //p' <<<"$facts")
   version=${version#1.}
@@ -98,7 +98,7 @@ try_java() {
   esac
 }
 
-# Sets java_home; java_prefix is what a command needs before it to find the same Java, often nothing.
+# Sets java_home, and java_prefix: the words that a command needs in front to find the same Java (often none).
 find_java() {
   local folder found folders
   java_home="" java_seen="" java_prefix=""
@@ -144,7 +144,7 @@ apt_java_package() {
   done
 }
 
-# Prints the one line with which this system's user gets Java.
+# Prints the command that installs Java on this system.
 java_line() {
   local sudo="sudo " package
   if is_root; then sudo=""; fi
@@ -161,7 +161,7 @@ java_line() {
 }
 
 ask_for_java() {
-  fail "Spark needs Java 17 or 21, and there is none${java_seen:+ ($java_seen)}. Type this, then run the command again:" \
+  fail "Spark needs Java 17 or 21, but none was found${java_seen:+ ($java_seen)}. Type this, then run the command again:" \
     "  $(java_line)"
 }
 
@@ -171,13 +171,13 @@ install_java() {
   start_log
   package=$(apt_java_package)
   if [ -z "$package" ]; then
-    say "Reading the list of system packages"
+    say "Updating the list of system packages"
     apt-get update </dev/null >>"$log" 2>&1 || true
     package=$(apt_java_package)
   fi
   [ -n "$package" ] || ask_for_java
   say "Installing $package, because Spark needs Java (about a minute)"
-  # The list may be older than the files it names; a fresh one, once, mends that.
+  # An outdated list names packages that are no longer available: update it once and try again.
   apt_install "$package" || { apt-get update </dev/null >>"$log" 2>&1 && apt_install "$package"; } ||
     fail_with_log "$package could not be installed." "Type this to see why, then run the command again:" "  $(java_line)"
   find_java || ask_for_java
@@ -185,7 +185,7 @@ install_java() {
 
 # ---- The environment --------------------------------------------------------------------------
 
-# The stamp is written last: a set-up that was killed is done again.
+# The stamp is written last, so a set-up that was killed runs again.
 read_stamp() {
   stamp_key="" stamp_extras="" stamp_python="" stamp_root=""
   if [ -f "$stamp" ]; then
@@ -207,7 +207,7 @@ is_ready() {
     "$venv/bin/python" -c '' 2>/dev/null
 }
 
-# An environment of one's own, made by hand, is used as it is; a broken, moved or outdated one is made anew.
+# Uses an environment that the user made by hand as it is. A broken, moved or outdated one is created again.
 is_usable() {
   local version
   [ -z "$stamp_root" ] || [ "$stamp_root" = "$root" ] || return 1
@@ -215,33 +215,33 @@ is_usable() {
   read -r version _ < <(describe_python "$venv/bin/python") && is_new_enough "$version"
 }
 
-# A subshell: descriptor 9 holds the lock, which so ends with it, however it ends.
+# Runs in a subshell: descriptor 9 has the lock, and the lock ends with the subshell, however it ends.
 install_package() (
   exec 9<"$root/setup.py"
   if ! "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)' 2>/dev/null; then
-    say "Waiting for another set-up in this folder to end"
-    # Where the file system has no locks, going on is all there is.
+    say "Waiting for another set-up in this folder to finish"
+    # Continue without a lock if the file system has none.
     "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)' 2>/dev/null || true
   fi
   if is_ready; then exit 0; fi
   if ! is_usable; then
-    say "Making ${venv##*/} with Python $python_version"
+    say "Creating ${venv##*/} with Python $python_version"
     rm -rf -- "$venv"
     start_log
     "$python" -m venv "$venv" >>"$log" 2>&1 ||
-      fail_with_log "${venv##*/} could not be made." "Name another Python: PYTHON=/path/to/python3"
+      fail_with_log "${venv##*/} could not be created." "Name another Python: PYTHON=/path/to/python3"
   fi
   rm -f -- "$stamp"
   say "Installing metaclip-spark into ${venv##*/} (about a minute the first time)"
-  # A Python killed while it made the environment leaves one without pip.
+  # A Python that was killed while it created the environment leaves one without pip.
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >"$log" 2>&1 || true
-  # What is there already stays: the tests' set-up must not undo the quick start's.
+  # Keep the extras that are installed already: the tests' set-up must not undo that of the quickstart.
   if [ "$stamp_key" = "$key" ]; then extras=$(tr ',' '\n' <<<"$stamp_extras,$extras" | sort -u | paste -s -d , -); fi
   PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input \
     --editable "${root}[$extras]" "$@" </dev/null >"$log" 2>&1 ||
     fail_with_log "Installing failed." \
-      "If the network was at fault (behind a proxy: set HTTPS_PROXY), run the command again; it goes on from there." \
-      "To begin anew, delete the folder ${venv##*/} first."
+      "If the network failed (behind a proxy: set HTTPS_PROXY), run the command again; it continues from there." \
+      "To start from scratch, delete the folder ${venv##*/} first."
   printf '%s\n' "$key" "$extras" "$python" "$root" >"$stamp"
 )
 
@@ -260,14 +260,14 @@ done
 extras=${1:-spark,report}
 if [ $# -gt 0 ]; then shift; fi
 
-# Empty is worse than unset: programs then take / for the home.
+# An empty HOME is worse than none: programs then use / as the home.
 if [ -z "${HOME:-}" ]; then unset HOME; fi
 # Another Spark on this machine must not be mixed with the one in the environment.
 unset SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYTHONHOME PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON
 
 stamp=$venv/setup.stamp
 log=$venv/setup.log
-# A changed package, or other versions asked for, is installed again.
+# Install again if the package changed, or if other versions are requested.
 key=$({ cat -- "$root/setup.py" "$root/metaclip_spark/__init__.py"; printf '%s\n' "$@"; } | cksum)
 
 ready=""

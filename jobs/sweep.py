@@ -1,6 +1,6 @@
-"""Sweep: expected sizes of the curated subset for many t, from the counted pool.
+"""Compute the expected sizes of the curated subset for many t, from the counted pool.
 
-The same as `metaclip-spark sweep`, for spark-submit; takes the same flags:
+This script is `metaclip-spark sweep` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/sweep.py --help
 """

@@ -1,6 +1,6 @@
-"""Takedown: remove the rows of urls and domains from every table, and keep them out.
+"""Remove the rows of urls and domains from every table, and keep them out.
 
-The same as `metaclip-spark takedown`, for spark-submit; takes the same flags:
+This script is `metaclip-spark takedown` for spark-submit, with the same flags:
 
     spark-submit --packages io.delta:delta-spark_4.2_2.13:4.4.0 jobs/takedown.py --help
 """

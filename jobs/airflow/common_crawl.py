@@ -1,4 +1,7 @@
-"""Which crawl a DAG run is for, and whether Common Crawl has published it. Beside the DAGs, in the DAG folder."""
+"""Choose the crawl of a DAG run, and wait for Common Crawl to publish it.
+
+The module goes into the DAG folder, next to the DAGs.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from urllib.request import Request, urlopen
 from airflow.sdk import BaseSensorOperator, Context, ObjectStoragePath, PokeReturnValue, Variable
 
 HTTPS = "https://data.commoncrawl.org/"
-"""Answers without an account, also for what lies in s3://commoncrawl/."""
+"""This address needs no account, also for files of s3://commoncrawl/."""
 
 
 def crawls_of(month: date) -> list[str]:
-    """Return the names that a crawl of this month can have: Common Crawl calls it after a week, CC-MAIN-2024-51.
+    """Return the possible names of this month's crawl: Common Crawl names a crawl after a week, CC-MAIN-2024-51.
 
-    A week belongs to the month that its Monday lies in, so each crawl is one month's.
+    A week belongs to the month of its Monday, so each crawl belongs to one month.
     """
     first = month.replace(day=1)
     days = (first + timedelta(days=offset) for offset in range(31))
@@ -24,30 +27,30 @@ def crawls_of(month: date) -> list[str]:
 
 
 def is_published(crawl: str, root: str) -> bool:
-    """Return whether the crawl's list of files is there, which Common Crawl puts there last.
+    """Return whether the crawl's list of files exists; Common Crawl publishes the list last.
 
     Args:
-        root: what crawl-data/ lies in, as --crawl-root takes it.
+        root: the folder or uri that contains crawl-data/, as --crawl-root takes it.
     """
     if root.startswith(("s3://commoncrawl", "s3a://commoncrawl")):
         root = HTTPS
-    listed = f"{root.rstrip('/')}/crawl-data/{crawl}/wat.paths.gz"
-    if not listed.startswith(("https://", "http://")):
-        return ObjectStoragePath(listed).exists()
+    list_of_files = f"{root.rstrip('/')}/crawl-data/{crawl}/wat.paths.gz"
+    if not list_of_files.startswith(("https://", "http://")):
+        return ObjectStoragePath(list_of_files).exists()
     try:
-        with urlopen(Request(listed, method="HEAD"), timeout=60):
+        with urlopen(Request(list_of_files, method="HEAD"), timeout=60):
             return True
     except HTTPError as error:
-        if error.code in (403, 404):  # of a key that is not there, S3 says either
+        if error.code in (403, 404):  # S3 answers either for a missing key
             return False
         raise
 
 
 class CrawlPublished(BaseSensorOperator):
-    """Waits until the crawl of the run is published; its XCom is the crawl's name.
+    """A sensor that waits until the DAG run's crawl is published; its XCom is the crawl's name.
 
-    The name is the run's param `crawl`, else it is told from the month of the logical date. A month without a crawl
-    ends the run as skipped.
+    The name is the DAG run's param `crawl`, or else follows from the month of the logical date. A month without a crawl
+    ends the DAG run as skipped.
     """
 
     def __init__(self, task_id: str = "published", **kwargs: object) -> None:
@@ -60,10 +63,10 @@ class CrawlPublished(BaseSensorOperator):
         super().__init__(task_id=task_id, **{**patience, **kwargs})
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Ask once, for each name that the crawl can have."""
+        """Check once, for each possible name of the crawl."""
         named, month = context["params"]["crawl"], context["dag_run"].logical_date
         if named is None and month is None:
-            raise ValueError('no logical date to tell the crawl from; name it: {"crawl": "CC-MAIN-2024-51"}')
+            raise ValueError('no logical date to choose a crawl by; expected a param: {"crawl": "CC-MAIN-2024-51"}')
         root = Variable.get("metaclip", deserialize_json=True).get("crawl_root", HTTPS)
         for crawl in [named] if named else crawls_of(month.date()):
             if is_published(crawl, root):

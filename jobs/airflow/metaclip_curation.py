@@ -1,7 +1,7 @@
-"""Curates each month's crawl: one run a crawl, one task a stage. docs/AIRFLOW.md says what it needs.
+"""Curate each month's crawl: one DAG run per crawl, one Airflow task per command. docs/AIRFLOW.md has the requirements.
 
-The Airflow variable `metaclip` says where things are; what a run's result depends on stands in the YAML file that it
-names, so that every stage has the same settings and the run has the id that `metaclip-spark run` would give it.
+The Airflow variable `metaclip` has the paths. The YAML file that it names has the settings that decide a run's result,
+so every command has the same settings, and the run has the id that `metaclip-spark run` would give it.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ RUN_ID = "--run-id={{ ti.xcom_pull(task_ids='extract')['run_id'] }}"
 
 
 def version(stage: str, table: str) -> str:
-    """Return, as a template, TABLE=VERSION as a stage left it."""
+    """Return a template of TABLE=VERSION, as an earlier command left the table."""
     return f"{table}={{{{ ti.xcom_pull(task_ids='{stage}')['versions']['{table}'] }}}}"
 
 
 class StageOperator(SparkSubmitOperator):
-    """One stage by spark-submit, in client mode; what it returns, and so its XCom, is the stage's outcome.
+    """An operator that runs one command by spark-submit, in client mode, and returns its outcome as XCom.
 
     Args:
-        stage: the name of the task, and of the script in jobs/.
-        arguments: the stage's own flags, templated.
+        stage: the name of the Airflow task, and of the script in jobs/.
+        arguments: the flags of this command alone, templated.
     """
 
     template_fields = (*SparkSubmitOperator.template_fields, "outcome")
@@ -58,7 +58,7 @@ class StageOperator(SparkSubmitOperator):
         self.outcome = outcome
 
     def execute(self, context: object) -> dict:
-        """Submit the stage, wait for it, and return its outcome."""
+        """Submit the command, wait for it, and return its outcome."""
         super().execute(context)
         return json.loads(ObjectStoragePath(self.outcome).read_text())
 
@@ -87,7 +87,7 @@ with DAG(
         arguments=[
             f"--crawl={CRAWL}",
             "--crawl-root={{ var.json.metaclip.get('crawl_root', 'https://data.commoncrawl.org/') }}",
-            # What could not be read to its end is read again, should this be why the task is tried again.
+            # A retry re-reads the sources that could not be read to their end, in case they failed the first try.
             "--retry={{ 'partial,failed' if ti.try_number > 1 else '' }}",
         ],
     )

@@ -1,6 +1,6 @@
-"""Curates each month's crawl on Databricks, by the job of jobs/databricks. docs/AIRFLOW.md says what it needs.
+"""Curate each month's crawl on Databricks, with the job of jobs/databricks. docs/AIRFLOW.md has the requirements.
 
-The job's tasks are the stages. One that fails is repaired by itself in the same run of the job.
+The job has one Databricks task per command. A failed one is repaired alone, in the same run of the job.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ with DAG(
             f"crawl-data/{CRAWL}/wat.paths.gz",
             "snapshot": CRAWL,
         },
-        # A request that is sent twice starts one run; a new try is a new request. At most 64 characters.
+        # A repeated request starts no second run; a new try makes a new token. At most 64 characters.
         idempotency_token="{{ macros.uuid.uuid5(macros.uuid.NAMESPACE_URL, run_id ~ '/' ~ ti.try_number) }}",
         repair_run=True,
         outlets=[Asset("metaclip_curated_pairs")],

@@ -108,21 +108,6 @@ def test_modules_that_are_named_exist():
     assert missing == []
 
 
-def test_links_between_documents_lead_somewhere():
-    """A relative link has a file, and its fragment a heading in it."""
-    missing = []
-    for place in documents():
-        text = (ROOT / place).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-            if re.match(r"[a-z]+:", target):
-                continue
-            path, _, fragment = target.partition("#")
-            found = (ROOT / place).parent / path if path else ROOT / place
-            if not found.exists() or (fragment and fragment not in headings(found)):
-                missing.append((place, target))
-    assert missing == []
-
-
 def test_identifiers_in_docstrings_exist():
     """A constant or class in backticks in prose of the package is a name in its code or of a library."""
     known = identifiers()
@@ -231,12 +216,6 @@ def resolves(dotted: str) -> bool:
             found = getattr(found, part)
         return True
     return False
-
-
-def headings(path: Path) -> set[str]:
-    """Return the fragments of a document's headings, as GitHub makes them."""
-    found = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
 
 
 @functools.cache

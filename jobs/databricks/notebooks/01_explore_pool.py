@@ -1,10 +1,11 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # 1. Explore a pool
-# MAGIC What an entry list finds in a pool of texts, and what different t would keep. Nothing is written.
+# MAGIC This notebook shows which entries of a list match a pool of texts, and what different t would keep. It writes
+# MAGIC nothing.
 # MAGIC
-# MAGIC `pool` is a table's name or the path of Parquet files, with a column `text` and a column `url` (left empty: made
-# MAGIC pairs); `metadata` is the entry list.
+# MAGIC `pool` is a table's name or the path of Parquet files, with a column `text` and a column `url`. If `pool` is
+# MAGIC empty, the notebook generates pairs. `metadata` is the entry list.
 
 # COMMAND ----------
 
@@ -26,7 +27,7 @@ print(f"{len(metadata.entries):,} entries, list {metadata.metadata_id[:12]}")
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The texts
+# MAGIC ## Read the texts
 
 # COMMAND ----------
 
@@ -44,9 +45,9 @@ show(df)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What they match
-# MAGIC `match` adds `entry_ids`, and keeps every column and row. For a large pool, store its result and go on from
-# MAGIC there.
+# MAGIC ## Match the texts
+# MAGIC `match` adds `entry_ids`, and keeps every column and row. For a large pool, store the result of `match` and
+# MAGIC continue from there.
 
 # COMMAND ----------
 
@@ -64,12 +65,12 @@ show_figure(figure)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Entry counts
-# MAGIC A few entries hold most of the counts: those are what balancing thins out.
+# MAGIC ## Count the entries
+# MAGIC A few entries have most of the counts, and balancing thins out those entries.
 
 # COMMAND ----------
 
-counts = mc.count_entries(matched, metadata).toArrow()  # at most a row an entry: it comes to the driver
+counts = mc.count_entries(matched, metadata).toArrow()  # at most one row per entry, collected to the driver
 ranked = counts.sort_by([("count", "descending"), ("entry_id", "ascending")])
 show(spark.createDataFrame(ranked.slice(0, 50)))
 
@@ -82,8 +83,8 @@ show_figure(figure)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What t would do
-# MAGIC The counts are taken once. At fixed counts the subsets are nested: a larger t only adds pairs.
+# MAGIC ## Try several t
+# MAGIC The entries are counted once. At fixed counts the subsets are nested: a larger t only adds pairs.
 
 # COMMAND ----------
 
@@ -99,10 +100,10 @@ show_figure(figure)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Why a pair stays or goes
+# MAGIC ## Explain why a pair is kept or dropped
 
 # COMMAND ----------
 
-told = mc.explain(df.limit(5), metadata, counts, threshold=20)
-show(told.select("text", "sampling_probability", "draw", "verdict"))
-show(told.select("text", F.inline("matches")))
+explained = mc.explain(df.limit(5), metadata, counts, threshold=20)
+show(explained.select("text", "sampling_probability", "draw", "verdict"))
+show(explained.select("text", F.inline("matches")))

@@ -1,11 +1,12 @@
 # Databricks notebook source
 # MAGIC %md
 # MAGIC # 2. Curate
-# MAGIC The whole job: files in, Delta tables out. The same command goes on where it was cut short, and does nothing the
-# MAGIC second time. For large pools use the job of the bundle; this is the same call.
+# MAGIC This notebook runs the whole job: it reads files and writes Delta tables. If it was interrupted, the same
+# MAGIC command continues where it stopped; after the end, the same command does nothing. For large pools use the job of
+# MAGIC the bundle, which makes the same call.
 # MAGIC
-# MAGIC `input` is what `metaclip-spark run --input` takes; tables go to `catalog`, or by path to `warehouse` where that
-# MAGIC is set.
+# MAGIC `input` is what `metaclip-spark run --input` takes. Tables go to `catalog`, or by path to `warehouse` if it is
+# MAGIC set.
 
 # COMMAND ----------
 
@@ -31,7 +32,7 @@ seed = widget("seed", "0")
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What would be read
+# MAGIC ## Plan
 
 # COMMAND ----------
 
@@ -43,7 +44,7 @@ assert main(["plan", *source, *tables]) == 0
 
 # MAGIC %md
 # MAGIC ## Run
-# MAGIC Status 3 means that some sources could not be read to their end; the table `sources` says which, and why.
+# MAGIC Status 3 means that some sources could not be read to their end; the table `sources` has the reason of each.
 
 # COMMAND ----------
 
@@ -53,7 +54,7 @@ assert status in (0, 3), f"the run ended with status {status}"
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What came of it
+# MAGIC ## Look at the tables
 
 # COMMAND ----------
 

@@ -1,7 +1,7 @@
 # Databricks notebook source
 # MAGIC %md
-# MAGIC # 3. Balance again, and the report
-# MAGIC Another t or seed needs neither the files nor matching: `pairs` and `entry_counts` are there. Notebook 2 comes
+# MAGIC # 3. Balance again, and write the report
+# MAGIC Another t or seed needs neither the files nor matching: `pairs` and `entry_counts` are stored. Run notebook 2
 # MAGIC first.
 
 # COMMAND ----------
@@ -30,7 +30,7 @@ stored = Warehouse(spark, warehouse or None, None if warehouse else catalog)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The pool and its counts
+# MAGIC ## Read the pool and its counts
 # MAGIC Counts of several crawls add up. `choose_threshold` gives the t of a tail fraction.
 
 # COMMAND ----------
@@ -45,7 +45,7 @@ show(spark.createDataFrame(chosen, "tail_fraction double, t int"))
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## Several t
+# MAGIC ## Try several t
 # MAGIC At fixed counts the subsets are nested: a larger t only adds pairs.
 
 # COMMAND ----------
@@ -57,26 +57,26 @@ figure = Figure(figsize=(7, 3))
 axes = figure.subplots()
 axes.semilogx(*zip(*sizes, strict=True), marker="o", color="#3b6ea8")
 axes.axhline(pairs.count(), linestyle="--", color="#888888")
-axes.set(xlabel="t", ylabel="pairs kept (the line: all)", ylim=(0, None))
+axes.set(xlabel="t", ylabel="pairs kept (dashed: all)", ylim=(0, None))
 show_figure(figure)
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## A pair in detail
+# MAGIC ## Explain some pairs
 
 # COMMAND ----------
 
 t = sizes[-1][0]
 few = pairs.orderBy("pair_id").limit(3).select("pair_id", "url", "text")
-told = mc.explain(few, entries, counted, threshold=t)
-show(told.select("text", "sampling_probability", "draw", "verdict"))
+explained = mc.explain(few, entries, counted, threshold=t)
+show(explained.select("text", "sampling_probability", "draw", "verdict"))
 
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The report of the last run
-# MAGIC `metaclip-spark balance --threshold T` stores the subset of another t: in `curated_pairs`, beside the others.
+# MAGIC ## Write the report of the last run
+# MAGIC `metaclip-spark balance --threshold T` stores the subset of another t in `curated_pairs`, next to the others.
 
 # COMMAND ----------
 

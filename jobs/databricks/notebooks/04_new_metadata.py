@@ -1,10 +1,12 @@
 # Databricks notebook source
 # MAGIC %md
-# MAGIC # 4. Another entry list
-# MAGIC What a new list would find in the pool that is there, before a crawl is read again for it. Notebook 2 comes
-# MAGIC first. Nothing is written; `metaclip-spark match --metadata NEW` stores the pool under the new list as well.
+# MAGIC # 4. Try another entry list
+# MAGIC This notebook shows what a new list matches in the stored pool, before you read a crawl again for it. Run
+# MAGIC notebook 2 first. The notebook writes nothing; `metaclip-spark match --metadata NEW` stores the pool under the
+# MAGIC new list as well.
 # MAGIC
-# MAGIC The pool holds what matched the old list. To see what only a new list would find, run with `--keep-unmatched`.
+# MAGIC The pool has only pairs that matched the old list. To see what only a new list matches, run with
+# MAGIC `--keep-unmatched`.
 
 # COMMAND ----------
 
@@ -32,9 +34,9 @@ stored = Warehouse(spark, warehouse or None, None if warehouse else catalog)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The new list
-# MAGIC The old one and some entries more. Ids are positions, so the old ones stay; the list's id is new all the same.
-# MAGIC Some entries can never match, such as `St. John`: a full stop inside a text stands between spaces.
+# MAGIC ## Make the new list
+# MAGIC The new list is the old one with some more entries. Ids are positions, so the old ids stay, but the list's id is
+# MAGIC new. Some entries can never match, such as `St. John`: in a text, spaces are put around a full stop.
 
 # COMMAND ----------
 
@@ -47,7 +49,7 @@ show(spark.createDataFrame(list(zip(more, never, strict=True)), "entry string, c
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## The pool, matched with it
+# MAGIC ## Match the pool with it
 
 # COMMAND ----------
 
@@ -61,9 +63,9 @@ show(spark.createDataFrame([(entry, found.get(entry, 0)) for entry in more], "en
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## What it would change
-# MAGIC The draw is keyed by the pair and the seed alone, so it is the same under both lists: what differs, differs for
-# MAGIC its probability.
+# MAGIC ## Compare the subsets
+# MAGIC The draw is keyed by the pair and the seed alone, so it is the same under both lists: a pair is gained or lost
+# MAGIC only because its probability changed.
 
 # COMMAND ----------
 
@@ -84,12 +86,12 @@ show_figure(figure)
 # COMMAND ----------
 
 # MAGIC %md
-# MAGIC ## A text against both lists
-# MAGIC The same verbs on a pyarrow Table, without Spark.
+# MAGIC ## Match a text with both lists
+# MAGIC The same verbs take a pyarrow Table, without Spark.
 
 # COMMAND ----------
 
 text = pa.table({"text": [added.replace(";", ",")]})
 for name, entries in (("old", old), ("new", new)):
-    (told,) = mc.local.explain(text, entries).to_pylist()
-    print(name, [match["entry"] for match in told["matches"]])
+    (explained,) = mc.local.explain(text, entries).to_pylist()
+    print(name, [match["entry"] for match in explained["matches"]])
