@@ -1,4 +1,4 @@
-"""The main job: the calls in order."""
+"""The pipeline: the steps of `run`, in order."""
 
 from __future__ import annotations
 
@@ -7,21 +7,24 @@ from collections.abc import Iterable
 from metaclip_spark.report.card import Card
 from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.card import make_card
-from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.context import ExtractContext, WritingContext
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.plan import Plan
 
 
-def curate(ctx: Context, plans: Iterable[tuple[Context, Plan]]) -> Card:
+def curate(ctx: WritingContext, plans: Iterable[tuple[ExtractContext, Plan]]) -> Card:
     """Curate the sources of some snapshots into a balanced subset ("Demystifying CLIP Data", algorithm 1).
 
-    Each step leaves what it finds done as it is, so a killed run goes on where it stopped.
+    Each step skips what is done already, so a killed run continues where it stopped.
+
+    Args:
+        plans: the plan of each snapshot, with the context that carries it out.
     """
     for at, plan in plans:
-        extract_step(at, plan)  # texts matched against the metadata; what matches nothing is dropped
-        dedup_step(at)  # one row per (url, text), none that an earlier crawl brought
+        extract_step(at, plan)  # match texts against the metadata; drop those that match nothing
+        dedup_step(at)  # one row per (url, text), without the pairs of earlier crawls
     counted = count_step(ctx)  # entry counts over the whole pool
-    balance_step(ctx, counted)  # t, p = t / max(count, t), and one draw per pair
+    balance_step(ctx, counted)  # choose t; p = t / max(count, t); one draw per pair
     return make_card(ctx)

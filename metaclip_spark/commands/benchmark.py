@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.benchmark.one_core import LOOP, NAIVE, OURS, Rate, rates
 from metaclip_spark.benchmark.texts import LIST, SAMPLE, different_texts, texts_of
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.terminal.progress import Reporter

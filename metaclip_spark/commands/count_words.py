@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError, DumpError, MetaclipError
 from metaclip_spark.metadata.dumps import SPLIT_BYTES, Dump, find_dumps, splits_of
 from metaclip_spark.metadata.wikipedia import BIGRAM, STATISTIC, STATISTICS, WORD

@@ -3,31 +3,45 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
-from metaclip_spark.commands.opening import open_warehouse, run_settings
-from metaclip_spark.config import Settings
-from metaclip_spark.core.draw import draws, smallest_of
+from metaclip_spark.commands.opening import reading
+from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.draw import draws
 from metaclip_spark.core.hashing.ids import image_id, pair_id
 from metaclip_spark.core.text import clean_text, spaced
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import compile_matcher
-from metaclip_spark.metadata import Metadata
+from metaclip_spark.steps.context import RunContext
+from metaclip_spark.steps.explain import (
+    counts_of_entries,
+    drawn_pair_of_image,
+    pairs_of_id,
+    pairs_of_url,
+    probability_in_subset,
+    snapshots_of_pair,
+    threshold_of,
+)
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
-from metaclip_spark.verbs.explanation import Match, kept_from, matches_of, sampling_probability, verdict
-from metaclip_spark.warehouse.tables import Warehouse, filter_equal
-
-MOST_PAIRS = 20
+from metaclip_spark.verbs.explanation import (
+    Match,
+    matches_of,
+    sampling_probability,
+    smallest_keeping_threshold,
+    verdict,
+)
 
 
 @dataclass(frozen=True)
 class Question:
-    """Which pair: by its id, by its image's url, by any text, or by url and text together."""
+    """The pair to explain: by its id, by its image's url, by any text, or by url and text together.
+
+    Raises:
+        ConfigError: none of them is given, or the id and another.
+    """
 
     pair_id: str | None
     url: str | None
@@ -40,13 +54,22 @@ class Question:
             raise ConfigError("--pair-id names one pair already; give it without --url and --text.")
 
 
+@dataclass(frozen=True)
+class _Pair:
+    url: str | None
+    text: str
+    pair_id: str | None
+    in_pool: bool
+
+
 @dataclass
 class Explanation:
-    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the url and text given.
+    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the given url and text.
 
     Attributes:
-        kept_from_threshold: the smallest t that keeps it, at the run's counts; None where the draw is not known, or no
-            t would.
+        seen_in: the snapshots that hold the pair.
+        kept_from_threshold: the smallest t that keeps the pair, at the counts of the run; None where the draw is not
+            known, or no t would keep it.
     """
 
     text: str
@@ -66,12 +89,9 @@ class Explanation:
 
 
 def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
-    """Answer the question from a run's tables; print it."""
-    warehouse = open_warehouse(settings, reporter)
-    run_id, settings, metadata = run_settings(warehouse, settings, run_id)
-    answers = [
-        _explained(warehouse, metadata, settings, run_id, pair) for pair in _asked(warehouse, metadata, question)
-    ]
+    """Explain a pair, or the pairs of an image, from the tables of a run; print the explanations and return 0."""
+    ctx = reading(settings, reporter, run_id)
+    answers = [_explanation_of(ctx, pair) for pair in _pairs_to_explain(ctx, question)]
     if as_json:
         print(json.dumps([asdict(answer) for answer in answers], ensure_ascii=False))
     else:
@@ -80,90 +100,73 @@ def explain(settings: Settings, reporter: Reporter, question: Question, run_id: 
     return 0
 
 
-def _asked(warehouse: Warehouse, metadata: Metadata, question: Question) -> list[dict]:
-    """Return url, text and pair_id of each pair asked for; `in_pool` says whether the pool holds it."""
-    pool = filter_equal(warehouse.read("pairs"), metadata_id=metadata.metadata_id)
+def _pairs_to_explain(ctx: RunContext, question: Question) -> list[_Pair]:
     if question.text is not None:
         text = clean_text(question.text)
         key = pair_id(question.url, text) if question.url else None
-        there = key is not None and not filter_equal(pool, pair_id=key).isEmpty()
-        return [{"url": question.url, "text": text, "pair_id": key, "in_pool": there}]
-    if question.url is not None:
-        pool = filter_equal(pool, image_id=image_id(question.url), url=question.url)
-    else:
-        pool = filter_equal(pool, pair_id=question.pair_id)
-    rows = pool.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS).collect()
-    if not rows:
-        asked = question.pair_id or question.url
+        return [_Pair(question.url, text, key, in_pool=key is not None and bool(pairs_of_id(ctx, key)))]
+    pairs = pairs_of_id(ctx, question.pair_id or "") if question.url is None else pairs_of_url(ctx, question.url)
+    if not pairs:
         raise ConfigError(
-            f"the pool holds no pair {asked!r}: it was not read, matched no entry, or an equal one stands for it. "
-            "Ask by --text to see what a text matches."
+            f"the pool holds no pair {question.pair_id or question.url!r}: it was not read, it matched no entry, or an "
+            "equal pair was kept instead. Give --text to see what a text matches."
         )
-    return [{**row.asDict(), "in_pool": True} for row in rows]
+    return [_Pair(**pair, in_pool=True) for pair in pairs]
 
 
-def _explained(warehouse: Warehouse, metadata: Metadata, settings: Settings, run_id: str, pair: dict) -> Explanation:
-    ids = compile_matcher(metadata).match(pa.array([pair["text"]], pa.string())).ids
-    run = filter_equal(warehouse.read("entry_probabilities"), run_id=run_id)
-    found = {row["entry_id"]: row["count"] for row in run.where(F.col("entry_id").isin(ids.tolist() or [-1])).collect()}
-    threshold = run.select("threshold").first()
+def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
+    settings, metadata = ctx.settings, ctx.metadata
+    ids = compile_matcher(metadata).match(pa.array([pair.text], pa.string())).ids.tolist()
+    counts = counts_of_entries(ctx, ids)
     answer = Explanation(
-        text=pair["text"],
-        spaced=spaced(pair["text"]),
-        threshold=threshold[0] if threshold else 0,
+        text=pair.text,
+        spaced=spaced(pair.text),
+        threshold=threshold_of(ctx),
         seed=settings.seed,
-        run_id=run_id,
-        **{name: pair[name] for name in ("pair_id", "url", "in_pool")},
+        run_id=ctx.run_id,
+        pair_id=pair.pair_id,
+        url=pair.url,
+        in_pool=pair.in_pool,
+        seen_in=snapshots_of_pair(ctx, pair.pair_id),
     )
-    answer.seen_in += _seen_in(warehouse, metadata, pair["pair_id"])
     answer.matches += matches_of(
-        answer.spaced, ids.tolist(), metadata.entries, lambda entry_id: found.get(entry_id, 0), answer.threshold
+        answer.spaced, ids, metadata.entries, lambda entry_id: counts.get(entry_id, 0), answer.threshold
     )
     answer.sampling_probability = sampling_probability(answer.matches)
     image = image_id(answer.url) if settings.unit == "image" and answer.url else None
     _judge(answer, image or answer.pair_id)
     if image is not None and answer.in_pool and answer.matches:
-        drawn = _drawn_of_image(warehouse, metadata, settings.seed, image)
+        drawn = drawn_pair_of_image(ctx, image)
         if drawn != answer.pair_id:
             answer.verdict = f"dropped: of the image's matched texts that of pair {drawn} is drawn"
             answer.kept_from_threshold = None
     elif settings.is_thinned and answer.in_pool and answer.matches:
-        _judge_by_subset(warehouse, settings, answer)
+        _judge_by_subset(ctx, answer)
     return answer
 
 
-def _judge_by_subset(warehouse: Warehouse, settings: Settings, answer: Explanation) -> None:
-    """Say what became of the pair where the run drew from survivors: counts alone do not tell whether it is one."""
-    subset = filter_equal(warehouse.read("curated_pairs"), run_id=answer.run_id, pair_id=answer.pair_id)
-    row = subset.select("sampling_probability").first()
-    if row is not None:
-        answer.sampling_probability = row["sampling_probability"]
+def _judge_by_subset(ctx: RunContext, answer: Explanation) -> None:
+    """Correct the verdict where the run drew from survivors: counts do not tell whether the pair is a survivor."""
+    probability = None if answer.pair_id is None else probability_in_subset(ctx, answer.pair_id)
+    if probability is not None:
+        answer.sampling_probability = probability
     elif answer.draw is not None and answer.draw < answer.sampling_probability:
-        of = f"the subset of run {settings.drawn_from_run}" if settings.drawn_from_run else "the pool"
-        answer.verdict = f"dropped: it is not among what is left of {of}, which this run drew from"
+        run_id = ctx.settings.drawn_from_run
+        origin = f"the subset of run {run_id}" if run_id else "the pool"
+        answer.verdict = f"dropped: it is not among what is left of {origin}, which this run drew from"
         answer.kept_from_threshold = None
 
 
-def _drawn_of_image(warehouse: Warehouse, metadata: Metadata, seed: int, image: str) -> str:
-    """Return the pair that is drawn of an image, `--unit image`."""
-    texts = filter_equal(warehouse.read("pairs"), metadata_id=metadata.metadata_id, image_id=image)
-    keys = pa.array([row[0] for row in texts.where(F.size("entry_ids") > 0).select("pair_id").collect()], pa.string())
-    return keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, seed)))[0].as_py()
-
-
-def _seen_in(warehouse: Warehouse, metadata: Metadata, key: str | None) -> list[str]:
-    """Return the snapshots that hold a pair, in order: the first and the last time it was seen."""
-    if key is None or not re.fullmatch("[0-9a-f]{32}", key):
-        return []
-    seen = filter_equal(warehouse.read("sightings"), metadata_id=metadata.metadata_id)
-    rows = seen.where(F.col("pair_key") == F.unhex(F.lit(key))).select("snapshot").collect()
-    return sorted(row["snapshot"] for row in rows)
-
-
 def _judge(answer: Explanation, key: str | None) -> None:
+    """Set the draw and the verdict.
+
+    Args:
+        key: what the draw is keyed by: the id of the image or of the pair; None: the draw is not known.
+    """
     if key is not None:
+        counts = [match.count or 0 for match in answer.matches]
         answer.draw = float(draws(pa.array([key]), answer.seed)[0])
-        answer.kept_from_threshold = kept_from([match.count or 0 for match in answer.matches], answer.draw)
+        answer.kept_from_threshold = smallest_keeping_threshold(counts, answer.draw)
     answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
     if answer.pair_id is not None and not answer.in_pool:
         answer.verdict = f"not in the pool; if it were: {answer.verdict}"
@@ -189,7 +192,7 @@ def _print(answer: Explanation) -> None:
             repr(m.entry),
             ",".join(map(str, m.positions)),
             f"{m.count:,}",
-            m.part,
+            m.part or "",
             f"{m.probability:.6g}",
         ]
         for m in answer.matches

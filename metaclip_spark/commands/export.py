@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of

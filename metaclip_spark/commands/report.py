@@ -9,7 +9,7 @@ from typing import Any
 
 from metaclip_spark.commands.opening import reading
 from metaclip_spark.commands.outcome import outcome_of, write_outcome
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN

@@ -1,4 +1,4 @@
-"""`runs list | show | prune`: what each run was, what it takes on disk, and letting go of old subsets."""
+"""`runs list | show | prune`: show the runs and their bytes on disk, and delete old subsets."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
-from metaclip_spark.warehouse.events import PRUNED, Attempt
+from metaclip_spark.warehouse.events import PRUNED
 from metaclip_spark.warehouse.lease import leased
-from metaclip_spark.warehouse.runs import OF_A_RUN, Run, known_runs
-from metaclip_spark.warehouse.tables import Warehouse
+from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs
+from metaclip_spark.warehouse.tables import Warehouse, equal_to
 
 
 def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
-    """Print every run, oldest first."""
+    """Print all runs, oldest first; return 0."""
     runs = known_runs(open_warehouse(settings, reporter))
     if as_json:
         print(json.dumps([_plain(run) for run in runs], ensure_ascii=False))
@@ -40,7 +40,11 @@ def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
 
 
 def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool) -> int:
-    """Print all that is known of one run."""
+    """Print one run: its subset, bytes, stages, attempts and settings; return 0.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
     (run,) = _named(known_runs(open_warehouse(settings, reporter)), [run_id], settings)
     if as_json:
         print(json.dumps(_plain(run), ensure_ascii=False))
@@ -73,51 +77,64 @@ def prune_runs(
     retain_hours: float | None,
     as_json: bool,
 ) -> int:
-    """Let go of the subsets of runs; the log of what they were stays."""
+    """Delete the subsets of runs; the log of the runs stays. Return 0.
+
+    Args:
+        run_ids: the runs to delete.
+        keep_last: instead of `run_ids`: the number of last subsets to keep.
+        retain_hours: also remove the files that no version of so many hours needs.
+
+    Raises:
+        ConfigError: there is no such run, or not exactly one of `run_ids` and `keep_last` is given.
+    """
     if bool(run_ids) == (keep_last is not None):
-        raise ConfigError("runs prune takes the run ids to let go of, or --keep-last N; `runs list` shows them.")
+        raise ConfigError("runs prune takes the ids of the runs to delete, or --keep-last N; `runs list` shows them.")
     warehouse = open_warehouse(settings, reporter)
     runs = known_runs(warehouse)
-    going = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
-    freed = sum(run.size for run in going)
+    chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
+    freed = sum(run.size for run in chosen)
     if not dry_run:
         with leased(warehouse, settings.lease_seconds):
-            for run in going:
+            for run in chosen:
                 prune(warehouse, run)
-            for name in OF_A_RUN if retain_hours is not None else ():
-                warehouse.vacuum(name, retain_hours)
+            if retain_hours is not None:
+                for name in OF_A_RUN:
+                    warehouse.vacuum(name, retain_hours)
     if as_json:
-        told = [{"run_id": run.run_id, "bytes": run.size} for run in going]
-        print(json.dumps({"pruned": told, "dry_run": dry_run}, ensure_ascii=False))
+        pruned = [{"run_id": run.run_id, "bytes": run.size} for run in chosen]
+        print(json.dumps({"pruned": pruned, "dry_run": dry_run}, ensure_ascii=False))
         return 0
-    rows = [[run.run_id, f"{run.kept or 0:,}", f"{run.size / 1e6:,.1f}"] for run in going]
+    rows = [[run.run_id, f"{run.kept or 0:,}", f"{run.size / 1e6:,.1f}"] for run in chosen]
     print_rows(["run", "pairs kept", "MB"], rows)
-    did = "would let" if dry_run else "let"
-    console().print(f"{did} go of {len(going):,} runs, {freed / 1e6:,.1f} MB", markup=False)
-    if going and not dry_run and retain_hours is None:
+    verb = "would delete" if dry_run else "deleted"
+    console().print(f"{verb} {len(chosen):,} runs, {freed / 1e6:,.1f} MB", markup=False)
+    if chosen and not dry_run and retain_hours is None:
         reporter.say("Their files stay until the tables are vacuumed: --retain-hours H does that.")
     return 0
 
 
 def older_than_last(runs: Iterable[Run], keep_last: int) -> list[Run]:
-    """Return the runs that still hold rows, but for the last so many that were drawn to their end, oldest first.
+    """Return the runs that store rows and are older than the last `keep_last` subsets, oldest first.
 
-    A run that is not drawn to its end and is newer than those stays, too: it may be at work.
+    A newer run without a subset is kept as well: it may be at work.
     """
-    drawn = sorted((run for run in runs if run.has_subset), key=lambda run: (run.drawn_at, run.run_id))
+    drawn = sorted((run.drawn_at, run.run_id) for run in runs if run.has_subset and run.drawn_at is not None)
     if len(drawn) <= keep_last:
         return []
-    border = drawn[-keep_last].drawn_at
+    border, _ = drawn[-keep_last]
     return [run for run in runs if run.size and (run.drawn_at or run.ended) < border]
 
 
 def prune(warehouse: Warehouse, run: Run) -> None:
-    """Delete the run's rows, and say so first: cut short, it is a run whose subset has to be drawn again."""
-    said = {"error": f"pruned: {run.kept or 0} pairs, {run.size} bytes"}
-    attempt = Attempt(warehouse, run.run_id, run.config, list(run.metadata_ids))
-    attempt.record(PRUNED, "balance", fingerprint=PRUNED, rows=0, detail=said)
+    """Log that a run is pruned, then delete its rows.
+
+    So the subset of a run whose deletion was interrupted does not count as stored.
+    """
+    detail = {"error": f"pruned: {run.kept or 0} pairs, {run.size} bytes"}
+    attempt = RunLog(warehouse).attempt(run.run_id, run.config, run.metadata_ids)
+    attempt.record(PRUNED, "balance", fingerprint=PRUNED, rows=0, detail=detail)
     for name in OF_A_RUN:
-        warehouse.delete(name, f"run_id = '{run.run_id}'")
+        warehouse.delete(name, equal_to(run_id=run.run_id))
 
 
 def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> list[Run]:
@@ -129,7 +146,7 @@ def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> l
 
 
 def _chosen_by(config: Mapping[str, Any]) -> str:
-    """Return the settings that decide a subset, as far as they are not the defaults."""
+    """Return the settings that decide a subset and differ from their defaults, in words."""
     names = ("tail_fraction", "target_size", "seed", "unit")
     default = {name: Settings.model_fields[name].default for name in names}
     return ", ".join(f"{name} {config[name]}" for name in names if config.get(name, default[name]) != default[name])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from metaclip_spark.commands.opening import reading_pool
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share

@@ -1,1 +1,1 @@
-"""The edges: each step reads tables, calls a stage, writes the result, and knows what is done already."""
+"""Steps: each one reads tables, calls a stage, writes the result, and skips what is done already."""

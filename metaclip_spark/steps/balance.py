@@ -1,4 +1,4 @@
-"""Choose t, write the entry probabilities, and draw the curated subset."""
+"""The balance step: choose t, write the entry probabilities, and draw the curated subset."""
 
 from __future__ import annotations
 
@@ -6,31 +6,38 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.core.sampling import LOW_THRESHOLD, entry_probability, threshold_for_tail_fraction
+from metaclip_spark.core.sampling import (
+    LOW_THRESHOLD,
+    TAIL_FRACTION,
+    entry_probability,
+    threshold_for_tail_fraction,
+)
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
-from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.earlier_runs import Drawn, reusable_run
+from metaclip_spark.steps.context import Context, WritingContext
+from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, of_snapshots, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.runs import Drawn
 from metaclip_spark.warehouse.tables import filter_equal
 
 
-def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
-    """Draw the run's curated subset, unless that is done; return whether there was work.
+def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
+    """Draw the run's curated subset, unless it is drawn already; return whether it was drawn now.
 
     Args:
         counted: snapshot -> fingerprint of its pool, as `count_step` returns it.
     """
     fingerprint = _fingerprint(ctx, counted)
-    last = ctx.last("balance", run_id=ctx.attempt.run_id)
+    last = ctx.last("balance", run_id=ctx.run_id)
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
         return False
     with ctx.reporter.stage("balance", ctx.spark) as stage, opened_pool(ctx, list(counted)) as pool:
@@ -38,7 +45,8 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
         by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)
         earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, threshold)
         draw = _draw_from(ctx, pool, counted, by_entry, earlier)
-        if last is not None:  # its subset is replaced table by table: cut short, it is no subset
+        # The subset is replaced table by table. If that is interrupted, the log must not call the balance done.
+        if last is not None:
             ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
         kept, written = _write(ctx, pool, draw, threshold)
         stage.rows = kept
@@ -62,12 +70,12 @@ def balance_step(ctx: Context, counted: dict[str, str]) -> bool:
     return True
 
 
-def _left_of(ctx: Context) -> str | None:
+def _left_of(ctx: WritingContext) -> str | None:
     run = ctx.settings.drawn_from_run
     return (f"run {run}" if run else "the pool") if ctx.settings.is_thinned else None
 
 
-def _fingerprint(ctx: Context, counted: dict[str, str]) -> str:
+def _fingerprint(ctx: WritingContext, counted: dict[str, str]) -> str:
     settings = ctx.settings
     chosen_by: list[Any] = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
     chosen_by += [settings.target_size] if settings.target_size is not None else []
@@ -75,36 +83,51 @@ def _fingerprint(ctx: Context, counted: dict[str, str]) -> str:
 
 
 def choose_threshold(ctx: Context, pool: Pool) -> int:
-    """Return t as given, or the t of the target size or the tail fraction; a low one of the latter is warned of."""
+    """Return t as given, or the t of the target size or of the tail fraction; warn if the fraction gives a low t."""
     settings = ctx.settings
     if settings.threshold is not None:
         return settings.threshold
     if settings.target_size is not None:
         return threshold_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size)
-    threshold = threshold_for_tail_fraction(pool.counts, settings.chosen_tail_fraction)
-    ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {settings.chosen_tail_fraction}.")
+    fraction = settings.chosen_tail_fraction or TAIL_FRACTION
+    threshold = threshold_for_tail_fraction(pool.counts, fraction)
+    ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {fraction}.")
     if threshold < LOW_THRESHOLD:
         ctx.reporter.warn(
-            f"t = {threshold} is very low: the pool is small for a tail fraction of "
-            f"{settings.chosen_tail_fraction}. --threshold sets t itself."
+            f"t = {threshold} is very low: the pool is small for a tail fraction of {fraction}. "
+            "--threshold sets t itself."
         )
     return threshold
 
 
 @dataclass(frozen=True)
 class _Draw:
-    """The rows that are read, what the draw is keyed by, and the sums over the pool."""
+    """The input of a draw.
+
+    Attributes:
+        rows: the pairs to sample from.
+        sums: rows of `run_statistics`, over the pool.
+        probabilities: float64, entry probabilities by entry id.
+        key: the column that the draw is keyed by.
+        within: the column with the probability of an earlier draw of each pair; None where there is no such draw.
+    """
 
     rows: DataFrame
     sums: DataFrame
-    probabilities: Broadcast
+    probabilities: Broadcast[npt.NDArray[np.float64]]
     key: str = "pair_id"
     within: str | None = None
 
 
-def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.ndarray, earlier: Drawn | None) -> _Draw:
-    """Return what is drawn: the pool, or of it what an earlier run kept, and the snapshots that came since."""
-    run_id, seed, broadcast = ctx.attempt.run_id, ctx.settings.seed, Broadcast.of(ctx.spark, by_entry)
+def _draw_from(
+    ctx: WritingContext,
+    pool: Pool,
+    counted: dict[str, str],
+    by_entry: npt.NDArray[np.float64],
+    earlier: Drawn | None,
+) -> _Draw:
+    """Return the input of the draw: the pool, or the subset of an earlier run and the snapshots that came since."""
+    run_id, seed, broadcast = ctx.run_id, ctx.settings.seed, Broadcast.of(ctx.spark, by_entry)
     if earlier is not None:
         since = [snapshot for snapshot in counted if snapshot not in (earlier.pools or {})]
         ctx.reporter.say(
@@ -125,9 +148,9 @@ def _draw_from(ctx: Context, pool: Pool, counted: dict[str, str], by_entry: np.n
     return _Draw(pool.pairs, sums, broadcast, key, pool.within)
 
 
-def _write(ctx: Context, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:
+def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:
     """Write the run's three tables; return how many pairs are kept, and the tables' versions."""
-    run_id, warehouse = ctx.attempt.run_id, ctx.warehouse
+    run_id, warehouse = ctx.run_id, ctx.warehouse
     curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     commits = [
         warehouse.replace("entry_probabilities", entry_probabilities(pool.counted, threshold, run_id), run_id=run_id),

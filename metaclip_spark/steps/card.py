@@ -1,15 +1,16 @@
-"""The numbers of a run, read back from its tables: for the closing table, `--json` and the report."""
+"""The data card of a run: its numbers, read from the tables, for the closing table, `--json` and the report."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from pyspark.sql import functions as F
 
 import metaclip_spark
@@ -22,12 +23,13 @@ from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.composition import read_composition
-from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.context import RunContext
 from metaclip_spark.warehouse.events import DONE
-from metaclip_spark.warehouse.runs import TAKEN_DOWN
 from metaclip_spark.warehouse.tables import filter_equal
 
 INCOMPLETE_SHOWN = 100
+"""Number of incomplete sources on the card, at most."""
+
 PUBLIC_TABLES = (
     "sources",
     "rejects",
@@ -40,20 +42,22 @@ PUBLIC_TABLES = (
 assert set(PUBLIC_TABLES) <= set(TABLES)
 
 
-def make_card(ctx: Context) -> Card:
-    """Read the numbers of the run's last balance.
+def make_card(ctx: RunContext) -> Card:
+    """Read the numbers of the run's last balance from the tables, without a pass over the pairs.
 
     Raises:
         WarehouseError: the run was never balanced.
     """
-    event = ctx.last("balance", run_id=ctx.attempt.run_id)
+    event = ctx.last("balance", run_id=ctx.run_id)
     if event is None or event.event != DONE:
-        raise WarehouseError(f"run {ctx.attempt.run_id} has no curated subset yet; run balance first.")
+        raise WarehouseError(f"run {ctx.run_id} has no curated subset yet; run balance first.")
     counts, curated_counts, sums, histograms = _statistics(ctx)
     snapshots = event.detail["snapshots"]
+    sources = _sources(ctx, snapshots)
     threshold = int(event.detail["threshold"])
     return Card(
-        run_id=ctx.attempt.run_id,
+        run_id=ctx.run_id,
+        attempt_id=event.attempt_id,
         created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC"),
         metaclip_spark_version=metaclip_spark.version.__version__,
         snapshots=snapshots,
@@ -78,39 +82,46 @@ def make_card(ctx: Context) -> Card:
         matches_per_text=histograms["matches"],
         curated_matches_per_text=histograms["curated_matches"],
         impossible=_impossible(ctx, counts),
-        config=ctx.attempt.config,
+        config=ctx.config,
+        versions=event.software,
         notes=_notes(ctx, event.detail),
-        **_drawn_by(ctx),
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
-        **_sources(ctx, snapshots),
+        sources=sources.statuses,
+        records_read=sources.sums["records_read"],
+        texts_read=sources.sums["texts_read"],
+        texts_matched=sources.sums["texts_matched"],
+        pairs_sent=sources.sums["pairs_written"] if sources.any else None,
+        rejected=sources.rejected,
+        incomplete_sources=sources.incomplete,
     )
 
 
-def _notes(ctx: Context, detail: Mapping[str, Any]) -> list[str]:
-    """Say what the run built on, where it was not the whole pool, and what a takedown could not correct there."""
+def _notes(ctx: RunContext, detail: Mapping[str, Any]) -> list[str]:
+    """Return notes on a draw that did not read the whole pool, and on what a takedown could not correct."""
     notes = []
     if detail.get("earlier"):
         notes = [
-            f"Of the pool of run {detail['earlier']}, its subset was read: size and sd are expected given that one."
+            f"Balance read the subset of run {detail['earlier']} instead of its pool: the expected size and sd are "
+            "conditional on that subset."
         ]
-    taken = any(event.stage == TAKEN_DOWN and event.run_id == ctx.attempt.run_id for event in ctx.attempt.stage_events)
-    if taken and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
-        notes.append("Pairs were taken down since: expected size and sd are those of the draw before.")
+    if ctx.log.was_taken_from(ctx.run_id) and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
+        notes.append("Pairs were taken down since: the expected size and sd are those of the draw before.")
     return notes
 
 
-def with_composition(ctx: Context, card: Card) -> Card:
-    """Return the card with what its pool and subset are made of, which takes a pass over both."""
+def with_composition(ctx: RunContext, card: Card) -> Card:
+    """Return the card with the composition of its pool and subset, which takes a pass over both."""
     if card.left_of is not None:
-        said = f"No languages, domains and random pairs: what was left of {card.left_of} is not kept after the draw."
-        return replace(card, notes=[*card.notes, said])
-    found = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
-    return replace(card, composition=found, notes=[*card.notes, *_differences(card, found)])
+        note = f"No languages, domains and random pairs: what was left of {card.left_of} is not kept after the draw."
+        return replace(card, notes=[*card.notes, note])
+    composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
+    return replace(card, composition=composition, notes=[*card.notes, *_differences(card, composition)])
 
 
-def _differences(card: Card, found: Composition) -> list[str]:
-    """Say where the tables hold other numbers of pairs than the run's statistics."""
-    sizes = (("pool", found.languages.pool, card.unique_pairs), ("subset", found.languages.curated, card.curated_size))
+def _differences(card: Card, composition: Composition) -> list[str]:
+    """Return notes on tables whose number of pairs differs from the statistics of the run."""
+    languages = composition.languages
+    sizes = (("pool", languages.pool, card.unique_pairs), ("subset", languages.curated, card.curated_size))
     return [
         f"The {name} holds {now:,} pairs in the tables, and held {then:,} when the run was balanced."
         for name, now, then in sizes
@@ -118,15 +129,18 @@ def _differences(card: Card, found: Composition) -> list[str]:
     ]
 
 
-def _impossible(ctx: Context, counts: np.ndarray) -> list[int]:
+def _impossible(ctx: RunContext, counts: npt.NDArray[np.int64]) -> list[int]:
     """Return the ids of the entries with count 0 that no text can match."""
     unmatched = np.flatnonzero(counts == 0)
-    return unmatched[never_matching([ctx.metadata.entries[at] for at in unmatched.tolist()])].tolist()
+    impossible: list[int] = unmatched[never_matching([ctx.metadata.entries[at] for at in unmatched.tolist()])].tolist()
+    return impossible
 
 
-def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], dict[str, dict[int, int]]]:
-    """Return entry counts before and after (int64, by entry id), single sums, and histograms."""
-    run_id = ctx.attempt.run_id
+def _statistics(
+    ctx: RunContext,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], dict[str, int], dict[str, dict[int, int]]]:
+    """Return the entry counts of the pool and of the subset (int64, by entry id), the single sums, the histograms."""
+    run_id = ctx.run_id
     n_entries = len(ctx.metadata.entries)
     before = (
         filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
@@ -144,32 +158,42 @@ def _statistics(ctx: Context) -> tuple[np.ndarray, np.ndarray, dict[str, int], d
     return counts, curated, {name: int(values[names == name][0]) for name in single}, histograms
 
 
-def _sources(ctx: Context, snapshots: list[str]) -> dict[str, object]:
-    """Return what became of the snapshots' sources, as the card's fields."""
+@dataclass(frozen=True)
+class _Sources:
+    """The outcomes of the snapshots' sources.
+
+    Attributes:
+        any: whether there are sources at all.
+        statuses: status -> number of sources.
+        sums: column of `sources` -> sum.
+        rejected: reason -> number of rejects, the most frequent first.
+        incomplete: (source_path, status, reason) of the first sources that are not done, by path.
+    """
+
+    any: bool
+    statuses: dict[str, int]
+    sums: dict[str, int]
+    rejected: dict[str, int]
+    incomplete: list[tuple[str, str, str]]
+
+
+def _sources(ctx: RunContext, snapshots: list[str]) -> _Sources:
     sources = filter_equal(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=snapshots)
-    sums = ("records_read", "texts_read", "texts_matched", "pairs_written")
-    by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in sums]).collect()
+    columns = ("records_read", "texts_read", "texts_matched", "pairs_written")
+    by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in columns]).collect()
     reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
     incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
     statuses = Counter({"done": 0, "partial": 0, "failed": 0})
     statuses.update({row["status"]: row["n"] for row in by_status})
-    totals = {name: sum(row[name] for row in by_status) for name in sums}
-    return {
-        "sources": dict(statuses),
-        **{name: totals[name] for name in sums[:3]},
-        "pairs_sent": totals["pairs_written"] if by_status else None,
-        "rejected": {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
-        "incomplete_sources": [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
-    }
-
-
-def _drawn_by(ctx: Context) -> dict[str, object]:
-    """Return the attempt that drew the subset, and its software, as the card's fields."""
-    events = filter_equal(ctx.warehouse.read("runs"), run_id=ctx.attempt.run_id, stage="balance", event=DONE)
-    row = events.orderBy("at", ascending=False).first()
-    return {"attempt_id": row["attempt_id"], "versions": dict(row["software"])}
+    return _Sources(
+        bool(by_status),
+        dict(statuses),
+        {name: sum(row[name] for row in by_status) for name in columns},
+        {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
+        [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
+    )
 
 
 def as_json(card: Card, report: str | None) -> dict[str, object]:
-    """Return the closing table's numbers as plain values."""
+    """Return the numbers of the closing table, for JSON."""
     return {**closing_numbers(card), "report": report}

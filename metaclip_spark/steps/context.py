@@ -1,16 +1,18 @@
-"""What every step works with, and what the log of events says is done."""
+"""The context of a command, which every step is given, and questions about what the warehouse holds."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 
 from pyspark.sql import DataFrame, SparkSession
 
-from metaclip_spark.config import Settings
+from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.extract import BroadcastTools
@@ -18,62 +20,54 @@ from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown_list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
+from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Commit, Warehouse, filter_equal
 
 NO_LIST = "none"
-"""metadata_id of pairs that were not matched with any list yet."""
+"""The metadata_id of pairs that were not matched with any list yet."""
+
+NO_METADATA = Metadata((), NO_LIST)
+"""The metadata of a context that matches no texts: a list without entries."""
 
 
 @dataclass
 class Context:
-    """One command at work on one warehouse."""
+    """A command that reads a warehouse.
 
-    spark: SparkSession
+    Attributes:
+        metadata: the entry list; NO_METADATA where texts are not matched.
+    """
+
     warehouse: Warehouse
     settings: Settings
-    metadata: Metadata | None
+    metadata: Metadata
     reporter: Reporter
-    attempt: Attempt
-    extraction: Extraction | None = None
+    log: RunLog
 
-    def of_snapshot(self, name: str) -> Context:
-        """Return the same context at work on another snapshot; the compiled list is shared."""
-        other = replace(self, settings=self.settings.model_copy(update={"snapshot": name}))
-        if self.extraction is not None:
-            other.__dict__.update(tools=self.tools, matcher=self.matcher)
-        return other
+    @property
+    def spark(self) -> SparkSession:
+        """The session of the warehouse."""
+        return self.warehouse.spark
 
     @property
     def metadata_id(self) -> str:
-        """The list's id, or `none` where texts are not matched."""
-        return self.metadata.metadata_id if self.metadata is not None else NO_LIST
+        """The id of the list, or `none` where texts are not matched."""
+        return self.metadata.metadata_id
+
+    @property
+    def has_list(self) -> bool:
+        """Whether texts are matched with a list."""
+        return self.metadata_id != NO_LIST
 
     @cached_property
-    def matcher(self) -> Broadcast | None:
-        """The list, compiled here once and sent to the workers; None where there is no list."""
-        if self.metadata is None:
-            return None
+    def matcher(self) -> Broadcast[Matcher]:
+        """The list, compiled in the driver once and broadcast to the workers."""
         return broadcast_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
 
-    @cached_property
-    def tools(self) -> BroadcastTools:
-        """What extraction's workers need, on its way to them."""
-        filters = None
-        if self.extraction.filters is not None:
-            filters = Broadcast.of(
-                self.spark, self.extraction.filters, key=f"filters:{self.extraction.options.extract_id}"
-            )
-        return BroadcastTools(filters, self.matcher, self.extraction.identifier, self._takedowns())
-
-    def _takedowns(self) -> Broadcast | None:
-        """What may not come back, on its way to the workers; None where nothing was taken down."""
-        taken = stored_takedowns(self.warehouse)
-        return None if taken is None else Broadcast.of(self.spark, taken, key=f"takedowns:{taken.id}")
-
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
-        """Return the last event of a stage on this list, of what was done up to the pinned versions."""
-        of = {"snapshot": snapshot, "metadata_id": self.metadata_id, "run_id": run_id}
-        return self.attempt.last(stage, **of, pinned=self.settings.pinned)
+        """Return the last event of a stage for this list; events later than the pinned versions are ignored."""
+        pinned = self.settings.pinned
+        return self.log.last(stage, snapshot=snapshot, metadata_id=self.metadata_id, run_id=run_id, pinned=pinned)
 
     def pool_state(self, snapshot: str) -> tuple[str, int] | None:
         """Return (fingerprint, pinned version of pairs) of a snapshot's pool; None while it is not complete."""
@@ -87,37 +81,121 @@ class Context:
 
     def pool_snapshots(self) -> list[str]:
         """Return the snapshots that have pairs of this list, complete or not, in order."""
-        pools = [event for event in self.attempt.stage_events if event.stage in ("dedup", "match")]
+        pools = [event for event in self.log.stage_events if event.stage in ("dedup", "match")]
         pools = [event for event in pools if event.is_within(self.settings.pinned)]
-        return sorted({event.snapshot for event in pools if self.metadata_id in event.metadata_ids})
+        of_list = [event for event in pools if self.metadata_id in event.metadata_ids]
+        return sorted({event.snapshot for event in of_list if event.snapshot is not None})
 
     def check_snapshots(self, *coming: str) -> list[str]:
-        """Return the snapshots there are, and those that are coming; refuse a chosen one that is none of them."""
+        """Return the stored and the coming snapshots, in order.
+
+        Args:
+            coming: snapshots that this command is about to read.
+
+        Raises:
+            ConfigError: `--snapshots` names another one.
+        """
         there = sorted({*self.pool_snapshots(), *coming})
         for name in self.settings.snapshots:
             if name not in there:
                 raise ConfigError(f"snapshot {name!r} has no pairs of this list; there are {there}.")
         return there
 
-    def chosen_snapshots(self) -> list[str]:
-        """Return the snapshots to count and balance; those cut short are left out, and that is said."""
+    def chosen_pools(self) -> dict[str, tuple[str, int]]:
+        """Return snapshot -> (fingerprint, pinned version of pairs) of the snapshots to count and balance.
+
+        A snapshot whose deduplication was interrupted is skipped, with a warning.
+
+        Raises:
+            ConfigError: no snapshot is left.
+        """
         there = self.check_snapshots()
-        chosen = []
+        chosen = {}
         for name in self.settings.snapshots or there:
-            if self.pool_state(name) is None:
-                self.reporter.warn(f"snapshot {name} is left out: its deduplication was cut short; run it again.")
+            state = self.pool_state(name)
+            if state is None:
+                self.reporter.warn(f"snapshot {name} is skipped: its deduplication was interrupted; run it again.")
             else:
-                chosen.append(name)
+                chosen[name] = state
         if not chosen:
             raise ConfigError("there are no pairs of this list to balance; run extract and dedup first.")
         return chosen
 
+    def chosen_snapshots(self) -> list[str]:
+        """Return the snapshots to count and balance; see `chosen_pools`."""
+        return list(self.chosen_pools())
+
+
+@dataclass
+class RunContext(Context):
+    """A command that works on one run.
+
+    Attributes:
+        attempt_id: the id of this command; only a command that writes logs it.
+        config: the resolved configuration of the run, without secrets.
+    """
+
+    run_id: str
+    attempt_id: str
+    config: Mapping[str, object]
+
+
+@dataclass
+class WritingContext(RunContext):
+    """A command that writes, while it holds the lease of the warehouse.
+
+    Attributes:
+        attempt: writes the events of this command.
+    """
+
+    attempt: Attempt
+
+    def of_snapshot(self, name: str, options: ExtractOptions, tools: BroadcastTools) -> ExtractContext:
+        """Return a context that extracts the sources of one snapshot."""
+        return ExtractContext(
+            warehouse=self.warehouse,
+            settings=self.settings.model_copy(update={"snapshot": name}),
+            metadata=self.metadata,
+            reporter=self.reporter,
+            log=self.log,
+            run_id=self.run_id,
+            attempt_id=self.attempt_id,
+            config=self.config,
+            attempt=self.attempt,
+            options=options,
+            tools=tools,
+        )
+
+
+@dataclass
+class ExtractContext(WritingContext):
+    """A command that extracts sources.
+
+    Attributes:
+        options: what decides which rows leave a source.
+        tools: broadcast to the workers; the contexts of all snapshots share them.
+    """
+
+    options: ExtractOptions
+    tools: BroadcastTools
+
+
+def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
+    """Broadcast what the workers need to extract sources: filters, the compiled list, the takedown list."""
+    filters = None
+    if extraction.filters is not None:
+        filters = Broadcast.of(ctx.spark, extraction.filters, key=f"filters:{extraction.options.extract_id}")
+    matcher = ctx.matcher if ctx.has_list else None
+    stored = stored_takedowns(ctx.warehouse)
+    takedowns = None if stored is None else Broadcast.of(ctx.spark, stored, key=f"takedowns:{stored.id}")
+    return BroadcastTools(filters, matcher, extraction.identifier, takedowns)
+
 
 def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:
-    """Append rows that the table does not hold, also where equal ones were appended once and deleted since (a retry).
+    """Append rows that the table does not hold.
 
-    Delta drops a transaction that it has seen, whatever became of its rows: so the table is asked whether they are
-    there (rows with these values), and they are appended under the next name where they are not.
+    Delta drops a transaction that it has seen, even if its rows were deleted since (a retry). So the table is asked
+    whether it holds rows with the values `there`. If not, the rows are appended under the next transaction name.
     """
     for number in itertools.count():
         commit = ctx.warehouse.append(table, rows, txn=f"{txn}:{number}" if number else txn)
@@ -126,6 +204,6 @@ def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there:
     raise AssertionError("unreachable")
 
 
-def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None):
+def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None) -> DataFrame:
     """Return a table's rows of one snapshot and this list."""
     return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)

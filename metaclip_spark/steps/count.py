@@ -1,4 +1,4 @@
-"""Count each snapshot's pool, unless that is done."""
+"""The count step: count each snapshot's pool, unless that is done."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.count import count, with_entry
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.steps.context import Context, WritingContext, in_pool
 from metaclip_spark.warehouse.events import DONE
 
 
-def count_step(ctx: Context) -> dict[str, str]:
-    """Bring `entry_counts` up to date; return snapshot -> fingerprint of the pool that was counted."""
-    if ctx.metadata is None:
+def count_step(ctx: WritingContext) -> dict[str, str]:
+    """Bring `entry_counts` up to date; return snapshot -> fingerprint of the counted pool.
+
+    Raises:
+        ConfigError: the pairs are not matched with a list, or there are no pairs.
+    """
+    if not ctx.has_list:
         raise ConfigError("count needs --metadata, the list that the pairs were matched with.")
     counted = {}
-    for snapshot in ctx.chosen_snapshots():
-        fingerprint, version = ctx.pool_state(snapshot)  # type: ignore[misc] - chosen means complete
+    for snapshot, (fingerprint, version) in ctx.chosen_pools().items():
         last = ctx.last("count", snapshot)
         if last is None or last.event != DONE or last.fingerprint != fingerprint:
             _count_snapshot(ctx, snapshot, fingerprint, version)
@@ -28,20 +31,20 @@ def count_step(ctx: Context) -> dict[str, str]:
 
 
 def counted_snapshots(ctx: Context) -> list[str]:
-    """Return the snapshots of the pool, for a command that only reads.
+    """Return the chosen snapshots, for a command that only reads.
 
     Raises:
-        ConfigError: one of them is not counted as it is now.
+        ConfigError: a snapshot has changed since it was counted, or was never counted.
     """
     chosen = ctx.chosen_snapshots()
     for snapshot in chosen:
-        last = ctx.last("count", snapshot)
-        if last is None or last.event != DONE or last.fingerprint != ctx.pool_state(snapshot)[0]:  # type: ignore[index]
+        last, state = ctx.last("count", snapshot), ctx.pool_state(snapshot)
+        if last is None or last.event != DONE or state is None or last.fingerprint != state[0]:
             raise ConfigError(f"snapshot {snapshot!r} has pairs that are not counted yet; run count first.")
     return chosen
 
 
-def _count_snapshot(ctx: Context, snapshot: str, fingerprint: str, version: int) -> None:
+def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
     version = ctx.warehouse.readable_version("pairs", version)
     entries = Broadcast.of(ctx.spark, pa.array(metadata.entries, pa.string()))

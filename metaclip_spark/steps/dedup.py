@@ -1,8 +1,8 @@
-"""Deduplicate what was extracted, and close its sources.
+"""The dedup step: move the extracted pairs into `pairs`, without repeats, and store the outcomes of their sources.
 
-Six tables are written, and Delta has no commit over several: so the step first notes what it is about to take
-in (the batches), and a step that was cut short is done again with the same batches, each of whose writes is
-either made once (`txn`) or a function of what is missing.
+The step writes six tables, and Delta has no commit over several. So it first logs the batches that it is about to move.
+An interrupted step is repeated with the same batches. Each write either happens once (`txn`), or adds only what is
+missing.
 """
 
 from __future__ import annotations
@@ -16,41 +16,42 @@ from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import (
     dedup,
     filter_shards,
+    keys_in_filter,
     missing_keys,
     rejects,
     sightings,
     sources,
     staged_pairs,
-    that_may_matter,
 )
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.steps.context import WritingContext, in_pool
 from metaclip_spark.warehouse.events import DONE, STARTED
-from metaclip_spark.warehouse.tables import filter_equal
+from metaclip_spark.warehouse.tables import equal_to, filter_equal
 
 FILTER_FROM = 1_000_000
-"""From so many known keys on (and where they outnumber the new ones), those that cannot matter are left out before
-the join; below it the join alone is faster."""
+"""Number of known keys from which on a Bloom filter drops keys before the join, if there are more known keys than new
+ones. With fewer known keys the join alone is faster."""
 FILTER_UP_TO = 1 << 27
-"""Up to so many new keys: each Python worker holds 1.5 bytes a key of them. Beyond it the join moves all keys."""
+"""Number of new keys up to which the Bloom filter is used. It takes 1.5 bytes per new key in each Python worker. With
+more new keys the join moves all known keys."""
 
 
-def dedup_step(ctx: Context) -> int:
-    """Take the extracted batches of the snapshot into `pairs`; return the pairs added."""
+def dedup_step(ctx: WritingContext) -> int:
+    """Move the extracted batches of the snapshot into `pairs`; return the number of pairs added."""
     snapshot = ctx.settings.snapshot
     added = 0
     last = ctx.last("dedup", snapshot)
     if last is not None and last.event == STARTED:
-        added += _take_in(ctx, last.detail["batches"], last.fingerprint)
+        added += _move(ctx, last.detail["batches"], last.fingerprint)
     staged = in_pool(ctx, "extracted", snapshot).select("batch_id").distinct().collect()
     if staged:
         batch_ids = sorted(row["batch_id"] for row in staged)
         fingerprint = batch_digest("dedup", snapshot, ctx.metadata_id, batch_ids)
         ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail={"batches": batch_ids})
-        added += _take_in(ctx, batch_ids, fingerprint)
+        added += _move(ctx, batch_ids, fingerprint)
     return added
 
 
-def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
+def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
     with ctx.reporter.stage("dedup", ctx.spark) as stage:
         staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
@@ -59,13 +60,13 @@ def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
             stage.rows = commit.rows
             _add_keys(ctx, snapshot)
             if ctx.settings.id_column is None:
-                seen = in_pool(ctx, "sightings", snapshot)
-                warehouse.append("sightings", sightings(staged, seen), txn=fingerprint)
+                stored = in_pool(ctx, "sightings", snapshot)
+                warehouse.append("sightings", sightings(staged, stored), txn=fingerprint)
             warehouse.append("rejects", rejects(staged), txn=fingerprint)
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
             warehouse.append("sources", closed, txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids)
-        # Before the step is noted as done: nothing comes back here afterwards.
+        # Before the event `done`: no later attempt would come back to remove the files.
         warehouse.remove_files("extracted")
         stage.note = f"{stage.rows:,} unique pairs added"
     ctx.attempt.record(
@@ -80,43 +81,44 @@ def _take_in(ctx: Context, batch_ids: list[str], fingerprint: str) -> int:
     return stage.rows
 
 
-def _new_pairs(ctx: Context, staged: DataFrame) -> DataFrame:
+def _new_pairs(ctx: WritingContext, staged: DataFrame) -> DataFrame:
     if ctx.settings.no_dedup:
         return staged_pairs(staged)
     keys = filter_equal(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
     return dedup(staged, _known_keys(ctx, staged, keys))
 
 
-def _known_keys(ctx: Context, staged: DataFrame, keys: DataFrame) -> DataFrame:
-    """Return the known keys that the join needs: all of them, or those that a filter over the new ones lets through.
+def _known_keys(ctx: WritingContext, staged: DataFrame, keys: DataFrame) -> DataFrame:
+    """Return the known keys that the join needs: all keys, or those that a Bloom filter of the new keys lets pass.
 
-    The answer of the join is the same; at the twentieth crawl nineteen twentieths of the keys stay where they are.
+    The result of the join is the same. At the twentieth crawl the join does not have to move nineteen twentieths of the
+    keys.
     """
     known = keys.count()
-    new = staged.where("kind = 'source'").agg(F.sum("pairs_written")).first()[0] or 0
+    new = staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0
     if known < max(FILTER_FROM, new) or new > FILTER_UP_TO:
         return keys
     bits = shard_bits_for(new)
     new_keys = staged_pairs(staged).select(F.unhex("pair_id").alias("pair_key"))
     shards = {row["shard"]: bytes(row["bits"]) for row in filter_shards(new_keys, bits).collect()}
-    return that_may_matter(keys, Broadcast.of(ctx.spark, BloomFilter(shards, bits)))
+    return keys_in_filter(keys, Broadcast.of(ctx.spark, BloomFilter(shards, bits)))
 
 
-def _add_keys(ctx: Context, snapshot: str) -> None:
+def _add_keys(ctx: WritingContext, snapshot: str) -> None:
     if ctx.settings.id_column is None:
         missing = missing_keys(in_pool(ctx, "pairs", snapshot), in_pool(ctx, "pair_keys", snapshot))
         ctx.warehouse.append("pair_keys", missing)
 
 
-def _drop_staged(ctx: Context, snapshot: str, batch_ids: list[str]) -> None:
-    listed = ", ".join(f"'{batch_id}'" for batch_id in batch_ids)
-    here = f"metadata_id = '{ctx.metadata_id}' AND snapshot = '{snapshot}'"
+def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str]) -> None:
+    here = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
     others = in_pool(ctx, "extracted", snapshot).where(~F.col("batch_id").isin(batch_ids))
-    # Whole partitions go without reading a file; a condition on the batches would read them all.
-    ctx.warehouse.delete("extracted", here if others.isEmpty() else f"{here} AND batch_id IN ({listed})")
+    # Delta deletes whole partitions without reading a file. A condition on the batches would read all files.
+    condition = equal_to(**here) if others.isEmpty() else equal_to(**here, batch_id=batch_ids)
+    ctx.warehouse.delete("extracted", condition)
 
 
-def _versions(ctx: Context) -> dict[str, int]:
+def _versions(ctx: WritingContext) -> dict[str, int]:
     tables = ("pairs", "pair_keys", "sightings", "sources", "rejects")
-    found = {name: ctx.warehouse.version(name) for name in tables}
-    return {name: version for name, version in found.items() if version is not None}
+    versions = {name: ctx.warehouse.version(name) for name in tables}
+    return {name: version for name, version in versions.items() if version is not None}

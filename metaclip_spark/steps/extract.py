@@ -1,4 +1,4 @@
-"""Extract: planned minus committed, one commit per so many sources."""
+"""The extract step: read the splits that are planned and not committed yet, one commit per batch of sources."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.sources.files import Split
 from metaclip_spark.stages.extract import extract
-from metaclip_spark.steps.context import Context, append_missing
+from metaclip_spark.steps.context import ExtractContext, append_missing
 from metaclip_spark.steps.plan import Plan, store_plan
 
 
-def extract_step(ctx: Context, plan: Plan) -> int:
-    """Read what is left to read into `extracted`; return the rows written."""
+def extract_step(ctx: ExtractContext, plan: Plan) -> int:
+    """Read the remaining splits of the plan into `extracted`; return the number of rows written."""
     store_plan(ctx, plan)
     if not plan.todo:
         return 0
-    options, snapshot = ctx.extraction.options, ctx.settings.snapshot
+    options, snapshot = ctx.options, ctx.settings.snapshot
     sources = {split.source.source_path for split in plan.todo}
-    # A source that is read again after it was taken in must not pass for the batch that brought it first.
+    # A source that is read again after its deduplication must not get the id of the batch that it first came in.
     last = ctx.last("dedup", snapshot)
     before = last.fingerprint if last is not None else ""
     unit = "sources" if len(sources) == len(plan.todo) else "splits"
@@ -38,14 +38,14 @@ def extract_step(ctx: Context, plan: Plan) -> int:
 
 
 def batches(splits: list[Split], sources_per_batch: int) -> Iterator[list[Split]]:
-    """Cut splits, ordered by source, into batches of so many sources."""
+    """Yield splits, which are ordered by source, in batches of `sources_per_batch` sources."""
     batch: list[Split] = []
-    taken = 0
+    sources = 0
     for _, of_source in groupby(splits, key=lambda split: split.source.source_path):
         batch += of_source
-        taken += 1
-        if taken == sources_per_batch:
+        sources += 1
+        if sources == sources_per_batch:
             yield batch
-            batch, taken = [], 0
+            batch, sources = [], 0
     if batch:
         yield batch

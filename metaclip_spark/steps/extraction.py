@@ -1,11 +1,14 @@
-"""What settings name, loaded: the identifier, the blocklist, the filters. A wrong name is said before the work."""
+"""Load what the settings of extraction name: the language identifier, the blocklist, the filters.
+
+So a wrong name is refused before the work.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.filters import Filters
 from metaclip_spark.filters.blocklist import load_blocklist
@@ -14,11 +17,11 @@ from metaclip_spark.filters.hook import load_filter
 
 @dataclass(frozen=True)
 class Extraction:
-    """How sources become pairs: the parameters, and what the workers need besides them.
+    """The parameters of extraction, and what the workers need besides them.
 
     Attributes:
-        filters: None where no filter is on.
-        identifier: name of the language identifier, which each worker loads itself; None: none runs.
+        filters: None where no filter is used.
+        identifier: name of the language identifier, which each worker loads itself; None: no language is identified.
     """
 
     options: ExtractOptions
@@ -30,7 +33,7 @@ def load_extraction(settings: Settings) -> Extraction:
     """Load what the settings name.
 
     Raises:
-        ConfigError: a blocklist that is none, a filter or an identifier that cannot be imported.
+        ConfigError: the blocklist cannot be read, or a filter or the identifier cannot be imported.
     """
     blocklist = load_blocklist(settings.blocklist) if settings.blocklist else None
     hooks = [load_filter(name) for name in settings.filter]

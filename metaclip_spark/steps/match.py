@@ -1,17 +1,21 @@
-"""Match stored pairs with another list, without reading the sources again."""
+"""The match step: match stored pairs with another list, without reading the sources again."""
 
 from __future__ import annotations
 
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.match import match
-from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.context import Context, WritingContext
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.tables import filter_equal
 
 
-def match_step(ctx: Context) -> int:
-    """Bring the pairs of every complete snapshot of the other list under this one; return the pairs written."""
+def match_step(ctx: WritingContext) -> int:
+    """Match the pairs of every complete snapshot of the other list with this list; return the number of pairs written.
+
+    Raises:
+        ConfigError: there are pairs of no other list, or of several.
+    """
     origin = _origin_list(ctx)
     written = 0
     for snapshot, (fingerprint, version) in _complete_snapshots(ctx, origin).items():
@@ -20,13 +24,13 @@ def match_step(ctx: Context) -> int:
         if last is not None and last.event == DONE and last.fingerprint == wanted:
             continue
         if ctx.last("dedup", snapshot) is not None:
-            ctx.reporter.warn(f"snapshot {snapshot} was extracted with this list already; it is left as it is.")
+            ctx.reporter.warn(f"snapshot {snapshot} was extracted with this list already; it is skipped.")
             continue
         written += _match_snapshot(ctx, origin, snapshot, version, wanted)
     return written
 
 
-def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
+def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
     with ctx.reporter.stage("match", ctx.spark) as stage:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin})
         version = ctx.warehouse.readable_version("pairs", version)
@@ -48,8 +52,8 @@ def _match_snapshot(ctx: Context, origin: str, snapshot: str, version: int, fing
 
 
 def _origin_list(ctx: Context) -> str:
-    """Return the list whose pairs are matched again: the only other one there is."""
-    extracted = {e.metadata_ids[0] for e in ctx.attempt.stage_events if e.stage == "dedup"}
+    """Return the id of the list whose pairs are matched again: the only other list."""
+    extracted = {e.metadata_ids[0] for e in ctx.log.stage_events if e.stage == "dedup"}
     origins = sorted(extracted - {ctx.metadata_id})
     if len(origins) != 1:
         raise ConfigError(
@@ -61,6 +65,7 @@ def _origin_list(ctx: Context) -> str:
 
 def _complete_snapshots(ctx: Context, origin: str) -> dict[str, tuple[str, int]]:
     """Return snapshot -> (fingerprint, pinned version of pairs) of the other list's complete snapshots."""
-    last = {e.snapshot: e for e in ctx.attempt.stage_events if e.stage == "dedup" and origin in e.metadata_ids}
+    deduplicated = [e for e in ctx.log.stage_events if e.stage == "dedup" and origin in e.metadata_ids]
+    last = {e.snapshot: e for e in deduplicated if e.snapshot is not None}
     complete = {name: event for name, event in sorted(last.items()) if event.event == DONE}
     return {name: (event.fingerprint, event.versions.get("pairs", -1)) for name, event in complete.items()}

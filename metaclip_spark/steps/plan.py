@@ -1,17 +1,20 @@
-"""What there is to read, what was planned, and what is done already."""
+"""The plan of a snapshot: the sources to read, the sources planned before, and the splits that are done."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from pyspark.sql import Row
+
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.errors import ConfigError, DamagedSourceError, InputError
 from metaclip_spark.extract.tabular.columns import check_columns, column_names
 from metaclip_spark.schemas import PLANNED
-from metaclip_spark.sources.files import Source, Split, same_source, splits_of
-from metaclip_spark.steps.context import Context, append_missing, in_pool
+from metaclip_spark.sources.files import Source, Split, splits_of
+from metaclip_spark.steps.context import Context, ExtractContext, append_missing, in_pool
+from metaclip_spark.storage.open import same_source
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,11 @@ class Plan:
 
     Attributes:
         given: the sources of this command.
-        done: source_paths that deduplication has taken in.
-        staged: (source_path, split) that are extracted and committed, but not deduplicated.
-        todo: splits to read, of this command or of an earlier one that was cut short.
+        done: source_paths of the sources that are deduplicated.
+        staged: (source_path, split) of the splits that are extracted and committed, but not deduplicated.
+        todo: splits to read, of this command or of an interrupted one.
         unplanned: sources given for the first time.
-        other_settings: sources given again with other extraction settings; they are left as they are.
+        other_settings: source_paths of sources that are done with other extraction settings; they are skipped.
     """
 
     given: list[Source]
@@ -35,15 +38,14 @@ class Plan:
     other_settings: list[str]
 
 
-def make_plan(ctx: Context, given: list[Source]) -> Plan:
-    """Hold the given sources against what the warehouse says.
+def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Plan:
+    """Plan the given sources, less what the warehouse already has; write nothing.
 
     Raises:
         InputError: a source has other bytes than when it was planned.
         ConfigError: an extraction with other settings is unfinished.
     """
     snapshot = ctx.settings.snapshot
-    options = ctx.extraction.options
     planned = in_pool(ctx, "planned", snapshot).collect()
     finished = in_pool(ctx, "sources", snapshot).select("source_path", "extract_id").collect()
     outcomes = in_pool(ctx, "extracted", snapshot).where("kind = 'source'")
@@ -69,20 +71,19 @@ def make_plan(ctx: Context, given: list[Source]) -> Plan:
 
 
 def unread_splits(ctx: Context) -> int:
-    """Return how many planned splits of the snapshot are neither extracted nor taken in."""
+    """Return the number of planned splits of the snapshot that are neither extracted nor deduplicated."""
     snapshot, split = ctx.settings.snapshot, ["source_path", "split"]
     planned = in_pool(ctx, "planned", snapshot).select(*split)
     staged = in_pool(ctx, "extracted", snapshot).where("kind = 'source'").select(*split)
     done = in_pool(ctx, "sources", snapshot).select("source_path")
-    left = planned.join(done, on="source_path", how="left_anti").join(staged, on=split, how="left_anti")
-    return left.count()
+    unread = planned.join(done, on="source_path", how="left_anti").join(staged, on=split, how="left_anti")
+    return unread.count()
 
 
-def store_plan(ctx: Context, plan: Plan) -> None:
-    """Write the sources given for the first time, before the first task reads one."""
+def store_plan(ctx: ExtractContext, plan: Plan) -> None:
+    """Write the sources that are given for the first time into `planned`, before the first task reads one."""
     if not plan.unplanned:
         return
-    options = ctx.extraction.options
     rows = [
         (
             ctx.settings.snapshot,
@@ -96,7 +97,7 @@ def store_plan(ctx: Context, plan: Plan) -> None:
             split.of,
             split.start,
             split.stop,
-            options.extract_id,
+            ctx.options.extract_id,
         )
         for split in splits_of(plan.unplanned)
     ]
@@ -105,12 +106,16 @@ def store_plan(ctx: Context, plan: Plan) -> None:
 
 
 def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> None:
-    """Look into the first file of each tabular kind: a wrong column name is better said before the work."""
-    seen: set[str] = set()
+    """Check the column names in the first file of each tabular format, to refuse a wrong name before the work.
+
+    Raises:
+        InputError: a column of the settings is missing.
+    """
+    checked: set[str] = set()
     for source in sources:
-        if source.format in ("wat", "warc") or source.format in seen or options.by_position:
+        if source.format in ("wat", "warc") or source.format in checked or options.by_position:
             continue
-        seen.add(source.format)
+        checked.add(source.format)
         try:
             names = column_names(source.uri, source.format)
         except Exception:
@@ -122,7 +127,7 @@ def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> N
                 raise InputError(str(problem)) from None
 
 
-def _check_settings(open_rows: list, options: ExtractOptions, snapshot: str) -> None:
+def _check_settings(open_rows: list[Row], options: ExtractOptions, snapshot: str) -> None:
     others = {row["extract_id"] for row in open_rows} - {options.extract_id}
     if others:
         raise ConfigError(
@@ -132,6 +137,6 @@ def _check_settings(open_rows: list, options: ExtractOptions, snapshot: str) -> 
         )
 
 
-def _split_of(row) -> Split:
+def _split_of(row: Row) -> Split:
     source = Source(row["source_path"], row["uri"], row["format"], row["bytes"], row["etag"])
     return Split(source, row["split"], row["splits"], row["start"], row["stop"])

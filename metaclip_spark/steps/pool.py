@@ -1,18 +1,19 @@
-"""What a balance draws from, and the counts that its probabilities come from: the pool, or what is left of it."""
+"""The input of the balance step: the pairs to sample from and their entry counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.config import Settings
+from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.errors import ConfigError, InputError
@@ -22,57 +23,58 @@ from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of
-from metaclip_spark.steps.context import Context
-from metaclip_spark.steps.earlier_runs import drawn_runs, named_run
-from metaclip_spark.warehouse.tables import filter_equal
+from metaclip_spark.steps.context import Context, WritingContext
+from metaclip_spark.steps.earlier_runs import named_run
+from metaclip_spark.warehouse.tables import equal_to, filter_equal
 
 WITHIN = "within"
+"""The column with the probability that a run drew a pair of its subset with."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """What is drawn from, and what its entries count.
+    """The pairs to sample from, and their entry counts.
 
     Attributes:
-        pairs: the columns of `pairs`; and `within`, where it is left of a run's subset.
-        every_pair: the same before one text of each image was chosen; None where each pair is drawn.
+        pairs: the columns of `pairs`, and `within` if they are survivors of a run's subset.
+        every_pair: the pairs before one text of each image was chosen; None where each pair is drawn.
         counts: int64, by entry id, zeros included.
         counted: the counts as rows: metadata_id, lang, entry_id, entry, count.
-        versions: of the tables it is read from.
-        frozen: the counts are another pool's: an entry that they lack is a tail entry.
-        within: WITHIN, or None.
+        versions: table -> version that the pool is read at.
+        frozen: whether the counts are those of another pool. An entry that they lack is a tail entry.
+        within: WITHIN, or None where the pairs have no such column.
     """
 
     pairs: DataFrame
     every_pair: DataFrame | None
-    counts: np.ndarray
+    counts: npt.NDArray[np.int64]
     counted: DataFrame
     versions: Mapping[str, int]
     frozen: bool = False
     within: str | None = None
 
     @property
-    def safe_counts(self) -> np.ndarray:
-        """The counts that probabilities come from: 1 for an entry that frozen counts lack, so that its p is 1."""
+    def safe_counts(self) -> npt.NDArray[np.int64]:
+        """The counts for probabilities: 1 for an entry that frozen counts lack, so that its probability is 1."""
         return np.maximum(self.counts, 1) if self.frozen else self.counts
 
 
 @contextmanager
-def opened_pool(ctx: Context, snapshots: list[str]) -> Iterator[Pool]:
-    """Give what the settings say is drawn from, counted; what had to be stored for it goes when the body ends well."""
+def opened_pool(ctx: WritingContext, snapshots: list[str]) -> Iterator[Pool]:
+    """Yield the whole pool or its survivors, as the settings say. Stored survivors are deleted if the body succeeds."""
     if not ctx.settings.is_thinned:
         yield whole_pool(ctx, snapshots)
         return
-    yield _what_is_left(ctx, snapshots)
-    ctx.warehouse.delete("survivors", f"run_id = '{ctx.attempt.run_id}'")
+    yield _survivors(ctx, snapshots)
+    ctx.warehouse.delete("survivors", equal_to(run_id=ctx.run_id))
     ctx.warehouse.remove_files("survivors")
 
 
 def origin_digest(ctx: Context) -> list[str]:
-    """Return what, beside the pool, decides what is drawn from; empty where nothing does."""
+    """Return what else the input of the balance depends on, besides the pool; an empty list for a plain balance."""
     settings = ctx.settings
-    runs = drawn_runs(ctx.attempt.stage_events)
-    parts = []
+    runs = ctx.log.drawn()
+    parts: list[str] = []
     if settings.freeze_counts is not None:
         parts += ["frozen", named_run(runs, settings.freeze_counts, "--freeze-counts").fingerprint]
     if settings.is_thinned:
@@ -84,8 +86,12 @@ def origin_digest(ctx: Context) -> list[str]:
 
 
 def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
-    """Return the matched pool of the snapshots, with its counts or those of the run that they are frozen by."""
-    if ctx.metadata is None:
+    """Return the pool of the snapshots, with its own counts or those of the run that `--freeze-counts` names.
+
+    Raises:
+        ConfigError: the pairs are not matched with a list.
+    """
+    if not ctx.has_list:
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
     states = [ctx.pool_state(snapshot) for snapshot in snapshots]
     pinned = max(state[1] for state in states if state)
@@ -103,13 +109,13 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
 
 
 def of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
-    """Return a table's rows of this list and these snapshots."""
+    """Return the rows of a table for this list and the snapshots."""
     return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshots)
 
 
 def subset_of(ctx: Context, run_id: str) -> DataFrame:
-    """Return a run's subset as pairs, and in `within` the probability that each was drawn with."""
-    # At the version of now: the same step may replace this run's own rows.
+    """Return the subset of a run as pairs, with the probability of each pair in the column `within`."""
+    # A fixed version, because the same step may replace the rows of this run.
     rows = filter_equal(ctx.warehouse.read("curated_pairs", ctx.warehouse.version("curated_pairs")), run_id=run_id)
     return rows.select(*PAIRS.names, F.col("sampling_probability").alias(WITHIN))
 
@@ -122,77 +128,91 @@ def _one_of_each_image(ctx: Context, pool: Pool) -> Pool:
 
 def _version_of_counts(ctx: Context) -> int:
     pinned = ctx.settings.pinned.get("entry_counts")
-    if pinned is None:
-        return ctx.warehouse.version("entry_counts")  # type: ignore[return-value]
-    return ctx.warehouse.readable_version("entry_counts", pinned)
+    if pinned is not None:
+        return ctx.warehouse.readable_version("entry_counts", pinned)
+    version = ctx.warehouse.version("entry_counts")
+    if version is None:
+        raise ConfigError("there are no entry counts yet; run count first.")
+    return version
 
 
 def _frozen_counts(ctx: Context, run_id: str) -> DataFrame:
-    run = named_run(drawn_runs(ctx.attempt.stage_events), run_id, "--freeze-counts")
+    run = named_run(ctx.log.drawn(), run_id, "--freeze-counts")
     if ctx.metadata_id not in run.metadata_ids:
-        raise ConfigError(f"--freeze-counts names run {run_id!r}, whose counts are of another list; got another.")
+        raise ConfigError(
+            f"--freeze-counts names run {run_id!r}, whose counts are of another list than {ctx.metadata_id[:16]}. "
+            "Name a run of this list."
+        )
     return filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
 
 
-def _what_is_left(ctx: Context, snapshots: list[str]) -> Pool:
-    """Return the survivors: of the pool, recounted; of a run's subset, counted by what each of its pairs stands for."""
+def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
+    """Return the survivors of the pool, counted again, or of a run's subset, counted by weights.
+
+    The weight of a pair of a subset is 1 / its sampling probability.
+    """
     settings, run = ctx.settings, ctx.settings.drawn_from_run
     pool = whole_pool(ctx, snapshots)
     every = pool.pairs if pool.every_pair is None else pool.every_pair
     before = every if run is None else subset_of(ctx, run)
-    pairs = _left_of(ctx, before)
+    pairs = _surviving(ctx, before)
     if settings.survivors is not None or settings.group is not None:
         pairs = _stored(ctx, pairs)
     if pairs.isEmpty():
-        raise InputError(_nothing_left(settings))
+        raise InputError(_no_survivor(settings))
     within = None if run is None else WITHIN
     if pool.frozen:
-        left = replace(pool, pairs=pairs, every_pair=None)
+        survivors = replace(pool, pairs=pairs, every_pair=None)
     else:
         counts = _laid_out(ctx, count(pairs, len(ctx.metadata.entries), within).toArrow())
-        left = Pool(pairs, None, counts, _as_rows(ctx, counts), pool.versions, within=within)
+        survivors = Pool(pairs, None, counts, _as_rows(ctx, counts), pool.versions, within=within)
     # A run with --unit image drew one text of each image already.
-    return left if run is not None else _one_of_each_image(ctx, left)
+    return survivors if run is not None else _one_of_each_image(ctx, survivors)
 
 
-def _laid_out(ctx: Context, counted: pa.Table) -> np.ndarray:
+def _laid_out(ctx: Context, counted: pa.Table) -> npt.NDArray[np.int64]:
     ids, counts = counted["entry_id"].to_numpy(), counted["count"].to_numpy()
     return by_entry(ids, counts, missing=0, n_entries=len(ctx.metadata.entries))
 
 
-def _left_of(ctx: Context, before: DataFrame) -> DataFrame:
-    settings = ctx.settings
+def _surviving(ctx: Context, before: DataFrame) -> DataFrame:
+    """Return the rows of `before` that --survivors, --where and --group keep."""
+    settings, group = ctx.settings, ctx.settings.group
     if settings.survivors is None:
-        left = _understood(lambda: filtered(before, settings.where), "--where", before)
-        if settings.group is not None:
-            left = _understood(lambda: left.withColumn(GROUP, F.expr(settings.group)), "--group", before)
+        rows = _checked(lambda: filtered(before, settings.where), "--where", before)
+        if group is not None:
+            ungrouped = rows
+            rows = _checked(lambda: ungrouped.withColumn(GROUP, F.expr(group)), "--group", before)
     else:
         table = ctx.spark.read.parquet(*[_for_spark(source.uri) for source in _survivor_files(settings)])
         if settings.where is not None:
-            _understood(lambda: filtered(table, settings.where), "--where", table)
-        kept = _understood(lambda: survivors_of(table, settings.where, settings.group), "--group", table)
-        left = surviving(before, kept)
-    if settings.group is not None:
-        left = one_of_each_group(left, GROUP, settings.seed).drop(GROUP)
-    return left
+            _checked(lambda: filtered(table, settings.where), "--where", table)
+        kept = _checked(lambda: survivors_of(table, settings.where, group), "--group", table)
+        rows = surviving(before, kept)
+    if group is not None:
+        rows = one_of_each_group(rows, GROUP, settings.seed).drop(GROUP)
+    return rows
 
 
-def _understood(make, flag: str, table: DataFrame) -> DataFrame:
-    """Return what is made of SQL that the user wrote, or say in a sentence what is wrong with it."""
+def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> DataFrame:
+    """Return what `make` makes of the user's SQL.
+
+    Raises:
+        ConfigError: Spark refuses the SQL; the error names the flag and the columns of `table`.
+    """
     try:
         made = make()
         made.schema  # noqa: B018 - over Spark Connect nothing is checked before
     except AnalysisException as error:
-        said = str(error).splitlines()[0]
-        raise ConfigError(f"{flag} cannot be used: {said} The columns are {table.columns}.") from error
+        message = str(error).splitlines()[0]
+        raise ConfigError(f"{flag} cannot be used: {message} The columns are {table.columns}.") from error
     return made
 
 
 def _survivor_files(settings: Settings) -> list[Source]:
     if settings.survivors is None:
         return []
-    found = find_sources([settings.survivors])
-    files = [source for source in found if source.format == "parquet"]
+    files = [source for source in find_sources([settings.survivors]) if source.format == "parquet"]
     if not files:
         raise InputError(
             f"survivors {settings.survivors} holds no Parquet file; expected one with the column pair_id, image_id or "
@@ -205,16 +225,16 @@ def _for_spark(uri: str) -> str:
     return "s3a" + uri[2:] if uri.startswith("s3://") else uri
 
 
-def _stored(ctx: Context, pairs: DataFrame) -> DataFrame:
-    """Write what is left, which several passes read and which took a join to find; return it as it was written."""
-    run_id = ctx.attempt.run_id
+def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:
+    """Write the survivors and return them as written, because they took a join to find and several passes read them."""
+    run_id = ctx.run_id
     rows = pairs if WITHIN in pairs.columns else pairs.withColumn(WITHIN, F.lit(None).cast("double"))
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)
     ctx.reporter.say(f"survivors: {commit.rows:,} pairs are left.")
     return filter_equal(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
 
 
-def _as_rows(ctx: Context, counts: np.ndarray) -> DataFrame:
+def _as_rows(ctx: Context, counts: npt.NDArray[np.int64]) -> DataFrame:
     matched = np.flatnonzero(counts)
     entries = ctx.metadata.entries
     return ctx.spark.createDataFrame(
@@ -230,7 +250,7 @@ def _as_rows(ctx: Context, counts: np.ndarray) -> DataFrame:
     )
 
 
-def _nothing_left(settings: Settings) -> str:
+def _no_survivor(settings: Settings) -> str:
     of = "the pool" if settings.drawn_from_run is None else f"run {settings.drawn_from_run}"
     what = settings.survivors or f"--where {settings.where!r}"
     return f"{what} leaves no matched pair of {of}; expected pair ids, image ids or urls of it. Nothing was drawn."

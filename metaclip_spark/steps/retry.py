@@ -1,19 +1,24 @@
-"""Retry: forget what became of sources that were not read to their end, so that they are planned anew."""
+"""The retry step: delete the outcomes of partial and failed sources, so that they are planned again."""
 
 from __future__ import annotations
 
-from metaclip_spark.sources.files import Source, same_source
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.sources.files import Source
+from metaclip_spark.steps.context import WritingContext, in_pool
+from metaclip_spark.storage.open import same_source
+from metaclip_spark.warehouse.tables import equal_to
 
 _PER_STATEMENT = 500
+"""Number of sources that one DELETE names, at most."""
 
 
-def retry_step(ctx: Context, given: list[Source]) -> int:
-    """Forget the given sources that ended as `--retry` names; return how many.
+def retry_step(ctx: WritingContext, given: list[Source]) -> int:
+    """Delete the outcomes and plans of the given sources whose status `--retry` names; return the number of sources.
 
-    The pairs that a partial source brought stay: reading it again brings those that are missing. Its outcome goes
-    first and its plan last, so a step that was cut short leaves a source that is planned and not read, which the
-    next run reads.
+    A planned source that has no outcome, and other bytes than when it was planned, is planned again as well.
+
+    The pairs of a partial source stay: reading it again adds those that are missing. The outcome of a source is deleted
+    first, and its plan last. So an interrupted step leaves a source that is planned and not read, and the next run
+    reads it.
     """
     snapshot, wanted = ctx.settings.snapshot, list(ctx.settings.retry)
     statuses: dict[str, str] = {}
@@ -29,7 +34,7 @@ def retry_step(ctx: Context, given: list[Source]) -> int:
         if statuses.get(source.source_path) in wanted or _changed_before_read(source, before, statuses)
     ]
     for start in range(0, len(again), _PER_STATEMENT):
-        _forget(ctx, again[start : start + _PER_STATEMENT])
+        _delete(ctx, again[start : start + _PER_STATEMENT])
     return len(again)
 
 
@@ -38,10 +43,9 @@ def _changed_before_read(source: Source, before: dict[str, Source], statuses: di
     return old is not None and source.source_path not in statuses and not same_source(old.info, source.info)
 
 
-def _forget(ctx: Context, paths: list[str]) -> None:
-    listed = ", ".join("'" + path.replace("\\", "\\\\").replace("'", "\\'") + "'" for path in paths)
-    here = f"metadata_id = '{ctx.metadata_id}' AND snapshot = '{ctx.settings.snapshot}' AND source_path IN ({listed})"
-    # Without deduplication a source read again would bring its pairs twice.
+def _delete(ctx: WritingContext, paths: list[str]) -> None:
+    here = equal_to(metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot, source_path=paths)
+    # Without deduplication, a source that is read again would add its pairs twice.
     tables = (*(["pairs"] if ctx.settings.no_dedup else []), "extracted", "rejects", "sources", "planned")
     for table in tables:
         ctx.warehouse.delete(table, here)

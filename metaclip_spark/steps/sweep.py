@@ -1,10 +1,11 @@
-"""Choose t by the size that is wanted: ask the counted pool what many t would keep."""
+"""Choose t by a target size: compute the expected sizes of many t over the counted pool."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 from pyspark.sql import DataFrame
 
 from metaclip_spark.core.threshold_search import smallest_threshold
@@ -13,13 +14,16 @@ from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.context import Context
 
 
-def threshold_for_size(ctx: Context, pairs: DataFrame, counts: np.ndarray, size: int) -> int:
-    """Return the smallest t whose expected subset holds at least `size` pairs.
+def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.int64], size: int) -> int:
+    """Return the smallest t whose expected subset has at least `size` pairs.
 
-    Reads entry_ids alone, three or four times: each pass is asked for 32 t.
+    Takes three or four passes over entry_ids, each for 32 values of t.
+
+    Args:
+        counts: int64, by entry id.
 
     Raises:
-        ConfigError: not even keeping every matched pair gives so many.
+        ConfigError: fewer than `size` pairs match an entry.
     """
     matched = 0
     passes = 0

@@ -1,4 +1,4 @@
-"""Exported files under the warehouse: rewritten without what was taken down, a task a file."""
+"""Rewrite the exported files under the warehouse without what was taken down, one task per file."""
 
 from __future__ import annotations
 
@@ -13,57 +13,69 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
 from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.takedown.copies import PAIR_COLUMNS, Rewritten, correct_manifests, exported_files, rewrite_export
+from metaclip_spark.takedown.copies import (
+    PAIR_COLUMNS,
+    RewrittenFile,
+    correct_manifests,
+    exported_files,
+    rewrite_export,
+)
+from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.warehouse.tables import Warehouse
 
-_DDL = "name string, gone bigint, rows bigint, pairs bigint, bytes bigint"
+_DDL = "name string, removed bigint, rows bigint, pairs bigint, bytes bigint"
 
 
 def rewrite_exports(
-    warehouse: Warehouse, gone: DataFrame, takedowns: Broadcast, dry_run: bool = False
+    warehouse: Warehouse, removed: DataFrame, takedowns: Broadcast[Takedowns], dry_run: bool = False
 ) -> dict[str, int]:
-    """Rewrite the files of exports that hold what was taken down; return file -> pairs that went.
+    """Rewrite the exported files that hold what was taken down; return file -> number of pairs removed.
 
     Args:
-        gone: rows of `taken`: an export need not show the page for which a pair goes.
-        dry_run: count alone.
+        removed: rows of `taken`. They are needed because an export may lack the page url for which a pair is removed.
+        dry_run: count, and write nothing.
     """
     if warehouse.root is None:
         return {}
-    exported: dict[str, Rewritten] = {}
+    exported: dict[str, RewrittenFile] = {}
     for folder, files in groupby(exported_files(warehouse.root), key=posixpath.dirname):
-        rows = _rewrite_folder(warehouse, folder, list(files), gone, takedowns, dry_run).collect()
+        rows = _rewrite_folder(warehouse, folder, list(files), removed, takedowns, dry_run).collect()
         for row in rows:
             name, *numbers = row
-            exported[posixpath.join(folder, name)] = Rewritten(*numbers)
+            exported[posixpath.join(folder, name)] = RewrittenFile(*numbers)
     if not dry_run:
         correct_manifests(warehouse.root, exported)
-    return {file: found.gone for file, found in exported.items() if found.gone}
+    return {file: rewritten.removed for file, rewritten in exported.items() if rewritten.removed}
 
 
 def _rewrite_folder(
-    warehouse: Warehouse, folder: str, files: list[str], gone: DataFrame, takedowns: Broadcast, dry_run: bool
+    warehouse: Warehouse,
+    folder: str,
+    files: list[str],
+    removed: DataFrame,
+    takedowns: Broadcast[Takedowns],
+    dry_run: bool,
 ) -> DataFrame:
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for row in batch.to_pylist():
                 uri = posixpath.join(folder, row["name"])
-                found = rewrite_export(uri, takedowns.value, row["ids"] or (), dry_run)
-                yield pa.RecordBatch.from_pylist([{"name": row["name"], **asdict(found)}])
+                rewritten = rewrite_export(uri, takedowns.value, row["ids"] or (), dry_run)
+                yield pa.RecordBatch.from_pylist([{"name": row["name"], **asdict(rewritten)}])
 
     names = [(posixpath.basename(file),) for file in files]
     listed = warehouse.spark.createDataFrame(names, "name string")
-    listed = listed.join(_ids_by_file(warehouse, files, gone), on="name", how="left").select("name", "ids")
+    listed = listed.join(_ids_by_file(warehouse, files, removed), on="name", how="left").select("name", "ids")
     return listed.repartition(len(files), "name").mapInArrow(work, _DDL)
 
 
-def _ids_by_file(warehouse: Warehouse, files: list[str], gone: DataFrame) -> DataFrame:
-    """Return (name, ids) of the files of a folder that hold pairs which go; the ids of a file are at most its pairs."""
+def _ids_by_file(warehouse: Warehouse, files: list[str], removed: DataFrame) -> DataFrame:
+    """Return (name, pair ids to remove) of the files of a folder that hold pairs of `removed`."""
     exported = warehouse.spark.read.parquet(*files)
-    named = next((name for name in PAIR_COLUMNS if name in exported.columns), None)
-    if named is None:
+    column = next((name for name in PAIR_COLUMNS if name in exported.columns), None)
+    if column is None:
         return warehouse.spark.createDataFrame([], "name string, ids array<string>")
-    pair_id = F.explode(named) if isinstance(exported.schema[named].dataType, ArrayType) else F.col(named)
+    pair_id = F.explode(column) if isinstance(exported.schema[column].dataType, ArrayType) else F.col(column)
     ids = exported.select(F.col("_metadata.file_name").alias("name"), pair_id.alias("pair_id"))
-    held = ids.join(gone.select("pair_id").distinct(), on="pair_id", how="left_semi")
-    return held.groupBy("name").agg(F.collect_set("pair_id").alias("ids"))
+    to_remove = ids.join(removed.select("pair_id").distinct(), on="pair_id", how="left_semi")
+    return to_remove.groupBy("name").agg(F.collect_set("pair_id").alias("ids"))

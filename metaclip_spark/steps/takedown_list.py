@@ -1,4 +1,4 @@
-"""What was taken down so far: the table `takedowns`, read and added to."""
+"""The takedown list of a warehouse: read the table `takedowns`, and add to it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,24 @@ _SALT = "salt"
 
 
 def stored_takedowns(warehouse: Warehouse) -> Takedowns | None:
-    """Return what was taken down; None where nothing was."""
+    """Return the takedown list; None where nothing was taken down."""
     if not warehouse.exists(TAKEDOWNS.name):
         return None
     rows = warehouse.read(TAKEDOWNS.name).select("kind", "hash").toArrow()
     of_kind = {kind: rows.filter(pc.equal(rows["kind"], kind))["hash"] for kind in (_SALT, *KINDS)}
     if not len(of_kind[_SALT]):
-        return None  # the table's making was cut short
+        return None  # the creation of the table was interrupted
     salt = of_kind.pop(_SALT)[0].as_py().hex()
     return Takedowns(salt, {kind: sorted_hashes([from_arrow(hashes)]) for kind, hashes in of_kind.items()})
 
 
 def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedowns:
-    """Return what is known with lists added; the first of a warehouse get a key of their own."""
+    """Return the takedown list with lists added.
+
+    Args:
+        known: None where nothing was taken down before; a new salt is drawn.
+        lists: kind -> urls or domains.
+    """
     salt = known.salt if known is not None else secrets.token_hex(HASH_BYTES)
     before = known.hashes if known is not None else {}
     new = {kind: [hashes_of(salt, kind, values)] for kind, values in lists.items()}
@@ -39,7 +44,11 @@ def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedo
 
 
 def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedowns, takedown_id: str) -> dict[str, int]:
-    """Append what is wanted and not known, with the key where it is new, in one commit; return kind -> number added."""
+    """Append the hashes that are wanted and not known, in one commit; return kind -> number added.
+
+    Args:
+        known: None where nothing was taken down before; the salt is stored in the same commit.
+    """
     before = known.hashes if known is not None else {}
     new = {kind: np.setdiff1d(hashes, before.get(kind, [])) for kind, hashes in wanted.hashes.items()}
     added = {kind: len(hashes) for kind, hashes in new.items()}

@@ -1,8 +1,8 @@
-"""Take rows down, everywhere.
+"""Remove rows of a takedown from every table, and correct counts and sums.
 
-Delta has no commit over several tables. So what goes is first written down (`taken`), and every step after that is a
-function of it that is made once or may be made again; only when all are done is it emptied. A takedown that was cut
-short is finished by the next one, and until then nothing else may write.
+Delta has no commit over several tables. So the pairs to remove are first staged in the table `taken`. Every later write
+depends on `taken` alone, and either happens once or may be repeated. `taken` is emptied when all writes are done. The
+next takedown finishes an interrupted one, and until then no other command may write.
 """
 
 from __future__ import annotations
@@ -24,54 +24,58 @@ from metaclip_spark.stages.takedown import (
     staged,
     sums_of_taken,
     taken,
-    taken_in_words,
+    taken_in_text,
     without,
 )
 from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.warehouse.events import DONE, StageEvent
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
-"""Tables in which pairs stand with their urls."""
+"""Tables that store pairs with their urls."""
 KEY_TABLES = tuple(name for name, table in TABLES.items() if "pair_key" in table.names)
-"""Tables in which they stand by their ids alone."""
+"""Tables that store pairs by their ids only."""
 REJECT_TABLES = tuple(name for name, table in TABLES.items() if {"record", "detail"} <= set(table.names))
-"""Tables with rejects, which show urls in words."""
+"""Tables that store rejects, whose text may contain urls."""
 _OF_A_REJECT = ("metadata_id", "snapshot", "source_path", "record", "reason", "detail")
 
 
 def refuse_unfinished(warehouse: Warehouse) -> None:
-    """Refuse to write where a takedown was cut short: rows, counts and sums differ until it is done.
+    """Refuse to write after an interrupted takedown: rows, counts and sums disagree until it is finished.
 
     Raises:
-        WarehouseError: there is one.
+        WarehouseError: a takedown was interrupted.
     """
     if warehouse.exists(TAKEDOWNS.name) and not warehouse.read(TAKEN.name).isEmpty():
         raise WarehouseError(
-            f"a takedown on {warehouse.root or warehouse.catalog} was cut short; run the same takedown again to "
-            "finish it, then this."
+            f"a takedown on {warehouse.root or warehouse.catalog} was interrupted; run the same takedown again to "
+            "finish it, then this command."
         )
 
 
-def find_taken(warehouse: Warehouse, takedowns: Broadcast, takedown_id: str, events: Sequence[StageEvent]) -> DataFrame:
-    """Return the pairs that go, of every table that shows urls, as rows of `taken`."""
-    found = []
+def find_taken(
+    warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_id: str, events: Sequence[StageEvent]
+) -> DataFrame:
+    """Return the pairs to remove, of every table with urls, as rows of `taken`.
+
+    Args:
+        events: the log, for the versions at which pairs arrived.
+    """
+    removed = warehouse.spark.createDataFrame([], TAKEN.ddl)
     for name in PAIR_TABLES:
         if warehouse.exists(name):
             rows = taken(warehouse.read(name), takedowns)
             arrived = None
             if name == "pairs":
                 rows, arrived = _with_arrival(warehouse, rows, events), F.col("arrived")
-            found.append(staged(rows, name, takedown_id, arrived))
-    none = warehouse.spark.createDataFrame([], TAKEN.ddl)
-    for rows in found:
-        none = none.unionByName(rows)
-    return none
+            removed = removed.unionByName(staged(rows, name, takedown_id, arrived))
+    return removed
 
 
 def _with_arrival(warehouse: Warehouse, pairs: DataFrame, events: Sequence[StageEvent]) -> DataFrame:
-    """Add the version of `pairs` that first held each pair: that of the deduplication or matching that brought it."""
+    """Add the column `arrived`: the first version of `pairs` with the pair, as dedup or match logged it."""
     done = [event for event in events if event.event == DONE and "pairs" in event.versions]
     batches = [(e.fingerprint, e.versions["pairs"]) for e in done if e.stage == "dedup"]
     matched = {(e.metadata_ids[0], e.snapshot): e.versions["pairs"] for e in done if e.stage == "match"}
@@ -86,49 +90,49 @@ def _with_arrival(warehouse: Warehouse, pairs: DataFrame, events: Sequence[Stage
     return joined.withColumn("arrived", arrived)
 
 
-def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast) -> DataFrame:
-    """Return the rejects of a table that show what was taken down."""
-    return taken_in_words(warehouse.read(name), takedowns, ("record", "detail")).select(*_OF_A_REJECT).distinct()
+def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast[Takedowns]) -> DataFrame:
+    """Return the rejects of a table whose text contains what was taken down."""
+    return taken_in_text(warehouse.read(name), takedowns, ("record", "detail")).select(*_OF_A_REJECT).distinct()
 
 
-def count_rows(warehouse: Warehouse, gone: DataFrame, takedowns: Broadcast) -> dict[str, int]:
-    """Return table -> rows that would go; changes nothing."""
+def count_rows(warehouse: Warehouse, removed: DataFrame, takedowns: Broadcast[Takedowns]) -> dict[str, int]:
+    """Return table -> number of rows to remove; write nothing."""
     rows = {}
     for name in (*PAIR_TABLES, *KEY_TABLES):
         if warehouse.exists(name):
             on = _key(name)
-            rows[name] = warehouse.read(name).join(keys_of(gone, on), on=on, how="left_semi").count()
+            rows[name] = warehouse.read(name).join(keys_of(removed, on), on=on, how="left_semi").count()
     for name in REJECT_TABLES:
         rows[name] = rows.get(name, 0) + rejects_of(warehouse, name, takedowns).count()
     return rows
 
 
-def remove_pairs(warehouse: Warehouse, gone: DataFrame) -> dict[str, int]:
-    """Remove the pairs from every table; return table -> rows removed."""
+def remove_pairs(warehouse: Warehouse, removed: DataFrame) -> dict[str, int]:
+    """Remove the pairs from every table; return table -> number of rows removed."""
     return {
-        name: warehouse.merge(name, keys_of(gone, _key(name)), _key(name))
+        name: warehouse.merge(name, keys_of(removed, _key(name)), _key(name))
         for name in (*PAIR_TABLES, *KEY_TABLES)
         if warehouse.exists(name)
     }
 
 
-def remove_rejects(warehouse: Warehouse, takedowns: Broadcast) -> dict[str, int]:
-    """Remove the rejects that show what was taken down; return table -> rows removed."""
+def remove_rejects(warehouse: Warehouse, takedowns: Broadcast[Takedowns]) -> dict[str, int]:
+    """Remove the rejects whose text contains what was taken down; return table -> number of rows removed."""
     rows = {}
     for name in REJECT_TABLES:
-        found = rejects_of(warehouse, name, takedowns)
-        rows[name] = 0 if found.isEmpty() else warehouse.merge(name, found, _OF_A_REJECT)
+        rejects = rejects_of(warehouse, name, takedowns)
+        rows[name] = 0 if rejects.isEmpty() else warehouse.merge(name, rejects, _OF_A_REJECT)
     return rows
 
 
 def _key(name: str) -> list[str]:
-    """Return the columns that a table's pairs are known by; an id alone may be a pool's own, and not the only one."""
+    """Return the columns that identify a pair in a table. A pool can bring its own ids, so an id may be ambiguous."""
     columns = ("metadata_id", "pair_key") if name in KEY_TABLES else ("metadata_id", "snapshot", "pair_id")
     return [column for column in columns if column in TABLES[name].names]
 
 
 def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
-    """Count a snapshot's pool again; return how many entries have another count now."""
+    """Count a snapshot's pool again; return the number of entries whose count changed."""
     of = {"metadata_id": metadata_id, "snapshot": snapshot}
     before = filter_equal(warehouse.read("entry_counts"), **of)
     if before.isEmpty():
@@ -139,18 +143,18 @@ def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
     return warehouse.merge("entry_counts", rows, on, then)
 
 
-def correct_run(warehouse: Warehouse, gone: DataFrame, run: Run, takedown_id: str) -> bool:
-    """Take what goes out of the sums of a run, once; return whether it loses anything.
+def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id: str) -> bool:
+    """Subtract the removed pairs from the statistics of a run, once; return whether the run loses pairs.
 
-    Its t, its probabilities and its draws stay. Pairs that came after the run was drawn are not among its sums. Where
-    the pool was a part of the snapshots (survivors of a download), only the sums of the subset can be corrected; where
-    the odds are not known, sizes to expect stay those of the draw.
+    The t, the probabilities and the draws of the run stay. Pairs that came after the draw are not in its statistics. If
+    the run balanced a part of its snapshots (survivors of a download), only the statistics of the subset can be
+    corrected. If the run does not know its odds, the expected size and sd stay those of the draw.
     """
     key = _key("curated_pairs")
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id)
-    lost = subset.join(keys_of(gone, key), on=key, how="left_semi")
-    mine = filter_equal(gone.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
-    # A source that was read again since has arrived anew; what is in the subset was in the pool all the same.
+    lost = subset.join(keys_of(removed, key), on=key, how="left_semi")
+    mine = filter_equal(removed.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
+    # A source that was read again has a later arrival. But a pair of the subset was in the pool at the draw.
     kept = lost.select(*key).distinct().withColumn("kept", F.lit(True))
     mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.versions["pairs"]) | F.col("kept"))
     if mine.isEmpty() and lost.isEmpty():
@@ -173,14 +177,14 @@ def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Run) -> DataFrame:
 
 
 def purge_files(warehouse: Warehouse, retain_hours: float) -> None:
-    """Remove the files that hold what was removed, of every table that ever held it."""
+    """Remove the files that still hold removed rows, of every table that a takedown changes."""
     for name in dict.fromkeys((*PAIR_TABLES, *KEY_TABLES, *REJECT_TABLES, TAKEN.name)):
         if warehouse.exists(name):
             warehouse.purge(name)
             warehouse.vacuum(name, retain_hours)
 
 
-def snapshots_of(gone: DataFrame) -> Iterable[tuple[str, str]]:
-    """Return (metadata_id, snapshot) of the pools that lose pairs."""
-    rows = gone.where("origin = 'pairs'").select("metadata_id", "snapshot").distinct().collect()
+def snapshots_of(removed: DataFrame) -> Iterable[tuple[str, str]]:
+    """Return (metadata_id, snapshot) of the pools that lose pairs, in order."""
+    rows = removed.where("origin = 'pairs'").select("metadata_id", "snapshot").distinct().collect()
     return sorted((row["metadata_id"], row["snapshot"]) for row in rows)

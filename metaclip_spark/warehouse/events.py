@@ -1,11 +1,11 @@
-"""The log of what was done: events of attempts in the table `runs`, and the questions asked of it."""
+"""Events of the table `runs`, and the attempt that writes them."""
 
 from __future__ import annotations
 
 import json
 import platform
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import cached_property
@@ -18,45 +18,84 @@ from metaclip_spark.warehouse.tables import Warehouse
 DONE = "stage done"
 STARTED = "stage started"
 PRUNED = "pruned"
-"""Said of the stage balance: the run's subset was let go of, and would have to be drawn again."""
+"""Event of the stage balance: the subset of the run was deleted. Another balance would have to draw it again."""
 
 
 @dataclass(frozen=True)
-class StageEvent:
-    """What was said of a stage."""
+class Event:
+    """A row of `runs`: an event of a whole attempt (`started`, `finished`, `failed`), or of a stage.
 
-    stage: str
+    Attributes:
+        at: when, in UTC.
+        config: JSON. Of an attempt: the resolved configuration, or the error. Of a stage: what it did.
+        software: name -> version.
+    """
+
     event: str
     run_id: str
-    snapshot: str | None
+    attempt_id: str
+    at: datetime
     metadata_ids: tuple[str, ...]
+    config: str
+    software: Mapping[str, str]
+
+    @cached_property
+    def detail(self) -> Mapping[str, Any]:
+        """The parsed `config`."""
+        detail: dict[str, Any] = json.loads(self.config)
+        return detail
+
+
+@dataclass(frozen=True)
+class StageEvent(Event):
+    """An event of a stage.
+
+    Attributes:
+        snapshot: None for a stage that works on several snapshots.
+        fingerprint: hash of what the result of the stage depends on.
+        versions: table -> Delta version, as the stage read or left the table.
+        rows: number of rows that the stage wrote; None where the stage wrote none.
+    """
+
+    stage: str
+    snapshot: str | None
     fingerprint: str
     versions: Mapping[str, int]
-    detail: Mapping[str, Any]
+    rows: int | None
 
     def is_within(self, pinned: Mapping[str, int]) -> bool:
-        """Return whether it says nothing of tables later than these versions."""
+        """Return whether the event names no table at a later version than `pinned`."""
         return all(self.versions.get(table, version) <= version for table, version in pinned.items())
 
 
 class Attempt:
-    """One attempt of a run: writes its events, and answers what was done before.
+    """One attempt of a run. It only writes: one row of `runs` per event.
 
-    The events of stages are read once, for only the holder of the lease adds to them.
+    `RunLog.attempt` makes attempts.
+
+    Args:
+        written: called with each event after it is written.
 
     Attributes:
-        run_id: hash of the resolved configuration, the list and the input.
-        metadata_ids: the entry lists used.
+        run_id: hash of the resolved configuration, the entry list and the input.
+        attempt_id: new for each attempt.
+        config: the resolved configuration, without secrets.
     """
 
     def __init__(
-        self, warehouse: Warehouse, run_id: str, config: Mapping[str, object], metadata_ids: list[str]
+        self,
+        warehouse: Warehouse,
+        run_id: str,
+        config: Mapping[str, object],
+        metadata_ids: Sequence[str],
+        written: Callable[[Event], None],
     ) -> None:
         self.run_id = run_id
         self.config = config
-        self.attempt_id = uuid.uuid4().hex[:16]
+        self.attempt_id = new_attempt_id()
         self._warehouse = warehouse
-        self._metadata_ids = metadata_ids
+        self._metadata_ids = list(metadata_ids)
+        self._written = written
 
     def record(
         self,
@@ -69,7 +108,11 @@ class Attempt:
         rows: int | None = None,
         detail: Mapping[str, object] | None = None,
     ) -> None:
-        """Append one event; `detail` (of a stage) or the configuration (of the attempt) goes into `config`."""
+        """Append one event.
+
+        Args:
+            detail: what the stage did. None: the configuration of the attempt is stored.
+        """
         detail = dict(detail) if detail is not None else dict(self.config)
         row = {
             "run_id": self.run_id,
@@ -79,7 +122,7 @@ class Attempt:
             "stage": stage,
             "config": json.dumps(detail, default=str),
             "versions": dict(versions or {}),
-            "metadata_ids": list(self._metadata_ids),
+            "metadata_ids": self._metadata_ids,
             "rows": rows,
             "software": software_versions(self._warehouse),
             "snapshot": snapshot,
@@ -87,51 +130,39 @@ class Attempt:
         }
         values = [tuple(row[name] for name in RUNS.names)]
         self._warehouse.append("runs", self._warehouse.spark.createDataFrame(values, RUNS.ddl))
-        if stage is not None:
-            self.stage_events.append(_stage_event(row))
-
-    @cached_property
-    def stage_events(self) -> list[StageEvent]:
-        """The events of stages, of all runs on the warehouse, oldest first."""
-        rows = self._warehouse.read("runs").where("stage IS NOT NULL").orderBy("at").collect()
-        return [_stage_event(row.asDict()) for row in rows]
-
-    def last(
-        self,
-        stage: str,
-        *,
-        snapshot: str | None,
-        metadata_id: str,
-        run_id: str | None = None,
-        pinned: Mapping[str, int] = {},
-    ) -> StageEvent | None:
-        """Return the last event of a stage, for a snapshot and list or for a run; None where there is none.
-
-        Args:
-            pinned: table -> version; what was done to these tables later is left out.
-        """
-        for event in reversed(self.stage_events):
-            about = event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot
-            if about and run_id in (None, event.run_id) and event.is_within(pinned):
-                return event
-        return None
+        self._written(event_of(row))
 
 
-def _stage_event(row: Mapping[str, Any]) -> StageEvent:
+def new_attempt_id() -> str:
+    """Return a random id of 16 hex digits."""
+    return uuid.uuid4().hex[:16]
+
+
+def event_of(row: Mapping[str, Any]) -> Event:
+    """Return the event that a row of `runs` holds."""
+    attempt: dict[str, Any] = {
+        "event": row["event"],
+        "run_id": row["run_id"],
+        "attempt_id": row["attempt_id"],
+        "at": row["at"].astimezone(timezone.utc),  # Spark collects timestamps in the time zone of this machine
+        "metadata_ids": tuple(row["metadata_ids"]),
+        "config": row["config"],
+        "software": dict(row["software"] or {}),
+    }
+    if row["stage"] is None:
+        return Event(**attempt)
     return StageEvent(
-        row["stage"],
-        row["event"],
-        row["run_id"],
-        row["snapshot"],
-        tuple(row["metadata_ids"]),
-        row["fingerprint"],
-        dict(row["versions"]),
-        json.loads(row["config"]),
+        **attempt,
+        stage=row["stage"],
+        snapshot=row["snapshot"],
+        fingerprint=row["fingerprint"],
+        versions=dict(row["versions"]),
+        rows=row["rows"],
     )
 
 
 def software_versions(warehouse: Warehouse) -> dict[str, str]:
-    """Return the versions that a result may depend on."""
+    """Return the versions of the software that a result may depend on."""
     import ahocorasick
     import pyarrow
 

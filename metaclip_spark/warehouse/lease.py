@@ -1,9 +1,9 @@
-"""One run at a time on a warehouse: a lease that expires, kept in a Delta table.
+"""The lease of a warehouse, which lets one run write at a time. It expires, and is stored in a Delta table.
 
-Taking the lease is an append whose transaction version is the lease's next generation: Delta lets exactly one
-writer have it, on every store. Keeping it alive is a table property: a commit without a Spark job, so that a busy
-cluster cannot delay it. A lease whose holder died ends by itself; on the holder's own machine it is taken over at
-once, because there one can see that the process is gone.
+A run takes the lease by an append whose transaction version is the next generation of the lease: Delta gives it to
+exactly one writer, on every store. The holder renews the lease in a table property. That is a commit without a Spark
+job, so a busy cluster cannot delay it. A lease whose holder died expires. On the holder's own machine it is taken over
+at once, because there it is visible that the process has ended.
 """
 
 from __future__ import annotations
@@ -17,27 +17,29 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from py4j.protocol import Py4JJavaError
+from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
-from metaclip_spark.warehouse.tables import Warehouse
+from metaclip_spark.warehouse.tables import Warehouse, sql_string
 
 TABLE = LEASE.name
 PROPERTY = "metaclip.lease"
 _CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
 MARGIN = 0.1
-"""Share of the lease's length that others wait beyond its end, for clocks that differ."""
+"""Share of the lease's length that other runs wait after its end, because clocks differ."""
 
 
 class Lease:
-    """Held from `acquire` to `release`; renewed by a thread in between.
+    """A lease, held from `acquire` to `release`. A thread renews it in between.
 
     Args:
-        seconds: how long the lease lasts without being renewed.
+        seconds: how long the lease lasts without renewal.
     """
 
     def __init__(self, warehouse: Warehouse, seconds: float = 300.0) -> None:
@@ -45,24 +47,24 @@ class Lease:
         self._spark: SparkSession = warehouse.spark
         self._table = warehouse.identifier(TABLE)
         self._seconds = seconds
-        self._mine: dict = {}
+        self._mine: dict[str, Any] = {}
         self._until = 0.0
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
     def acquire(self) -> None:
-        """Take the lease, or refuse.
+        """Take the lease.
 
         Raises:
-            LeaseError: another run holds it; the sentence says which, and until when.
+            LeaseError: another run holds the lease; the error names the run, and how long it still holds.
             WarehouseError: the warehouse cannot be written.
         """
         try:
             self._warehouse.ensure(TABLE)
             held = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
             while not self._take(held):
-                # Someone took the next generation and has not announced it (yet, or ever: a killed run).
-                held = self._taken(held["generation"] + 1 if held else 1)
+                # Another run took the next generation and has not announced it. A killed run never will.
+                held = self._stored(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
         except (PySparkException, Py4JJavaError) as error:
@@ -70,10 +72,10 @@ class Lease:
         self._thread = threading.Thread(target=self._keep_alive, name="lease", daemon=True)
         self._thread.start()
 
-    def _take(self, held: dict | None) -> bool:
-        """Try to take the generation after `held`; False where it is taken already."""
+    def _take(self, held: dict[str, Any] | None) -> bool:
+        """Try to take the generation after `held`; return False where another run has taken it."""
         self._refuse_if_held(held)
-        mine = {
+        mine: dict[str, Any] = {
             "generation": held["generation"] + 1 if held else 1,
             "holder": uuid.uuid4().hex,
             "who": json.dumps(_this_process()),
@@ -83,18 +85,22 @@ class Lease:
         if not self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new:
             return False
         if time.time() >= mine["expires"]:
-            return False  # a store so slow that the lease ended while it was taken: the next generation is free
+            return False  # the store was so slow that the lease ended meanwhile: the next generation is free
         mine["expires"] = time.time() + self._seconds
         self._announce(mine)
         self._mine, self._until = mine, mine["expires"]
         return True
 
-    def _taken(self, generation: int) -> dict:
-        rows = self._warehouse.read(TABLE).where(f"generation = {generation}").collect()
+    def _stored(self, generation: int) -> dict[str, Any]:
+        rows = self._warehouse.read(TABLE).where(F.col("generation") == generation).collect()
         return rows[0].asDict()
 
     def check(self) -> None:
-        """Raise unless this process still holds the lease; called before every write."""
+        """Check that this process still holds the lease, before a write.
+
+        Raises:
+            LeaseError: the lease has ended.
+        """
         if self._mine and time.time() >= self._until:
             raise LeaseError(
                 f"the lease on {self._where()} ended {time.time() - self._until:.0f} s ago without being renewed "
@@ -103,7 +109,7 @@ class Lease:
             )
 
     def release(self) -> None:
-        """Give the lease back, so that the next run need not wait."""
+        """End the lease, so that the next run does not have to wait."""
         if not self._mine:
             return
         self._stop.set()
@@ -117,26 +123,26 @@ class Lease:
         while not self._stop.wait(self._seconds / 5):
             until = time.time() + self._seconds
             if time.time() >= self._until:
-                return  # too late: someone else may hold it by now
+                return  # too late: another run may hold the lease
             try:
                 self._announce({**self._mine, "expires": until})
                 self._until = until
             except Exception:
                 continue
 
-    def _announce(self, mine: dict) -> None:
-        said = _sql(json.dumps(mine))
-        self._spark.sql(f"ALTER TABLE {self._table} SET TBLPROPERTIES ('{PROPERTY}' = '{said}')")
+    def _announce(self, mine: dict[str, Any]) -> None:
+        value = sql_string(json.dumps(mine))
+        self._spark.sql(f"ALTER TABLE {self._table} SET TBLPROPERTIES ({sql_string(PROPERTY)} = {value})")
 
-    def _refuse_if_held(self, held: dict | None) -> None:
+    def _refuse_if_held(self, held: dict[str, Any] | None) -> None:
         if held is None or not held["expires"]:
             return
-        left = held["expires"] + self._seconds * MARGIN - time.time()
+        remaining = held["expires"] + self._seconds * MARGIN - time.time()
         who = json.loads(held["who"])
-        if left > 0 and not _is_gone(who):
+        if remaining > 0 and not _has_ended(who):
             raise LeaseError(
                 f"another run holds {self._where()}: process {who.get('pid')} on {who.get('host')}, for "
-                f"{left:.0f} s more unless it renews. Wait for it, or use another --warehouse."
+                f"{remaining:.0f} s more unless it renews. Wait for it, or use another --warehouse."
             )
 
     def _where(self) -> str:
@@ -144,17 +150,13 @@ class Lease:
 
 
 def _explained(error: PySparkException | Py4JJavaError, where: str) -> LeaseError | WarehouseError:
-    # pyspark has no name for Delta's conflicts: they arrive as they are in Java.
-    said = str(error) if isinstance(error, PySparkException) else str(error.java_exception.toString())
-    if any(word in said for word in _CONFLICTS):
+    # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
+    message = str(error) if isinstance(error, PySparkException) else str(error.java_exception.toString())
+    if any(word in message for word in _CONFLICTS):
         return LeaseError(f"another run took {where} at the same moment; try again later.")
     return WarehouseError(
-        f"{where} cannot be written: {said.splitlines()[0]} Give another --warehouse, or the right to write there."
+        f"{where} cannot be written: {message.splitlines()[0]} Give another --warehouse, or the right to write there."
     )
-
-
-def _sql(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
 
 
 def _this_process() -> dict[str, str | int]:
@@ -166,15 +168,15 @@ def _this_process() -> dict[str, str | int]:
     }
 
 
-def _is_gone(who: dict) -> bool:
-    """Return whether the holder ran on this machine, since its last start, and its process has ended."""
+def _has_ended(who: dict[str, Any]) -> bool:
+    """Return whether the holder ran on this machine since the machine's last start, and its process has ended."""
     if not _boot() or (who.get("host"), who.get("boot")) != (socket.gethostname(), _boot()):
         return False
-    return _started(int(who["pid"])) != who["started"]
+    return bool(_started(int(who["pid"])) != who["started"])
 
 
 def _boot() -> str:
-    """Return this start of this machine's kernel and process namespace, or "" where that cannot be told."""
+    """Return the id of this boot of the kernel and of the process namespace; "" where the system has none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
     except OSError:
@@ -182,7 +184,7 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, in the kernel's clock ticks, or "" where there is none."""
+    """Return when a process started, in the kernel's clock ticks; "" where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
@@ -193,7 +195,7 @@ def _started(pid: int) -> str:
 
 @contextmanager
 def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
-    """Hold the warehouse while the body runs; every write checks that it is still held."""
+    """Hold the lease while the body runs. Every write of the warehouse checks that it is still held."""
     lease = Lease(warehouse, seconds)
     lease.acquire()
     warehouse.guard = lease.check

@@ -1,42 +1,41 @@
-"""The runs of a warehouse, put together from the log of events: which there are, what they drew, what they take."""
+"""The log of runs: the table `runs`, read once, and the runs that its events describe."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import functions as F
 
-from metaclip_spark.config import THINNING
+from metaclip_spark.config.settings import OF_COMMAND, THINNING
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED
-from metaclip_spark.warehouse.tables import Warehouse, filter_equal
+from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, Attempt, Event, StageEvent, event_of
+from metaclip_spark.warehouse.tables import Warehouse
 
 OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
-"""The tables that hold rows of one run, partitioned by it; the pool and its counts belong to none."""
+"""Tables whose rows belong to one run, partitioned by run_id. The pool and its counts belong to no run."""
 
 TAKEN_DOWN = "takedown"
-"""The stage that says how many pairs a subset has left after a takedown."""
-
-_NOT_SHOWN = {"spark", "run_id", "pinned", "outcome"}
+"""The stage whose events give the size of a subset after a takedown."""
 
 
 @dataclass
 class Run:
-    """What the table `runs` says of a run, and what its rows take.
+    """A run, as its events describe it.
 
     Attributes:
         outcome: finished, failed (the last attempt), unfinished, or pruned.
-        began, ended: of the first and the last event.
+        began, ended: times of the first and the last event, in UTC.
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
-        threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where there was none.
-            Pairs that were taken down since are not among those kept.
-        earlier: the run whose subset was read in the pool's stead.
-        bytes: table -> bytes of the files that hold the run's rows.
-        stages: (stage, snapshot, at, rows) of what was done, oldest first.
-        attempts: (attempt_id, at, event, error) of attempts as they ended, oldest first.
+        threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where the run was never
+            balanced. `kept` counts the pairs that takedowns left.
+        earlier: the run whose subset was read instead of its pool.
+        bytes: table -> bytes of the files that store rows of the run.
+        stages: (stage, snapshot, at, rows) of the stages that are done, oldest first.
+        attempts: (attempt_id, at, event, error) of the last event of each attempt, oldest first.
     """
 
     run_id: str
@@ -57,30 +56,30 @@ class Run:
 
     @property
     def has_subset(self) -> bool:
-        """Whether it was balanced, and not pruned since."""
+        """Whether the run was balanced, and not pruned since."""
         return self.threshold is not None and self.outcome != PRUNED
 
     @property
     def seed(self) -> int:
-        """The seed of its draw."""
+        """The seed of the draw."""
         return int(self.config.get("seed", 0))
 
     @property
     def unit(self) -> str:
-        """What was drawn: `pair` or `image`."""
+        """The unit of the draw: `pair` or `image`."""
         return str(self.config.get("unit", "pair"))
 
     @property
     def is_thinned(self) -> bool:
-        """Whether less than all pairs of its snapshots was balanced."""
+        """Whether the run balanced only a part of the pairs of its snapshots."""
         return any(self.config.get(name) for name in THINNING)
 
     @property
     def knows_its_odds(self) -> bool:
-        """Whether each pair's part in the size to expect can still be told.
+        """Whether the tables still give each pair's part in the expected size.
 
-        Not where counts are another pool's, nor where the draw built on an earlier subset, which may have been drawn
-        anew since.
+        They do not where the counts are those of another pool. Nor do they where the draw built on an earlier subset,
+        because that subset may have been drawn again since.
         """
         return self.earlier is None and not self.config.get("freeze_counts")
 
@@ -90,100 +89,218 @@ class Run:
         return sum(self.bytes.values())
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A run whose subset is stored, with what another balance needs in order to build on it.
+
+    Attributes:
+        pools: snapshot -> fingerprint of the pool that it was drawn from; None where it was drawn from survivors.
+        fingerprint: hash of what the subset depends on.
+    """
+
+    run_id: str
+    metadata_ids: tuple[str, ...]
+    threshold: int
+    seed: int
+    unit: str
+    pools: Mapping[str, str] | None
+    fingerprint: str
+
+
+class RunLog:
+    """The events of the table `runs`, of all runs, oldest first.
+
+    The table is read when the log is first asked, and only once. So a log that guides writes must be made while the
+    lease is held: until then another run may add events.
+    """
+
+    def __init__(self, warehouse: Warehouse) -> None:
+        self._warehouse = warehouse
+        self._where = warehouse.root or warehouse.catalog
+
+    @cached_property
+    def events(self) -> list[Event]:
+        """All events; the table is small."""
+        return [event_of(row.asDict()) for row in self._warehouse.read("runs").orderBy("at").collect()]
+
+    @property
+    def stage_events(self) -> list[StageEvent]:
+        """The events of stages."""
+        return [event for event in self.events if isinstance(event, StageEvent)]
+
+    def attempt(self, run_id: str, config: Mapping[str, object], metadata_ids: Sequence[str]) -> Attempt:
+        """Return a new attempt of a run, whose events also appear in this log."""
+        return Attempt(self._warehouse, run_id, config, metadata_ids, self._add)
+
+    def _add(self, event: Event) -> None:
+        if "events" in self.__dict__:  # a log that was not read yet finds the event in the table
+            self.events.append(event)
+
+    def last(
+        self,
+        stage: str,
+        *,
+        snapshot: str | None,
+        metadata_id: str,
+        run_id: str | None = None,
+        pinned: Mapping[str, int] = {},
+    ) -> StageEvent | None:
+        """Return the last event of a stage for an entry list, or None.
+
+        Args:
+            snapshot: the snapshot of the event; None: events without a snapshot.
+            run_id: the run of the event; None: any run.
+            pinned: table -> version; events that name a later version are ignored.
+        """
+        for event in reversed(self.stage_events):
+            is_it = event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot
+            if is_it and run_id in (None, event.run_id) and event.is_within(pinned):
+                return event
+        return None
+
+    def draws(self) -> dict[str, StageEvent]:
+        """Return run_id -> the balance that drew its subset, of the runs whose subset is stored; the last draw last.
+
+        A run is missing where its last balance was interrupted, or where its subset was pruned since.
+        """
+        draws: dict[str, StageEvent] = {}
+        for event in self.stage_events:
+            if event.stage == "balance":
+                draws.pop(event.run_id, None)
+                if event.event == DONE:
+                    draws[event.run_id] = event
+        return draws
+
+    def last_balanced_run(self) -> str:
+        """Return the run_id of the last draw.
+
+        Raises:
+            WarehouseError: no run has a subset.
+        """
+        draws = self.draws()
+        if not draws:
+            raise WarehouseError(f"{self._where} holds no curated subset yet; run balance first.")
+        return next(reversed(draws))
+
+    def drawn(self) -> dict[str, Drawn]:
+        """Return run_id -> run, of the runs that another balance can build on; the last draw last."""
+        return {
+            run_id: Drawn(
+                run_id,
+                event.metadata_ids,
+                int(event.detail["threshold"]),
+                int(event.detail["seed"]),
+                event.detail["unit"],
+                event.detail["pools"],
+                event.fingerprint,
+            )
+            for run_id, event in self.draws().items()
+            if "seed" in event.detail  # earlier releases did not store it
+        }
+
+    def started(self, run_id: str | None = None, drawn: bool = False) -> Event:
+        """Return the start of the last attempt, with its configuration.
+
+        Args:
+            run_id: of this run; None: of any run.
+            drawn: the attempt that drew the subset last, where there is one. A run that was made stage by stage has
+                several attempts, and only that one has all settings of the draw.
+
+        Raises:
+            ConfigError: the log has no such attempt.
+        """
+        starts = [event for event in self.events if event.event == "started" and run_id in (None, event.run_id)]
+        if drawn:
+            balances = [e for e in self.stage_events if (e.stage, e.event, e.run_id) == ("balance", DONE, run_id)]
+            starts = [event for event in starts if not balances or event.attempt_id == balances[-1].attempt_id]
+        if not starts:
+            named = "no run" if run_id is None else f"no run {run_id!r}"
+            raise ConfigError(f"{self._where} holds {named}; expected tables made by run.")
+        return starts[-1]
+
+    def was_taken_from(self, run_id: str) -> bool:
+        """Return whether a takedown removed pairs of the pool or the subset of a run."""
+        return any(event.stage == TAKEN_DOWN and event.run_id == run_id for event in self.stage_events)
+
+    def runs(self) -> list[Run]:
+        """Return all runs, oldest first, without `bytes`."""
+        by_run: dict[str, list[Event]] = {}
+        for event in self.events:
+            by_run.setdefault(event.run_id, []).append(event)
+        return [_run_of(run_id, events) for run_id, events in by_run.items()]
+
+    def drawn_run(self, run_id: str) -> Run:
+        """Return a run that has a curated subset.
+
+        Raises:
+            ConfigError: there is no such run, or the run has no subset.
+        """
+        events = [event for event in self.events if event.run_id == run_id]
+        if not events:
+            raise ConfigError(f"{self._where} holds no run {run_id!r}; see runs list.")
+        if run_id not in self.draws():
+            last = [event.event for event in _balances(events)][-1:]
+            why = "it was pruned" if last == [PRUNED] else "it was not balanced to its end"
+            raise ConfigError(f"run {run_id} has no curated subset: {why}; run balance first.")
+        return _run_of(run_id, events)
+
+
 def known_runs(warehouse: Warehouse) -> list[Run]:
-    """Return all runs, oldest first; reads the log of events, and which files hold rows of which run."""
-    runs = logged_runs(warehouse)
-    sizes = {name: bytes_by_run(warehouse, name) for name in OF_A_RUN}
+    """Return all runs, oldest first, with the bytes that each stores."""
+    runs = RunLog(warehouse).runs()
+    sizes = {name: _bytes_by_run(warehouse, name) for name in OF_A_RUN}
     for run in runs:
-        run.bytes = {name: found.get(run.run_id, 0) for name, found in sizes.items()}
+        run.bytes = {name: size.get(run.run_id, 0) for name, size in sizes.items()}
     return runs
 
 
-def logged_runs(warehouse: Warehouse) -> list[Run]:
-    """Return all runs, oldest first, as the log of events has them."""
-    events = [row.asDict() for row in warehouse.read("runs").orderBy("at").collect()]
-    for event in events:
-        event["at"] = event["at"].astimezone(timezone.utc)  # collected in the machine's own time zone
-    by_run: dict[str, list[dict[str, Any]]] = {}
-    for event in events:
-        by_run.setdefault(event["run_id"], []).append(event)
-    return [run_of(run_id, of_run) for run_id, of_run in by_run.items()]
-
-
-def bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
-    """Return run_id -> bytes of the table's present files; no column is read."""
+def _bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
+    """Return run_id -> bytes of the present files of a table; reads no column."""
     if not warehouse.exists(name):
         return {}
     place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
     files = warehouse.read(name).select("run_id", *place).groupBy("run_id", "file_path").agg(F.max("size"))
-    found = files.groupBy("run_id").agg(F.sum("max(size)").alias("size")).collect()
-    return {row["run_id"]: row["size"] for row in found}
+    sizes = files.groupBy("run_id").agg(F.sum("max(size)").alias("size")).collect()
+    return {row["run_id"]: row["size"] for row in sizes}
 
 
-def run_of(run_id: str, events: list[dict[str, Any]]) -> Run:
-    """Put a run's events, oldest first, together; bytes are left to be asked for."""
-    about = [event for event in events if event["stage"] is None]
-    balances = [event for event in events if event["stage"] == "balance"]
+def _run_of(run_id: str, events: list[Event]) -> Run:
+    """Assemble a run from its events, oldest first."""
+    of_attempts = [event for event in events if not isinstance(event, StageEvent)]
+    of_stages = [event for event in events if isinstance(event, StageEvent)]
+    balances = _balances(events)
     last = balances[-1] if balances else None
-    drawn = next((event for event in reversed(balances) if event["event"] == DONE), None)
-    if last is not None and last["event"] == STARTED:
-        drawn = None  # drawn anew, and cut short between its tables
-    run = Run(run_id, _outcome(about, last), events[0]["at"], events[-1]["at"], {}, tuple(events[-1]["metadata_ids"]))
+    drawn = next((event for event in reversed(balances) if event.event == DONE), None)
+    if last is not None and last.event == STARTED:
+        drawn = None  # the subset was being drawn again, and the attempt was interrupted between its tables
+    run = Run(run_id, _outcome(of_attempts, last), events[0].at, events[-1].at, {}, events[-1].metadata_ids)
     if drawn is not None:
-        detail = json.loads(drawn["config"])
-        run.threshold, run.snapshots = int(detail["threshold"]), list(detail["snapshots"])
-        run.kept, run.drawn_at, run.metadata_ids = drawn["rows"], drawn["at"], tuple(drawn["metadata_ids"])
-        run.versions = dict(drawn["versions"])
-        run.earlier = detail.get("earlier")
-        for event in events[events.index(drawn) :]:
-            if event["stage"] == TAKEN_DOWN:
-                run.kept = event["rows"]
-    started = [event for event in about if event["event"] == "started"]
-    of_drawn = [event for event in started if drawn is not None and event["attempt_id"] == drawn["attempt_id"]]
-    for event in (of_drawn or started)[-1:]:
-        run.config = {k: v for k, v in json.loads(event["config"]).items() if k not in _NOT_SHOWN}
-    run.stages = [(e["stage"], e["snapshot"], e["at"], e["rows"]) for e in events if e["event"] == DONE]
-    ends = {event["attempt_id"]: event for event in about}
+        run.threshold, run.snapshots = int(drawn.detail["threshold"]), list(drawn.detail["snapshots"])
+        run.kept, run.drawn_at, run.metadata_ids = drawn.rows, drawn.at, drawn.metadata_ids
+        run.versions = dict(drawn.versions)
+        run.earlier = drawn.detail.get("earlier")
+        for event in of_stages[of_stages.index(drawn) :]:
+            if event.stage == TAKEN_DOWN:
+                run.kept = event.rows
+    starts = [event for event in of_attempts if event.event == "started"]
+    of_drawn = [event for event in starts if drawn is not None and event.attempt_id == drawn.attempt_id]
+    for start in (of_drawn or starts)[-1:]:
+        run.config = {name: value for name, value in start.detail.items() if name not in OF_COMMAND}
+    run.stages = [(e.stage, e.snapshot, e.at, e.rows) for e in of_stages if e.event == DONE]
+    ends = {event.attempt_id: event for event in of_attempts}
     run.attempts = [
-        (attempt, e["at"], e["event"], json.loads(e["config"]).get("error", "") if e["event"] == "failed" else "")
+        (attempt, e.at, e.event, e.detail.get("error", "") if e.event == "failed" else "")
         for attempt, e in ends.items()
     ]
     return run
 
 
-def _outcome(about: list[dict[str, Any]], balance: dict[str, Any] | None) -> str:
-    if balance is not None and balance["event"] == PRUNED:
+def _balances(events: Sequence[Event]) -> list[StageEvent]:
+    return [event for event in events if isinstance(event, StageEvent) and event.stage == "balance"]
+
+
+def _outcome(of_attempts: list[Event], balance: StageEvent | None) -> str:
+    if balance is not None and balance.event == PRUNED:
         return PRUNED
-    last = about[-1]["event"] if about else "started"
+    last = of_attempts[-1].event if of_attempts else "started"
     return "unfinished" if last == "started" else last
-
-
-def drawn_run(warehouse: Warehouse, run_id: str) -> Run:
-    """Return a run that has a curated subset.
-
-    Raises:
-        ConfigError: there is no such run, or it has none.
-    """
-    events = [row.asDict() for row in filter_equal(warehouse.read("runs"), run_id=run_id).orderBy("at").collect()]
-    where = warehouse.root or warehouse.catalog
-    if not events:
-        raise ConfigError(f"{where} holds no run {run_id!r}; see runs list.")
-    run = run_of(run_id, events)
-    last = [event["event"] for event in events if event["stage"] == "balance"][-1:]
-    if last != [DONE]:
-        why = "it was pruned" if last == [PRUNED] else "it was not balanced to its end"
-        raise ConfigError(f"run {run_id} has no curated subset: {why}; run balance first.")
-    return run
-
-
-def last_balanced_run(warehouse: Warehouse) -> str:
-    """Return the run whose subset was drawn last, of those that were not pruned since."""
-    rows = warehouse.read("runs").where("stage = 'balance'").orderBy("at").select("run_id", "event").collect()
-    drawn: dict[str, None] = {}
-    for run_id, event in rows:
-        drawn.pop(run_id, None)
-        if event == DONE:
-            drawn[run_id] = None
-    if not drawn:
-        raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no curated subset yet; run balance first.")
-    return next(reversed(drawn))

@@ -1,4 +1,4 @@
-"""The only reader and writer of Delta tables: by path, or by name in a catalog."""
+"""The tables of a warehouse, by path or by name in a catalog. No other module reads or writes Delta tables."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
@@ -21,10 +22,11 @@ _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONS
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
 _LISTING_TASKS = "50"
-"""Tasks in which VACUUM lists the folders; by default 10,000, most of them empty, which is most of its time here."""
+"""Number of tasks in which VACUUM lists folders. Of Spark's default of 10,000 tasks most are empty, and they take most
+of the time on a small table."""
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _FILES_AT_ONCE = "4"
-"""Partitions that a task writes side by side; rows of more of them are sorted first."""
+"""Number of partitions that a task writes at the same time. Rows of more partitions are sorted first."""
 
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
@@ -35,10 +37,15 @@ _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW
 
 @dataclass(frozen=True)
 class Commit:
-    """What a write left: the table's version, the rows written, and whether it was the write that did it.
+    """The result of a write.
 
-    A write whose transaction was committed before (by an attempt that died right after) leaves
-    `was_new=False` and no rows: Delta drops it silently, and we look.
+    Delta silently drops a write whose transaction was committed before, for example by an attempt that died right
+    after. So every write checks whether the last commit of the table is its own.
+
+    Attributes:
+        version: the version of the table after the write.
+        rows: number of rows written; 0 where the write was dropped.
+        was_new: False where the write was dropped.
     """
 
     table: str
@@ -51,7 +58,10 @@ class Warehouse:
     """Tables at `root`/<table>, or at `catalog`.<table>.
 
     Args:
-        guard: called before every write; raises when this process may no longer write (a lost lease).
+        guard: called before every write. It raises where this process may no longer write (a lost lease).
+
+    Raises:
+        WarehouseError: neither or both of `root` and `catalog` are given.
     """
 
     def __init__(
@@ -70,21 +80,21 @@ class Warehouse:
         self._known: set[str] = set()
 
     def where(self, name: str) -> str:
-        """Return where a table is: its path, or its full name."""
+        """Return the path of a table, or its full name."""
         return f"{self.root}/{name}" if self.root is not None else f"{self.catalog}.{name}"
 
     def identifier(self, name: str) -> str:
-        """Return the table as SQL names it."""
+        """Return the name of a table in SQL."""
         if self.root is not None:
             return f"delta.`{self.where(name)}`"
         return ".".join(f"`{part}`" for part in self.where(name).split("."))
 
     def properties(self, name: str) -> dict[str, str] | None:
-        """Return a table's properties, or None where there is no such table (no Spark job)."""
+        """Return the properties of a table; None where there is no such table. Runs no Spark job."""
         try:
             rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(name)}").collect()
         except AnalysisException as error:
-            # Named apart from every other failure: an unreadable log must not pass for an absent table.
+            # Only the errors of a missing table count: an unreadable log must not pass for an absent table.
             if _is_missing(error):
                 return None
             self._refuse_without_schema(error)
@@ -92,27 +102,27 @@ class Warehouse:
         return {row["key"]: row["value"] for row in rows}
 
     def exists(self, name: str) -> bool:
-        """Return whether a table is there."""
+        """Return whether a table exists."""
         if name not in self._known and self.properties(name) is not None:
             self._known.add(name)
         return name in self._known
 
     def ensure(self, name: str) -> None:
-        """Create a table if it is absent, and complete one whose making was cut short."""
+        """Create a table if it is absent, or complete one whose creation was interrupted."""
         if name in self._known:
             return
         table = TABLES[name]
-        found = self.properties(name)
-        if found is None:
-            found = self._create(name)
+        properties = self.properties(name)
+        if properties is None:
+            properties = self._create(name)
         for check, condition in table.checks:
-            if f"delta.constraints.{check}" not in found:
+            if f"delta.constraints.{check}" not in properties:
                 self.guard()
                 self.spark.sql(f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})")
         self._known.add(name)
 
     def _create(self, name: str) -> dict[str, str]:
-        """Create a table and return its properties so far; where another run is at it, wait for that."""
+        """Create a table and return its properties; where another run is creating it, wait for that run."""
         for left in reversed(range(_CREATION_TRIES)):
             self.guard()
             try:
@@ -120,13 +130,13 @@ class Warehouse:
                 return {}
             except AnalysisException as error:
                 self._refuse_without_schema(error)
-                # Two runs that start at once make the lease's table: its folder is there before its log is.
+                # Two runs that start at once both create the table of the lease: its folder exists before its log does.
                 if not left or error.getCondition() != _NOT_EMPTY:
                     raise
             time.sleep(_CREATION_SECONDS / _CREATION_TRIES)
-            found = self.properties(name)
-            if found is not None:
-                return found
+            properties = self.properties(name)
+            if properties is not None:
+                return properties
         raise AssertionError("unreachable")
 
     def _refuse_without_schema(self, error: AnalysisException) -> None:
@@ -137,7 +147,7 @@ class Warehouse:
             ) from error
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
-        """Return a table, at a version if one is given; an absent table is empty."""
+        """Return a table, at its latest version or at `version`; an absent table is empty."""
         if not self.exists(name):
             return self.spark.createDataFrame([], TABLES[name].ddl)
         reader = self.spark.read.format("delta")
@@ -146,22 +156,26 @@ class Warehouse:
         return reader.load(self.where(name)) if self.root is not None else reader.table(self.identifier(name))
 
     def append(self, name: str, rows: DataFrame, txn: str | None = None, txn_version: int = 1) -> Commit:
-        """Append rows; with `txn` (a hash of what the rows are) at most once, whatever is retried."""
+        """Append rows.
+
+        Args:
+            txn: a hash of what the rows are a function of. Rows with an equal one are appended only once.
+        """
         return self._write(name, rows, "append", _once(name, txn, txn_version))
 
     def replace(self, name: str, rows: DataFrame, *, txn: str | None = None, **where: str) -> Commit:
         """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append."""
-        condition = " AND ".join(f"{column} = '{_quoted(value)}'" for column, value in where.items())
-        return self._write(name, rows, "overwrite", {"replaceWhere": condition, **_once(name, txn, 1)})
+        return self._write(name, rows, "overwrite", {"replaceWhere": equal_to(**where), **_once(name, txn, 1)})
 
     def merge(self, name: str, rows: DataFrame, on: Sequence[str], then: str = "WHEN MATCHED THEN DELETE") -> int:
-        """Change the rows that are equal to one of `rows` (s) in the columns `on`; return how many were changed.
+        """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return how many were changed.
 
-        The log keeps the names of the columns. A DELETE with a condition would put what it names there for good.
+        Delta's log keeps the condition of a statement. Here the condition has only names of columns. The condition of
+        a DELETE would keep the values in the log for good.
 
         Args:
-            on: columns that both have; a null is equal to nothing.
-            then: what is done with a row t of the table and its equal s.
+            on: columns of both; a null is equal to nothing.
+            then: the SQL clauses that change a row t, which may use its equal s.
         """
         if not self.exists(name):
             return 0
@@ -171,22 +185,26 @@ class Warehouse:
         condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
         try:
             merged = self.spark.sql(f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}")
-            return merged.collect()[0]["num_affected_rows"]
+            changed: int = merged.collect()[0]["num_affected_rows"]
+            return changed
         finally:
             self.spark.catalog.dropTempView(view)
 
     def delete(self, name: str, condition: str) -> None:
-        """Delete rows; nothing to delete is no error."""
+        """Delete the rows for which a condition in SQL is true. It is no error where there are none.
+
+        See `equal_to`, which quotes values.
+        """
         if self.exists(name):
             self.guard()
             self.spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}")
 
     def remove_files(self, name: str) -> None:
-        """Remove the data files of a table that has no rows left; its log stays, so nothing can break half-way.
+        """Remove the data files of a table that has no rows; the log stays, so an interruption breaks nothing.
 
-        VACUUM does the same, but takes most of a minute even on a small table: it is asked where there is no way to the
-        files (over Spark Connect, in catalogs that keep them to themselves). Where it may not either, the files stay
-        until the table's next VACUUM.
+        VACUUM does the same, but takes most of a minute even on a small table. It is used only where the files cannot
+        be reached: over Spark Connect, and in catalogs that do not give access to files. Where VACUUM is not allowed
+        either, the files stay until the table's next VACUUM.
         """
         if not self.exists(name) or not self.read(name).isEmpty():
             return
@@ -202,8 +220,8 @@ class Warehouse:
             self._vacuum(name)
 
     def _delete_files(self, name: str) -> None:
-        location = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").first()["location"]
-        jvm = self.spark.sparkContext._jvm
+        location = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").collect()[0]["location"]
+        jvm: Any = self.spark.sparkContext._jvm
         folder = jvm.org.apache.hadoop.fs.Path(location)
         files = folder.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
         for status in files.listStatus(folder):
@@ -211,12 +229,12 @@ class Warehouse:
                 files.delete(status.getPath(), True)
 
     def _vacuum(self, name: str) -> None:
-        """Let Delta remove the files, at once: nobody else writes while the lease is held, and no row is left."""
-        with contextlib.suppress(Exception):  # some platforms allow no retention under a week
+        """Let Delta remove the files at once: the lease keeps other writers away, and the table has no rows."""
+        with contextlib.suppress(Exception):  # some platforms refuse a retention of less than a week
             self.vacuum(name, 0)
 
     def vacuum(self, name: str, retain_hours: float) -> None:
-        """Remove the files that no version of the last hours needs; 0: all but the present version's."""
+        """Remove the files that no version of the last `retain_hours` needs; 0 keeps only the latest version's."""
         if not self.exists(name):
             return
         self.guard()
@@ -224,24 +242,24 @@ class Warehouse:
             self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
 
     def purge(self, name: str) -> None:
-        """Rewrite files of which rows are only marked as deleted (deletion vectors), where the table may have such."""
-        found = self.properties(name) or {}
-        if "true" in found.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in found:
+        """Rewrite the files that hold rows which are only marked as deleted, if the table may have deletion vectors."""
+        properties = self.properties(name) or {}
+        if "true" in properties.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in properties:
             self.guard()
             self.spark.sql(f"REORG TABLE {self.identifier(name)} APPLY (PURGE)").collect()
 
     def readable_version(self, name: str, pinned: int) -> int:
-        """Return the pinned version, or the latest where maintenance (OPTIMIZE, VACUUM) has come since.
+        """Return the pinned version, or the latest one if maintenance (OPTIMIZE, VACUUM) ran since.
 
-        Maintenance moves rows into other files and may remove the pinned version's; it changes no row.
+        Maintenance moves rows into other files, and may remove the files of the pinned version. It changes no row.
         """
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)}").where(F.col("version") > pinned)
         later = history.select("version", "operation").orderBy("version").collect()
         maintained = any(row["operation"] not in _OUR_OPERATIONS for row in later)
-        return later[-1]["version"] if maintained else pinned
+        return int(later[-1]["version"]) if maintained else pinned
 
     def version(self, name: str) -> int | None:
-        """Return a table's latest version, or None where it is absent."""
+        """Return the latest version of a table; None where the table is absent."""
         return self._last_commit(name)["version"] if self.exists(name) else None
 
     def _write(self, name: str, rows: DataFrame, mode: str, options: dict[str, str]) -> Commit:
@@ -252,7 +270,7 @@ class Warehouse:
         writer = rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
-        # A write is of one partition, or of few. Spark would sort whole rows by it.
+        # A write has rows of one partition, or of few. Without this setting Spark would sort whole rows by partition.
         with _set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
             if self.root is not None:
                 writer.save(self.where(name))
@@ -263,7 +281,7 @@ class Warehouse:
         written = int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if was_new else 0
         return Commit(name, last["version"], written, was_new)
 
-    def _last_commit(self, name: str) -> dict:
+    def _last_commit(self, name: str) -> dict[str, Any]:
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")
         return history.select("version", "userMetadata", "operationMetrics").collect()[0].asDict()
 
@@ -273,7 +291,7 @@ def _once(name: str, txn: str | None, version: int) -> dict[str, str]:
 
 
 def filter_equal(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
-    """Return the rows whose columns have these values, or one of these."""
+    """Return the rows whose columns are equal to a value, or to one of several."""
     for column, value in where.items():
         has_it = F.col(column) == F.lit(value) if isinstance(value, str) else F.col(column).isin(list(value))
         df = df.where(has_it)
@@ -282,37 +300,58 @@ def filter_equal(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
 
 @contextlib.contextmanager
 def _set_for_now(spark: SparkSession, **settings: str) -> Iterator[None]:
-    """Change settings of the session while the body runs, as far as the platform lets one."""
+    """Change settings of the session while the body runs, as far as the platform allows it."""
     before: dict[str, str | None] = {}
     for name, value in settings.items():
         with contextlib.suppress(Exception):
-            found = spark.conf.get(name, None)
+            previous = spark.conf.get(name, None)
             spark.conf.set(name, value)
-            before[name] = found
+            before[name] = previous
     try:
         yield
     finally:
-        for name, value in before.items():
-            spark.conf.unset(name) if value is None else spark.conf.set(name, value)
+        for name, old in before.items():
+            spark.conf.unset(name) if old is None else spark.conf.set(name, old)
 
 
 def _is_missing(error: AnalysisException) -> bool:
     return error.getCondition() in _MISSING
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("'", "\\'")
+def sql_string(text: str) -> str:
+    """Return a string literal of SQL.
+
+    >>> print(sql_string("it's"))
+    'it\\'s'
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def equal_to(**columns: str | Sequence[str]) -> str:
+    """Return a condition in SQL: `filter_equal` where a statement takes no expression.
+
+    >>> print(equal_to(snapshot="a", batch_id=["b", "c"]))
+    snapshot = 'a' AND batch_id IN ('b', 'c')
+    """
+    parts = []
+    for column, value in columns.items():
+        if isinstance(value, str):
+            parts.append(f"{column} = {sql_string(value)}")
+        else:
+            parts.append(f"{column} IN ({', '.join(map(sql_string, value))})")
+    return " AND ".join(parts)
 
 
 def _create_statement(table: Table, identifier: str) -> str:
-    columns = ", ".join(f"`{c.name}` {c.type} COMMENT '{_quoted(c.comment)}'" for c in table.columns)
-    # The log's statistics would hold the smallest and largest urls and texts: only these columns have any.
+    columns = ", ".join(f"`{c.name}` {c.type} COMMENT {sql_string(c.comment)}" for c in table.columns)
+    # Statistics put the smallest and largest values into the log. Only these columns have any: never urls or texts.
     stats = {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
     if not table.stats_columns:
         stats = {"delta.dataSkippingNumIndexedCols": "0"}
-    properties = ", ".join(f"'{k}' = '{v}'" for k, v in {**stats, **dict(table.properties)}.items())
+    properties = ", ".join(f"{sql_string(k)} = {sql_string(v)}" for k, v in {**stats, **dict(table.properties)}.items())
     partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {identifier} ({columns}) USING delta {partitions} "
-        f"COMMENT '{_quoted(table.comment)}' TBLPROPERTIES ({properties})"
+        f"COMMENT {sql_string(table.comment)} TBLPROPERTIES ({properties})"
     )

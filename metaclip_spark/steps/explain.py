@@ -1,0 +1,71 @@
+"""Read what decides about a pair: the pair, its counts, the snapshots that hold it, and the draw of its image."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from metaclip_spark.core.draw import smallest_of
+from metaclip_spark.core.hashing.ids import image_id
+from metaclip_spark.steps.context import Context, RunContext
+from metaclip_spark.warehouse.tables import filter_equal
+
+MOST_PAIRS = 20
+"""Number of pairs of an image that are explained at most."""
+
+
+def pairs_of_url(ctx: Context, url: str) -> list[dict[str, str]]:
+    """Return url, text and pair_id of the pool's pairs of an image, at most MOST_PAIRS, by pair_id."""
+    return _pairs(ctx, image_id=image_id(url), url=url)
+
+
+def pairs_of_id(ctx: Context, pair_id: str) -> list[dict[str, str]]:
+    """Return url, text and pair_id of the pool's pairs with an id, at most MOST_PAIRS."""
+    return _pairs(ctx, pair_id=pair_id)
+
+
+def _pairs(ctx: Context, **where: str) -> list[dict[str, str]]:
+    rows = filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, **where)
+    rows = rows.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS)
+    return [row.asDict() for row in rows.collect()]
+
+
+def counts_of_entries(ctx: RunContext, entry_ids: Sequence[int]) -> dict[int, int]:
+    """Return entry_id -> count of the entries that the run counted."""
+    rows = filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=ctx.run_id)
+    rows = rows.where(F.col("entry_id").isin(list(entry_ids) or [-1]))
+    return {row["entry_id"]: row["count"] for row in rows.collect()}
+
+
+def threshold_of(ctx: RunContext) -> int:
+    """Return the t of the run; 0 where the run counted no entry."""
+    row = filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=ctx.run_id).select("threshold").first()
+    return row["threshold"] if row is not None else 0
+
+
+def probability_in_subset(ctx: RunContext, pair_id: str) -> float | None:
+    """Return the sampling probability of a pair of the run's subset; None where the pair is not in the subset."""
+    rows = filter_equal(ctx.warehouse.read("curated_pairs"), run_id=ctx.run_id, pair_id=pair_id)
+    row = rows.select("sampling_probability").first()
+    return row["sampling_probability"] if row is not None else None
+
+
+def drawn_pair_of_image(ctx: Context, image: str) -> str:
+    """Return the pair_id that `--unit image` draws of an image with a matched text."""
+    texts = filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, image_id=image)
+    rows = texts.where(F.size("entry_ids") > 0).select("pair_id").collect()
+    keys = pa.array([row["pair_id"] for row in rows], pa.string())
+    drawn = keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, ctx.settings.seed)))
+    return str(drawn[0].as_py())
+
+
+def snapshots_of_pair(ctx: Context, pair_id: str | None) -> list[str]:
+    """Return the snapshots that hold a pair, in order; none where the id is not a hash of the url and the text."""
+    if pair_id is None or not re.fullmatch("[0-9a-f]{32}", pair_id):
+        return []
+    sightings = filter_equal(ctx.warehouse.read("sightings"), metadata_id=ctx.metadata_id)
+    rows = sightings.where(F.col("pair_key") == F.unhex(F.lit(pair_id))).select("snapshot").collect()
+    return sorted(row["snapshot"] for row in rows)

@@ -1,0 +1,160 @@
+"""Take rows down: find them, stage them, and remove them from tables, exports and reports.
+
+`takedown_rows` describes the order of the writes, and why each of them may be repeated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+
+from metaclip_spark.schemas import TAKEN
+from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.steps.takedown_exports import rewrite_exports
+from metaclip_spark.steps.takedown_list import add_takedowns, stored_takedowns, with_lists
+from metaclip_spark.steps.takedown_rows import (
+    correct_run,
+    count_rows,
+    find_taken,
+    purge_files,
+    recount,
+    remove_pairs,
+    remove_rejects,
+    snapshots_of,
+)
+from metaclip_spark.takedown.copies import remove_file, stale_reports
+from metaclip_spark.takedown.hashes import Takedowns
+from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.runs import TAKEN_DOWN, Run, RunLog
+from metaclip_spark.warehouse.tables import Warehouse, filter_equal
+
+
+@dataclass
+class Summary:
+    """What a takedown removed, or would remove.
+
+    Attributes:
+        listed, new: kind -> number of listed values, and of those that were not taken down before.
+        rows: table -> rows removed.
+        exports: file -> pairs removed.
+        reports: the removed files.
+        runs: run_id -> pairs that the subset has left.
+        recounted: (metadata_id, snapshot, number of entries whose count changed).
+    """
+
+    takedown_id: str
+    listed: dict[str, int]
+    dry_run: bool
+    retain_hours: float | None
+    new: dict[str, int] = field(default_factory=dict)
+    rows: Counter[str] = field(default_factory=Counter)
+    exports: dict[str, int] = field(default_factory=dict)
+    reports: list[str] = field(default_factory=list)
+    runs: dict[str, int] = field(default_factory=dict)
+    recounted: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summary) -> None:
+    """Count what a takedown would remove, into the summary; write nothing.
+
+    Args:
+        lists: kind -> listed urls or domains.
+    """
+    known = stored_takedowns(warehouse)
+    wanted = with_lists(known, lists)
+    takedowns = Broadcast.of(warehouse.spark, wanted)
+    summary.new = {
+        kind: len(hashes) - (len(known.hashes[kind]) if known else 0) for kind, hashes in wanted.hashes.items()
+    }
+    removed = find_taken(warehouse, takedowns, summary.takedown_id, RunLog(warehouse).stage_events)
+    with contextlib.suppress(Exception):  # where the platform does not cache, each table finds the rows again
+        removed = removed.persist()
+    summary.rows.update(count_rows(warehouse, removed, takedowns))
+    summary.exports = rewrite_exports(warehouse, removed, takedowns, dry_run=True)
+    summary.reports = [] if warehouse.root is None else stale_reports(warehouse.root, wanted, [])
+
+
+def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.Array], summary: Summary) -> None:
+    """Remove what the lists name, and count it into the summary; the caller holds the lease."""
+    known = stored_takedowns(warehouse)
+    wanted = with_lists(known, lists)
+    # The first write: from here on nothing of it can come back, whatever happens to this process.
+    summary.new = add_takedowns(warehouse, known, wanted, summary.takedown_id)
+    takedown = _Takedown(warehouse, reporter, wanted, Broadcast.of(warehouse.spark, wanted), RunLog(warehouse), summary)
+    if not warehouse.read(TAKEN.name).isEmpty():
+        reporter.say("A takedown was interrupted; it is finished first.")
+        takedown.finish()
+    takedown.find()
+    takedown.finish()
+    if summary.retain_hours is not None:
+        with reporter.stage("purge", warehouse.spark):
+            purge_files(warehouse, summary.retain_hours)
+
+
+@dataclass
+class _Takedown:
+    """The writes of a takedown after its list is stored."""
+
+    warehouse: Warehouse
+    reporter: Reporter
+    wanted: Takedowns
+    takedowns: Broadcast[Takedowns]
+    log: RunLog
+    summary: Summary
+
+    def find(self) -> None:
+        """Stage the pairs to remove in the table `taken`."""
+        with self.reporter.stage("find", self.warehouse.spark) as stage:
+            removed = find_taken(self.warehouse, self.takedowns, self.summary.takedown_id, self.log.stage_events)
+            stage.rows = self.warehouse.append(TAKEN.name, removed).rows
+            stage.note = f"{stage.rows:,} rows of pairs to remove"
+
+    def finish(self) -> None:
+        """Do all that follows from the staged pairs, in writes each of which may be repeated."""
+        warehouse, summary = self.warehouse, self.summary
+        removed = warehouse.read(TAKEN.name)
+        first = removed.select("takedown_id").first()
+        with self.reporter.stage("takedown", warehouse.spark) as stage:
+            summary.exports.update(rewrite_exports(warehouse, removed, self.takedowns))
+            affected = [] if first is None else self._correct_runs(removed, first[0])
+            self._remove_reports(affected)
+            summary.rows.update(remove_rejects(warehouse, self.takedowns))
+            if first is not None:
+                summary.rows.update(remove_pairs(warehouse, removed))
+                for metadata_id, snapshot in snapshots_of(removed):
+                    changed = recount(warehouse, metadata_id, snapshot)
+                    summary.recounted.append((metadata_id, snapshot, changed))
+                for run in affected:
+                    summary.runs[run.run_id] = self._log_size(run, first[0])
+                warehouse.delete(TAKEN.name, "true")
+            warehouse.remove_files(TAKEN.name)
+            stage.rows = sum(summary.rows.values())
+            stage.note = f"{stage.rows:,} rows removed"
+
+    def _correct_runs(self, removed: DataFrame, takedown_id: str) -> list[Run]:
+        """Correct the sums of every run that has a subset; return the runs that lose pairs of their pool."""
+        drawn = [run for run in self.log.runs() if run.has_subset]
+        return [run for run in drawn if correct_run(self.warehouse, removed, run, takedown_id)]
+
+    def _log_size(self, run: Run, takedown_id: str) -> int:
+        """Log how many pairs a run's subset has left, and return it; the balance of the run stays done."""
+        kept = filter_equal(self.warehouse.read("curated_pairs"), run_id=run.run_id).count()
+        attempt = self.log.attempt(run.run_id, run.config, run.metadata_ids)
+        attempt.record(DONE, TAKEN_DOWN, fingerprint=takedown_id, rows=kept, detail={"takedown_id": takedown_id})
+        return kept
+
+    def _remove_reports(self, affected: list[Run]) -> None:
+        if self.warehouse.root is None:
+            return
+        for place in stale_reports(self.warehouse.root, self.wanted, [run.run_id for run in affected]):
+            remove_file(place)
+            self.summary.reports.append(place)
+            self.reporter.say(
+                f"removed {place}: its numbers or samples are no longer true; `report --run-id` writes it again."
+            )
