@@ -14,7 +14,7 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
 from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
-from metaclip_spark.steps.takedown_rows import refuse_unfinished
+from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.events import software_versions

@@ -18,7 +18,7 @@ from metaclip_spark.steps.context import NO_METADATA, Context, RunContext, Writi
 from metaclip_spark.steps.earlier_runs import drawn_alike
 from metaclip_spark.steps.extraction import Extraction, load_extraction
 from metaclip_spark.steps.plan import check_input_columns
-from metaclip_spark.steps.takedown_rows import refuse_unfinished
+from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import new_attempt_id
 from metaclip_spark.warehouse.lease import leased

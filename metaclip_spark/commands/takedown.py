@@ -10,7 +10,7 @@ from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS
-from metaclip_spark.steps.takedown import Summary, preview, take_down
+from metaclip_spark.steps.takedown.removal import Summary, preview, take_down
 from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL
 from metaclip_spark.takedown.lists import read_lists
 from metaclip_spark.terminal.progress import Reporter

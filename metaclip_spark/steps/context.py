@@ -17,7 +17,7 @@ from metaclip_spark.metadata import Metadata
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
-from metaclip_spark.steps.takedown_list import stored_takedowns
+from metaclip_spark.steps.takedown.list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.runs import RunLog

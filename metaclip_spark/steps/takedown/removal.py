@@ -1,6 +1,6 @@
 """Take rows down: find them, stage them, and remove them from tables, exports and reports.
 
-`takedown_rows` describes the order of the writes, and why each of them may be repeated.
+`steps/takedown/rows.py` describes the order of the writes, and why each of them may be repeated.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from pyspark.sql import DataFrame
 
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.steps.takedown_exports import rewrite_exports
-from metaclip_spark.steps.takedown_list import add_takedowns, stored_takedowns, with_lists
-from metaclip_spark.steps.takedown_rows import (
+from metaclip_spark.steps.takedown.exports import rewrite_exports
+from metaclip_spark.steps.takedown.list import add_takedowns, stored_takedowns, with_lists
+from metaclip_spark.steps.takedown.rows import (
     correct_run,
     count_rows,
     find_taken,

@@ -1,0 +1,1 @@
+"""Remove what was taken down from every table, and keep it out."""
