@@ -19,7 +19,7 @@ class MetaclipError(Exception):
 
 
 class ConfigError(MetaclipError):
-    """Wrong usage or configuration; the command started nothing (exit status 2)."""
+    """An error of usage or configuration; the command started nothing (exit status 2)."""
 
     exit_code = 2
 
@@ -33,7 +33,7 @@ class InputError(ConfigError):
 
 
 class LeaseError(MetaclipError):
-    """Another run holds the warehouse, or this run lost its lease (exit status 1)."""
+    """A lease that another run holds, or that this run lost (exit status 1)."""
 
 
 class WarehouseError(MetaclipError):

@@ -1,4 +1,4 @@
-"""Times of matching as a Spark pass, next to a pass that matches nothing."""
+"""Time matching as a Spark pass, next to a pass that matches nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rates of matching engines on one core: those of this project, and other libraries."""
+"""Measure the rates of matching engines on one core: this project's engines, and other libraries."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def cli() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
-    """Run all stages and write the report.
+    """Run all steps and write the report.
 
     The same command continues an interrupted run from its last commit.
     """
@@ -446,12 +446,12 @@ def takedown(
     """Delete urls and domains from the warehouse, and keep them out.
 
     A pair is deleted if its image or its page is listed: from the pool, from the curated subsets of existing runs, from
-    rejects, from staging, and from exports under the warehouse. Reports that showed it are deleted. Counts and the sums
-    of runs are corrected; no subset is drawn again, and t and probabilities stay.
+    rejects, from staging, and from exports under the warehouse. Reports that showed it, or whose numbers changed, are
+    deleted. Counts and the sums of runs are corrected; no subset is drawn again, and t and probabilities stay.
 
     Later crawls reject what is listed, with the reason `takedown`. The warehouse stores hashes of the urls, not the
-    urls. Two urls are equal if their characters are, except for spaces and tabs: http and https are two urls. A pair
-    that was found on several pages is stored with one of them, and is deleted with that page only.
+    urls. Two urls are equal if their characters are equal, apart from spaces and tabs: http and https are two urls. A
+    pair that was found on several pages is stored with one of them, and is deleted with that page only.
 
     If the command is interrupted, run it again; until it has finished, no other command writes. Copies outside the
     warehouse are yours to delete.

@@ -37,7 +37,7 @@ Outcomes = Mapping[str, tuple[str, str]]
 
 
 def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
-    """Run all stages and write the report; return the exit status."""
+    """Run all steps and write the report; return the exit status."""
     metadata = need_metadata(settings)
     given, extraction = checked_input(settings, reporter)
     with writing(settings, reporter, metadata, given) as ctx:

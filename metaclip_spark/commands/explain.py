@@ -1,4 +1,4 @@
-"""`explain`: why a pair is in the curated subset, or not."""
+"""The command `explain`: print why a pair is in the curated subset, or not."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Pair:
 
 @dataclass
 class Explanation:
-    """What decides about one pair. `draw` and `verdict` are of the pool's pair, or of the given url and text.
+    """The explanation of one pair. `draw` and `verdict` are of the pool's pair, or of the given url and text.
 
     Attributes:
         seen_in: the snapshots that hold the pair.
@@ -161,7 +161,7 @@ def _judge(answer: Explanation, key: str | None) -> None:
     """Set the draw and the verdict.
 
     Args:
-        key: what the draw is keyed by: the id of the image or of the pair; None: the draw is not known.
+        key: the key of the draw: the id of the image or of the pair; None: the draw is not known.
     """
     if key is not None:
         counts = [match.count or 0 for match in answer.matches]

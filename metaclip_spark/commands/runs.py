@@ -1,4 +1,4 @@
-"""`runs list | show | prune`: show the runs and their bytes on disk, and delete old subsets."""
+"""The commands `runs list`, `runs show` and `runs prune`: show runs and their bytes on disk; delete old subsets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`takedown`: remove the rows of urls and domains from every table, and keep them from coming back."""
+"""The command `takedown`: remove the rows of urls and domains from every table, and keep them from coming back."""
 
 from __future__ import annotations
 

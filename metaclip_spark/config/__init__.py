@@ -1,1 +1,1 @@
-"""Typed settings: what a setting is, all settings, and how a YAML file and flags become settings."""
+"""Typed settings: the properties of a setting, all settings, and the merge of a YAML file and flags."""

@@ -1,4 +1,4 @@
-"""What a setting is: its heading in --help, and whether the run id depends on it."""
+"""The properties of a setting, such as its heading in --help, and whether the run id depends on it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Group(str, Enum):
 
 
 class InRunId(str, Enum):
-    """Whether the run id depends on a setting."""
+    """The cases in which the run id depends on a setting."""
 
     ALWAYS = "always"
     WHEN_GIVEN = "when given"
@@ -42,7 +42,7 @@ NEVER, WHEN_GIVEN = InRunId.NEVER, InRunId.WHEN_GIVEN
 
 @dataclass(frozen=True)
 class Setting:
-    """What the program knows about a setting, besides its type, default and description.
+    """The properties of a setting, besides its type, default and description.
 
     Attributes:
         group: its heading in --help.

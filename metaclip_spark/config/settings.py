@@ -35,7 +35,7 @@ _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IG
 
 
 class Settings(BaseModel):
-    """Every setting of `run`; each is a flag and a key of the YAML file."""
+    """The settings of all commands; each is a flag and a key of the YAML file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
@@ -457,7 +457,7 @@ class Settings(BaseModel):
 SETTINGS: dict[str, Setting] = {
     name: Setting(**cast(dict[str, Any], field.json_schema_extra)) for name, field in Settings.model_fields.items()
 }
-"""What the program knows about each setting, by name."""
+"""The properties of each setting, by name."""
 
 THINNING = tuple(name for name, setting in SETTINGS.items() if setting.thins)
 """Settings that reduce the pool before the balance."""

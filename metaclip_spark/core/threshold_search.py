@@ -10,7 +10,7 @@ THRESHOLDS_PER_PASS = 32
 """Number of t per pass over the pool. A pass of this many costs about as much as a pass of one."""
 
 Sizes = Callable[[Sequence[int]], Sequence[int]]
-"""Returns the expected size at each t, exactly, in units of 2**-53 pairs."""
+"""A function that returns the expected size at each t, exactly, in units of 2**-53 pairs."""
 
 
 def smallest_threshold(size: int, highest: int, sizes: Sizes, per_pass: int = THRESHOLDS_PER_PASS) -> int | None:

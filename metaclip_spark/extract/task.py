@@ -158,7 +158,7 @@ def _not_repeats(keys: pa.Array, candidates: Candidates, origins: Origins) -> li
 
 
 def _identify(candidates: Candidates, task: _Task) -> Candidates:
-    """Identify the language of texts for which the input names none; drop texts in other than the wanted languages."""
+    """Identify the language of texts for which the input names none; drop texts in unwanted languages."""
     if not len(candidates):
         return candidates
     lang = candidates.lang if candidates.lang is not None else pa.nulls(len(candidates), pa.string())

@@ -22,7 +22,7 @@ _NEVER = frozenset("\t\n\r")
 
 
 class AhocorasickMatcher:
-    """Matches with a pyahocorasick automaton of the spaced entries (500,000 entries: about 94 MB)."""
+    """A matcher with a pyahocorasick automaton of the spaced entries (500,000 entries: about 94 MB)."""
 
     name = "ahocorasick"
 

@@ -11,7 +11,7 @@ from metaclip_spark.metadata import Metadata
 
 
 class NaiveMatcher:
-    """Matches by the paper's definition; the oracle that every other engine is checked against."""
+    """A matcher by the paper's definition; the oracle that every other engine is checked against."""
 
     name = "naive"
 

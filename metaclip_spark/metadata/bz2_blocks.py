@@ -3,8 +3,8 @@
 A bzip2 stream is a sequence of blocks of at most 900 kB. Each block begins with a 48-bit marker at any *bit*, and has
 its own checksum. So a task can find the first block in its byte range without reading the bytes before the range. The
 standard library decodes each block as a stream of that block alone. Files of several streams (multistream dumps,
-parallel compressors) need no special case: between two of their blocks are only the end of one stream and the header of
-the next. (Python's libraries for random access first decode a file from its beginning to find its blocks.)
+parallel compressors) need no special case: only the end of one stream and the header of the next are between two
+of their blocks. (Python's libraries for random access first decode a file from its beginning to find its blocks.)
 
 Format: bzip2 has no official description. The markers and the position of the checksum are as in the `bzip2recover` of
 its manual.

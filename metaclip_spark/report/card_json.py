@@ -19,7 +19,7 @@ WORST = 200
 
 
 def closing_numbers(card: Card) -> dict[str, Any]:
-    """Return the final numbers of a run."""
+    """Return the numbers of the summary of a run."""
     return {
         "run_id": card.run_id,
         "snapshots": list(card.snapshots),

@@ -1,4 +1,4 @@
-"""The data card of a run: its numbers, read from the tables, for the closing table, `--json` and the report."""
+"""The data card of a run: its numbers, read from the tables, for the summary, `--json` and the report."""
 
 from __future__ import annotations
 
@@ -195,5 +195,5 @@ def _sources(ctx: RunContext, snapshots: list[str]) -> _Sources:
 
 
 def as_json(card: Card, report: str | None) -> dict[str, object]:
-    """Return the numbers of the closing table, for JSON."""
+    """Return the numbers of the summary, for JSON."""
     return {**closing_numbers(card), "report": report}

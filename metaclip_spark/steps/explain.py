@@ -1,4 +1,4 @@
-"""Read what decides about a pair: the pair, its counts, the snapshots that hold it, and the draw of its image."""
+"""Read the rows that explain a pair: the pair, its counts, the snapshots that hold it, and the draw of its image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Load what the settings of extraction name: the language identifier, the blocklist, the filters.
 
-So a wrong name is refused before the work.
+A wrong name is refused before any source is read.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ from typing import Any
 
 import fsspec
 
+from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.transport import scheme_of
 
 
@@ -27,10 +28,25 @@ def filesystem_of(uri: str, **options: Any) -> tuple[Any, str]:
         files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
         return files, path
     scheme = scheme_of(uri)
-    # fsspec knows schemes in lower case only. url_to_fs serves chains alone: it splits at "::", which a key may hold.
+    # fsspec knows schemes in lower case only. url_to_fs is for chains alone: it splits at "::", which a key may hold.
     uri = f"{scheme}://{rest}" if scheme else uri
     kind = fsspec.get_filesystem_class(scheme or "file")
     named = kind._get_kwargs_from_urls(uri)
     return fsspec.filesystem(scheme or "file", use_listings_cache=False, **{**named, **options}), kind._strip_protocol(
         uri
     )
+
+
+def writable_filesystem_of(uri: str, what: str = "output") -> tuple[Any, str]:
+    """Return the filesystem of a path or uri that a user named for writing, and the path on that filesystem.
+
+    Args:
+        what: the setting that named it, for the error.
+
+    Raises:
+        ConfigError: the scheme is unknown, or its package is missing.
+    """
+    try:
+        return filesystem_of(uri)
+    except (ImportError, ValueError) as error:
+        raise ConfigError(f"{what} {uri} cannot be written: {error}. Give a folder, or a uri that is known.") from error

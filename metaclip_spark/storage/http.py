@@ -21,7 +21,7 @@ _RETRIED_BELOW_500 = (408, 425, 429)
 class HttpTransport:
     """One streaming GET, and a range request to resume it.
 
-    fsspec's http filesystem does not serve here. It requests one block after another, and Common Crawl's servers count
+    fsspec's http filesystem is not suitable here. It requests one block after another, and Common Crawl's servers count
     requests, not bytes. It fails beyond byte 0 where a server ignores Range, it does not retry, and it does not notice
     that a file changed.
     """
@@ -95,7 +95,7 @@ class HttpTransport:
             raise DamagedSourceError(f"{where} was refused with status {status}")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity") and not urlsplit(self._uri).path.lower().endswith(".gz"):
-            # Of a .gz the header describes the file itself. Of any other file it means that the bytes are not the file.
+            # For a .gz the header describes the file itself. For any other, it means that the bytes are not the file's.
             raise DamagedSourceError(
                 f"{where} comes with Content-Encoding {coding}, though only identity was requested"
             )

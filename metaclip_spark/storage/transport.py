@@ -38,7 +38,7 @@ class Body:
 
 
 class Transport(Protocol):
-    """Reads one source over one protocol."""
+    """A reader of one source over one protocol."""
 
     def open(self, start: int, stop: int | None) -> Body:
         """Request the bytes `[start, stop)`, or from start to the end if `stop` is None.

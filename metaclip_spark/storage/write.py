@@ -32,7 +32,7 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         ValueError: fsspec does not know the scheme.
     """
     place = os.fspath(place)
-    if is_remote(place):
+    if _needs_fsspec(place):
         # Imported here: whoever writes local files does not need fsspec.
         from metaclip_spark.storage.filesystem import filesystem_of
 
@@ -60,6 +60,12 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise
 
 
+def _needs_fsspec(place: str) -> bool:
+    """Return whether a place is a uri of another machine, or a chain such as `simplecache::s3://bucket/key`."""
+    head, separator, _ = place.partition("://")
+    return is_remote(place) or bool(separator and "::" in head)
+
+
 def write_together(contents: Mapping[Path, bytes]) -> None:
     """Write several local files: all are complete before the first one appears, and they appear in the order given.
 
@@ -85,11 +91,13 @@ def write_text(place: str, text: str, what: str, flag: str = "--output") -> None
         WarehouseError: the file cannot be written.
     """
     try:
-        if is_remote(place):
+        if _needs_fsspec(place):
             from metaclip_spark.storage.filesystem import filesystem_of
 
             files, path = filesystem_of(place)
-            files.makedirs(files._parent(path), exist_ok=True)
+            # Credentials that may only put objects are enough; the write itself shows whether they work.
+            with contextlib.suppress(PermissionError):
+                files.makedirs(files._parent(path), exist_ok=True)
         with open_atomic(place) as file:
             file.write(text.encode())
     except (OSError, ValueError, ImportError) as error:  # fsspec: the scheme is unknown, or its package is missing

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metaclip_spark.export.place import EXPORTS
-from metaclip_spark.storage.filesystem import filesystem_of
+from metaclip_spark.storage.filesystem import filesystem_of, writable_filesystem_of
 from metaclip_spark.storage.open import local_path
 from metaclip_spark.storage.write import PARTIAL, open_atomic
 from metaclip_spark.takedown.hashes import Takedowns
@@ -40,6 +40,16 @@ class RewrittenFile:
     rows: int
     pairs: int
     bytes: int
+
+
+def check_files(root: str | None) -> None:
+    """Check that exports and reports below a warehouse can be opened; None is a catalog, which has none.
+
+    Raises:
+        ConfigError: the scheme of the warehouse is unknown, or its package is missing.
+    """
+    if root is not None:
+        writable_filesystem_of(root, "warehouse")
 
 
 def exported_files(root: str) -> list[str]:
@@ -221,7 +231,7 @@ def _is_in(ids: pa.Array, listed: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def _files_below(root: str, folder: str) -> tuple[Any, str]:
-    return filesystem_of(posixpath.join(root, folder))
+    return writable_filesystem_of(posixpath.join(root, folder), "warehouse")
 
 
 def _uri_of(files: Any, path: str) -> str:

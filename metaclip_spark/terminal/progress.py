@@ -33,7 +33,7 @@ _PLAIN_SECONDS = 30.0
 
 
 class Reporter:
-    """Reports progress and warnings on stderr.
+    """A reporter of progress and warnings on stderr.
 
     Args:
         quiet: print nothing (for --json and tests).

@@ -147,7 +147,7 @@ def verdict(matches: Sequence[Match], p: float | None, draw: float | None, draw_
 
 @dataclass(frozen=True)
 class Explainer:
-    """Explains texts; picklable, so that it can be broadcast to Spark's workers.
+    """An explainer of texts; picklable, so that it can be broadcast to Spark's workers.
 
     Attributes:
         matcher: the compiled entry list.

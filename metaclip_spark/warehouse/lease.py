@@ -184,7 +184,7 @@ def _boot() -> str:
 
 
 def _started(pid: int) -> str:
-    """Return when a process started, in the kernel's clock ticks; "" where there is no such process."""
+    """Return the start time of a process, in the kernel's clock ticks; "" where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

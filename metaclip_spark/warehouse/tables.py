@@ -229,7 +229,7 @@ class Warehouse:
                 files.delete(status.getPath(), True)
 
     def _vacuum(self, name: str) -> None:
-        """Let Delta remove the files at once: the lease keeps other writers away, and the table has no rows."""
+        """Remove all files by VACUUM at once: the lease keeps other writers away, and the table has no rows."""
         with contextlib.suppress(Exception):  # some platforms refuse a retention of less than a week
             self.vacuum(name, 0)
 

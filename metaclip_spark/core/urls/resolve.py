@@ -13,7 +13,7 @@ _UNUSUAL_HOST = re.compile(r"[^A-Za-z0-9._:@%~-]")
 
 
 class Resolver:
-    """Resolves the urls of the images of one page."""
+    """A resolver of the urls of the images of one page."""
 
     def __init__(self, base: str) -> None:
         """Take the base url of the page; "" if it has none."""

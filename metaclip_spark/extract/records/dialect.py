@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Dialect(NamedTuple):
-    """How the records of one kind of file are read.
+    """The rules for reading the records of one kind of file.
 
     Attributes:
         separator: the bytes that are allowed between two records; it also matches b"".

@@ -215,7 +215,7 @@ class _Batch:
 
 
 class _PageAdder:
-    """Add the texts of one page to a batch."""
+    """A writer that adds the texts of one page to a batch."""
 
     def __init__(self, batch: _Batch, base: str, page: _PageInfo) -> None:
         self._batch = batch

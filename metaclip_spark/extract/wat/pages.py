@@ -96,7 +96,7 @@ class _Outside(msgspec.Struct, gc=False):
 
 
 class PageReader:
-    """Read the pages of one source."""
+    """A reader of the pages of one source."""
 
     def __init__(self, options: ExtractOptions) -> None:
         self._opt_outs = options.opt_outs

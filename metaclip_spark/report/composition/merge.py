@@ -1,4 +1,4 @@
-"""Merge the partial sums of all tasks (`task_sums`) to the composition of a pool. No Spark."""
+"""Merge the partial sums of all tasks (`task_sums`) into the composition of a pool. No Spark."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def composition_of(rows: pa.Table, plan: Plan, counts: npt.NDArray[np.int64]) -> Composition:
-    """Combine the results of `merge_rows` from all tasks to the composition.
+    """Combine the results of `merge_rows` from all tasks into the composition.
 
     Args:
         counts: int64 by entry id.

@@ -27,7 +27,7 @@ from metaclip_spark.steps.takedown.rows import (
     remove_rejects,
     snapshots_of,
 )
-from metaclip_spark.takedown.copies import remove_file, stale_reports
+from metaclip_spark.takedown.copies import check_files, remove_file, stale_reports
 from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE
@@ -37,7 +37,7 @@ from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 @dataclass
 class Summary:
-    """What a takedown removed, or would remove.
+    """The summary of a takedown: the rows and files that it removed, or would remove.
 
     Attributes:
         listed, new: kind -> number of listed values, and of those that were not taken down before.
@@ -66,6 +66,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
     Args:
         lists: kind -> listed urls or domains.
     """
+    check_files(warehouse.root)
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
     takedowns = Broadcast.of(warehouse.spark, wanted)
@@ -82,9 +83,10 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
 
 def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.Array], summary: Summary) -> None:
     """Remove what the lists name, and count it into the summary; the caller holds the lease."""
+    check_files(warehouse.root)
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
-    # The first write: from here on nothing of it can come back, whatever happens to this process.
+    # The first write: from here on no listed pair can come back, whatever happens to this process.
     summary.new = add_takedowns(warehouse, known, wanted, summary.takedown_id)
     takedown = _Takedown(warehouse, reporter, wanted, Broadcast.of(warehouse.spark, wanted), RunLog(warehouse), summary)
     if not warehouse.read(TAKEN.name).isEmpty():
@@ -116,7 +118,7 @@ class _Takedown:
             stage.note = f"{stage.rows:,} rows of pairs to remove"
 
     def finish(self) -> None:
-        """Do all that follows from the staged pairs, in writes each of which may be repeated."""
+        """Remove the staged pairs, and correct what depends on them; each write may be repeated."""
         warehouse, summary = self.warehouse, self.summary
         removed = warehouse.read(TAKEN.name)
         first = removed.select("takedown_id").first()

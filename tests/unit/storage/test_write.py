@@ -7,8 +7,9 @@ import os
 import fsspec
 import pytest
 
-from metaclip_spark.storage.filesystem import filesystem_of
-from metaclip_spark.storage.write import open_atomic, write_together
+from metaclip_spark.errors import ConfigError
+from metaclip_spark.storage.filesystem import filesystem_of, writable_filesystem_of
+from metaclip_spark.storage.write import open_atomic, write_text, write_together
 
 
 def test_a_file_replaces_the_old_one_when_it_is_complete(tmp_path):
@@ -86,3 +87,36 @@ def test_an_unknown_scheme_is_an_error():
     """Callers name what they wanted to do with the uri."""
     with pytest.raises(ValueError, match="Protocol not known: nope"):
         filesystem_of("nope://bucket/a")
+
+
+def test_credentials_that_may_only_put_objects_write_a_text(monkeypatch):
+    """Whether the bucket may be listed or created is not asked: the write itself shows what is allowed."""
+
+    def refuse(*args, **options):
+        raise PermissionError("ListObjectsV2")
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "makedirs", refuse)
+    write_text("memory://bucket/outcome.json", "{}", "outcome")
+    assert fsspec.filesystem("memory").cat("/bucket/outcome.json") == b"{}"
+
+
+@pytest.mark.parametrize("place", ["simplecache::memory://bucket/chained.json", "MEMORY://bucket/chained.json"])
+def test_a_chain_of_uris_is_not_taken_for_a_local_path(tmp_path, monkeypatch, place):
+    """Nothing appears in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    write_text(place, "{}", "outcome")
+    assert fsspec.filesystem("memory").cat("/bucket/chained.json") == b"{}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_local_name_with_colons_is_a_path(tmp_path, monkeypatch):
+    """`::` makes a chain only before `://`."""
+    monkeypatch.chdir(tmp_path)
+    write_text("a::b.json", "{}", "outcome")
+    assert os.listdir(tmp_path) == ["a::b.json"]
+
+
+def test_an_unknown_scheme_is_wrong_usage():
+    """The error names what the user gave, and what to give instead (exit status 2)."""
+    with pytest.raises(ConfigError, match="^warehouse nosuch://a cannot be written: .*Give a folder, or a uri"):
+        writable_filesystem_of("nosuch://a", "warehouse")
