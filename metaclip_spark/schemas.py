@@ -76,7 +76,11 @@ _PAIR = (
     Column("image_id", "string", "first 24 hex digits of sha224 of the url without tabs and spaces"),
     Column("url", "string", "the image's url, absolute, otherwise as found"),
     Column("text", "string", "the text, cleaned: one line, outer whitespace stripped"),
-    Column("text_source", "string", "origin of the text: alt, title, or the name of the text column"),
+    Column(
+        "text_source",
+        "string",
+        "origin of the text: alt, title, another field of the page, or the text column",
+    ),
     Column("page_url", "string", "the page that contains the image; null if the input does not name it"),
     Column("lang", "string", "language of the text; 'und' if unknown, never null"),
     Column("lang_score", "float", "score of the language identifier; null if no language was identified"),
@@ -97,7 +101,7 @@ PLANNED = Table(
         METADATA_ID,
         SOURCE_PATH,
         Column("uri", "string", "the path or url from which the source is read"),
-        Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
+        Column("format", "string", "wat, warc, parquet, tsv, csv or jsonl"),
         Column("bytes", "bigint", "size of the source in bytes"),
         Column("etag", "string", "fingerprint of the source's bytes"),
         Column("split", "int", "0-based number of this split of the source"),
@@ -120,7 +124,7 @@ EXTRACTED = Table(
         Column("position", "bigint", "0-based position of the text in its source; breaks ties"),
         Column("split", "int", "0-based number of the split of the source"),
         Column("splits", "int", "number of splits of the source"),
-        Column("format", "string", "source rows: wat, parquet, tsv, csv or jsonl"),
+        Column("format", "string", "source rows: wat, warc, parquet, tsv, csv or jsonl"),
         Column("status", "string", "source rows: done, partial or failed"),
         Column("reason", "string", "why the source is partial or failed, or why the record was rejected"),
         Column("record", "string", "reject rows: the record"),
@@ -145,7 +149,7 @@ SOURCES = Table(
     (
         SNAPSHOT,
         SOURCE_PATH,
-        Column("format", "string", "wat, parquet, tsv, csv or jsonl"),
+        Column("format", "string", "wat, warc, parquet, tsv, csv or jsonl"),
         Column("status", "string", "done; partial: read up to the damage, its rows kept; failed: nothing was read"),
         Column("reason", "string", "why the source is partial or failed; null if done"),
         Column("records_read", "bigint", "records or rows read"),
@@ -262,11 +266,13 @@ RUN_STATISTICS = Table(
 
 RUNS = Table(
     "runs",
-    "One row is an event of an attempt: started, stage done, finished, failed, pruned (append-only)",
+    "One row is an event of an attempt: started, stage started, stage done, finished, failed, pruned (append-only)",
     (
         RUN_ID,
         Column("attempt_id", "string", "new for each attempt"),
-        Column("event", "string", "started, stage done, finished, failed; pruned: the run's subset was deleted"),
+        Column(
+            "event", "string", "started, stage started, stage done, finished, failed; pruned: subset deleted"
+        ),
         Column("at", "timestamp", "time of the event, by the driver's clock"),
         Column("stage", "string", "the stage; null for events of the whole attempt"),
         Column("config", "string", "resolved configuration as JSON, without secrets; for a stage: its details"),

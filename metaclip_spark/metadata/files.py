@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from metaclip_spark.errors import MetadataError
+from metaclip_spark.storage.write import PARTIAL
 
 ORIGIN_SUFFIX = ".source.json"
 _DAMAGE_ERRORS = (EOFError, OSError, zlib.error, lzma.LZMAError)
@@ -64,7 +65,7 @@ def input_files(paths: Iterable[str | os.PathLike[str]], flag: str) -> list[Path
 
 
 def _is_side_file(name: str) -> bool:
-    return name.startswith(("_", ".")) or name.endswith(ORIGIN_SUFFIX)
+    return name.startswith(("_", ".")) or name.endswith((ORIGIN_SUFFIX, PARTIAL))
 
 
 def byte_lines(path: Path) -> Iterator[bytes]:

@@ -21,6 +21,7 @@ class FunnelRow:
     """One row of the funnel.
 
     Attributes:
+        name: The name of the row in the card's JSON.
         value: Number of texts or pairs.
         note: Its share of the row before, in words.
         width: Length of the bar, in percent of the longest.
@@ -34,6 +35,11 @@ class FunnelRow:
     left_out: Sequence[tuple[str, int]] = ()
 
     @property
+    def title(self) -> str:
+        """`name` in the words of the page."""
+        return _ON_THE_PAGE.get(self.name, self.name).replace(SURVIVING, "Surviving pairs of ")
+
+    @property
     def dropped(self) -> list[tuple[str, int]]:
         """`left_out` with the reasons in the words of the page."""
         return [(_ON_THE_PAGE.get(reason, reason), n) for reason, n in self.left_out]
@@ -45,17 +51,20 @@ DUPLICATES = "repeats that met in deduplication"
 UNMATCHED_KEPT = "kept without a match"
 NOT_SURVIVING = "repeats, and pairs that are not left"
 NOT_DRAWN = "not drawn"
-# The constants above are keys of the card's JSON, so they are stable. The page has its own words.
+UNIQUE_IN_SOURCES = "Each once a source"
+SURVIVING = "Pairs left of "
+# The constants above stand in the card's JSON, so they are stable. The page has its own words.
 _ON_THE_PAGE = {
     DUPLICATES: "duplicates found in deduplication",
     NOT_SURVIVING: "duplicates, and pairs that did not survive",
     NOT_DRAWN: "not sampled",
+    UNIQUE_IN_SOURCES: "Unique per source",
 }
 
 
 def funnel(card: Card) -> list[FunnelRow]:
     """Return the rows from texts to the curated subset: texts, matched, language identified, unique pairs, sampled."""
-    sent = "Language identified" if _identifies(card) else "Unique per source"
+    sent = "Language identified" if _identifies(card) else UNIQUE_IN_SOURCES
     levels: list[tuple[str, int, str, dict[str, int]]] = [
         ("Texts", card.texts_read, "", {}),
         ("Matched", card.texts_matched, "of the texts", _before_matching(card)),
@@ -85,7 +94,7 @@ def funnel(card: Card) -> list[FunnelRow]:
 
 def pool_name(card: Card) -> str:
     """Name the pairs that were balanced: the pool, or the survivors of a download."""
-    return "Unique pairs: the pool" if card.left_of is None else f"Surviving pairs of {card.left_of}"
+    return "Unique pairs: the pool" if card.left_of is None else f"{SURVIVING}{card.left_of}"
 
 
 def rejected_without_text(card: Card) -> list[tuple[str, int]]:

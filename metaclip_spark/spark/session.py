@@ -94,8 +94,10 @@ def minor_version(version: str) -> tuple[int, int]:
     >>> minor_version("4.10") > minor_version("4.9.1"), minor_version("4.1.0.dev0")
     (True, (4, 1))
     """
-    major, minor = version.split(".")[:2]
-    return int(major), int(minor)
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if found is None:
+        raise MetaclipError(f"pyspark has the version {version}; expected one such as 4.1.2.")
+    return int(found[1]), int(found[2])
 
 
 def get_session(

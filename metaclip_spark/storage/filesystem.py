@@ -9,32 +9,44 @@ import fsspec
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.transport import scheme_of
 
+_ARCHIVES = ("zip", "tar", "libarchive")
+"""Schemes of files inside an archive, whose place follows `::`."""
 
-def filesystem_of(uri: str, **options: Any) -> tuple[Any, str]:
+
+def is_chain(uri: str) -> bool:
+    """Return whether a uri is a chain of fsspec: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
+
+    A local path and a key of an object store may contain `::`, too.
+    """
+    head, separator, rest = uri.partition("://")
+    return bool(separator) and ("::" in head or (scheme_of(uri) in _ARCHIVES and "::" in rest))
+
+
+def filesystem_of(uri: str, *, options_in_uri: bool = True, **options: Any) -> tuple[Any, str]:
     """Return the fsspec filesystem of a path or uri, and the path on that filesystem.
 
     Listings are not cached: a listing from an hour ago may lack files that exist now.
 
     Args:
         uri: a local path, a uri, or a chain such as `simplecache::s3://bucket/key`.
-        options: passed to the filesystem, in addition to those that the uri names (a host, for example).
+        options_in_uri: use the options that the uri names, such as a host.
+        options: further options of the filesystem.
 
     Raises:
         ImportError: the package of the scheme is missing.
         ValueError: fsspec does not know the scheme.
     """
-    head, separator, rest = uri.partition("://")
-    if separator and "::" in head:
+    if is_chain(uri):
         files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
         return files, path
+    rest = uri.partition("://")[2]
     scheme = scheme_of(uri)
     # fsspec knows schemes in lower case only. url_to_fs is for chains alone: it splits at "::", which a key may hold.
     uri = f"{scheme}://{rest}" if scheme else uri
     kind = fsspec.get_filesystem_class(scheme or "file")
-    named = kind._get_kwargs_from_urls(uri)
-    return fsspec.filesystem(scheme or "file", use_listings_cache=False, **{**named, **options}), kind._strip_protocol(
-        uri
-    )
+    named = kind._get_kwargs_from_urls(uri) if options_in_uri else {}
+    files = fsspec.filesystem(scheme or "file", use_listings_cache=False, **{**named, **options})
+    return files, kind._strip_protocol(uri)
 
 
 def writable_filesystem_of(uri: str, what: str = "output") -> tuple[Any, str]:

@@ -83,7 +83,8 @@ def source_filesystem(uri: str, connect_seconds: float = 10, read_seconds: float
     try:
         fsspec.get_filesystem_class(scheme)  # a missing package is reported before credentials are looked up
         options = _s3_options(connect_seconds, read_seconds) if scheme in _S3 else {}
-        files, path = filesystem_of(uri, **options)
+        # The uris in a listing name no host: the listing and the read must both go to the environment's host.
+        files, path = filesystem_of(uri, options_in_uri=False, **options)
     except ImportError as error:
         package = "pip install 'metaclip-spark[s3]'" if scheme in _S3 else str(error).rstrip(".")
         missing = f"{scheme}:// needs a package that is not installed ({package}), here and on the workers."

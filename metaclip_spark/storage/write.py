@@ -62,8 +62,9 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _needs_fsspec(place: str) -> bool:
     """Return whether a place is a uri of another machine, or a chain such as `simplecache::s3://bucket/key`."""
-    head, separator, _ = place.partition("://")
-    return is_remote(place) or bool(separator and "::" in head)
+    from metaclip_spark.storage.filesystem import is_chain
+
+    return is_remote(place) or ("::" in place and is_chain(place))
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

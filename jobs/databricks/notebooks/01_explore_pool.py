@@ -66,7 +66,7 @@ show_figure(figure)
 
 # MAGIC %md
 # MAGIC ## Count the entries
-# MAGIC A few entries have most of the counts, and balancing thins out those entries.
+# MAGIC A few entries have most of the counts, and balancing samples those entries down.
 
 # COMMAND ----------
 

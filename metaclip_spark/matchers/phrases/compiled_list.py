@@ -96,7 +96,8 @@ def write(path: Path, compiled: Compiled, metadata_id: str) -> None:
     arrays: list[npt.NDArray[Any]] = [getattr(compiled, field) for field in Compiled._fields]
     for name, array in zip(_NAMES, arrays, strict=True):
         entries[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "at": _HEADER + len(body)}
-        body += array.tobytes() + bytes(-array.nbytes % _ALIGN)
+        body += array.tobytes()
+        body += bytes(-array.nbytes % _ALIGN)
     size = _HEADER + len(body)
     summary = {"format": FORMAT, "metadata_id": metadata_id, "bytes": size, "xxh3": xxhash.xxh3_64_hexdigest(body)}
     header = (_MAGIC + json.dumps({**summary, "arrays": entries}).encode()).ljust(_HEADER)

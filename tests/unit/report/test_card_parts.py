@@ -96,7 +96,7 @@ def test_the_funnel_of_other_settings():
     card = make_card(config={"keep_unmatched": True, "no_lid": True}, rejected={}, pairs_sent=300, unique_pairs=300)
     rows = tables.funnel(card)
     assert rows[1].left_out == [("kept without a match", 130)]
-    assert rows[2].name == "Unique per source"
+    assert (rows[2].name, rows[2].title) == ("Each once a source", "Unique per source")
     assert len(tables.funnel(make_card(pairs_sent=None))) == 4
 
 

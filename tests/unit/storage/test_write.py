@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 
 import fsspec
 import pytest
@@ -107,6 +108,14 @@ def test_a_chain_of_uris_is_not_taken_for_a_local_path(tmp_path, monkeypatch, pl
     write_text(place, "{}", "outcome")
     assert fsspec.filesystem("memory").cat("/bucket/chained.json") == b"{}"
     assert os.listdir(tmp_path) == []
+
+
+def test_a_member_of_an_archive_is_a_chain(tmp_path):
+    """`zip://member::archive` is read through both filesystems."""
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("x.txt", "inside")
+    files, path = filesystem_of(f"zip://x.txt::file://{tmp_path}/a.zip")
+    assert files.cat(path) == b"inside"
 
 
 def test_a_local_name_with_colons_is_a_path(tmp_path, monkeypatch):
