@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import tempfile
 import warnings
 from collections.abc import Callable
+from importlib import resources
 from typing import Any
 
 import numba
@@ -23,13 +25,17 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function at its first call, without the interpreter's lock.
 
     The code is cached next to the package or in the user's cache folder, for all processes of a machine. Where neither
-    folder is writable, every process compiles the function, which takes some seconds.
+    folder is writable, every process compiles the function, which takes some seconds. A change of any kernel's module
+    makes the cache obsolete: numba itself looks at the function's own file, and a kernel contains those that it calls.
     """
     if not os.path.exists(function.__code__.co_filename) and not _cache_is_writable():
         return numba.njit(nogil=True)(function)
     try:
-        return numba.njit(cache=True, nogil=True)(function)
-    except RuntimeError as error:
+        compiled: Any = numba.njit(cache=True, nogil=True)(function)
+        # numba compares this version before it reads the rest of a cached file.
+        compiled._cache._cache_file._version += f" {_sources_digest()}"
+        return compiled  # type: ignore[no-any-return]
+    except (RuntimeError, AttributeError) as error:  # no folder for the cache; a numba that caches in another way
         warnings.warn(f"{function.__name__} is recompiled in every process: {error}", stacklevel=2)
         return numba.njit(nogil=True)(function)
 
@@ -40,6 +46,25 @@ def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     Where the constants show that reads and writes do not overlap, its loops become vector instructions.
     """
     return numba.njit(nogil=True, inline="always")(function)
+
+
+@functools.cache
+def _sources_digest() -> str:
+    """Return a hash of the modules that have kernels, the same wherever the package is installed."""
+    found: dict[str, bytes] = {}
+
+    def walk(folder: Any, name: str) -> None:
+        for item in folder.iterdir():
+            if item.is_dir():
+                walk(item, f"{name}/{item.name}")
+            elif item.name.endswith(".py") and b"jit" in (source := item.read_bytes()):
+                found[f"{name}/{item.name}"] = source
+
+    walk(resources.files(__name__.partition(".")[0]), "")
+    digest = hashlib.blake2b(digest_size=16)
+    for name, source in sorted(found.items()):
+        digest.update(f"{name}\0{len(source)}\0".encode() + source)
+    return digest.hexdigest()
 
 
 @functools.cache

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -46,6 +47,30 @@ def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):
     done = subprocess.run([sys.executable, "-c", script], env=env, cwd="/", capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "42 True\n"), done.stderr
     assert done.stderr.count("functions are recompiled in every process: ") == 1
+
+
+def test_a_changed_kernel_is_not_taken_from_the_cache_of_its_caller(tmp_path):
+    """A kernel contains the kernels of other files that it calls: after a change there its cached code is obsolete."""
+    package = tmp_path / "metaclip_spark"
+    (package / "core").mkdir(parents=True)
+    for name in ("__init__.py", "core/__init__.py"):
+        (package / name).touch()
+    (package / "core" / "jit.py").write_bytes(Path(jit.__file__).read_bytes())
+    header = "from metaclip_spark.core.jit import kernel\n"
+    (package / "caller.py").write_text(
+        f"{header}from metaclip_spark.inner import inner\n@kernel\ndef outer(value):\n    return inner(value) + 1\n"
+    )
+    script = "from metaclip_spark.caller import outer; print(outer(20), sum(outer.stats.cache_hits.values()))"
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    found = []
+    for factor in (2, 2, 3):
+        inner = f"{header}@kernel\ndef inner(value):\n    return {factor} * value\n"
+        if not (package / "inner.py").exists() or (package / "inner.py").read_text() != inner:
+            (package / "inner.py").write_text(inner)
+        done = subprocess.run([sys.executable, "-c", script], env=env, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found.append(done.stdout.split())
+    assert found == [["41", "0"], ["41", "1"], ["61", "0"]]
 
 
 @pytest.mark.parametrize("make", [bytes, bytearray, lambda raw: memoryview(bytearray(raw))])
