@@ -1,7 +1,7 @@
 """Draw the figure of README.md from a run: `python docs/figures.py WAREHOUSE`, after `bash jobs/quickstart.sh`.
 
 The figure is the first plot of the data card of the warehouse's last run: entry counts, sorted, of the pool and of the
-curated subset. docs/entry-counts.svg is a file of its own, so colours and a white background are written into it.
+curated subset. docs/entry-counts.svg is not part of a page, so the file contains the colours and a white background.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def standalone(svg: str) -> str:
 
 
 def _legend(width: float) -> str:
-    """Return the names of the curves, in the upper right corner, where no curve passes."""
+    """Return the legend as SVG, in the upper right corner, where no curve passes."""
     lines = []
     for at, (colour, label) in enumerate(LEGEND):
         left, y = width - 150, 30 + 20 * at

@@ -1,4 +1,4 @@
-"""List, show and prune runs: their settings, their size on disk, and deletion of old subsets.
+"""List runs, show their settings and size on disk, and delete old subsets.
 
 This script is `metaclip-spark runs` for spark-submit, with the same flags:
 

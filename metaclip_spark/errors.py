@@ -75,7 +75,7 @@ class FetchError(DamagedSourceError):
     """A source that could not be fetched after all attempts.
 
     Attributes:
-        what: the sentence without the advice to retry, for the table `sources`.
+        what: the error's text without the advice to retry, for the table `sources`.
     """
 
     def __init__(self, what: str) -> None:

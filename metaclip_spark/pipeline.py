@@ -20,7 +20,7 @@ def curate(ctx: WritingContext, plans: Iterable[tuple[ExtractContext, Plan]]) ->
     Each step skips what is done already, so a killed run continues where it stopped.
 
     Args:
-        plans: the plan of each snapshot, with the context that carries it out.
+        plans: the plan of each snapshot, after the context of its steps.
     """
     for at, plan in plans:
         extract_step(at, plan)  # match texts against the metadata; drop those that match nothing

@@ -48,7 +48,7 @@ class Table:
 
     @property
     def ddl(self) -> str:
-        """The schema as Spark's DDL, without comments. mapInArrow takes it."""
+        """The schema as Spark's DDL, without comments, as mapInArrow takes it."""
         return ", ".join(f"{c.name} {c.type}" for c in self.columns)
 
     @property

@@ -93,12 +93,12 @@ def batches(
 ) -> Iterator[Batch]:
     """Yield one epoch's pairs as Arrow tables: shards in the epoch's order, each pair with probability p.
 
-    One row group (some 16,000 rows) is in memory at a time. Its rows are shuffled, in addition to the export's order.
+    One row group (some 16,000 rows) is in memory at a time. The rows of each row group are shuffled again.
 
     Args:
         path: an export, the folder that img2dataset wrote from an export, or several of them (a first export and its
             top-ups); paths, or uris that fsspec knows.
-        epoch: 0, 1, ...: each epoch has a draw and an order of its own.
+        epoch: 0, 1, ...: each epoch has a different draw and order.
         seed: the seed of the draws, any number; it need not be the run's seed.
         worker: (i, n): the number of this worker, and the number of workers. Worker i reads every n-th shard of the
             epoch's order. With several processes per machine, n is the number of all processes.
@@ -148,7 +148,7 @@ def shards(path: Paths, epoch: int, seed: int = 0, worker: tuple[int, int] = (0,
 
 
 def kept_texts(record: Mapping[str, Any], epoch: int, seed: int = 0, unit: str = "pair") -> list[str]:
-    """Return the texts of one image that an epoch contains, for a pipeline of your own over img2dataset's tars.
+    """Return the texts of one image that an epoch contains, for a custom pipeline over img2dataset's tars.
 
     Args:
         record: a row of an export, or the JSON of a sample, with pair_ids, texts and sampling_probabilities (and
@@ -200,8 +200,8 @@ def _is_sampled(folders: Sequence[OnePath], manifests: Sequence[dict[str, Any] |
     stages = {each["stage"] for each in manifests if each is not None}
     if balance and "curated" in stages:
         raise ConfigError(
-            "a curated subset was sampled by its probabilities already; sampled again it would keep a pair with p * p. "
-            "Balance an export of --stage pairs, or omit balance."
+            "a curated subset was sampled by its probabilities already; sampled again, it would keep a pair with "
+            "probability p * p. Balance an export of --stage pairs, or omit balance."
         )
     if balance is not None:
         return balance

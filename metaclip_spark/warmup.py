@@ -1,9 +1,9 @@
-"""Compile the kernels that a worker compiles at its first file, so that an archive or an image contains them.
+"""Compile the kernels that a worker compiles at its first file, so that an archive or a container image has them.
 
     python -m metaclip_spark.warmup
 
-The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use them;
-other machines compile them again. The byte code of every module that a worker imports is stored as well.
+The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use these
+kernels; others compile them again. The byte code of every module that a worker imports is stored as well.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Choose the crawl of a DAG run, and wait for Common Crawl to publish it.
 
-The module goes into the DAG folder, next to the DAGs.
+Copy this module to the DAG folder, next to the DAGs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ HTTPS = "https://data.commoncrawl.org/"
 
 
 def crawls_of(month: date) -> list[str]:
-    """Return the possible names of this month's crawl: Common Crawl names a crawl after a week, CC-MAIN-2024-51.
+    """Return the possible names of this month's crawl. Common Crawl names a crawl after a week: CC-MAIN-2024-51.
 
     A week belongs to the month of its Monday, so each crawl belongs to one month.
     """
@@ -63,7 +63,7 @@ class CrawlPublished(BaseSensorOperator):
         super().__init__(task_id=task_id, **{**patience, **kwargs})
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Check once, for each possible name of the crawl."""
+        """Check once whether a crawl with one of the possible names is published."""
         named, month = context["params"]["crawl"], context["dag_run"].logical_date
         if named is None and month is None:
             raise ValueError('no logical date to choose a crawl by; expected a param: {"crawl": "CC-MAIN-2024-51"}')

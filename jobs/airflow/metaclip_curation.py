@@ -1,7 +1,7 @@
 """Curate each month's crawl: one DAG run per crawl, one Airflow task per command. docs/AIRFLOW.md has the requirements.
 
-The Airflow variable `metaclip` has the paths. The YAML file that it names has the settings that decide a run's result,
-so every command has the same settings, and the run has the id that `metaclip-spark run` would give it.
+The Airflow variable `metaclip` has the paths. One of them is the path of a YAML file with the settings that decide a
+run's result. So every command has the same settings, and the run has the id that `metaclip-spark run` would give it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Curate each month's crawl on Databricks, with the job of jobs/databricks. docs/AIRFLOW.md has the requirements.
 
-The job has one Databricks task per command. A failed one is repaired alone, in the same run of the job.
+The job has one Databricks task per command. A failed Databricks task is repaired alone, in the same run of the job.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def read_pages(whole: list[dict]) -> list[Page]:
 
 
 class Matcher:
-    """Match entries between spaces in a text, as the pipeline does; each entry once."""
+    """A matcher of entries between spaces in a text, as in the pipeline; a text matches an entry at most once."""
 
     def __init__(self, entries: list[str]) -> None:
         self._entries = set(entries)
@@ -101,7 +101,7 @@ class Matcher:
 
 
 def expected_size(matches: list[set[str]], counts: Counter[str], threshold: int) -> float:
-    """Return how many pairs balancing keeps on average."""
+    """Return the expected size of the curated subset, in pairs."""
     size = 0.0
     for entries in matches:
         dropped = 1.0

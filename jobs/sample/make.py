@@ -3,8 +3,8 @@
     python jobs/sample/make.py --output jobs/sample/pool.wat.gz
     python jobs/sample/make.py --describe
 
-The same seed and the same `metadata/wordnet.json.gz` give the same bytes. Draws use only divisions, sums and
-`Random.random()`, because these are the same on every machine and Python.
+The same seed and the same `metadata/wordnet.json.gz` give the same bytes. Draws use only basic arithmetic,
+square roots and `Random.random()`, because these give the same values on every machine and Python.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Wat:
             member.write(header.encode() + body + b"\r\n\r\n")
 
     def getvalue(self) -> bytes:
-        """Return the bytes of the file so far."""
+        """Return the bytes of the records that were added."""
         return self._buffer.getvalue()
 
 

@@ -10,7 +10,8 @@ import math
 import random
 from pathlib import Path
 
-# First and last entry of each range of the list that texts are made of: things that pictures show, no words for people.
+# Texts are made of these ranges of the list, each given by its first and last entry. The entries name things that
+# pictures show, and no people.
 KINDS = [
     ("Animalia", "somite"),
     ("aba", "zoot suit"),

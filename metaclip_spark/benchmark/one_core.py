@@ -41,7 +41,7 @@ def rates(metadata: Metadata, texts: Sequence[str], rounds: int, naive_texts: in
 
     Args:
         rounds: number of timings per engine.
-        naive_texts: number of texts that the naive scan gets, because it needs a 40th of a second per text; 0 skips it.
+        naive_texts: number of texts for the naive scan, which takes a 40th of a second per text; 0 skips the scan.
     """
     engines: dict[str, Run] = {}
     missing = []

@@ -39,7 +39,7 @@ def different_texts(base: Sequence[str], number: int, seed: int = 0, first_numbe
     """Make different texts of about the same lengths: the first half of one text and the second half of another.
 
     Repeated texts would warm caches that the texts of a crawl leave cold, and deduplication would drop them. So each
-    text ends with another number.
+    text ends with a different number.
 
     Args:
         number: number of texts.

@@ -1,4 +1,4 @@
-"""The batch of candidate pairs that a reader yields and the steps of a task reduce."""
+"""The batch of candidate pairs that a reader yields and a task reduces."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class Ledger:
     """Counts of one split while it is read.
 
     Attributes:
-        etag: fingerprint that a remote source's server reports, for a source whose plan does not know it; else "".
+        etag: the fingerprint that the server of a remote source reports, or ""; used if the plan does not know it.
         status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
         rejected: reason -> number of rejects.
         sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).

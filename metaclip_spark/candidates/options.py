@@ -32,7 +32,7 @@ class ExtractOptions:
         blocklist: id (content hash) of the list of blocked domains, or None.
         filters: the user's own filters, as "package:function@content hash".
         identifier: name and version of the language identifier; None: languages are not identified.
-        min_lang_score: score below which an identified language is unknown.
+        min_lang_score: score below which an identified language counts as unknown.
         keep_unmatched: keep texts that match no entry.
         dedup: drop repeats of (url, text) within a source.
         sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.

@@ -503,7 +503,7 @@ def metadata_count_words(
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 3 incomplete sources)."""
+    """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 3 incomplete, 130 interrupted)."""
     words = spread_variadic(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
@@ -526,7 +526,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _shortened(error: Exception) -> str:
-    """Return the line of an error that names its cause: in a worker's traceback the first known one, else line one."""
+    """Return the line of an error that names its cause: the first with a known error type, otherwise the first line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
     causes = [line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))]
     return f"{type(error).__name__}: {(causes or lines)[0][:500]}"

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 OWN = "Options"
-"""The heading of options without one. They are the command's own, and come first."""
+"""The heading of a command's own options, which come first."""
 GENERAL = "General"
-"""The heading of the options that every command has. They come last."""
+"""The heading of the options that every command has, which come last."""
 _LONGEST = 27
 """Characters of a flag and its value; the help text of a longer one starts on the next line."""
 _GENERAL_FLAGS = {"--json", "--config", "--debug", "--help"}
@@ -49,7 +49,7 @@ def _heading_of(param: click.Parameter) -> str:
 
 
 class HeadedGroup(click.Group):
-    """A group of commands with headings."""
+    """A group of commands that list their options under headings."""
 
     command_class = HeadedCommand
     group_class = type

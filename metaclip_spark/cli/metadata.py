@@ -1,4 +1,4 @@
-"""The commands `metaclip-spark metadata ...`, up to `count-words`, which needs Spark."""
+"""The commands `metaclip-spark metadata ...`, except `count-words`, which needs Spark."""
 
 from __future__ import annotations
 

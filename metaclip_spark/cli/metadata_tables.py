@@ -13,7 +13,7 @@ from metaclip_spark.metadata.assemble import SourceCounts
 UNBOUNDED = 10_000
 """Width where stdout is not a terminal. There, each row is one line, for other programs."""
 _MIN_WIDTH = 24
-"""Characters of a line after its margin, also on a narrower terminal."""
+"""Minimum number of characters of a line after its margin, also on a narrower terminal."""
 
 
 def print_sources(sources: Sequence[SourceCounts]) -> None:

@@ -16,11 +16,11 @@ from metaclip_spark.config.settings import SETTINGS, Settings, settings_in
 F = TypeVar("F", bound=Callable[..., Any])
 
 VARIADIC = (*(f"--{name}" for name, setting in SETTINGS.items() if setting.variadic), *METADATA_VARIADIC)
-"""Flags that take every word up to the next flag, as a shell's globs expand to."""
+"""Flags that take every word up to the next flag, such as the files of a glob that the shell expanded."""
 
 
 def settings_options(*names: str | Group, without: Sequence[str] = ()) -> Callable[[F], F]:
-    """Give a command one option per setting, as `Settings` describes it, and `--config` and `--debug`.
+    """Add one option per setting to a command, as `Settings` describes it, and `--config` and `--debug`.
 
     Args:
         names: settings by name, or all settings of a group.

@@ -1,4 +1,4 @@
-"""The command `metadata count-words`: count the words of dumps in Spark, and write the counts in one step."""
+"""The command `metadata count-words`: count the words of dumps in Spark, and write the counts to a new folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FILES = {WORD: "words.tsv", BIGRAM: "bigrams.tsv"}
 SIDECAR = "counts.json"
 SHUFFLE_BYTES = 4 * SPLIT_BYTES
-"""Bytes of dumps per partition of the sums, on one machine. A partition is sorted and sent to the driver at once."""
+"""Bytes of dumps per partition of the sums, on one machine. A partition is sorted and sent to the driver as a whole."""
 
 
 def count_words(
@@ -84,7 +84,7 @@ def _check_output(folder: Path) -> None:
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """Yield a new folder next to `folder`. It is renamed to `folder` if the body succeeds, and deleted otherwise."""
+    """Yield a new folder next to `folder`; rename it to `folder` if the body succeeds, and delete it otherwise."""
     staging = folder.absolute().with_name(f".{folder.name}.{os.getpid()}.tmp")
     try:
         staging.mkdir(parents=True)
@@ -125,7 +125,7 @@ def _from_workers(lines: DataFrame) -> Iterator[Row]:
     """Yield the rows. An error about a dump is raised with the worker's message, without the text that Spark adds."""
     try:
         yield from lines.toLocalIterator()
-    except Exception as error:  # Spark, py4j and Connect wrap it in different types
+    except Exception as error:  # Spark, py4j and Connect wrap the error in different types
         messages = re.findall(rf"{DumpError.__module__}\.{DumpError.__name__}: (.+)", str(error))
         if messages:
             raise DumpError(messages[-1].strip()) from error
@@ -133,7 +133,7 @@ def _from_workers(lines: DataFrame) -> Iterator[Row]:
 
 
 def _sidecar(dumps: Sequence[Dump], written: dict[int, dict[str, Any]], min_count: int, parser: str) -> dict[str, Any]:
-    """Return the source of the counts. It contains no times or paths, so that equal input gives equal bytes."""
+    """Return the content of the sidecar, without times and paths, so that equal input gives equal bytes."""
     counted = dict(line.split("\t") for line in written[STATISTIC].get("lines", ()))
     return {
         "sources": [{"file": os.path.basename(dump.path), "bytes": dump.bytes} for dump in dumps],

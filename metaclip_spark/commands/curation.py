@@ -163,7 +163,7 @@ def _deduplicated(ctx: Context) -> dict[str, tuple[str, str]]:
 
 
 def _outcome(plans: Plans, outcomes: Callable[[Context], Outcomes]) -> tuple[int, dict[str, Any]]:
-    """Return the exit status (0 or 3) and the outcomes of this command's sources, as `source_outcomes` does.
+    """Return the exit status (0 or 3) and the outcomes of this command's sources, as `source_outcomes` returns them.
 
     The status of a source without a committed outcome is `unaccounted for`.
     """

@@ -138,7 +138,7 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     if image is not None and answer.in_pool and answer.matches:
         drawn = drawn_pair_of_image(ctx, image)
         if drawn != answer.pair_id:
-            answer.verdict = f"dropped: of the image's matched texts that of pair {drawn} is drawn"
+            answer.verdict = f"dropped: of the image's matched texts, the text of pair {drawn} is drawn"
             answer.kept_from_threshold = None
     elif settings.is_thinned and answer.in_pool and answer.matches:
         _judge_by_subset(ctx, answer)
@@ -153,7 +153,7 @@ def _judge_by_subset(ctx: RunContext, answer: Explanation) -> None:
     elif answer.draw is not None and answer.draw < answer.sampling_probability:
         run_id = ctx.settings.drawn_from_run
         origin = f"the subset of run {run_id}" if run_id else "the pool"
-        answer.verdict = f"dropped: it is not among what is left of {origin}, which this run drew from"
+        answer.verdict = f"dropped: it is not among the survivors of {origin}, which this run drew from"
         answer.kept_from_threshold = None
 
 

@@ -163,7 +163,7 @@ def manifest(
 
 
 def index_of(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return the list of shards in the format of a wids index. The kind is another, because shards are not tars."""
+    """Return the list of shards in the format of a wids index. `__kind__` differs, because shards are not tars."""
     shards = [{"url": each["file"], "nsamples": each["rows"], "filesize": each["bytes"]} for each in summary["files"]]
     return {"__kind__": "metaclip-sample-index-v1", "key": "__key__", "shardlist": shards}
 

@@ -30,7 +30,7 @@ class Coverage:
         matched: Number of texts that match any entry.
         matches: Number of matches; each entry counts at most once per text.
         unmatched_entries: Number of entries that match no text.
-        curve: (share of entries, share of all matches that the most frequent entries of this share have).
+        curve: (share of entries, their share of all matches), where the entries are the most frequent ones.
         top: The most frequent entries and their counts.
         per_text: Number of matches of each text, int32, shape (texts,).
         counts: Entry counts, int64, shape (entries,).
@@ -57,7 +57,7 @@ class Coverage:
 
 
 def measure_coverage(metadata: Metadata, texts: Sequence[str]) -> Coverage:
-    """Match a sample of texts against a list.
+    """Measure the coverage of a list on a sample of texts.
 
     Args:
         metadata: The list.

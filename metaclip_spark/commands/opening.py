@@ -33,7 +33,7 @@ def reading(settings: Settings, reporter: Reporter, run_id: str | None) -> RunCo
     """Open a run to read it, with the settings that it was drawn with.
 
     Args:
-        run_id: None: the run that was balanced last.
+        run_id: the run; None: the run that was balanced last.
     """
     warehouse = open_warehouse(settings, reporter)
     log = RunLog(warehouse)
@@ -125,13 +125,13 @@ def _check_folder(folder: str, create: bool) -> None:
         if create:
             os.makedirs(folder, exist_ok=True)
         elif not os.path.isdir(folder):
-            raise ConfigError(f"warehouse {folder} does not exist; expected the folder that run was given.")
+            raise ConfigError(f"warehouse {folder} does not exist; expected the folder of an earlier `run`.")
     except OSError as error:
         raise ConfigError(
-            f"warehouse {folder} cannot be written: {error.strerror}. Give a folder that can be, or the right to write."
+            f"warehouse {folder} cannot be written: {error.strerror}. Give a writable folder, or the right to write."
         ) from error
     if create and not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"warehouse {folder} cannot be written: permission denied. Give a folder that can be.")
+        raise ConfigError(f"warehouse {folder} cannot be written: permission denied. Give a writable folder.")
 
 
 def need_metadata(settings: Settings) -> Metadata:
@@ -149,7 +149,7 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
     """Find the sources, load what extraction needs, and check both before Spark starts.
 
     Raises:
-        ConfigError: a setting names what cannot be loaded, or two settings exclude each other.
+        ConfigError: an object that a setting names cannot be loaded, or two settings exclude each other.
         InputError: a source is missing, or lacks a column.
     """
     extraction = load_extraction(settings)
@@ -189,7 +189,7 @@ def _with_list(log: RunLog, settings: Settings, run_id: str | None = None) -> tu
     """Return the settings and their list. Settings without a list get the list of a run.
 
     Args:
-        run_id: None: the run of the last attempt.
+        run_id: the run; None: the run of the last attempt.
     """
     config = log.started(run_id).detail
     if settings.metadata is None:

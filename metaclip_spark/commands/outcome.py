@@ -33,7 +33,7 @@ def outcome_of(ctx: RunContext, command: str, status: int, **more: object) -> di
 
 
 def stage_outcome(ctx: RunContext, stage: str, snapshots: Iterable[str | None]) -> dict[str, Any]:
-    """Return the versions of tables that a finished stage wrote, and that the next stage is to read.
+    """Return the table versions that a finished stage logged, for the next stage to read.
 
     Args:
         snapshots: snapshots of the stage; [None] for a balance, whose events name no snapshot.

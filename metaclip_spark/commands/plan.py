@@ -56,7 +56,7 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
 def _split(settings: Settings, reporter: Reporter, given: Given, extraction: Extraction) -> tuple[int, list[Source]]:
     """Return the number of sources that are done, and the sources to read.
 
-    Spark starts only if the warehouse has a ledger of sources.
+    Spark does not start if a local warehouse has no table of sources yet.
     """
     sources = [source for listed in given.values() for source in listed]
     if settings.warehouse is not None and "://" not in settings.warehouse:

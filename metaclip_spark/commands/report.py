@@ -20,8 +20,8 @@ from metaclip_spark.storage.write import write_text
 from metaclip_spark.terminal.progress import Reporter
 
 WHOLE_UP_TO = 5_000_000
-"""Number of pairs up to which `run` and `balance` read a pool once more for the page, if the draw read it whole. The
-composition of a larger pool is left to `report`."""
+"""Maximum number of pairs of a pool that `run` and `balance` read once more for the page, if the draw read it whole.
+`report` reads the composition of a larger pool."""
 
 
 def report(
@@ -36,7 +36,7 @@ def report(
     """Write the complete card of a run, or of two runs side by side; return 0.
 
     Args:
-        run_id: None: the run that was balanced last.
+        run_id: the run; None: the run that was balanced last.
         output: path or URI of the page; None: among the reports of the warehouse.
         class_names: path of a list of class names to count.
         thin: number of pairs in the subset below which a class is thin.

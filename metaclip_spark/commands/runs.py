@@ -80,9 +80,9 @@ def prune_runs(
     """Delete the subsets of runs; the log of the runs stays. Return 0.
 
     Args:
-        run_ids: the runs to delete.
+        run_ids: the runs whose subsets are deleted.
         keep_last: instead of `run_ids`: the number of last subsets to keep.
-        retain_hours: also remove the files that no version of so many hours needs.
+        retain_hours: also delete the files that no version of the last `retain_hours` hours needs.
 
     Raises:
         ConfigError: there is no such run, or not exactly one of `run_ids` and `keep_last` is given.
@@ -116,7 +116,7 @@ def prune_runs(
 def older_than_last(runs: Iterable[Run], keep_last: int) -> list[Run]:
     """Return the runs that store rows and are older than the last `keep_last` subsets, oldest first.
 
-    A newer run without a subset is kept as well: it may be at work.
+    A newer run without a subset is kept as well: it may still be running.
     """
     drawn = sorted((run.drawn_at, run.run_id) for run in runs if run.has_subset and run.drawn_at is not None)
     if len(drawn) <= keep_last:
@@ -128,7 +128,7 @@ def older_than_last(runs: Iterable[Run], keep_last: int) -> list[Run]:
 def prune(warehouse: Warehouse, run: Run) -> None:
     """Log that a run is pruned, then delete its rows.
 
-    So the subset of a run whose deletion was interrupted does not count as stored.
+    So a subset does not count as stored if its deletion was interrupted.
     """
     detail = {"error": f"pruned: {run.kept or 0} pairs, {run.size} bytes"}
     attempt = RunLog(warehouse).attempt(run.run_id, run.config, run.metadata_ids)

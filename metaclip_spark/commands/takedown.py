@@ -1,4 +1,4 @@
-"""The command `takedown`: remove the rows of urls and domains from every table, and keep them from coming back."""
+"""The command `takedown`: delete urls and domains from the warehouse, and keep them out."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def takedown(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Take down the urls and domains of some files; return the exit status.
+    """Take down the urls and domains of some files; return 0.
 
     Args:
         urls, domains, page_domains: files, one value per line.
-        retain_hours: also remove the files that no version of so many hours needs.
+        retain_hours: also delete the files that no version of the last `retain_hours` hours needs.
         dry_run: count what would be removed, and write nothing.
 
     Raises:
@@ -43,7 +43,7 @@ def takedown(
     lists = read_lists(urls, domains, page_domains)
     if not lists and retain_hours is None:
         raise ConfigError(
-            "takedown takes --urls FILE, --domains FILE or --page-domains FILE: what is to go. (--retain-hours alone "
+            "takedown needs a list; expected --urls FILE, --domains FILE or --page-domains FILE. (--retain-hours alone "
             "removes the files of earlier takedowns.)"
         )
     warehouse = open_warehouse(settings, reporter)

@@ -69,6 +69,6 @@ def _sentence(problem: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     origin = f" ({origins[name]})" if name in origins else ""
     if problem["type"] != "value_error" and "input" in problem:
         text = f"{text[0].lower()}{text[1:]}, got {problem['input']!r}"
-    # "threshold must be ..." reads on; "expected ..." wants a colon.
+    # "must be ..." follows the name directly; "expected ..." follows a colon.
     joined = f"{name} {text}" if text.startswith("must") else f"{name}: {text}" if name else text
     return f"{joined}{origin}."

@@ -54,7 +54,7 @@ class Setting:
         run_id: whether the run id depends on it.
         of_command: it belongs to one command and not to the run. It is neither restored from a run nor shown for one.
         thins: it reduces the pool before the balance.
-        alternative: settings with the same name here exclude each other, and a flag of one replaces the file's other.
+        alternative: settings with the same name here exclude each other; a flag of one replaces the YAML file's other.
     """
 
     group: Group

@@ -1,4 +1,4 @@
-"""Typed settings, validated when they are made. YAML files and flags both end here."""
+"""Typed settings of all commands. YAML files and flags both become `Settings`, which checks their values."""
 
 from __future__ import annotations
 
@@ -405,14 +405,14 @@ class Settings(BaseModel):
 
     @property
     def wanted_languages(self) -> tuple[str, ...]:
-        """The languages to keep. Empty keeps all, as does a run without language codes."""
+        """The languages to keep; empty keeps all. It is empty where texts get no language code."""
         if self.no_lid and self.lang_column is None or self.languages == ("all",):
             return ()
         return ("en",) if self.languages is None else self.languages
 
     @property
     def run_id_values(self) -> dict[str, Any]:
-        """The values that the run id is a hash of, by name."""
+        """The values that the run id depends on, by name."""
         values = {}
         for name, value in self.model_dump().items():
             in_run_id = SETTINGS[name].run_id
@@ -448,7 +448,7 @@ class Settings(BaseModel):
         return ExtractOptions(**{name: getattr(self, name) for name in names}, **computed)
 
     def allowed_incomplete(self, sources: int) -> int:
-        """Return how many of this number of sources may be incomplete."""
+        """Return the number of sources that may be incomplete, out of `sources`."""
         if self.allow_incomplete.endswith("%"):
             return int(sources * float(self.allow_incomplete[:-1]) / 100)
         return int(self.allow_incomplete)

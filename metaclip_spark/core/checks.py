@@ -8,7 +8,7 @@ from metaclip_spark.errors import InputError
 
 
 def need_names(columns: Sequence[str], stage: str, wanted: Sequence[str], hint: str) -> None:
-    """Refuse columns that lack a wanted one.
+    """Check that all wanted columns are present.
 
     Raises:
         InputError: a column is missing; the error names the columns and ends with the hint.

@@ -73,7 +73,7 @@ def running_products(
 ) -> npt.NDArray[np.float64]:
     """Return 1 - prod(1 - p(entry)) over the ids of each pair; 0 for a pair without ids.
 
-    The product runs over the ids in their order, one after the other. So it does not depend on the batches.
+    The product runs over the ids in their order, one after the other. So the result does not depend on the batches.
 
     Args:
         offsets: int64, shape (pairs + 1,).

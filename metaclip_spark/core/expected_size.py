@@ -1,8 +1,8 @@
 """Compute expected sizes at many t in one pass over matched entries: exact, order-independent sums of p and p(1 - p).
 
-For each pair the products of all t run side by side, over ascending ids, one after the other. Each product has the bits
-of `sampling.pair_probability`. Entries with equal counts share a row of factors, and so do the entries that are tail at
-every t. So the factors stay in the processor's cache.
+For each pair, the products of all t are computed side by side, over the ids in ascending order. Each p equals that of
+`sampling.pair_probability`, bit for bit. Entries with equal counts share a row of factors, and so do the entries
+that are tail at every t. So the factors stay in the processor's cache.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ SIZES = pa.schema(
 _COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
 _NEVER = -1
 _COARSE = 1.5 * 2.0**26
-"""Adding and subtracting it rounds a value in [0, 1] to a multiple of 2**-26. 0.5 rounds one in [0, 1/4] to 2**-53."""
+"""Adding and subtracting this constant rounds a value in [0, 1] to a multiple of 2**-26. Adding and subtracting 0.5
+rounds a value in [0, 1/4] to a multiple of 2**-53."""
 
 
 class Thresholds:

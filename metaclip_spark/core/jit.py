@@ -22,11 +22,12 @@ from numba.misc.appdirs import AppDirs
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a function at its first call, without the interpreter's lock.
+    """Compile a function at its first call. The compiled code runs without the interpreter's lock.
 
     The code is cached next to the package or in the user's cache folder, for all processes of a machine. Where neither
     folder is writable, every process compiles the function, which takes some seconds. A change of any kernel's module
-    makes the cache obsolete: numba itself looks at the function's own file, and a kernel contains those that it calls.
+    makes the cache obsolete. numba itself checks only the function's own file, but a kernel contains the kernels that
+    it calls.
     """
     if not os.path.exists(function.__code__.co_filename) and not _cache_is_writable():
         return numba.njit(nogil=True)(function)
@@ -35,7 +36,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         # numba compares this version before it reads the rest of a cached file.
         compiled._cache._cache_file._version += f" {_sources_digest()}"
         return compiled  # type: ignore[no-any-return]
-    except (RuntimeError, AttributeError) as error:  # no folder for the cache; a numba that caches in another way
+    except (RuntimeError, AttributeError) as error:
+        # There is no folder for the cache, or this version of numba caches in another way.
         warnings.warn(f"{function.__name__} is recompiled in every process: {error}", stacklevel=2)
         return numba.njit(nogil=True)(function)
 
@@ -43,7 +45,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inline a function into every kernel that calls it, with the constants of the call.
 
-    Where the constants show that reads and writes do not overlap, its loops become vector instructions.
+    Where the constants show that reads and writes do not overlap, the function's loops become vector instructions.
     """
     return numba.njit(nogil=True, inline="always")(function)
 
@@ -71,8 +73,8 @@ def _sources_digest() -> str:
 def _cache_is_writable() -> bool:
     """Return whether the user's cache folder is writable.
 
-    numba checks this itself, but not for modules in a zip (--py-files). It can cache those only in that folder, and
-    without this check the first call would fail.
+    numba checks this itself, but not for modules in a zip (--py-files). numba can cache the modules of a zip only in
+    that folder, and without this check the first call would fail.
     """
     dirs: Any = AppDirs  # numba is untyped
     folder = dirs(appname="numba", appauthor=False).user_cache_dir

@@ -1,4 +1,4 @@
-"""Import the functions that a user names as "package:function", with one error for each way that it can fail."""
+"""Import the functions that a user names as "package:function", with a separate error for each cause of failure."""
 
 from __future__ import annotations
 

@@ -60,8 +60,8 @@ def pair_probability(
         entry_probabilities: float64, by entry id; NaN for an entry that was never counted.
 
     Returns:
-        float64, shape (pairs,). The product runs over ascending ids, one after the other. So it does not depend on the
-        batches.
+        float64, shape (pairs,). The product runs over ascending ids, one after the other. So the result does not depend
+        on the batches.
     """
     # A running product, not a sum of logs: log(1 - 1) is -inf for a tail entry, and prefix sums change with
     # the batch.
@@ -72,7 +72,7 @@ def threshold_for_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) 
     """Return the t whose tail fraction is nearest to `fraction`: the inverse of `tail_fraction`.
 
     Counts are sorted ascending, with the zeros of entries that never matched. t is the count at the index where the
-    cumulative share is nearest, and at least 1: with upstream's 0, every pair is lost.
+    cumulative share is nearest, and at least 1. Upstream's code can return 0, which drops every pair.
 
     Args:
         counts: int64, shape (entries,), zeros included.

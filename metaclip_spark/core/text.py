@@ -19,7 +19,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def spaced(text: str) -> str:
     r"""Return the text as matching sees it: padded punctuation, a space at both ends.
 
-    No lower-casing, no Unicode normalisation, no collapsing of spaces.
+    Case, Unicode form and repeated spaces are kept.
 
     >>> spaced("a cat, a dog")
     ' a cat ,  a dog '
@@ -34,7 +34,7 @@ def spaced(text: str) -> str:
 
 
 def spaced_entry(entry: str) -> str:
-    """Return the entry with a space at both ends. Its inside stays as it is, as upstream."""
+    """Return the entry with a space at both ends. The entry itself is not changed, as in upstream's code."""
     return " " + entry + " "
 
 

@@ -17,7 +17,7 @@ def smallest_threshold(size: int, highest: int, sizes: Sizes, per_pass: int = TH
     """Return the smallest t whose expected size reaches `size`; None where no t does.
 
     The expected size never falls as t grows, also in float64: each of its operations rounds monotonically. So there is
-    one answer, and it does not depend on the t that are tried. At the highest count every matched pair is kept.
+    one answer, and it does not depend on the t that are tried. At t = `highest`, every matched pair is kept.
 
     Args:
         size: the wanted size in pairs, at least 1.
@@ -57,7 +57,10 @@ def round_thresholds(highest: int) -> list[int]:
 
 
 def _between(low: int, high: int, share: float, per_pass: int) -> list[int]:
-    """Return the t to try between two: half of them evenly spaced, half ever closer around the interpolated one."""
+    """Return the t to try between `low` and `high`.
+
+    Half of them are evenly spaced. The other half are at geometrically growing distances from the interpolated t.
+    """
     width = high - low
     if width - 1 <= per_pass:
         return list(range(low + 1, high))

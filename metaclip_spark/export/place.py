@@ -1,8 +1,8 @@
 """The output folder of an export, local or remote, in which an incomplete export is never taken for a complete one.
 
 A local export is written to `OUTPUT.unfinished` and renamed when it is complete. An object store cannot rename a
-folder. There the export is written in place: the file `_unfinished` is written first and removed last, and the manifest
-is the last file before that.
+folder. There the export is written in place: the file `_unfinished` is written first, and removed after the manifest,
+the last file, is written.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from metaclip_spark.storage.open import is_remote, local_path
 from metaclip_spark.storage.write import open_atomic
 
 EXPORTS = "exports"
-"""The folder of a warehouse that exports are in."""
+"""The folder of the exports in a warehouse."""
 MANIFEST = "_manifest.json"
 """The file that describes an export; Spark and pyarrow skip names that begin with an underscore."""
 UNFINISHED = "_unfinished"
@@ -69,7 +69,7 @@ class Place:
                 raise ConfigError(f"{self.work} is where the export would be written, and is not an export; move it.")
 
     def begin(self) -> None:
-        """Create the folder, without the remains of an interrupted export."""
+        """Remove the remains of an interrupted export, and create the folder."""
         with _translated(self.output):
             self.abandon()
             if not self.remote:
@@ -81,7 +81,7 @@ class Place:
         """Complete the export: write its small files, and rename a local folder.
 
         Args:
-            files: name -> size in bytes, as the tasks report what they wrote.
+            files: name -> size in bytes, of the files that the tasks wrote.
             texts: name -> content of the small files; the manifest is written last.
 
         Raises:
@@ -101,7 +101,7 @@ class Place:
             os.rename(self.work, self.output)
 
     def abandon(self) -> None:
-        """Remove what is written so far; it is not an error if nothing is."""
+        """Remove the files that were written so far, if there are any."""
         if not self.remote:
             shutil.rmtree(self.work, ignore_errors=True)
         elif UNFINISHED in self._names(self.output):

@@ -1,4 +1,4 @@
-"""Write the shards of an export: sorted rows in, files out, batch by batch (no Spark).
+"""Write the shards of an export from sorted rows, batch by batch (no Spark).
 
 An input row is a pair. The pairs of an image follow each other, and images come in the export's order. A task keeps at
 most one row group of each open file in memory.
@@ -25,7 +25,7 @@ SHARD_NAME = "{:05d}.parquet"
 KNOWN_IMAGES = "known_images"
 """Folder of an export with --since, for new pairs of images that are in the run already. img2dataset skips it."""
 ROW_GROUP = 16_384
-"""Rows that are written, read and (by the loader) shuffled as a unit."""
+"""Number of rows that are written, read and (by the loader) shuffled as a unit."""
 
 WRITTEN = pa.schema(
     [
@@ -38,7 +38,7 @@ WRITTEN = pa.schema(
     ]
 )
 WRITTEN_DDL = "file string, rows bigint, pairs bigint, bytes bigint, over_limit bigint, missing bigint"
-"""The rows that a task returns: one per file it wrote, and one without a file that holds sums alone."""
+"""`WRITTEN` as DDL: a task returns one row per file, and one without a file for the sums of over_limit and missing."""
 
 COLUMNS = {
     IMAGES: {
@@ -108,7 +108,7 @@ def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) ->
         format: `IMAGES` or `INDEX`.
 
     Yields:
-        Rows of `WRITTEN`, one per file, after the file is complete.
+        Rows of `WRITTEN`, one per file, after the file is complete; then the sums of over_limit and missing, if any.
     """
     over_limit = missing = 0
     with contextlib.ExitStack() as stack:
@@ -148,7 +148,7 @@ class _ShardFile:
         self._stack.callback(self._writer.close)
 
     def add(self, rows: pa.Table, pairs: int) -> None:
-        """Append rows that stand for a number of pairs."""
+        """Append rows, and add to the number of pairs."""
         self._rows, self._pairs = self._rows + rows.num_rows, self._pairs + pairs
         self._buffered.append(rows)
         if sum(table.num_rows for table in self._buffered) >= ROW_GROUP:

@@ -1,1 +1,1 @@
-"""Extract pairs from WAT, WARC and tabular files (no Spark): the readers, and the steps of one task."""
+"""Extract pairs from WAT, WARC and tabular files (no Spark): the readers, and the work of one task."""

@@ -47,7 +47,7 @@ def _contains(raw: np.ndarray, word: np.ndarray) -> bool:
         if stop - at == BLOCK:
             first, later, last = raw[at:stop], raw[at + middle : stop + middle], raw[at + size - 1 : stop + size - 1]
             hit = False
-            for offset in range(BLOCK):  # a few other characters become a letter or a hyphen, too
+            for offset in range(BLOCK):  # `| low` also turns a few other characters into a letter or a hyphen
                 hit |= (first[offset] | low == a) & (later[offset] | low == b) & (last[offset] | low == c)
             if not hit:
                 at = stop
@@ -87,7 +87,7 @@ def is_ascii(raw: np.ndarray) -> bool:
 
 @kernel
 def count_of(raw: np.ndarray, byte: int) -> int:
-    """Return how often a byte occurs."""
+    """Count the occurrences of a byte."""
     value, count, at = np.uint8(byte), 0, 0
     while at < len(raw):
         in_block = np.uint8(0)

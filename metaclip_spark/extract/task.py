@@ -1,4 +1,4 @@
-"""The work of one task: a split in, tagged rows out (pairs, rejects, and the outcome of the split)."""
+"""Extract one split, the work of one task: return tagged rows (pairs, rejects, and the outcome of the split)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class _Task:
 def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp) -> Iterator[pa.RecordBatch]:
     """Read one split, and run its candidates through `STEPS`.
 
-    An error of the reader ends the split as partial or failed. An error of a step ends the task.
+    An error of the reader ends the split as partial or failed. An error in `STEPS` ends the task.
 
     Yields:
         Record batches with the schema of `extracted`; the last row is the split's outcome.
@@ -78,7 +78,7 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
             break
         except (MemoryError, KeyboardInterrupt):
             raise
-        except Exception as error:  # any error of the reader is a damaged source; its text becomes the source's reason
+        except Exception as error:  # any error of the reader is a damaged source; the error's text becomes its reason
             task.ledger.damaged(error)
             break
         for step in STEPS:
@@ -90,7 +90,7 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
 
 
 def _take_down(candidates: Candidates, task: _Task) -> Candidates:
-    """Drop pairs on the takedown list, before another step could store them as its rejects."""
+    """Drop pairs on the takedown list, before a later function of `STEPS` could store them as rejects."""
     if task.tools.takedowns is None or not len(candidates):
         return candidates
     covered = task.tools.takedowns.covers(candidates.url, candidates.page_url)
@@ -143,7 +143,7 @@ def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
 def _not_repeats(keys: pa.Array, candidates: Candidates, origins: Origins) -> list[int]:
     """Return the indices of keys that are new in the source, or new under a smaller (page, field); update `origins`.
 
-    The smallest (page, field) of a source has to reach deduplication. Of each key, a batch returns at most one index.
+    Deduplication needs the smallest (page, field) of each key in a source. At most one index per key is returned.
     """
     pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(candidates))
     fields = candidates.text_source.to_pylist()

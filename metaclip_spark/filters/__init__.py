@@ -18,7 +18,7 @@ from metaclip_spark.filters.hook import Hook, load_filter
 __all__ = ["Blocklist", "FilterError", "Filters", "Hook", "load_blocklist", "load_filter"]
 
 Check = tuple[str, Callable[[Candidates], pa.Array]]
-"""A reject reason, and the function that returns True for each text that is rejected for it."""
+"""A reject reason, and the function that returns True for each text to reject."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Filters:
         return bool(self.hooks) or next(self._checks(), None) is not None
 
     def reasons(self, candidates: Candidates) -> pa.Array | None:
-        """Return the reason for which each text is rejected; filters after the first rejection do not see the text.
+        """Return the reason of the first filter that rejects each text; hooks see only texts that are not rejected yet.
 
         Returns:
             String array of n, null for a text that is kept; None if all texts are kept.

@@ -22,11 +22,11 @@ _SLICE = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Blocklist:
-    """A set of domains; each blocks itself and its subdomains. Picklable; a domain takes its name and 16 bytes.
+    """A picklable set of domains; each blocks itself and its subdomains, and takes the bytes of its name and 16 more.
 
     Attributes:
         hashes: n, ascending: `_hash` of each domain.
-        domains: string array of n, in the order of `hashes`; it decides if hashes collide.
+        domains: string array of n, in the order of `hashes`; compared if hashes are equal.
         id: 16 hex digits of the sha256 over the sorted domains.
     """
 
@@ -42,7 +42,7 @@ class Blocklist:
         ordered = distinct.take(pc.sort_indices(distinct))
         digest = hashlib.sha256()
         hashes = np.empty(len(ordered), dtype=np.uint64)
-        for start in range(0, len(ordered), _SLICE):  # slices, so that not all domains are Python strings at once
+        for start in range(0, len(ordered), _SLICE):  # slices limit how many domains are Python strings at once
             names = ordered.slice(start, _SLICE).cast(pa.large_binary()).to_pylist()
             hashes[start : start + len(names)] = [_hash(name) for name in names]
             digest.update(b"".join(name + b"\n" for name in names))

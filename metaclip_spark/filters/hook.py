@@ -36,10 +36,10 @@ HOOK_SCHEMA = pa.schema(
 
 MAX_REASONS = 100
 MAX_REASON_CHARS = 100
-"""Limits on the reasons of one batch: each reason is counted and stored with each source, so a reason is a kind."""
+"""Limits on the reasons of one batch: each source stores a count per reason, so there must be few reasons."""
 
 Call = Callable[[pa.RecordBatch], tuple[Any, Any]]
-"""Takes a record batch with `HOOK_SCHEMA`, returns (mask, reason)."""
+"""The function of a filter: it takes a record batch with `HOOK_SCHEMA`, and returns (mask, reason)."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +176,8 @@ def _source(module: ModuleType, function: Callable[..., Any], name: str) -> byte
         return Path(file or "").read_bytes()
     except OSError:
         raise ConfigError(
-            f"filter {name}: the source of module {home.__name__} cannot be read; its hash is part of what decides "
-            "which pairs are curated."
+            f"filter {name}: the source of module {home.__name__} cannot be read; its hash is part of the filter's id. "
+            "Define the filter in a Python file."
         ) from None
 
 

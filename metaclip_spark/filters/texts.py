@@ -25,7 +25,7 @@ FILE_NAME = (
     # The names of cameras and phones: IMG_1234, DSC00012, PXL_20240101_120000, IMG-20190203-WA0003
     r"|_?(?:img|dsc[nf]?|mg|pict|cimg|pxl|mvi|gopr|dji|sam|kimg|hpim|imag|imgp|mvimg)"
     r"[ _-]?\d{3,}[\w-]*(?: ?\(\d+\))?"
-    # A general word and a number, joined as in no prose: photo-3, image1, screenshot_2024-01-02, untitled-1
+    # A general word and a number, joined as they never are in prose: photo-3, image1, screenshot_2024-01-02, untitled-1
     r"|(?:image|img|photo|pic|picture|untitled|unnamed|download|file|scan|screenshot|screen-shot|fullsize)"
     r"(?:[_-]?\d[\d_-]*| ?\(\d+\))"
     r"|screen ?shot \d{4}-\d\d-\d\d at [\d.]+(?: ?[ap]m)?"

@@ -45,7 +45,7 @@ class AhocorasickMatcher:
         joined = joined_spaced(texts.to_pylist())
         if len(self._automaton) == 0:
             return Matches(np.zeros(len(texts) + 1, np.int32), np.zeros(0, np.int32))
-        # Pairs of a match's last position and its entry id.
+        # Each row has the last position of a match and its entry id.
         matches = np.fromiter(chain.from_iterable(self._automaton.iter(joined)), dtype=np.int64).reshape(-1, 2)
         rows = np.searchsorted(text_ends(joined), matches[:, 0])
         # One sort makes the ids of each text ascending and distinct.

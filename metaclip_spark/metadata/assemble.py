@@ -68,8 +68,8 @@ class AssembledList:
         sources: The source of each entry, as an index into `source_counts`.
         ranks: The rank of each entry in its source, from 0.
         scores: The score of each entry in its source.
-        also_in: Entry id to the later sources that offered the entry too, as indexes into `source_counts`. It has only
-            the entries with at least one such source.
+        also_in: Entry id to the later sources that offered the entry too, as indexes into `source_counts`. An entry
+            without such a source has no item.
         source_counts: The counts of each source, in the order of the sources.
     """
 

@@ -84,7 +84,7 @@ def _decode(block: int, bits: int) -> bytes | None:
 
 
 def _patterns() -> list[tuple[int, int, bytes]]:
-    """Return (marker, shift, bytes): for each bit of a byte at which a marker may begin, its five whole bytes."""
+    """Return (marker, shift, the marker's five whole bytes) for each bit of a byte at which a marker may begin."""
     patterns = []
     for marker in (_BLOCK, _END):
         for shift in range(8):

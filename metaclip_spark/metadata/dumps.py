@@ -47,7 +47,7 @@ class Dump:
 
 @dataclass(frozen=True)
 class DumpSplit:
-    """A byte range of a dump, and so the pages that begin in it.
+    """A byte range of a dump. The split has the pages that begin in the range.
 
     In bzip2, these are the pages that begin in the blocks whose marker begins in the range.
     """

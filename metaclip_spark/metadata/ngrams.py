@@ -16,7 +16,7 @@ from metaclip_spark.metadata.counts import Bigram
 MIN_COUNT = 100
 """The paper's minimum count of a word."""
 MIN_PMI = 30.0
-"""The paper's minimum PMI of a bigram in bits. Its list was made with NLTK's measure, a logarithm to base 2."""
+"""The paper's minimum PMI of a bigram in bits. The paper's list was made with NLTK's measure, a logarithm to base 2."""
 
 WordCase = Literal["source", "both"]
 

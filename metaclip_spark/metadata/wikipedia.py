@@ -1,7 +1,7 @@
 """Count the words and bigrams of Wikipedia: the work of one task, from a byte range of a dump to partial sums.
 
-Format: MediaWiki's XML export (mediawiki.org/wiki/Help:Export). Its text is escaped, so `<page>` and `</page>` occur as
-tags alone. They delimit a page before it is parsed.
+Format: MediaWiki's XML export (mediawiki.org/wiki/Help:Export). Its text is escaped, so `<page>` and `</page>` occur
+only as tags. These tags delimit a page before the page is parsed.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Page:
     """A page of a dump.
 
     Attributes:
-        title: its title.
+        title: the title of the page.
         namespace: "0" for articles.
         redirect: whether the page only names another page.
         model: "wikitext" for prose.

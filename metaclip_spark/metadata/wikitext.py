@@ -74,7 +74,7 @@ _INLINE_TAGS = {
     "var",
     "wbr",
 }
-# Footnotes are a third of a page's bytes. Removing them first saves the parser that third.
+# Footnotes are a third of a page's bytes. Removing footnotes first saves the parser that third.
 _FOOTNOTES = re.compile(r"<!--.*?-->|<ref\b[^<>]*/>|<ref\b[^<>]*>.*?</ref\s*>", re.DOTALL | re.IGNORECASE)
 _STYLE = re.compile("'{2,}")
 _MAGIC = re.compile(r"__[A-Z]+__")
@@ -153,7 +153,7 @@ class _Prose:
             raise IndexError(f"{len(self.open)} constructs are not closed")
 
     def skip_to_end(self, opens: str, *closes: str) -> None:
-        """Skip the tokens up to the end of the construct that is open."""
+        """Skip the tokens up to the end of the open construct."""
         depth = 1
         while depth:
             kind = type(self.tokens[self.at]).__name__

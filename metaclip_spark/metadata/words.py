@@ -4,8 +4,8 @@ A counted word may become an entry, and an entry is searched in a *spaced* text 
 splits a text where matching does: at white space and at each of `, . ; : ? !` and the backquote. As in upstream's
 n-gram builder, punctuation marks are not words, and they end a bigram. Upstream splits a word at every mark. This
 tokenizer removes marks from the outside of a word (`"cat"` is `cat`) and keeps marks inside it (`don't`, `well-known`,
-`AC/DC`), because matching keeps them there. A bigram is two words with only spaces between them: no other pair can
-match as a phrase. Case is kept.
+`AC/DC`), because matching keeps them there. A bigram is two words with only spaces between them: no other two words
+can match as a phrase. Case is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import string
 from metaclip_spark.core.text import PADDED
 
 TOKENISER = "spaced-words-1"
-"""Version of the tokenizer, stored with the counts. It changes whenever the same text may give other words."""
+"""Version of the tokenizer, stored with the counts. A change that gives other words for a text needs a new version."""
 
 # The marks are listed here: the tables of `unicodedata` change with the version of Python, and the counts would change.
 _MARKS = string.punctuation + "¡¿§¶·«»‐‑‒–—―‖‗‘’‚‛“”„‟†‡•‣․‥…‰′″‴‵‶‷‸‹›※‼‽‾⁂⁄。、，；：？！（）【】《》〈〉「」『』～・"

@@ -27,7 +27,7 @@ class Card:
         tail_fraction: The share of counts in entries with count < t.
         sources: Status (`done`, `partial`, `failed`) -> number of sources.
         unique_pairs: Size of the pool.
-        left_of: Where the surviving pairs come from ("the pool", "run ..."); None if the pairs are the whole pool.
+        left_of: Origin of the surviving pairs ("the pool", "run ..."); None if the pairs are the whole pool.
         given: The run whose subset was read instead of the pool. Expected size and sd are conditional on that subset.
         capped: Pairs whose probability exceeds that of the run whose subset survived; None without such a run.
         images: Images of the pool with a matched text, if one text per image is sampled (--unit image); else None.

@@ -13,7 +13,7 @@ from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Parts
 
 FORMAT = 1
-"""The version of the format. It grows when the meaning of a name changes. Names may be added without a new version."""
+"""The version of the format. A name that changes its meaning needs a new version; an added name does not."""
 WORST = 200
 """Maximum number of entries from few domains in the JSON. The page shows the first of them."""
 

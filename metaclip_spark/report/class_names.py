@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def count_classes(card: Card, names: Sequence[str], thin: int = THIN) -> ClassCounts:
-    """Count the pairs that match each name, as an entry: the unchanged name, else the name in lower case."""
+    """Count the pairs that match each class name; its entry is the unchanged name, or else the name in lower case."""
     wanted = {*names, *(name.lower() for name in names)}
     entries = card.entries if not callable(card.entries) else [card.entries(at) for at in range(card.n_entries)]
     ids = {entry: at for at, entry in enumerate(entries) if entry in wanted}
@@ -32,7 +32,7 @@ def count_classes(card: Card, names: Sequence[str], thin: int = THIN) -> ClassCo
 
 
 def read_class_names(place: str) -> list[str]:
-    """Read the distinct names of a file: a JSON array (.json), or one name per line, which a TAB ends.
+    """Read the distinct names of a file: a JSON array (.json), or one name per line, up to the first TAB.
 
     Raises:
         ConfigError: the file cannot be read, or has no names.

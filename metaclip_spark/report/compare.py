@@ -215,7 +215,7 @@ def _parts_of_both(first: Composition | None, second: Composition | None) -> lis
 
 def _part_rows(first: Parts, second: Parts, shown: int = 15) -> list[PartRow]:
     listed = [{part.value: part for part in parts.listed} for parts in (first, second)]
-    # A value that is missing from a complete list has no pairs. Of other lists, it is not known.
+    # A value that is missing from a complete list has no pairs. If the list is incomplete, the number is unknown.
     unlisted = [Part("", 0, 0) if parts.values == len(parts.listed) else None for parts in (first, second)]
     values = list(dict.fromkeys([part.value for parts in (first, second) for part in parts.listed[:shown]]))
     rows = []

@@ -31,7 +31,7 @@ def render(card: Card) -> str:
         card: The run's numbers.
 
     Returns:
-        A complete HTML document. Write it as UTF-8.
+        A complete HTML document, to be written as UTF-8.
     """
     template = _environment().get_template("card.html.j2")
     return template.render(card=card, policy=POLICY, **_context(card))
@@ -134,7 +134,7 @@ def _unmatched(card: Card) -> list[tuple[str, int, str, list[str]]]:
 
 
 def _template(name: str) -> str:
-    # Through importlib, because the package may be a zip on Spark's path.
+    # importlib reads the file, because the package may be a zip on Spark's path.
     return (resources.files(__package__) / "templates" / name).read_text(encoding="utf-8")
 
 

@@ -26,7 +26,7 @@ class At:
         expected_sd: the standard deviation of the subset's size, in pairs.
         tail_fraction: the share of all counts in entries with count < t.
         entries_head, entries_tail: numbers of matched entries with count >= t, and with count < t.
-        counts_head, counts_tail: their counts, summed.
+        counts_head, counts_tail: sums of the counts of these entries.
         groups: (text source, language) -> expected size.
     """
 

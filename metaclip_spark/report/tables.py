@@ -12,7 +12,7 @@ from metaclip_spark.report.formatting import number, percent
 
 PAPER = "arXiv 2309.16671"
 CANNOT_MATCH = "contains a TAB, a line end, or punctuation that matching separates by spaces"
-"""Why no text can match an entry."""
+"""The reason why no text can match an entry."""
 _NOT_GIVEN = "–"
 
 
@@ -53,7 +53,7 @@ NOT_SURVIVING = "repeats, and pairs that are not left"
 NOT_DRAWN = "not drawn"
 UNIQUE_IN_SOURCES = "Each once a source"
 SURVIVING = "Pairs left of "
-# The constants above stand in the card's JSON, so they are stable. The page has its own words.
+# The constants above are names in the card's JSON, so they are stable. The page uses other words.
 _ON_THE_PAGE = {
     DUPLICATES: "duplicates found in deduplication",
     NOT_SURVIVING: "duplicates, and pairs that did not survive",

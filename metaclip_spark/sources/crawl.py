@@ -18,7 +18,7 @@ FORMATS = ("wat", "warc")
 REGION = "us-east-1"
 """The region of Common Crawl's bucket."""
 MANY_FILES = 1000
-"""Above this number of files over https, Common Crawl's throttling decides how long a run takes."""
+"""Number of files over https above which Common Crawl's throttling decides how long a run takes."""
 _NAME = re.compile(r"CC-MAIN-(2012|\d{4}-(\d{2}|\d{4}))")
 _SEGMENT = re.compile(r"/segments/([^/]+)/")
 _CONCURRENT_REQUESTS = 8
@@ -121,7 +121,7 @@ def sample_sizes(sources: Sequence[Source], n: int = 32, seed: int = 0) -> dict[
     def size(source: Source) -> int:
         try:
             return source.bytes or info_of(source.uri)[0]
-        except (DamagedSourceError, OSError):  # the source's task will report the reason; the estimate does not need it
+        except (DamagedSourceError, OSError):  # the source's task will report the error; the estimate uses the others
             return 0
 
     with ThreadPoolExecutor(_CONCURRENT_REQUESTS) as pool:

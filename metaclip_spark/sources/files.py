@@ -39,12 +39,12 @@ SUFFIXES = {
 SPLIT_BYTES = 64 << 20
 """Bytes of a Parquet file that one task reads, at row-group borders; one task reads a whole file of other formats."""
 UNKNOWN: Info = (0, "")
-"""Of a remote source in a list: a crawl has 90,000, and their sizes would cost 90,000 requests before any work."""
+"""The info of a remote source in a list: the sizes of a crawl's 90,000 files would cost as many requests."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """An input file. Its key is (snapshot, source_path); equal keys must mean equal bytes.
+    """An input file with the key (snapshot, source_path); equal keys must mean equal bytes.
 
     Attributes:
         source_path: the path inside the crawl if there is one, else the absolute path or the uri.
@@ -103,8 +103,8 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
     """List the sources behind paths, folders, globs, uris and lists, ordered by source_path, each once.
 
     Raises:
-        InputError: no input was given, a path does not exist, a file's format or a scheme is not known, or a file is a
-            list but has the suffix of another format.
+        InputError: no input was given, a path does not exist, a file's format or a scheme is not known, a file is a
+            list but has the suffix of another format, or two inputs have one source_path but different bytes.
     """
     if not inputs:
         raise InputError("input is missing; expected files, folders or globs, e.g. --input pool/*.parquet.")

@@ -82,7 +82,7 @@ def resolve(line: str, root: str) -> str:
 
 
 def kind_of(head: bytes) -> str | None:
-    """Return what a file's first (inflated) bytes are: "records" of a WARC, "paths" of a list, or None.
+    """Return the kind of a file by its first (inflated) bytes: "records" of a WARC, "paths" of a list, or None.
 
     >>> kind_of(b"WARC/1.0\\r\\n"), kind_of(b"crawl-data/CC-MAIN-2024-51/x.wat.gz\\n"), kind_of(b"url,text\\n")
     ('records', 'paths', None)

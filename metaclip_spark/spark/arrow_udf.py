@@ -38,8 +38,8 @@ def column_function(work: Callable[..., pa.Array], returns: str, *takes: pa.Data
 def computed_once(function: ColumnFunction) -> ColumnFunction:
     """Mark a function so that Spark computes it once per row, even if several expressions name its column.
 
-    The mark is "not deterministic", although the function is. It also keeps Spark from moving filters below the
-    function, and Spark refuses such a function in join conditions and in grouping.
+    The mark is "not deterministic", although the function is deterministic. The mark also keeps Spark from moving
+    filters below the function, and Spark refuses such a function in join conditions and in grouping.
     """
     marked: ColumnFunction = function.asNondeterministic()  # type: ignore[attr-defined]  # Spark's function has it
     return marked
@@ -60,7 +60,7 @@ def _pandas_function(work: Callable[..., pa.Array], returns: str, takes: tuple[p
         arrays = [_one(pa.array(column, kind)) for column, kind in zip(columns, takes, strict=True)]
         return work(*arrays).to_pandas()
 
-    functions: Any = F  # its types do not export pandas_udf
+    functions: Any = F  # pyspark's types do not export pandas_udf
     function: ColumnFunction = functions.pandas_udf(on_pandas, returns)
     return function
 

@@ -24,9 +24,9 @@ from metaclip_spark.matchers import Matcher
 from metaclip_spark.spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
-"""The compiled lists of this Python worker, by content hash: the only state a worker keeps between tasks."""
+"""The unpacked values of this Python worker, by content hash. A worker keeps them between tasks."""
 _KEEP = 3
-"""The number of broadcasts that extraction uses: filters, the compiled list, takedowns."""
+"""Maximum number of unpacked values. Extraction uses three: the filters, the compiled list, the takedown list."""
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Broadcast(Generic[T]):
         return _UNPACKED[self._key]  # type: ignore[no-any-return]
 
     def release(self) -> None:
-        """Delete the executors' copies. Over Spark Connect, they remain until the session ends."""
+        """Delete the executors' copies. Over Spark Connect, the copies remain until the session ends."""
         if self._release is not None:
             self._release()
 

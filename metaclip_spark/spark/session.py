@@ -29,7 +29,7 @@ DELTA_PACKAGES = {
 }
 """Spark release -> Maven coordinate of the Delta release that is built for it."""
 
-# Dependencies of Delta that Spark provides itself. They are 50 of 87 MB, and other versions of Spark's own classes.
+# Spark itself provides these dependencies of Delta. They are 50 of 87 MB, and other versions of Spark's own classes.
 _PROVIDED_BY_SPARK = (
     "org.apache.hadoop:hadoop-client-api",
     "org.apache.hadoop:hadoop-client-runtime",
@@ -179,7 +179,7 @@ def _check_listening(remote: str) -> None:
     """Raise an OSError if no server listens. The client itself would retry for ten minutes."""
     address = urlsplit(remote.partition(";")[0])
     if address.scheme != "sc" or not address.hostname:
-        raise ValueError(f"{remote!r} is not such a url")
+        raise ValueError(f"{remote!r} is not a url of Spark Connect")
     socket.create_connection((address.hostname, address.port or 15002), timeout=10).close()
 
 
@@ -198,7 +198,7 @@ def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.jars.packages": delta_package(),
         "spark.jars.excludes": ",".join(_PROVIDED_BY_SPARK),
-        # Maven Central alone. By default, Spark also asks a second repository, which has none of these JARs.
+        # These settings name only Maven Central. By default, Spark also asks a repository that has none of these JARs.
         "spark.jars.ivySettings": str(resources.files("metaclip_spark.spark") / "ivysettings.xml"),
         "spark.jars.ivy": ivy_folder(),
         "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
@@ -236,7 +236,7 @@ def check_java() -> None:
     """Check that Java is installed in a version that Spark supports.
 
     Raises:
-        MetaclipError: it is missing, or has another version.
+        MetaclipError: Java is missing, or has another version.
     """
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else shutil.which("java")

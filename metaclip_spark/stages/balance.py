@@ -68,7 +68,7 @@ def balance(
             earlier run dropped the pairs whose draws lie between the two.
     """
     need_columns(pairs, "balance", [key, "entry_ids", *([] if within is None else [within])], _HINT)
-    # Only entry ids go to Python: sending the other columns would cost many times the balancing.
+    # Only entry ids go to Python: sending the other columns would cost many times as much as the balancing.
     p = pair_probability(probabilities)("entry_ids")
     drawn = pairs.withColumns(
         {

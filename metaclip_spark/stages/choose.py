@@ -9,7 +9,7 @@ from metaclip_spark.stages.columns import keyed_order, need_columns
 
 
 def choose(pairs: DataFrame, seed: int) -> DataFrame:
-    """Choose the matched pair with the smallest hash of each image. The pair stands for its image in balancing.
+    """Choose each image's matched pair with the smallest hash. The pair represents its image in balancing.
 
     Reads: pairs. Writes: nothing. Rows: subset, at most one per image. Shuffle: one, by image_id. Before it, each task
     drops all but its best pair of each image, so an image with a million texts causes no skew.
@@ -36,7 +36,7 @@ def one_of_each_group(pairs: DataFrame, group: str, seed: int) -> DataFrame:
 
     Args:
         group: the column whose value is equal for duplicate images, of any type that can be compared.
-        seed: the image with the smallest hash of image_id is kept, keyed by (seed, "group").
+        seed: the hash is a function of image_id, keyed by (seed, "group"). The image with the smallest hash is kept.
     """
     need_columns(pairs, "group", ["image_id", group], "Name a column with one value for all duplicates of an image.")
     # An image without a group forms one by itself. A second column separates its id from all values of the group.

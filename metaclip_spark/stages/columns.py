@@ -15,7 +15,7 @@ def need_columns(df: DataFrame, stage: str, wanted: list[str], hint: str) -> Non
     """Check that a DataFrame has the columns that a stage reads.
 
     Raises:
-        InputError: one is missing. The error names the existing columns, and ends with the hint.
+        InputError: a column is missing. The error names the existing columns, and ends with the hint.
     """
     need_names(df.columns, stage, wanted, hint)
 

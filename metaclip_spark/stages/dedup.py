@@ -24,8 +24,8 @@ def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
 
     Reads: extracted (rows of kind pair), pair_keys. Writes: nothing.
     Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id. The anti-join moves only keys, and uses the
-    same partitioning. Skew is bounded: extraction removes repeats inside a source, unless the later one is on a
-    smaller page, so a pair occurs at most a few times per source.
+    same partitioning. Skew is bounded: extraction drops a repeat inside a source, unless its (page_url,
+    text_source) sorts before the earlier one, so a pair occurs at most a few times per source.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
     first = Window.partitionBy("pair_key").orderBy(*ORDER)
@@ -71,7 +71,7 @@ def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
 def keys_in_filter(pair_keys: DataFrame, key_filter: Broadcast[BloomFilter]) -> DataFrame:
     """Return the keys that a Bloom filter reports as members: all that are, and a few false positives.
 
-    Rows: subset. Shuffle: none. Without this, the join would move the keys of every earlier crawl.
+    Rows: subset. Shuffle: none. Without the filter, the join would move the keys of every earlier crawl.
     """
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -14,7 +14,7 @@ _HINT = "Export reads pairs or curated_pairs as this package writes them."
 
 
 def in_shards(pairs: DataFrame, shards: int, seed: int, texts: int, earlier: DataFrame | None = None) -> DataFrame:
-    """Sort the pairs into shards. All pairs of a shard are in one partition, in the order of the export.
+    """Assign the pairs to shards. All pairs of a shard are in one partition, in the order of the export.
 
     Images are ordered by u, the draw of image_id for the purpose "shard". Shard k has the images with u in
     [k/N, (k+1)/N), so the order of all images is the same for any number of shards. The pairs of an image are ordered

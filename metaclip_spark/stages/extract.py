@@ -1,4 +1,4 @@
-"""Extract and match in one pass: one task per split, which returns tagged rows."""
+"""Extract and match in one pass: each task reads one or more splits, and returns tagged rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class BroadcastTools:
         """Return the tools. Only a worker can call this.
 
         Raises:
-            ConfigError: the worker's language identifier differs from the driver's. The pairs name the driver's.
+            ConfigError: the worker's language identifier is not the driver's, which `options` names.
         """
         identifier = load_identifier(self.identifier) if self.identifier is not None else None
         if identifier is not None and f"{identifier.name}:{identifier.version}" != options.identifier:
@@ -60,11 +60,11 @@ def extract(
     """Read, filter, match, reduce and identify sources in the workers.
 
     Args:
-        max_tasks: maximum number of tasks, and so of concurrent fetches. Each task then reads several sources in turn.
+        max_tasks: maximum number of tasks, and so of concurrent fetches. Each task may read several splits in turn.
 
     Reads: the sources themselves. Writes: nothing.
-    Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome per split. They are one stream, so
-    that a split's rows and its outcome are committed together or not at all.
+    Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome per split. All rows are one
+    stream, so that a split's rows and its outcome are committed together or not at all.
     Shuffle: none. Source: paper, section 3.2.
     """
     listed = list(splits)

@@ -22,7 +22,7 @@ def match(pairs: DataFrame, matcher: Broadcast[Matcher], metadata_id: str, keep_
     Shuffle: none. Source: paper, section 3.2.
     """
     need_columns(pairs, "match", ["text"], "Run extract first.")
-    # Only texts go to Python, and only ids return: sending the other columns would cost many times the matching.
+    # Only texts go to Python, and only ids return: sending all columns would cost many times as much as the matching.
     entry_ids = computed_once(_entry_ids(matcher))
     stored = pairs.select(*(name for name in PAIRS.names if name not in ("entry_ids", "metadata_id")))
     matched = stored.withColumns(

@@ -28,7 +28,7 @@ from metaclip_spark.stages.columns import draw, need_columns
 _DDL = "name string, key bigint, value bigint"
 _CURATED_COUNT = "curated_count"
 MAX_MATCHES = 1000
-"""The highest key of `matches`. It also counts the texts with more matches."""
+"""The highest key of `matches`, which also counts the texts with more matches."""
 
 
 def statistics(
@@ -136,7 +136,7 @@ def _named(name: str, key: Column) -> Column:
 
 
 def _occurrences(rows: DataFrame, *keyed: Column) -> DataFrame:
-    """Count how often each (name, key) occurs in arrays of them."""
+    """Count the occurrences of each (name, key) in arrays of such structs."""
     return rows.select(F.inline(F.concat(*keyed))).groupBy("name", "key").agg(F.count("*").alias("value"))
 
 

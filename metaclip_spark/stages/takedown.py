@@ -19,7 +19,7 @@ from metaclip_spark.stages.statistics import image_statistics, statistics
 from metaclip_spark.takedown.hashes import Takedowns
 
 _NUMBERED = ("matches", "curated_matches", "curated_count")
-"""Statistics with a key. They have no row whose value is 0."""
+"""Statistics with a key, which have no rows with the value 0."""
 _HEX_ID = "^[0-9a-f]{32}$"
 
 
@@ -103,7 +103,7 @@ def sums_of_taken(
     unit: str,
     run_id: str,
 ) -> DataFrame:
-    """Compute the share of taken pairs in a run's statistics, from the probabilities and draws of the run.
+    """Compute the sums of taken pairs in a run's statistics, from the probabilities and draws of the run.
 
     Args:
         removed: the taken pairs that were in the run's pool.

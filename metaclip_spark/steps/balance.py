@@ -45,7 +45,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)
         earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, threshold)
         draw = _draw_from(ctx, pool, counted, by_entry, earlier)
-        # The subset is replaced table by table. If that is interrupted, the log must not call the balance done.
+        # The subset is replaced table by table. Until all tables are written, the log must not call the balance done.
         if last is not None:
             ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
         kept, written = _write(ctx, pool, draw, threshold)

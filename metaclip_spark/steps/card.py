@@ -28,7 +28,7 @@ from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.tables import filter_equal
 
 INCOMPLETE_SHOWN = 100
-"""Number of incomplete sources on the card, at most."""
+"""Maximum number of incomplete sources on the card."""
 
 PUBLIC_TABLES = (
     "sources",
@@ -105,14 +105,14 @@ def _notes(ctx: RunContext, detail: Mapping[str, Any]) -> list[str]:
             "conditional on that subset."
         ]
     if ctx.log.was_taken_from(ctx.run_id) and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
-        notes.append("Pairs were taken down since: the expected size and sd are those of the draw before.")
+        notes.append("Pairs were taken down since: the expected size and sd are those before the takedown.")
     return notes
 
 
 def with_composition(ctx: RunContext, card: Card) -> Card:
     """Return the card with the composition of its pool and subset, which takes a pass over both."""
     if card.left_of is not None:
-        note = f"No languages, domains and random pairs: what was left of {card.left_of} is not kept after the draw."
+        note = f"No languages, domains and random pairs: the survivors of {card.left_of} are not kept after the draw."
         return replace(card, notes=[*card.notes, note])
     composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
     return replace(card, composition=composition, notes=[*card.notes, *_differences(card, composition)])

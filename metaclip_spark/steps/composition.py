@@ -35,7 +35,7 @@ def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, 
     snapshots = event.detail["snapshots"]
     pairs = filter_equal(warehouse.read("pairs", version), metadata_id=ctx.metadata_id, snapshot=snapshots)
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
-    # Frozen counts may lack an entry that the pool has. It is a tail entry.
+    # An entry of the pool that frozen counts lack is a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
     plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)
     broadcast = Broadcast.of(ctx.spark, plan)

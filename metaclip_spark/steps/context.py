@@ -1,4 +1,4 @@
-"""The context of a command, which every step is given, and questions about what the warehouse holds."""
+"""The context that a command passes to its steps, and queries about the state of the warehouse."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NO_METADATA = Metadata((), NO_LIST)
 
 @dataclass
 class Context:
-    """A command that reads a warehouse.
+    """The context of a command that reads a warehouse.
 
     Attributes:
         metadata: the entry list; NO_METADATA where texts are not matched.
@@ -128,7 +128,7 @@ class Context:
 
 @dataclass
 class RunContext(Context):
-    """A command that works on one run.
+    """The context of a command that works on one run.
 
     Attributes:
         attempt_id: the id of this command; only a command that writes logs it.
@@ -142,7 +142,7 @@ class RunContext(Context):
 
 @dataclass
 class WritingContext(RunContext):
-    """A command that writes, while it holds the lease of the warehouse.
+    """The context of a command that writes, while it holds the lease of the warehouse.
 
     Attributes:
         attempt: writes the events of this command.
@@ -169,10 +169,10 @@ class WritingContext(RunContext):
 
 @dataclass
 class ExtractContext(WritingContext):
-    """A command that extracts sources.
+    """The context of a command that extracts sources.
 
     Attributes:
-        options: what decides which rows leave a source.
+        options: the settings that decide which rows leave a source.
         tools: broadcast to the workers; the contexts of all snapshots share them.
     """
 
@@ -181,7 +181,7 @@ class ExtractContext(WritingContext):
 
 
 def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
-    """Broadcast what the workers need to extract sources: filters, the compiled list, the takedown list."""
+    """Broadcast the tools of extraction to the workers: the filters, the compiled list, the takedown list."""
     filters = None
     if extraction.filters is not None:
         filters = Broadcast.of(ctx.spark, extraction.filters, key=f"filters:{extraction.options.extract_id}")
@@ -192,10 +192,10 @@ def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
 
 
 def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:
-    """Append rows that the table does not hold.
+    """Append rows that the table lacks.
 
-    Delta drops a transaction that it has seen, even if its rows were deleted since (a retry). So the table is asked
-    whether it holds rows with the values `there`. If not, the rows are appended under the next transaction name.
+    Delta drops a transaction that was committed before, even if its rows were deleted since (a retry). So this function
+    checks whether the table has rows with the values `there`. If there are none, it appends under the next name.
     """
     for number in itertools.count():
         commit = ctx.warehouse.append(table, rows, txn=f"{txn}:{number}" if number else txn)

@@ -28,11 +28,11 @@ from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.tables import equal_to, filter_equal
 
 FILTER_FROM = 1_000_000
-"""Number of known keys from which on a Bloom filter drops keys before the join, if there are more known keys than new
-ones. With fewer known keys the join alone is faster."""
+"""Minimum number of known keys for which a Bloom filter drops keys before the join. There must also be at least as many
+known keys as new ones. With fewer known keys the join alone is faster."""
 FILTER_UP_TO = 1 << 27
-"""Number of new keys up to which the Bloom filter is used. It takes 1.5 bytes per new key in each Python worker. With
-more new keys the join moves all known keys."""
+"""Maximum number of new keys for which the Bloom filter is used. The filter takes 1.5 bytes per new key in each Python
+worker. With more new keys the join moves all known keys."""
 
 
 def dedup_step(ctx: WritingContext) -> int:
@@ -66,7 +66,7 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
             warehouse.append("sources", closed, txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids)
-        # Before the event `done`: no later attempt would come back to remove the files.
+        # The files are removed before the event `done`, because no later attempt would remove them.
         warehouse.remove_files("extracted")
         stage.note = f"{stage.rows:,} unique pairs added"
     ctx.attempt.record(
@@ -91,8 +91,8 @@ def _new_pairs(ctx: WritingContext, staged: DataFrame) -> DataFrame:
 def _known_keys(ctx: WritingContext, staged: DataFrame, keys: DataFrame) -> DataFrame:
     """Return the known keys that the join needs: all keys, or those that a Bloom filter of the new keys lets pass.
 
-    The result of the join is the same. At the twentieth crawl the join does not have to move nineteen twentieths of the
-    keys.
+    Both give the same result of the join. With the filter, the join of the twentieth crawl does not have to move the
+    keys of the nineteen earlier crawls.
     """
     known = keys.count()
     new = staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0

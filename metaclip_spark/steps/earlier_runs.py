@@ -1,4 +1,4 @@
-"""Earlier runs: what a balance can take from them instead of reading the whole pool."""
+"""The earlier runs that a balance builds on, or whose subsets it reads instead of the whole pool."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def reusable_run(
     the same.
 
     Args:
-        pools: snapshot -> fingerprint, of what is balanced now.
+        pools: snapshot -> fingerprint of the pool to balance now.
         by_entry: float64, the entry probabilities now; NaN where an entry was not counted.
         threshold: t now.
     """
@@ -101,7 +101,7 @@ def _other_pool(run: Drawn, pools: Mapping[str, str]) -> str | None:
 
 
 def _risen(ctx: Context, run: Drawn, by_entry: npt.NDArray[np.float64], threshold: int) -> str | None:
-    """Return, in words, why an entry's probability is higher than it was; None where no probability is."""
+    """Return the reason, in words, why an entry's probability has risen; None where no probability has."""
     before = drawn_with(ctx.warehouse, run.run_id, 1.0, len(by_entry))
     risen = np.flatnonzero(by_entry > before)  # a NaN is never higher: no pair matches that entry
     if not len(risen):

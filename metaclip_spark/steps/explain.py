@@ -14,7 +14,7 @@ from metaclip_spark.steps.context import Context, RunContext
 from metaclip_spark.warehouse.tables import filter_equal
 
 MOST_PAIRS = 20
-"""Number of pairs of an image that are explained at most."""
+"""Maximum number of pairs of an image that are explained."""
 
 
 def pairs_of_url(ctx: Context, url: str) -> list[dict[str, str]]:
@@ -54,7 +54,7 @@ def probability_in_subset(ctx: RunContext, pair_id: str) -> float | None:
 
 
 def drawn_pair_of_image(ctx: Context, image: str) -> str:
-    """Return the pair_id that `--unit image` draws of an image with a matched text."""
+    """Return the pair_id that `--unit image` chooses for an image with a matched text."""
     texts = filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, image_id=image)
     rows = texts.where(F.size("entry_ids") > 0).select("pair_id").collect()
     keys = pa.array([row["pair_id"] for row in rows], pa.string())

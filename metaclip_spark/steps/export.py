@@ -19,7 +19,7 @@ from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 TEXTS_AN_IMAGE = 1_000
-"""Number of pairs of an image that are exported at most."""
+"""Maximum number of pairs of an image that are exported."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,10 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
 
 
 def shards_for(pairs: DataFrame, rows_per_shard: int) -> int:
-    """Return the number of shards of about `rows_per_shard` images each; one pass over image_id, exact to a percent."""
+    """Return the number of shards of about `rows_per_shard` images each.
+
+    One pass over image_id counts the images, with a standard error of one percent.
+    """
     images: int = pairs.select(F.approx_count_distinct("image_id", 0.01)).collect()[0][0]
     return max(1, round(images / rows_per_shard))
 
@@ -105,7 +108,7 @@ def write(pairs: DataFrame, earlier: DataFrame | None, folder: str, format: str,
     files = {row["file"]: (row["rows"], row["pairs"], row["bytes"]) for row in written if row["file"] is not None}
     if len(files) < sum(row["file"] is not None for row in written):
         raise WarehouseError(
-            "a shard was written by two tasks, so one of them is lost: Spark spread a shard over partitions. "
+            "two tasks wrote the same shard, so the rows of one task are lost: Spark spread a shard over partitions. "
             "Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."
         )
     over_limit = 0 if image else sum(row["over_limit"] for row in written)

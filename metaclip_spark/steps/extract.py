@@ -20,7 +20,7 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
         return 0
     options, snapshot = ctx.options, ctx.settings.snapshot
     sources = {split.source.source_path for split in plan.todo}
-    # A source that is read again after its deduplication must not get the id of the batch that it first came in.
+    # A source that is read again after its deduplication must not get the id of its first batch.
     last = ctx.last("dedup", snapshot)
     before = last.fingerprint if last is not None else ""
     unit = "sources" if len(sources) == len(plan.todo) else "splits"

@@ -1,4 +1,4 @@
-"""Load what the settings of extraction name: the language identifier, the blocklist, the filters.
+"""Load the objects that the settings of extraction name: the language identifier, the blocklist, the filters.
 
 A wrong name is refused before any source is read.
 """
@@ -17,7 +17,7 @@ from metaclip_spark.filters.hook import load_filter
 
 @dataclass(frozen=True)
 class Extraction:
-    """The parameters of extraction, and what the workers need besides them.
+    """The parameters of extraction, and the objects that the workers need besides them.
 
     Attributes:
         filters: None where no filter is used.
@@ -30,7 +30,7 @@ class Extraction:
 
 
 def load_extraction(settings: Settings) -> Extraction:
-    """Load what the settings name.
+    """Load the objects that the settings name.
 
     Raises:
         ConfigError: the blocklist cannot be read, or a filter or the identifier cannot be imported.

@@ -39,7 +39,7 @@ class Plan:
 
 
 def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Plan:
-    """Plan the given sources, less what the warehouse already has; write nothing.
+    """Plan the given sources, without those that the warehouse already has; write nothing.
 
     Raises:
         InputError: a source has other bytes than when it was planned.
@@ -56,7 +56,7 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
         before = etags.get(source.source_path)
         if before is not None and not same_source(before, source.info):
             raise InputError(
-                f"{source.source_path} has other bytes than when snapshot {snapshot!r} took it in "
+                f"{source.source_path} has other bytes than when it was planned for snapshot {snapshot!r} "
                 f"(size {source.bytes}, was {before[0]}). Give the changed file another name, or another --snapshot "
                 "(--retry, if it was not read to its end)."
             )

@@ -28,7 +28,7 @@ from metaclip_spark.steps.earlier_runs import named_run
 from metaclip_spark.warehouse.tables import equal_to, filter_equal
 
 WITHIN = "within"
-"""The column with the probability that a run drew a pair of its subset with."""
+"""The column with the sampling probability that a pair had in an earlier run."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Pool:
         counts: int64, by entry id, zeros included.
         counted: the counts as rows: metadata_id, lang, entry_id, entry, count.
         versions: table -> version that the pool is read at.
-        frozen: whether the counts are those of another pool. An entry that they lack is a tail entry.
+        frozen: whether the counts are those of another pool. An entry that frozen counts lack is a tail entry.
         within: WITHIN, or None where the pairs have no such column.
     """
 
@@ -71,7 +71,7 @@ def opened_pool(ctx: WritingContext, snapshots: list[str]) -> Iterator[Pool]:
 
 
 def origin_digest(ctx: Context) -> list[str]:
-    """Return what else the input of the balance depends on, besides the pool; an empty list for a plain balance."""
+    """Return the values besides the pool that the input of the balance depends on; empty for a plain balance."""
     settings = ctx.settings
     runs = ctx.log.drawn()
     parts: list[str] = []
@@ -195,14 +195,14 @@ def _surviving(ctx: Context, before: DataFrame) -> DataFrame:
 
 
 def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> DataFrame:
-    """Return what `make` makes of the user's SQL.
+    """Return the DataFrame that `make` builds from the user's SQL.
 
     Raises:
         ConfigError: Spark refuses the SQL; the error names the flag and the columns of `table`.
     """
     try:
         made = make()
-        made.schema  # noqa: B018 - over Spark Connect nothing is checked before
+        made.schema  # noqa: B018 - Spark Connect checks the SQL only here
     except AnalysisException as error:
         message = str(error).splitlines()[0]
         raise ConfigError(f"{flag} cannot be used: {message} The columns are {table.columns}.") from error
@@ -226,7 +226,7 @@ def _for_spark(uri: str) -> str:
 
 
 def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:
-    """Write the survivors and return them as written, because they took a join to find and several passes read them."""
+    """Store the survivors and return the stored rows, because a join finds them and several passes read them."""
     run_id = ctx.run_id
     rows = pairs if WITHIN in pairs.columns else pairs.withColumn(WITHIN, F.lit(None).cast("double"))
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)

@@ -8,7 +8,7 @@ from metaclip_spark.storage.open import same_source
 from metaclip_spark.warehouse.tables import equal_to
 
 _PER_STATEMENT = 500
-"""Number of sources that one DELETE names, at most."""
+"""Maximum number of sources that one DELETE names."""
 
 
 def retry_step(ctx: WritingContext, given: list[Source]) -> int:

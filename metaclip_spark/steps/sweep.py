@@ -17,7 +17,7 @@ from metaclip_spark.steps.context import Context
 def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.int64], size: int) -> int:
     """Return the smallest t whose expected subset has at least `size` pairs.
 
-    Takes three or four passes over entry_ids, each for 32 values of t.
+    The search takes three or four passes over entry_ids, each for 32 values of t.
 
     Args:
         counts: int64, by entry id.
@@ -39,7 +39,7 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.in
     if threshold is None:
         raise ConfigError(
             f"target_size {size:,} is more than the {matched:,} pairs of the pool that match an entry. "
-            "Give at most so many, or add input."
+            "Give a smaller --target-size, or add input."
         )
     ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} (passes: {passes}).")
     return threshold

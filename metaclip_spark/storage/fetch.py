@@ -18,7 +18,7 @@ class Patience:
 
     Attributes:
         attempts: failures in a row after which a source fails; `progress_bytes` without a failure reset the count.
-        forbidden_attempts: the same for status 403, which Common Crawl throttles with.
+        forbidden_attempts: the same for failures with status 403, which Common Crawl uses to throttle.
         base_delay, max_delay: seconds before the second attempt, doubled for each further one up to the maximum; half
             of it is jitter.
         longest_wait: maximum seconds for which a server's Retry-After is honoured.
@@ -41,11 +41,11 @@ class Patience:
 
 
 class Fetch:
-    """The bytes of one source, by position. It retries within the limits of `patience`; one thread at a time uses it.
+    """A reader of one source's bytes by position, with retries within `patience`; one thread at a time may use it.
 
     Attributes:
         identity: the size and etag of the first response; a later response that differs ends the source.
-        failure: the error that ended the source after the bytes that were returned last, or None.
+        failure: the error that ended the source after the last returned bytes, or None.
     """
 
     def __init__(self, uri: str, patience: Patience) -> None:
@@ -171,7 +171,7 @@ class Fetch:
             summary = f"got {lost} {_times(number)}" if alike else f"{_times(number)} in a row, the last with {lost}"
             raise FetchError(f"{shown(self._uri)} could not be fetched: {summary}")
         delay = min(patience.max_delay, patience.base_delay * 2 ** (number - 1))
-        # Not a keyed draw: the time of a retry decides nothing about a row, and tasks must not retry all together.
+        # This is not a keyed draw: the time of a retry decides nothing about a row, and tasks must not retry in unison.
         delay *= random.uniform(0.5, 1.0)
         if self._wait(max(delay, min(lost.wait, patience.longest_wait))):
             raise DamagedSourceError(f"{shown(self._uri)} was closed while it was read")
@@ -182,7 +182,7 @@ class Fetch:
 
 
 def _transport_of(uri: str, patience: Patience) -> Transport:
-    # Imported where they are used: a process that reads local files needs neither package.
+    # The transports are imported where they are used: a process that reads local files needs neither package.
     if scheme_of(uri) in ("http", "https"):
         from metaclip_spark.storage.http import HttpTransport
 

@@ -10,11 +10,11 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.transport import scheme_of
 
 _ARCHIVES = ("zip", "tar", "libarchive")
-"""Schemes of files inside an archive, whose place follows `::`."""
+"""Schemes of files inside an archive; the archive's place follows `::`."""
 
 
 def is_chain(uri: str) -> bool:
-    """Return whether a uri is a chain of fsspec: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
+    """Return whether a uri is an fsspec chain: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
 
     A local path and a key of an object store may contain `::`, too.
     """

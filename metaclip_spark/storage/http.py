@@ -19,11 +19,11 @@ _RETRIED_BELOW_500 = (408, 425, 429)
 
 
 class HttpTransport:
-    """One streaming GET, and a range request to resume it.
+    """A transport that sends one streaming GET, and a range request to resume it.
 
-    fsspec's http filesystem is not suitable here. It requests one block after another, and Common Crawl's servers count
-    requests, not bytes. It fails beyond byte 0 where a server ignores Range, it does not retry, and it does not notice
-    that a file changed.
+    fsspec's http filesystem is not suitable here: it sends one request per block, and Common Crawl's servers count
+    requests, not bytes; it fails beyond byte 0 if a server ignores Range; it neither retries nor notices that a file
+    changed.
     """
 
     def __init__(self, uri: str, connect_seconds: float, read_seconds: float) -> None:
@@ -42,7 +42,7 @@ class HttpTransport:
 
     def open(self, start: int, stop: int | None) -> Body:
         """Send one request; see `Transport.open`."""
-        # Identity: positions in a body that was compressed for the transfer are not positions in the file.
+        # Only identity is accepted: positions in a body compressed for the transfer are not positions in the file.
         headers = {"Accept-Encoding": "identity", "User-Agent": f"metaclip-spark/{__version__}"}
         if start or stop is not None:
             headers["Range"] = f"bytes={start}-" + ("" if stop is None else str(stop - 1))
@@ -83,7 +83,7 @@ class HttpTransport:
         """
         headers, status = response.headers, response.status
         where = shown(self._uri)
-        if status == 416:  # nothing at this position: the end of the source; the response names the length
+        if status == 416:  # the source ends at this position; the response names the length
             return Identity(_total(headers), etag_in(headers)), start
         if status in (404, 410):
             raise DamagedSourceError(f"{where} does not exist (status {status})")
@@ -95,7 +95,8 @@ class HttpTransport:
             raise DamagedSourceError(f"{where} was refused with status {status}")
         coding = headers.get("Content-Encoding", "identity").strip().lower()
         if coding not in ("", "identity") and not urlsplit(self._uri).path.lower().endswith(".gz"):
-            # For a .gz the header describes the file itself. For any other, it means that the bytes are not the file's.
+            # For a .gz the header describes the file itself. For any other file, the header means that these bytes are
+            # not the file's.
             raise DamagedSourceError(
                 f"{where} comes with Content-Encoding {coding}, though only identity was requested"
             )

@@ -1,4 +1,4 @@
-"""Read sources in s3, and of every other scheme that fsspec knows: one request per block."""
+"""Read sources from s3, and of every other scheme that fsspec knows, with one request per block."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NO_CREDENTIALS = (
 
 
 class FsspecTransport:
-    """A file of an fsspec filesystem, read block by block; each attempt opens the file again."""
+    """A transport that reads a file of an fsspec filesystem block by block; each attempt opens the file again."""
 
     def __init__(self, uri: str, connect_seconds: float, read_seconds: float) -> None:
         self._uri = uri
@@ -50,7 +50,7 @@ class FsspecTransport:
         """Do nothing: fsspec keeps its filesystems for the next file of this process."""
 
     def _translated(self, error: Exception) -> Exception:
-        """Return the error of `Transport.open` that an error of the filesystem stands for."""
+        """Translate an error of the filesystem into an error of `Transport.open`."""
         where = shown(self._uri)
         if isinstance(error, MemoryError | ConnectionLostError | DamagedSourceError):
             return error
@@ -98,7 +98,7 @@ def source_filesystem(uri: str, connect_seconds: float = 10, read_seconds: float
 
 
 def _s3_options(connect_seconds: float, read_seconds: float) -> dict[str, Any]:
-    """Return s3fs's options: anonymous without credentials, the timeouts, and no retries of its own."""
+    """Return s3fs's options: anonymous access without credentials, the timeouts, and no retries."""
     import botocore.exceptions
     import botocore.session
 

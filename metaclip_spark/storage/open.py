@@ -38,7 +38,7 @@ def open_source(uri: str, patience: Patience | None = None) -> BinaryIO:
     `DamagedSourceError` if the source does not exist, has changed, or fails more often than `patience` allows.
     """
     if is_remote(uri):
-        # typeshed derives the standard library's own files alone from BinaryIO.
+        # In typeshed, only the standard library's own files derive from BinaryIO.
         return RemoteFile(uri, patience or PATIENCE)  # type: ignore[return-value]
     return open(local_path(uri), "rb")
 

@@ -43,9 +43,10 @@ class _Prefetch(threading.Thread):
 class RemoteFile(io.BufferedIOBase):
     """A remote source, readable and seekable; at most two blocks of it are in memory.
 
-    A file that is read from its start comes as one stream. There, a read of a given size returns the bytes before a
-    failure, and the next read raises, so that only b"" means the end. A read of the rest is whole or raises. A file
-    that was entered elsewhere by a seek (Parquet) comes by range requests, and each of its reads is whole or raises.
+    A file that is read from its start is fetched as one stream. If the stream fails, a read of a given size returns the
+    bytes before the failure, and the next read raises; so b"" always means the end. A read of all remaining bytes is
+    complete or raises. After a seek to another position (Parquet), the file is fetched by range requests, and each read
+    is complete or raises.
     """
 
     def __init__(self, uri: str, patience: Patience) -> None:
@@ -153,7 +154,7 @@ class RemoteFile(io.BufferedIOBase):
         self._buffer, self._start, self._offset, self._blocks = b"", position, 0, 0
 
     def _buffered(self, size: int) -> bytes:
-        """Return up to `size` bytes of the buffer (all of them if negative), which is filled first if it is empty."""
+        """Return up to `size` bytes of the buffer (all if `size` is negative); fill an empty buffer first."""
         if self._offset == len(self._buffer) and not self._fill(size):
             return b""
         stop = len(self._buffer) if size < 0 else self._offset + size

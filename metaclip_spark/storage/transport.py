@@ -1,6 +1,6 @@
 """The interface of transports, which read remote sources. A transport makes one attempt; `storage.fetch` retries.
 
-The import creates nothing: a forked worker needs connections, loops and threads of its own.
+The import creates no connection, loop or thread, because a forked worker could not use the parent's.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Transport(Protocol):
         """
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the connections."""
 
 
 def scheme_of(uri: str) -> str:
@@ -77,7 +77,7 @@ def changed(uri: str) -> DamagedSourceError:
 
 
 def etag_in(details: Mapping[str, Any]) -> str:
-    """Return the etag in a response's headers or a listing's details; else one made of the time, else ""."""
+    """Return the etag in a response's headers or a listing's details; else one made from a timestamp, else ""."""
     for name in ("ETag", "etag", "e_tag"):
         if details.get(name):
             return "remote:" + str(details[name]).removeprefix("W/").strip('"')

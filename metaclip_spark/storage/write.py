@@ -33,7 +33,7 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """
     place = os.fspath(place)
     if _needs_fsspec(place):
-        # Imported here: whoever writes local files does not need fsspec.
+        # Imported here: writes of local files do not need fsspec.
         from metaclip_spark.storage.filesystem import filesystem_of
 
         files, path = filesystem_of(place)
@@ -43,7 +43,7 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         except BaseException:
             with contextlib.suppress(Exception):
                 upload.discard()
-                upload.closed = True  # any other way to close it would upload what was written so far
+                upload.closed = True  # any other way to close it would upload the incomplete file
             raise
         upload.close()
         return
@@ -62,9 +62,11 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _needs_fsspec(place: str) -> bool:
     """Return whether a place is a uri of another machine, or a chain such as `simplecache::s3://bucket/key`."""
+    if is_remote(place) or "::" not in place:
+        return is_remote(place)
     from metaclip_spark.storage.filesystem import is_chain
 
-    return is_remote(place) or ("::" in place and is_chain(place))
+    return is_chain(place)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Remove taken-down rows from a warehouse's files, local or remote: exports and reports (no Spark)."""
+"""Remove taken-down rows from the exports of a warehouse, local or remote, and find stale reports (no Spark)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from metaclip_spark.takedown.hashes import Takedowns
 REPORTS = "reports"
 _LIST = "pair_ids"
 PAIR_COLUMNS = ("pair_id", _LIST, "__key__")
-"""Columns in which exports name their pairs."""
+"""Columns of exports that contain pair ids."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class RewrittenFile:
 
 
 def check_files(root: str | None) -> None:
-    """Check that exports and reports below a warehouse can be opened; None is a catalog, which has none.
+    """Check that exports and reports below a warehouse can be opened; a catalog (None) has neither.
 
     Raises:
         ConfigError: the scheme of the warehouse is unknown, or its package is missing.
@@ -53,7 +53,7 @@ def check_files(root: str | None) -> None:
 
 
 def exported_files(root: str) -> list[str]:
-    """Return the Parquet files of a warehouse's exports, ordered, and remove the partial files of dead writers."""
+    """Return the Parquet files of a warehouse's exports, ordered; remove partial files of interrupted writers."""
     found = []
     files, folder = _files_below(root, EXPORTS)
     for path in files.find(folder) if files.exists(folder) else []:
@@ -65,14 +65,14 @@ def exported_files(root: str) -> list[str]:
 
 
 def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dry_run: bool = False) -> RewrittenFile:
-    """Remove taken-down rows from a Parquet file; the file stays as it is if no row is concerned, or in a dry run.
+    """Remove taken-down rows from a Parquet file; the file stays as it is if no row is affected, or in a dry run.
 
-    A row is removed for its url, its page_url (if the file has one) or its pair. A row may stand for an image, with its
-    pairs as lists that are as long as `pair_ids`. The pairs are removed from the lists, and the row with its last pair.
-    The file is replaced atomically.
+    A row is removed if its url, its page_url (if the file has one) or its pair is taken down. In a row per image, pairs
+    are removed from the lists that are as long as `pair_ids`, and the row is removed with its last pair. The file is
+    replaced atomically.
 
     Args:
-        pair_ids: pairs to remove for a value that the file does not contain.
+        pair_ids: pairs to remove because of a value that the file does not contain.
     """
     files, path = filesystem_of(uri)
     removed = rows = pairs = 0
@@ -168,7 +168,7 @@ def correct_manifests(root: str, exported: Mapping[str, RewrittenFile]) -> list[
 
 
 def _corrected(content: Any, exported: Mapping[str, RewrittenFile]) -> Any:
-    """Return a manifest's or an index's content with the numbers that its files have now."""
+    """Return a manifest's or an index's content with the present numbers of its files."""
     if not isinstance(content, dict):
         return content
     content = dict(content)

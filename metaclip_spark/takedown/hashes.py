@@ -24,12 +24,12 @@ _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s\"'<>\\]+")
 _MARKS_AFTER_URL = ".,;:!?)]}"
 
 Hashes = npt.NDArray[np.bytes_]
-"""Hashes as bytes of 16 (dtype S16)."""
+"""Hashes of 16 bytes each (dtype S16)."""
 
 
 @dataclass(frozen=True, eq=False)
 class Takedowns:
-    """A takedown list: urls, image domains and page domains. Picklable; 16 bytes per value.
+    """A picklable takedown list of urls, image domains and page domains, with 16 bytes per value.
 
     Attributes:
         salt: the key of the hashes; each warehouse has one.
@@ -64,7 +64,7 @@ class Takedowns:
     def covers_any_url_in(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Return bool[n]: whether a text (a reject's record, a line of a report) contains a url that is on the list.
 
-        A text does not show whether a url is of an image or of a page; a match as either counts.
+        A text does not show whether a url is of an image or of a page; the url counts if it is listed as either.
         """
         owners: list[int] = []
         urls: list[str] = []

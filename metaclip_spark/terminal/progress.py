@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _LIVE_SECONDS = 0.5
 _PLAIN_SECONDS = 30.0
-"""Time between two updates, in a terminal and elsewhere."""
+"""Seconds between two updates, in a terminal and elsewhere."""
 
 
 class Reporter:
@@ -137,7 +137,7 @@ Tasks = Callable[[], tuple[int, int]]
 
 
 def tasks_of_context(spark: SparkSession) -> Tasks:
-    """Return a function that asks the SparkContext of this process."""
+    """Return a function that reads the numbers from the SparkContext of this process."""
     tracker = spark.sparkContext.statusTracker()
 
     def tasks() -> tuple[int, int]:

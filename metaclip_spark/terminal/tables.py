@@ -77,7 +77,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def print_rows(headers: list[str], rows: list[list[str]], whole: int = 0) -> None:
-    """Print a plain table, with columns of numbers to the right.
+    """Print a plain table, with columns of numbers aligned to the right.
 
     Args:
         whole: number of columns, from the left, that are never folded.

@@ -49,7 +49,7 @@ class Match:
     """An entry that a text matches.
 
     Attributes:
-        positions: where the entry occurs in the spaced text, in characters from 0.
+        positions: positions of the entry in the spaced text, in characters from 0.
         count: the entry's count in the pool; None without counts.
         part: head or tail; None without counts.
         probability: the entry probability; None without counts.
@@ -72,7 +72,7 @@ def matches_of(
         text: the spaced text.
         ids: the ids of the entries that the text matches.
         entries: all entries of the list.
-        count: returns an entry's count by its id, 0 for an entry that matches nothing in the pool; None without counts.
+        count: returns an entry's count by its id, 0 for an entry without a match in the pool; None without counts.
         threshold: t.
     """
     matches = []

@@ -43,7 +43,7 @@ __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 _SLICE = 1 << 16
 """Rows processed at a time; this bounds the memory that a verb needs beyond the table."""
 _FEW = 50_000
-"""Texts below which `engine="auto"` takes pyahocorasick: compiling the phrase matcher would take longer."""
+"""Number of texts below which `engine="auto"` uses pyahocorasick: compiling the phrase matcher would take longer."""
 
 
 def curate(

@@ -131,7 +131,7 @@ def balance(
     )
     p, value = F.col("sampling_probability"), F.col(_KEY)
     refused = F.raise_error(F.lit(f"balance: {null_key_message(keys)}")).cast("double")
-    # The key gets a column: Spark would recompute an expression for each place that names it.
+    # The key gets a column, because Spark would recompute an expression wherever it is used.
     keyed = df.withColumns({"sampling_probability": probability("entry_ids"), _KEY: key_value})
     if image is not None:
         matched = keyed.where(p > 0).withColumn(_KEY, F.coalesce(value, refused.cast("string")))
@@ -201,7 +201,7 @@ def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
 
 
 def _image(df: DataFrame, name: str) -> Column:
-    """Return the image's id of each row, a string; a null fails the job that computes it."""
+    """Return the id of each row's image, a string; a null fails the Spark job."""
     column = _string(df, name, "balance", "strings")
     refused = F.raise_error(F.lit(f"balance: {null_key_message([name])}")).cast("string")
     if name == "image_id":

@@ -26,8 +26,8 @@ class Event:
     """A row of `runs`: an event of a whole attempt (`started`, `finished`, `failed`), or of a stage.
 
     Attributes:
-        at: when, in UTC.
-        config: JSON. Of an attempt: the resolved configuration, or the error. Of a stage: what it did.
+        at: time of the event, in UTC.
+        config: JSON; for an attempt, the resolved configuration or the error; for a stage, its details.
         software: name -> version.
     """
 
@@ -69,7 +69,7 @@ class StageEvent(Event):
 
 
 class Attempt:
-    """One attempt of a run. It only writes: one row of `runs` per event.
+    """An attempt of a run, which writes one row of `runs` per event, and reads nothing.
 
     `RunLog.attempt` makes attempts.
 
@@ -111,7 +111,7 @@ class Attempt:
         """Append one event.
 
         Args:
-            detail: what the stage did. None: the configuration of the attempt is stored.
+            detail: the details of the event; None: the configuration of the attempt is stored.
         """
         detail = dict(detail) if detail is not None else dict(self.config)
         row = {
@@ -139,7 +139,7 @@ def new_attempt_id() -> str:
 
 
 def event_of(row: Mapping[str, Any]) -> Event:
-    """Return the event that a row of `runs` holds."""
+    """Convert a row of `runs` to an event."""
     attempt: dict[str, Any] = {
         "event": row["event"],
         "run_id": row["run_id"],

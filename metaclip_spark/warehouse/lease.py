@@ -1,9 +1,9 @@
-"""The lease of a warehouse, which lets one run write at a time. It expires, and is stored in a Delta table.
+"""The lease of a warehouse: it lets one run write at a time, expires, and is stored in a Delta table.
 
 A run takes the lease by an append whose transaction version is the next generation of the lease: Delta gives it to
-exactly one writer, on every store. The holder renews the lease in a table property. That is a commit without a Spark
-job, so a busy cluster cannot delay it. A lease whose holder died expires. On the holder's own machine it is taken over
-at once, because there it is visible that the process has ended.
+exactly one writer, on every store. The holder renews the lease in a table property. A renewal is a commit without a
+Spark job, so a busy cluster cannot delay it. A lease whose holder died expires. On the holder's own machine the next
+run takes the lease over at once, because it can see that the process has ended.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Lease:
     """A lease, held from `acquire` to `release`. A thread renews it in between.
 
     Args:
-        seconds: how long the lease lasts without renewal.
+        seconds: duration of the lease without renewal.
     """
 
     def __init__(self, warehouse: Warehouse, seconds: float = 300.0) -> None:
@@ -56,14 +56,14 @@ class Lease:
         """Take the lease.
 
         Raises:
-            LeaseError: another run holds the lease; the error names the run, and how long it still holds.
+            LeaseError: another run holds the lease; the error names its process, and the time until the lease ends.
             WarehouseError: the warehouse cannot be written.
         """
         try:
             self._warehouse.ensure(TABLE)
             held = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
             while not self._take(held):
-                # Another run took the next generation and has not announced it. A killed run never will.
+                # Another run took the next generation and has not announced it yet. A killed run never announces it.
                 held = self._stored(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
@@ -195,7 +195,7 @@ def _started(pid: int) -> str:
 
 @contextmanager
 def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
-    """Hold the lease while the body runs. Every write of the warehouse checks that it is still held."""
+    """Hold the lease while the body runs. Every write of the warehouse checks that the lease is still held."""
     lease = Lease(warehouse, seconds)
     lease.acquire()
     warehouse.guard = lease.check

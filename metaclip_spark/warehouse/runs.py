@@ -78,8 +78,8 @@ class Run:
     def knows_its_odds(self) -> bool:
         """Whether the tables still give each pair's part in the expected size.
 
-        They do not where the counts are those of another pool. Nor do they where the draw built on an earlier subset,
-        because that subset may have been drawn again since.
+        The tables do not where the counts are those of another pool, or where the draw built on an earlier subset: that
+        subset may have been drawn again since.
         """
         return self.earlier is None and not self.config.get("freeze_counts")
 
@@ -91,10 +91,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A run whose subset is stored, with what another balance needs in order to build on it.
+    """A run whose subset is stored, with the values that another balance needs to build on it.
 
     Attributes:
-        pools: snapshot -> fingerprint of the pool that it was drawn from; None where it was drawn from survivors.
+        pools: snapshot -> fingerprint of the pool that was drawn from; None where the run drew from survivors.
         fingerprint: hash of what the subset depends on.
     """
 
@@ -110,7 +110,7 @@ class Drawn:
 class RunLog:
     """The events of the table `runs`, of all runs, oldest first.
 
-    The table is read when the log is first asked, and only once. So a log that guides writes must be made while the
+    The table is read at the first access, and only once. So a log that guides writes must be made while the
     lease is held: until then another run may add events.
     """
 
@@ -203,8 +203,8 @@ class RunLog:
 
         Args:
             run_id: of this run; None: of any run.
-            drawn: the attempt that drew the subset last, where there is one. A run that was made stage by stage has
-                several attempts, and only that one has all settings of the draw.
+            drawn: the attempt that drew the subset last, where there is one. A run that several commands made has
+                several attempts, and only the attempt of its balance has all settings of the draw.
 
         Raises:
             ConfigError: the log has no such attempt.
@@ -255,7 +255,7 @@ def known_runs(warehouse: Warehouse) -> list[Run]:
 
 
 def _bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
-    """Return run_id -> bytes of the present files of a table; reads no column."""
+    """Return run_id -> bytes of the current files of a table, from the files' metadata alone."""
     if not warehouse.exists(name):
         return {}
     place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")

@@ -22,8 +22,8 @@ _OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONS
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 _LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
 _LISTING_TASKS = "50"
-"""Number of tasks in which VACUUM lists folders. Of Spark's default of 10,000 tasks most are empty, and they take most
-of the time on a small table."""
+"""Number of tasks in which VACUUM lists folders. Most of Spark's default of 10,000 tasks are empty, and take most of
+the time on a small table."""
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _FILES_AT_ONCE = "4"
 """Number of partitions that a task writes at the same time. Rows of more partitions are sorted first."""
@@ -39,8 +39,8 @@ _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW
 class Commit:
     """The result of a write.
 
-    Delta silently drops a write whose transaction was committed before, for example by an attempt that died right
-    after. So every write checks whether the last commit of the table is its own.
+    Delta silently drops a write whose transaction was committed before, for example by an interrupted attempt. So every
+    write checks whether the last commit of the table is its own.
 
     Attributes:
         version: the version of the table after the write.
@@ -159,7 +159,7 @@ class Warehouse:
         """Append rows.
 
         Args:
-            txn: a hash of what the rows are a function of. Rows with an equal one are appended only once.
+            txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
         """
         return self._write(name, rows, "append", _once(name, txn, txn_version))
 
@@ -168,7 +168,7 @@ class Warehouse:
         return self._write(name, rows, "overwrite", {"replaceWhere": equal_to(**where), **_once(name, txn, 1)})
 
     def merge(self, name: str, rows: DataFrame, on: Sequence[str], then: str = "WHEN MATCHED THEN DELETE") -> int:
-        """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return how many were changed.
+        """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return the number of changed rows.
 
         Delta's log keeps the condition of a statement. Here the condition has only names of columns. The condition of
         a DELETE would keep the values in the log for good.
@@ -191,7 +191,7 @@ class Warehouse:
             self.spark.catalog.dropTempView(view)
 
     def delete(self, name: str, condition: str) -> None:
-        """Delete the rows for which a condition in SQL is true. It is no error where there are none.
+        """Delete the rows, if any, for which a condition in SQL is true.
 
         See `equal_to`, which quotes values.
         """
@@ -202,9 +202,9 @@ class Warehouse:
     def remove_files(self, name: str) -> None:
         """Remove the data files of a table that has no rows; the log stays, so an interruption breaks nothing.
 
-        VACUUM does the same, but takes most of a minute even on a small table. It is used only where the files cannot
-        be reached: over Spark Connect, and in catalogs that do not give access to files. Where VACUUM is not allowed
-        either, the files stay until the table's next VACUUM.
+        VACUUM does the same, but takes most of a minute even on a small table. So it is used only where the files
+        cannot be reached: over Spark Connect, and in catalogs that do not give access to files. Where VACUUM is not
+        allowed either, the files stay until the table's next VACUUM.
         """
         if not self.exists(name) or not self.read(name).isEmpty():
             return
@@ -242,7 +242,7 @@ class Warehouse:
             self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
 
     def purge(self, name: str) -> None:
-        """Rewrite the files that hold rows which are only marked as deleted, if the table may have deletion vectors."""
+        """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
         properties = self.properties(name) or {}
         if "true" in properties.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in properties:
             self.guard()
@@ -251,7 +251,7 @@ class Warehouse:
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest one if maintenance (OPTIMIZE, VACUUM) ran since.
 
-        Maintenance moves rows into other files, and may remove the files of the pinned version. It changes no row.
+        Maintenance moves rows into other files and may remove the files of the pinned version, but changes no row.
         """
         history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)}").where(F.col("version") > pinned)
         later = history.select("version", "operation").orderBy("version").collect()
@@ -329,7 +329,7 @@ def sql_string(text: str) -> str:
 
 
 def equal_to(**columns: str | Sequence[str]) -> str:
-    """Return a condition in SQL: `filter_equal` where a statement takes no expression.
+    """Return the condition of `filter_equal` as SQL, for statements that take no expression.
 
     >>> print(equal_to(snapshot="a", batch_id=["b", "c"]))
     snapshot = 'a' AND batch_id IN ('b', 'c')
@@ -345,7 +345,7 @@ def equal_to(**columns: str | Sequence[str]) -> str:
 
 def _create_statement(table: Table, identifier: str) -> str:
     columns = ", ".join(f"`{c.name}` {c.type} COMMENT {sql_string(c.comment)}" for c in table.columns)
-    # Statistics put the smallest and largest values into the log. Only these columns have any: never urls or texts.
+    # Statistics put the smallest and largest values into the log. Only `stats_columns`, never urls or texts, get them.
     stats = {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
     if not table.stats_columns:
         stats = {"delta.dataSkippingNumIndexedCols": "0"}

@@ -110,7 +110,7 @@ def test_survivors_of_a_subset_are_counted_with_weights_and_the_draw_is_nested(s
         min(before.keys() - {pair[0] for pair in subset(spark, world, higher)}),
     )
     assert json.loads(why.out)[0]["verdict"] == (
-        f"dropped: it is not among what is left of the subset of run {first['run_id']}, which this run drew from"
+        f"dropped: it is not among the survivors of the subset of run {first['run_id']}, which this run drew from"
     )
     grouped = again(world, *words, "--threshold", 60, "--group", "phash")
     groups = {number // 10 for number in range(len(before)) if number % 3 != 2}

@@ -41,7 +41,7 @@ def test_a_run_over_connect_makes_the_tables_of_a_classic_one(spark, remote, und
     ("url", "problem"),
     [
         ("sc://127.0.0.1:1/;token=hidden", "Connection refused"),
-        ("http://127.0.0.1", "'http://127.0.0.1' is not such a url"),
+        ("http://127.0.0.1", "'http://127.0.0.1' is not a url of Spark Connect"),
     ],
 )
 def test_a_missing_server_is_reported_in_one_sentence(url, problem):

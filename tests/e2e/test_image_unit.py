@@ -33,13 +33,13 @@ def test_one_text_per_image_is_drawn_and_explained(spark, undisturbed, tmp_path)
     explanations = [json.loads(call("explain", *at, "--url", url.format(n), "--json").out) for n in range(2)]
     for texts in explanations:
         not_dropped = [
-            answer for answer in texts if "of the image's matched texts that of pair" not in answer["verdict"]
+            answer for answer in texts if "of the image's matched texts, the text of pair" not in answer["verdict"]
         ]
         (drawn,) = not_dropped
         assert len({answer["draw"] for answer in texts}) == 1
         assert len(texts) == 3
         assert all(
-            answer["verdict"].endswith(f"that of pair {drawn['pair_id']} is drawn")
+            answer["verdict"].endswith(f"the text of pair {drawn['pair_id']} is drawn")
             for answer in texts
             if answer is not drawn
         )

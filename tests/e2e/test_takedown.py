@@ -376,4 +376,4 @@ def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
         page = call("report", *at, "--run-id", run_id)
         assert page.status == 0, page.err
         text = Path(page.out.strip()).read_text(encoding="utf-8")
-        assert ("expected size and sd are those of the draw before" in text) == (run_id != runs[0])
+        assert ("expected size and sd are those before the takedown" in text) == (run_id != runs[0])

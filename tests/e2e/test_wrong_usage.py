@@ -111,7 +111,7 @@ def test_warehouse_below_a_file_is_refused(world, metaclip):
     refused(
         ended,
         2,
-        f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a folder that can be, "
+        f"warehouse {world.root}/somefile/wh cannot be written: Not a directory. Give a writable folder, "
         "or the right to write.",
     )
 
@@ -190,7 +190,7 @@ def test_unfinished_extraction_refuses_other_settings_and_other_bytes(world, met
     refused(
         metaclip("extract", *words),
         2,
-        f"{path} has other bytes than when snapshot 'default' took it in (size {path.stat().st_size}, was "
+        f"{path} has other bytes than when it was planned for snapshot 'default' (size {path.stat().st_size}, was "
         f"{size}). Give the changed file another name, or another --snapshot (--retry, if it was not read to its "
         "end).",
     )

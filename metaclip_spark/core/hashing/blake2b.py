@@ -1,4 +1,4 @@
-"""BLAKE2b of many short strings at once. Source: RFC 7693."""
+"""Hash many short strings at once with BLAKE2b. Source: RFC 7693."""
 
 from __future__ import annotations
 

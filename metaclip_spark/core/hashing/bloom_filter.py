@@ -36,7 +36,7 @@ class BloomFilter:
 
     Args:
         shards: the bytes of `build_shard` by shard number; a missing shard has no keys.
-        shard_bits: how many bits give the shard number, 0 to 8.
+        shard_bits: number of bits that give the shard number, 0 to 8.
     """
 
     def __init__(self, shards: Mapping[int, bytes], shard_bits: int) -> None:

@@ -1,6 +1,6 @@
-"""Compute the ids of images and pairs, which key the draw: functions of the row alone.
+"""Compute the ids of images and pairs. An id depends on its row alone, and is a key of the draw.
 
-Source: `image_id` is upstream v2's; `pair_id` is the contract of this project's tables.
+Source: upstream v2 defines `image_id`; this project defines `pair_id`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SHA-224 of many short strings at once. Source: FIPS 180-4."""
+"""Hash many short strings at once with SHA-224. Source: FIPS 180-4."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _rotated_right(value: np.uint32, bits: int) -> np.uint32:
 def _round(
     v: npt.NDArray[np.uint32], a: int, b: int, c: int, d: int, e: int, f: int, g: int, h: int, word: int, added: int
 ) -> None:
-    """Run one round on all lanes. It changes d and h; the other six rows only change their names."""
+    """Run one round on all lanes. A round changes rows d and h; the other six rows only change their names."""
     for i in range(LANES):
         one, five = v[a + i], v[e + i]
         mixed = _rotated_right(five, 6) ^ _rotated_right(five, 11) ^ _rotated_right(five, 25)
@@ -41,7 +41,7 @@ def _compress(v: npt.NDArray[np.uint32]) -> None:
     """Compress one block on all lanes.
 
     Args:
-        v: (rows * lanes,) uint32; state and the first 16 words are set, the state is written.
+        v: (rows * lanes,) uint32; the state and the first 16 words are read, and the state is written.
     """
     size = LANES
     for word in range(16, 64):

@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 from metaclip_spark.core.urls.hosts import is_ip, normal_host
 from metaclip_spark.errors import ConfigError
 
-# Labels as they occur in urls, "_" included. The last label is not a number: that would be an address.
+# Labels may have the characters that occur in urls, "_" included. A last label that is a number would be an address.
 _LAST_LABEL = r"[a-z0-9_-]*[a-z_-][a-z0-9_-]*"
 _PLAIN = rf"(?:[a-z0-9_-]{{1,63}}\.)+{_LAST_LABEL}"
 _WILDCARD = r"^\*?\."
 _HOSTS_LINE = r"^(?:0\.0\.0\.0|127\.0\.0\.1|255\.255\.255\.255|[0-9a-f]*:[0-9a-f:]*(?:%[a-z0-9]+)?)[ \t]+"
 _OWN_NAMES = {"0.0.0.0", "localhost.localdomain"}
-"""Names with a dot by which hosts files mean the machine itself. Names without a dot are skipped in any case."""
+"""Names with a dot that hosts files use for the machine itself. Names without a dot are skipped in any case."""
 _MAX_DOMAIN = 253
 _SHOWN_CHARS = 80
 

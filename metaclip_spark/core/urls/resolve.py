@@ -1,6 +1,7 @@
-"""Resolve the url of an image against its page: to an absolute url, or to the reason why there is none.
+"""Resolve the url of an image against its page: to an absolute url, or to the reason why the url is rejected.
 
-The result equals `urllib.parse.urljoin`'s, character for character. The usual forms do not need its general parser.
+The result equals `urllib.parse.urljoin`'s, character for character. The usual forms do not need the
+general parser of `urljoin`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Resolver:
             self._folder = folder
 
     def absolute(self, url: str | None) -> tuple[str, str]:
-        """Return the absolute url and "", or "" and the reason why there is none.
+        """Return the absolute url and "", or "" and the reason why the url is rejected.
 
         An absolute url stays as it is, without outer whitespace. Any other form is resolved against the base.
         """
@@ -83,7 +84,7 @@ class Resolver:
 
 
 def absolute_url(url: str | None, base: str) -> tuple[str, str]:
-    """Return the absolute url of an image and "", or "" and the reason why there is none.
+    """Return the absolute url of an image and "", or "" and the reason why the url is rejected.
 
     >>> absolute_url("a.jpg", "http://example.org/x/")
     ('http://example.org/x/a.jpg', '')

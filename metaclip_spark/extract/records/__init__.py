@@ -1,1 +1,1 @@
-"""Read WARC records: what WAT, WARC and WET files consist of."""
+"""Read WARC records, of which WAT, WARC and WET files consist."""

@@ -1,4 +1,4 @@
-"""The bytes of a WARC file in chunks: what its gzip members inflate to, or the bytes of a plain file.
+"""Read the bytes of a WARC file in chunks: its inflated gzip members, or the bytes of a plain file.
 
 Crawls put each record into a separate gzip member. A small member is inflated whole, with its checksum. A large one
 (a whole file in one member, a record of many megabytes) is inflated in parts.
@@ -21,18 +21,18 @@ try:
 except ImportError:
 
     def find(data: bytes | memoryview, pattern: bytes, start: int = 0) -> int:
-        """Return what `bytes.find` returns."""
+        """Return the first position of a pattern, or -1, as `bytes.find` does."""
         return bytes(data).find(pattern, start)
 
 
 GZIP_MAGIC = b"\x1f\x8b"
 
 _INFLATED_BYTES = Struct("<I").unpack_from
-_MEMBER = b"\x1f\x8b\x08"  # a member's first bytes; by chance they also occur inside one, once in 16 MiB
+_MEMBER = b"\x1f\x8b\x08"  # a member's first bytes; they also occur inside a member by chance, once in 16 MiB
 _READ_BYTES = 1 << 18
 _SMALL_MEMBER_BYTES = 1 << 20
 _SMALL_MEMBER_INFLATED = 1 << 24
-_BITE_BYTES = 4096  # if a bite is corrupt, all that it inflates to is lost, so bites are small
+_BITE_BYTES = 4096  # inflated at once; small, because all output of corrupt bytes is lost
 
 Chunk = tuple[bytes | bytearray, bool]
 """Bytes, and whether their checksum was verified (a plain file has none to verify)."""
@@ -56,7 +56,7 @@ def chunks_of(stream: BinaryIO, read_bytes: int) -> Iterator[Chunk]:
         read_bytes: the size of the first read, and of every read of a plain file.
 
     Raises:
-        CorruptGzipError, EOFError, gzip.BadGzipFile: while the chunks are read, as `_in_parts` says.
+        CorruptGzipError, EOFError, gzip.BadGzipFile: while the chunks are read, as `_in_parts` raises them.
     """
     first = stream.read(read_bytes)
     while len(first) == 1 and (more := stream.read(read_bytes)):
@@ -112,7 +112,7 @@ def _whole_member(member: bytes) -> bytearray | None:
 
 
 def _in_parts(stream: BinaryIO, data: bytes, at: int) -> Generator[Chunk, None, tuple[bytes, int]]:
-    """Inflate the member that starts at `data[at]` in parts; return the bytes read last, and where in them it ends.
+    """Inflate in parts the member that starts at `data[at]`; return the last bytes read, and the member's end in them.
 
     Raises:
         CorruptGzipError: the member is corrupt.

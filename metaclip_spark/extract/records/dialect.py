@@ -15,7 +15,7 @@ class Dialect(NamedTuple):
 
     Attributes:
         separator: the bytes that are allowed between two records; it also matches b"".
-        short_by: by how many bytes a block may be longer than its Content-Length.
+        short_by: maximum number of bytes by which a block may be longer than its Content-Length.
         version_first: whether a header's first line is checked before the rest is read. Then an error shows only this
             line; otherwise it also shows the bytes after it.
         max_head_lines: a header of more lines is damage.
@@ -54,6 +54,6 @@ WARC = Dialect(
     max_head_lines=_NO_LIMIT,
     max_head_bytes=1 << 16,
     max_length=_NO_LIMIT,
-    max_block_bytes=32 << 20,  # no page is as long: Common Crawl cuts them at 1 MB
+    max_block_bytes=32 << 20,  # no page is as long: Common Crawl truncates pages at 1 MB
     read_bytes=1 << 17,
 )

@@ -28,12 +28,12 @@ _SHOWN_BYTES = 60
 def warc_records(stream: BinaryIO, dialect: Dialect) -> Iterator[Record]:
     """Yield the records of a WARC file, gzip or plain.
 
-    A record is yielded once the checksum of its gzip member was verified. In a member of several records, a record is
-    yielded once the bytes after it could be inflated.
+    A record is yielded once the checksum of its gzip member is verified, or, in a large member of several records, once
+    the bytes after the record are inflated.
 
     Raises:
-        DamagedSourceError: the stream is not a WARC, ends inside a record, or has a header that makes no sense.
-        CorruptGzipError, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, cut, or followed by other bytes.
+        DamagedSourceError: the stream is not a WARC, ends inside a record, or has an invalid header.
+        CorruptGzipError, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, truncated, or followed by other bytes.
     """
     buffer = _Buffer(chunks_of(stream, dialect.read_bytes), dialect)
     while True:
@@ -52,7 +52,7 @@ def warc_records(stream: BinaryIO, dialect: Dialect) -> Iterator[Record]:
 
 
 class _Buffer:
-    """Chunks as one stream of records."""
+    """The chunks of a file as one stream of records."""
 
     def __init__(self, chunks: Iterator[Chunk], dialect: Dialect) -> None:
         self._chunks = chunks
@@ -72,7 +72,7 @@ class _Buffer:
         return False
 
     def _skip_separator(self) -> bool:
-        """Skip the bytes that are allowed between records; return whether two bytes of a record are at hand.
+        """Skip the bytes that are allowed between records; return whether the buffer has two bytes of a record.
 
         A single byte is not enough: it may be the CR of a line end that continues in the next chunk.
         """
@@ -103,7 +103,7 @@ class _Buffer:
         end = self._data.find(b"\r\n\r\n", self._at, self._at + short_by + _HEAD_END_BYTES)
         if end < 0:
             return True
-        self._at = end  # before it are the last bytes of a block whose length is too small
+        self._at = end  # the last bytes of a block precede `end` if its Content-Length is too small
         return self._at_content()
 
     def whole_records(self) -> Iterator[Record]:
@@ -119,15 +119,15 @@ class _Buffer:
             yield record
 
     def verify(self) -> None:
-        """Read on if the checksum of the last record was not verified yet; damage close behind it is raised."""
+        """Read on if the last record's checksum is not verified yet; damage right after the record is raised."""
         if not self._verified:
             self.at_record()
 
     def record(self) -> Record:
-        """Read the next record; its block is skipped if it is longer than the dialect keeps.
+        """Read the next record; its block is skipped if it is longer than the dialect's limit.
 
         Raises:
-            DamagedSourceError: no record starts here, its header makes no sense, or the stream ends inside it.
+            DamagedSourceError: no record starts here, its header is invalid, or the stream ends inside it.
         """
         record = Record(self._head())
         block = self._block(record.length(self._dialect.max_length))
@@ -172,14 +172,14 @@ class _Buffer:
         return head
 
     def _first_line(self) -> bytes:
-        """Return the first line of the next record's header, cut at a limit; the position does not change."""
+        """Return the first line of the next record's header, truncated at a limit; the position does not change."""
         while True:
             end = self._data.find(b"\n", self._at, self._at + _MAX_VERSION_BYTES) + 1
             if end or len(self._data) - self._at >= _MAX_VERSION_BYTES or not self._more():
                 return bytes(self._data[self._at : end or self._at + _MAX_VERSION_BYTES])
 
     def _block(self, size: int) -> memoryview | None:
-        """Read a content block of `size` bytes; skip it and return None if it is longer than the dialect keeps."""
+        """Read a content block of `size` bytes; skip it and return None if it is longer than the dialect's limit."""
         keep = size <= self._dialect.max_block_bytes
         if keep and size <= len(self._data) - self._at:
             self._at += size

@@ -15,10 +15,10 @@ class Record:
 
     Attributes:
         payload: the content block, a view of the bytes that were read; empty if the block was skipped.
-        skipped: whether the block was skipped, because it is longer than its dialect keeps.
-        raw: (n,) uint8 for kernels, the bytes that the block is part of; None where they are not at hand.
-        start: where in `raw` the block begins.
-        holds_json: whether the record is known to be no response and to hold JSON. If False, only its header can say.
+        skipped: whether the block was skipped, because it is longer than the dialect's limit.
+        raw: (n,) uint8 for kernels, the bytes that the block is part of; None if they are not available.
+        start: the block's position in `raw`.
+        holds_json: whether the record is known to be no response and to hold JSON. If False, read the header.
     """
 
     __slots__ = ("_fields", "_head", "_head_bytes", "holds_json", "payload", "raw", "skipped", "start")

@@ -103,7 +103,7 @@ def _inflated(raw: BinaryIO, uri: str) -> io.BufferedIOBase:
 
 
 class _Rows(io.RawIOBase):
-    """A text file that ends after its last whole row before an error, which `failure` stores.
+    """A text file that ends after the last whole row before an error; `failure` stores the error.
 
     Arrow reads blocks of megabytes, and would lose all rows of a block in which an error occurs.
     """
@@ -187,7 +187,7 @@ def _read_csv(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         check_columns(column_names(uri, kind) or [], options.columns)
     arrow = _csv_options(kind, headless)
     arrow["parse_options"].invalid_row_handler = broken_row
-    # Binary, so that a row that is not UTF-8 is one reject and does not end the file.
+    # The columns are read as binary, so that a row with invalid UTF-8 is one reject and does not end the file.
     types = dict.fromkeys(fields.values(), pa.binary())
     convert = pa_csv.ConvertOptions(
         include_columns=list(types), column_types=types, strings_can_be_null=False, check_utf8=False

@@ -18,8 +18,8 @@ from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.columns import Columns, read_columns
 from metaclip_spark.sources.files import Split
 
-# Texts that clean_text may change: with a control character or line end inside, or an edge that is not printable ASCII.
-# Only these texts become Python strings.
+# This matches texts that clean_text may change: a control character or line end is inside, or an edge is not printable
+# ASCII. Only these texts become Python strings.
 _UNCLEAN = r"[\x00\t\n\r]|^[^!-~]|[^!-~]$"
 
 
@@ -76,7 +76,7 @@ def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledg
 
 
 class _Keep:
-    """The mask of the rows of a batch that are kept; a row is counted under the first reason that drops it."""
+    """The mask of a batch's rows that are kept; a row is counted under the first reason that drops it."""
 
     def __init__(self, rows: int, position: int, ledger: Ledger) -> None:
         self.mask: npt.NDArray[np.bool_] = np.ones(rows, dtype=np.bool_)

@@ -16,10 +16,10 @@ _IN_PAGE = re.compile(
     rb"<meta[^>]{0,500}?\bcharset\s*=\s*[\"']?\s*([\w.:-]{1,40})|<\?xml[^>]{0,200}?\bencoding\s*=\s*[\"']([\w.:-]{1,40})"
 )
 _DECLARED_WITHIN = 4096
-"""Bytes that are searched for a declaration; the Standard requires 1024, but real pages also have it later."""
+"""Number of bytes that are searched for a declaration; the Standard requires 1024, but real pages may declare later."""
 _DETECTED_FROM = 1 << 16
 
-# Python's name of a label's charset -> Python's name of the charset that browsers use. Others are no web charsets.
+# Python's name of a label's charset -> Python's name of the charset that browsers use. Any other is no web charset.
 _READ_AS = {
     **{name: "cp1252" for name in ("ascii", "iso8859-1", "cp1252")},
     **{name: "gb18030" for name in ("gb2312", "gbk", "gb18030", "hz")},
@@ -39,11 +39,11 @@ _READ_AS = {
 def utf8_of(body: bytes, content_type: str = "") -> bytes:
     """Convert a page to UTF-8.
 
-    Bytes that cannot be decoded become U+FFFD. A page that is in UTF-8 already keeps them until its strings are read.
+    Bytes that cannot be decoded become U+FFFD; in a page that is in UTF-8 already, only when its strings are read.
 
     Args:
         body: the page's bytes.
-        content_type: the value of its HTTP header Content-Type, or "".
+        content_type: the value of the page's HTTP header Content-Type, or "".
 
     >>> utf8_of("<p>Größe".encode("latin-1"), "text/html; charset=ISO-8859-1").decode()
     '<p>Größe'
@@ -78,7 +78,7 @@ def _by_label(label: str) -> str:
 
 
 def _detect(body: bytes) -> str:
-    """Return the charset of undeclared bytes: UTF-8 if they are valid UTF-8, else the guess of a detector for pages."""
+    """Return the charset of undeclared bytes: UTF-8 if they are valid, else a detector's guess, or windows-1252."""
     try:
         body.decode()
         return "utf-8"

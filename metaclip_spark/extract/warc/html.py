@@ -6,9 +6,9 @@ The urls of an image are:
 
 1. its `src`, if it is usable. A WAT has only this url, so all pairs of a WAT are found in the WARC too;
 2. the first usable of `data-src`, `data-original`, `data-lazy-src`, if it differs from a usable `src`. Of 12,177
-   `<img>` with text in 1,024 real pages, 390 have both and they differ. Most of these `src` are one placeholder for
-   the whole page, some are a smaller copy, and the url alone does not tell them apart;
-3. only if it has neither: the largest url of `srcset`, of `data-srcset`, or of the `<source>` of its `<picture>`. If
+   `<img>` with text in 1,024 real pages, 390 have both, with different urls. Most of these `src` are one placeholder
+   for the whole page, some are a smaller copy, and the url alone does not show which;
+3. only if neither is usable: the largest url of `srcset`, of `data-srcset`, or of the `<source>` of its `<picture>`. If
    the image has a usable `src`, these are the same picture in other sizes.
 """
 
@@ -29,7 +29,7 @@ SIZES = ("width", "height")
 
 _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
-# Without "events" a <selectedcontent> is not filled with copies, because a page could ask for any number of them.
+# Without "events", lexbor does not fill a <selectedcontent> with copies: a page could ask for any number of copies.
 _PARSER_OPTIONS = LexborDocumentOptions.WO_EVENTS.value
 _OPT_OUT_METAS = 'meta[name="robots" i],meta[name="tdm-reservation" i]'
 _SET_URL = re.compile(r"[^\s,]\S*")
@@ -62,7 +62,10 @@ class HtmlPage:
         self._first = self._image_nodes(first, self.metas) if first else []
 
     def images(self) -> Iterator[HtmlImage]:
-        """Yield the `<img>` with texts, in their order, once; those inside a `<template>` come last in their piece."""
+        """Yield the `<img>` that may have a text, in order; those inside a `<template>` come last in their piece.
+
+        A second call yields none.
+        """
         captioned = "figcaption" in self._fields
         nodes, self._first = self._first, []
         while True:
@@ -135,7 +138,7 @@ class HtmlImage:
         return not _LAZY.isdisjoint(self.attributes)
 
     def lazy_sources(self) -> list[str]:
-        """Return the urls in attributes that scripts read; a value with braces is a list or a template, no url."""
+        """Return the urls in attributes that scripts read; a value with braces is a list or a template, not a url."""
         values = (self.attributes.get(name) for name in LAZY_SOURCES)
         return [url for url in values if url and "{" not in url]
 

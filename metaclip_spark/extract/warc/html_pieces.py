@@ -1,7 +1,8 @@
-"""Choose the parts of a page that are parsed, and cut them into pieces, so that no page takes more than a moment.
+"""Choose the parts of a page that are parsed, and cut them into pieces, so that every page is parsed quickly.
 
-Parsing costs the number of tags times their depth, and the square of a tag's attributes. The functions here read bytes,
-not a tree. Real pages give the same images with and without them.
+The time to parse grows with the number of tags times their depth, and with the square of the number of a tag's
+attributes. The functions here read bytes, not a tree. The parts and pieces of real pages give the same images as whole
+pages.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ _RAW_TEXT = ((b"<script", b"</script"), (b"<style", b"</style"), (b"<!--", b"-->
 def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
     """Return a page up to the end of the last `<img>` with a wanted attribute, b"" if it has no such `<img>`.
 
-    A quarter of the bytes comes after this `<img>`. These bytes can change neither the images before it nor, as a rule,
-    the head. A page without such an `<img>` is not parsed at all.
+    The bytes after this `<img>`, a quarter of all bytes, can change neither the images before them nor, as a rule, the
+    head. A page without such an `<img>` is not parsed at all.
     """
     wanted = {field.encode() for field in fields}
     stop = len(html)
@@ -78,8 +79,9 @@ def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
 def pieces_of(html: bytes) -> Iterator[bytes]:
     """Cut a page of very many tags into pieces that are parsed one by one.
 
-    Parsing costs tags times depth: a megabyte of `<div>` takes minutes in one piece, and seconds in several. The cuts
-    are before block elements and outside scripts, styles and comments. Few pages are cut: 28 of 1,024 real ones.
+    The time to parse grows with tags times depth: a megabyte of `<div>` takes minutes in one piece, and seconds in
+    several. A cut is before a block element and outside scripts, styles and comments, or before any "<" if no such
+    place is near. Few pages are cut: 28 of 1,024 real ones.
     """
     start = 0
     raw = bytes_of(html)

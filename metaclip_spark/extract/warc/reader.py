@@ -1,6 +1,6 @@
-"""Read WARC files: the image texts of the pages in response records, with lazy-loaded images, which no WAT has.
+"""Read WARC files: the image texts of the pages in response records, including lazy-loaded images, which no WAT has.
 
-Every response with HTML is read, whatever its status, because a WAT lists the links of all of them too. Requests,
+Every response with HTML is read, whatever its status, because a WAT also lists the links of every status. Requests,
 revisits, metadata and other records are skipped.
 """
 
@@ -114,7 +114,7 @@ class _PageInfo(NamedTuple):
 
     Attributes:
         url: the page's url as the record has it.
-        page_url: the same, cleaned for the column `page_url`.
+        page_url: the page's url, cleaned for the column `page_url`; None if it is empty.
         opt_out: the page's opt-out if it is honoured, else None.
     """
 
@@ -145,7 +145,7 @@ class _Batch:
         self._extra_ends: list[int] = [0]
 
     def flush(self) -> Candidates:
-        """Return the gathered candidates, complete the ledger, and start a new batch."""
+        """Return the gathered candidates, add the counted rejects to the ledger, and start a new batch."""
         batch = Candidates(
             url=pa.array(self._urls, pa.string()),
             text=pa.array(self._texts, pa.string()),
@@ -243,7 +243,7 @@ class _PageAdder:
             self._batch.add(resolved or url, problem, text, "og:title", self._page, None)
 
     def _clean(self, raw: str) -> str:
-        """Return a text cleaned; count it as a reject if it is empty then."""
+        """Clean a text; count a reject if the text is empty after cleaning."""
         # Most texts are clean. In a printable text the only white space is the space; the parser decoded the entities.
         if raw and raw.isprintable() and raw[0] != " " and raw[-1] != " ":
             return raw
@@ -254,7 +254,7 @@ class _PageAdder:
         return text
 
     def _sources(self, image: HtmlImage) -> list[tuple[str, str]]:
-        """Return an image's absolute urls, each with "", or one url unchanged with its problem."""
+        """Return (absolute url, "") for each url of an image to use, or one (url, problem) if none is usable."""
         src = image.src
         first, src_problem = self._absolute(src)
         usable = [] if src_problem else [(first, "")]

@@ -1,7 +1,7 @@
 """Parse the HTTP responses of a WARC: header fields, and the body without its transfer and content codings.
 
-Crawlers store bodies in different ways. Common Crawl decodes them and renames the headers, others decode them and keep
-the headers, and others store the bytes of the connection. So a coding is decoded only if the body has it.
+Crawlers store bodies in different ways. Common Crawl stores decoded bodies and renames the headers. Other crawlers keep
+the headers of decoded bodies, or store the bytes of the connection. So a coding is decoded only if the body has it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from metaclip_spark.errors import BrokenResponseError
 
 MAX_BODY_BYTES = 32 << 20
-"""A longer body is an error, because a small body can inflate to any size."""
+"""Maximum size of a body; a longer one is an error, because a small body can inflate to any size."""
 
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _SNIFFED_BYTES = 1024
@@ -27,8 +27,8 @@ class Response(NamedTuple):
     """An HTTP response.
 
     Attributes:
-        headers: (name, value) of its header fields, in their order.
-        stored: its body, with its codings.
+        headers: (name, value) of each header field, in order.
+        stored: the body with its codings.
     """
 
     headers: list[tuple[str, str]]
@@ -116,7 +116,8 @@ def _decode(body: bytes, coding: str) -> bytes:
         return _decode_unless_text(body, lambda raw: _inflate(raw, 15 if zlib_header else -15), coding)
     if coding == "br":
         return _decode_unless_text(body, _decode_brotli, coding)
-    return _decode_unless_text(body, None, coding)  # "identity", "none", "utf-8": sent by mistake before plain text
+    # Servers send "identity", "none" or "utf-8" by mistake before plain text.
+    return _decode_unless_text(body, None, coding)
 
 
 def _decode_unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: str) -> bytes:

@@ -1,7 +1,7 @@
 """Build candidates from the image links of many pages: clean texts, absolute urls, rejects with their reasons.
 
-Most texts are clean, and most urls have one of the usual forms: `add_rows` handles both. Only the others go through
-Python one by one.
+Most texts are clean, and most urls have one of the usual forms: `add_rows` handles both. Only the other texts and urls
+go through Python one by one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Batch:
     """Pages gathered until they have enough links.
 
     Attributes:
-        links: the number of their links.
+        links: the number of links of these pages.
     """
 
     def __init__(self, options: ExtractOptions, ledger: Ledger) -> None:
@@ -211,6 +211,6 @@ class _Rows:
 
 
 def _clean(raw: str, *, is_html: bool = True) -> str:
-    """Return what `clean_text` returns, at less cost if only spaces around the text have to be stripped."""
+    """Clean a text as `clean_text` does, at less cost if only spaces around the text have to be stripped."""
     text = unescape(raw) if is_html and "&" in raw else raw
     return text.strip() if text.isprintable() else clean_text(text)

@@ -6,14 +6,14 @@ import numpy as np
 
 from metaclip_spark.core.jit import kernel
 
-# By byte that follows a backslash in JSON: the byte that the escape means, 0 if there is no such escape.
+# Byte after a backslash in JSON -> the byte that the escape means, 0 if there is no such escape.
 _ESCAPED = np.zeros(256, np.uint8)
 _ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
 
 
 @kernel
 def _hex(raw: np.ndarray, at: int, stop: int) -> int:
-    """Return the number that the four hexadecimal digits at `at` make, or -1 if they are no digits."""
+    """Return the number that the four hexadecimal digits at `at` make, or -1 if they are not digits."""
     if at + 4 > stop:
         return -1
     value = 0

@@ -49,7 +49,7 @@ def _hides(raw: np.ndarray, at: int) -> bool:
 
 @kernel
 def _next_path(raw: np.ndarray, at: int) -> int:
-    """Return the next position of an image's path from `at` on, -1 if there is no more, `HIDDEN` if there may be."""
+    """Return the next position of an image's path from `at` on, -1 if there is none, `HIDDEN` if one may be hidden."""
     backslash, first, slash = np.uint8(92), np.uint8(73), np.uint8(47)  # "I" and "/" of IMG@/src
     while at < len(raw):
         stop = at + BLOCK
@@ -121,8 +121,8 @@ def _link(raw: np.ndarray, at: int, spans: np.ndarray) -> int:
         spans: (SPANS,) int64, written.
 
     Returns:
-        The position after the object, or `UNUSUAL`: white space, nested values, names with escapes, values other
-        than a string or null where a string is expected.
+        The position after the object, or `UNUSUAL` for white space, nested values, names with escapes, and values
+        other than a string or null where a string is expected.
     """
     size = len(raw)
     spans[:] = -1

@@ -3,8 +3,8 @@
 Decoding a record in full costs many times as much as inflating it, and few of its links are images. So a record in the
 usual form, as all extractors write it, is only validated as JSON: `cut_links` finds its image links, and the part
 outside `Links` is decoded. Any other record is decoded in full, and so is a page that may opt out. Both ways detect
-broken JSON anywhere in the record and give the same pages, also if image links are nested deeper inside `Links` than
-extractors put them. Only the depth to which JSON may be nested (about 1,000 levels) depends on the way.
+broken JSON anywhere in the record and give the same pages, even if image links are nested deeper inside `Links` than
+extractors put them. Only the maximum depth of nested JSON (about 1,000 levels) differs.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Page(msgspec.Struct, gc=False):
 
 
 class Links(NamedTuple):
-    """A page's image links that have a text, in their order; last og:image with og:title, if that field is wanted.
+    """The image links of a page that have a text, in order; og:image with og:title comes last, if it is wanted.
 
     Attributes:
         raw: (n,) uint8, the JSON with the links.
@@ -133,7 +133,7 @@ class PageReader:
     def in_parts(
         self, payload: bytes | memoryview, raw: npt.NDArray[np.uint8], at: int = 0
     ) -> tuple[Page, Links] | None:
-        """Return what `in_full` returns, at a fraction of its cost; arguments as for `read`.
+        """Read a record at a fraction of the cost of `in_full`, with the same arguments (those of `read`) and result.
 
         Raises:
             UnusualRecordError: the record is not JSON, or not as extractors write it, or the page may opt out.
@@ -256,7 +256,7 @@ def _text(value: Any) -> str | None:
 
 
 def _string(value: Any) -> str | None:
-    """Return a string without lone surrogates, the first one of a list (a repeated header), or None."""
+    """Return a string, or the first one of a list (a repeated header), without lone surrogates; else None."""
     if isinstance(value, list) and value:
         value = value[0]
     return without_surrogates(value) if isinstance(value, str) else None

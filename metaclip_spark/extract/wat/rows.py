@@ -17,7 +17,7 @@ TO_CLEAN, EMPTY = 4, 8
 _HTTP = np.frombuffer(b"http://", np.uint8)
 _HTTPS = np.frombuffer(b"https://", np.uint8)
 _DATA = np.frombuffer(b"data:", np.uint8)
-_SHOWN_BYTES = 300  # of a data: url, which may have a million
+_SHOWN_BYTES = 300  # copied from a data: url, which may have a million
 # By byte: whether it may be in the host of a url that `urljoin` keeps unchanged.
 _IN_HOST = np.isin(np.arange(256), list(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@%~-"))
 
@@ -117,11 +117,11 @@ def _join(url: np.ndarray, base: np.ndarray, scheme: int, host: int, out: np.nda
     """Write the absolute url that `Resolver.absolute` makes of a relative url in one of the usual forms.
 
     Args:
-        url: (n,) uint8, behind the part of `out` that is written.
+        url: (n,) uint8, after the part of `out` that is written.
         base: (m,) uint8, as `_write_folder` writes it.
-        scheme, host: how many of its bytes are the scheme, and scheme and host, as `_write_folder` returns them.
+        scheme, host: the base's bytes of the scheme, and of scheme and host, as `_write_folder` returns them.
         out: (.,) uint8.
-        to: where in `out` to write.
+        to: the position in `out` to write to.
 
     Returns:
         The position after the url, or -1 if only `Resolver` can join it; then nothing is written.
@@ -131,7 +131,7 @@ def _join(url: np.ndarray, base: np.ndarray, scheme: int, host: int, out: np.nda
         return -1
     path = size
     unusual = np.uint8(0)
-    for char in url:  # not printable, or a fragment
+    for char in url:  # a byte is not printable, or starts a fragment
         unusual = max(unusual, np.uint8((char < 32) | (char > 126) | (char == 35)))
     if unusual:
         return -1
@@ -141,7 +141,7 @@ def _join(url: np.ndarray, base: np.ndarray, scheme: int, host: int, out: np.nda
             break
         if url[at] == 59 or (url[at] == 58 and url[0] != 47):
             return -1
-    if path == 0 or path == size - 1:  # only a query, or an empty query
+    if path == 0 or path == size - 1:  # the url is only a query, or ends in an empty query
         return -1
     start, end = 0, len(base) - host  # the folder ends at base[host + end]
     if url[0] == 47:

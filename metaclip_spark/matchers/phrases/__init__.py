@@ -29,7 +29,7 @@ _NO_NULLS = np.zeros(0, np.bool_)
 
 
 class PhraseMatcher:
-    """Matches phrases of tokens in hash tables (500,000 entries: about 17 MB)."""
+    """A matcher that looks up phrases of tokens in hash tables (500,000 entries: about 17 MB)."""
 
     name = "phrases"
     window = WINDOW

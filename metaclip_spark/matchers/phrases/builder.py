@@ -208,7 +208,12 @@ def key_hashes(keys, seed, hash_bits):
 
 @kernel
 def distinct_tokens(raw, starts, sizes, hashes):
-    """Return one token of each kind, (distinct,) int64, and the number of the kind of each token, (tokens,) int64."""
+    """Find the distinct tokens.
+
+    Returns:
+        The first occurrence of each distinct token, (distinct,) int64; and for each token, the index of its distinct
+        token, (tokens,) int64.
+    """
     size = 16
     while size < 2 * len(starts):
         size *= 2

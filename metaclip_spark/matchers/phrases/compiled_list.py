@@ -111,7 +111,7 @@ def read(path: Path, metadata_id: str) -> Compiled:
     """Map a compiled list into memory. All processes of a machine share one copy.
 
     Raises:
-        MetadataError: the file is not a compiled list, has another list or format, is truncated, or is damaged.
+        MetadataError: the file is not a compiled list, is of another list or format, is truncated, or is damaged.
     """
     try:
         mapped = np.memmap(path, np.uint8, mode="r")
@@ -128,7 +128,7 @@ def _array(mapped: npt.NDArray[np.uint8], entry: dict[str, Any]) -> npt.NDArray[
 
 
 def _checked_header(path: Path, mapped: npt.NDArray[np.uint8], metadata_id: str) -> dict[str, Any]:
-    """Return the header of a file whose content agrees with it."""
+    """Return the header of a file, and check that the content of the file agrees with the header."""
     raw = mapped[:_HEADER].tobytes()
     if not raw.startswith(_MAGIC) or len(raw) < _HEADER:
         raise MetadataError(f"{path}: is not a compiled list (starts with {raw[:16]!r}); {_REMEDY}.")

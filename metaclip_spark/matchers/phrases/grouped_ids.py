@@ -7,7 +7,7 @@ import numpy as np
 from metaclip_spark.core.jit import inline, kernel
 
 MAX_RANKED = 64
-"""Number of ids of a text up to which they are sorted by comparing all pairs."""
+"""Maximum number of a text's ids that are sorted by comparing each id with every other."""
 _LAST = np.iinfo(np.int32).max
 
 

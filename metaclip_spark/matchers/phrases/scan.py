@@ -1,8 +1,8 @@
 """Look up texts in a compiled list, many at a time.
 
 The texts of a window are tokenized. Every token is looked up; then every two neighbours that may begin an entry, every
-three, and so on. Each pass is a loop with few branches that depend on the texts. One loop prefetches a slot, the next
-reads it. So the processor waits for many slots of the tables at once.
+three, and so on. Few branches of these loops depend on the texts. One loop prefetches a slot, and the next reads it.
+So the processor waits for many slots of the tables at once.
 """
 
 from __future__ import annotations

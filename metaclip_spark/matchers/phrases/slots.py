@@ -2,8 +2,8 @@
 
 Keys go to buckets of four on average. For each bucket a search finds a displacement that puts its keys in free slots
 (compress, hash and displace: Belazzougui, Botelho and Dietzfelbinger, ESA 2009). Where the search fails, for example
-for two keys with equal hashes, the keys of the bucket go to the overflow. A user of the table scans the overflow one
-by one.
+for two keys with equal hashes, the keys of the bucket go to the overflow. A look-up scans the overflow slot
+by slot.
 """
 
 from __future__ import annotations

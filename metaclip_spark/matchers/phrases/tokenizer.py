@@ -51,7 +51,7 @@ class Buffers(NamedTuple):
 
 
 def new_buffers(max_depth: int) -> Buffers:
-    """Return buffers for the tokens of a window, with the tokens that are carried over from the window before."""
+    """Return buffers for the tokens of a window and the tokens that are carried over from the window before."""
     # A byte of punctuation can end two tokens. Each text adds a last token and a separator.
     tokens = 2 * WINDOW + 2 * ROWS + max_depth + 4
     return Buffers(
@@ -83,7 +83,7 @@ def tokenize(data, offsets, valid, row, n, at, begin, inside, s, window):
         window: bytes per window.
 
     Returns:
-        row, n, at, begin, inside: the arguments of the next call; `row` is the first text that did not end.
+        row, n, at, begin, inside: the arguments of the next call; `row` is the first text that is not complete.
     """
     base, stop = at, min(at + window, offsets[-1])
     mark_ends(data, base, stop, s.ends, s.bits)

@@ -1,4 +1,4 @@
-"""Merge the partial sums of all tasks (`task_sums`) into the composition of a pool. No Spark."""
+"""Merge the partial sums of all tasks (`task_sums`) into the composition of a pool, without Spark."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LISTED = 100
 
 
 def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Merge the rows of some (kind, value). All rows of each (kind, value) must be in the batches.
+    """Merge the rows of one or several (kind, value). All rows of each (kind, value) must be in the batches.
 
     Yields:
         For languages, text sources and domains: the most frequent values by name, and one row with a null value, the

@@ -42,7 +42,7 @@ class Parts:
 
 @dataclass(frozen=True)
 class PairDrawn:
-    """A pair of the sample on the page. `kept` is whether the run kept it."""
+    """A pair of the sample on the page. `kept` is whether the run kept the pair."""
 
     pair_id: str
     url: str

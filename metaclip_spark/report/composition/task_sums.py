@@ -1,6 +1,7 @@
-"""Sum the composition of a pool, without Spark: the plan of the pass, and the sums of one task. `merge` merges them.
+"""Sum the composition of a pool, without Spark: the plan of the pass, and the sums of one task.
 
-A task yields rows of one schema (`PARTIAL`). All rows of equal (kind, value) are merged in one task:
+`merge` merges the sums of all tasks. A task yields rows of one schema (`PARTIAL`). All rows of equal (kind, value) are
+merged in one task:
 
 - `lang`, `text_source`, `domain`: pairs of the pool and of the subset with this value;
 - `entries`: (entry, domain, pairs) of one block of entries, packed as an Arrow stream with its dictionary of domains;
@@ -36,9 +37,9 @@ PARTIAL = pa.schema(
 )
 
 PER_ENTRY = 100
-"""Expected number of pairs per entry whose domains are counted. An entry with fewer pairs has all of them counted."""
+"""Expected number of pairs per entry whose domains are counted. All pairs of a rarer entry are counted."""
 DOMAIN_PAIRS = 30_000_000
-"""Expected number of pairs of the pool whose domains are counted. A smaller pool has all of them counted."""
+"""Expected number of pairs of the pool whose domains are counted. All pairs of a smaller pool are counted."""
 PARTS = ("lang", "text_source", "domain")
 ENTRIES, PAIR = "entries", "pair"
 _FLUSH = 1 << 22
@@ -137,7 +138,7 @@ class TaskSums:
             self._buffered += len(ids)
 
     def _codes(self, urls: pa.Array) -> npt.NDArray[np.int64]:
-        """Return the code of each url's host. The codes are those of this task."""
+        """Return the code of each url's host. A code is valid in this task only."""
         hosts = written_hosts(urls)
         codes, known = self._written, self._hosts
         names = [*hosts.dictionary.to_pylist(), ""]

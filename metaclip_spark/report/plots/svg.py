@@ -1,9 +1,9 @@
 """Convert matplotlib's SVG to SVG that is inline in a page: its colours, its fonts, its ids.
 
-The figures are drawn in placeholder colours (`INK`). This module replaces them by CSS variables, so that one picture
-works on light, dark and printed pages. The fonts are those of the page. Texts from the data do not pass through
-matplotlib, because its fonts lack most scripts and it reads `$` as mathematics. Instead, a figure draws a placeholder,
-and this module replaces it by the text, which the XML writer escapes.
+The figures are drawn in placeholder colours (`INK`). This module replaces these colours by CSS variables, so that
+one picture works on light, dark and printed pages. The fonts are those of the page. Texts from the data do not pass
+through matplotlib, because its fonts lack most scripts and it reads `$` as mathematics. Instead, a figure draws a
+placeholder, and this module replaces it by the text, which the XML writer escapes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def inline(svg: str, *, label: str, prefix: str, texts: Mapping[str, str]) -> st
     Args:
         svg: The SVG of matplotlib.
         label: The accessible name of the picture.
-        prefix: Prefix of each id. It differs per picture, because all ids of a page must be unique.
+        prefix: Prefix of each id, different for each picture, because all ids of a page must be unique.
         texts: Placeholder -> text to show instead.
     """
     root = ElementTree.fromstring(svg)

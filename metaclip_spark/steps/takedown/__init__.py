@@ -1,1 +1,1 @@
-"""Remove what was taken down from every table, and keep it out."""
+"""Take down urls and domains: remove their pairs from tables, exports and reports, and keep them out."""

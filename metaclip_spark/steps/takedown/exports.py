@@ -1,4 +1,4 @@
-"""Rewrite the exported files under the warehouse without what was taken down, one task per file."""
+"""Rewrite the exported files under the warehouse without the pairs that were taken down, one task per file."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _DDL = "name string, removed bigint, rows bigint, pairs bigint, bytes bigint"
 def rewrite_exports(
     warehouse: Warehouse, removed: DataFrame, takedowns: Broadcast[Takedowns], dry_run: bool = False
 ) -> dict[str, int]:
-    """Rewrite the exported files that hold what was taken down; return file -> number of pairs removed.
+    """Rewrite the exported files that contain pairs to remove; return file -> number of pairs removed.
 
     Args:
-        removed: rows of `taken`. They are needed because an export may lack the page url for which a pair is removed.
+        removed: rows of `taken`, because an export may lack the page url for which a pair is removed.
         dry_run: count, and write nothing.
     """
     if warehouse.root is None:

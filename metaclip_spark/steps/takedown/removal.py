@@ -61,7 +61,7 @@ class Summary:
 
 
 def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summary) -> None:
-    """Count what a takedown would remove, into the summary; write nothing.
+    """Count the rows that a takedown would remove, in the summary; write nothing.
 
     Args:
         lists: kind -> listed urls or domains.
@@ -82,11 +82,11 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
 
 
 def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.Array], summary: Summary) -> None:
-    """Remove what the lists name, and count it into the summary; the caller holds the lease."""
+    """Remove the rows that the lists name, and count them in the summary; the caller holds the lease."""
     check_files(warehouse.root)
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
-    # The first write: from here on no listed pair can come back, whatever happens to this process.
+    # After this first write no listed pair can come back, whatever happens to this process.
     summary.new = add_takedowns(warehouse, known, wanted, summary.takedown_id)
     takedown = _Takedown(warehouse, reporter, wanted, Broadcast.of(warehouse.spark, wanted), RunLog(warehouse), summary)
     if not warehouse.read(TAKEN.name).isEmpty():

@@ -146,9 +146,10 @@ def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
 def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id: str) -> bool:
     """Subtract the removed pairs from the statistics of a run, once; return whether the run loses pairs.
 
-    The t, the probabilities and the draws of the run stay. Pairs that came after the draw are not in its statistics. If
+    The t, the probabilities and the draws of the run stay. Pairs that came after the draw are not in the statistics. If
     the run balanced a part of its snapshots (survivors of a download), only the statistics of the subset can be
-    corrected. If the run does not know its odds, the expected size and sd stay those of the draw.
+    corrected. The expected size and sd are corrected only where the tables still give each pair's part in them
+    (`Run.knows_its_odds`).
     """
     key = _key("curated_pairs")
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id)

@@ -647,7 +647,7 @@ def test_takedown_without_a_list_names_its_flags(metaclip, files):
     ended = metaclip("takedown", "--warehouse", files.warehouse)
     assert ended.status == 2
     assert ended.sentence == (
-        "takedown takes --urls FILE, --domains FILE or --page-domains FILE: what is to go. (--retain-hours alone "
+        "takedown needs a list; expected --urls FILE, --domains FILE or --page-domains FILE. (--retain-hours alone "
         "removes the files of earlier takedowns.)"
     )
 

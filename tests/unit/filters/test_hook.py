@@ -158,8 +158,8 @@ def test_a_filter_that_raises_ends_the_task_under_its_name(batch):
         ("needs:f", "filter needs:f: importing needs needs 'no_such_thing', which is missing."),
         (
             "sys:exit",
-            "filter sys:exit: the source of module sys cannot be read; its hash is part of what decides "
-            "which pairs are curated.",
+            "filter sys:exit: the source of module sys cannot be read; its hash is part of the filter's id. "
+            "Define the filter in a Python file.",
         ),
         (
             "factory:longer?chars",
