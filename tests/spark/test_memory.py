@@ -14,6 +14,9 @@ import reference
 from processes import peak_mib, python_workers
 from pyspark.sql.classic.dataframe import DataFrame
 
+from metaclip_spark.report.composition.merge import LISTED, SHOWN_PAIRS
+from metaclip_spark.report.composition.task_sums import PARTS
+
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,8 +51,8 @@ def test_worker_with_500_000_entries_stays_under_500_mib(shared_data, child_env,
     assert max(with_list) < WORKER_MIB
 
 
-def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
-    """In a whole run, no result in the driver has more rows than the list, the histograms and the sums."""
+def test_driver_never_collects_the_pool(spark, metaclip, monkeypatch, tmp_path):
+    """In a whole run, no result in the driver has more rows than the list's statistics or the page's listed values."""
     rows = reference.read_pool([SAMPLE])
     common = Counter(word for row in rows for word in reference.spaced(row.text).split(" ") if word)
     entries = [word for word, _ in common.most_common(60)]
@@ -78,7 +81,11 @@ def test_driver_never_collects_the_pool(metaclip, monkeypatch, tmp_path):
     pool = json.loads(ended.out)["unique_pairs"]
     assert pool > 10_000
     assert {"collect", "toArrow"} <= {name for name, _ in collected}
-    # The largest result is the statistics: a row per entry, two histograms over matches per text, and six sums.
+    # The statistics: a row per entry, two histograms over matches per text, and six sums.
     longest = max(len(reference.spaced(row.text)) for row in rows)
-    bound = len(entries) + 2 * min(longest, len(entries) + 1) + 6
-    assert max(number for _, number in collected) <= bound < pool / 10
+    statistics = len(entries) + 2 * min(longest, len(entries) + 1) + 6
+    # The composition, from each task: of three kinds of values the most frequent ones and their sum, the pairs that
+    # the page shows, and a row per block of entries.
+    tasks = int(spark.conf.get("spark.sql.shuffle.partitions"))
+    composition = tasks * (len(PARTS) * (2 * LISTED + 1) + 2 * SHOWN_PAIRS + 1)
+    assert max(number for _, number in collected) <= max(statistics, composition) < pool / 10
