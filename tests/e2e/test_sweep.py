@@ -96,7 +96,10 @@ def test_a_target_size_above_the_pool_is_refused(undisturbed):
     ended = call("sweep", *flag_words(warehouse=undisturbed.warehouse, target_size=10_000))
     assert ended.status == 2
     pairs = len(undisturbed.state["pairs"])
-    assert f"target_size 10,000 is more than the {pairs} pairs of the pool that match an entry. Give at" in ended.err
+    assert (
+        f"target_size 10,000 is more than the {pairs} pairs of the pool that match an entry. "
+        "Give a smaller --target-size, or add input."
+    ) in ended.err
 
 
 def test_a_pool_with_uncounted_pairs_is_refused():
