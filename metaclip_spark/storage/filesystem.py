@@ -7,19 +7,7 @@ from typing import Any
 import fsspec
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.storage.transport import scheme_of
-
-_ARCHIVES = ("zip", "tar", "libarchive")
-"""Schemes of files inside an archive; the archive's place follows `::`."""
-
-
-def is_chain(uri: str) -> bool:
-    """Return whether a uri is an fsspec chain: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
-
-    A local path and a key of an object store may contain `::`, too.
-    """
-    head, separator, rest = uri.partition("://")
-    return bool(separator) and ("::" in head or (scheme_of(uri) in _ARCHIVES and "::" in rest))
+from metaclip_spark.storage.transport import is_chain, scheme_of
 
 
 def filesystem_of(uri: str, *, options_in_uri: bool = True, **options: Any) -> tuple[Any, str]:

@@ -12,6 +12,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from metaclip_spark.errors import DamagedSourceError
 
+_ARCHIVES = ("zip", "tar", "libarchive")
+"""Schemes of files inside an archive; the archive's place follows `::`."""
+
 
 @dataclass(frozen=True)
 class Identity:
@@ -61,6 +64,15 @@ def scheme_of(uri: str) -> str:
     scheme, sep, _ = uri.partition("://")
     scheme = scheme.lower() if sep and scheme.replace("+", "").isalnum() else ""
     return "" if scheme in ("file", "local") else scheme
+
+
+def is_chain(uri: str) -> bool:
+    """Return whether a uri is an fsspec chain: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
+
+    A local path and a key of an object store may contain `::`, too.
+    """
+    head, separator, rest = uri.partition("://")
+    return bool(separator) and ("::" in head or (scheme_of(uri) in _ARCHIVES and "::" in rest))
 
 
 def shown(uri: str) -> str:

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.storage.open import is_remote, local_path
+from metaclip_spark.storage.transport import is_chain
 
 PARTIAL = ".partial"
 """Suffix of a local file while it is written; a file with this suffix remains where a writer died."""
@@ -62,11 +63,7 @@ def open_atomic(place: str | os.PathLike[str]) -> Iterator[BinaryIO]:
 
 def _needs_fsspec(place: str) -> bool:
     """Return whether a place is a uri of another machine, or a chain such as `simplecache::s3://bucket/key`."""
-    if is_remote(place) or "::" not in place:
-        return is_remote(place)
-    from metaclip_spark.storage.filesystem import is_chain
-
-    return is_chain(place)
+    return is_remote(place) or is_chain(place)
 
 
 def write_together(contents: Mapping[Path, bytes]) -> None:
