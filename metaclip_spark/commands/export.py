@@ -22,7 +22,6 @@ from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
-STAGES = ("pairs", "curated")
 INDEX_FILE = "_index.json"
 ROWS_PER_SHARD = 1_000_000
 """Images per shard. img2dataset reads a shard into memory, and splits it into tars of 10,000 images."""
