@@ -11,6 +11,16 @@ from metaclip_spark.errors import DamagedSourceError, WrongKindError
 
 DETAIL_CHARS = 300
 
+PASSED_OVER = {
+    "not_response": "the record holds no response: a request, a revisit, metadata, or a protocol other than HTTP",
+    "not_page": "the response is no HTML page, by its content type or its first bytes",
+    "no_image_text": "the page has no image with a text",
+}
+"""Records that are passed over because they have no text. They are counted, and never stored as rows.
+
+For WAT and WARC: records_read = pages with a text + the sum of these counts + the sum over `RECORD_REASONS`.
+"""
+
 RECORD_REASONS = {
     "broken_json": "the record or line is not the JSON that was expected",
     "broken_row": "the row does not have the columns of its file, or is not UTF-8",
@@ -21,10 +31,12 @@ RECORD_REASONS = {
 NO_TEXT_REASONS = {
     "no_text": "a row whose text is null",
     "empty_text": "the text is empty after cleaning",
+    "link_cap": "an image link beyond the maximum number per page; its text is not read",
 }
-"""Reasons that reject a row without a text: such rows are counted, but not among the texts read."""
+"""Reasons that reject a row or an image without a text: they are counted, but not among the texts read."""
 
 TEXT_REASONS = {
+    "text_cap": "the text is longer than the maximum length; it is left out, not cut",
     "no_url": "a text without a url",
     "data_url": "the image is inlined as a data: url",
     "not_http": "the image's url is neither http nor https",
@@ -50,7 +62,7 @@ TEXT_REASONS = {
 FILTER_PREFIX = "filter:"
 """Prefix of the reasons of a user's filter; they reject one text."""
 
-REASONS = {**RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
+REASONS = {**PASSED_OVER, **RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
 
 @dataclass
@@ -60,7 +72,7 @@ class Ledger:
     Attributes:
         etag: the fingerprint that the server of a remote source reports, or ""; used if the plan does not know it.
         status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
-        rejected: reason -> number of rejects.
+        rejected: reason -> number of rejects, and of records passed over.
         sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
@@ -80,6 +92,13 @@ class Ledger:
         """Count one record or text as rejected."""
         self.reject_many(reason, 1, [(record, detail)])
 
+    def pass_over(self, reason: str, number: int = 1) -> None:
+        """Count records as passed over, for one of `PASSED_OVER`."""
+        if reason not in PASSED_OVER:
+            raise KeyError(f"unknown reason to pass over a record {reason!r}")
+        if number:
+            self.rejected[reason] += number
+
     def reject_many(self, reason: str, number: int, examples: Iterable[tuple[object, object]]) -> None:
         """Count `number` records or texts as rejected, and keep examples up to the cap.
 
@@ -88,7 +107,7 @@ class Ledger:
         """
         if not number:
             return
-        if reason not in REASONS and not reason.startswith(FILTER_PREFIX):
+        if (reason not in REASONS or reason in PASSED_OVER) and not reason.startswith(FILTER_PREFIX):
             raise KeyError(f"unknown reject reason {reason!r}")
         remaining = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number

@@ -15,6 +15,16 @@ OPT_OUTS = (*DEFAULT_OPT_OUTS, "noindex", "noimageindex")
 """The opt-outs of a page from the use of its texts and images. Each is also the reason of its rejects."""
 
 
+TEXT_CAP = 16_384
+"""Maximum length of a text in characters: the longest of 158,000 real captions and alt texts has 3,385."""
+LINK_CAP = 20_000
+"""Maximum number of image links with a text that are read from one page."""
+QUOTINGS = ("auto", "none", "double", "backslash")
+"""The ways to read quotation marks in TSV and CSV; see `extract/tabular/delimited.py`."""
+_LATER = {"text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto"}
+"""Options of later releases with their defaults, which change no `extract_id` of earlier ones."""
+
+
 @dataclass(frozen=True)
 class ExtractOptions:
     """The parameters that decide which rows leave a source.
@@ -35,6 +45,9 @@ class ExtractOptions:
         min_lang_score: score below which an identified language counts as unknown.
         keep_unmatched: keep texts that match no entry.
         dedup: drop repeats of (url, text) within a source.
+        text_cap: leave out texts with more characters.
+        link_cap: leave out image links of a page beyond this number.
+        quoting: how TSV and CSV quote their fields, one of `QUOTINGS`.
         sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.
     """
 
@@ -59,6 +72,9 @@ class ExtractOptions:
     min_lang_score: float = 0.0
     keep_unmatched: bool = False
     dedup: bool = True
+    text_cap: int = TEXT_CAP
+    link_cap: int = LINK_CAP
+    quoting: str = "auto"
     sample_cap: int = 10
 
     @property
@@ -77,4 +93,7 @@ class ExtractOptions:
         """Hash of every parameter that decides which rows leave a source."""
         settings = asdict(self)
         settings.pop("sample_cap")
+        for name, default in _LATER.items():
+            if settings[name] == default:
+                settings.pop(name)
         return digest_of(settings)

@@ -111,7 +111,7 @@ def _column(path: Path, column: str) -> list[str]:
     from metaclip_spark.candidates.ledger import Ledger
     from metaclip_spark.candidates.options import ExtractOptions
     from metaclip_spark.errors import DamagedSourceError
-    from metaclip_spark.extract.tabular.columns import read_columns
+    from metaclip_spark.extract.tabular.reader import read_columns
     from metaclip_spark.sources.files import find_sources, splits_of
 
     options = ExtractOptions(url_column=column, text_column=column)

@@ -18,7 +18,10 @@ from pydantic import (
 from metaclip_spark.candidates.options import (
     DEFAULT_OPT_OUTS,
     DEFAULT_TEXT_FIELDS,
+    LINK_CAP,
     OPT_OUTS,
+    QUOTINGS,
+    TEXT_CAP,
     TEXT_FIELDS,
     ExtractOptions,
 )
@@ -95,6 +98,24 @@ class Settings(BaseModel):
         (),
         Setting(Group.TABULAR, "A,B"),
         "Keep these further columns; they are stored in the column `extra`.",
+    )
+    quoting: Literal["auto", "none", "double", "backslash"] | None = setting(
+        None,
+        Setting(Group.TABULAR, "|".join(QUOTINGS), default_text="auto", run_id=WHEN_GIVEN),
+        "TSV and CSV: read quotation marks as text (none), or as quotes that are escaped by doubling or by a "
+        "backslash; auto decides by the fields of each file, and says what it chose.",
+    )
+    text_cap: int | None = setting(
+        None,
+        Setting(Group.READING, "N", default_text=f"{TEXT_CAP}", run_id=WHEN_GIVEN),
+        "Leave out texts with more characters than this; they are counted as text_cap.",
+        ge=1,
+    )
+    link_cap: int | None = setting(
+        None,
+        Setting(Group.READING, "N", default_text=f"{LINK_CAP}", run_id=WHEN_GIVEN),
+        "WAT and WARC: leave out image links of a page beyond this number; they are counted as link_cap.",
+        ge=1,
     )
     metadata: str | None = setting(
         None,
@@ -431,7 +452,8 @@ class Settings(BaseModel):
     ) -> ExtractOptions:
         """Return the settings that decide which rows leave a source.
 
-        Options and settings of the same name have the same value, but for `languages` and `blocklist`.
+        Options and settings of the same name have the same value, but for `languages`, `blocklist`, and those settings
+        that are None by default.
 
         Args:
             identifier, blocklist, filters: ids of the objects that `lid`, `blocklist` and `filter` name.
@@ -443,6 +465,9 @@ class Settings(BaseModel):
             "filters": filters,
             "dedup": not self.no_dedup,
             "sample_cap": self.rejects_per_reason,
+            "text_cap": self.text_cap or TEXT_CAP,
+            "link_cap": self.link_cap or LINK_CAP,
+            "quoting": self.quoting or "auto",
         }
         names = [field.name for field in fields(ExtractOptions) if field.name not in computed]
         return ExtractOptions(**{name: getattr(self, name) for name in names}, **computed)

@@ -10,7 +10,8 @@ from pyspark.sql import Row
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.errors import ConfigError, DamagedSourceError, InputError
-from metaclip_spark.extract.tabular.columns import check_columns, column_names
+from metaclip_spark.extract.tabular.columns import check_columns
+from metaclip_spark.extract.tabular.reader import column_names
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source, Split, splits_of
 from metaclip_spark.steps.context import Context, ExtractContext, append_missing, in_pool

@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark.candidates.ledger import FILTER_PREFIX, REASONS, TEXT_REASONS
+from metaclip_spark.candidates.ledger import (
+    FILTER_PREFIX,
+    NO_TEXT_REASONS,
+    PASSED_OVER,
+    REASONS,
+    RECORD_REASONS,
+    TEXT_REASONS,
+)
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
@@ -77,7 +84,14 @@ def check_counts(found: Extraction, options: ExtractOptions) -> None:
     texts = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS or reason in of_filters)
     assert outcome["texts_read"] == outcome["pairs_written"] + texts
     assert (outcome["reason"] is None) == (outcome["status"] == "done")
-    for reason, number in rejected.items():
+    without_text = {**PASSED_OVER, **RECORD_REASONS}
+    if outcome["format"] not in ("wat", "warc"):  # a row has one text at most
+        without_text |= NO_TEXT_REASONS
+        lost = outcome["records_read"] - outcome["texts_read"]
+        assert lost == sum(rejected.get(reason, 0) for reason in without_text)
+    assert outcome["records_read"] >= sum(rejected.get(reason, 0) for reason in without_text)
+    for reason in set(rejected) - set(PASSED_OVER):
+        number = rejected[reason]
         examples = [row for row in found.rejects if row["reason"] == reason]
         assert len(examples) == min(number, options.sample_cap)
     for pair in found.pairs:

@@ -9,14 +9,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.errors import DamagedSourceError
-from metaclip_spark.extract.tabular.columns import Columns, read_columns
+from metaclip_spark.extract.tabular.columns import Columns
+from metaclip_spark.extract.tabular.delimited import delimited_names, read_delimited
+from metaclip_spark.extract.tabular.jsonl import read_jsonl
+from metaclip_spark.extract.tabular.parquet import read_parquet
 from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.open import open_source
 
 # This matches texts that clean_text may change: a control character or line end is inside, or an edge is not printable
 # ASCII. Only these texts become Python strings.
@@ -27,6 +32,28 @@ def read_tabular(split: Split, options: ExtractOptions, ledger: Ledger) -> Itera
     """Read a split of a tabular pool; every row is one text."""
     for position, columns in read_columns(split, options, ledger):
         yield candidates_of(columns, position, options, ledger)
+
+
+def read_columns(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
+    """Yield (position of the first row, wanted columns) batch by batch.
+
+    Raises:
+        DamagedSourceError: a wanted column is missing.
+        Exception: any error of the reader of a damaged file; earlier batches stay valid.
+    """
+    reader = {"parquet": read_parquet, "jsonl": read_jsonl}.get(split.source.format, read_delimited)
+    yield from reader(split, options, ledger)
+
+
+def column_names(uri: str, kind: str) -> list[str] | None:
+    """Return a file's column names, or None for JSON lines, where every row names its own."""
+    if kind == "jsonl":
+        return None
+    if kind != "parquet":
+        return delimited_names(uri, kind)
+    with open_source(uri) as raw:
+        names: list[str] = pq.ParquetFile(raw).schema_arrow.names
+        return names
 
 
 def candidates_of(columns: Columns, position: int, options: ExtractOptions, ledger: Ledger) -> Candidates:
