@@ -57,6 +57,9 @@ EXTRAS = {
         "griffelib==2.4.1; python_version >= '3.11'",
         # Types of a bundle's resources, generated from its schema: what jobs/databricks is checked with.
         "databricks-bundles>=1.0,<2",
+        # Tables that the verbs take (wheels of 50 and 25 MB). Hugging Face's datasets is tested where it is installed.
+        "polars>=1.0",
+        "duckdb>=1.1",
     ],
     "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
@@ -97,7 +100,13 @@ setup(
         # WARC: the charset of a page, brotli bodies (with a bound on what they inflate to), image tags.
         "resiliparse>=0.14",
         "brotli>=1.2",
+        "zstandard>=0.22",
+        # The labels of the Encoding Standard, all 228 from 0.6 on.
+        "webencodings>=0.6",
         "selectolax>=1.0",
+        # Exported urls, as a browser requests them: the URL Standard, by the parser of Node.js. Only urls of an unusual
+        # form reach it.
+        "ada-url>=1.15",
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
     entry_points={

@@ -74,7 +74,7 @@ COUNT = Column("count", "bigint", "pairs of the pool that match the entry")
 _PAIR = (
     Column("pair_id", "string", "hex of blake2b (16 bytes) over the url's length, the url and the text"),
     Column("image_id", "string", "first 24 hex digits of sha224 of the url without tabs and spaces"),
-    Column("url", "string", "the image's url, absolute, otherwise as found"),
+    Column("url", "string", "the image's url: what the page's attribute says after HTML's decoding, made absolute"),
     Column("text", "string", "the text, cleaned: one line, outer whitespace stripped"),
     Column(
         "text_source",

@@ -6,7 +6,6 @@ import contextlib
 import csv
 import gzip
 import hashlib
-import html
 import itertools
 import json
 import os
@@ -17,6 +16,7 @@ from urllib.parse import urljoin
 import ahocorasick
 import pyarrow.parquet as pq
 import xxhash
+from selectolax.lexbor import LexborHTMLParser
 
 
 class Row(NamedTuple):
@@ -118,9 +118,15 @@ def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="p
 
 
 def clean(text, is_html=False):
-    text = html.unescape(text) if is_html else text
+    text = decoded(text) if is_html else text
     text = text.replace("\t", " ").replace("\n", " ").replace("\r", " ").replace("\0", "").strip()
     return "".join("\ufffd" if "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def decoded(value):
+    """Return an attribute's value as an HTML parser decodes it."""
+    quoted = value.replace('"', "&quot;")
+    return LexborHTMLParser(f'<img alt="{quoted}">').css_first("img").attributes["alt"] or ""
 
 
 def inside(value, *keys):
@@ -145,9 +151,9 @@ def read_wat(path):
             continue
         html_metadata = inside(record, "Envelope", "Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
         page = warc["WARC-Target-URI"]
-        base = urljoin(page, inside(html_metadata, "Head", "Base") or "")
+        base = urljoin(page, decoded(inside(html_metadata, "Head", "Base") or ""))
         for link in inside(html_metadata, "Links"):
-            url = (link.get("url") or "").strip() if link.get("path") == "IMG@/src" else ""
+            url = decoded(link.get("url") or "").strip() if link.get("path") == "IMG@/src" else ""
             if url and not url.lower().startswith(("http://", "https://")):
                 url = urljoin(base, url)
             if url.lower().startswith(("http://", "https://")):

@@ -5,8 +5,9 @@ Source: the reference code of "Demystifying CLIP Data" (arXiv 2309.16671), secti
 
 from __future__ import annotations
 
-import html
 import re
+
+from metaclip_spark.core.references import decode_references
 
 PADDED = ",.;:?!`"
 """The characters that get a space on both sides before matching."""
@@ -43,13 +44,13 @@ def clean_text(raw: str, *, is_html: bool = False) -> str:
 
     Args:
         raw: the text of the source.
-        is_html: unescape entities once, for texts from HTML attributes.
+        is_html: decode character references once, for the value of an HTML attribute.
 
     >>> clean_text(" Tom&#39;s\n cat ", is_html=True)
     "Tom's  cat"
     """
-    if is_html and "&" in raw:
-        raw = html.unescape(raw)
+    if is_html:
+        raw = decode_references(raw)
     return without_surrogates(raw.translate(_CLEANED).strip())
 
 

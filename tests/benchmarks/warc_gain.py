@@ -33,7 +33,6 @@ FIELDS = ExtractOptions().text_fields
 _SCRIPT = re.compile(rb"<script\b[^>]*>(.*?)</script", re.IGNORECASE | re.DOTALL)
 
 RULES = {
-    "url with entities": "an HTML parser decodes the entities in a url; the extractor does not",
     "charset": "the extractor decoded the page with another charset",
     "line ends": "an HTML parser reads CR LF as one line end, which becomes one space",
     "inside a script": "the extractor reads markup in a script's text as elements",
@@ -67,20 +66,16 @@ def pages_of(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def differences(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> tuple[Counter, list[Pair]]:
     """Return the number of WAT pairs that are the same, or differ by each rule, and the pairs that no rule explains."""
-    texts: defaultdict[str, set[str]] = defaultdict(set)
     by_url: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
     for page, url, text in warc:
-        texts[page].add(text)
         by_url[page, url].add(text)
     rules: Counter = Counter()
     unexplained: list[Pair] = []
     for pair in wat:
         page, url, text = pair
-        others = by_url[page, html.unescape(url)]
+        others = by_url[page, url]
         if pair in warc:
             rules["the same"] += 1
-        elif text in others or ("&" in url and text in texts[page]):
-            rules["url with entities"] += 1
         elif " ".join(text.split()) in {" ".join(other.split()) for other in others}:
             rules["line ends"] += 1
         elif others and not text.isascii():
@@ -104,7 +99,7 @@ def texts_in_scripts(page: bytes) -> set[str]:
 
 def gains(wat: dict[Pair, str], warc: dict[Pair, str], pages: dict[str, bytes]) -> Counter:
     """Return the number of pairs that only the WARC has, by the attribute of the text or the url."""
-    known = {(page, html.unescape(url)) for page, url, _ in wat} | {(page, url) for page, url, _ in wat}
+    known = {(page, url) for page, url, _ in wat}
     attributes = {page: url_attributes(page, pages[page]) for page in {page for page, _, _ in warc}}
     found: Counter = Counter()
     for (page, url, text), field in warc.items():

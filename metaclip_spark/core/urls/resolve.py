@@ -1,16 +1,16 @@
 """Resolve the url of an image against its page: to an absolute url, or to the reason why the url is rejected.
 
-The result equals `urllib.parse.urljoin`'s, character for character. The usual forms do not need the
-general parser of `urljoin`.
+The result equals `urllib.parse.urljoin`'s, character for character, unless no browser accepts the url's host. The usual
+forms do not need the general parser of `urljoin`.
 """
 
 from __future__ import annotations
 
-import re
 from urllib.parse import urljoin
 
+from metaclip_spark.core.urls.valid_hosts import USUAL_HOST, has_host
+
 _HTTP = ("http://", "https://")
-_UNUSUAL_HOST = re.compile(r"[^A-Za-z0-9._:@%~-]")
 
 
 class Resolver:
@@ -24,7 +24,7 @@ class Resolver:
             return
         scheme, _, rest = base.partition("//")
         host, _, path = rest.partition("#")[0].partition("?")[0].partition("/")
-        if not host or _UNUSUAL_HOST.search(host):
+        if not USUAL_HOST.fullmatch(host):
             return
         self._scheme, self._host = scheme, f"{scheme}//{host}"
         folder = f"/{path.rpartition('/')[0]}/" if "/" in path else "/"
@@ -34,7 +34,8 @@ class Resolver:
     def absolute(self, url: str | None) -> tuple[str, str]:
         """Return the absolute url and "", or "" and the reason why the url is rejected.
 
-        An absolute url stays as it is, without outer whitespace. Any other form is resolved against the base.
+        An absolute url stays as it is, without outer whitespace. Any other form is resolved against the base. A url
+        whose host no browser accepts is a `bad_url`.
         """
         link = url.strip() if url else ""
         if not link:
@@ -68,7 +69,7 @@ class Resolver:
             return ""
         if path.startswith("//"):
             host = path[2:].partition("/")[0]
-            return "" if not host or _UNUSUAL_HOST.search(host) else self._scheme + url
+            return self._scheme + url if USUAL_HOST.fullmatch(host) else ""
         folder = self._folder
         if path[0] == "/":
             folder = ""
@@ -103,4 +104,4 @@ def resolve(base: str, url: str) -> str:
 
 
 def _with_host(url: str) -> tuple[str, str]:
-    return (url, "") if len(url) > url.index("//") + 2 else ("", "bad_url")
+    return (url, "") if has_host(url) else ("", "bad_url")

@@ -6,6 +6,11 @@ import numpy as np
 
 from metaclip_spark.core.jit import kernel
 
+MAX_STRING_BYTES = 1 << 20
+"""Bytes of a url or text in JSON that are decoded at most. A longer text is over any sensible maximum of characters; no
+browser requests a longer url."""
+_SHOWN_BYTES = 300  # of a string that is rejected for its length, or of a data: url
+
 # Byte after a backslash in JSON -> the byte that the escape means, 0 if there is no such escape.
 _ESCAPED = np.zeros(256, np.uint8)
 _ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
@@ -97,4 +102,13 @@ def decode(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> int
         if point < 0 or 0xD800 <= point < 0xE000:
             point = 0xFFFD
         to = _utf8(point, out, to)
+    return to
+
+
+@kernel
+def start_of(raw: np.ndarray, start: int, stop: int, out: np.ndarray, to: int) -> int:
+    """Write the start of the string at [start, stop), up to its first byte that is not ASCII; return its end."""
+    end = decode(raw, start, min(stop, start + _SHOWN_BYTES), out, to)
+    while to < end and out[to] < 128:
+        to += 1
     return to

@@ -28,6 +28,8 @@ _PATH = np.frombuffer(b'IMG@/src"', np.uint8)
 _LINKS = np.frombuffer(b'"Links":[{"path":"', np.uint8)
 _LINKS_KEY = 8
 _LINKS_END = np.frombuffer(b'}],"Head":{', np.uint8)
+_TYPE = np.frombuffer(b'"WARC-Type":"', np.uint8)
+_RESPONSE = np.frombuffer(b'response"', np.uint8)
 _NULL = np.frombuffer(b"null", np.uint8)
 _KEYS = np.array([name.ljust(8) for name in (*STRINGS, b"path")], "S8").view(np.uint8).reshape(-1, 8)
 _KEY_SIZES = np.array([len(name) for name in (*STRINGS, b"path")])
@@ -159,26 +161,28 @@ def _link(raw: np.ndarray, at: int, spans: np.ndarray) -> int:
 
 
 @kernel
-def cut_links(raw: np.ndarray, spans: np.ndarray) -> tuple[int, int, int]:
+def cut_links(raw: np.ndarray, spans: np.ndarray, most: int) -> tuple[int, int, int]:
     """Find the strings of the image links that have a text.
 
     Args:
         raw: (n,) uint8, a record's JSON.
-        spans: (m, SPANS) int64; the first rows are written.
+        spans: (m, SPANS) int64; the first rows are written: one per link, up to `most`, and one more.
+        most: the maximum number of links to find; further ones are only counted.
 
     Returns:
-        (number of rows, position of the first image link's path or -1, position after the last image link). The
-        number of rows is `UNUSUAL` if escapes may hide a path, or if a link is not written as extractors write it, and
-        `FULL` if there are more than m links.
+        (number of links, position of the first image link's path or -1, position after the last image link). The
+        number of links is `UNUSUAL` if escapes may hide a path, or if a link is not written as extractors write it, and
+        `FULL` if `spans` has too few rows.
     """
     links, first = 0, _next_path(raw, 0)
     at = end = first
     while at >= 0:
         if not starts_with(raw, at - len(_BEFORE), _BEFORE):
             return UNUSUAL, first, at
-        if links == len(spans):
+        found = min(links, most)
+        if found == len(spans):
             return FULL, first, at
-        row = spans[links]
+        row = spans[found]
         end = _link(raw, at + len(_PATH), row)
         if end < 0:
             return UNUSUAL, first, at
@@ -201,27 +205,38 @@ def _end_of_links(raw: np.ndarray, at: int) -> int:
 
 
 @kernel
+def _is_no_response(raw: np.ndarray) -> int:
+    """Return 1 if a record has one `WARC-Type`, and if it is not `response`; else 0."""
+    size = len(_TYPE)
+    at = find_in(raw, _TYPE, 1, 6, 0, len(raw))
+    if at < 0 or starts_with(raw, at + size, _RESPONSE) or find_in(raw, _TYPE, 1, 6, at + size, len(raw)) >= 0:
+        return 0
+    return 1
+
+
+@kernel
 def cut_page(
-    raw: np.ndarray, at: int, stop: int, spans: np.ndarray, outside: np.ndarray, words: np.ndarray
+    raw: np.ndarray, at: int, stop: int, spans: np.ndarray, most: int, outside: np.ndarray, words: np.ndarray
 ) -> tuple[int, int, int, int, bool]:
     """Find the strings of a record's image links as `cut_links` does, and write the record without its links.
 
     Args:
         raw: (n,) uint8, with a record's JSON at [at, stop).
         at, stop: the record's bounds; all returned positions count from `at`.
-        spans: (m, SPANS) int64; the first rows are written.
+        spans, most: as for `cut_links`.
         outside: (n + len(CUT),) uint8 at least, written; `CUT` replaces the links.
         words: as for `contains_any`.
 
     Returns:
-        (number of rows as `cut_links` returns it, start of the links, their stop, number of bytes written to
-        `outside`, whether all of these are ASCII). The stop is 0 if there is no image link. The number of rows is
-        `UNUSUAL` also if the array of links is not found, or if a word occurs outside the links.
+        (number of links as `cut_links` returns it, start of the links, their stop, number of bytes written to
+        `outside`, whether all of these are ASCII). The stop is 0 if there is no image link; then the start is 1 if the
+        record is known to be no response. The number of links is `UNUSUAL` also if the array of links is not found, or
+        if a word occurs outside the links.
     """
     raw = raw[at:stop]
-    links, first, end = cut_links(raw, spans)
+    links, first, end = cut_links(raw, spans, most)
     if links < 0 or first < 0:
-        return links, 0, 0, 0, True
+        return links, _is_no_response(raw) if links == 0 else 0, 0, 0, True
     # A quote after a comma or brace, with a letter after it, can only be a quote that starts a string.
     start = find_in(raw, _LINKS, 1, 8, 0, first)
     stop = _end_of_links(raw, end)

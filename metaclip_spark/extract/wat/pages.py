@@ -4,14 +4,13 @@ Decoding a record in full costs many times as much as inflating it, and few of i
 usual form, as all extractors write it, is only validated as JSON: `cut_links` finds its image links, and the part
 outside `Links` is decoded. Any other record is decoded in full, and so is a page that may opt out. Both ways detect
 broken JSON anywhere in the record and give the same pages, even if image links are nested deeper inside `Links` than
-extractors put them. Only the maximum depth of nested JSON (about 1,000 levels) differs.
+extractors put them. Only the maximum depth of nested JSON (about 1,000 levels) and of a record's size differ: a record
+is decoded in full up to `MAX_DECODED_BYTES`, because its Python objects take many times its size.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+import re
 
 import msgspec
 import numpy as np
@@ -20,98 +19,52 @@ import simdjson
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.jit import bytes_of
-from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.urls.resolve import resolve
 from metaclip_spark.errors import UnusualRecordError
-from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
+from metaclip_spark.extract.optouts import opt_out_words
+from metaclip_spark.extract.wat.envelope import Outside, decode_in_full, passed_over
 from metaclip_spark.extract.wat.links import CUT, FULL, SPANS, cut_links, cut_page
+from metaclip_spark.extract.wat.page import Links, Page
 
-_IMAGE_PATH = "IMG@/src"
-_PATH_TO_HTML = ("Payload-Metadata", "HTTP-Response-Metadata", "HTML-Metadata")
+MAX_DECODED_BYTES = 32 << 20
+"""Bytes of the largest record, or part of a record, of which every value is decoded."""
+
+_PIECE_BYTES = 1 << 22  # of an array of links that is validated at once; the parser needs 14 times as much
+_BETWEEN_LINKS = re.compile(rb'\},\{"')
 _KEEP_BYTES = 1 << 23  # a parser keeps the memory of its largest record: after a larger one it is replaced
+_MAX_URL_CHARS = 1 << 16  # of a page, and of its base: every text of the page has a copy
 _BUFFER_BYTES = 1 << 16
 _CUT = int(CUT)
 _WRITE = msgspec.json.Encoder().encode
-_Link = dict[str, "str | None"]
 
 
-class Page(msgspec.Struct, gc=False):
-    """The fields of a record that concern the whole page.
-
-    Attributes:
-        url: the page's url, "" if the record has none.
-        base: the base of the page's relative urls.
-        opt_out: the page's opt-out if it is honoured, else None.
-    """
-
-    url: str
-    base: str
-    opt_out: str | None = None
-
-
-class Links(NamedTuple):
-    """The image links of a page that have a text, in order; og:image with og:title comes last, if it is wanted.
-
-    Attributes:
-        raw: (n,) uint8, the JSON with the links.
-        spans: (m, SPANS) int64; the first `number` rows are the positions of the links' strings in `raw`. The array
-            belongs to the reader and is valid until the next record is read.
-        number: the number of links.
-    """
-
-    raw: npt.NDArray[np.uint8]
-    spans: npt.NDArray[np.int64]
-    number: int
-
-
-class _Head(msgspec.Struct, gc=False):
-    base: str | None = msgspec.field(name="Base", default=None)
-
-
-class _Html(msgspec.Struct, gc=False):
-    links: Any = msgspec.field(name="Links", default=None)
-    head: _Head | None = msgspec.field(name="Head", default=None)
-
-
-class _Http(msgspec.Struct, gc=False):
-    html: _Html | None = msgspec.field(name="HTML-Metadata", default=None)
-
-
-class _Payload(msgspec.Struct, gc=False):
-    http: _Http | None = msgspec.field(name="HTTP-Response-Metadata", default=None)
-
-
-class _Header(msgspec.Struct, gc=False):
-    type: str | None = msgspec.field(name="WARC-Type", default=None)
-    uri: str | None = msgspec.field(name="WARC-Target-URI", default=None)
-
-
-class _Envelope(msgspec.Struct, gc=False):
-    header: _Header | None = msgspec.field(name="WARC-Header-Metadata", default=None)
-    payload: _Payload | None = msgspec.field(name="Payload-Metadata", default=None)
-
-
-class _Outside(msgspec.Struct, gc=False):
-    envelope: _Envelope | None = msgspec.field(name="Envelope", default=None)
+_NO_TEXT = "no_image_text"
 
 
 class PageReader:
-    """A reader of the pages of one source."""
+    """A reader of the pages of one source.
+
+    Attributes:
+        encoded: whether the attributes in the records that follow still have character references.
+    """
 
     def __init__(self, options: ExtractOptions) -> None:
+        self.encoded = True
         self._opt_outs = options.opt_outs
         self._og = "og:title" in options.text_fields
+        self._link_cap = options.link_cap
         self._parser = simdjson.Parser()
         self._spans = np.empty((256, SPANS), np.int64)
         self._allocate(_BUFFER_BYTES)
-        self._decode = msgspec.json.Decoder(_Outside).decode
+        self._decode = msgspec.json.Decoder(Outside).decode
         words = opt_out_words(options.opt_outs)
         self._opt_out_words = np.array([word.encode() for word in words], "S32").view(np.uint8).reshape(-1, 32)
 
     def read(
         self, payload: bytes | memoryview, raw: npt.NDArray[np.uint8] | None = None, at: int = 0
-    ) -> tuple[Page, Links] | None:
-        """Return the page that a record describes and its links, or None if it has no page or no such link.
+    ) -> tuple[Page, Links] | str:
+        """Return the page that a record describes and its links, or the reason why the record is passed over.
 
         Args:
             payload: a record's JSON.
@@ -119,7 +72,7 @@ class PageReader:
             at: where in `raw` the payload begins.
 
         Raises:
-            ValueError, RecursionError: the record is not JSON.
+            ValueError, RecursionError: the record is not JSON, or too large to be decoded.
         """
         try:
             return self.in_parts(payload, bytes_of(payload) if raw is None else raw, at)
@@ -132,34 +85,58 @@ class PageReader:
 
     def in_parts(
         self, payload: bytes | memoryview, raw: npt.NDArray[np.uint8], at: int = 0
-    ) -> tuple[Page, Links] | None:
+    ) -> tuple[Page, Links] | str:
         """Read a record at a fraction of the cost of `in_full`, with the same arguments (those of `read`) and result.
 
         Raises:
             UnusualRecordError: the record is not JSON, or not as extractors write it, or the page may opt out.
+            ValueError: the url of the page is too long.
         """
         if self._og:
             raise UnusualRecordError
         if len(payload) > self._capacity:
-            self._allocate(2 * len(payload))
-        end = at + len(payload)
+            self._allocate(len(payload) if len(payload) > _KEEP_BYTES else 2 * len(payload))
+        end, most = at + len(payload), self._link_cap
         while True:
-            links, start, stop, size, plain = cut_page(raw, at, end, self._spans, self._outside, self._opt_out_words)
+            links, start, stop, size, plain = cut_page(
+                raw, at, end, self._spans, most, self._outside, self._opt_out_words
+            )
             if links != FULL:
                 break
             self._more_spans()
-        if links < 0:
+        if links < 0 or (size if stop else len(payload)) > MAX_DECODED_BYTES:
             raise UnusualRecordError
         try:
             if not stop:
-                self._parser.parse(payload)
-                return None
+                record = self._parser.parse(payload)
+                return "not_response" if start else passed_over(record)
             # If both parts are JSON, the whole record is JSON, and the array that begins at `start` ends at `stop`.
             page = self._page(self._view[:size], plain)
-            self._parser.parse(payload[start:stop])
+            if stop - start <= _PIECE_BYTES:
+                self._parser.parse(payload[start:stop])
+            else:
+                self._validate(payload[start:stop])
         except (ValueError, RuntimeError):
             raise UnusualRecordError from None
-        return (page, Links(raw[at:end], self._spans, links)) if page is not None and links else None
+        if isinstance(page, str):
+            return page
+        number = min(links, most)
+        return (page, Links(raw[at:end], self._spans, number, links - number)) if number else _NO_TEXT
+
+    def _validate(self, links: bytes | memoryview) -> None:
+        """Validate the JSON of a large array of links, in pieces that are each an array of links.
+
+        Raises:
+            ValueError, RuntimeError: the array is not JSON, or not as extractors write it.
+        """
+        at = 1
+        while at < len(links):
+            found = _BETWEEN_LINKS.search(links, at + _PIECE_BYTES)
+            stop = found.start() + 1 if found else len(links) - 1
+            if stop - at > MAX_DECODED_BYTES:
+                raise UnusualRecordError
+            self._parser.parse(b"[%b]" % bytes(links[at:stop]))
+            at = stop + 1
 
     def _allocate(self, size: int) -> None:
         self._capacity = size
@@ -169,94 +146,49 @@ class PageReader:
     def _more_spans(self) -> None:
         self._spans = np.empty((2 * len(self._spans), SPANS), np.int64)
 
-    def _page(self, outside: memoryview, is_ascii: bool) -> Page | None:
+    def _page(self, outside: memoryview, is_ascii: bool) -> Page | str:
         try:
             if not is_ascii:
                 str(outside, "utf-8")  # msgspec does not validate the bytes of strings that it skips
             envelope = self._decode(outside).envelope
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise UnusualRecordError from None
-        payload = envelope.payload if envelope else None
-        http = payload.http if payload else None
-        html = http.html if http else None
+        html = envelope.html if envelope else None
         if envelope is None or html is None or html.links != _CUT:
             raise UnusualRecordError
-        header = envelope.header
-        if header is None or header.type != "response":
-            return None
-        url = header.uri or ""
+        url = envelope.page_url
+        if url is None:
+            return "not_response"
+        if len(url) > _MAX_URL_CHARS:
+            raise _too_long(url)
         base = html.head.base if html.head else None
-        return Page(url, _base(url, base) if base else url)
+        return Page(url, self._base(url, base) if base else url, self.encoded)
 
-    def in_full(self, payload: bytes | memoryview) -> tuple[Page, Links] | None:
+    def in_full(self, payload: bytes | memoryview) -> tuple[Page, Links] | str:
         """Decode a record in full; arguments, result and errors as for `read`."""
-        record = json.loads(bytes(payload))
-        header = _get(_get(record, "Envelope"), "WARC-Header-Metadata")
-        if _string(_get(header, "WARC-Type")) != "response":
-            return None
-        html = _get(_get(record, "Envelope"), *_PATH_TO_HTML)
-        url = _string(_get(header, "WARC-Target-URI")) or ""
-        links = _get(html, "Links")
-        images = list(_image_links(links)) if isinstance(links, list) else []
-        metas = _get(html, "Head", "Metas")
-        metas = [meta for meta in metas if isinstance(meta, dict)] if isinstance(metas, list) else []
-        headers = _get(record, "Envelope", *_PATH_TO_HTML[:-1], "Headers")
-        headers = headers.items() if isinstance(headers, dict) else ()
-        if self._og:
-            images += _og_link(metas)
-        named = ((meta.get("name"), meta.get("content")) for meta in metas)
-        opt_out = opt_out_of(named, headers, self._opt_outs) if self._opt_outs else None
-        if not images:
-            return None
-        raw = bytes_of(b"[%b]" % b",".join(map(_WRITE, images)))  # as extractors write them
-        while len(images) > len(self._spans):
+        if len(payload) > MAX_DECODED_BYTES:
+            raise ValueError(f"a record of {len(payload)} bytes that is not as extractors write it")
+        found = decode_in_full(payload, self._opt_outs, self._og, self._link_cap)
+        if isinstance(found, str):
+            return found
+        if len(found.url) > _MAX_URL_CHARS:
+            raise _too_long(found.url)
+        if not found.images:
+            return _NO_TEXT
+        raw = bytes_of(b"[%b]" % b",".join(map(_WRITE, found.images)))  # as extractors write them
+        while len(found.images) >= len(self._spans):
             self._more_spans()
-        cut_links(raw, self._spans)
-        page = Page(url, _base(url, _string(_get(html, "Head", "Base"))), opt_out)
-        return page, Links(raw, self._spans, len(images))
+        cut_links(raw, self._spans, len(found.images))
+        base = self._base(found.url, found.base) if found.base else found.url
+        page = Page(found.url, base, self.encoded, found.opt_out)
+        return page, Links(raw, self._spans, len(found.images), found.beyond)
+
+    def _base(self, url: str, base: str) -> str:
+        """Return the base of a page's relative urls, for the value of the attribute in `<base>`."""
+        if len(base) > _MAX_URL_CHARS:
+            return url
+        return resolve(url, decode_references(base) if self.encoded else base) or url
 
 
-def _image_links(value: Any) -> Iterator[_Link]:
-    """Yield the image links in a value, at any depth, in their order."""
-    if isinstance(value, dict):
-        if value.get("path") == _IMAGE_PATH:
-            texts = {name: _text(value.get(name)) for name in ("alt", "title")}
-            if texts["alt"] is not None or texts["title"] is not None:
-                yield {"path": _IMAGE_PATH, "url": _string(value.get("url")), **texts}
-        value = value.values()
-    for inner in value:
-        if isinstance(inner, (dict, list)):
-            yield from _image_links(inner)
-
-
-def _og_link(metas: list[dict[str, Any]]) -> Iterator[_Link]:
-    """Yield the page's first og:image with its first og:title, if the page has both."""
-    tags: dict[str, str] = {}
-    for meta in metas:
-        content = _string(meta.get("content"))
-        for name in ("og:image", "og:title"):
-            if content is not None and name in (meta.get("property"), meta.get("name")):
-                tags.setdefault(name, content)
-    if len(tags) == 2:
-        yield {"path": _IMAGE_PATH, "url": tags["og:image"], "og:title": tags["og:title"]}
-
-
-def _base(url: str, base: str | None) -> str:
-    return (resolve(url, base) or url) if base else url
-
-
-def _get(value: Any, *keys: str) -> Any:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value
-
-
-def _text(value: Any) -> str | None:
-    return without_surrogates(value) if isinstance(value, str) else None
-
-
-def _string(value: Any) -> str | None:
-    """Return a string, or the first one of a list (a repeated header), without lone surrogates; else None."""
-    if isinstance(value, list) and value:
-        value = value[0]
-    return without_surrogates(value) if isinstance(value, str) else None
+def _too_long(url: str) -> ValueError:
+    return ValueError(f"a page whose url has {len(url)} characters; expected at most {_MAX_URL_CHARS}")

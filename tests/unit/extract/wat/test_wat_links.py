@@ -11,8 +11,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.ledger import PASSED_OVER, Ledger
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.text import clean_text, without_surrogates
 from metaclip_spark.core.urls.resolve import absolute_url
 from metaclip_spark.extract.wat.batch import FIELDS, Batch
@@ -35,7 +36,7 @@ def payload_of(links: list[dict], base: str | None = None, ascii_only: bool = Fa
     return text.encode()
 
 
-def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[list, dict]:
+def expected(links: list[dict], base: str, options: ExtractOptions, encoded: bool = True) -> tuple[list, dict]:
     """Return the rows and the counts of rejects, by `clean_text` and `absolute_url`, one text after the other."""
     rows, rejected, position = [], {}, -1
     for link in links:
@@ -43,9 +44,10 @@ def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[lis
             if link.get(field) is None or field not in options.text_fields:
                 continue
             position += 1
-            url, reason = absolute_url(without_surrogates(link.get("url") or ""), base)
-            text = clean_text(without_surrogates(link[field]), is_html=True)
-            reason = "empty_text" if not text else reason
+            url = without_surrogates(link.get("url") or "")
+            url, reason = absolute_url(decode_references(url) if encoded else url, base)
+            text = clean_text(without_surrogates(link[field]), is_html=encoded)
+            reason = "empty_text" if not text else "text_cap" if len(text) > options.text_cap else reason
             if reason:
                 rejected[reason] = rejected.get(reason, 0) + 1
             else:
@@ -53,17 +55,20 @@ def expected(links: list[dict], base: str, options: ExtractOptions) -> tuple[lis
     return rows, rejected
 
 
-def read(payloads: list[bytes], options: ExtractOptions) -> tuple[list, dict]:
+def read(payloads: list[bytes], options: ExtractOptions, encoded: bool = True) -> tuple[list, dict]:
     """Return the rows and the counts of rejects, by the reader."""
     reader, ledger = PageReader(options), Ledger()
-    batch = Batch(options, ledger)
+    reader.encoded = encoded
+    batch, batches = Batch(options, ledger), []
     for payload in payloads:
         found = reader.read(payload)
-        if found is not None:
-            batch.add(*found)
-    got = batch.flush()
-    columns = (got.url, got.text, got.text_source, got.position)
-    return list(zip(*(column.to_pylist() for column in columns), strict=True)), dict(ledger.rejected)
+        if not isinstance(found, str):
+            batches += batch.add(*found)
+    rows = []
+    for got in [*batches, batch.flush()]:
+        columns = (got.url, got.text, got.text_source, got.position)
+        rows += zip(*(column.to_pylist() for column in columns), strict=True)
+    return rows, {reason: number for reason, number in ledger.rejected.items() if reason not in PASSED_OVER}
 
 
 BASES = [
@@ -115,6 +120,14 @@ PIECES = [
     '"',
     "%20",
     "&amp;",
+    "&#038;",
+    "&#47;",
+    "&#x2f;",
+    "&copy=",
+    "&copy",
+    "&#",
+    "a b/",
+    "[::1",
 ]
 WORDS = [
     "a",
@@ -128,6 +141,13 @@ WORDS = [
     "&amp;",
     "&nbsp;",
     "&#65;",
+    "&#38;",
+    "&eacute",
+    "&copy=1",
+    "&#x80;",
+    "&lt",
+    ";",
+    "#",
     "é",
     "\u00a0",
     "\u3000",
@@ -160,24 +180,31 @@ LINKS = st.lists(st.fixed_dictionaries({}, optional=STRINGS), max_size=4)
 
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(LINKS, st.sampled_from(BASES), st.booleans(), st.sampled_from([("alt", "title"), ("alt",), ("title",)]))
-@example([{"url": "../../../x", "alt": "a", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
-@example([{"url": "x", "alt": "", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"))
-def test_links_give_the_rows_of_plain_python(links, base, ascii_only, fields):
-    """Both agree for any url and text, escaped or not, under any base."""
-    options = ExtractOptions(text_fields=fields)
+@given(
+    LINKS,
+    st.sampled_from(BASES),
+    st.booleans(),
+    st.sampled_from([("alt", "title"), ("alt",), ("title",)]),
+    st.booleans(),
+    st.sampled_from([3, 1000]),
+)
+@example([{"url": "../../../x", "alt": "a", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"), True, 99)
+@example([{"url": "x", "alt": "", "title": "b"}], "http://ex.org/a/b/c", False, ("alt", "title"), True, 99)
+def test_links_give_the_rows_of_plain_python(links, base, ascii_only, fields, encoded, text_cap):
+    """Both agree for any url and text, escaped or not, under any base, decoded by the extractor or not."""
+    options = ExtractOptions(text_fields=fields, text_cap=text_cap)
     payload = payload_of(links, base or None, ascii_only)
     from_full = PageReader(options).in_full(payload)
-    page_base = from_full[0].base if from_full else PAGE
-    want = expected(json.loads(json.dumps(links)), page_base, options)  # a surrogate pair becomes one character
-    assert read([payload], options) == want
+    page_base = PAGE if isinstance(from_full, str) else from_full[0].base
+    want = expected(json.loads(json.dumps(links)), page_base, options, encoded)  # a surrogate pair is one character
+    assert read([payload], options, encoded) == want
 
 
-def test_a_batch_grows_with_its_links():
-    """A batch takes more links, longer texts and longer urls than its first buffers hold, and keeps every row."""
-    options = ExtractOptions()
-    many = [{"url": f"{number}.jpg", "alt": f"a{number}", "title": "t"} for number in range(20_000)]
-    long = [{"url": "x" * 700_000, "alt": "é" * 900_000, "title": "t" * 10}] * 4
+def test_a_page_of_many_links_and_bytes_becomes_several_batches():
+    """Links, long texts and long urls that no batch holds are split over batches, and every row is kept."""
+    options = ExtractOptions(text_cap=1_000_000)
+    many = [{"url": f"{number}.jpg", "alt": f"a{number}", "title": "t"} for number in range(19_000)]
+    long = [{"url": "x" * 700_000, "alt": "é" * 900_000, "title": "t" * 10}] * 9
     last = [{"url": "/z.jpg", "alt": "last"}]
     base = f"http://ex.org/{'y' * 4000}/"
     got, rejected = read([payload_of(links, base) for links in (many, long, last)], options)
@@ -213,7 +240,7 @@ for _ in range(int(sys.argv[1])):
     raw = bytes(raw[: bits.randrange(len(raw) + 1)] if bits.random() < 0.5 else raw)
     data = np.frombuffer(raw, np.uint8)
     outside = np.empty(len(raw) + len(CUT), np.uint8)
-    links, start, stop, size, _ = cut_page(data, 0, len(data), spans, outside, words)
+    links, start, stop, size, _ = cut_page(data, 0, len(data), spans, 60, outside, words)
     if links >= 0 and stop:
         assert outside[:size].tobytes() == raw[:start] + CUT + raw[stop:]
     if links > 0:
@@ -221,7 +248,7 @@ for _ in range(int(sys.argv[1])):
         room = len(raw)
         urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
-        add_rows(data, spans, links, 0, 7, bases[found % 4], 0, urls, texts, ends, about)
+        add_rows(data, spans, links, 0, 7, found % 2 == 0, 99, bases[found % 4], 0, urls, texts, ends, about)
 print(found)
 """
 

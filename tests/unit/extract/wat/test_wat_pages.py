@@ -14,7 +14,8 @@ from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import UnusualRecordError
 from metaclip_spark.extract.records.dialect import WAT
 from metaclip_spark.extract.records.reader import warc_records
-from metaclip_spark.extract.wat.pages import Links, Page, PageReader
+from metaclip_spark.extract.wat.page import Links, Page
+from metaclip_spark.extract.wat.pages import PageReader
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)
@@ -47,13 +48,13 @@ def strings_of(links: Links) -> list[tuple[str | None, ...]]:
     ]
 
 
-def outcome(way, payload: bytes) -> tuple[Page, list] | str | None:
-    """Return the page and links that a way of reading gives for a record, or that it is not JSON."""
+def outcome(way, payload: bytes) -> tuple[Page, list] | str:
+    """Return the page and links that a way of reading gives for a record, or why it is passed over or not JSON."""
     try:
         found = way(payload)
     except (ValueError, RecursionError):
         return "not JSON"
-    return found and (found[0], strings_of(found[1]))
+    return found if isinstance(found, str) else (found[0], strings_of(found[1]))
 
 
 def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
@@ -193,8 +194,8 @@ def test_og_title_goes_with_og_image():
     image, og = ("a.jpg", "a", None, None), ("/og.jpg", None, None, "first")
     assert read_links(packed(record([img("a.jpg", alt="a")], {"Metas": metas})), options) == [image, og]
     assert read_links(packed(record(None, {"Metas": metas})), options) == [og]
-    assert PageReader(options).read(packed(record([], {"Metas": metas[:2]}))) is None
-    assert PageReader(ExtractOptions()).read(packed(record([], {"Metas": metas}))) is None
+    assert PageReader(options).read(packed(record([], {"Metas": metas[:2]}))) == "no_image_text"
+    assert PageReader(ExtractOptions()).read(packed(record([], {"Metas": metas}))) == "no_image_text"
 
 
 def test_names_of_metas_are_read_in_every_record():
