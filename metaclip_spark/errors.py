@@ -40,6 +40,10 @@ class WarehouseError(MetaclipError):
     """A table that is missing, cannot be written, or is not what was expected (exit status 1)."""
 
 
+class EmptyPoolError(MetaclipError):
+    """A pool without a pair that could be drawn; what was read and counted stays (exit status 1)."""
+
+
 class FilterError(MetaclipError):
     """A filter returned something that its contract does not allow (exit status 1).
 
@@ -65,6 +69,18 @@ class DamagedSourceError(SourceError):
 
 class WrongKindError(DamagedSourceError):
     """A source whose content is not what its file name says."""
+
+
+class TruncatedSourceError(DamagedSourceError):
+    """A source that ends inside a record."""
+
+
+class TooMuchDamageError(DamagedSourceError):
+    """A file with so many damaged records that the rest is not searched for others."""
+
+
+class ColumnError(DamagedSourceError):
+    """A source whose columns are not those that the settings name."""
 
 
 class CorruptGzipError(DamagedSourceError):

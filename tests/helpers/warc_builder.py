@@ -53,7 +53,7 @@ def golden_records() -> list[bytes]:
         record(b"GET / HTTP/1.1\r\n\r\n", kind="request", content_type="application/http; msgtype=request"),
         record(b"fetchTimeMs: 5\r\n", kind="metadata", content_type="application/warc-fields"),
         record(lost, kind="revisit"),
-        record(lost, kind="resource", content_type="text/html"),
+        record(lost, kind="resource", content_type="text/css"),
         record(lost, kind="continuation"),
         record(lost, content_type="text/dns"),
         page("<img src=http://img.org/lost.jpg alt=lost>", "Content-Type: text/plain"),

@@ -43,8 +43,8 @@ WAT = Dialect(
     version_first=True,
     max_head_lines=1000,
     max_head_bytes=1000 << 16,
-    max_length=1 << 28,  # a larger block would take the worker's memory
-    max_block_bytes=1 << 28,
+    max_length=_NO_LIMIT,
+    max_block_bytes=1 << 28,  # a larger block would take the worker's memory
     read_bytes=1 << 18,
 )
 WARC = Dialect(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.errors import DamagedSourceError
 
 _NO_BLOCK = memoryview(b"")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_SPACE_BEFORE_COLON = re.compile(rb"(?<=\n)([^\s:]+)[ \t]+:")
 
 
 class Record:
@@ -44,9 +48,12 @@ class Record:
         self._fields: tuple[bytes, bytes] | None = None  # the header as it is, and in lower case
 
     def get(self, name: bytes) -> bytes:
-        """Return a header field by its lower-case name: the last one if it is repeated, b"" if it is missing."""
+        """Return a header field by its lower-case name: the last one if it is repeated, b"" if it is missing.
+
+        White space before the colon is ignored, and an indented line continues the line before it.
+        """
         if self._fields is None:
-            head = bytes(self._head[: self._head_bytes])
+            head = unfolded(bytes(self._head[: self._head_bytes]))
             self._fields = head, head.lower()
         head, lowered = self._fields
         start = lowered.rfind(b"\n" + name + b":") + 1
@@ -65,3 +72,12 @@ class Record:
         if not value.isdigit() or len(value) > 18 or int(value) > most:
             raise DamagedSourceError(f"a record without a usable Content-Length: got {value[:40]!r}")
         return int(value)
+
+
+def unfolded(head: bytes) -> bytes:
+    """Return a header with one line per field and no white space before the colons."""
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    if b" :" in head or b"\t:" in head:
+        head = _SPACE_BEFORE_COLON.sub(rb"\1:", head)
+    return head

@@ -15,8 +15,8 @@ The urls of an image are:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
@@ -69,11 +69,11 @@ class HtmlPage:
         captioned = "figcaption" in self._fields
         nodes, self._first = self._first, []
         while True:
-            captions: dict[int, str | None] = {}
+            shared = _Shared({}, {})
             for node in nodes:
                 attributes = node.attributes
                 if captioned or not self._fields.isdisjoint(attributes):
-                    yield HtmlImage(node, attributes, captions)
+                    yield HtmlImage(node, attributes, shared)
             nodes = []
             piece = next(self._pieces, None)
             if piece is None:
@@ -109,14 +109,26 @@ class HtmlPage:
         return templates
 
 
+class _Shared(NamedTuple):
+    """What the images of a piece share, by the `mem_id` of its element.
+
+    Attributes:
+        captions: the caption of a figure.
+        sources: the largest url of each set of a picture's sources.
+    """
+
+    captions: dict[int, str | None]
+    sources: dict[int, list[str]]
+
+
 class HtmlImage:
     """An `<img>` with its attributes and surroundings; its urls are not resolved and its texts not cleaned."""
 
-    __slots__ = ("_captions", "_node", "attributes")
+    __slots__ = ("_node", "_shared", "attributes")
 
-    def __init__(self, node: LexborNode, attributes: dict[str, str | None], captions: dict[int, str | None]) -> None:
+    def __init__(self, node: LexborNode, attributes: dict[str, str | None], shared: _Shared) -> None:
         self._node = node
-        self._captions = captions
+        self._shared = shared
         self.attributes = attributes
 
     def texts(self, fields: Sequence[str]) -> list[tuple[str, str]]:
@@ -144,12 +156,15 @@ class HtmlImage:
 
     def largest_sources(self) -> list[str]:
         """Return the largest url of each set: `srcset`, `data-srcset`, and those of the enclosing `<picture>`."""
-        sets = [self.attributes.get(name) for name in SETS]
+        largest = _largest_of_each(self.attributes.get(name) for name in SETS)
         picture = self._node.parent
-        if picture is not None and picture.tag == "picture":
+        if picture is None or picture.tag != "picture":
+            return largest
+        of_pictures, key = self._shared.sources, picture.mem_id
+        if key not in of_pictures:
             sources = [node.attributes for node in picture.iter() if node.tag == "source"]
-            sets += [source.get(name) for name in SETS for source in sources]
-        return [url for one in sets if one and (url := largest_of(one))]
+            of_pictures[key] = _largest_of_each(source.get(name) for name in SETS for source in sources)
+        return largest + of_pictures[key]
 
     def sizes(self) -> list[tuple[str, str]] | None:
         """Return the attributes width and height that are present, or None."""
@@ -169,11 +184,15 @@ class HtmlImage:
                 break
         else:
             return None
-        key = node.mem_id
-        if key not in self._captions:
+        captions, key = self._shared.captions, node.mem_id
+        if key not in captions:
             caption = next((child for child in node.iter() if child.tag == "figcaption"), None)
-            self._captions[key] = None if caption is None else " ".join(caption.text().split())
-        return self._captions[key]
+            captions[key] = None if caption is None else " ".join(caption.text().split())
+        return captions[key]
+
+
+def _largest_of_each(sets: Iterable[str | None]) -> list[str]:
+    return [url for one in sets if one and (url := largest_of(one))]
 
 
 def largest_of(srcset: str) -> str:

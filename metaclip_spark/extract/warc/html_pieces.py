@@ -20,7 +20,9 @@ from metaclip_spark.extract.byte_search import count_of, last_image
 _TAG = ord("<")
 _PIECE_TAGS = 4096
 _TAG_BYTES = 1 << 14
-_TAG_WORDS = 1000
+_MAX_ATTRIBUTES = 1000
+_MAX_NAMES = 10_000
+_BLOCKS_TRIED = 100
 _MAX_IMAGES_TRIED = 20
 _CUT_WITHIN = 1 << 16
 _BLOCK = re.compile(rb"<(?:p|div|li|tr|td|dt|dd|h[1-6]|section|article|figure|table|ul)[\s>]")
@@ -29,6 +31,11 @@ _TAG_NAME = re.compile(rb"<[^\s/>]*")
 _ATTRIBUTE = re.compile(rb"[\s/]*(?:([^\s/>][^\s/>=]*)|(>))")
 _VALUE = re.compile(rb"\s*=\s*(?:\"[^\"]*\"|'[^']*'|(?=>)|[^\s>\"'][^\s>]*)")
 _EQUALS = re.compile(rb"\s*=")
+_READ_TAG = re.compile(rb"<(?:img|image|base|meta|source)(?=[\s/])", re.IGNORECASE)
+_READ_ATTRIBUTES = frozenset(
+    b"alt title data-image-title aria-label src data-src data-original data-lazy-src srcset data-srcset width height"
+    b" href name content property".split()
+)
 _RAW_TEXT = ((b"<script", b"</script"), (b"<style", b"</style"), (b"<!--", b"-->"))
 
 
@@ -58,22 +65,31 @@ def _images_from_the_end(html: bytes) -> Iterator[int]:
         at = last_image(raw, at)
 
 
-def _tag(html: bytes, at: int) -> tuple[int, list[bytes]]:
+def _tag(html: bytes, at: int) -> tuple[int, set[bytes]]:
     """Return (end of the tag that starts at `at`, or of the page if the tag has no end; names of its attributes)."""
+    names: set[bytes] = set()
+    for name, _, stop in islice(_attributes(html, at), _MAX_NAMES):
+        if not name:
+            return stop, names
+        names.add(name)
+    return len(html), names
+
+
+def _attributes(html: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name in lower case, start, end) of each attribute of the tag at `at`, and b"" for the tag's end."""
     if name := _TAG_NAME.match(html, at):
         at = name.end()
-    names: list[bytes] = []
     while attribute := _ATTRIBUTE.match(html, at):
         at = attribute.end()
         if attribute.group(2):
-            return at, names
-        names.append(attribute.group(1).lower())
+            yield b"", at, at
+            return
         value = _VALUE.match(html, at)
         if value:
             at = value.end()
-        elif _EQUALS.match(html, at):
-            break
-    return len(html), names
+        yield attribute.group(1).lower(), attribute.start(1), at
+        if not value and _EQUALS.match(html, at):
+            return
 
 
 def pieces_of(html: bytes) -> Iterator[bytes]:
@@ -101,7 +117,10 @@ def _cut_after(html: bytes, start: int, tags: npt.NDArray[np.intp]) -> int:
     at = int(tags[last])
     lowered = html[start : at + _CUT_WITHIN].lower()
     at -= start
-    while block := _BLOCK.search(lowered, at):
+    for _ in range(_BLOCKS_TRIED):
+        block = _BLOCK.search(lowered, at)
+        if not block:
+            break
         cut = block.start()
         inside = next(
             (end for begin, end in _RAW_TEXT if lowered.rfind(begin, 0, cut) > lowered.rfind(end, 0, cut)), b""
@@ -115,10 +134,10 @@ def _cut_after(html: bytes, start: int, tags: npt.NDArray[np.intp]) -> int:
 
 
 def without_long_tags(html: bytes) -> bytes:
-    """Return a page without tags of many kilobytes and a thousand words.
+    """Return a page without tags of many kilobytes and a thousand attributes.
 
     Such a tag is text after a stray "<". A parser compares each attribute with those before it, so a book of a
-    megabyte in one tag takes minutes.
+    megabyte in one tag takes minutes. An image, or another tag that is read, keeps the attributes that are read.
     """
     parts: list[bytes] = []
     kept = at = 0
@@ -128,8 +147,32 @@ def without_long_tags(html: bytes) -> bytes:
             continue
         stop = html.find(b">", at) + 1 or len(html)
         tag = _TAG_START.search(html, html.rfind(b">", kept, at) + 1 or kept, stop)
-        if tag and html.find(b"</", tag.start(), stop) < 0 and len(html[tag.start() : stop].split()) > _TAG_WORDS:
-            parts.append(html[kept : tag.start()])
-            kept = stop
+        if tag and html.find(b"</", tag.start(), stop) < 0 and _has_many_attributes(html, tag.start()):
+            part, end = _read_part(html, tag.start(), stop)
+            parts += (html[kept : tag.start()], part)
+            kept = stop = end
         at = stop
     return b"".join([*parts, html[kept:]]) if parts else html
+
+
+def _has_many_attributes(html: bytes, at: int) -> bool:
+    return next(islice(_attributes(html, at), _MAX_ATTRIBUTES, None), (b"",))[0] != b""
+
+
+def _read_part(html: bytes, at: int, stop: int) -> tuple[bytes, int]:
+    """Return the tag at `at` with only the attributes that are read, and its end; b"" for a tag that is not read.
+
+    Args:
+        stop: the end of a tag that is not read.
+    """
+    name = _READ_TAG.match(html, at)
+    if not name:
+        return b"", stop
+    part = [name.group()]
+    seen: set[bytes] = set()
+    end = at
+    for attribute, start, end in _attributes(html, at):
+        if attribute in _READ_ATTRIBUTES and attribute not in seen:
+            seen.add(attribute)
+            part.append(html[start:end])
+    return b" ".join(part) + b">", max(end, stop)

@@ -16,11 +16,14 @@ from metaclip_spark.errors import BrokenResponseError
 MAX_BODY_BYTES = 32 << 20
 """Maximum size of a body; a longer one is an error, because a small body can inflate to any size."""
 
-HTML_TYPES = ("text/html", "application/xhtml+xml")
-_SNIFFED_BYTES = 1024
+_MAX_HEAD_BYTES = 1 << 18
+_MAX_CODINGS = 8
+_MAX_ZSTD_WINDOW = 1 << 25
+_ZSTD_PART = 1 << 17
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_TEXT_BYTES = 1024
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,200})?\r?\n")
-_HTML_START = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)\b", re.IGNORECASE)
 
 
 class Response(NamedTuple):
@@ -35,14 +38,8 @@ class Response(NamedTuple):
     stored: memoryview
 
     def get(self, name: str) -> str:
-        """Return the first nonempty value of a field by its lower-case name, or ""."""
-        return next((value for field, value in self.headers if value and field.lower() == name), "")
-
-    @property
-    def is_html(self) -> bool:
-        """Whether the body is a page: by its Content-Type, or by its first bytes if it has no Content-Type."""
-        kind = self.get("content-type").partition(";")[0].strip().lower()
-        return kind in HTML_TYPES if kind else _HTML_START.search(self.stored, 0, _SNIFFED_BYTES) is not None
+        """Return the nonempty values of a field by its lower-case name, joined by commas as HTTP allows, or ""."""
+        return ", ".join(value for field, value in self.headers if value and field.lower() == name)
 
     def body(self) -> bytes:
         """Return the body without its codings; a truncated body is decoded up to its end.
@@ -50,22 +47,26 @@ class Response(NamedTuple):
         Raises:
             BrokenResponseError: an unknown or broken content coding, or a body of more than `MAX_BODY_BYTES`.
         """
-        if len(self.stored) > MAX_BODY_BYTES:
-            raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
-        body = bytes(self.stored)
+        body = body_of(self.stored)
         if "chunked" in self.get("transfer-encoding").lower():
             body = without_chunks(body)
-        codings = [
-            coding.strip().lower()
-            for name, value in self.headers
-            if name.lower() == "content-encoding"
-            for coding in value.split(",")
-        ]
+        codings = [coding for coding in self.get("content-encoding").lower().split(",") if coding.strip()]
+        if len(codings) > _MAX_CODINGS:
+            raise BrokenResponseError(f"a body with {len(codings)} codings, expected at most {_MAX_CODINGS}")
         for coding in reversed(codings):
-            body = _decode(body, coding)
-        if len(body) > MAX_BODY_BYTES:
-            raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
-        return body
+            body = _decode(body, coding.strip())
+        return body_of(body)
+
+
+def body_of(block: bytes | memoryview) -> bytes:
+    """Return a body as bytes.
+
+    Raises:
+        BrokenResponseError: the body has more than `MAX_BODY_BYTES`.
+    """
+    if len(block) > MAX_BODY_BYTES:
+        raise BrokenResponseError(f"a body of more than {MAX_BODY_BYTES} bytes")
+    return bytes(block)
 
 
 def response_of(block: bytes | memoryview) -> Response:
@@ -77,7 +78,9 @@ def response_of(block: bytes | memoryview) -> Response:
     start = bytes(block[:60])
     if not start.startswith(b"HTTP/"):
         raise BrokenResponseError(f"no status line: expected 'HTTP/1.1 200 OK', got {start!r}")
-    end = _HEAD_END.search(block)
+    end = _HEAD_END.search(block, 0, _MAX_HEAD_BYTES)
+    if end is None and len(block) > _MAX_HEAD_BYTES:
+        raise BrokenResponseError(f"an HTTP header of more than {_MAX_HEAD_BYTES} bytes")
     if end is None:
         raise BrokenResponseError("the HTTP header has no end")
     headers: list[tuple[str, str]] = []
@@ -116,12 +119,14 @@ def _decode(body: bytes, coding: str) -> bytes:
         return _decode_unless_text(body, lambda raw: _inflate(raw, 15 if zlib_header else -15), coding)
     if coding == "br":
         return _decode_unless_text(body, _decode_brotli, coding)
+    if coding == "zstd":
+        return _decode_zstd(body) if body.startswith(_ZSTD_MAGIC) else _decode_unless_text(body, _decode_zstd, coding)
     # Servers send "identity", "none" or "utf-8" by mistake before plain text.
     return _decode_unless_text(body, None, coding)
 
 
 def _decode_unless_text(body: bytes, decode: Callable[[bytes], bytes] | None, coding: str) -> bytes:
-    start = body[:_SNIFFED_BYTES]
+    start = body[:_TEXT_BYTES]
     if not body or (b"<" in start and not any(byte < 9 for byte in start)):
         return body
     if decode is None:
@@ -153,3 +158,22 @@ def _decode_brotli(body: bytes) -> bytes:
         return bytes(brotli.Decompressor().process(body, output_buffer_limit=MAX_BODY_BYTES + 1))
     except brotli.error as error:
         raise BrokenResponseError(f"the body cannot be decoded: {error}") from None
+
+
+def _decode_zstd(body: bytes) -> bytes:
+    import zstandard  # few files need it
+
+    decompressor = zstandard.ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
+    parts: list[bytes] = []
+    remaining = MAX_BODY_BYTES + 1
+    try:
+        with decompressor.stream_reader(body, read_across_frames=True) as reader:
+            while remaining > 0 and (part := reader.read1(_ZSTD_PART)):
+                parts.append(part)
+                remaining -= len(part)
+    except zstandard.ZstdError as error:
+        if not parts:
+            raise BrokenResponseError(f"the body cannot be decoded: {error}") from None
+    if not parts:
+        raise BrokenResponseError("the body cannot be decoded: it ends before its first block")
+    return b"".join(parts)

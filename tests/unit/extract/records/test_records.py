@@ -90,7 +90,7 @@ def test_fields_of_a_header():
     [
         ("Content-Length: x", "a record without a usable Content-Length: got b'x'"),
         ("", "a record without a usable Content-Length: got b''"),
-        ("Content-Length: 268435457", "a record without a usable Content-Length: got b'268435457'"),
+        ("Content-Length: 268435457", "the file ends inside a record: 4 of 268435457 bytes"),
         ("Content-Length: 9", "the file ends inside a record: 4 of 9 bytes"),
         ("Content-Length: 0", "not a WARC record: expected a line 'WARC/1.0', got b'body'"),
         ("X: y\r\n" * 1001 + "Content-Length: 4", "a record with more than 1000 header lines"),
@@ -136,7 +136,7 @@ def test_of_one_large_member_the_records_before_the_damage_are_read(dialect):
 @BOTH
 def test_a_record_of_many_megabytes_is_whole(monkeypatch, dialect):
     """It is read in parts and joined, because its member is too large to be inflated whole."""
-    monkeypatch.setattr(chunk, "_SMALL_MEMBER_BYTES", 1 << 12)
+    monkeypatch.setattr(chunk, "SMALL_MEMBER_BYTES", 1 << 12)
     large = bytes(range(256)) * (1 << 14)
     content = b"".join(gzip.compress(warc(payload), 1) for payload in (b"a", large, b"b"))
     assert payloads(content, dialect) == [b"a", large, b"b"]
@@ -177,7 +177,7 @@ def test_gzip_is_read_from_its_start():
         (warc(b"", f"X: {'y' * 70_000}"), 1, "a record with a header of more than 65536 bytes"),
         (
             b"WARC/1.0\r\nContent-Length: 268435457\r\n\r\n",
-            "a record without a usable Content-Length: got b'268435457'",
+            "the file ends inside a record: 0 of 268435457 bytes",
             "the file ends inside a record: 0 of 268435457 bytes",
         ),
     ],

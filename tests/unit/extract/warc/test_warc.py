@@ -54,6 +54,8 @@ GOLDEN_ROWS = [
 ]
 
 GOLDEN_REJECTED = {
+    "not_response": 6,
+    "not_page": 2,
     "broken_record": 4,
     "empty_text": 3,
     "no_url": 2,
@@ -89,7 +91,7 @@ def test_golden_counts(extract, golden):
         "no status line: expected 'HTTP/1.1 200 OK', got b''",
         "no status line: expected 'HTTP/1.1 200 OK', got b'<html><img src=a.jpg alt=lost>'",
         "the HTTP header has no end",
-        "the body's coding 'zstd' is not known",
+        "the body cannot be decoded: it ends before its first block",
     }
     assert {row["record"] for row in found.rejects} == {PAGE, ""}
 

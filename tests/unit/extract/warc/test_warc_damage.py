@@ -14,7 +14,7 @@ from warc_builder import HTML, golden_records, http, page, record, write
 from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.records.dialect import WARC
 from metaclip_spark.extract.records.reader import warc_records
-from metaclip_spark.extract.warc import reader
+from metaclip_spark.extract.warc import content, reader
 
 PAGES = 8
 NOISE = random.Random(5).randbytes(400).hex()
@@ -62,15 +62,17 @@ def test_a_plain_file_cut_anywhere_keeps_the_records_before(tmp_path, extract, r
 
 
 @pytest.mark.parametrize(("step", "size"), [(31, 1), (97, 40)])
-def test_corrupt_bytes_keep_the_records_before_them(tmp_path, extract, members, step, size):
-    """If bytes of a late member change, no changed row is extracted and no row before it is lost."""
+def test_corrupt_bytes_lose_only_their_own_record(tmp_path, extract, members, step, size):
+    """If bytes of a member change, no changed row is extracted, and no row of another member is lost."""
     before, member, after = b"".join(members[:5]), members[5], b"".join(members[6:])
+    others = [row for row in rows_of(PAGES) if row[1] != "text 5"]
     for place in range(10, len(member) - size, step):
         corrupt = bytearray(member)
         corrupt[place : place + size] = bytes(byte ^ 0x55 for byte in corrupt[place : place + size])
         found = extract(put(tmp_path / "a.warc.gz", before + bytes(corrupt) + after))
         assert found.outcome["status"] == "partial", place
-        assert found.rows == rows_of(5), place
+        assert found.rows == others, place
+        assert found.rejected["broken_record"] == 1, place
         assert found.outcome["reason"]
 
 
@@ -175,13 +177,14 @@ def test_a_record_without_a_usable_length(tmp_path, extract, members, length, re
 @pytest.mark.parametrize("name", ["a.warc.gz", "a.warc"])
 def test_a_record_beyond_the_limit_is_skipped(tmp_path, extract, records, monkeypatch, name):
     """It counts as one broken record, whatever its length; the records after it are read."""
-    monkeypatch.setattr(reader, "WARC", WARC._replace(max_block_bytes=50_000))
+    for module in (reader, content):
+        monkeypatch.setattr(module, "WARC", WARC._replace(max_block_bytes=50_000))
     long = page(f"<img src=x.jpg alt=x>{'<p>' * 1_000_000}", HTML)
     picture = record(bytes(300_000), kind="resource", content_type="image/jpeg")
     found = extract(write(tmp_path / name, [*records[:2], long, picture, *records[2:]]))
     assert found.rows == rows_of(PAGES)
     assert found.ending == ("done", None)
-    assert found.rejected == {"broken_record": 1}
+    assert found.rejected == {"broken_record": 1, "not_page": 1}
     assert [row["detail"] for row in found.rejects] == [
         f"a record of more than 50000 bytes: its length is b'{3_000_000 + 21 + len(http(''))}'"
     ]
