@@ -21,6 +21,7 @@ from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.entry_lists import SMALL
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.urls.hosts import written_hosts
+from metaclip_spark.core.urls.valid_hosts import bad_hosts
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
@@ -45,7 +46,7 @@ _HTML = '<html><head><title>a page</title></head><body><img src="a.jpg" alt="a d
 
 
 def warm_up() -> int:
-    """Extract a WAT, a WARC and a table of one page each, as tasks do; return the number of pairs."""
+    """Extract a WAT and a WARC of one page each and three tables, as tasks do; return the number of pairs."""
     with tempfile.TemporaryDirectory() as folder:
         # JSON without spaces, as extractors write it. JSON with spaces is parsed without the compiled loops.
         wat = json.dumps(_PAGE, separators=(",", ":")).encode()
@@ -54,6 +55,9 @@ def warm_up() -> int:
         Path(folder, "made.warc.gz").write_bytes(_record("response", "application/http; msgtype=response", warc))
         lines = [json.dumps({"url": url, "text": "a dog in the garden"}) for url in _URLS[:1]]
         Path(folder, "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
+        for name, text in (("made.csv", 'a ""dog"" in the garden'), ("made.tsv", r"a \"dog\" in the garden")):
+            sign = "\t" if name == "made.tsv" else ","
+            Path(folder, name).write_text(f'url{sign}text\n{_URLS[0]}{sign}"{text}"\n', encoding="utf-8")
         Path(folder, "list.txt").write_text("dog\nthe garden\nin the garden\ndog in the garden\n", encoding="utf-8")
         matcher = compile_matcher(load_metadata(str(Path(folder, "list.txt"))), "auto")
         tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
@@ -61,6 +65,7 @@ def warm_up() -> int:
         stamp = Stamp("warmup", matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
     written_hosts(pa.array(_URLS))  # used by blocklists and takedowns
+    bad_hosts(pa.array(_URLS))
     _count_and_balance()
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
 

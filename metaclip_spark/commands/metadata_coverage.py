@@ -121,8 +121,12 @@ def _column(path: Path, column: str) -> list[str]:
             if split.source.format in ("wat", "warc"):
                 raise DamagedSourceError(f"is {split.source.format.upper()}, expected a table or one text per line")
             for _, columns in read_columns(split, options, Ledger(0)):
-                values = (value for value in columns[column].to_pylist() if value is not None)
-                texts += [v.decode(errors="replace") if isinstance(v, bytes) else str(v) for v in values]
+                (values,) = columns.values()  # one column is read: the one of that name, or of a known name
+                texts += [
+                    v.decode(errors="replace") if isinstance(v, bytes) else str(v)
+                    for v in values.to_pylist()
+                    if v is not None
+                ]
     except (DamagedSourceError, OSError, EOFError, pa.ArrowException) as error:
         raise MetadataError(f"{path}: {error}; check --texts and --text-column.") from error
     return texts

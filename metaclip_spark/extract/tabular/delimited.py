@@ -2,134 +2,268 @@
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterator
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.errors import DamagedSourceError
-from metaclip_spark.extract.tabular.columns import BATCH_ROWS, Columns, check_columns, inflated
+from metaclip_spark.core.byte_find import find
+from metaclip_spark.errors import ColumnError, DamagedSourceError
+from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
+from metaclip_spark.extract.tabular.columns import BATCH_ROWS, Columns
+from metaclip_spark.extract.tabular.dialect import (
+    BACKSLASH,
+    DOUBLE,
+    ESCAPES,
+    ESCAPES_ALONE,
+    NONE,
+    Dialect,
+    Evidence,
+    weigh,
+    with_evidence,
+)
+from metaclip_spark.extract.tabular.header import DELIMITERS, Header, begins_with_mark, header_of
+from metaclip_spark.extract.tabular.names import file_options
+from metaclip_spark.extract.tabular.rows import Cutter, Reject
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
 
-CSV_BLOCK_BYTES = 4 << 20
-_PIECE_BYTES = 1 << 16
+_BROKEN_MARKS = 20
+_OPEN_BLOCKS = 64
+_LOOK_BYTES = 4 << 20
+_LONE_RETURN = re.compile(rb"\r(?!\n)")
+_ESCAPED_NULL = rb"(?<![^%s\r\n])\\N(?=[%s\r\n]|\Z)"
+_NOT_UTF8 = [bytes([value]) for value in (*range(0xFF, 0xF4, -1), 0xC1, 0xC0)]
+"""Bytes that no text in UTF-8 has."""
 
 
-def delimited_names(uri: str, kind: str) -> list[str]:
+def delimited_names(uri: str, kind: str, quoting: str = "auto") -> list[str]:
     """Return the column names of a TSV or CSV."""
     with open_source(uri) as raw:
-        return _csv_names(_Rows(inflated(raw, uri), kind), kind)
+        return Delimited(Blocks(raw, kind), kind, quoting, headless=False).header.names
 
 
-class _Rows(io.RawIOBase):
-    """A text file that ends after the last whole row before an error; `failure` stores the error.
+def dialect_of(uri: str, kind: str, quoting: str = "auto", headless: bool = False) -> Dialect:
+    """Return how the first rows of a TSV or CSV are written; `Dialect.sentence` says it."""
+    with open_source(uri) as raw:
+        file = Delimited(Blocks(raw, kind), kind, quoting, headless)
+        for _ in file.blocks(lambda where, what: None):
+            if file.is_settled or raw.tell() > _LOOK_BYTES:
+                break
+        return file.dialect
 
-    Arrow reads blocks of megabytes, and would lose all rows of a block in which an error occurs.
+
+class Delimited:
+    """A TSV or CSV as blocks of whole rows.
+
+    Attributes:
+        header: names, delimiter and line ends.
+        dialect: the dialect so far; the quoting changes before the first row that it matters to.
+        is_settled: whether the quoting will not change any more.
     """
 
-    def __init__(self, stream: io.BufferedIOBase, kind: str) -> None:
-        self.failure: Exception | None = None
-        self._stream = stream
-        self._quoting = kind == "csv"
-        self._quotes = 0
-        self._data = b""
+    def __init__(self, blocks: Blocks, kind: str, quoting: str, headless: bool) -> None:
+        """Read the header.
 
-    def readable(self) -> bool:
-        """Return True."""
-        return True
+        Args:
+            quoting: one of `candidates.options.QUOTINGS`.
+            headless: the file has no header line.
 
-    def read(self, size: int = -1, /) -> bytes:
-        """Return at most `size` bytes, whole rows unless one row is longer; Arrow always passes a size."""
-        parts, remaining = [self._data], size - len(self._data)
-        try:
-            while remaining > 0 and self.failure is None and (part := self._stream.read1(min(remaining, _PIECE_BYTES))):
-                parts.append(part)
-                remaining -= len(part)
-        except MemoryError:
-            raise
-        except Exception as error:
-            self.failure = error
-        data = b"".join(parts)
-        end = self._end_of_rows(data[:size])
-        if not end and self.failure is None:
-            end = min(size, len(data))
-        self._data = data[end:] if self.failure is None else b""
-        self._quotes += data.count(b'"', 0, end) if self._quoting else 0
-        return data[:end]
+        Raises:
+            DamagedSourceError: the file has no line.
+        """
+        self._blocks, self._setting = blocks, quoting
+        data = blocks.next()
+        while b"\n" not in data and not blocks.ended and len(data) <= MAX_ROW_BYTES:
+            data = blocks.next(data)
+        header = header_of(data, kind, headless, quoting != NONE)
+        if header is None or (header.end >= len(data) and blocks.failure):
+            raise blocks.failure or DamagedSourceError("the file has no line of text")
+        self.header: Header = header
+        default = NONE if header.delimiter == b"\t" else DOUBLE
+        self.dialect = Dialect(
+            header.delimiter,
+            default if quoting == "auto" else quoting,
+            header.line_end,
+            is_default=header.delimiter == DELIMITERS[kind],
+        )
+        self.is_settled = quoting in (NONE, DOUBLE)
+        self._is_quoted = False
+        self._weighed = 0
+        self._evidence = Evidence()
+        self._data = data[header.end :]
 
-    def _end_of_rows(self, data: bytes) -> int:
-        """Return the end of the last whole row: after a line feed that is not inside quotes."""
-        end = data.rfind(b"\n") + 1
-        odd = self._quoting and (self._quotes + data.count(b'"', 0, end)) % 2
-        while end and odd:
-            before = data.rfind(b"\n", 0, end - 1) + 1
-            odd = (odd + data.count(b'"', before, end)) % 2
-            end = before
-        return end
+    def blocks(self, reject: Reject) -> Iterator[memoryview]:
+        """Yield blocks of whole rows in the order of the file; `dialect` tells how the block is written.
 
+        Raises:
+            DamagedSourceError: the fields contradict the dialect that earlier ones showed.
+        """
+        cutter = Cutter(len(self.header.names), self.header.line, reject, self.header.end)
+        while True:
+            ended = self._blocks.ended
+            final = ended and self._blocks.failure is None
+            upto = self._choose(final)
+            block, used = cutter.cut(self._data, upto, self.dialect, final)
+            if len(block):
+                yield block
+            self._data = self._data[used:]
+            self._check(cutter)
+            if not used and len(self._data) > MAX_ROW_BYTES:
+                self._data = cutter.skip_row(self._data, self._blocks, self.dialect)
+            elif ended:
+                return
+            else:
+                # A row that is longer than the data is looked for in twice as much.
+                self._data = self._blocks.next(self._data)
 
-def _csv_options(kind: str, headless: bool = False) -> dict[str, Any]:
-    parse = pa_csv.ParseOptions(
-        delimiter="\t" if kind == "tsv" else ",",
-        # TSV has no quoting: a quotation mark is part of the text.
-        quote_char=False if kind == "tsv" else '"',
-        newlines_in_values=kind == "csv",
-    )
-    read = pa_csv.ReadOptions(
-        use_threads=False, block_size=CSV_BLOCK_BYTES, autogenerate_column_names=headless, encoding="utf8"
-    )
-    return {"parse_options": parse, "read_options": read}
+    def _choose(self, final: bool) -> int:
+        """Weigh the next rows as long as the quoting is open; return the end of the rows that can be read."""
+        data, dialect = self._data, self.dialect
+        if self._setting in (NONE, DOUBLE) or (self.is_settled and dialect.quoting != NONE):
+            return len(data)
+        marks = b'"' in data and begins_with_mark(data, dialect.delimiter)
+        escapes = b"\\" in data and (find(data, b'\\"') >= 0 or find(data, b"\\" + dialect.delimiter) >= 0)
+        if self.is_settled or self._is_quoted:
+            # Text without quoting is watched for quoted fields, and quoted text for the escapes of marks.
+            if not (marks if self.is_settled else b"\\" in data):
+                return len(data)
+        elif not marks and not escapes:
+            return len(data)
+        if self.is_settled:
+            end = data.rfind(dialect.line_end) + 1
+            weigh(data[:end], dialect.delimiter, len(self.header.names), True, self._evidence)
+            return len(data)
+        upto = weigh(data, dialect.delimiter, len(self.header.names), final, self._evidence)
+        self._weighed += 1
+        self._decide()
+        return upto
 
+    def _decide(self) -> None:
+        evidence = self._evidence
+        quoting = evidence.choose(self.dialect.delimiter, self.header.is_quoted)
+        if self._setting == BACKSLASH:
+            quoting = quoting if quoting in (ESCAPES, ESCAPES_ALONE) else BACKSLASH
+            self.is_settled = quoting != BACKSLASH or evidence.quoted > 0
+        elif self._is_quoted:
+            quoting = evidence.escape()
+            self.is_settled = quoting is not None or self._weighed > _OPEN_BLOCKS
+        elif quoting == DOUBLE and evidence.escape() is None:
+            self._is_quoted = evidence.quoted + evidence.needless > 0 or self.header.is_quoted
+        else:
+            self.is_settled = quoting is not None
+        if quoting is not None:
+            self.dialect = with_evidence(self.dialect, quoting, evidence)
 
-def _csv_names(stream: _Rows, kind: str) -> list[str]:
-    options = _csv_options(kind)
-    options["parse_options"].invalid_row_handler = lambda row: "skip"
-    try:
-        names: list[str] = pa_csv.open_csv(stream, **options).schema.names
-        return names
-    except pa.ArrowInvalid:
-        raise stream.failure or DamagedSourceError("the file is empty") from None
+    def _check(self, cutter: Cutter) -> None:
+        """Refuse to go on if more fields contradict the choice than agree with it."""
+        evidence, quoting = self._evidence, self.dialect.quoting
+        if self._setting != "auto":
+            return
+        if quoting == NONE and self.is_settled and evidence.quoted > evidence.none + evidence.needless:
+            problem = f"were read as text, but fields are quoted, {evidence.said(('double', 'backslash', 'either'))}"
+        elif quoting in (DOUBLE, BACKSLASH) and cutter.broken >= max(_BROKEN_MARKS, cutter.well_formed + 1):
+            problem = f"were read as quotes, which {cutter.broken:,} fields contradict and {cutter.well_formed:,} obey"
+        else:
+            return
+        raise DamagedSourceError(
+            f"quotation marks {problem}, up to byte {cutter.at} of the text. "
+            "Say how the file is written: --quoting none, double or backslash."
+        )
 
 
 def read_delimited(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[tuple[int, Columns]]:
-    uri, kind = split.source.uri, split.source.format
-    headless = options.by_position
-    fields = {name: f"f{name}" if headless else name for name in options.columns}
+    """Read the wanted columns of a TSV or CSV; they are binary, so that invalid UTF-8 is the reject of one row.
 
-    def broken_row(row: pa_csv.InvalidRow) -> str:
-        ledger.records_read += 1
-        detail = f"{row.actual_columns} columns, expected {row.expected_columns}: {row.text}"
-        ledger.reject("broken_row", f"row {row.number}", detail)
-        return "skip"
+    Raises:
+        DamagedSourceError: a wanted column is missing, or the file's quotation marks contradict each other.
+        Exception: any error of a damaged file, after the rows before it.
+    """
+    position = 0
+    with open_source(split.source.uri) as raw:
+        blocks = Blocks(raw, split.source.format)
+        file = Delimited(blocks, split.source.format, options.quoting, options.by_position)
+        places = _places(file.header.names, options, split.source.source_path)
 
-    if not headless:
-        check_columns(delimited_names(uri, kind), options.columns)
-    arrow = _csv_options(kind, headless)
-    arrow["parse_options"].invalid_row_handler = broken_row
-    # The columns are read as binary, so that a row with invalid UTF-8 is one reject and does not end the file.
-    types = dict.fromkeys(fields.values(), pa.binary())
-    convert = pa_csv.ConvertOptions(
-        include_columns=list(types), column_types=types, strings_can_be_null=False, check_utf8=False
-    )
-    with open_source(uri) as raw:
-        stream = _Rows(inflated(raw, uri), kind)
-        try:
-            reader = pa_csv.open_csv(stream, convert_options=convert, **arrow)
-        except (KeyError, pa.ArrowKeyError) as error:
-            raise DamagedSourceError(f"a column position is out of range: {error}; wanted {list(fields)}") from error
-        position = 0
-        for batch in reader:
-            for start in range(0, batch.num_rows, BATCH_ROWS):
-                part = batch.slice(start, BATCH_ROWS)
+        def broken_row(where: str, what: str) -> None:
+            ledger.records_read += 1
+            ledger.reject("broken_row", where, what)
+
+        for block in file.blocks(broken_row):
+            columns = _parsed(block, file, places, broken_row, position)
+            rows = len(next(iter(columns.values())))
+            for start in range(0, rows, BATCH_ROWS):
                 ledger.bytes_read = raw.tell()
-                yield position, {name: part.column(field) for name, field in fields.items()}
-                position += part.num_rows
+                yield position + start, {name: column.slice(start, BATCH_ROWS) for name, column in columns.items()}
+            position += rows
         ledger.bytes_read = raw.tell()
         ledger.opened(raw)
-    if stream.failure is not None:
-        raise stream.failure
+    if blocks.failure is not None:
+        raise blocks.failure
+
+
+def _places(names: list[str], options: ExtractOptions, source_path: str) -> dict[str, int]:
+    """Return the position of each wanted column by the name that the file has for it."""
+    if not options.by_position:
+        return {name: names.index(name) for name in file_options(names, options, source_path).columns}
+    beyond = [name for name in options.columns if int(name) >= len(names)]
+    if beyond:
+        raise ColumnError(
+            f"a column position is out of range: {', '.join(beyond)}; the file has {len(names)} columns, 0 to "
+            f"{len(names) - 1}; wanted {options.columns}."
+        )
+    return {name: int(name) for name in options.columns}
+
+
+def _parsed(block: memoryview, file: Delimited, places: dict[str, int], reject: Reject, position: int) -> Columns:
+    dialect, names = file.dialect, file.header.names
+    quoted, escaped = dialect.quoting not in (NONE, ESCAPES_ALONE), dialect.quoting in (ESCAPES, ESCAPES_ALONE)
+
+    def broken_row(row: pa_csv.InvalidRow) -> str:
+        detail = f"{row.actual_columns} columns, expected {row.expected_columns}: {row.text}"
+        reject(f"row {position + row.number + bool(file.header.line)}", detail)
+        return "skip"
+
+    hidden = b""
+    if dialect.line_end == b"\n" and find(block, b"\r") >= 0 and _LONE_RETURN.search(block):
+        # To Arrow every CR ends a row; here it is a character.
+        hidden = next((sign for sign in _NOT_UTF8 if find(block, sign) < 0), b" ")
+        block = memoryview(_LONE_RETURN.sub(hidden, block))
+    if escaped and find(block, b"\\N") >= 0:
+        sign = re.escape(dialect.delimiter)
+        block = memoryview(re.sub(_ESCAPED_NULL % (sign, sign), b"", block))
+    types = {f"f{place}": pa.binary() for place in places.values()}
+    table = pa_csv.read_csv(
+        pa.py_buffer(block),
+        read_options=pa_csv.ReadOptions(
+            use_threads=False, block_size=len(block) + 1, column_names=[f"f{place}" for place in range(len(names))]
+        ),
+        parse_options=pa_csv.ParseOptions(
+            delimiter=dialect.delimiter.decode("latin-1"),
+            quote_char='"' if quoted else False,
+            escape_char="\\" if escaped else False,
+            newlines_in_values=quoted or escaped,
+            invalid_row_handler=broken_row,
+        ),
+        # \N is the null of MySQL, Hive and PostgreSQL.
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=list(types),
+            column_types=types,
+            null_values=["\\N"],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            check_utf8=False,
+        ),
+    )
+    columns = {name: _whole(table.column(f"f{place}")) for name, place in places.items()}
+    if hidden:
+        columns = {name: pc.replace_substring(column, hidden, b"\r") for name, column in columns.items()}
+    return columns
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])

@@ -115,12 +115,12 @@ def test_texts_are_read_from_every_kind_of_file(tmp_path):
 
 def test_texts_that_cannot_be_read_are_refused(tmp_path):
     """The cases are a missing file, a missing column, an empty file and a damaged file."""
-    pq.write_table(pa.table({"alt": ["x"]}), tmp_path / "texts.parquet")
+    pq.write_table(pa.table({"note": ["x"]}), tmp_path / "texts.parquet")
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "rubbish.parquet").write_bytes(bytes(range(256)))
     for name, message in (
         ("absent.txt", r"absent\.txt: no such file, expected a sample of texts; check --texts\.$"),
-        ("texts.parquet", r"texts\.parquet: column 'text' is missing; got \['alt'\]"),
+        ("texts.parquet", r"texts\.parquet: column 'text' is missing; got \['note'\]"),
         ("empty.txt", r"empty\.txt: contains no text, expected at least one; check --texts and --text-column\.$"),
         ("rubbish.parquet", r"rubbish\.parquet: .*; check --texts and --text-column\.$"),
     ):

@@ -37,7 +37,7 @@ def test_a_slice_is_cleaned_as_itself():
     assert cleaned(column.slice(1, 3)).to_pylist() == ["b", "c", ""]
 
 
-KINDS = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary()]
+KINDS = [pa.string(), pa.large_string(), pa.string_view(), pa.binary(), pa.large_binary(), pa.binary_view()]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -78,6 +78,36 @@ def test_columns_that_hold_no_strings_are_damage(column):
         DamagedSourceError, match=f"column 'text' has type .*{str(column.type)[:4]}.*; expected strings"
     ):
         utf8(column, "text")
+
+
+def test_a_column_of_nulls_holds_strings():
+    """Arrow gives a column without any value the type null."""
+    strings, bad = utf8(pa.nulls(2), "text")
+    assert (strings.type, strings.to_pylist(), bad.to_pylist()) == (pa.string(), [None, None], [False, False])
+
+
+@pytest.mark.parametrize(
+    ("column", "advice"),
+    [
+        (pa.array([["a", "b"]]), "write one row per value first"),
+        (pa.array([["a"]], pa.large_list(pa.string())), "with one value per row with --text-column"),
+        (pa.array([{"a": "b"}]), "Write the field that you mean as a column of its own"),
+        (pa.array([[("a", "b")]], pa.map_(pa.string(), pa.string())), "as a column of its own"),
+    ],
+    ids=["list", "large list", "struct", "map"],
+)
+def test_columns_of_several_values_come_with_advice(column, advice):
+    """The error says what to do about a list, a struct or a map."""
+    with pytest.raises(DamagedSourceError, match=advice):
+        utf8(column, "all_captions")
+
+
+def test_kept_strings_that_are_not_utf8_show_it():
+    """A replacement character stands for the bytes that are no text; the rest of the value is kept."""
+    plain = pa.array([b"caf\xe9", b"ok", None])
+    column = pa.Array.from_buffers(pa.string(), 3, plain.buffers())
+    kept = [dict(row)["k"] for row in extra_map({"k": column}, 3).to_pylist()]
+    assert kept == ["caf\ufffd", "ok", None]
 
 
 def test_kept_columns_of_no_rows():

@@ -77,23 +77,6 @@ def test_a_broken_row_group_is_its_own_splits_outcome(tmp_path, extract_in_split
     assert kept == rows()[:10_000] + rows()[20_000:]
 
 
-@pytest.mark.parametrize("name", ["a.tsv.gz", "a.csv.gz", "a.jsonl.gz"])
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "the file is empty"),
-        (b"url\ttext\nu\ta cat\n", "not gzip: the first bytes are b'ur'"),
-        (b"<html>503</html>", "not gzip"),
-    ],
-    ids=["empty", "not packed", "an error page"],
-)
-def test_a_packed_file_that_is_not_gzip_has_failed(tmp_path, extract, name, content, reason):
-    """The name says gzip and the bytes do not."""
-    found = extract(write(tmp_path / name, content))
-    assert (found.outcome["status"], found.rows) == ("failed", [])
-    assert reason in found.outcome["reason"]
-
-
 @pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
 def test_an_empty_text_file_has_failed(tmp_path, extract, name):
     """A file without a header line has no columns."""
@@ -156,17 +139,6 @@ def test_a_stray_quote_in_a_csv_value_ends_nothing(tmp_path, extract):
     assert found.ending == ("done", None)
     assert found.rows[0] == ("u0", 'a 12" pipe')
     assert found.rows[1:] == [(f"u{n}", f"text {n}") for n in range(1, 300_000)]
-
-
-def test_a_line_longer_than_a_block(tmp_path, extract):
-    """A row of 9 MB is read, or reported as damage after the rows before it; it is never cut in two."""
-    body = "url\ttext\nu0\ta\nu1\t" + "word " * 1_800_000 + "end\nu2\tb\n"
-    found = extract(write(tmp_path / "a.tsv.gz", gzip.compress(body.encode(), 1)))
-    if found.outcome["status"] == "done":
-        assert [len(text) for _, text in found.rows] == [1, 9_000_003, 1]
-    else:
-        assert found.rows == [("u0", "a")]
-        assert found.outcome["reason"]
 
 
 def test_a_file_cut_in_its_first_line_has_failed(tmp_path, extract):

@@ -1,0 +1,142 @@
+"""Find the quoted fields of delimited text by a compiled loop over its quotation marks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from metaclip_spark.core.jit import bytes_of, kernel
+
+CLOSED, OPEN, BROKEN = 0, 1, 2
+_QUOTE, _BACKSLASH, _LINE_FEED, _CARRIAGE_RETURN = 34, 92, 10, 13
+
+
+class Fields(NamedTuple):
+    """The quoted fields of a text, up to the first that is not closed properly.
+
+    Attributes:
+        opened, closed: positions of the quotation marks that open and close the fields.
+        state: CLOSED: all are closed; OPEN: the text ends inside the last; BROKEN: a text follows a closing mark.
+        at: position of the mark that opens the field that is not closed; -1 if all are.
+    """
+
+    opened: npt.NDArray[np.int64]
+    closed: npt.NDArray[np.int64]
+    state: int
+    at: int
+
+    def line_end_before(self, data: bytes, end: int, line_end: bytes) -> int:
+        """Return the position after the last line end in `data[:end]` that is outside of these fields, or 0."""
+        found = data.rfind(line_end, 0, end)
+        field = int(np.searchsorted(self.opened, found)) - 1
+        while found >= 0 and field >= 0 and found < self.closed[field]:
+            found = data.rfind(line_end, 0, int(self.opened[field]))
+            field = int(np.searchsorted(self.opened, found)) - 1
+        return found + 1
+
+    def within(self, start: int, stop: int) -> Fields:
+        """Return the fields that close before `stop`, with positions that count from `start`."""
+        number = int(np.searchsorted(self.closed, stop))
+        return Fields(self.opened[:number] - start, self.closed[:number] - start, CLOSED, -1)
+
+
+def quotes_of(data: bytes) -> npt.NDArray[np.int64]:
+    """Return the positions of all quotation marks."""
+    return np.flatnonzero(bytes_of(data) == _QUOTE)
+
+
+def quoted_fields(
+    data: bytes, quotes: npt.NDArray[np.int64], start: int, delimiter: int, backslash: bool, final: bool
+) -> Fields:
+    """Find the quoted fields in `data[start:]`, where `start` is the start of a row.
+
+    Args:
+        quotes: the result of `quotes_of(data)`.
+        backslash: whether a mark after an odd number of backslashes belongs to the field's text.
+        final: whether the text ends here, so that its last mark may close a field.
+    """
+    first = int(np.searchsorted(quotes, start))
+    spans = np.empty((len(quotes) - first, 2), np.int64)
+    number, state, at = _spans(bytes_of(data), quotes[first:], start, delimiter, backslash, final, spans)
+    return Fields(spans[:number, 0], spans[:number, 1], state, at)
+
+
+@kernel
+def _spans(
+    raw: np.ndarray, quotes: np.ndarray, start: int, delimiter: int, backslash: bool, final: bool, spans: np.ndarray
+) -> tuple[int, int, int]:
+    """Fill `spans` with the fields' marks; return the number of fields, the state, and the mark without a partner.
+
+    Args:
+        raw: (n,) uint8.
+        quotes: (m,) int64: positions of the marks from `start` on.
+        spans: (m, 2) int64, for the results.
+    """
+    size, marks, number, at = len(raw), len(quotes), 0, 0
+    while at < marks:
+        opened = quotes[at]
+        at += 1
+        if opened > start:
+            before = raw[opened - 1]
+            if before != delimiter and before != _LINE_FEED and before != _CARRIAGE_RETURN:
+                continue  # inside an unquoted field: a character
+        closed = -1
+        while at < marks:
+            mark = quotes[at]
+            if backslash:
+                first = mark
+                while first > opened + 1 and raw[first - 1] == _BACKSLASH:
+                    first -= 1
+                if (mark - first) % 2:
+                    at += 1
+                    continue
+            if at + 1 < marks and quotes[at + 1] == mark + 1:
+                at += 2
+                continue
+            at += 1
+            if mark + 1 < size:
+                after = raw[mark + 1]
+                if after != delimiter and after != _LINE_FEED and after != _CARRIAGE_RETURN:
+                    return number, BROKEN, opened
+                closed = mark
+            elif final:
+                closed = mark
+            break
+        if closed < 0:
+            return number, OPEN, opened
+        spans[number, 0] = opened
+        spans[number, 1] = closed
+        number += 1
+    return number, CLOSED, -1
+
+
+def doubled_marks(data: memoryview, fields: Fields) -> bytes:
+    r"""Return the text with the escapes of quoted fields by backslashes written as doubled marks.
+
+    In a quoted field, \" becomes "", and \\ becomes \; a backslash before another byte stays, as Spark reads it.
+    """
+    raw = np.frombuffer(data, np.uint8).copy()
+    dropped = np.empty(np.count_nonzero(raw == _BACKSLASH), np.int64)
+    number = _rewrite(raw, fields.opened, fields.closed, dropped)
+    return np.delete(raw, dropped[:number]).tobytes() if number else raw.tobytes()
+
+
+@kernel
+def _rewrite(raw: np.ndarray, opened: np.ndarray, closed: np.ndarray, dropped: np.ndarray) -> int:
+    """Write doubled marks into `raw`; list the backslashes to drop, and return their number."""
+    number = 0
+    for field in range(len(opened)):
+        at, stop = opened[field] + 1, closed[field]
+        while at + 1 < stop:
+            if raw[at] == _BACKSLASH:
+                if raw[at + 1] == _QUOTE:
+                    raw[at] = _QUOTE
+                    at += 1
+                elif raw[at + 1] == _BACKSLASH:
+                    dropped[number] = at
+                    number += 1
+                    at += 1
+            at += 1
+    return number

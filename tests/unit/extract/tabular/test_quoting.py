@@ -1,0 +1,343 @@
+"""Dialects of TSV and CSV: each writer's file gives the rows that were written, or rejects that are counted."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from metaclip_spark.candidates.ledger import Ledger
+from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.core.text import clean_text
+from metaclip_spark.extract.tabular import blocks
+from metaclip_spark.extract.tabular.delimited import dialect_of, read_delimited
+from metaclip_spark.sources.files import Source, Split
+
+TEXTS = [
+    "a plain dog",
+    'a sign that says "open" at night',
+    'a "big", red kite',
+    "first line\nsecond line",
+    "tab\tinside",
+    'a 5" pipe',
+    "ends in a backslash \\",
+    "comma, and ends in a backslash \\",
+    'both \\" of them, here',
+    '"both"',
+    '"',
+    "windows\r\nline",
+    "a return\rinside",
+    "caf\u00e9, \u732b",
+    "the last dog",
+]
+ROWS = [(f"http://e.org/{n}.jpg", text) for n, text in enumerate(TEXTS)]
+PAIRS = [(url, clean_text(text)) for url, text in ROWS]
+
+
+def written(rows=ROWS, header=("url", "text"), **options) -> str:
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, **options)
+    writer.writerows([header, *rows] if header else rows)
+    return out.getvalue()
+
+
+def as_spark(rows=ROWS, sep: str = ",", everything: bool = False) -> str:
+    """Return the rows as Spark's CSV writer writes them by default."""
+
+    def field(text: str) -> str:
+        if not everything and not any(sign in text for sign in ('"', sep, "\n", "\r")):
+            return text
+        return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+    return "".join(sep.join(map(field, row)) + "\n" for row in [("url", "text"), *rows])
+
+
+def save(path, text: str | bytes):
+    raw = text.encode() if isinstance(text, str) else text
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
+    return path
+
+
+def frame(rows=ROWS) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["url", "text"])
+
+
+WRITERS = {
+    "pandas": lambda sep: frame().to_csv(sep=sep, index=False),
+    "pandas with CRLF": lambda sep: frame().to_csv(sep=sep, index=False, lineterminator="\r\n"),
+    "pandas, all quoted": lambda sep: frame().to_csv(sep=sep, index=False, quoting=csv.QUOTE_ALL),
+    "pandas, strings quoted": lambda sep: frame().to_csv(sep=sep, index=False, quoting=csv.QUOTE_NONNUMERIC),
+    "pandas, backslashes": lambda sep: frame().to_csv(sep=sep, index=False, escapechar="\\", doublequote=False),
+    "csv, minimal": lambda sep: written(delimiter=sep),
+    "csv, all": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_ALL),
+    "csv, not numeric": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_NONNUMERIC),
+    "csv, none": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_NONE, escapechar="\\"),
+    "csv, backslashes": lambda sep: written(delimiter=sep, escapechar="\\", doublequote=False),
+    "Spark": lambda sep: as_spark(sep=sep),
+    "Spark, all quoted": lambda sep: as_spark(sep=sep, everything=True),
+}
+
+
+def with_arrow(sep: str) -> bytes:
+    out = io.BytesIO()
+    pa_csv.write_csv(pa.Table.from_pandas(frame()), out, pa_csv.WriteOptions(delimiter=sep))
+    return out.getvalue()
+
+
+WRITERS["Arrow"] = with_arrow
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv", "a.tsv.gz"])
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
+def test_every_writers_file_gives_the_rows_that_were_written(tmp_path, extract, writer, name):
+    """The dialect is found in the fields, and no row is lost or changed."""
+    found = extract(save(tmp_path / name, writer("," if ".csv" in name else "\t")))
+    assert (found.rows, found.rejected, found.ending) == (PAIRS, {}, ("done", None))
+
+
+@pytest.mark.parametrize("quoting", ["double", "backslash"])
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_a_given_quoting_is_used(tmp_path, extract, name, quoting):
+    """What the user says needs no evidence."""
+    sep = "," if ".csv" in name else "\t"
+    text = written(delimiter=sep) if quoting == "double" else as_spark(sep=sep)
+    assert extract(save(tmp_path / name, text), quoting=quoting).rows == PAIRS
+
+
+def test_without_quoting_every_mark_is_text(tmp_path, extract):
+    """`none` reads the marks of a file that pandas wrote, too."""
+    path = save(tmp_path / "a.tsv", 'url\ttext\nu1\t"a ""b"" c"\nu2\tplain\n')
+    assert extract(path, quoting="none").rows == [("u1", '"a ""b"" c"'), ("u2", "plain")]
+    assert extract(path).rows == [("u1", 'a "b" c'), ("u2", "plain")]
+
+
+CAPTIONS = [
+    '"Foo" is not a word',
+    'ends in a "word"',
+    '"open',
+    'closed"',
+    'a 12" pipe',
+    '"both"',
+    '"a, b and c"',
+    '"The "Mona Lisa""',
+    '""Doubled"" at the start',
+    "a \\t stays",
+    "ends in a backslash \\",
+    '"',
+]
+
+
+@pytest.mark.parametrize("captions", [CAPTIONS, CAPTIONS[:1], CAPTIONS[2:4], ['"both"', "x"], ['"open', 'x"', '"open']])
+@pytest.mark.parametrize("columns", ["text_column", "url_column"])
+def test_a_tsv_without_quoting_keeps_its_marks(tmp_path, extract, captions, columns):
+    """CC12M's captions begin or end with marks, and none of its fields is quoted."""
+    rows = [(f"http://e.org/{n}", caption) for n, caption in enumerate(captions)]
+    order = (0, 1) if columns == "text_column" else (1, 0)
+    body = "".join("\t".join(row[at] for at in order) + "\n" for row in [("url", "text"), *rows])
+    found = extract(save(tmp_path / "a.tsv", body))
+    assert (found.rows, found.rejected, found.ending) == (rows, {}, ("done", None))
+
+
+@pytest.mark.parametrize("before", [100, 40_000])
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+@pytest.mark.parametrize("dialect", ["double", "backslash"])
+def test_the_first_quoted_field_may_come_late(tmp_path, extract, before, name, dialect):
+    """Rows before it are the same in every dialect; the choice is made where the first quoted field is."""
+    rows = [(f"http://e.org/{n}", f'a text {n} of 5" or more') for n in range(before)]
+    if name == "a.csv" or dialect == "backslash":
+        rows = [(url, text.replace('"', "")) for url, text in rows]
+    tail = ROWS[1:3]
+    sep = "," if name == "a.csv" else "\t"
+    write = as_spark if dialect == "backslash" else lambda rows, sep: written(rows, delimiter=sep)
+    head = "".join(f"{url}{sep}{text}\n" for url, text in rows)
+    body = f"url{sep}text\n" + head + write(tail, sep=sep).partition("\n")[2]
+    found = extract(save(tmp_path / name, body))
+    assert found.rows == rows + tail
+    assert found.ending == ("done", None)
+
+
+def test_a_choice_that_later_fields_contradict_fails_loudly(tmp_path, extract):
+    """A needless pair of marks looks like text; fields that must be quoted follow megabytes later."""
+    plain = "".join(f"http://e.org/{n}\ttext {n}\n" for n in range(60_000))
+    body = 'url\ttext\nhttp://e.org/x\t"both"\n' + plain + 'u1\t"a ""b"" c"\nu2\t"d ""e"" f"\n'
+    found = extract(save(tmp_path / "a.tsv", body))
+    assert found.outcome["status"] == "partial"
+    assert "--quoting none, double or backslash" in found.outcome["reason"]
+    assert '"a ""b"" c"' in found.outcome["reason"]
+
+
+def test_quotes_that_most_fields_contradict_fail_loudly(tmp_path, extract):
+    """A CSV whose first fields are quoted, and whose later ones use marks as text."""
+    quoted = 'u0,"a, ""b"""\n'
+    plain = "".join(f"u{n},text {n} of the rest\n" for n in range(60_000))
+    bad = "".join(f'v{n},"Foo" and bar\n' for n in range(50))
+    found = extract(save(tmp_path / "a.csv", "url,text\n" + quoted + plain + bad))
+    assert found.outcome["status"] == "partial"
+    assert found.rejected["broken_row"] == 50
+    assert "--quoting" in found.outcome["reason"]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ['u2,"Foo" and bar', 'u2,"open', 'u2,"a, ""b"" c', 'u2,""x', '"u2,b'],
+    ids=["after", "open", "odd", "empty", "url"],
+)
+def test_a_row_with_a_broken_mark_is_one_reject(tmp_path, extract, bad):
+    """A mark that closes nothing does not take the next rows along."""
+    good = [("u1", 'say "a", b'), ("u3", "two\nlines, here"), ("u4", 'x "y", z'), ("u5", "plain")]
+    lines = written(good[:1], delimiter=",", lineterminator="\n") + bad + "\n"
+    lines += written(good[1:], header=None, delimiter=",", lineterminator="\n")
+    found = extract(save(tmp_path / "a.csv", lines))
+    assert found.rows == [(url, clean_text(text)) for url, text in good]
+    assert found.rejected == {"broken_row": 1}
+    assert found.ending == ("done", None)
+
+
+def test_an_open_mark_in_the_last_row_is_a_reject(tmp_path, extract):
+    """The rows after an open mark are read, up to the end of the file."""
+    found = extract(save(tmp_path / "a.csv", 'url,text\nu1,"a, b"\nu2,"open\nu3,plain\nu4,plain'))
+    assert found.rows == [("u1", "a, b"), ("u3", "plain"), ("u4", "plain")]
+    assert found.rejected == {"broken_row": 1}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_line_ends_of_every_system(tmp_path, extract, end, name, mark):
+    """LF, CRLF, and the CR of old Macintosh files end rows, after a byte order mark too."""
+    sep = "," if name == "a.csv" else "\t"
+    body = mark + written([("u1", "a"), ("u2", f'b{sep} "c"'), ("u3", "d")], delimiter=sep, lineterminator=end)
+    assert extract(save(tmp_path / name, body)).rows == [("u1", "a"), ("u2", clean_text(f'b{sep} "c"')), ("u3", "d")]
+
+
+def test_a_lone_return_is_a_character(tmp_path, extract):
+    """pandas does not quote a CR in a file of LF; the row is not cut there, and kept columns have it."""
+    path = save(tmp_path / "a.tsv", "url\ttext\tk\nu1\ta\rb\tx\ry\nu2\tc\td\n")
+    found = extract(path, keep_columns=("k",))
+    assert found.rows == [("u1", "a b"), ("u2", "c")]
+    assert [pair["extra"] for pair in found.pairs] == [[("k", "x\ry")], [("k", "d")]]
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "url;text\n",
+        "sep=;\r\nurl;text\r\n",
+        '"sep=;"\nurl;text\n',
+        "url|text\n",
+        "url\ttext\n",
+        '"url";"text"\n',
+        " url ; text \n",
+    ],
+)
+def test_other_delimiters_of_a_csv_are_found_in_the_header(tmp_path, extract, head):
+    """Excel writes semicolons where a comma is the decimal sign, and may name them in a first line."""
+    sep = next(sign for sign in ";|\t" if sign in head.replace("sep=;", ""))
+    path = save(tmp_path / "a.csv", head + f'u1{sep}a, b\nu2{sep}"c{sep} ""d"""\n')
+    assert extract(path).rows == [("u1", "a, b"), ("u2", clean_text(f'c{sep} "d"'))]
+
+
+def test_a_tsv_with_commas_is_found_in_the_header(tmp_path, extract):
+    """A name that ends in .tsv does not make commas tabs."""
+    assert extract(save(tmp_path / "a.tsv", 'url,text\nu1,"a, b"\nu2,c\n')).rows == [("u1", "a, b"), ("u2", "c")]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_nulls_of_databases_are_nulls(tmp_path, extract, name):
+    r"""An unquoted \N is null, as MySQL, Hive and PostgreSQL write it; inside of a text it is a text."""
+    sep = "," if name == "a.csv" else "\t"
+    body = f"url{sep}text{sep}k\nu1{sep}\\N{sep}x\n\\N{sep}a{sep}x\nu3{sep}b \\N c{sep}\\N\n"
+    found = extract(save(tmp_path / name, body), keep_columns=("k",))
+    assert found.rows == [("u3", "b \\N c")]
+    assert found.rejected == {"no_text": 1, "no_url": 1}
+    assert found.pairs[0]["extra"] == [("k", None)]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv.gz"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_header_line_inside_is_a_reject(tmp_path, extract, name, mark):
+    """Files that are written one after another repeat the header; it is no pair."""
+    sep = "," if ".csv" in name else "\t"
+    body = f"url{sep}text\nu1{sep}a\n{mark}url{sep}text\nu2{sep}b\nurl{sep}text b\n"
+    found = extract(save(tmp_path / name, body))
+    assert found.rows == [("u1", "a"), ("u2", "b"), ("url", "text b")]
+    assert found.rejected == {"broken_row": 1}
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_a_wanted_column_that_is_there_twice_fails(tmp_path, extract, name):
+    """Which of them is meant cannot be known; a name that is not wanted may be there twice."""
+    sep = "," if name == "a.csv" else "\t"
+    found = extract(save(tmp_path / name, sep.join(["url", "text", "text"]) + "\n" + sep.join("abc") + "\n"))
+    assert found.outcome["status"] == "failed"
+    assert found.outcome["reason"].startswith("column 'text' is there 2 times; expected once.")
+    found = extract(save(tmp_path / name, sep.join(["url", "k", "text", "k"]) + "\n" + sep.join("abcd") + "\n"))
+    assert found.rows == [("a", "c")]
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.csv"])
+def test_names_of_a_header_are_found_in_quotes_and_white_space(tmp_path, extract, name):
+    """A quoted name, a name with spaces around it, and the first name after a byte order mark are the name."""
+    sep = "," if name == "a.csv" else "\t"
+    for head in (f'"url"{sep}"text"', f" url {sep} text ", f"\ufeffurl{sep}text", f'\ufeff"url"{sep}"text"'):
+        assert extract(save(tmp_path / name, f"{head}\nu1{sep}a\n")).rows == [("u1", "a")]
+
+
+def test_the_choice_is_said(tmp_path):
+    """The sentence names the delimiter, the quoting, and the fields that showed it."""
+    path = str(save(tmp_path / "a.csv", as_spark()))
+    assert dialect_of(path, "csv").sentence == (
+        "fields are separated by commas; fields are quoted, and marks inside follow a backslash "
+        '(by 11 fields such as "a sign that says \\"open\\" at night")'
+    )
+    path = str(save(tmp_path / "b.tsv", 'url\ttext\nu\t"Foo" bar\n'))
+    assert dialect_of(path, "tsv").sentence == (
+        'fields are separated by tabs; quotation marks are text (by 1 field such as "Foo" bar)'
+    )
+    path = str(save(tmp_path / "c.tsv", "url\ttext\nu\ta\n"))
+    assert not dialect_of(path, "tsv").is_chosen
+
+
+ODD = st.text(alphabet='ab",;\t\n\r\\\u00e9 ', max_size=12)
+MANY = st.lists(st.tuples(ODD, ODD), min_size=1, max_size=30)
+
+
+def read(path, quoting: str) -> tuple[list[tuple[str, str]], Ledger]:
+    kind = path.suffix[1:]
+    source = Source(str(path), str(path), kind, 0, "")
+    ledger = Ledger()
+    rows = []
+    for _, columns in read_delimited(Split(source, 0, 1, 0, 0), ExtractOptions(quoting=quoting), ledger):
+        rows += [tuple(v.as_py().decode() for v in row) for row in zip(columns["url"], columns["text"], strict=True)]
+    return rows, ledger
+
+
+@pytest.mark.parametrize("sep", [",", "\t"])
+@pytest.mark.parametrize("dialect", ["double", "backslash", "none"])
+def test_any_texts_are_read_back_from_small_blocks(tmp_path, monkeypatch, dialect, sep):
+    """Whatever the fields hold, and wherever a block ends, the rows are those that were written."""
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 48)
+    path = tmp_path / ("a.csv" if sep == "," else "a.tsv")
+
+    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @given(rows=MANY)
+    def check(rows):
+        rows = [(f"u{a}", b) for a, b in rows]
+        if dialect == "none":
+            rows = [tuple(f.replace(sep, "").replace("\n", "").replace("\r", "") for f in row) for row in rows]
+            body = "".join(sep.join(row) + "\n" for row in [("url", "text"), *rows])
+        elif dialect == "double":
+            body = written(rows, delimiter=sep)
+        else:
+            body = as_spark(rows, sep=sep)
+        path.write_bytes(body.encode())
+        assert read(path, dialect)[0] == rows
+
+    check()
