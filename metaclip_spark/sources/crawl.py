@@ -10,8 +10,9 @@ from hashlib import blake2b
 
 from metaclip_spark.core.sampling import draw_key
 from metaclip_spark.errors import DamagedSourceError, InputError
-from metaclip_spark.sources.files import Source, format_of, source_of_list
-from metaclip_spark.sources.lists import CRAWL_ROOT, manifest_lines, resolve
+from metaclip_spark.sources.files import Source, source_of_list
+from metaclip_spark.sources.kinds import format_of
+from metaclip_spark.sources.lists import CRAWL_ROOT, local_file, manifest_lines, resolve
 from metaclip_spark.storage.open import check_transport, info_of
 
 FORMATS = ("wat", "warc")
@@ -56,6 +57,7 @@ def crawl_sources(
     """
     if format not in FORMATS:
         raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    root = local_file(root)
     check_transport(root)
     paths: dict[str, str] = {}
     for name in dict.fromkeys(names):

@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import glob
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.sources import lists
+from metaclip_spark.sources.kinds import advice_for, format_of, suffixes_text
+from metaclip_spark.sources.listing import Listing, broken_link
 from metaclip_spark.storage.open import (
     Info,
     check_transport,
     etag_of,
-    has_glob,
     info_of,
     is_remote,
-    list_remote,
     local_path,
     same_source,
     size_of,
 )
 from metaclip_spark.storage.transport import scheme_of, shown
 
-SUFFIXES = {
-    ".wat.gz": "wat",
-    ".warc.gz": "warc",
-    ".warc": "warc",
-    ".parquet": "parquet",
-    ".tsv": "tsv",
-    ".tsv.gz": "tsv",
-    ".csv": "csv",
-    ".csv.gz": "csv",
-    ".jsonl": "jsonl",
-    ".jsonl.gz": "jsonl",
-}
 SPLIT_BYTES = 64 << 20
 """Bytes of a Parquet file that one task reads, at row-group borders; one task reads a whole file of other formats."""
 UNKNOWN: Info = (0, "")
@@ -74,12 +60,6 @@ class Split:
     stop: int
 
 
-def format_of(path: str) -> str | None:
-    """Return the format that a file's suffix stands for, or None."""
-    name = (urlsplit(path).path if is_remote(path) else path).lower()
-    return next((kind for suffix, kind in SUFFIXES.items() if name.endswith(suffix)), None)
-
-
 def source_path_of(path: str) -> str:
     """Return a source's key: the path inside the crawl if there is one, else the absolute path or the uri.
 
@@ -99,18 +79,26 @@ def _plain(uri: str) -> str:
     return shown(uri) if signed else uri
 
 
-def find_sources(inputs: Sequence[str]) -> list[Source]:
+def find_sources(inputs: Sequence[str], say: Callable[[str], None] | None = None) -> list[Source]:
     """List the sources behind paths, folders, globs, uris and lists, ordered by source_path, each once.
+
+    A local file that is reached by several paths is one source: with its path inside a crawl if one of them is that,
+    else with the path without links, else with the smallest one.
+
+    Args:
+        say: gets one line that counts the files of folders that are not read, if there are any.
 
     Raises:
         InputError: no input was given, a path does not exist, a file's format or a scheme is not known, a file is a
-            list but has the suffix of another format, or two inputs have one source_path but different bytes.
+            list but has the suffix of another format, a folder or file belongs to a table, or two inputs have one
+            source_path but different bytes.
     """
     if not inputs:
         raise InputError("input is missing; expected files, folders or globs, e.g. --input pool/*.parquet.")
+    listing = Listing()
     found: dict[str, Source] = {}
     for given in inputs:
-        for source in _sources(given):
+        for source in _sources(given, listing):
             before = found.get(source.source_path)
             if before is None or not before.etag:
                 found[source.source_path] = source
@@ -119,27 +107,51 @@ def find_sources(inputs: Sequence[str]) -> list[Source]:
                     f"input {source.uri} and {before.uri} are both {source.source_path}, but have different bytes; "
                     "give one of them."
                 )
-    return [found[key] for key in sorted(found)]
+    line = listing.skipped.sentence()
+    if say is not None and line is not None:
+        say(line)
+    return _each_file_once([found[key] for key in sorted(found)])
 
 
-def _sources(given: str) -> Iterator[Source]:
+def _sources(given: str, listing: Listing) -> Iterator[Source]:
     check_transport(given)
-    for uri, info in _listed(given) if is_remote(given) else ((path, None) for path in _expand(local_path(given))):
+    for uri, info in listing.files(given):
         if lists.is_manifest(uri):
-            yield from sources_of_list(uri)
+            listed = list(sources_of_list(uri))
+            listing.refuse_tables(uri, [source.uri for source in listed])
+            yield from listed
         else:
             yield _source(uri, info)
+
+
+def _each_file_once(sources: list[Source]) -> list[Source]:
+    """Return the sources without those whose file is another source, too; see `find_sources`."""
+    folders: dict[str, str] = {}
+    chosen: dict[str, Source] = {}
+    for source in sources:
+        real = source.uri if is_remote(source.uri) else _real_path(source.uri, folders)
+        before = chosen.setdefault(real, source)
+        if _order(source, real) < _order(before, real):
+            chosen[real] = source
+    kept = {source.source_path for source in chosen.values()}
+    return [source for source in sources if source.source_path in kept]
+
+
+def _order(source: Source, real: str) -> tuple[bool, bool, str]:
+    return not source.source_path.startswith(lists.INSIDE), source.source_path != real, source.source_path
+
+
+def _real_path(path: str, folders: dict[str, str]) -> str:
+    folder, name = os.path.split(path)
+    if folder not in folders:
+        folders[folder] = os.path.realpath(folder)
+    return os.path.realpath(path) if os.path.islink(path) else os.path.join(folders[folder], name)
 
 
 def _source(uri: str, info: Info | None) -> Source:
     kind = _known_format(uri)
     if not is_remote(uri):
-        path = os.path.abspath(local_path(uri))
-        if not os.path.isfile(path):
-            raise InputError(f"input {path} does not exist; expected a file.")
-        if kind in ("wat", "warc"):
-            lists.check_records(path)
-        return Source(source_path_of(path), path, kind, size_of(path), etag_of(path))
+        return _local_source(os.path.abspath(local_path(uri)), kind)
     try:
         size, etag = info_of(uri) if info is None else info
     except FetchError as error:
@@ -147,6 +159,20 @@ def _source(uri: str, info: Info | None) -> Source:
     except DamagedSourceError as error:
         raise InputError(f"input {error}.") from error
     return Source(source_path_of(uri), uri, kind, size, etag)
+
+
+def _local_source(path: str, kind: str) -> Source:
+    if not os.path.isfile(path):
+        if os.path.islink(path) and not os.path.exists(path):
+            raise broken_link(path)
+        why = "is no regular file" if os.path.exists(path) else "does not exist"
+        raise InputError(f"input {path} {why}; expected a file.")
+    try:
+        if kind in ("wat", "warc"):
+            lists.check_records(path)
+        return Source(source_path_of(path), path, kind, size_of(path), etag_of(path))
+    except OSError as error:
+        raise InputError(f"input {path} cannot be read: {error.strerror}; give the right to read it.") from error
 
 
 def sources_of_list(uri: str) -> Iterator[Source]:
@@ -159,8 +185,9 @@ def sources_of_list(uri: str) -> Iterator[Source]:
     missing = [found for found in uris if not is_remote(found) and not os.path.isfile(local_path(found))]
     for found in uris:
         if format_of(found) is None:
-            kinds = f"of no known kind; expected names ending in {_suffixes()}."
-            raise InputError(f"list {shown(uri)} names {found}, {kinds}")
+            raise InputError(
+                f"list {shown(uri)} names {lists.shown_line(found)}, {_unknown(found)}; {_expected(found, 'names')}."
+            )
     if missing:
         raise InputError(
             f"list {shown(uri)} names {len(uris):,} files, of which {len(missing):,} do not exist, e.g. {missing[0]}; "
@@ -172,62 +199,30 @@ def sources_of_list(uri: str) -> Iterator[Source]:
         yield source_of_list(found)
 
 
+def _unknown(line: str) -> str:
+    """Return why a line of a list is no input."""
+    if "\t" in line:
+        return "which has tabs; a table is named .tsv, and a list has one path or uri per line"
+    if not is_remote(line) and os.path.isdir(local_path(line)):
+        return "a folder; give it as --input, because a list names files"
+    return "of no known kind"
+
+
 def source_of_list(uri: str) -> Source:
     """Return a source that a list names, without a request for the size of a remote one."""
     return _source(uri, UNKNOWN)
 
 
-def _listed(given: str) -> Iterator[tuple[str, Info | None]]:
-    """Yield the files behind a remote uri, with their sizes and etags from the listing."""
-    if not has_glob(given) and (format_of(given) or lists.is_manifest(given)):
-        yield given, None
-        return
-    files = list_remote(given)
-    if not has_glob(given):
-        files = [(uri, info) for uri, info in files if format_of(uri) and not _hidden(uri[len(given.rstrip("/")) :])]
-    if not files:
-        kind = "matches no file" if has_glob(given) else f"holds no files ending in {_suffixes()}"
-        raise InputError(f"input {shown(given)} {kind}.")
-    yield from files
-
-
-def _hidden(below: str) -> bool:
-    return any(part.startswith((".", "_")) for part in below.split("/"))
-
-
-def _expand(given: str) -> Iterator[str]:
-    if os.path.isdir(given):
-        files = list(_files_below(given))
-        if not files:
-            raise InputError(f"no input in folder {given}; expected files ending in {_suffixes()}.")
-        yield from files
-    elif os.path.exists(given):
-        yield given
-    else:
-        files = sorted(path for path in glob.glob(given, recursive=True) if os.path.isfile(path))
-        if not files:
-            kind = "matches no file" if glob.has_magic(given) else "does not exist"
-            raise InputError(f"input {given} {kind}; expected a file, a folder or a glob.")
-        yield from files
-
-
-def _files_below(folder: str) -> Iterator[str]:
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
-        for name in sorted(names):
-            if format_of(name) and not name.startswith((".", "_")):
-                yield os.path.join(where, name)
-
-
 def _known_format(path: str) -> str:
     kind = format_of(path)
     if kind is None:
-        raise InputError(f"input {shown(path)} is of no known kind; expected a name ending in {_suffixes()}.")
+        raise InputError(f"input {shown(path)} is of no known kind; {_expected(path)}.")
     return kind
 
 
-def _suffixes() -> str:
-    return ", ".join(SUFFIXES)
+def _expected(path: str, what: str = "a name") -> str:
+    advice = advice_for(path)
+    return (f"{advice}; " if advice else "") + f"expected {what} ending in {suffixes_text()}"
 
 
 def splits_of(sources: Iterable[Source], split_bytes: int = SPLIT_BYTES) -> list[Split]:

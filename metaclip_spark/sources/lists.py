@@ -6,8 +6,10 @@ import gzip
 import os
 import re
 import zlib
+from urllib.parse import unquote
 
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
+from metaclip_spark.storage.lines import split_lines
 from metaclip_spark.storage.open import PLANNING_PATIENCE, is_remote, local_path, open_source
 from metaclip_spark.storage.transport import shown
 
@@ -32,14 +34,15 @@ def is_manifest(uri: str) -> bool:
 def read_manifest(uri: str) -> list[str]:
     """Return the uris in a list, in its order; empty lines and lines that begin with # are skipped.
 
-    An absolute uri or path is returned unchanged. A path inside a crawl belongs to the mirror that contains the list,
-    else to Common Crawl's server. Any other relative path is relative to the list's folder.
+    Quotes around a line are removed. An absolute uri or path is returned unchanged. A path inside a crawl belongs to
+    the mirror that contains the list, else to Common Crawl's server. Any other relative path is relative to the list's
+    folder.
 
     Raises:
         InputError: the list does not exist, cannot be read or is empty, or the file is not a list.
     """
-    lines = [line.strip() for line in manifest_lines(uri)]
-    lines = [line for line in lines if line and not line.startswith("#")]
+    lines = [_unquoted(line.strip()) for line in manifest_lines(uri) if not line.lstrip().startswith("#")]
+    lines = [line for line in lines if line]
     if not lines:
         raise InputError(f"list {shown(uri)} is empty; expected one path or uri per line.")
     root, folder = _root_of(uri), uri.rpartition("/")[0] + "/" if is_remote(uri) else _folder(uri)
@@ -67,8 +70,13 @@ def manifest_lines(uri: str) -> list[str]:
                 data += piece
         if len(data) > _MAX_BYTES:
             raise InputError(f"list {shown(uri)} has more than {_MAX_BYTES >> 20} MiB; a list of paths is smaller.")
-        return data.decode("utf-8").splitlines()
+        return split_lines(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            raise InputError(
+                f"list {shown(uri)} is not text in UTF-8, but in UTF-16; write it in UTF-8, with one path or uri per "
+                "line."
+            ) from None
         raise InputError(f"list {shown(uri)} is not text in UTF-8; expected one path or uri per line.") from None
     except FetchError as error:
         raise InputError(f"list {error.what}.") from error
@@ -77,8 +85,34 @@ def manifest_lines(uri: str) -> list[str]:
 
 
 def resolve(line: str, root: str) -> str:
-    """Return a line as a uri: unchanged if it is absolute, else below the root."""
+    """Return a line as a uri: a path without ~ and file:, unchanged if it is absolute, else below the root."""
+    line = local_file(line)
     return line if "://" in line or line.startswith("/") else root.rstrip("/") + "/" + line
+
+
+def local_file(given: str) -> str:
+    """Return the path of a local path or uri: ~ is the home folder, and file:/a%20b is /a b if that exists.
+
+    A remote uri is returned unchanged.
+    """
+    if is_remote(given):
+        return given
+    path = given[5:] if re.match("file:/(?!/)", given) else local_path(given)
+    if os.path.lexists(path):
+        return path
+    if given.startswith("file:") and os.path.lexists(unquote(path)):
+        return unquote(path)
+    return os.path.expanduser(path)
+
+
+def _unquoted(line: str) -> str:
+    return line[1:-1].strip() if len(line) > 1 and line[0] == line[-1] and line[0] in "'\"" else line
+
+
+def shown_line(line: str) -> str:
+    """Return a line of a list for an error; a line of another kind of file can be long."""
+    line = shown(line)
+    return line if len(line) <= 200 else line[:200] + "..."
 
 
 def kind_of(head: bytes) -> str | None:

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.errors import InputError
-from metaclip_spark.sources.files import Source, find_sources, format_of, source_path_of, splits_of
+from metaclip_spark.sources.files import Source, find_sources, source_path_of, splits_of
+from metaclip_spark.sources.kinds import format_of
 from metaclip_spark.storage.open import etag_of, open_source, size_of
 
 
@@ -330,13 +331,13 @@ def test_lines_of_a_list_may_be_of_any_kind(tmp_path):
     """Absolute uris and paths stay unchanged; other names are relative to the list's folder."""
     (tmp_path / "beside.tsv").write_text("x")
     (tmp_path / "other.tsv").write_text("y")
-    lines = ["s3://bucket/a.parquet", "https://ex.org/b.wat.gz", str(tmp_path / "other.tsv"), "beside.tsv"]
+    lines = ["s3://bucket/a.tsv", "https://ex.org/b.wat.gz", str(tmp_path / "other.tsv"), "beside.tsv"]
     found = find_sources([str(write_list(tmp_path / "uris.txt", lines, packed=False))])
     assert [source.uri for source in found] == [
         str(tmp_path / "beside.tsv"),
         str(tmp_path / "other.tsv"),
         "https://ex.org/b.wat.gz",
-        "s3://bucket/a.parquet",
+        "s3://bucket/a.tsv",
     ]
 
 
