@@ -16,6 +16,7 @@ import numpy as np
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.assemble import MAX_CHARS
 from metaclip_spark.metadata.load import Metadata, json_type, never_matching, read_entries
+from metaclip_spark.metadata.matchability import has_odd_spaces
 
 EXAMPLES = 5
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -146,7 +147,7 @@ def _finding(
 
 
 def _has_odd_spaces(entry: str) -> bool:
-    return not entry.isspace() and (entry != entry.strip(" ") or "  " in entry)
+    return not entry.isspace() and has_odd_spaces(entry)
 
 
 def _has_control(entry: str) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from metaclip_spark.config.languages import problem_of_typed
 from metaclip_spark.config.setting import flag_of
 from metaclip_spark.config.settings import SETTINGS, Settings
 from metaclip_spark.errors import ConfigError
@@ -29,9 +30,13 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
     from_file = {name: value for name, value in from_file.items() if SETTINGS[name].alternative not in replaced}
     origins.update({name: f"flag {flag_of(name)}" for name in flags})
     try:
-        return Settings(**{**from_file, **flags})
+        settings = Settings(**{**from_file, **flags})
     except ValidationError as error:
         raise ConfigError("\n".join(_sentence(problem, origins) for problem in error.errors())) from error
+    problem = problem_of_typed(settings)
+    if problem is not None:
+        raise ConfigError(_sentence({"loc": ("languages",), "msg": problem, "type": "value_error"}, origins))
+    return settings
 
 
 def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:

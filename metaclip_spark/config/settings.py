@@ -25,6 +25,7 @@ from metaclip_spark.candidates.options import (
     TEXT_FIELDS,
     ExtractOptions,
 )
+from metaclip_spark.config import numbers
 from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.extract.language import IDENTIFIERS
@@ -140,10 +141,8 @@ class Settings(BaseModel):
     )
     min_lang_score: float = setting(
         0.0,
-        Setting(Group.LANGUAGE, "S"),
+        Setting(Group.LANGUAGE, "S|S%"),
         "Treat a language that is identified with a lower score as unknown ('und').",
-        ge=0,
-        le=1,
     )
     text_fields: Names = setting(
         DEFAULT_TEXT_FIELDS,
@@ -193,8 +192,8 @@ class Settings(BaseModel):
     )
     tail_fraction: float | None = setting(
         None,
-        Setting(Group.SAMPLING, "F", default_text=str(TAIL_FRACTION), alternative="t"),
-        "Choose t so that entries with a count below t have this share of all counts.",
+        Setting(Group.SAMPLING, "F|F%", default_text=str(TAIL_FRACTION), alternative="t"),
+        "Choose t so that entries with a count below t have this share of all counts; 6% is 0.06.",
     )
     target_size: int | None = setting(
         None,
@@ -311,6 +310,28 @@ class Settings(BaseModel):
         "Set this Spark configuration (repeatable; a map in YAML).",
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _read_number(cls, value: Any, info: ValidationInfo) -> Any:
+        kind = cls.model_fields[str(info.field_name)].annotation
+        return numbers.whole(value) if kind in (int, int | None) and value is not None else value
+
+    @field_validator("tail_fraction", "min_lang_score", mode="before")
+    @classmethod
+    def _read_share(cls, value: Any) -> Any:
+        return numbers.share(value)
+
+    @field_validator("languages", mode="before")
+    @classmethod
+    def _refuse_truth_values(cls, value: Any) -> Any:
+        for part in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(part, bool):
+                raise ValueError(
+                    f"expected codes of languages, got {part!r}; YAML reads no, off, yes and on as truth values, so "
+                    'write Norwegian as "no", in quotes'
+                )
+        return value
+
     @field_validator("text_fields", "retry", mode="after")
     @classmethod
     def _check_known(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
@@ -350,9 +371,7 @@ class Settings(BaseModel):
     @field_validator("allow_incomplete", mode="before")
     @classmethod
     def _check_amount(cls, value: Any) -> Any:
-        if not re.fullmatch(r"\d+(\.\d+)?%|\d+", str(value)):
-            raise ValueError(f"expected a number of sources or a percentage such as 2%, got {value!r}")
-        return str(value)
+        return numbers.amount(value)
 
     @field_validator("snapshot", "run_id", "freeze_counts", "drawn_from", mode="after")
     @classmethod
@@ -372,7 +391,17 @@ class Settings(BaseModel):
     @classmethod
     def _check_fraction(cls, value: float | None) -> float | None:
         if value is not None and not 0 < value < 1:
-            raise ValueError(f"must be between 0 and 1, got {value}. The paper's sets have about {TAIL_FRACTION}")
+            meant = numbers.percentage_meant(value)
+            raise ValueError(
+                f"must be between 0 and 1, got {value}. {meant}The paper's sets have about {TAIL_FRACTION}"
+            )
+        return value
+
+    @field_validator("min_lang_score", mode="after")
+    @classmethod
+    def _check_score(cls, value: float) -> float:
+        if not 0 <= value <= 1:
+            raise ValueError(f"must be between 0 and 1, or a percentage such as 50%, got {value:g}")
         return value
 
     @field_validator("matcher", mode="after")

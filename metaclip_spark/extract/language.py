@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.language_codes import LID176_CODES
 
 UNKNOWN = "und"
 """The code of a text in an unknown language (ISO 639-2, undetermined)."""
@@ -46,6 +47,9 @@ class Identifier(Protocol):
     Attributes:
         name: the name of a built-in identifier in `IDENTIFIERS`, or any other name.
         version: the version of the model and of the code that runs it; it changes whenever a code or score may change.
+
+    An identifier may also have `codes`, a collection of all codes that it gives. Then --languages is checked against
+    them before the work.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Lid176:
     """
 
     name = "lid176"
+    codes = LID176_CODES
 
     def __init__(self, path: Path | None = None) -> None:
         """Find the model's file.

@@ -5,10 +5,13 @@ A wrong name is refused before any source is read.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.config.languages import problem_of_languages
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.filters import Filters
 from metaclip_spark.filters.blocklist import load_blocklist
@@ -33,11 +36,17 @@ def load_extraction(settings: Settings) -> Extraction:
     """Load the objects that the settings name.
 
     Raises:
-        ConfigError: the blocklist cannot be read, or a filter or the identifier cannot be imported.
+        ConfigError: the blocklist cannot be read, a filter or the identifier cannot be imported, or a language is
+            none of the identifier's `codes`.
     """
     blocklist = load_blocklist(settings.blocklist) if settings.blocklist else None
     hooks = [load_filter(name) for name in settings.filter]
     identifier = None if settings.no_lid else load_identifier(settings.lid)
+    codes = getattr(identifier, "codes", None)
+    if identifier is not None and isinstance(codes, Collection) and settings.lang_column is None:
+        problem = problem_of_languages(settings, codes, identifier.name)
+        if problem is not None:
+            raise ConfigError(f"languages {problem} (--languages, --lid).")
     options = settings.extract_options(
         identifier=f"{identifier.name}:{identifier.version}" if identifier is not None else None,
         blocklist=blocklist.id if blocklist is not None else None,
