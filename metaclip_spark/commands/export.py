@@ -10,6 +10,7 @@ from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
@@ -69,7 +70,7 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     request.check()
     if request.output is not None:
         Place(request.output).check()  # before Spark starts
-    warehouse = open_warehouse(settings, reporter)
+    warehouse = open_warehouse(settings, reporter, takes_lease=request.output is None)
     refuse_unfinished(warehouse)  # rows that a takedown has yet to delete must not be copied
     log = RunLog(warehouse)
     run = log.drawn_run(request.run_id or log.last_balanced_run())
@@ -83,7 +84,7 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     if as_json:
         print(json.dumps({"output": place.output, **summary}, ensure_ascii=False))
     else:
-        _print(place.output, summary)
+        print_summary(place.output, summary)
     return 0
 
 
@@ -123,7 +124,7 @@ def _write_export(
             with contextlib.suppress(Exception):  # the user must see the first error, not a failure to clean up
                 place.abandon()
             raise
-        stage.rows, stage.note = found.pairs, f"{len(found.files):,} files"
+        stage.pairs, stage.note = found.pairs, counted(len(found.files), "file")
     return summary
 
 
@@ -154,6 +155,8 @@ def manifest(
         "rows": found.rows,
         "pairs": found.pairs,
         "pairs_over_limit": found.over_limit,
+        "urls_rewritten": found.rewritten,
+        "urls_refused": found.refused,
         "files": [
             {"file": name, "rows": rows, "pairs": pairs, "bytes": size}
             for name, (rows, pairs, size) in found.files.items()
@@ -167,7 +170,8 @@ def index_of(summary: dict[str, Any]) -> dict[str, Any]:
     return {"__kind__": "metaclip-sample-index-v1", "key": "__key__", "shardlist": shards}
 
 
-def _print(output: str, summary: dict[str, Any]) -> None:
+def print_summary(output: str, summary: dict[str, Any]) -> None:
+    """Print the last lines of an export: its manifest in short, and its place."""
     rows = "one row each" if summary["format"] == INDEX else f"of {summary['rows']:,} images, one row each"
     size = sum(each["bytes"] for each in summary["files"])
     lines = [
@@ -175,6 +179,10 @@ def _print(output: str, summary: dict[str, Any]) -> None:
         ("pairs", f"{summary['pairs']:,}, {rows}"),
         ("files", f"{len(summary['files']):,}, {size / 1e6:,.1f} MB"),
     ]
+    if summary["urls_rewritten"]:
+        lines.append(("urls", f"{summary['urls_rewritten']:,} are written as a browser requests them, not as found"))
+    if summary["urls_refused"]:
+        lines.append(("refused", f"{summary['urls_refused']:,} urls are invalid or not http(s), and stay as found"))
     if summary["pairs_over_limit"]:
         lines.append(("skipped", f"{summary['pairs_over_limit']:,} pairs of images with more than {TEXTS_AN_IMAGE:,}"))
     if summary["since"] is not None:

@@ -46,7 +46,7 @@ def takedown(
             "takedown needs a list; expected --urls FILE, --domains FILE or --page-domains FILE. (--retain-hours alone "
             "removes the files of earlier takedowns.)"
         )
-    warehouse = open_warehouse(settings, reporter)
+    warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run)
     listed = {kind: len(values) for kind, values in lists.items()}
     summary = Summary(uuid.uuid4().hex[:16], listed, dry_run, retain_hours)
     if dry_run:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metaclip_spark.core.urls.request import requested
 from metaclip_spark.storage.write import open_atomic
 
 IMAGES = "parquet"
@@ -35,10 +36,15 @@ WRITTEN = pa.schema(
         ("bytes", pa.int64()),
         ("over_limit", pa.int64()),
         ("missing", pa.int64()),
+        ("rewritten", pa.int64()),
+        ("refused", pa.int64()),
     ]
 )
-WRITTEN_DDL = "file string, rows bigint, pairs bigint, bytes bigint, over_limit bigint, missing bigint"
-"""`WRITTEN` as DDL: a task returns one row per file, and one without a file for the sums of over_limit and missing."""
+"""A task returns one row per file, and one without a file for the sums of over_limit and missing.
+
+`rewritten` counts the file's rows whose url is not as found, and `refused` those whose url the URL Standard refuses.
+"""
+WRITTEN_DDL = ", ".join(f"{name} {'string' if name == 'file' else 'bigint'}" for name in WRITTEN.names)
 
 COLUMNS = {
     IMAGES: {
@@ -99,7 +105,7 @@ _ROWS: dict[str, Callable[[pa.RecordBatch], pa.Table]] = {IMAGES: image_rows, IN
 
 
 def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) -> Iterator[pa.RecordBatch]:
-    """Write the files of a task's shards.
+    """Write the files of a task's shards, with the urls that a browser requests.
 
     Args:
         batches: rows of `stages.export`, in its order: shard (int32), known (bool), missing (bool), over_limit (int64),
@@ -131,7 +137,7 @@ def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) ->
                         open_files[shard, flag].add(_ROWS[format](rows), rows.num_rows)
         yield from _closed(open_files)
     if over_limit or missing:
-        yield _written(None, 0, 0, 0, over_limit, missing)
+        yield _written(None, 0, 0, 0, over_limit, missing, 0, 0)
 
 
 class _ShardFile:
@@ -139,7 +145,7 @@ class _ShardFile:
 
     def __init__(self, name: str, folder: str, schema: pa.Schema, stack: contextlib.ExitStack) -> None:
         self.name = name
-        self._rows = self._pairs = 0
+        self._rows = self._pairs = self._rewritten = self._refused = 0
         self._buffered: list[pa.Table] = []
         # The task's stack discards the file if the task fails; a complete file is closed before that.
         self._stack = stack.enter_context(contextlib.ExitStack())
@@ -150,6 +156,10 @@ class _ShardFile:
     def add(self, rows: pa.Table, pairs: int) -> None:
         """Append rows, and add to the number of pairs."""
         self._rows, self._pairs = self._rows + rows.num_rows, self._pairs + pairs
+        at = rows.schema.get_field_index("url")
+        urls, rewritten, refused = requested(rows.column(at).combine_chunks())
+        rows = rows.set_column(at, rows.schema.field(at), urls)
+        self._rewritten, self._refused = self._rewritten + int(rewritten.sum()), self._refused + int(refused.sum())
         self._buffered.append(rows)
         if sum(table.num_rows for table in self._buffered) >= ROW_GROUP:
             buffered = pa.concat_tables(self._buffered)
@@ -165,7 +175,7 @@ class _ShardFile:
         self._writer.close()
         size = self._file.tell()
         self._stack.close()
-        return _written(self.name, self._rows, self._pairs, size, 0, 0)
+        return _written(self.name, self._rows, self._pairs, size, 0, 0, self._rewritten, self._refused)
 
 
 def _closed(files: dict[tuple[int, bool], _ShardFile]) -> Iterator[pa.RecordBatch]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.urls.request import request_urls
 from metaclip_spark.errors import InputError
+from metaclip_spark.spark.arrow_udf import column_function, computed_once
 
 KEYS = ("pair_id", "image_id", "url")
 """Columns that identify a survivor, in order of preference."""
@@ -15,6 +18,8 @@ GROUP = "group"
 """The column that has one value for all duplicates of an image."""
 
 _SPACES = "\t "
+_EXPORTED = "exported"
+"""The column with the image id of a url as `export` writes it."""
 
 
 def survivors_of(table: DataFrame, where: str | None = None, group: str | None = None) -> DataFrame:
@@ -33,9 +38,7 @@ def survivors_of(table: DataFrame, where: str | None = None, group: str | None =
     Raises:
         InputError: the table has none of KEYS.
     """
-    key = next((name for name in KEYS if name in table.columns), None)
-    if key is None:
-        raise InputError(f"survivors: expected one of the columns {', '.join(KEYS)}, got {table.columns}.")
+    key = key_of(table)
     rows = filtered(table, where)
     if "status" in table.columns:
         rows = rows.where(F.col("status") == SUCCESS)
@@ -46,14 +49,64 @@ def survivors_of(table: DataFrame, where: str | None = None, group: str | None =
     return keyed.groupBy(name).agg(F.min(GROUP).alias(GROUP))
 
 
-def surviving(pairs: DataFrame, survivors: DataFrame) -> DataFrame:
+def key_of(table: DataFrame) -> str:
+    """Return the column of a survivors table that identifies a survivor.
+
+    Raises:
+        InputError: the table has none of KEYS.
+    """
+    key = next((name for name in KEYS if name in table.columns), None)
+    if key is None:
+        raise InputError(f"survivors: expected one of the columns {', '.join(KEYS)}, got {table.columns}.")
+    return key
+
+
+def exported_ids(pairs: DataFrame) -> DataFrame:
+    """Return the images whose url `export` rewrites: `image_id`, and `exported`, the id of the url that it writes.
+
+    Reads: image_id, url. Writes: nothing. Rows: subset, a few percent. Shuffle: one, of these rows.
+    """
+    written = computed_once(column_function(request_urls, "string", pa.string()))
+    urls = pairs.select("image_id", "url", written("url").alias(_EXPORTED))
+    rewritten = urls.where(F.col(_EXPORTED) != F.col("url"))
+    return rewritten.select("image_id", image_id_of(F.col(_EXPORTED)).alias(_EXPORTED)).distinct()
+
+
+def surviving(pairs: DataFrame, survivors: DataFrame, exported: DataFrame | None = None) -> DataFrame:
     """Return the pairs that survived, with their group if the survivors have one.
 
     Reads: pairs, and the result of `survivors_of`. Writes: nothing. Rows: subset. Shuffle: one, by the survivors' key.
+
+    Args:
+        exported: the result of `exported_ids`, for survivors that are known by their url alone: an image also survives
+            if its url as exported does.
     """
-    key = next(name for name in KEYS if name in survivors.columns)
+    if exported is not None:
+        survivors = _with_images_of(survivors, exported)
+    key = key_of(survivors)
     how = "inner" if GROUP in survivors.columns else "left_semi"
     return pairs.join(survivors, on=key, how=how)
+
+
+def unmatched(pairs: DataFrame, survivors: DataFrame, exported: DataFrame | None = None) -> DataFrame:
+    """Return the survivors that match no pair; the arguments are those of `surviving`.
+
+    Rows: subset. Shuffle: one, by the survivors' key, of the pairs' keys alone.
+    """
+    key = key_of(survivors)
+    keys = pairs.select(key)
+    if exported is not None:
+        keys = keys.union(exported.select(_EXPORTED))
+    return survivors.join(keys, on=key, how="left_anti")
+
+
+def _with_images_of(survivors: DataFrame, exported: DataFrame) -> DataFrame:
+    """Return the survivors, and the images whose url as exported is a survivor's; one row per image."""
+    by_url = survivors.withColumnRenamed("image_id", _EXPORTED).join(exported, on=_EXPORTED).select(*survivors.columns)
+    both = survivors.union(by_url)
+    if GROUP not in survivors.columns:
+        return both.distinct()
+    return both.groupBy("image_id").agg(F.min(GROUP).alias(GROUP))
 
 
 def filtered(table: DataFrame, where: str | None) -> DataFrame:

@@ -30,11 +30,15 @@ class Written:
         files: name -> (rows, pairs, bytes), ordered by name.
         over_limit: number of pairs skipped because their image has more than TEXTS_AN_IMAGE.
         missing: number of pairs of the earlier run that this run does not have.
+        rewritten: number of rows whose url differs from the url as found.
+        refused: number of rows whose url the URL Standard refuses; it stays as found.
     """
 
     files: Mapping[str, tuple[int, int, int]]
     over_limit: int
     missing: int
+    rewritten: int
+    refused: int
 
     @property
     def rows(self) -> int:
@@ -112,4 +116,5 @@ def write(pairs: DataFrame, earlier: DataFrame | None, folder: str, format: str,
             "Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."
         )
     over_limit = 0 if image else sum(row["over_limit"] for row in written)
-    return Written(dict(sorted(files.items())), over_limit, sum(row["missing"] for row in written))
+    missing, rewritten, refused = (sum(row[name] for row in written) for name in ("missing", "rewritten", "refused"))
+    return Written(dict(sorted(files.items())), over_limit, missing, rewritten, refused)

@@ -16,13 +16,15 @@ from pyspark.sql import functions as F
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
-from metaclip_spark.stages.survive import GROUP, filtered, surviving, survivors_of
+from metaclip_spark.stages.survive import GROUP, exported_ids, filtered, key_of, surviving, survivors_of, unmatched
+from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext
 from metaclip_spark.steps.earlier_runs import named_run
 from metaclip_spark.warehouse.tables import equal_to, filter_equal
@@ -43,6 +45,8 @@ class Pool:
         versions: table -> version that the pool is read at.
         frozen: whether the counts are those of another pool. An entry that frozen counts lack is a tail entry.
         within: WITHIN, or None where the pairs have no such column.
+        before: of survivors, the number of pairs of the pool or the subset that they are left of.
+        whole: of survivors, the number of pairs of the pool; None if the run that they are left of had another pool.
     """
 
     pairs: DataFrame
@@ -52,6 +56,8 @@ class Pool:
     versions: Mapping[str, int]
     frozen: bool = False
     within: str | None = None
+    before: int | None = None
+    whole: int | None = None
 
     @property
     def safe_counts(self) -> npt.NDArray[np.int64]:
@@ -65,9 +71,23 @@ def opened_pool(ctx: WritingContext, snapshots: list[str]) -> Iterator[Pool]:
     if not ctx.settings.is_thinned:
         yield whole_pool(ctx, snapshots)
         return
-    yield _survivors(ctx, snapshots)
+    try:
+        yield _survivors(ctx, snapshots)
+    except (EmptyPoolError, InputError):
+        _remove_stored(ctx)
+        raise
+    _remove_stored(ctx)
+
+
+def _remove_stored(ctx: WritingContext) -> None:
     ctx.warehouse.delete("survivors", equal_to(run_id=ctx.run_id))
     ctx.warehouse.remove_files("survivors")
+
+
+def left_of(ctx: Context) -> str | None:
+    """Name what the survivors are left of; None where the whole pool is balanced."""
+    run = ctx.settings.drawn_from_run
+    return (f"run {run}" if run else "the pool") if ctx.settings.is_thinned else None
 
 
 def origin_digest(ctx: Context) -> list[str]:
@@ -153,6 +173,8 @@ def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
     """
     settings, run = ctx.settings, ctx.settings.drawn_from_run
     pool = whole_pool(ctx, snapshots)
+    if run is None:
+        refuse_empty(ctx, pool, snapshots)
     every = pool.pairs if pool.every_pair is None else pool.every_pair
     before = every if run is None else subset_of(ctx, run)
     pairs = _surviving(ctx, before)
@@ -161,13 +183,27 @@ def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
     if pairs.isEmpty():
         raise InputError(_no_survivor(settings))
     within = None if run is None else WITHIN
+    size = before.count()  # from the files' footers
+    pool = replace(pool, before=size, whole=size if run is None else _pool_of_run(ctx, run, snapshots))
     if pool.frozen:
         survivors = replace(pool, pairs=pairs, every_pair=None)
     else:
         counts = _laid_out(ctx, count(pairs, len(ctx.metadata.entries), within).toArrow())
-        survivors = Pool(pairs, None, counts, _as_rows(ctx, counts), pool.versions, within=within)
+        survivors = replace(
+            pool, pairs=pairs, every_pair=None, counts=counts, counted=_as_rows(ctx, counts), within=within
+        )
     # A run with --unit image drew one text of each image already.
     return survivors if run is not None else _one_of_each_image(ctx, survivors)
+
+
+def _pool_of_run(ctx: Context, run_id: str, snapshots: list[str]) -> int | None:
+    """Return the size of a run's pool, if it is the pool of these snapshots as it is now."""
+    pools = named_run(ctx.log.drawn(), run_id, "--drawn-from").pools
+    states = {snapshot: ctx.pool_state(snapshot) for snapshot in snapshots}
+    if pools != {snapshot: state[0] for snapshot, state in states.items() if state is not None}:
+        return None
+    size = filter_equal(ctx.warehouse.read("run_statistics"), run_id=run_id, name="pairs").first()
+    return None if size is None else int(size["value"])
 
 
 def _laid_out(ctx: Context, counted: pa.Table) -> npt.NDArray[np.int64]:
@@ -175,7 +211,7 @@ def _laid_out(ctx: Context, counted: pa.Table) -> npt.NDArray[np.int64]:
     return by_entry(ids, counts, missing=0, n_entries=len(ctx.metadata.entries))
 
 
-def _surviving(ctx: Context, before: DataFrame) -> DataFrame:
+def _surviving(ctx: WritingContext, before: DataFrame) -> DataFrame:
     """Return the rows of `before` that --survivors, --where and --group keep."""
     settings, group = ctx.settings, ctx.settings.group
     if settings.survivors is None:
@@ -188,7 +224,12 @@ def _surviving(ctx: Context, before: DataFrame) -> DataFrame:
         if settings.where is not None:
             _checked(lambda: filtered(table, settings.where), "--where", table)
         kept = _checked(lambda: survivors_of(table, settings.where, group), "--group", table)
-        rows = surviving(before, kept)
+        exported = exported_ids(before) if key_of(table) == "url" else None
+        rows = surviving(before, kept, exported)
+        lost, of = unmatched(before, kept, exported).count(), kept.count()
+        if lost:
+            where = "the pool" if settings.drawn_from_run is None else f"run {settings.drawn_from_run}"
+            ctx.reporter.say(f"survivors: {lost:,} of {of:,} values of {key_of(table)} match no pair of {where}.")
     if group is not None:
         rows = one_of_each_group(rows, GROUP, settings.seed).drop(GROUP)
     return rows
@@ -230,7 +271,7 @@ def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:
     run_id = ctx.run_id
     rows = pairs if WITHIN in pairs.columns else pairs.withColumn(WITHIN, F.lit(None).cast("double"))
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)
-    ctx.reporter.say(f"survivors: {commit.rows:,} pairs are left.")
+    ctx.reporter.say(f"survivors: {counted(commit.rows, 'pair')} {agrees(commit.rows, 'is', 'are')} left.")
     return filter_equal(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
 
 
@@ -252,5 +293,6 @@ def _as_rows(ctx: Context, counts: npt.NDArray[np.int64]) -> DataFrame:
 
 def _no_survivor(settings: Settings) -> str:
     of = "the pool" if settings.drawn_from_run is None else f"run {settings.drawn_from_run}"
-    what = settings.survivors or f"--where {settings.where!r}"
+    given = (settings.survivors, f"--where {settings.where!r}" if settings.where else None, "--group")
+    what = next(name for name in given if name is not None)
     return f"{what} leaves no matched pair of {of}; expected pair ids, image ids or urls of it. Nothing was drawn."

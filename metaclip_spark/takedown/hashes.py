@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from metaclip_spark.core.hashing.ids import pair_ids
 from metaclip_spark.core.urls.domains import any_above
 from metaclip_spark.core.urls.hosts import hosts_of
+from metaclip_spark.core.urls.request import request_urls, requested
 
 URL, DOMAIN, PAGE_DOMAIN = KINDS = ("url", "domain", "page_domain")
 HASH_BYTES = 16
@@ -82,6 +83,9 @@ class Takedowns:
             return np.zeros(len(urls), dtype=bool)
         encoded = urls.cast(pa.string()).dictionary_encode()  # a batch has few pages, and each page many texts
         found = self._is_listed(URL, normal_urls(encoded.dictionary))
+        requests, rewritten, _ = requested(encoded.dictionary)
+        # Exports have urls as a browser requests them, and a list may name either form.
+        found[rewritten] |= self._is_listed(URL, normal_urls(requests.filter(pa.array(rewritten))))
         return _by_index(found, encoded.indices)
 
     def _is_under_domain(self, kind: str, urls: pa.Array) -> npt.NDArray[np.bool_]:
@@ -122,6 +126,17 @@ def hashes_of(salt: str, kind: str, values: pa.Array) -> Hashes:
 def normal_urls(urls: pa.Array) -> pa.Array:
     """Return urls in the form that is compared: without tabs and spaces, as for image_id."""
     return pc.replace_substring(pc.replace_substring(urls, " ", ""), "\t", "")
+
+
+def url_forms(urls: pa.Array) -> pa.Array:
+    """Return the distinct values that stand for urls in a list: as they are, and as a browser requests them.
+
+    Args:
+        urls: string array without nulls.
+    """
+    urls = urls.cast(pa.string())
+    requests = request_urls(urls).drop_null()
+    return pa.concat_arrays([normal_urls(urls), normal_urls(requests)]).unique()
 
 
 def urls_in(text: str) -> list[str]:

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from metaclip_spark.core.urls.domains import parse_domains
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.lines import read_lines
-from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, normal_urls
+from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL
 
 _WHAT = "takedown list"
 _A_URL = r"^[A-Za-z][A-Za-z0-9+.\-]*://\S"
@@ -22,7 +22,8 @@ def read_lists(urls: str | None, domains: str | None, page_domains: str | None) 
         urls, domains, page_domains: the file of each kind, or None.
 
     Returns:
-        kind -> the distinct values of its file in normal form; a kind without a file has no entry.
+        kind -> the distinct values of its file: urls as listed, domains in normal form; a kind without a file has no
+        entry.
 
     Raises:
         ConfigError: a file cannot be read, is empty, or has a line that is not a url or domain.
@@ -48,7 +49,7 @@ def _read_urls(path: str) -> pa.Array:
             f"{_WHAT} {path}, line {at + 1}: {shown!r} is not a url. Expected one url per line, such as "
             "https://example.org/a.jpg; domains go with --domains."
         )
-    urls = normal_urls(lines.filter(is_value)).unique()
+    urls = lines.filter(is_value).unique()
     if not len(urls):
         raise ConfigError(f"{_WHAT} {path} holds no url.")
     return urls

@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from e2e_world import call, flag_words, rows_of, write_parquet
 
+from metaclip_spark.core.urls.request import request_url
 from metaclip_spark.training import epoch, kept_texts
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -49,7 +51,7 @@ class Images(BaseHTTPRequestHandler):
     """A server of generated images. Some are missing, some are truncated, and some have an opt-out."""
 
     def do_GET(self) -> None:
-        kind, number = self.path.strip("/").removesuffix(".png").split("/")
+        kind, number = self.path.partition("?")[0].strip("/").removesuffix(".png").split("/")
         content = png(int(number))
         self.send_response(404 if kind == "gone" else 200)
         if kind == "noai":
@@ -114,10 +116,12 @@ def downloaded(img2dataset: Path, export: Path, images: Path, tmp_path: Path) ->
 
 
 def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, server, img2dataset, tmp_path):
-    """Each image is requested once and has its status and size. Our columns are unchanged, in the Parquet files and in
-    the tars' JSON. The loader reads only the survivors, and a pipeline over the tars keeps the same texts. Then the
-    documented command balances the surviving pairs, directly from img2dataset's folder."""
-    url = {n: f"{server}/{KINDS[n % len(KINDS)]}/{n}.png" for n in range(60)}
+    """Each image is requested once and has its status and size. Urls that img2dataset cannot request as pages have them
+    are exported as a browser requests them, and find their pairs again by url alone. Our columns are unchanged, in the
+    Parquet files and in the tars' JSON. The loader reads only the survivors, and a pipeline over the tars keeps the
+    same texts. Then the documented command balances the surviving pairs, directly from img2dataset's folder."""
+    query = ("", "?of=a caf\u00e9 [2]", "#top")
+    url = {n: f"{server}/{KINDS[n % len(KINDS)]}/{n}.png{query[n % 7 % 3]}" for n in range(60)}
     rows = [(url[n], f"photo of a {('cat', 'dog', 'cow')[n % 3]} number {n}") for n in range(60)]
     rows += [(url[n], f"a red cat number {n}") for n in range(0, 60, 4)]
     pool = write_parquet(tmp_path / "pool.parquet", rows, ("url", "text"))
@@ -129,7 +133,7 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
     exported = {row["url"]: row for path in export.glob("*.parquet") for row in pq.read_table(path).to_pylist()}
 
     received = downloaded(img2dataset, export, images, tmp_path)
-    assert sorted(row["url"] for row in received) == sorted(url.values())
+    assert sorted(row["url"] for row in received) == sorted(map(request_url, url.values()))
     status = {
         "good": "success",
         "gone": "failed_to_download",
@@ -170,3 +174,11 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
     assert run["unique_pairs"] == len(survivors)
     where = f"run_id = '{run['run_id']}'"
     assert {row[0] for row in rows_of(spark, warehouse, "curated_pairs", ("pair_id",), condition=where)} == survivors
+
+    (tmp_path / "by-url").mkdir()
+    by_url = [{"url": row["url"], "status": row["status"]} for row in received]
+    pq.write_table(pa.Table.from_pylist(by_url), tmp_path / "by-url" / "0.parquet")
+    words = flag_words(warehouse=warehouse, survivors=tmp_path / "by-url", drawn_from="pool", threshold=20000)
+    ended = call("balance", *words, "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["unique_pairs"] == len(survivors)

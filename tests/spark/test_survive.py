@@ -16,7 +16,7 @@ from metaclip_spark.stages.balance import balance
 from metaclip_spark.stages.choose import one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.statistics import statistics
-from metaclip_spark.stages.survive import surviving, survivors_of
+from metaclip_spark.stages.survive import exported_ids, surviving, survivors_of, unmatched
 
 pytestmark = pytest.mark.spark
 
@@ -60,6 +60,40 @@ def test_survivors_are_downloaded_and_meet_the_condition(spark, make_pairs):
     assert ids(surviving(pairs, survivors_of(by_pair))) == ["0-1"]
     with pytest.raises(InputError, match=r"^survivors: expected one of the columns pair_id, image_id, url, got \['n'"):
         survivors_of(by_pair.select("n"))
+
+
+AS_FOUND = ["http://e.org/my photo.jpg", "http://E.org/caf\u00e9.jpg#1", "http://e.org/c.jpg", "http://a b/d.jpg"]
+AS_EXPORTED = [
+    *("http://e.org/my%20photo.jpg", "http://e.org/caf%C3%A9.jpg", "http://e.org/c.jpg", "http://a b/d.jpg"),
+]
+
+
+def found_pairs(spark):
+    """Return two pairs of each image of AS_FOUND, and one of an image that has a spaceless form of the first url."""
+    rows = [(image_id(url), f"{n}-{text}", url) for n, url in enumerate(AS_FOUND) for text in (0, 1)]
+    rows.append((image_id(AS_FOUND[0]), "0-2", AS_FOUND[0].replace(" ", "")))
+    return spark.createDataFrame(rows, "image_id string, pair_id string, url string")
+
+
+@pytest.mark.parametrize("urls", [AS_FOUND, AS_EXPORTED, AS_FOUND[:2] + AS_EXPORTED])
+def test_a_survivor_finds_its_pairs_by_the_url_as_found_or_as_exported(spark, urls):
+    """Both forms give each pair of the image once, and the smallest group; a survivor without a pair is counted."""
+    pairs = found_pairs(spark)
+    exported = exported_ids(pairs)
+    assert {row["image_id"] for row in exported.collect()} == {image_id(url) for url in AS_FOUND[:2]}
+    table = spark.createDataFrame(
+        [(url, f"g{n:02}") for n, url in enumerate([*urls, "http://e.org/x"])], "url string, g string"
+    )
+    survivors = survivors_of(table)
+    assert ids(surviving(pairs, survivors, exported)) == ids(pairs)
+    assert [row["image_id"] for row in unmatched(pairs, survivors, exported).collect()] == [image_id("http://e.org/x")]
+    grouped = surviving(pairs, survivors_of(table, group="g"), exported)
+    assert ids(grouped) == ids(pairs)
+    smallest = {row["pair_id"][0]: row["group"] for row in grouped.collect()}
+    forms = [{url, AS_EXPORTED[n]} for n, url in enumerate(AS_FOUND)]
+    assert smallest == {
+        str(n): f"g{min(urls.index(url) for url in form if url in urls):02}" for n, form in enumerate(forms)
+    }
 
 
 def test_one_image_of_a_group_is_kept_with_all_its_pairs(spark, make_pairs):

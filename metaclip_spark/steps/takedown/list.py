@@ -11,7 +11,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.schemas import TAKEDOWNS
-from metaclip_spark.takedown.hashes import HASH_BYTES, KINDS, Takedowns, from_arrow, hashes_of, sorted_hashes, to_arrow
+from metaclip_spark.takedown.hashes import (
+    HASH_BYTES,
+    KINDS,
+    URL,
+    Takedowns,
+    from_arrow,
+    hashes_of,
+    normal_urls,
+    sorted_hashes,
+    to_arrow,
+    url_forms,
+)
 from metaclip_spark.warehouse.tables import Warehouse
 
 _SALT = "salt"
@@ -30,7 +41,7 @@ def stored_takedowns(warehouse: Warehouse) -> Takedowns | None:
 
 
 def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedowns:
-    """Return the takedown list with lists added.
+    """Return the takedown list with lists added; a url is added as listed, and as a browser requests it.
 
     Args:
         known: None where nothing was taken down before; a new salt is drawn.
@@ -38,22 +49,31 @@ def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedo
     """
     salt = known.salt if known is not None else secrets.token_hex(HASH_BYTES)
     before = known.hashes if known is not None else {}
-    new = {kind: [hashes_of(salt, kind, values)] for kind, values in lists.items()}
+    forms = {kind: url_forms(values) if kind == URL else values for kind, values in lists.items()}
+    new = {kind: [hashes_of(salt, kind, values)] for kind, values in forms.items()}
     none = sorted_hashes([])
     return Takedowns(salt, {kind: sorted_hashes([before.get(kind, none), *new.get(kind, [])]) for kind in KINDS})
 
 
-def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedowns, takedown_id: str) -> dict[str, int]:
-    """Append the hashes that are wanted and not known, in one commit; return kind -> number added.
+def new_of(known: Takedowns | None, wanted: Takedowns, lists: Mapping[str, pa.Array]) -> dict[str, int]:
+    """Return kind -> number of listed values that were not taken down before; the forms of a url count once."""
+    numbers = dict.fromkeys(KINDS, 0)
+    for kind, values in lists.items():
+        hashes = hashes_of(wanted.salt, kind, normal_urls(values) if kind == URL else values)
+        numbers[kind] = len(np.setdiff1d(hashes, [] if known is None else known.hashes[kind]))
+    return numbers
+
+
+def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedowns, takedown_id: str) -> None:
+    """Append the hashes that are wanted and not known, in one commit.
 
     Args:
         known: None where nothing was taken down before; the salt is stored in the same commit.
     """
     before = known.hashes if known is not None else {}
     new = {kind: np.setdiff1d(hashes, before.get(kind, [])) for kind, hashes in wanted.hashes.items()}
-    added = {kind: len(hashes) for kind, hashes in new.items()}
-    if not any(added.values()):
-        return added
+    if not any(len(hashes) for hashes in new.values()):
+        return
     columns = [(kind, to_arrow(hashes)) for kind, hashes in new.items() if len(hashes)]
     if known is None:
         columns.append((_SALT, pa.array([bytes.fromhex(wanted.salt)], pa.binary())))
@@ -69,4 +89,3 @@ def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedow
         schema=TAKEDOWNS.arrow,
     )
     warehouse.append(TAKEDOWNS.name, warehouse.spark.createDataFrame(table).coalesce(1))
-    return added

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from metaclip_spark.core.wording import counted
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.steps.takedown.exports import rewrite_exports
-from metaclip_spark.steps.takedown.list import add_takedowns, stored_takedowns, with_lists
+from metaclip_spark.steps.takedown.list import add_takedowns, new_of, stored_takedowns, with_lists
 from metaclip_spark.steps.takedown.rows import (
     correct_run,
     count_rows,
@@ -70,9 +71,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
     takedowns = Broadcast.of(warehouse.spark, wanted)
-    summary.new = {
-        kind: len(hashes) - (len(known.hashes[kind]) if known else 0) for kind, hashes in wanted.hashes.items()
-    }
+    summary.new = new_of(known, wanted, lists)
     removed = find_taken(warehouse, takedowns, summary.takedown_id, RunLog(warehouse).stage_events)
     with contextlib.suppress(Exception):  # where the platform does not cache, each table finds the rows again
         removed = removed.persist()
@@ -87,7 +86,8 @@ def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.A
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
     # After this first write no listed pair can come back, whatever happens to this process.
-    summary.new = add_takedowns(warehouse, known, wanted, summary.takedown_id)
+    add_takedowns(warehouse, known, wanted, summary.takedown_id)
+    summary.new = new_of(known, wanted, lists)
     takedown = _Takedown(warehouse, reporter, wanted, Broadcast.of(warehouse.spark, wanted), RunLog(warehouse), summary)
     if not warehouse.read(TAKEN.name).isEmpty():
         reporter.say("A takedown was interrupted; it is finished first.")
@@ -114,8 +114,8 @@ class _Takedown:
         """Stage the pairs to remove in the table `taken`."""
         with self.reporter.stage("find", self.warehouse.spark) as stage:
             removed = find_taken(self.warehouse, self.takedowns, self.summary.takedown_id, self.log.stage_events)
-            stage.rows = self.warehouse.append(TAKEN.name, removed).rows
-            stage.note = f"{stage.rows:,} rows of pairs to remove"
+            rows = self.warehouse.append(TAKEN.name, removed).rows
+            stage.note = f"{counted(rows, 'row')} of pairs to remove"
 
     def finish(self) -> None:
         """Remove the staged pairs, and correct what depends on them; each write may be repeated."""
@@ -136,8 +136,7 @@ class _Takedown:
                     summary.runs[run.run_id] = self._log_size(run, first[0])
                 warehouse.delete(TAKEN.name, "true")
             warehouse.remove_files(TAKEN.name)
-            stage.rows = sum(summary.rows.values())
-            stage.note = f"{stage.rows:,} rows removed"
+            stage.note = f"{counted(sum(summary.rows.values()), 'row')} removed"
 
     def _correct_runs(self, removed: DataFrame, takedown_id: str) -> list[Run]:
         """Correct the sums of every run that has a subset; return the runs that lose pairs of their pool."""

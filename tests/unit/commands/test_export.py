@@ -7,10 +7,10 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from metaclip_spark.commands.export import ExportRequest, default_output, index_of
+from metaclip_spark.commands.export import ExportRequest, default_output, index_of, manifest, print_summary
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.steps.export import pool_of
+from metaclip_spark.steps.export import Written, pool_of
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -37,6 +37,24 @@ def test_exports_of_one_run_have_different_folders(changes, name):
     run = Run("abc", "finished", NOW, NOW, {}, ("m",))
     for root in ("/data/out", "s3://bucket/out"):
         assert default_output(Warehouse(None, root), request_with(**changes), run) == f"{root}/exports/{name}"
+
+
+def test_the_summary_and_the_manifest_count_urls_that_are_not_as_found(capsys):
+    """Nothing is said where all urls are as found."""
+    run = Run("abc", "finished", NOW, NOW, {"threshold": 20, "seed": 0}, ("m",))
+    for rewritten, refused in ((1234, 5), (0, 0)):
+        found = Written({"00000.parquet": (2000, 3000, 10**6)}, 0, 0, rewritten, refused)
+        summary = manifest(request_with(), run, found, 1, {}, {})
+        assert (summary["urls_rewritten"], summary["urls_refused"]) == (rewritten, refused)
+        print_summary("out/exports/abc", {**summary, "threshold": 20})
+        lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("urls", "refused"))]
+        assert (
+            lines
+            == [
+                "urls      1,234 are written as a browser requests them, not as found",
+                "refused   5 urls are invalid or not http(s), and stay as found",
+            ][: 2 * bool(rewritten)]
+        )
 
 
 def test_an_export_of_a_catalog_needs_an_output():

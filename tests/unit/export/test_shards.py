@@ -110,6 +110,26 @@ def test_the_index_has_one_row_per_pair(tmp_path):
     }
 
 
+@pytest.mark.parametrize("format", [IMAGES, INDEX])
+def test_urls_are_written_as_a_browser_requests_them(tmp_path, format):
+    """Ids stay those of the url as found; each file counts its rewritten urls, and those that no browser accepts."""
+    table = rows_of([(0, "a", 2), (0, "b", 1), (1, "c", 1), (1, "d", 1)], known=("d",))
+    found = ["http://x/my photo.jpg"] * 2 + ["http://x.org/b.jpg", "http://a b/c.jpg", "http://x.org/caf\u00e9.jpg#1"]
+    table = table.set_column(ROWS.get_field_index("url"), ROWS.field("url"), pa.array(found))
+    report = {each["file"]: (each["rewritten"], each["refused"]) for each in written(table, tmp_path, format)}
+    rows_of_a = 1 if format == IMAGES else 2
+    assert report == {"00000.parquet": (rows_of_a, 0), "00001.parquet": (0, 1), "known_images/00001.parquet": (1, 0)}
+    rows = [row for name in report for row in pq.read_table(tmp_path / name).to_pylist()]
+    assert [(row["image_id"], row["url"]) for row in rows] == [
+        *[("a", "http://x/my%20photo.jpg")] * rows_of_a,
+        ("b", "http://x.org/b.jpg"),
+        ("c", "http://a b/c.jpg"),
+        ("d", "http://x.org/caf%C3%A9.jpg"),
+    ]
+    pairs = [pair for row in rows for pair in (row["pair_ids"] if format == IMAGES else [row["__key__"]])]
+    assert pairs == table["pair_id"].to_pylist()
+
+
 def test_new_pairs_of_known_images_go_to_a_folder_of_their_own(tmp_path):
     """A downloader of the folder's files does not fetch an image twice; missing pairs are counted."""
     report = written(rows_of(IMAGES_OF_TWO_SHARDS, known=("b", "d"), missing=3), tmp_path, IMAGES)

@@ -17,7 +17,7 @@ from metaclip_spark.takedown.copies import (
     rewrite_export,
     stale_reports,
 )
-from metaclip_spark.takedown.hashes import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.takedown.hashes import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes, url_forms
 
 GONE = Takedowns(
     "00",
@@ -70,6 +70,16 @@ def test_a_file_without_taken_down_rows_is_not_changed(tmp_path, images):
     assert rewrite_export(names, GONE, {"p3"}).removed == 0
     assert {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in before} == before
     assert rewrite_export(other, GONE, {"p1"}) == RewrittenFile(1, 0, 0, os.path.getsize(other))
+
+
+@pytest.mark.parametrize("listed", ["http://a.org/my photo.jpg", "HTTP://A.org/my%20photo.jpg#1"])
+def test_an_export_has_the_url_that_a_browser_requests(tmp_path, listed):
+    """A row goes by the url as found or as exported, even if no table has its pair any more."""
+    gone = Takedowns("00", {URL: sorted_hashes([hashes_of("00", URL, url_forms(pa.array([listed])))])})
+    rows = [{"url": url, "__key__": url} for url in ("http://a.org/my%20photo.jpg", "http://a.org/my-photo.jpg")]
+    path = write(tmp_path / "0.parquet", rows)
+    assert rewrite_export(path, gone, ()).removed == 1
+    assert pq.read_table(path).to_pylist() == rows[1:]
 
 
 def test_pages_count_where_an_export_shows_them(tmp_path):

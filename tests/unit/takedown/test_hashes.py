@@ -20,6 +20,7 @@ from metaclip_spark.takedown.hashes import (
     hashes_of,
     sorted_hashes,
     to_arrow,
+    url_forms,
 )
 from metaclip_spark.takedown.lists import read_lists
 
@@ -58,14 +59,33 @@ def test_a_hash_that_ends_in_zeros_is_found_and_kept_whole():
 
 
 def test_a_url_is_compared_without_spaces_and_tabs():
-    """The form is that of image_id; another scheme, case or query is another url."""
+    """The form is that of image_id; another scheme, path or query is another url."""
     takedowns = taken_down(url=["https://ex.org/a.jpg"])
     for url in ("https://ex.org/a.jpg", " https://ex.org/a .jpg\t"):
         assert takes(takedowns, url)
         assert takes(takedowns, "https://other.org/", page=url)
-    others = ("http://ex.org/a.jpg", "https://EX.org/a.jpg", "https://ex.org/a.jpg?", "https://ex.org/a.jp", "", None)
+    others = ("http://ex.org/a.jpg", "https://ex.org/A.jpg", "https://ex.org/a.jpg?", "https://ex.org/a.jp", "", None)
     for url in others:
         assert not takes(takedowns, url, page=url)
+
+
+@pytest.mark.parametrize(
+    ("listed", "url"),
+    [
+        ("https://ex.org/my photo.jpg", "https://ex.org/my photo.jpg"),
+        ("https://ex.org/my photo.jpg", "https://ex.org/my%20photo.jpg"),
+        ("https://ex.org/my%20photo.jpg", "https://ex.org/my photo.jpg"),
+        ("HTTPS://EX.org/caf\u00e9.jpg", "https://ex.org/caf%C3%A9.jpg"),
+        ("https://ex.org/caf%C3%A9.jpg", "https://ex.org:443/caf\u00e9.jpg#top"),
+        ("https://b\u00fccher.example/a.jpg", "https://xn--bcher-kva.example/a.jpg"),
+        ("http://a b/c.jpg", "http://a b/c.jpg"),
+    ],
+)
+def test_a_list_names_a_url_as_found_or_as_a_browser_requests_it(listed, url):
+    """Exports have the second form, pages the first; a url that no browser accepts is covered as it is."""
+    takedowns = taken_down(url=url_forms(pa.array([listed])).to_pylist())
+    assert takedowns.covers(pa.array(["https://ex.org/other.jpg", None, url])).tolist() == [False, False, True]
+    assert takes(takedowns, "https://other.org/", page=url)
 
 
 def test_a_domain_covers_its_subdomains_of_images_or_of_pages():
@@ -116,7 +136,7 @@ def test_lists_are_read_plain_or_gzip(tmp_path):
     domains.write_text("Ex.org\n*.bücher.example # all of it\n")
     lists = read_lists(str(urls), str(domains), None)
     assert {kind: values.to_pylist() for kind, values in lists.items()} == {
-        URL: ["https://ex.org/ab.jpg", "s3://bucket/x.png"],
+        URL: ["https://ex.org/a b.jpg", "https://ex.org/ab.jpg", "s3://bucket/x.png"],
         DOMAIN: ["ex.org", "xn--bcher-kva.example"],
     }
     assert read_lists(None, None, str(domains))[PAGE_DOMAIN].to_pylist() == lists[DOMAIN].to_pylist()
