@@ -2,9 +2,10 @@
 
 `import metaclip_spark as mc` imports neither Spark nor any other library: each name imports its module on first use.
 
-The verbs `match`, `count_entries`, `sweep`, `balance` and `explain` take a Spark DataFrame or a pyarrow Table, and
-return the same kind. `curate` is match, count and balance in one call. `mc.local` has the verbs for pyarrow Tables
-alone. `choose_threshold` finds t by its tail fraction. `load_metadata` reads an entry list, `Metadata` is one.
+The verbs `match`, `count_entries`, `sweep`, `balance` and `explain` take a Spark DataFrame, and return one; or they
+take rows that Arrow can read (pyarrow, pandas, Polars, DuckDB, Hugging Face datasets, Parquet files), and return a
+pyarrow Table. `curate` is match, count and balance in one call. `mc.local` has the verbs without Spark.
+`choose_threshold` finds t by its tail fraction. `load_metadata` reads an entry list, `Metadata` is one.
 """
 
 from __future__ import annotations

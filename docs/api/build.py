@@ -26,6 +26,7 @@ PAGES: dict[str, tuple[str, list[tuple[str, bool, list[str]] | str]]] = {
             ("", True, []),
             LINKS,
             ("verbs.arguments", False, ["choose_threshold", "Entries", "Counts", "Frame"]),
+            ("verbs.rows", False, ["Rows"]),
             ("metadata.load", False, ["load_metadata", "Metadata"]),
         ],
     ),

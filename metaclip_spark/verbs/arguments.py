@@ -9,48 +9,42 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from metaclip_spark.core.checks import need_names
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.metadata.load import Metadata, load_metadata
+from metaclip_spark.verbs.columns import text_hint, url_hint
+from metaclip_spark.verbs.entries import as_metadata
+from metaclip_spark.verbs.rows import Rows, is_spark, to_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Frame = TypeVar("Frame", bound="DataFrame | pa.Table")
-"""A Spark DataFrame (classic or Connect) or a pyarrow Table. A verb returns the kind that it is given."""
+    from metaclip_spark.metadata.load import Metadata
 
-Entries: TypeAlias = "Metadata | str | os.PathLike[str] | Sequence[str]"
-"""An entry list: a `Metadata`, the path of a file, or the entries themselves in order."""
+Frame = TypeVar("Frame", bound="DataFrame")
+"""A Spark DataFrame, classic or Connect. A verb returns a Spark DataFrame for it, and a pyarrow Table for `Rows`."""
 
-Counts: TypeAlias = "DataFrame | pa.Table"
-"""One row per entry: `entry_id` with `count`, or with `probability`."""
+Entries: TypeAlias = "Metadata | str | os.PathLike[str] | Sequence[str] | Any"
+"""An entry list: a `Metadata`, the path of a file, or the entries in order: a list, a tuple, or a column of strings (a
+pandas or Polars Series, a numpy or pyarrow array). A set is refused, because its order differs in each process."""
+
+Counts: TypeAlias = "DataFrame | Rows"
+"""One row per entry: `entry_id` with `count`, or with `probability`; a Spark DataFrame, or what `Rows` names."""
 
 MATCH_COLUMNS = ("entry_ids",)
 BALANCE_COLUMNS = ("sampling_probability", "draw")
 MATCH_FIRST = "Call match first, which adds it."
 _COUNT_HINT = "Expected what count_entries returns."
-
-
-def as_metadata(entries: Entries) -> Metadata:
-    """Load and check an entry list.
-
-    Raises:
-        MetadataError: the file or the list cannot be used.
-    """
-    if isinstance(entries, Metadata):
-        return entries
-    if isinstance(entries, (str, os.PathLike)):
-        return load_metadata(entries)
-    return Metadata.from_entries(entries)
+_COUNT_TYPES = {"entry_id": pa.int32(), "count": pa.int64(), "probability": pa.float64()}
 
 
 def checked_threshold(threshold: int) -> int:
@@ -68,7 +62,7 @@ def choose_threshold(counts: Counts, metadata: Entries, tail_fraction: float = T
     """Return the t whose tail fraction is nearest: the share of all counts that belongs to entries with count < t.
 
     Args:
-        counts: the result of `count_entries`: a Spark DataFrame or a pyarrow Table.
+        counts: the result of `count_entries`, as it is or in another library's DataFrame.
         metadata: the entry list; entries that match no pair take part in the choice, too.
         tail_fraction: between 0 and 1; about 0.06 for both of the paper's sets.
 
@@ -88,7 +82,7 @@ def choose_threshold(counts: Counts, metadata: Entries, tail_fraction: float = T
 def _nearest_threshold(counts: Counts, metadata: Metadata, tail_fraction: float, verb: str) -> int:
     if not 0 < tail_fraction < 1:
         raise ConfigError(f"tail_fraction must be between 0 and 1, got {tail_fraction!r}. The paper's is 0.06.")
-    totals = count_array(as_table(counts, verb, "count"), len(metadata.entries))
+    totals = count_array(counts_table(counts, verb, "count"), len(metadata.entries))
     threshold = threshold_for_tail_fraction(totals, tail_fraction)
     if threshold < LOW_THRESHOLD:
         warnings.warn(
@@ -121,24 +115,55 @@ def curate_threshold(counts: Counts, metadata: Metadata, threshold: int | None, 
     return checked_threshold(threshold)
 
 
-def as_table(counts: Counts, verb: str, *wanted: str) -> pa.Table:
-    """Return counts as a pyarrow Table, with ids as int32.
+def counts_table(counts: Counts, verb: str, *wanted: str) -> pa.Table:
+    """Return counts as a pyarrow Table: entry_id int32, count int64, probability float64, each if present.
 
-    The rows of a DataFrame are collected on the driver; there is at most one per entry.
+    The rows of a Spark DataFrame are collected on the driver; there is at most one per entry.
 
     Raises:
-        InputError: a column is missing, or the counts belong to more than one entry list.
+        InputError: a column is missing, has a null or another type, or the counts belong to more than one entry list.
     """
-    names = counts.column_names if isinstance(counts, pa.Table) else counts.columns
+    given, names = _named(counts, verb)
     need_names(names, verb, ["entry_id", *wanted], _COUNT_HINT)
-    columns = [name for name in ("entry_id", "count", "probability", "metadata_id") if name in names]
-    table = counts.select(columns) if isinstance(counts, pa.Table) else counts.select(*columns).toArrow()
+    columns = [name for name in (*_COUNT_TYPES, "metadata_id") if name in names]
+    table = given.select(columns) if isinstance(given, pa.Table) else given.select(*columns).toArrow()
     lists = table["metadata_id"].unique().to_pylist() if "metadata_id" in columns else []
     if len(lists) > 1:
         raise InputError(
             f"{verb}: the counts belong to {len(lists)} entry lists, expected one; keep the rows of one metadata_id."
         )
-    return table.set_column(0, "entry_id", table["entry_id"].cast(pa.int32()))
+    for name in dict.fromkeys(("entry_id", *wanted)):
+        table = table.set_column(columns.index(name), name, _numbers(table[name], name, verb))
+    return table
+
+
+def _named(counts: Counts, verb: str) -> tuple[Any, list[str]]:
+    """Return counts as a Spark DataFrame or a Table, and the names of their columns."""
+    if is_spark(counts):
+        frame: Any = counts
+        return frame, frame.columns
+    table = to_table(counts, verb)
+    return table, table.column_names
+
+
+def _numbers(column: pa.ChunkedArray, name: str, verb: str) -> pa.ChunkedArray:
+    """Return a column of counts in its type; other libraries give unsigned, decimal and float columns.
+
+    Raises:
+        InputError: a value is null, is not a number of that type, or is negative.
+    """
+    kind = _COUNT_TYPES[name]
+    fault = "a null" if column.null_count else ""
+    if not fault:
+        try:
+            column = column.cast(kind)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            fault = f"a value of type {column.type} that is no {kind}"
+    if not fault and len(column) and pc.min(column).as_py() < 0:
+        fault = f"{pc.min(column).as_py()}"
+    if fault:
+        raise InputError(f"{verb}: column {name!r} of the counts holds {fault}; expected {kind} >= 0. {_COUNT_HINT}")
+    return column
 
 
 def count_array(counts: pa.Table, n_entries: int = 0) -> npt.NDArray[np.int64]:
@@ -165,13 +190,13 @@ def entry_probabilities(counts: Counts, threshold: int | None) -> npt.NDArray[np
         ConfigError: t is missing or invalid.
         InputError: a column is missing, or an entry has several probabilities.
     """
-    names = counts.column_names if isinstance(counts, pa.Table) else counts.columns
+    given, names = _named(counts, "balance")
     if threshold is None and "probability" not in names:
         raise ConfigError(
             "balance: t is missing; give threshold=..., or counts with a column 'probability'. "
             "choose_threshold(counts, metadata) gives the t of a tail fraction."
         )
-    table = as_table(counts, "balance", "probability" if threshold is None else "count")
+    table = counts_table(given, "balance", "probability" if threshold is None else "count")
     if threshold is not None:
         totals = count_array(table)
         return np.where(totals > 0, entry_probability(totals, checked_threshold(threshold)), np.nan)
@@ -188,7 +213,7 @@ def sweep_arguments(counts: Counts, thresholds: Sequence[int] | None) -> tuple[n
         ConfigError: a t is invalid, or the list is empty.
         InputError: the column `count` is missing.
     """
-    totals = count_array(as_table(counts, "sweep", "count"))
+    totals = count_array(counts_table(counts, "sweep", "count"))
     if thresholds is None:
         return totals, round_thresholds(int(totals.max(initial=1)))
     if not len(thresholds):
@@ -211,11 +236,11 @@ def key_columns(
         return ("pair_id",)
     if url_column in columns and text_column in columns:
         return (url_column, text_column)
-    missing = url_column if url_column not in columns else text_column
+    is_url = url_column not in columns
+    missing, hint = (url_column, url_hint(columns)) if is_url else (text_column, text_hint(columns))
     raise InputError(
         f"{verb}: the draw needs a key for each row, and column {missing!r} is missing; got {list(columns)}. "
-        "Name the column that identifies a row (key='...': strings or integers), or the image's url "
-        "(url_column='...')."
+        f"key names the column that identifies a row, or {hint}"
     )
 
 
@@ -253,8 +278,3 @@ def refuse_present(columns: Sequence[str], verb: str, added: Sequence[str]) -> N
             raise InputError(
                 f"{verb} adds the column {name.lower()!r}, which exists already; drop it or rename it first."
             )
-
-
-def type_name(value: object) -> str:
-    """Return the full name of a value's type, for errors."""
-    return f"{type(value).__module__}.{type(value).__qualname__}"

@@ -14,7 +14,7 @@ from metaclip_spark.core.text import spaced, spaced_entry
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
-from metaclip_spark.verbs.arguments import Counts, as_table, checked_threshold, count_array
+from metaclip_spark.verbs.arguments import Counts, checked_threshold, count_array, counts_table
 
 EXPLANATION_DDL = (
     "spaced string, matches array<struct<entry_id: int, entry: string, positions: array<int>, count: bigint, "
@@ -177,7 +177,7 @@ class Explainer:
             raise ConfigError(
                 f"explain: got {given} without {missing}; give both, or neither to see the matches alone."
             )
-        totals = count_array(as_table(counts, "explain", "count"), len(metadata.entries))
+        totals = count_array(counts_table(counts, "explain", "count"), len(metadata.entries))
         return cls(matcher, metadata.entries, totals, checked_threshold(threshold))
 
     def explain(self, texts: pa.Array, draws: pa.Array) -> pa.RecordBatch:

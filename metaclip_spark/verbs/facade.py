@@ -1,4 +1,9 @@
-"""The verbs take a Spark DataFrame (classic or Connect) or a pyarrow Table, and return the kind that they are given.
+"""The verbs take a Spark DataFrame, or rows that Arrow can read.
+
+A verb returns a Spark DataFrame for a Spark DataFrame (classic or Connect), else a pyarrow Table. Rows that Arrow can
+read are a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a Hugging Face dataset, a RecordBatchReader,
+a pyarrow Dataset, an iterable of record batches, any object with the Arrow PyCapsule interface (`__arrow_c_stream__`),
+or the path, folder or glob of Parquet files. `counts` may be any of these, too.
 
 A verb keeps all columns, whatever their types, and reads only the columns that its arguments name. Both kinds give the
 same rows, ids, probabilities and draws, bit for bit. What differs:
@@ -6,8 +11,10 @@ same rows, ids, probabilities and draws, bit for bit. What differs:
 - *Spark DataFrame*: the result is computed when it is used, and the order of its rows is undefined. `curate` and
   `sweep` run a job at once. Only texts, ids and keys travel to the Python workers. Counts are collected on the
   driver, which also reads the entry list. A row that cannot be balanced fails the job that computes the result.
-- *pyarrow Table*: the result is computed at once, in one process and in memory, without Spark, Java or Delta. Rows
-  keep their order. A row that cannot be balanced raises an `InputError`.
+- *Other rows*: they are read into memory, a stream once. The result is computed at once, in one process, without Spark,
+  Java or Delta. Rows keep their order. A row that cannot be balanced raises an `InputError`. Nulls and NaN of a pandas
+  column of texts are null texts, and the index of a pandas DataFrame is not a column. String views come back as
+  `large_string`.
 
 The draw u of a row lies in [0, 1). A row is kept when u is below its sampling probability. u is a function of the
 row's key and the seed alone: neither partitions nor a retried task can change it. The key is the column that `key`
@@ -19,20 +26,19 @@ In the examples, `spark` is a session.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import Any
 
 import pyarrow as pa
 
-from metaclip_spark.verbs.arguments import Counts, Entries, Frame, type_name
+from metaclip_spark.verbs.arguments import Counts, Entries, Frame
+from metaclip_spark.verbs.rows import Rows, is_spark
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
 
 def curate(
-    df: Frame,
+    df: Frame | Rows,
     metadata: Entries,
     *,
     threshold: int | None = None,
@@ -42,7 +48,7 @@ def curate(
     url_column: str = "url",
     key: str | None = None,
     engine: str = "auto",
-) -> Frame:
+) -> Frame | pa.Table:
     """Return the curated subset of a pool of pairs: `match`, `count_entries` and `balance` in one call.
 
     One row is one pair. A repeated row counts again; drop repeats first.
@@ -52,21 +58,21 @@ def curate(
     `match`, then count and balance that.
 
     Args:
-        df: the pool, with a column of texts; a Spark DataFrame or a pyarrow Table.
-        metadata: the entry list: its path, its entries in order, or a `Metadata`.
+        df: the pool, with a column of texts; a Spark DataFrame, or rows that Arrow can read.
+        metadata: the entry list: its path, its entries in order (a list or a column), or a `Metadata`.
         threshold: t. An entry with a count below t keeps all its pairs.
         tail_fraction: sets t instead: the share of counts in entries below t (default 0.06). See `choose_threshold`.
         seed: the seed of the draw; the same seed gives the same subset.
         text_column: the column of texts, matched verbatim.
         url_column: the column of image urls. Without `key` and `pair_id`, url and text give the row's key.
-        key: the column that identifies a row, strings or integers.
+        key: the column that identifies a row: strings, integers, decimals, UUIDs or bytes.
         engine: the matcher: auto, phrases, ahocorasick or naive; all give the same ids.
 
     Returns:
         The kept rows, with `entry_ids`, `sampling_probability` and `draw`.
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: a column is missing, has another type, or exists already; or no column gives a key.
         ConfigError: t or the tail fraction is invalid.
         MetadataError: the entry list cannot be used.
@@ -79,6 +85,13 @@ def curate(
         >>> curated = mc.curate(pairs, metadata=["photo", "otter"], threshold=20)
         >>> curated.num_rows, curated["text"].to_pylist()[-1]
         (20, 'a photo of an otter')
+
+        Other libraries' tables go in as they are, and take the result:
+
+        >>> frame = pairs.to_pandas().rename(columns={"text": "caption"})
+        >>> curated = mc.curate(frame, metadata=["photo", "otter"], threshold=20, text_column="caption")
+        >>> curated.to_pandas().columns.tolist()
+        ['url', 'caption', 'entry_ids', 'sampling_probability', 'draw']
 
         On Spark:
 
@@ -93,7 +106,7 @@ def curate(
         +-------------------+-----+
         <BLANKLINE>
     """
-    curated: Frame = _backend("curate", df).curate(
+    curated: Frame | pa.Table = _backend(df).curate(
         df,
         metadata,
         threshold=threshold,
@@ -107,12 +120,12 @@ def curate(
     return curated
 
 
-def match(df: Frame, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> Frame:
+def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> Frame | pa.Table:
     """Match each text: add the column `entry_ids` with the ids of the entries that the text matches.
 
     Args:
-        df: rows with a column of texts; a Spark DataFrame or a pyarrow Table.
-        metadata: the entry list: its path, its entries in order, or a `Metadata`.
+        df: rows with a column of texts; a Spark DataFrame, or rows that Arrow can read.
+        metadata: the entry list: its path, its entries in order (a list or a column), or a `Metadata`.
         text_column: the column of texts, matched verbatim: case and punctuation count, as in the paper.
         engine: the matcher: auto, phrases, ahocorasick or naive; all give the same ids.
 
@@ -121,7 +134,7 @@ def match(df: Frame, metadata: Entries, *, text_column: str = "text", engine: st
         nothing matches, and null for a null text.
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: the text column is missing or has another type, or `entry_ids` exists already.
         MetadataError: the entry list cannot be used.
 
@@ -145,15 +158,15 @@ def match(df: Frame, metadata: Entries, *, text_column: str = "text", engine: st
         +-------------------+---------+
         <BLANKLINE>
     """
-    matched: Frame = _backend("match", df).match(df, metadata, text_column=text_column, engine=engine)
+    matched: Frame | pa.Table = _backend(df).match(df, metadata, text_column=text_column, engine=engine)
     return matched
 
 
-def count_entries(df: Frame, metadata: Entries | None = None) -> Frame:
+def count_entries(df: Frame | Rows, metadata: Entries | None = None) -> Frame | pa.Table:
     """Count the rows that match each entry.
 
     Args:
-        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame or a pyarrow Table.
+        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame, or rows that Arrow can read.
         metadata: the entry list that was matched; adds the column `entry`.
 
     Returns:
@@ -161,7 +174,7 @@ def count_entries(df: Frame, metadata: Entries | None = None) -> Frame:
         `count` (bigint). A Table is sorted by `entry_id`; the order of a DataFrame's rows is undefined.
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: the column `entry_ids` is missing.
 
     Examples:
@@ -185,18 +198,18 @@ def count_entries(df: Frame, metadata: Entries | None = None) -> Frame:
         +--------+-----+-----+
         <BLANKLINE>
     """
-    counts: Frame = _backend("count_entries", df).count_entries(df, metadata)
+    counts: Frame | pa.Table = _backend(df).count_entries(df, metadata)
     return counts
 
 
-def sweep(df: Frame, counts: Counts, thresholds: Sequence[int] | None = None) -> Frame:
+def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = None) -> Frame | pa.Table:
     """Compute the expected size of the curated subset at each t, exactly, before anything is drawn.
 
     One pass over `entry_ids` serves all t. On Spark it runs at once, and its sums (one row per t) are collected on
     the driver.
 
     Args:
-        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame or a pyarrow Table.
+        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame, or rows that Arrow can read.
         counts: the result of `count_entries` for the whole pool.
         thresholds: the t; by default 1, 2, 5, 10, 20, ... up to the first that keeps every matched row.
 
@@ -207,7 +220,7 @@ def sweep(df: Frame, counts: Counts, thresholds: Sequence[int] | None = None) ->
         of their counts.
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: a column is missing, or a row matches an entry that has no count.
         ConfigError: a t is invalid, or the list is empty.
 
@@ -233,12 +246,12 @@ def sweep(df: Frame, counts: Counts, thresholds: Sequence[int] | None = None) ->
         +---------+-------------+------------+
         <BLANKLINE>
     """
-    sizes: Frame = _backend("sweep", df).sweep(df, counts, thresholds)
+    sizes: Frame | pa.Table = _backend(df).sweep(df, counts, thresholds)
     return sizes
 
 
 def balance(
-    df: Frame,
+    df: Frame | Rows,
     counts: Counts,
     *,
     threshold: int | None = None,
@@ -247,14 +260,14 @@ def balance(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
-) -> Frame:
+) -> Frame | pa.Table:
     """Balance a pool: return the rows whose draw is below their sampling probability.
 
     An entry keeps each of its rows with probability t / max(count, t). A row is kept when any of its entries keeps
     it. A row that matches nothing is dropped.
 
     Args:
-        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame or a pyarrow Table.
+        df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame, or rows that Arrow can read.
         counts: the result of `count_entries` for the whole pool. Or entries with their `probability`, and no t, such as
             a run's rows of `entry_probabilities`.
         threshold: t; needed where `counts` has the column `count`.
@@ -262,7 +275,7 @@ def balance(
         unit: "pair" or "image". With "image" one matched row of each image is drawn, the one whose key has the
             smallest hash, and the image's id is the key of the draw: `image_id`, or the id of its url. On Spark this
             costs one shuffle.
-        key: the column that identifies a row, strings or integers.
+        key: the column that identifies a row: strings, integers, decimals, UUIDs or bytes.
         url_column: the column of image urls, used where no other column gives the key.
         text_column: the column of texts, used where no other column gives the key.
 
@@ -270,7 +283,7 @@ def balance(
         The kept rows, with `sampling_probability` (double) and `draw` (double, in [0, 1)).
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: a column is missing, has another type, or exists already; no column gives a key; a matched row of a
             Table has a null key, or matches an entry that has no count. On Spark such a row fails the job that computes
             the result.
@@ -292,7 +305,7 @@ def balance(
         >>> kept.count(), kept.where("id = 999").first()["sampling_probability"]
         (29, 1.0)
     """
-    kept: Frame = _backend("balance", df).balance(
+    kept: Frame | pa.Table = _backend(df).balance(
         df,
         counts,
         threshold=threshold,
@@ -306,7 +319,7 @@ def balance(
 
 
 def explain(
-    df: Frame,
+    df: Frame | Rows,
     metadata: Entries,
     counts: Counts | None = None,
     *,
@@ -315,12 +328,12 @@ def explain(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
-) -> Frame:
+) -> Frame | pa.Table:
     """Explain why each row is kept or dropped: its matches, their counts, its probability and its draw.
 
     Args:
-        df: a few rows with a column of texts; a Spark DataFrame or a pyarrow Table.
-        metadata: the entry list: its path, its entries in order, or a `Metadata`.
+        df: a few rows with a column of texts; a Spark DataFrame, or rows that Arrow can read.
+        metadata: the entry list: its path, its entries in order (a list or a column), or a `Metadata`.
         counts: the result of `count_entries` for the pool; without counts only the matches are reported.
         threshold: t; needed where `counts` is given.
         seed: the seed of the draw.
@@ -334,7 +347,7 @@ def explain(
         `sampling_probability`, `draw` and `verdict`.
 
     Raises:
-        TypeError: `df` is neither a Spark DataFrame nor a pyarrow Table.
+        TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         InputError: the text column is missing or has another type, or an added column exists already.
         ConfigError: only one of counts and t is given, or t is invalid.
 
@@ -361,7 +374,7 @@ def explain(
         +--------+-----+---------+-----+----+-----------+
         <BLANKLINE>
     """
-    explained: Frame = _backend("explain", df).explain(
+    explained: Frame | pa.Table = _backend(df).explain(
         df,
         metadata,
         counts,
@@ -374,28 +387,12 @@ def explain(
     return explained
 
 
-def _backend(verb: str, df: object) -> Any:
-    """Return the module with the verbs for a DataFrame or a Table.
-
-    Raises:
-        TypeError: `df` is neither.
-    """
-    if isinstance(df, pa.Table):
-        from metaclip_spark.verbs import local
-
-        return local
-    if _is_spark_dataframe(df):
+def _backend(df: object) -> Any:
+    """Return the module with the verbs for a Spark DataFrame, or for other rows."""
+    if is_spark(df):
         from metaclip_spark.verbs import spark
 
         return spark
-    install = "" if find_spec("pyspark") else " Spark DataFrames need pyspark: pip install 'metaclip-spark[spark]'."
-    raise TypeError(
-        f"{verb}: expected a Spark DataFrame or a pyarrow Table, got {type_name(df)}. "
-        f"pyarrow.table(...) makes a Table of a dict of columns or a pandas DataFrame.{install}"
-    )
+    from metaclip_spark.verbs import local
 
-
-def _is_spark_dataframe(value: object) -> bool:
-    # A DataFrame exists only after pyspark was imported, so this check never imports it.
-    loaded = sys.modules.get("pyspark.sql")
-    return loaded is not None and isinstance(value, loaded.DataFrame)
+    return local

@@ -1,4 +1,4 @@
-"""The verbs on pyarrow Tables: one process, no Spark, no Java, no Delta.
+"""The verbs on pyarrow Tables, and on what `rows.to_table` turns into one: one process, no Spark, no Java, no Delta.
 
 The docstrings are in `verbs/facade.py`. Spark's workers call the same functions of `core/` and `matchers/`, so both
 backends give the same results, bit for bit.
@@ -6,7 +6,7 @@ backends give the same results, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,6 @@ from metaclip_spark.verbs.arguments import (
     MATCH_FIRST,
     Counts,
     Entries,
-    as_metadata,
     curate_threshold,
     entry_probabilities,
     image_column,
@@ -34,20 +33,20 @@ from metaclip_spark.verbs.arguments import (
     null_key_message,
     refuse_present,
     sweep_arguments,
-    type_name,
 )
+from metaclip_spark.verbs.columns import ids_of, key_strings, slices, strings_of, text_hint, url_hint
+from metaclip_spark.verbs.entries import as_metadata
 from metaclip_spark.verbs.explanation import EXPLANATION, Explainer
+from metaclip_spark.verbs.rows import Rows, to_table
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
-_SLICE = 1 << 16
-"""Rows processed at a time; this bounds the memory that a verb needs beyond the table."""
 _FEW = 50_000
 """Number of texts below which `engine="auto"` uses pyahocorasick: compiling the phrase matcher would take longer."""
 
 
 def curate(
-    table: pa.Table,
+    table: Rows,
     metadata: Entries,
     *,
     threshold: int | None = None,
@@ -59,8 +58,8 @@ def curate(
     engine: str = "auto",
 ) -> pa.Table:
     """Return the curated subset of a Table of pairs; see `metaclip_spark.curate`."""
-    known = as_metadata(metadata)
-    refuse_present(_names(table), "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
+    known, table = as_metadata(metadata), to_table(table, "curate")
+    refuse_present(table.column_names, "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(table.column_names, "curate", key, url_column, text_column)
     matched = match(table, known, text_column=text_column, engine=engine)
     counts = count_entries(matched)
@@ -68,21 +67,21 @@ def curate(
     return balance(matched, counts, threshold=t, seed=seed, key=key, url_column=url_column, text_column=text_column)
 
 
-def match(table: pa.Table, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> pa.Table:
+def match(table: Rows, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> pa.Table:
     """Match each text of a Table; see `metaclip_spark.match`."""
-    refuse_present(_names(table), "match", MATCH_COLUMNS)
-    texts = _strings(table, text_column, "match")
+    table = to_table(table, "match")
+    refuse_present(table.column_names, "match", MATCH_COLUMNS)
+    texts = _texts(table, text_column, "match")
     name = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
     matcher = compile_matcher(as_metadata(metadata), name)
-    ids = [matched_ids(matcher, part) for part in _slices(texts)]
+    ids = [matched_ids(matcher, part) for part in slices(texts)]
     return table.append_column("entry_ids", pa.chunked_array(ids, pa.list_(pa.int32())))
 
 
-def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
+def count_entries(table: Rows, metadata: Entries | None = None) -> pa.Table:
     """Count the rows of a Table that match each entry; see `metaclip_spark.count_entries`."""
-    need_names(_names(table), "count_entries", MATCH_COLUMNS, MATCH_FIRST)
     sums = EntrySums()
-    for part in _slices(table["entry_ids"]):
+    for part in ids_of(to_table(table, "count_entries"), "count_entries", MATCH_FIRST):
         sums.add(part)
     counts = pa.Table.from_batches([sums.to_arrow()])
     if metadata is None:
@@ -91,21 +90,22 @@ def count_entries(table: pa.Table, metadata: Entries | None = None) -> pa.Table:
     return counts.add_column(1, "entry", entries.take(counts["entry_id"].combine_chunks()))
 
 
-def sweep(table: pa.Table, counts: Counts, thresholds: Sequence[int] | None = None) -> pa.Table:
+def sweep(table: Rows, counts: Counts, thresholds: Sequence[int] | None = None) -> pa.Table:
     """Compute the expected size of the subset of a Table at each t; see `metaclip_spark.sweep`."""
     # This import needs numba. The other verbs work without it.
     from metaclip_spark.core.expected_size import ExpectedSums, Thresholds, sizes_at
 
-    need_names(_names(table), "sweep", MATCH_COLUMNS, MATCH_FIRST)
+    table = to_table(table, "sweep")
+    need_names(table.column_names, "sweep", MATCH_COLUMNS, MATCH_FIRST)
     totals, values = sweep_arguments(counts, thresholds)
     sums = ExpectedSums(Thresholds(totals, values))
-    for part in _slices(table["entry_ids"]):
+    for part in ids_of(table, "sweep", MATCH_FIRST):
         sums.add(part)
     return sizes_at(pa.Table.from_batches([sums.to_arrow()]), totals, values)
 
 
 def balance(
-    table: pa.Table,
+    table: Rows,
     counts: Counts,
     *,
     threshold: int | None = None,
@@ -116,12 +116,14 @@ def balance(
     text_column: str = "text",
 ) -> pa.Table:
     """Balance a Table: return the rows whose draw is below their probability; see `metaclip_spark.balance`."""
-    refuse_present(_names(table), "balance", BALANCE_COLUMNS)
+    table = to_table(table, "balance")
+    refuse_present(table.column_names, "balance", BALANCE_COLUMNS)
     need_names(table.column_names, "balance", MATCH_COLUMNS, MATCH_FIRST)
     keys = key_columns(table.column_names, "balance", key, url_column, text_column)
     image = image_column(table.column_names, unit, url_column)
     probabilities = entry_probabilities(counts, threshold)
-    p = np.concatenate([np.zeros(0), *(batch_probability(part, probabilities) for part in _slices(table["entry_ids"]))])
+    lists = ids_of(table, "balance", MATCH_FIRST)
+    p = np.concatenate([np.zeros(0), *(batch_probability(part, probabilities) for part in lists)])
     if image is not None:
         table, p, drawn = _one_row_per_image(table, p, keys, image, seed)
     else:
@@ -133,7 +135,7 @@ def balance(
 
 
 def explain(
-    table: pa.Table,
+    table: Rows,
     metadata: Entries,
     counts: Counts | None = None,
     *,
@@ -144,8 +146,9 @@ def explain(
     text_column: str = "text",
 ) -> pa.Table:
     """Explain why each row of a Table is kept or dropped; see `metaclip_spark.explain`."""
-    refuse_present(_names(table), "explain", EXPLANATION.names)
-    texts = _strings(table, text_column, "explain")
+    table = to_table(table, "explain")
+    refuse_present(table.column_names, "explain", EXPLANATION.names)
+    texts = _texts(table, text_column, "explain")
     explainer = Explainer.of(as_metadata(metadata), counts, threshold)
     try:
         keys = key_columns(table.column_names, "explain", key, url_column, text_column)
@@ -160,30 +163,8 @@ def explain(
     return table
 
 
-def _names(table: pa.Table) -> list[str]:
-    if not isinstance(table, pa.Table):
-        raise TypeError(
-            f"expected a pyarrow Table, got {type_name(table)}; metaclip_spark.curate(df, ...) and the other verbs of "
-            "metaclip_spark take a Spark DataFrame, too."
-        )
-    names: list[str] = table.column_names
-    return names
-
-
-def _strings(table: pa.Table, name: str, verb: str, expected: str = "strings") -> pa.ChunkedArray:
-    need_names(_names(table), verb, [name], "text_column names the texts.")
-    column = table[name]
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    strings = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
-    if not any(is_kind(kind) for is_kind in strings):
-        raise InputError(f"{verb}: column {name!r} holds {kind}; expected {expected}.")
-    return column.cast(pa.large_string())
-
-
-def _slices(column: pa.ChunkedArray) -> Iterator[pa.Array]:
-    for chunk in column.chunks:
-        for start in range(0, len(chunk), _SLICE):
-            yield chunk.slice(start, _SLICE)
+def _texts(table: pa.Table, name: str, verb: str) -> pa.ChunkedArray:
+    return strings_of(table, name, verb, text_hint(table.column_names))
 
 
 def _one_row_per_image(
@@ -191,7 +172,7 @@ def _one_row_per_image(
 ) -> tuple[pa.Table, npt.NDArray[np.float64], pa.Array]:
     """Return one matched row per image, with its p and the draw of the image."""
     table, p = table.filter(pa.array(p > 0)), p[p > 0]
-    images = _strings(table, image, "balance").combine_chunks()
+    images = strings_of(table, image, "balance", url_hint(table.column_names)).combine_chunks()
     values = _key_values(table, "balance", keys)
     for column, names in ((values, keys), (images, (image,))):
         if column.null_count:
@@ -203,9 +184,11 @@ def _one_row_per_image(
 
 def _key_values(table: pa.Table, verb: str, keys: tuple[str, ...]) -> pa.Array:
     """Return the key of each row, strings; null where one of the key's columns is null."""
-    if len(keys) == 2:
-        return pair_keys(*(_strings(table, name, verb).combine_chunks() for name in keys))
-    return _key_strings(table, verb, keys[0])
+    if len(keys) == 1:
+        return key_strings(table, keys[0], verb)
+    names = table.column_names
+    url, text = (strings_of(table, name, verb, f"{url_hint(names)} {text_hint(names)}") for name in keys)
+    return pair_keys(url.combine_chunks(), text.combine_chunks())
 
 
 def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.Array:
@@ -213,9 +196,3 @@ def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.A
     values = _key_values(table, verb, keys)
     u = draws(pc.fill_null(values, ""), seed)
     return pc.if_else(values.is_null(), pa.scalar(None, pa.float64()), pa.array(u))
-
-
-def _key_strings(table: pa.Table, verb: str, name: str) -> pa.Array:
-    if pa.types.is_integer(table.schema.field(name).type):
-        return table[name].cast(pa.string()).combine_chunks()
-    return _strings(table, name, verb, "strings or integers").combine_chunks()

@@ -12,11 +12,12 @@ from typing import cast
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegralType, StringType, StructType
+from pyspark.sql.types import BinaryType, DecimalType, IntegralType, StringType, StructType
 
 from metaclip_spark.core.draw import image_keys, pair_keys
 from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import batch_probability
+from metaclip_spark.core.values import KEY_TYPES
 from metaclip_spark.errors import InputError
 from metaclip_spark.spark.arrow_udf import column_function, computed_once
 from metaclip_spark.spark.broadcast import Broadcast
@@ -31,8 +32,7 @@ from metaclip_spark.verbs.arguments import (
     MATCH_FIRST,
     Counts,
     Entries,
-    as_metadata,
-    as_table,
+    counts_table,
     curate_threshold,
     entry_probabilities,
     image_column,
@@ -41,6 +41,8 @@ from metaclip_spark.verbs.arguments import (
     refuse_present,
     sweep_arguments,
 )
+from metaclip_spark.verbs.columns import text_hint, url_hint
+from metaclip_spark.verbs.entries import as_metadata
 from metaclip_spark.verbs.explanation import EXPLANATION, EXPLANATION_DDL, Explainer
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
@@ -66,7 +68,7 @@ def curate(
     refuse_present(df.columns, "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(df.columns, "curate", key, url_column, text_column)
     matched = match(df, known, text_column=text_column, engine=engine)
-    counts = as_table(count_entries(matched, None), "curate", "count")
+    counts = counts_table(count_entries(matched, None), "curate", "count")
     return balance(
         matched,
         counts,
@@ -82,7 +84,7 @@ def curate(
 def match(df: DataFrame, metadata: Entries, *, text_column: str, engine: str) -> DataFrame:
     """Match each text of a DataFrame."""
     refuse_present(df.columns, "match", MATCH_COLUMNS)
-    text = _string(df, text_column, "match")
+    text = _text(df, text_column, "match")
     function = computed_once(match_entries_function(df.sparkSession, as_metadata(metadata), engine))
     return df.withColumn("entry_ids", function(text))
 
@@ -154,7 +156,7 @@ def explain(
 ) -> DataFrame:
     """Explain why each row of a DataFrame is kept or dropped."""
     refuse_present(df.columns, "explain", EXPLANATION.names)
-    text = _string(df, text_column, "explain")
+    text = _text(df, text_column, "explain")
     broadcast_explainer = Broadcast.of(df.sparkSession, Explainer.of(as_metadata(metadata), counts, threshold))
     try:
         keys = key_columns(df.columns, "explain", key, url_column, text_column)
@@ -182,27 +184,34 @@ def _column(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
-def _string(df: DataFrame, name: str, verb: str, expected: str = "strings") -> Column:
-    need_columns(df, verb, [name], "text_column names the texts.")
+def _string(df: DataFrame, name: str, verb: str, hint: str) -> Column:
+    need_columns(df, verb, [name], hint)
     kind = df.schema[name].dataType
     if not isinstance(kind, StringType):
-        raise InputError(f"{verb}: column {name!r} holds {kind.simpleString()}; expected {expected}.")
+        raise InputError(f"{verb}: column {name!r} holds {kind.simpleString()}; expected strings. {hint}")
     return _column(name)
+
+
+def _text(df: DataFrame, name: str, verb: str) -> Column:
+    return _string(df, name, verb, text_hint(df.columns))
 
 
 def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
     """Return the key of a row's draw, a string; null where one of the key's columns is null."""
     if len(keys) == 2:
         function = computed_once(column_function(pair_keys, "string", pa.string(), pa.string()))
-        return function(*(_string(df, name, verb) for name in keys))
-    if isinstance(df.schema[keys[0]].dataType, IntegralType):
+        return function(_string(df, keys[0], verb, url_hint(df.columns)), _text(df, keys[1], verb))
+    kind = df.schema[keys[0]].dataType
+    if isinstance(kind, BinaryType):
+        return F.lower(F.hex(_column(keys[0])))
+    if isinstance(kind, (IntegralType, DecimalType, StringType)):
         return _column(keys[0]).cast("string")
-    return _string(df, keys[0], verb, "strings or integers")
+    raise InputError(f"{verb}: column {keys[0]!r} holds {kind.simpleString()}; expected {KEY_TYPES}.")
 
 
 def _image(df: DataFrame, name: str) -> Column:
     """Return the id of each row's image, a string; a null fails the Spark job."""
-    column = _string(df, name, "balance", "strings")
+    column = _string(df, name, "balance", url_hint(df.columns))
     refused = F.raise_error(F.lit(f"balance: {null_key_message([name])}")).cast("string")
     if name == "image_id":
         return F.coalesce(column, refused)

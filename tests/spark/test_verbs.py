@@ -150,6 +150,20 @@ def test_pandas_functions_of_older_spark_give_the_same(spark, monkeypatch):
     assert 0 < len(expected) < 50
 
 
+def test_counts_of_pandas_and_keys_of_bytes_and_decimals_give_what_the_local_verb_gives(spark):
+    """Counts may be in pandas' columns, and a key is the same text on both sides, whatever its type."""
+    from decimal import Decimal
+
+    rows = [(bytes([n, 255]), Decimal(n * 10**20), "a photo") for n in range(40)]
+    df = spark.createDataFrame(rows, "b binary, d decimal(38,0), text string")
+    matched, table = mc.match(df, ENTRIES), mc.local.match(df.toArrow(), ENTRIES)
+    counts = mc.local.count_entries(table).to_pandas().astype({"count": "float64"})
+    for key in ("b", "d"):
+        kept = mc.local.balance(table, counts, threshold=20, key=key)["d"].to_pylist()
+        assert 0 < len(kept) < 40
+        assert sorted(row["d"] for row in mc.balance(matched, counts, threshold=20, key=key).collect()) == sorted(kept)
+
+
 def test_a_text_is_matched_once_per_row(spark):
     """A filter on a column that a verb adds does not make Spark recompute the column."""
     df = spark.createDataFrame([("u", "a photo")], "url string, text string")
@@ -190,18 +204,19 @@ def test_counts_of_another_pool_fail_the_job(spark):
         (
             lambda df: mc.curate(df.drop("url"), ENTRIES, threshold=1),
             InputError,
-            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. Name the "
-            "column that identifies a row (key='...': strings or integers), or the image's url (url_column='...').",
+            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. key names the "
+            "column that identifies a row, or url_column names the image urls.",
         ),
         (
             lambda df: mc.balance(mc.match(df, ENTRIES), pa.table({"entry_id": [0], "count": [1]}), key="n"),
             InputError,
-            "balance: column 'n' holds double; expected strings or integers.",
+            "balance: column 'n' holds double; expected strings, integers, decimals, UUIDs or bytes.",
         ),
         (
             lambda df: mc.match(df, ENTRIES, text_column="n"),
             InputError,
-            "match: column 'n' holds double; expected strings.",
+            "match: column 'n' holds double; expected strings. text_column names the texts; perhaps "
+            "text_column='text'.",
         ),
         (
             lambda df: mc.match(df.withColumn("Entry_Ids", F.lit(1)), ENTRIES),
@@ -226,20 +241,17 @@ def test_counts_of_another_pool_fail_the_job(spark):
         (
             lambda df: mc.curate({"text": ["a photo"]}, ENTRIES),
             TypeError,
-            "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a "
-            "Table of a dict of columns or a pandas DataFrame.",
-        ),
-        (
-            lambda df: mc.curate(df.toPandas(), ENTRIES),
-            TypeError,
-            "curate: expected a Spark DataFrame or a pyarrow Table, got pandas.core.frame.DataFrame. "
-            "pyarrow.table(...) makes a Table of a dict of columns or a pandas DataFrame.",
+            "curate: expected a Spark DataFrame, a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a "
+            "Hugging Face dataset, an object with __arrow_c_stream__, or the path of Parquet files, got builtins.dict. "
+            "pyarrow.table(...) makes a Table of a dict of columns.",
         ),
         (
             lambda df: mc.local.curate(df, ENTRIES),
             TypeError,
-            "expected a pyarrow Table, got pyspark.sql.classic.dataframe.DataFrame; metaclip_spark.curate(df, ...) and "
-            "the other verbs of metaclip_spark take a Spark DataFrame, too.",
+            "curate: expected a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a Hugging Face "
+            "dataset, an object with __arrow_c_stream__, or the path of Parquet files, got "
+            "pyspark.sql.classic.dataframe.DataFrame. metaclip_spark.curate(df, ...) takes a Spark DataFrame; mc.local "
+            "does not.",
         ),
     ],
 )

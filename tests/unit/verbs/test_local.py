@@ -91,8 +91,10 @@ except AttributeError as error:
     assert ended.stderr == ""
     no_spark, no_name = ended.stdout.splitlines()
     assert no_spark == (
-        "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a Table of "
-        "a dict of columns or a pandas DataFrame. Spark DataFrames need pyspark: pip install 'metaclip-spark[spark]'."
+        "curate: expected a Spark DataFrame, a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a "
+        "Hugging Face dataset, an object with __arrow_c_stream__, or the path of Parquet files, got builtins.dict. "
+        "pyarrow.table(...) makes a Table of a dict of columns. Spark DataFrames need pyspark: pip install "
+        "'metaclip-spark[spark]'."
     )
     assert no_name == "module 'metaclip_spark' has no attribute 'balanced'"
 
@@ -114,8 +116,9 @@ print([name for name in sys.modules if name.partition(".")[0] == "pyspark"])
     assert ended.stderr == ""
     refusal, modules = ended.stdout.splitlines()
     assert refusal == (
-        "curate: expected a Spark DataFrame or a pyarrow Table, got builtins.dict. pyarrow.table(...) makes a Table of "
-        "a dict of columns or a pandas DataFrame."
+        "curate: expected a Spark DataFrame, a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a "
+        "Hugging Face dataset, an object with __arrow_c_stream__, or the path of Parquet files, got builtins.dict. "
+        "pyarrow.table(...) makes a Table of a dict of columns."
     )
     assert modules == "[]"
 
@@ -158,15 +161,16 @@ def test_each_verb_of_the_facade_hands_every_argument_on():
 
 
 @pytest.mark.parametrize("verb", facade.__all__)
-@pytest.mark.parametrize("value", [{"text": ["a photo"]}, None, pa.record_batch({"text": ["a photo"]})])
+@pytest.mark.parametrize("value", [{"text": ["a photo"]}, None, 7, np.zeros(3)])
 def test_the_facade_refuses_other_types(verb, value):
     """Each verb names itself, the type that it got, and the types that it takes."""
     with pytest.raises(TypeError) as raised:
         getattr(mc, verb)(value, ENTRIES)
     got = f"{type(value).__module__}.{type(value).__name__}"
     assert str(raised.value) == (
-        f"{verb}: expected a Spark DataFrame or a pyarrow Table, got {got}. pyarrow.table(...) makes a Table of a dict "
-        "of columns or a pandas DataFrame."
+        f"{verb}: expected a Spark DataFrame, a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a "
+        "Hugging Face dataset, an object with __arrow_c_stream__, or the path of Parquet files, "
+        f"got {got}. pyarrow.table(...) makes a Table of a dict of columns."
     )
 
 
@@ -341,8 +345,8 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.curate(PAIRS.drop_columns("url"), ENTRIES, threshold=1),
             InputError,
-            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. Name the "
-            "column that identifies a row (key='...': strings or integers), or the image's url (url_column='...').",
+            "curate: the draw needs a key for each row, and column 'url' is missing; got ['text', 'n']. key names the "
+            "column that identifies a row, or url_column names the image urls.",
         ),
         (
             lambda: mc.local.curate(PAIRS, ENTRIES, threshold=1),
@@ -353,7 +357,7 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.balance(MATCHED, COUNTS, threshold=1, key="n"),
             InputError,
-            "balance: column 'n' holds double; expected strings or integers.",
+            "balance: column 'n' holds double; expected strings, integers, decimals, UUIDs or bytes.",
         ),
         (
             lambda: mc.local.balance(MATCHED, COUNTS, threshold=1, key="id"),
@@ -364,12 +368,14 @@ COUNTS = mc.local.count_entries(MATCHED)
         (
             lambda: mc.local.match(PAIRS, ENTRIES, text_column="alt"),
             InputError,
-            "match: column 'alt' is missing; got ['url', 'text', 'n']. text_column names the texts.",
+            "match: column 'alt' is missing; got ['url', 'text', 'n']. text_column names the texts; perhaps "
+            "text_column='text'.",
         ),
         (
             lambda: mc.local.match(PAIRS, ENTRIES, text_column="n"),
             InputError,
-            "match: column 'n' holds double; expected strings.",
+            "match: column 'n' holds double; expected strings. text_column names the texts; perhaps "
+            "text_column='text'.",
         ),
         (
             lambda: mc.local.match(MATCHED, ENTRIES),
@@ -445,10 +451,22 @@ COUNTS = mc.local.count_entries(MATCHED)
             "explain: got counts without threshold; give both, or neither to see the matches alone.",
         ),
         (
-            lambda: mc.local.match({"text": ["a photo"]}, ENTRIES),
-            TypeError,
-            "expected a pyarrow Table, got builtins.dict; metaclip_spark.curate(df, ...) and the other verbs of "
-            "metaclip_spark take a Spark DataFrame, too.",
+            lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [0], "count": [1.5]}), threshold=1),
+            InputError,
+            "balance: column 'count' of the counts holds a value of type double that is no int64; expected int64 >= 0. "
+            "Expected what count_entries returns.",
+        ),
+        (
+            lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [0, None], "count": [1, 1]}), threshold=1),
+            InputError,
+            "balance: column 'entry_id' of the counts holds a null; expected int32 >= 0. Expected what count_entries "
+            "returns.",
+        ),
+        (
+            lambda: mc.local.sweep(MATCHED, pa.table({"entry_id": [-1], "count": [1]}), [1]),
+            InputError,
+            "sweep: column 'entry_id' of the counts holds -1; expected int32 >= 0. Expected what count_entries "
+            "returns.",
         ),
     ],
 )
