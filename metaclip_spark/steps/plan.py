@@ -9,12 +9,14 @@ from pyspark.sql import Row
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
-from metaclip_spark.errors import ConfigError, DamagedSourceError, InputError
-from metaclip_spark.extract.tabular.columns import check_columns
+from metaclip_spark.errors import ColumnError, InputError
+from metaclip_spark.extract.tabular.delimited import dialect_of
+from metaclip_spark.extract.tabular.names import choices
 from metaclip_spark.extract.tabular.reader import column_names
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source, Split, splits_of
 from metaclip_spark.steps.context import Context, ExtractContext, append_missing, in_pool
+from metaclip_spark.steps.earlier_settings import check_settings, read_stored
 from metaclip_spark.storage.open import same_source
 
 
@@ -28,7 +30,6 @@ class Plan:
         staged: (source_path, split) of the splits that are extracted and committed, but not deduplicated.
         todo: splits to read, of this command or of an interrupted one.
         unplanned: sources given for the first time.
-        other_settings: source_paths of sources that are done with other extraction settings; they are skipped.
     """
 
     given: list[Source]
@@ -36,7 +37,6 @@ class Plan:
     staged: set[tuple[str, int]]
     todo: list[Split]
     unplanned: list[Source]
-    other_settings: list[str]
 
 
 def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Plan:
@@ -44,15 +44,11 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
 
     Raises:
         InputError: a source has other bytes than when it was planned.
-        ConfigError: an extraction with other settings is unfinished.
+        ConfigError: the snapshot was extracted with other settings.
     """
-    snapshot = ctx.settings.snapshot
-    planned = in_pool(ctx, "planned", snapshot).collect()
-    finished = in_pool(ctx, "sources", snapshot).select("source_path", "extract_id").collect()
-    outcomes = in_pool(ctx, "extracted", snapshot).where("kind = 'source'")
-    staged = {(row[0], row[1]) for row in outcomes.select("source_path", "split").collect()}
-    done = {row["source_path"]: row["extract_id"] for row in finished}
-    etags = {row["source_path"]: (row["bytes"], row["etag"]) for row in planned}
+    snapshot, stored = ctx.settings.snapshot, read_stored(ctx)
+    check_settings(ctx, stored, given, options)
+    etags = {row["source_path"]: (row["bytes"], row["etag"]) for row in stored.planned}
     for source in given:
         before = etags.get(source.source_path)
         if before is not None and not same_source(before, source.info):
@@ -62,13 +58,10 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
                 "(--retry, if it was not read to its end)."
             )
     unplanned = [source for source in given if source.source_path not in etags]
-    open_rows = [row for row in planned if row["source_path"] not in done]
-    _check_settings(open_rows, options, snapshot)
-    splits = [_split_of(row) for row in open_rows] + splits_of(unplanned)
-    todo = [split for split in splits if (split.source.source_path, split.index) not in staged]
+    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned)
+    todo = [split for split in splits if (split.source.source_path, split.index) not in stored.staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
-    other = [s.source_path for s in given if done.get(s.source_path, options.extract_id) != options.extract_id]
-    return Plan(given, set(done), staged, todo, unplanned, other)
+    return Plan(given, set(stored.done), set(stored.staged), todo, unplanned)
 
 
 def unread_splits(ctx: Context) -> int:
@@ -106,36 +99,34 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
     append_missing(ctx, "planned", frame, digest_of(rows), source_path=rows[0][2])
 
 
-def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> None:
+def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> list[str]:
     """Check the column names in the first file of each tabular format, to refuse a wrong name before the work.
 
+    Returns:
+        Sentences about columns that were found by other names than the default ones, or in the path, and about the
+        delimiter and the quotation marks of TSV and CSV.
+
     Raises:
-        InputError: a column of the settings is missing.
+        InputError: a column of the settings is missing, is there twice, or several columns could be meant.
     """
-    checked: set[str] = set()
+    first: dict[str, Source] = {}
     for source in sources:
-        if source.format in ("wat", "warc") or source.format in checked or options.by_position:
-            continue
-        checked.add(source.format)
+        if source.format not in ("wat", "warc"):
+            first.setdefault(source.format, source)
+    said = []
+    for source in first.values():
+        where = f" in {source.source_path}"
         try:
-            names = column_names(source.uri, source.format)
-        except Exception:
+            names = column_names(source, options)
+            said.append(choices(names, options, source.source_path, where) if names else "")
+            if source.format in ("tsv", "csv"):
+                dialect = dialect_of(source.uri, source.format, options.quoting, options.by_position)
+                said.append(f"{source.source_path}: {dialect.sentence}" if dialect.is_chosen else "")
+        except ColumnError as problem:
+            raise InputError(str(problem)) from None
+        except Exception:  # a file that cannot be read is a source that failed, not a wrong setting
             continue
-        if names is not None:
-            try:
-                check_columns(names, options.columns, f" in {source.source_path}")
-            except DamagedSourceError as problem:
-                raise InputError(str(problem)) from None
-
-
-def _check_settings(open_rows: list[Row], options: ExtractOptions, snapshot: str) -> None:
-    others = {row["extract_id"] for row in open_rows} - {options.extract_id}
-    if others:
-        raise ConfigError(
-            f"snapshot {snapshot!r} has {len(open_rows)} splits of an unfinished extraction with other settings "
-            "(columns, texts, languages, filters, --keep-unmatched or --no-dedup). Finish it with those settings, or "
-            "use another --snapshot or --warehouse."
-        )
+    return [sentence for sentence in dict.fromkeys(said) if sentence]
 
 
 def _split_of(row: Row) -> Split:
