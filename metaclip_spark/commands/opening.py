@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
-from metaclip_spark.errors import ConfigError
+from metaclip_spark.errors import ConfigError, MetaclipError, WarehouseError
 from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
-from metaclip_spark.spark.session import get_session, jars_are_cached, under_spark_submit
+from metaclip_spark.spark.session import get_session, jars_are_cached, stop_jobs, under_spark_submit
 from metaclip_spark.steps.context import NO_METADATA, Context, RunContext, WritingContext
 from metaclip_spark.steps.earlier_runs import drawn_alike
 from metaclip_spark.steps.extraction import Extraction, load_extraction
@@ -21,12 +24,21 @@ from metaclip_spark.steps.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import new_attempt_id
+from metaclip_spark.warehouse.holder import refuse_before_spark
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
 Given = dict[str, list[Source]]
 """snapshot -> sources of a command."""
+
+_NO_RUN = ConfigError("holds no run; expected tables made by run.")
+
+LAST_WORDS = 2.5
+"""Seconds that an interrupted command has to log its end. Busy workers may need longer to become free."""
 
 
 def reading(settings: Settings, reporter: Reporter, run_id: str | None) -> RunContext:
@@ -35,6 +47,10 @@ def reading(settings: Settings, reporter: Reporter, run_id: str | None) -> RunCo
     Args:
         run_id: the run; None: the run that was balanced last.
     """
+    if run_id is None:
+        _refuse_empty(settings, WarehouseError("holds no curated subset yet; run balance first."))
+    else:
+        _refuse_empty(settings, ConfigError(f"holds no run {run_id!r}; expected tables made by run."))
     warehouse = open_warehouse(settings, reporter)
     log = RunLog(warehouse)
     run_id = run_id or log.last_balanced_run()
@@ -44,6 +60,7 @@ def reading(settings: Settings, reporter: Reporter, run_id: str | None) -> RunCo
 
 def reading_pool(settings: Settings, reporter: Reporter) -> Context:
     """Open the pool of the given list, or of the list of the last run, to read it."""
+    _refuse_empty(settings, _NO_RUN)
     warehouse = open_warehouse(settings, reporter)
     log = RunLog(warehouse)
     settings, metadata = _with_list(log, drawn_alike(log, settings))
@@ -60,7 +77,7 @@ def writing(
         metadata: the entry list; None where texts are not matched.
         given: the sources of the command.
     """
-    warehouse = open_warehouse(settings, reporter, create=True)
+    warehouse = open_warehouse(settings, reporter, create=True, takes_lease=True)
     settings = drawn_alike(RunLog(warehouse), settings)
     with _attempted(warehouse, settings, reporter, metadata or NO_METADATA, given or {}) as ctx:
         yield ctx
@@ -69,7 +86,8 @@ def writing(
 @contextlib.contextmanager
 def writing_pool(settings: Settings, reporter: Reporter) -> Iterator[WritingContext]:
     """Open the pool of the given list, or of the list of the last run, to write, as `writing` does."""
-    warehouse = open_warehouse(settings, reporter, create=True)
+    _refuse_empty(settings, _NO_RUN)
+    warehouse = open_warehouse(settings, reporter, takes_lease=True)
     log = RunLog(warehouse)
     settings, metadata = _with_list(log, drawn_alike(log, settings), settings.run_id)
     with _attempted(warehouse, settings, reporter, metadata, {}) as ctx:
@@ -92,25 +110,55 @@ def _attempted(
                 warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
             )
         except BaseException as error:
-            with contextlib.suppress(Exception):  # the user must see the first error, not a failure to log it
+            last = stopping(warehouse.spark) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
+            # The user must see the first error, not a failure to log it.
+            with last, contextlib.suppress(Exception):
                 attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
             raise
         attempt.record("finished")
 
 
-def open_warehouse(settings: Settings, reporter: Reporter, create: bool = False) -> Warehouse:
+@contextlib.contextmanager
+def stopping(spark: SparkSession) -> Iterator[None]:
+    """Stop the jobs of an interrupted command, and those of the body if it takes longer than `LAST_WORDS`."""
+    stop_jobs(spark)
+    timer = threading.Timer(LAST_WORDS, stop_jobs, (spark,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _refuse_empty(settings: Settings, error: MetaclipError) -> None:
+    """Raise an error, before Spark starts, if a local warehouse has no log of runs."""
+    if settings.warehouse is None or "://" in settings.warehouse or settings.remote is not None:
+        return
+    folder = os.path.abspath(settings.warehouse)
+    if os.path.isdir(folder) and not os.path.isdir(os.path.join(folder, "runs", "_delta_log")):
+        raise type(error)(f"{folder} {error}")
+
+
+def open_warehouse(
+    settings: Settings, reporter: Reporter, create: bool = False, takes_lease: bool = False
+) -> Warehouse:
     """Check the folder of the warehouse, start Spark, and return the warehouse.
 
     Args:
         create: create the folder of a local warehouse if it is missing.
+        takes_lease: the command will take the lease: ask before Spark starts whether another run holds it.
 
     Raises:
         ConfigError: no warehouse is given, its folder is missing, or the folder cannot be written.
+        LeaseError: another run holds the lease of a local warehouse.
     """
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     if settings.warehouse is not None and "://" not in settings.warehouse:
-        _check_folder(settings.warehouse, create)
+        _check_folder(settings.warehouse, create, writes=takes_lease)
+    if settings.warehouse is not None and settings.remote is None and takes_lease:
+        refuse_before_spark(settings.warehouse, settings.lease_seconds)
     if settings.remote is not None:
         reporter.say(f"Connecting to {settings.remote.partition(';')[0]} ...")
     else:
@@ -120,7 +168,7 @@ def open_warehouse(settings: Settings, reporter: Reporter, create: bool = False)
     return Warehouse(spark, settings.warehouse, settings.catalog)
 
 
-def _check_folder(folder: str, create: bool) -> None:
+def _check_folder(folder: str, create: bool, writes: bool) -> None:
     try:
         if create:
             os.makedirs(folder, exist_ok=True)
@@ -130,19 +178,29 @@ def _check_folder(folder: str, create: bool) -> None:
         raise ConfigError(
             f"warehouse {folder} cannot be written: {error.strerror}. Give a writable folder, or the right to write."
         ) from error
-    if create and not os.access(folder, os.W_OK | os.X_OK):
+    if writes and not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"warehouse {folder} cannot be written: permission denied. Give a writable folder.")
 
 
-def need_metadata(settings: Settings) -> Metadata:
+def need_metadata(settings: Settings, reporter: Reporter | None = None) -> Metadata:
     """Load the entry list of the settings.
+
+    Args:
+        reporter: says how many entries can never match, for a command that matches texts.
 
     Raises:
         ConfigError: the settings name no list.
+        MetadataError: the list cannot be used, or, with a reporter, none of its entries can match a text.
     """
     if settings.metadata is None:
         raise ConfigError("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz.")
-    return load_metadata(settings.metadata)
+    metadata = load_metadata(settings.metadata)
+    if reporter is not None:
+        found = check_matchability(metadata.entries, settings.metadata)
+        line = found.sentence(settings.metadata)
+        if line is not None:
+            (reporter.warn if found.is_notable else reporter.say)(line)
+    return metadata
 
 
 def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extraction]:
@@ -153,6 +211,9 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
         InputError: a source is missing, or lacks a column.
     """
     extraction = load_extraction(settings)
+    warning = warning_of_languages(settings)
+    if warning is not None:
+        reporter.warn(warning)
     if settings.crawl:
         if len(settings.crawl) > 1 and settings.snapshot != "default":
             raise ConfigError(
@@ -166,8 +227,9 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
                 [name], settings.format, settings.max_files, settings.seed, settings.crawl_root
             )
     else:
-        given = {settings.snapshot: find_sources(settings.input)}
-        check_input_columns(given[settings.snapshot], extraction.options)
+        given = {settings.snapshot: find_sources(settings.input, reporter.say)}
+        for sentence in check_input_columns(given[settings.snapshot], extraction.options):
+            reporter.say(sentence)
     return given, extraction
 
 

@@ -13,6 +13,7 @@ from metaclip_spark.commands.opening import Given, checked_input, need_metadata,
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
+from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
 from metaclip_spark.spark.session import available_bytes, under_spark_submit
@@ -45,6 +46,7 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
         *warnings_of(sources, os.environ),
         *_space(settings, figures["bytes_stored"]),
         *_memory(settings),
+        *_list(settings),
     ]
     if as_json:
         print(json.dumps(figures))
@@ -112,6 +114,14 @@ def _memory(settings: Settings) -> list[str]:
         f"the driver needs about {need / 1e9:,.1f} GB to compile the entry list; "
         f"{free / 1e9:,.1f} GB are free on this machine."
     ]
+
+
+def _list(settings: Settings) -> list[str]:
+    """Warn of entries that can never match."""
+    if settings.metadata is None:
+        return []
+    line = check_matchability(load_metadata(settings.metadata).entries, settings.metadata).sentence(settings.metadata)
+    return [line] if line is not None else []
 
 
 def _space(settings: Settings, stored: int) -> list[str]:

@@ -89,7 +89,7 @@ def prune_runs(
     """
     if bool(run_ids) == (keep_last is not None):
         raise ConfigError("runs prune takes the ids of the runs to delete, or --keep-last N; `runs list` shows them.")
-    warehouse = open_warehouse(settings, reporter)
+    warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run)
     runs = known_runs(warehouse)
     chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
     freed = sum(run.size for run in chosen)

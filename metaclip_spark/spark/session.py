@@ -7,10 +7,12 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
@@ -139,7 +141,8 @@ def get_session(
     if under_spark_submit():
         for name, value in settings.items():
             builder = builder.config(name, value)
-        return builder.getOrCreate()
+        with _own_sigint():
+            return builder.getOrCreate()
     check_java()
     for name, value in {**local_settings(master, driver_memory), **conf}.items():
         builder = builder.config(name, value)
@@ -268,7 +271,7 @@ def available_bytes() -> int | None:
 def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
     log = Path(tempfile.gettempdir()) / f"metaclip-spark-{os.getpid()}.log"
     try:
-        with _output_to(log) if quiet else contextlib.nullcontext():
+        with _own_sigint(), _output_to(log) if quiet else contextlib.nullcontext():
             spark = builder.getOrCreate()
     except Exception as error:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if quiet and log.exists() else ""
@@ -282,6 +285,27 @@ def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
         # pyspark logs every failed analysis with a Java trace, even that of a check whether a table exists.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
+
+
+def stop_jobs(spark: SparkSession) -> None:
+    """Cancel the running jobs of a session, as far as it can be reached; do not wait for their end."""
+    with contextlib.suppress(Exception):
+        if is_connect(spark):
+            spark.interruptAll()
+        else:
+            spark.sparkContext.cancelAllJobs()
+
+
+@contextlib.contextmanager
+def _own_sigint() -> Iterator[None]:
+    """Keep the program's handler of SIGINT, if it has one. A SparkContext replaces it."""
+    in_main = threading.current_thread() is threading.main_thread()
+    before = signal.getsignal(signal.SIGINT) if in_main else signal.default_int_handler
+    try:
+        yield
+    finally:
+        if before not in (signal.default_int_handler, None):
+            signal.signal(signal.SIGINT, before)
 
 
 @contextlib.contextmanager

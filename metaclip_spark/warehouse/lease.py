@@ -9,14 +9,11 @@ run takes the lease over at once, because it can see that the process has ended.
 from __future__ import annotations
 
 import json
-import os
-import socket
 import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
@@ -26,13 +23,12 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
+from metaclip_spark.spark.session import stop_jobs
+from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process
 from metaclip_spark.warehouse.tables import Warehouse, sql_string
 
 TABLE = LEASE.name
-PROPERTY = "metaclip.lease"
 _CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
-MARGIN = 0.1
-"""Share of the lease's length that other runs wait after its end, because clocks differ."""
 
 
 class Lease:
@@ -74,11 +70,11 @@ class Lease:
 
     def _take(self, held: dict[str, Any] | None) -> bool:
         """Try to take the generation after `held`; return False where another run has taken it."""
-        self._refuse_if_held(held)
+        refuse_if_held(held, self._seconds, self._where(), time.time())
         mine: dict[str, Any] = {
             "generation": held["generation"] + 1 if held else 1,
             "holder": uuid.uuid4().hex,
-            "who": json.dumps(_this_process()),
+            "who": json.dumps(this_process()),
             "expires": time.time() + self._seconds,
         }
         row = self._spark.createDataFrame([tuple(mine[name] for name in LEASE.names)], LEASE.ddl)
@@ -134,17 +130,6 @@ class Lease:
         value = sql_string(json.dumps(mine))
         self._spark.sql(f"ALTER TABLE {self._table} SET TBLPROPERTIES ({sql_string(PROPERTY)} = {value})")
 
-    def _refuse_if_held(self, held: dict[str, Any] | None) -> None:
-        if held is None or not held["expires"]:
-            return
-        remaining = held["expires"] + self._seconds * MARGIN - time.time()
-        who = json.loads(held["who"])
-        if remaining > 0 and not _has_ended(who):
-            raise LeaseError(
-                f"another run holds {self._where()}: process {who.get('pid')} on {who.get('host')}, for "
-                f"{remaining:.0f} s more unless it renews. Wait for it, or use another --warehouse."
-            )
-
     def _where(self) -> str:
         return f"warehouse {self._warehouse.root or self._warehouse.catalog}"
 
@@ -159,40 +144,6 @@ def _explained(error: PySparkException | Py4JJavaError, where: str) -> LeaseErro
     )
 
 
-def _this_process() -> dict[str, str | int]:
-    return {
-        "host": socket.gethostname(),
-        "boot": _boot(),
-        "pid": os.getpid(),
-        "started": _started(os.getpid()),
-    }
-
-
-def _has_ended(who: dict[str, Any]) -> bool:
-    """Return whether the holder ran on this machine since the machine's last start, and its process has ended."""
-    if not _boot() or (who.get("host"), who.get("boot")) != (socket.gethostname(), _boot()):
-        return False
-    return bool(_started(int(who["pid"])) != who["started"])
-
-
-def _boot() -> str:
-    """Return the id of this boot of the kernel and of the process namespace; "" where the system has none."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip() + os.readlink("/proc/self/ns/pid")
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """Return the start time of a process, in the kernel's clock ticks; "" where there is no such process."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return ""
-    fields = stat.rpartition(")")[2].split()
-    return "" if fields[0] == "Z" else fields[19]
-
-
 @contextmanager
 def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
     """Hold the lease while the body runs. Every write of the warehouse checks that the lease is still held."""
@@ -201,5 +152,8 @@ def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
     warehouse.guard = lease.check
     try:
         yield lease
+    except KeyboardInterrupt:
+        stop_jobs(warehouse.spark)  # busy workers would delay the release
+        raise
     finally:
         lease.release()

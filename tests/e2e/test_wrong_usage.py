@@ -151,8 +151,16 @@ def test_unknown_snapshot_is_refused_before_the_work(spark, world, metaclip):
     assert rows_of(spark, world.root / "warehouse", "planned") == []
 
 
-def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip):
-    """While one run has the lease, another ends with a sentence and status 1, before it plans."""
+@pytest.mark.parametrize("early", [True, False])
+def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip, monkeypatch, early):
+    """While one run has the lease, another ends with a sentence and status 1, before Spark starts.
+
+    Where the lease's table cannot be read without Spark, it ends before it plans.
+    """
+    if early:
+        monkeypatch.setattr("metaclip_spark.commands.opening.get_session", lambda *args, **kwargs: pytest.fail("Spark"))
+    else:
+        monkeypatch.setattr("metaclip_spark.commands.opening.refuse_before_spark", lambda *args: None)
     warehouse = world.root / "warehouse"
     lease = Lease(Warehouse(spark, str(warehouse)))
     lease.acquire()
@@ -179,9 +187,9 @@ def test_unfinished_extraction_refuses_other_settings_and_other_bytes(world, met
     refused(
         ended,
         2,
-        "snapshot 'default' has 1 splits of an unfinished extraction with other settings (columns, "
-        "texts, languages, filters, --keep-unmatched or --no-dedup). Finish it with those settings, or use another "
-        "--snapshot or --warehouse.",
+        "snapshot 'default' has 1 source of an unfinished extraction with other settings: --keep-unmatched was off "
+        f"and is on (e.g. {world.pool / 'b.tsv'}). Nothing was read. To finish it, give the settings as they were "
+        "(without --keep-unmatched). To read everything with the settings of now, give a new --warehouse.",
     )
 
     path = world.pool / "b.tsv"

@@ -14,12 +14,13 @@ import pytest
 from metaclip_spark.errors import LeaseError
 from metaclip_spark.schemas import LEASE
 from metaclip_spark.warehouse import lease as lease_module
-from metaclip_spark.warehouse.lease import MARGIN, PROPERTY, TABLE, Lease
+from metaclip_spark.warehouse.holder import MARGIN, PROPERTY, this_process
+from metaclip_spark.warehouse.lease import TABLE, Lease
 from metaclip_spark.warehouse.tables import Warehouse, sql_string
 
 pytestmark = pytest.mark.spark
 
-HERE = lease_module._this_process
+HERE = this_process
 
 
 @pytest.fixture
