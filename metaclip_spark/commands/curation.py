@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, writing, writing_pool
-from metaclip_spark.commands.outcome import outcome_of, source_outcomes, stage_outcome, write_outcome
+from metaclip_spark.commands.outcome import (
+    SHOWN,
+    outcome_of,
+    source_outcomes,
+    stage_outcome,
+    warn_without_pairs,
+    write_outcome,
+)
 from metaclip_spark.commands.report import closing_report
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.errors import ConfigError
+from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.errors import ConfigError, EmptyPoolError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.report.card import Card
+from metaclip_spark.steps.account.outcome import Outcome, deduplicated_outcomes, extracted_outcomes
 from metaclip_spark.steps.balance import balance_step
 from metaclip_spark.steps.card import as_json, make_card
-from metaclip_spark.steps.context import Context, ExtractContext, WritingContext, broadcast_tools, in_pool
+from metaclip_spark.steps.context import Context, ExtractContext, RunContext, WritingContext, broadcast_tools
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
+from metaclip_spark.steps.earlier_settings import check_dedup, check_settings, read_stored
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.match import match_step
@@ -26,27 +37,33 @@ from metaclip_spark.steps.plan import Plan, make_plan, unread_splits
 from metaclip_spark.steps.retry import retry_step
 from metaclip_spark.terminal.progress import Reporter
 
+EMPTY = EmptyPoolError.exit_code
+"""Exit status of a command that drew an empty subset, or could draw none."""
+
 INCOMPLETE = 3
 """Exit status of a command that left more sources incomplete than --allow-incomplete allows."""
 
 Plans = list[tuple[ExtractContext, Plan]]
 """The plan of each snapshot, with the context that carries it out."""
 
-Outcomes = Mapping[str, tuple[str, str]]
-"""source_path -> (status, reason)."""
-
 
 def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """Run all steps and write the report; return the exit status."""
-    metadata = need_metadata(settings)
+    metadata = need_metadata(settings, reporter)
     given, extraction = checked_input(settings, reporter)
     with writing(settings, reporter, metadata, given) as ctx:
         ctx.check_snapshots(*given)  # refuse a misspelt --snapshots before the work
         plans = _make_plans(ctx, given, extraction)
-        card = curate(ctx, plans)
+        try:
+            card = curate(ctx, plans)
+        except EmptyPoolError as error:
+            _, sources = _outcome(plans, deduplicated_outcomes)
+            write_outcome(ctx, outcome_of(ctx, "run", error.exit_code, **sources, error=str(error)))
+            raise
         report = closing_report(ctx, card)
         _print(card, report, as_json_text)
-        status, sources = _outcome(plans, _deduplicated)
+        status, sources = _outcome(plans, deduplicated_outcomes)
+        status = _empty(ctx, card) or status
         done = stage_outcome(ctx, "balance", [None])
         write_outcome(ctx, outcome_of(ctx, "run", status, **done, **sources, curated=as_json(card, report)))
         return status
@@ -54,7 +71,7 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
 
 def extract(settings: Settings, reporter: Reporter) -> int:
     """Read the input and match its texts into `extracted`; return the exit status."""
-    metadata = load_metadata(settings.metadata) if settings.metadata else None
+    metadata = need_metadata(settings, reporter) if settings.metadata else None
     if metadata is None and not settings.keep_unmatched:
         settings = settings.model_copy(update={"keep_unmatched": True})
     given, extraction = checked_input(settings, reporter)
@@ -62,7 +79,7 @@ def extract(settings: Settings, reporter: Reporter) -> int:
         plans = _make_plans(ctx, given, extraction)
         for at, plan in plans:
             extract_step(at, plan)
-        status, sources = _outcome(plans, _extracted)
+        status, sources = _outcome(plans, extracted_outcomes)
         write_outcome(ctx, outcome_of(ctx, "extract", status, snapshots=list(given), **sources))
         return status
 
@@ -74,19 +91,22 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
         unread = unread_splits(ctx)
         if unread:
             raise ConfigError(
-                f"{unread:,} splits of snapshot {settings.snapshot!r} are planned but not extracted yet; "
-                "run extract to its end first."
+                f"{counted(unread, 'split')} of snapshot {settings.snapshot!r} {agrees(unread, 'is', 'are')} planned "
+                "but not extracted yet; run extract to its end first."
             )
+        check_dedup(ctx)
         added = dedup_step(ctx)
         snapshot = settings.snapshot
-        done = {**stage_outcome(ctx, "dedup", [snapshot]), **source_outcomes(_deduplicated(ctx))}
+        outcomes = deduplicated_outcomes(ctx)
+        warn_without_pairs(reporter, outcomes)
+        done = {**stage_outcome(ctx, "dedup", [snapshot]), **source_outcomes(outcomes)}
         write_outcome(ctx, outcome_of(ctx, "dedup", 0, snapshots=[snapshot], pairs_added=added, **done))
         return 0
 
 
 def match(settings: Settings, reporter: Reporter) -> int:
     """Match stored pairs with another list; return 0."""
-    metadata = need_metadata(settings)
+    metadata = need_metadata(settings, reporter)
     with writing(settings, reporter, metadata) as ctx:
         match_step(ctx)
         write_outcome(ctx, outcome_of(ctx, "match", 0, snapshots=ctx.pool_snapshots()))
@@ -103,89 +123,97 @@ def count(settings: Settings, reporter: Reporter) -> int:
 
 
 def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
-    """Choose t and draw the curated subset from the counted pool; return 0."""
+    """Choose t and draw the curated subset from the counted pool; return the exit status."""
     with writing_pool(settings, reporter) as ctx:
-        balance_step(ctx, count_step(ctx))
+        try:
+            balance_step(ctx, count_step(ctx))
+        except EmptyPoolError as error:
+            write_outcome(ctx, outcome_of(ctx, "balance", error.exit_code, error=str(error)))
+            raise
         card = make_card(ctx)
         report = closing_report(ctx, card)
         _print(card, report, as_json_text)
+        status = _empty(ctx, card)
         done = {**stage_outcome(ctx, "balance", [None]), "curated": as_json(card, report)}
-        write_outcome(ctx, outcome_of(ctx, "balance", 0, snapshots=list(card.snapshots), **done))
-        return 0
+        write_outcome(ctx, outcome_of(ctx, "balance", status, snapshots=list(card.snapshots), **done))
+        return status
 
 
 def _make_plans(ctx: WritingContext, given: Given, extraction: Extraction) -> Plans:
+    """Plan every snapshot, before a list is compiled; --retry deletes nothing if one of the snapshots is refused."""
+    options, retry = extraction.options, ctx.settings.retry
+    snapshots = {name: replace(ctx, settings=ctx.settings.model_copy(update={"snapshot": name})) for name in given}
+    for name, at in snapshots.items() if retry else ():
+        check_settings(at, read_stored(at), given[name], options)
+    plans = {}
+    for name, at in snapshots.items():
+        if retry:
+            again = retry_step(at, given[name])
+            at.reporter.say(
+                f"{counted(again, 'source')} of snapshot {name} {agrees(again, 'is', 'are')} read again (--retry)."
+            )
+        plans[name] = make_plan(at, given[name], options)
+        _say_plan(at, plans[name])
     tools = broadcast_tools(ctx, extraction)
-    plans = []
-    for name, sources in given.items():
-        at = ctx.of_snapshot(name, extraction.options, tools)
-        if ctx.settings.retry:
-            again = retry_step(at, sources)
-            at.reporter.say(f"{again:,} sources of snapshot {name} are read again (--retry).")
-        plan = make_plan(at, sources, at.options)
-        _say_plan(at, plan)
-        plans.append((at, plan))
-    return plans
+    return [(ctx.of_snapshot(name, options, tools), plan) for name, plan in plans.items()]
 
 
-def _say_plan(ctx: ExtractContext, plan: Plan) -> None:
+def _say_plan(ctx: WritingContext, plan: Plan) -> None:
     given = {source.source_path for source in plan.given}
     done = len(given & plan.done)
     carried = len({split.source.source_path for split in plan.todo} - given)
     total = sum(source.bytes for source in plan.given)
     ctx.reporter.say(
-        f"run {ctx.run_id}: {len(given):,} sources ({total / 1e6:,.1f} MB) in snapshot "
+        f"run {ctx.run_id}: {counted(len(given), 'source')} ({total / 1e6:,.1f} MB) in snapshot "
         f"{ctx.settings.snapshot}, {done:,} done already."
     )
     if carried:
-        ctx.reporter.say(f"{carried:,} sources of an interrupted attempt are read as well.")
-    if plan.other_settings:
-        ctx.reporter.warn(
-            f"{len(plan.other_settings):,} sources were extracted with other settings before and are skipped, "
-            f"e.g. {plan.other_settings[0]}. Use another --snapshot to read them again."
-        )
+        are = agrees(carried, "is", "are")
+        ctx.reporter.say(f"{counted(carried, 'source')} of an interrupted attempt {are} read as well.")
 
 
-def _extracted(ctx: Context) -> dict[str, tuple[str, str]]:
-    """Return the outcomes of the sources that are extracted, whether they are deduplicated or not."""
-    staged = in_pool(ctx, "extracted", ctx.settings.snapshot).where("kind = 'source'")
-    outcomes = _deduplicated(ctx)
-    for row in staged.select("source_path", "status", "reason").collect():
-        if outcomes.get(row[0], ("done", ""))[0] == "done":
-            outcomes[row[0]] = (row[1], row[2])
-    return outcomes
-
-
-def _deduplicated(ctx: Context) -> dict[str, tuple[str, str]]:
-    """Return the outcomes of the sources that are deduplicated."""
-    rows = in_pool(ctx, "sources", ctx.settings.snapshot).select("source_path", "status", "reason").collect()
-    return {row[0]: (row[1], row[2]) for row in rows}
-
-
-def _outcome(plans: Plans, outcomes: Callable[[Context], Outcomes]) -> tuple[int, dict[str, Any]]:
+def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, Outcome]]) -> tuple[int, dict[str, Any]]:
     """Return the exit status (0 or 3) and the outcomes of this command's sources, as `source_outcomes` returns them.
 
     The status of a source without a committed outcome is `unaccounted for`.
     """
-    ended: dict[str, tuple[str, str]] = {}
+    ended: dict[str, Outcome] = {}
     total = 0
-    lost = ("unaccounted for", "no outcome was committed")
+    lost = Outcome("unaccounted for", "no outcome was committed")
     for at, plan in plans:
         of_snapshot = outcomes(at)
         total += len(plan.given)
         ended.update((source.source_path, of_snapshot.get(source.source_path, lost)) for source in plan.given)
-    incomplete = [(path, status, reason) for path, (status, reason) in ended.items() if status != "done"]
+    incomplete = [(path, outcome) for path, outcome in ended.items() if outcome.status != "done"]
     ctx = plans[0][0]
-    for path, status, reason in incomplete[:20]:
-        ctx.reporter.warn(f"{path} is {status}: {reason}")
+    warn_without_pairs(ctx.reporter, ended)
+    for path, outcome in incomplete[:SHOWN]:
+        ctx.reporter.warn(f"{path} is {outcome.status}: {outcome.reason}")
     allowed = ctx.settings.allowed_incomplete(total)
     if len(incomplete) > allowed:
         ctx.reporter.warn(
-            f"{len(incomplete):,} of {total:,} sources are incomplete, {allowed:,} allowed (--allow-incomplete): "
+            f"{len(incomplete):,} of {counted(total, 'source')} {agrees(len(incomplete), 'is', 'are')} incomplete, "
+            f"{allowed:,} allowed (--allow-incomplete): "
             f"exit status {INCOMPLETE}. --retry partial,failed reads them again."
         )
         return INCOMPLETE, source_outcomes(ended)
     return 0, source_outcomes(ended)
+
+
+def _empty(ctx: RunContext, card: Card) -> int:
+    """Return the exit status for the size of the subset: 0, or 1 with a sentence if it is empty."""
+    if card.curated_size:
+        return 0
+    pairs = counted(card.unique_pairs, "pair")
+    if ctx.log.was_taken_from(ctx.run_id):
+        ctx.reporter.warn(f"the subset of run {card.run_id} is empty: all of its pairs were taken down. Balance again.")
+    else:
+        ctx.reporter.warn(
+            f"the curated subset is empty: of {pairs} with an expected subset of {card.expected_size:,.2f} "
+            f"(± {card.expected_sd:,.2f}), none was drawn at t = {card.threshold:,}. Raise --threshold, add input, or "
+            f"give another --seed: exit status {EMPTY}."
+        )
+    return EMPTY
 
 
 def _print(card: Card, report_file: str, as_json_text: bool) -> None:

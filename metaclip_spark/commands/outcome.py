@@ -7,8 +7,13 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from metaclip_spark.core.wording import counted
+from metaclip_spark.report.account import SHOWN as GROUPS_SHOWN
+from metaclip_spark.report.account import WithoutPairs, by_reason
+from metaclip_spark.steps.account.outcome import Outcome
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.storage.write import write_text
+from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE
 
 SHOWN = 20
@@ -19,7 +24,7 @@ def outcome_of(ctx: RunContext, command: str, status: int, **more: object) -> di
     """Return the outcome of a command.
 
     Args:
-        status: exit status of the command, 0 or 3.
+        status: exit status of the command: 0, 3, or 1 if the pool or the subset is empty.
         more: further values by name; None is skipped.
     """
     return {
@@ -47,17 +52,37 @@ def stage_outcome(ctx: RunContext, stage: str, snapshots: Iterable[str | None]) 
     return {"versions": versions}
 
 
-def source_outcomes(found: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Return the number of sources by status, and the first incomplete ones.
+def source_outcomes(found: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Return the number of sources by status, the first incomplete ones, and those that gave no pair, by reason.
 
     Args:
-        found: source_path -> (status, reason).
+        found: source_path -> outcome.
     """
     statuses = Counter({"done": 0, "partial": 0, "failed": 0})
-    statuses.update(status for status, _ in found.values())
-    incomplete = [(path, *ended) for path, ended in sorted(found.items()) if ended[0] != "done"]
+    statuses.update(outcome.status for outcome in found.values())
+    incomplete = [(path, ended.status, ended.reason) for path, ended in sorted(found.items()) if ended.status != "done"]
     named = [dict(zip(("source_path", "status", "reason"), each, strict=True)) for each in incomplete[:SHOWN]]
-    return {"sources": dict(statuses), "incomplete": named}
+    without = [group.plain for group in sources_without_pairs(found)]
+    return {"sources": dict(statuses), "incomplete": named, "sources_without_pairs": without}
+
+
+def sources_without_pairs(found: Mapping[str, Outcome]) -> list[WithoutPairs]:
+    """Group the sources that are done, have records, and gave no pair, by their most common reason."""
+    return by_reason(
+        (path, ended.most, ended.number, ended.records, ended.texts)
+        for path, ended in found.items()
+        if ended.most is not None
+    )
+
+
+def warn_without_pairs(reporter: Reporter, found: Mapping[str, Outcome]) -> None:
+    """Warn of sources that gave no pair, with one line per most common reason."""
+    groups = sources_without_pairs(found)
+    for group in groups[:GROUPS_SHOWN]:
+        reporter.warn(group.sentence)
+    if len(groups) > GROUPS_SHOWN:
+        rest = sum(group.sources for group in groups[GROUPS_SHOWN:])
+        reporter.warn(f"{counted(rest, 'more source')} gave no pair, for other reasons; see the table `sources`.")
 
 
 def write_outcome(ctx: RunContext, outcome: Mapping[str, Any]) -> None:

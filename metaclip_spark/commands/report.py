@@ -10,6 +10,7 @@ from typing import Any
 from metaclip_spark.commands.opening import reading
 from metaclip_spark.commands.outcome import outcome_of, write_outcome
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN
@@ -59,7 +60,7 @@ def report(
         with reporter.stage("report", ctx.spark) as stage:
             cards.append(with_composition(ctx, make_card(ctx)))
             read = cards[-1].unique_pairs if cards[-1].composition is not None else 0
-            stage.note = f"{read:,} pairs read"
+            stage.note = f"{counted(read, 'pair')} read"
     if names is not None:
         cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
     ctx = contexts[-1]

@@ -7,10 +7,12 @@ import json
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 from metaclip_spark.stages.sweep import expected_sums
+from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.balance import choose_threshold
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
@@ -40,12 +42,13 @@ def sweep(
     ctx = reading_pool(settings, reporter)
     snapshots = counted_snapshots(ctx)
     pool = whole_pool(ctx, snapshots)
+    refuse_empty(ctx, pool, snapshots)
     counts = pool.safe_counts
     chosen = choose_threshold(ctx, pool)
     values = sorted({*(requested or round_thresholds(int(counts.max(initial=1)))), chosen})
     with reporter.stage("sweep", ctx.spark) as stage:
         sums = expected_sums(pool.pairs, counts, values)
-        stage.note = f"{len(values)} values of t"
+        stage.note = counted(len(values), "value of t", "values of t")
     result = make_sweep(sums, pool.counts, values, chosen, ctx.settings.unit, snapshots, ctx.metadata_id)
     if as_json:
         print(json.dumps(plain(result), ensure_ascii=False))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.candidates.options import OPT_OUTS
+from metaclip_spark.report.account import Account
 from metaclip_spark.report.class_counts import ClassCounts
 from metaclip_spark.report.composition.model import Composition
 
@@ -19,19 +19,17 @@ TOP = 20
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Card:
-    """One run's numbers.
+class Card(Account):
+    """One run's numbers, with the account of its input.
 
     Attributes:
         tail_fraction_target: The tail fraction from which t was computed; None if t was set directly.
         tail_fraction: The share of counts in entries with count < t.
-        sources: Status (`done`, `partial`, `failed`) -> number of sources.
         unique_pairs: Size of the pool.
         left_of: Origin of the surviving pairs ("the pool", "run ..."); None if the pairs are the whole pool.
         given: The run whose subset was read instead of the pool. Expected size and sd are conditional on that subset.
         capped: Pairs whose probability exceeds that of the run whose subset survived; None without such a run.
         images: Images of the pool with a matched text, if one text per image is sampled (--unit image); else None.
-        rejected: Reason -> number of rejects.
         entry_counts: int64[n_entries], count per entry id in the pool, zeros included.
         curated_entry_counts: int64[n_entries], count per entry id in the curated subset.
         entries: Entry id -> entry, as a sequence or a function. Only few entries are looked up.
@@ -41,7 +39,12 @@ class Card:
         expected_sd: Standard deviation of the curated subset's size, in pairs.
         incomplete_sources: (source_path, status, reason) of the first sources that were not read to the end.
         config: The resolved configuration, without secrets.
-        pairs_sent: Pairs before deduplication; None if unknown.
+        pairs_seen: Unique pairs of the snapshots, summed, with those that an earlier snapshot has; None if unknown.
+        pairs_rematched: Pairs of snapshots whose pairs `match` stored. Their sources belong to another list.
+        has_earlier: Whether the warehouse has several snapshots, so that a pair may be that of an earlier one.
+        taken_down: Whether there was a takedown, so that pairs of the sources may be missing from the pool.
+        pool_pairs: If survivors were balanced: the size of the pool that they are a part of; None if unknown.
+        pairs_before: If survivors were balanced: the size of the pool or subset that they are left of; None if unknown.
         impossible: Ids of the entries with count 0 that no text can match.
         composition: Composition of the pool and the subset, which takes a pass over both; None if not computed.
         classes: Counts of class names; None if none were given.
@@ -59,12 +62,7 @@ class Card:
     threshold: int
     tail_fraction_target: float | None
     tail_fraction: float
-    sources: Mapping[str, int]
-    records_read: int
-    texts_read: int
-    texts_matched: int
     unique_pairs: int
-    rejected: Mapping[str, int]
     entry_counts: npt.NDArray[np.int64]
     curated_entry_counts: npt.NDArray[np.int64]
     entries: Callable[[int], str] | Sequence[str]
@@ -82,7 +80,12 @@ class Card:
     versions: Mapping[str, str] = field(default_factory=dict)
     table_paths: Mapping[str, str] = field(default_factory=dict)
     notes: Sequence[str] = ()
-    pairs_sent: int | None = None
+    pairs_seen: int | None = None
+    pairs_rematched: int = 0
+    has_earlier: bool = False
+    taken_down: bool = False
+    pool_pairs: int | None = None
+    pairs_before: int | None = None
     impossible: Sequence[int] = ()
     composition: Composition | None = None
     classes: ClassCounts | None = None
@@ -159,11 +162,6 @@ class Card:
     def curated_mean_matches(self) -> float:
         """Mean number of matched entries of a pair of the curated subset."""
         return _mean(self.curated_matches_per_text)
-
-    @property
-    def opted_out(self) -> dict[str, int]:
-        """Opt-out -> number of texts rejected for it, in the order of `OPT_OUTS`."""
-        return {name: self.rejected[name] for name in OPT_OUTS if self.rejected.get(name)}
 
     def absent_entry_ids(self, n: int = TOP) -> list[int]:
         """Return the first `n` ids of entries with count 0 that a text could match."""

@@ -11,6 +11,7 @@ from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.report import tables
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Parts
+from metaclip_spark.report.funnel import funnel
 
 FORMAT = 1
 """The version of the format. A name that changes its meaning needs a new version; an added name does not."""
@@ -29,6 +30,13 @@ def closing_numbers(card: Card) -> dict[str, Any]:
         "texts_read": card.texts_read,
         "texts_matched": card.texts_matched,
         "rejected": dict(card.rejected),
+        "passed_over": dict(card.passed_over),
+        "pairs_sent": card.pairs_sent,
+        "funnel": [
+            {"name": row.name, "value": row.value, "left_out": dict(row.left_out), "added": dict(row.added)}
+            for row in funnel(card)
+        ],
+        "sources_without_pairs": [group.plain for group in card.without_pairs],
         "unique_pairs": card.unique_pairs,
         **({} if card.images is None else {"images": card.images}),
         **({} if card.left_of is None else {"left_of": card.left_of}),
@@ -66,10 +74,6 @@ def as_plain(card: Card) -> dict[str, Any]:
         "counts": card.total_counts,
         "counts_curated": card.curated_total_counts,
         "head_share_of_counts_curated": card.curated_head_share_of_counts,
-        "pairs_sent": card.pairs_sent,
-        "funnel": [
-            {"name": row.name, "value": row.value, "left_out": dict(row.left_out)} for row in tables.funnel(card)
-        ],
         "opt_outs": card.opted_out,
         "incomplete_sources": [list(source) for source in card.incomplete_sources],
         "never_matched": _never_matched(card),

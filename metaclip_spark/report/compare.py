@@ -26,6 +26,7 @@ _NUMBERS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
             ("Matched", "texts_matched"),
             ("Unique pairs", "unique_pairs"),
             ("Opt-outs", "opted_out"),
+            ("Passed over", "passed_over"),
             ("Rejects", "rejected"),
         ),
     ),

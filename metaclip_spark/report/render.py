@@ -9,9 +9,11 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from metaclip_spark.report import sections, tables
+from metaclip_spark.report.account import SHOWN
 from metaclip_spark.report.card import TOP, Card, share
 from metaclip_spark.report.compare import Compared
 from metaclip_spark.report.formatting import flat, number, percent, probability, visible
+from metaclip_spark.report.funnel import funnel
 from metaclip_spark.report.plots import card as card_plots
 
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
@@ -65,7 +67,7 @@ def _context(card: Card) -> dict[str, Any]:
     return {
         "plots": [(p.title, Markup(p.svg), p.caption) for p in drawn],
         "no_plots": "" if drawn else NO_MATPLOTLIB,
-        "funnel": tables.funnel(card),
+        "funnel": funnel(card),
         "source_line": tables.source_line(card),
         "deviation": tables.deviation(card),
         "gauge": tables.gauge(card),
@@ -77,7 +79,9 @@ def _context(card: Card) -> dict[str, Any]:
         "top": _top(card),
         "rejects": tables.rejects(card),
         "opt_outs": tables.opt_out_sentence(card),
-        "rejected_without_text": tables.rejected_without_text(card),
+        "passed_over": tables.passed_over(card),
+        "left_without_text": tables.left_without_text(card),
+        "without_pairs": [group.sentence for group in card.without_pairs[:SHOWN]],
         "unmatched": _unmatched(card),
         "made": sections.composition(card),
         "no_composition": sections.NO_COMPOSITION,

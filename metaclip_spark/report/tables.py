@@ -1,12 +1,10 @@
-"""The tables of the data card: the funnel, the numbers, and the comparison with the paper."""
+"""The tables of the data card: the rejects, the numbers, and the comparison with the paper."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from metaclip_spark.candidates.ledger import FILTER_PREFIX, NO_TEXT_REASONS, REASONS, RECORD_REASONS, TEXT_REASONS
+from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent
 
@@ -16,98 +14,21 @@ CANNOT_MATCH = "contains a TAB, a line end, or punctuation that matching separat
 _NOT_GIVEN = "–"
 
 
-@dataclass(frozen=True)
-class FunnelRow:
-    """One row of the funnel.
-
-    Attributes:
-        name: The name of the row in the card's JSON.
-        value: Number of texts or pairs.
-        note: Its share of the row before, in words.
-        width: Length of the bar, in percent of the longest.
-        left_out: (reason, number) of the texts or pairs dropped since the row before, the largest number first.
-    """
-
-    name: str
-    value: int
-    note: str
-    width: float
-    left_out: Sequence[tuple[str, int]] = ()
-
-    @property
-    def title(self) -> str:
-        """`name` in the words of the page."""
-        return _ON_THE_PAGE.get(self.name, self.name).replace(SURVIVING, "Surviving pairs of ")
-
-    @property
-    def dropped(self) -> list[tuple[str, int]]:
-        """`left_out` with the reasons in the words of the page."""
-        return [(_ON_THE_PAGE.get(reason, reason), n) for reason, n in self.left_out]
-
-
-_AFTER_MATCHING = ("repeat", "language")
-OPT_OUT = "opt-outs of the page"
-DUPLICATES = "repeats that met in deduplication"
-UNMATCHED_KEPT = "kept without a match"
-NOT_SURVIVING = "repeats, and pairs that are not left"
-NOT_DRAWN = "not drawn"
-UNIQUE_IN_SOURCES = "Each once a source"
-SURVIVING = "Pairs left of "
-# The constants above are names in the card's JSON, so they are stable. The page uses other words.
-_ON_THE_PAGE = {
-    DUPLICATES: "duplicates found in deduplication",
-    NOT_SURVIVING: "duplicates, and pairs that did not survive",
-    NOT_DRAWN: "not sampled",
-    UNIQUE_IN_SOURCES: "Unique per source",
-}
-
-
-def funnel(card: Card) -> list[FunnelRow]:
-    """Return the rows from texts to the curated subset: texts, matched, language identified, unique pairs, sampled."""
-    sent = "Language identified" if _identifies(card) else UNIQUE_IN_SOURCES
-    levels: list[tuple[str, int, str, dict[str, int]]] = [
-        ("Texts", card.texts_read, "", {}),
-        ("Matched", card.texts_matched, "of the texts", _before_matching(card)),
-        *([] if card.pairs_sent is None else [(sent, card.pairs_sent, "of the matched", _after_matching(card))]),
-        (
-            pool_name(card),
-            card.unique_pairs,
-            f"of the {'matched' if card.pairs_sent is None else 'pairs'}",
-            {DUPLICATES if card.left_of is None else NOT_SURVIVING: (card.pairs_sent or 0) - card.unique_pairs},
-        ),
-        (
-            "Curated subset",
-            card.curated_size,
-            "of the pool" if card.left_of is None else "of the survivors",
-            {NOT_DRAWN: card.unique_pairs - card.curated_size},
-        ),
-    ]
-    longest = max(value for _, value, _, _ in levels)
-    rows, previous = [], 0
-    for name, value, of, left_out in levels:
-        note = f"{percent(share(value, previous))} {of}" if of and previous else ""
-        ordered = sorted(((why, n) for why, n in left_out.items() if n > 0), key=lambda item: (-item[1], item[0]))
-        rows.append(FunnelRow(name, value, note, round(100 * share(value, longest), 3), ordered))
-        previous = value
-    return rows
-
-
-def pool_name(card: Card) -> str:
-    """Name the pairs that were balanced: the pool, or the survivors of a download."""
-    return "Unique pairs: the pool" if card.left_of is None else f"{SURVIVING}{card.left_of}"
-
-
-def rejected_without_text(card: Card) -> list[tuple[str, int]]:
-    """Return (reason, number) of the records and rows whose text was not read, the largest number first."""
-    early = {**RECORD_REASONS, **NO_TEXT_REASONS}
-    found = [(why, n) for why, n in card.rejected.items() if why in early and n]
-    return sorted(found, key=lambda item: (-item[1], item[0]))
+def left_without_text(card: Card) -> list[tuple[str, list[tuple[str, int]]]]:
+    """Return (what happened, (reason, number)) of the records and rows whose text was not read, the largest first."""
+    early = {why: n for why, n in card.without_text.items() if why not in card.passed_over}
+    kinds = (("passed over, because they have no text", card.passed_over), ("rejected before a text was read", early))
+    return [(name, largest(counts)) for name, counts in kinds if any(counts.values())]
 
 
 def rejects(card: Card) -> list[tuple[str, int, str]]:
     """Return (reason, number, meaning) of the rejects, the most frequent first."""
-    ordered = sorted(card.rejected.items(), key=lambda item: (-item[1], item[0]))
-    return [(why, n, _meaning(why)) for why, n in ordered]
+    return [(why, n, meaning_of(why)) for why, n in largest(card.rejected)]
+
+
+def passed_over(card: Card) -> list[tuple[str, int, str]]:
+    """Return (reason, number, meaning) of the records passed over, the most frequent first."""
+    return [(why, n, meaning_of(why)) for why, n in largest(card.passed_over)]
 
 
 def opt_out_sentence(card: Card) -> str:
@@ -121,34 +42,6 @@ def opt_out_sentence(card: Card) -> str:
     part = percent(share(total, card.texts_read))
     sentence = f"{number(total)} texts ({part}) were rejected because their page opts out: {each}."
     return f"{sentence} Honoured opt-outs: {honoured}."
-
-
-def _meaning(reason: str) -> str:
-    if reason.startswith(FILTER_PREFIX):
-        return "rejected by a filter of the user"
-    return REASONS.get(reason, "")
-
-
-def _identifies(card: Card) -> bool:
-    config = card.config
-    return not config.get("no_lid") or config.get("lang_column") is not None
-
-
-def _before_matching(card: Card) -> dict[str, int]:
-    opted_out = card.opted_out
-    of_texts = {
-        why: n
-        for why, n in card.rejected.items()
-        if (why in TEXT_REASONS or why.startswith(FILTER_PREFIX)) and why not in (*_AFTER_MATCHING, *opted_out)
-    }
-    found = {OPT_OUT: sum(opted_out.values()), **of_texts}
-    if card.config.get("keep_unmatched"):
-        found[UNMATCHED_KEPT] = card.texts_read - sum(found.values()) - card.texts_matched
-    return found
-
-
-def _after_matching(card: Card) -> dict[str, int]:
-    return {why: card.rejected.get(why, 0) for why in _AFTER_MATCHING}
 
 
 def source_line(card: Card) -> str:
@@ -212,6 +105,7 @@ def _pair_rows(card: Card) -> list[tuple[str, str, str]]:
             else [("Images", number(card.images), "with a matched text; one text each is sampled")]
         ),
         ("Opt-outs", number(sum(card.opted_out.values())), "texts of pages that opt out"),
+        ("Passed over", number(sum(card.passed_over.values())), "records without a text; not among the rejects"),
         ("Rejects", number(sum(card.rejected.values())), "rejected records and texts"),
     ]
 

@@ -17,13 +17,15 @@ from metaclip_spark.core.sampling import (
     entry_probability,
     threshold_for_tail_fraction,
 )
+from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
+from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext
 from metaclip_spark.steps.earlier_runs import reusable_run
-from metaclip_spark.steps.pool import WITHIN, Pool, of_snapshots, opened_pool, origin_digest, subset_of
+from metaclip_spark.steps.pool import WITHIN, Pool, left_of, of_snapshots, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.runs import Drawn
@@ -41,6 +43,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
         return False
     with ctx.reporter.stage("balance", ctx.spark) as stage, opened_pool(ctx, list(counted)) as pool:
+        refuse_empty(ctx, pool, counted)
         threshold = choose_threshold(ctx, pool)
         by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)
         earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, threshold)
@@ -49,8 +52,8 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         if last is not None:
             ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
         kept, written = _write(ctx, pool, draw, threshold)
-        stage.rows = kept
-        stage.note = f"t = {threshold:,}, {kept:,} pairs kept"
+        stage.pairs = kept
+        stage.note = f"t = {threshold:,}, {number_of(kept, 'pair')} kept"
     ctx.attempt.record(
         DONE,
         "balance",
@@ -63,16 +66,14 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
             "seed": ctx.settings.seed,
             "unit": ctx.settings.unit,
             "pools": None if ctx.settings.is_thinned else counted,
-            "left_of": _left_of(ctx),
+            "counted": counted,
+            "pool_pairs": pool.whole,
+            "pairs_before": pool.before,
+            "left_of": left_of(ctx),
             "earlier": None if earlier is None else earlier.run_id,
         },
     )
     return True
-
-
-def _left_of(ctx: WritingContext) -> str | None:
-    run = ctx.settings.drawn_from_run
-    return (f"run {run}" if run else "the pool") if ctx.settings.is_thinned else None
 
 
 def _fingerprint(ctx: WritingContext, counted: dict[str, str]) -> str:

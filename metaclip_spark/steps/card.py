@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pyspark.sql import functions as F
 
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
-from metaclip_spark.schemas import TABLES
+from metaclip_spark.schemas import TABLES, TAKEDOWNS
+from metaclip_spark.steps.account.sums import ReadAccount, is_last_pool, language_notes, pairs_seen, read_account
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.tables import filter_equal
-
-INCOMPLETE_SHOWN = 100
-"""Maximum number of incomplete sources on the card."""
 
 PUBLIC_TABLES = (
     "sources",
@@ -53,7 +50,8 @@ def make_card(ctx: RunContext) -> Card:
         raise WarehouseError(f"run {ctx.run_id} has no curated subset yet; run balance first.")
     counts, curated_counts, sums, histograms = _statistics(ctx)
     snapshots = event.detail["snapshots"]
-    sources = _sources(ctx, snapshots)
+    pools = event.detail.get("counted") or event.detail.get("pools") or dict.fromkeys(snapshots)
+    account = read_account(ctx, pools)
     threshold = int(event.detail["threshold"])
     return Card(
         run_id=ctx.run_id,
@@ -84,15 +82,16 @@ def make_card(ctx: RunContext) -> Card:
         impossible=_impossible(ctx, counts),
         config=ctx.config,
         versions=event.software,
-        notes=_notes(ctx, event.detail),
+        notes=[*_notes(ctx, event.detail), *language_notes(ctx.settings, account.values)],
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
-        sources=sources.statuses,
-        records_read=sources.sums["records_read"],
-        texts_read=sources.sums["texts_read"],
-        texts_matched=sources.sums["texts_matched"],
-        pairs_sent=sources.sums["pairs_written"] if sources.any else None,
-        rejected=sources.rejected,
-        incomplete_sources=sources.incomplete,
+        incomplete_sources=account.incomplete,
+        pairs_seen=_pairs_seen(ctx, account, pools),
+        pairs_rematched=account.rematched,
+        has_earlier=account.earlier,
+        taken_down=ctx.warehouse.exists(TAKEDOWNS.name),
+        pool_pairs=event.detail.get("pool_pairs"),
+        pairs_before=event.detail.get("pairs_before"),
+        **account.values,
     )
 
 
@@ -109,6 +108,14 @@ def _notes(ctx: RunContext, detail: Mapping[str, Any]) -> list[str]:
     return notes
 
 
+def _pairs_seen(ctx: RunContext, account: ReadAccount, pools: Mapping[str, str | None]) -> int | None:
+    """Return `Card.pairs_seen`, which tells pairs of earlier snapshots from repeats, where it can be known."""
+    unchanged = all(is_last_pool(ctx, name, fingerprint) for name, fingerprint in pools.items())
+    if not account.earlier or account.rematched or not unchanged or ctx.settings.id_column is not None:
+        return None
+    return pairs_seen(ctx, pools)
+
+
 def with_composition(ctx: RunContext, card: Card) -> Card:
     """Return the card with the composition of its pool and subset, which takes a pass over both."""
     if card.left_of is not None:
@@ -123,7 +130,7 @@ def _differences(card: Card, composition: Composition) -> list[str]:
     languages = composition.languages
     sizes = (("pool", languages.pool, card.unique_pairs), ("subset", languages.curated, card.curated_size))
     return [
-        f"The {name} holds {now:,} pairs in the tables, and held {then:,} when the run was balanced."
+        f"The {name} holds {counted(now, 'pair')} in the tables, and held {then:,} when the run was balanced."
         for name, now, then in sizes
         if now != then
     ]
@@ -158,42 +165,6 @@ def _statistics(
     return counts, curated, {name: int(values[names == name][0]) for name in single}, histograms
 
 
-@dataclass(frozen=True)
-class _Sources:
-    """The outcomes of the snapshots' sources.
-
-    Attributes:
-        any: whether there are sources at all.
-        statuses: status -> number of sources.
-        sums: column of `sources` -> sum.
-        rejected: reason -> number of rejects, the most frequent first.
-        incomplete: (source_path, status, reason) of the first sources that are not done, by path.
-    """
-
-    any: bool
-    statuses: dict[str, int]
-    sums: dict[str, int]
-    rejected: dict[str, int]
-    incomplete: list[tuple[str, str, str]]
-
-
-def _sources(ctx: RunContext, snapshots: list[str]) -> _Sources:
-    sources = filter_equal(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=snapshots)
-    columns = ("records_read", "texts_read", "texts_matched", "pairs_written")
-    by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in columns]).collect()
-    reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
-    incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
-    statuses = Counter({"done": 0, "partial": 0, "failed": 0})
-    statuses.update({row["status"]: row["n"] for row in by_status})
-    return _Sources(
-        bool(by_status),
-        dict(statuses),
-        {name: sum(row[name] for row in by_status) for name in columns},
-        {row["key"]: row["n"] for row in sorted(reasons, key=lambda row: -row["n"])},
-        [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
-    )
-
-
 def as_json(card: Card, report: str | None) -> dict[str, object]:
     """Return the numbers of the summary, for JSON."""
-    return {**closing_numbers(card), "report": report}
+    return {**closing_numbers(card), "notes": list(card.notes), "report": report}

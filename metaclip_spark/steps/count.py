@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.spark.broadcast import Broadcast
@@ -21,13 +22,13 @@ def count_step(ctx: WritingContext) -> dict[str, str]:
     """
     if not ctx.has_list:
         raise ConfigError("count needs --metadata, the list that the pairs were matched with.")
-    counted = {}
+    fingerprints = {}
     for snapshot, (fingerprint, version) in ctx.chosen_pools().items():
         last = ctx.last("count", snapshot)
         if last is None or last.event != DONE or last.fingerprint != fingerprint:
             _count_snapshot(ctx, snapshot, fingerprint, version)
-        counted[snapshot] = fingerprint
-    return counted
+        fingerprints[snapshot] = fingerprint
+    return fingerprints
 
 
 def counted_snapshots(ctx: Context) -> list[str]:
@@ -58,7 +59,7 @@ def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, versio
             }
         )
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)
-        stage.note = f"{commit.rows:,} entries matched in snapshot {snapshot}"
+        stage.note = f"{counted(commit.rows, 'entry', 'entries')} matched in snapshot {snapshot}"
     ctx.attempt.record(
         DONE,
         "count",

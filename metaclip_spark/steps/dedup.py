@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import BloomFilter, shard_bits_for
 from metaclip_spark.core.hashing.digest import batch_digest
+from metaclip_spark.core.wording import counted
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import (
     dedup,
@@ -57,7 +58,7 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
         staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
         if not staged.isEmpty():
             commit = warehouse.append("pairs", _new_pairs(ctx, staged), txn=fingerprint)
-            stage.rows = commit.rows
+            stage.pairs = commit.rows
             _add_keys(ctx, snapshot)
             if ctx.settings.id_column is None:
                 stored = in_pool(ctx, "sightings", snapshot)
@@ -68,17 +69,17 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
             _drop_staged(ctx, snapshot, batch_ids)
         # The files are removed before the event `done`, because no later attempt would remove them.
         warehouse.remove_files("extracted")
-        stage.note = f"{stage.rows:,} unique pairs added"
+        stage.note = f"{counted(stage.pairs, 'unique pair')} added"
     ctx.attempt.record(
         DONE,
         "dedup",
         snapshot=snapshot,
         fingerprint=fingerprint,
         versions=_versions(ctx),
-        rows=stage.rows,
+        rows=stage.pairs,
         detail={"batches": batch_ids},
     )
-    return stage.rows
+    return stage.pairs
 
 
 def _new_pairs(ctx: WritingContext, staged: DataFrame) -> DataFrame:

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
+from pyspark.sql import functions as F
+
 from metaclip_spark.core.hashing.digest import batch_digest
+from metaclip_spark.core.wording import counted
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.sources.files import Split
 from metaclip_spark.stages.extract import extract
-from metaclip_spark.steps.context import ExtractContext, append_missing
+from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
 from metaclip_spark.steps.plan import Plan, store_plan
+from metaclip_spark.warehouse.tables import filter_equal
 
 
 def extract_step(ctx: ExtractContext, plan: Plan) -> int:
-    """Read the remaining splits of the plan into `extracted`; return the number of rows written."""
+    """Read the remaining splits of the plan into `extracted`; return the number of pairs written."""
     store_plan(ctx, plan)
     if not plan.todo:
         return 0
@@ -23,18 +27,25 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     # A source that is read again after its deduplication must not get the id of its first batch.
     last = ctx.last("dedup", snapshot)
     before = last.fingerprint if last is not None else ""
-    unit = "sources" if len(sources) == len(plan.todo) else "splits"
+    unit = "source" if len(sources) == len(plan.todo) else "split"
     with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), unit) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
             stamp = Stamp(snapshot, ctx.metadata_id, batch_id)
             rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches)
-            commit = append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
+            append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
             stage.committed += len(batch)
-            stage.rows += commit.rows
-        stage.note = f"{len(sources):,} sources, {stage.rows:,} rows"
-    return stage.rows
+            stage.pairs += _pairs_of(ctx, batch_id)
+        stage.note = f"{counted(len(sources), 'source')}, {counted(stage.pairs, 'pair')}"
+    return stage.pairs
+
+
+def _pairs_of(ctx: ExtractContext, batch_id: str) -> int:
+    """Return the number of pairs of a batch: the commit also counts rejects and outcomes as rows."""
+    staged = in_pool(ctx, "extracted", ctx.settings.snapshot)
+    outcomes = filter_equal(staged, batch_id=batch_id, kind="source")
+    return int(outcomes.agg(F.sum("pairs_written")).collect()[0][0] or 0)
 
 
 def batches(splits: list[Split], sources_per_batch: int) -> Iterator[list[Split]]:

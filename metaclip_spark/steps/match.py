@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from metaclip_spark.core.hashing.digest import batch_digest
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.match import match
 from metaclip_spark.steps.context import Context, WritingContext
@@ -37,8 +38,8 @@ def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, version: in
         stored = filter_equal(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
         commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)
-        stage.rows = commit.rows
-        stage.note = f"{commit.rows:,} pairs of snapshot {snapshot}"
+        stage.pairs = commit.rows
+        stage.note = f"{counted(commit.rows, 'pair')} of snapshot {snapshot}"
     ctx.attempt.record(
         DONE,
         "match",

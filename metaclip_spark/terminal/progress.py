@@ -19,6 +19,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.spark.session import is_connect
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Reporter:
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False)
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
 
     def say(self, text: str) -> None:
         """Print one line on stderr."""
@@ -51,19 +52,19 @@ class Reporter:
         self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
-    def stage(self, name: str, spark: SparkSession, total: int | None = None, unit: str = "tasks") -> Iterator[Stage]:
+    def stage(self, name: str, spark: SparkSession, total: int | None = None, unit: str = "task") -> Iterator[Stage]:
         """Show the progress of a stage while its body runs, then print one line with its duration.
 
         Args:
             total: number of units of the stage; None: the tasks of Spark are counted.
-            unit: name of a unit.
+            unit: name of a unit, in the singular.
         """
         stage = Stage(name, spark, total, unit)
         started = time.monotonic()
         with self._live(stage):
             yield stage
         seconds = time.monotonic() - started
-        rate = f", {stage.rows / seconds:,.0f} rows/s" if stage.rows and seconds > 0 else ""
+        rate = f", {stage.pairs / seconds:,.0f} pairs/s" if stage.pairs and seconds > 0 else ""
         note = f"{stage.note}, " if stage.note else ""
         self.say(f"{name:<8} {note}{seconds:.1f} s{rate}")
 
@@ -77,13 +78,14 @@ class Reporter:
                 yield
             return
         columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-        text = TextColumn("{task.fields[unit]}  {task.fields[rows]}")
+        text = TextColumn("{task.fields[unit]}  {task.fields[pairs]}")
         with Progress(*columns, text, TimeElapsedColumn(), console=self.console, transient=True) as bar:
-            task = bar.add_task(stage.name, total=stage.total, unit=stage.unit, rows="")
+            unit = agrees(stage.total or 0, stage.unit, f"{stage.unit}s")
+            task = bar.add_task(stage.name, total=stage.total, unit=unit, pairs="")
 
             def refresh() -> None:
                 done, total = stage.done()
-                bar.update(task, completed=done, total=total or None, rows=stage.rows_text())
+                bar.update(task, completed=done, total=total or None, pairs=stage.pairs_text())
 
             with _ticking(refresh, _LIVE_SECONDS):
                 yield
@@ -93,7 +95,7 @@ class Stage:
     """The state of a stage while it runs.
 
     Attributes:
-        rows: number of rows committed.
+        pairs: number of pairs committed; 0 where the stage counts none.
         committed: number of units committed.
         note: text for the last line.
     """
@@ -102,7 +104,7 @@ class Stage:
         self.name = name
         self.unit = unit
         self.total = total
-        self.rows = 0
+        self.pairs = 0
         self.note = ""
         self.committed = 0
         self._started = time.monotonic()
@@ -118,18 +120,19 @@ class Stage:
             return min(self.committed + finished, self.total), self.total
         return finished, tasks
 
-    def rows_text(self) -> str:
-        """Return the number of rows and their rate; empty before the first commit."""
-        if not self.rows:
+    def pairs_text(self) -> str:
+        """Return the number of pairs and their rate; empty before the first commit."""
+        if not self.pairs:
             return ""
-        return f"{self.rows:,} rows, {self.rows / max(time.monotonic() - self._started, 1e-9):,.0f} rows/s"
+        rate = self.pairs / max(time.monotonic() - self._started, 1e-9)
+        return f"{counted(self.pairs, 'pair')}, {rate:,.0f} pairs/s"
 
     def line(self) -> str:
         """Return the state of the stage as one plain line."""
         done, total = self.done()
         seconds = f"{time.monotonic() - self._started:.0f} s"
-        tasks = f"{done:,} of {total:,} {self.unit}" if total else ""
-        return "  ".join(part for part in (f"{self.name:<8}", tasks, self.rows_text(), seconds) if part)
+        tasks = f"{done:,} of {counted(total, self.unit)}" if total else ""
+        return "  ".join(part for part in (f"{self.name:<8}", tasks, self.pairs_text(), seconds) if part)
 
 
 Tasks = Callable[[], tuple[int, int]]

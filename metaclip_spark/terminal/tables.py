@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from metaclip_spark.core.wording import counted
+from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card
+from metaclip_spark.report.funnel import (
+    DUPLICATES,
+    EARLIER,
+    NOT_DRAWN,
+    NOT_LEFT,
+    NOT_SURVIVING,
+    OPT_OUT,
+    OTHER_TEXTS,
+    REMATCHED,
+    SUBSET_OF,
+    UNEXPLAINED,
+    UNMATCHED_KEPT,
+    FunnelRow,
+    funnel,
+)
 
 
 def console() -> Console:
     """Return a console on stdout that never wraps a path."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, emoji=False)
 
 
 def print_card(card: Card, report: str | None) -> None:
@@ -24,37 +44,39 @@ def print_card(card: Card, report: str | None) -> None:
     table.add_column(justify="right")
     table.add_column()
     for name, value, note in card_rows(card):
-        table.add_row(name, value, note)
+        table.add_row(Text(name), value, Text(note))
     out = console()
     out.print()
     out.print(table)
     out.print()
+    for note in card.notes:
+        out.print(f"note    {note}", markup=False)
     out.print(f"tables  {card.table_paths['curated_pairs']} and next to it", markup=False)
     if report:
         out.print(f"report  {report}", markup=False)
 
 
 def card_rows(card: Card) -> list[tuple[str, str, str]]:
-    """Return (name, value, note) for each line of the summary."""
+    """Return (name, value, note) for each line of the summary.
+
+    From the texts to the subset, each number is the one before it and the signed numbers between them.
+    """
     statuses = ", ".join(f"{number:,} {status}" for status, number in card.sources.items() if number)
+    rows = funnel(card)
+    of_pool, (drawn,) = _funnel_rows(card, rows[:-1]), rows[-1:]
     head, tail, unmatched = card.entries_head, card.entries_tail, card.entries_unmatched
     sds = abs(card.curated_size - card.expected_size) / card.expected_sd if card.expected_sd else 0.0
     return [
         ("sources", f"{sum(card.sources.values()):,}", statuses),
-        ("texts", f"{card.texts_read:,}", "image texts found"),
-        ("matched", f"{card.texts_matched:,}", f"{_share(card.texts_matched, card.texts_read)} of the texts"),
-        ("unique pairs", f"{card.unique_pairs:,}", f"survivors of {card.left_of}" if card.left_of else "the pool"),
-        *(
-            []
-            if card.images is None
-            else [("  images", f"{card.images:,}", "with a matched text; one text each is sampled")]
-        ),
+        *_without_text(card),
+        *of_pool,
         ("entries", f"{card.n_entries:,}", "in the metadata"),
         ("  unmatched", f"{unmatched:,}", _share(unmatched, card.n_entries)),
         ("  tail", f"{tail:,}", f"{_share(tail, card.n_entries)}, count < t: every pair is kept"),
         ("  head", f"{head:,}", f"{_share(head, card.n_entries)}, count >= t"),
         ("head's share", f"{card.head_share_of_counts:.1%}", "of all counts"),
         ("t", f"{card.threshold:,}", f"tail fraction {card.tail_fraction:.3f}"),
+        *_between(card, drawn),
         (
             "curated subset",
             f"{card.curated_size:,}",
@@ -63,6 +85,90 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {sds:.1f} sd away{_given(card)}"),
         *([] if card.capped is None else [("  capped", f"{card.capped:,}", _CAPPED)]),
     ]
+
+
+_LINES = 15
+"""Maximum number of lines between two rows of the funnel; the reasons after them share one line."""
+
+_SHORT = {
+    OPT_OUT: ("opt-outs", "the page opts out"),
+    DUPLICATES: ("repeats", "the same url and text on other pages or sources"),
+    EARLIER: ("earlier", "pairs that an earlier snapshot has"),
+    UNMATCHED_KEPT: ("unmatched", "match no entry (--keep-unmatched)"),
+    NOT_SURVIVING: ("not left", "repeats, and pairs that did not survive"),
+    NOT_LEFT: ("not left", "did not survive"),
+    NOT_DRAWN: ("not drawn", "by the sampling probability of each pair"),
+    OTHER_TEXTS: ("other texts", "of the same image"),
+    REMATCHED: ("rematched", "pairs that `match` stored for this list"),
+    UNEXPLAINED: ("other", "not accounted for: a source was read again, or the tables changed since"),
+}
+"""Reason of the funnel -> (name, note) of its line."""
+
+
+def _funnel_rows(card: Card, rows: Sequence[FunnelRow]) -> list[tuple[str, str, str]]:
+    """Return the lines of the texts and pairs, up to the pairs that are sampled."""
+    lines = []
+    for row in rows:
+        lines += [*_between(card, row), _level(card, row)]
+        if row.name == "Texts" and not any(row.name == "Matched" for row in rows):
+            note = f"{_share(card.texts_matched, card.texts_read)} of the texts; unmatched ones are kept as well"
+            lines.append(("  (matched)", f"{card.texts_matched:,}", note))
+    return lines
+
+
+def _level(card: Card, row: FunnelRow) -> tuple[str, str, str]:
+    value = f"{row.value:,}"
+    match row.name:
+        case "Texts":
+            return "texts", value, "image texts found"
+        case "Matched":
+            return "matched", value, f"{_share(card.texts_matched, card.texts_read)} of the texts"
+        case "Language identified" | "Each once a source":
+            return "pairs", value, "each once per source"
+        case "Unique pairs: the pool":
+            return "unique pairs", value, "the pool"
+        case "Images":
+            return "  images", value, "with a matched text; one text each is sampled"
+        case name if name.startswith(SUBSET_OF):
+            return "earlier subset", value, f"of {card.left_of}"
+    return "unique pairs", value, f"survivors of {card.left_of}"
+
+
+def _between(card: Card, row: FunnelRow) -> list[tuple[str, str, str]]:
+    """Return a line for each reason between a row and the row before it."""
+    shown = row.left_out if len(row.left_out) <= _LINES else row.left_out[: _LINES - 1]
+    rest = row.left_out[len(shown) :]
+    lines = [(name, f"-{n:,}", note) for n, (name, note) in ((n, _line(card, why)) for why, n in shown)]
+    if rest:
+        left = sum(n for _, n in rest)
+        lines.append(("  others", f"-{left:,}", f"{counted(len(rest), 'more reason')}; the report lists them"))
+    return lines + [(name, f"+{n:,}", note) for n, (name, note) in ((n, _line(card, why)) for why, n in row.added)]
+
+
+def _line(card: Card, reason: str) -> tuple[str, str]:
+    for known, (name, note) in _SHORT.items():
+        if reason.startswith(known):
+            return f"  {name}", note + reason.removeprefix(known)
+    if reason == "language":
+        wanted = card.config.get("languages")
+        return (
+            "  language",
+            f"not in {', '.join(wanted)}" if wanted else "not in en; --languages all keeps all languages",
+        )
+    if reason == "repeat":
+        return "  repeat", "the same url and text again in the same source"
+    return f"  {reason}", meaning_of(reason)
+
+
+def _without_text(card: Card) -> list[tuple[str, str, str]]:
+    """Return the line of the records, if some of them, or some rows, have no text."""
+    if not card.without_text:
+        return []
+    reasons = largest(card.without_text)
+    named = ", ".join(f"{n:,} {why}" for why, n in reasons[:3])
+    rest = sum(n for _, n in reasons[3:])
+    more = f", {rest:,} for {counted(len(reasons) - 3, 'other reason')}" if rest else ""
+    return [("records", f"{card.records_read:,}", f"no text in: {named}{more}")]
 
 
 _CAPPED = "kept with certainty, because p is above that of the run; a large number means that its t was too small"

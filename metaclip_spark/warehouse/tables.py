@@ -86,8 +86,8 @@ class Warehouse:
     def identifier(self, name: str) -> str:
         """Return the name of a table in SQL."""
         if self.root is not None:
-            return f"delta.`{self.where(name)}`"
-        return ".".join(f"`{part}`" for part in self.where(name).split("."))
+            return f"delta.{_quoted(self.where(name))}"
+        return ".".join(_quoted(part) for part in self.where(name).split("."))
 
     def properties(self, name: str) -> dict[str, str] | None:
         """Return the properties of a table; None where there is no such table. Runs no Spark job."""
@@ -316,6 +316,15 @@ def _set_for_now(spark: SparkSession, **settings: str) -> Iterator[None]:
 
 def _is_missing(error: AnalysisException) -> bool:
     return error.getCondition() in _MISSING
+
+
+def _quoted(name: str) -> str:
+    """Return a name in SQL, whatever its characters.
+
+    >>> print(_quoted("a`b"))
+    `a``b`
+    """
+    return "`" + name.replace("`", "``") + "`"
 
 
 def sql_string(text: str) -> str:

@@ -401,3 +401,20 @@ def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
     """A write selects the table's columns by name, so a column that a stage forgot is an error."""
     with pytest.raises(AnalysisException, match="count"):
         warehouse.append("entry_counts", counts(spark, ("a", 1, 5)).drop("count"))
+
+
+@pytest.mark.parametrize("name", ["ba`ck", "``", """it's 50%20 of $x "ü" [1] {a} * `q`"""])
+def test_a_warehouse_may_have_any_name(spark, tmp_path, name):
+    """Quotes, spaces, backticks, percent, dollars, globs and other scripts: every statement finds the table."""
+    warehouse = Warehouse(spark, str(tmp_path / name / "warehouse"))
+    rows = spark.createDataFrame([("a", "n", 1, 2)], TABLES["run_statistics"].ddl)
+    first = warehouse.append("run_statistics", rows, txn="x")
+    second = warehouse.replace("run_statistics", rows, run_id="a")
+    assert warehouse.readable_version("run_statistics", first.version) == first.version
+    assert warehouse.read("run_statistics", second.version).count() == 1
+    assert warehouse.merge("run_statistics", rows, ["run_id"]) == 1
+    warehouse.append("run_statistics", rows, txn="y")
+    warehouse.delete("run_statistics", "run_id = 'a'")
+    warehouse.remove_files("run_statistics")
+    assert [path.name for path in (tmp_path / name / "warehouse" / "run_statistics").iterdir()] == ["_delta_log"]
+    assert warehouse.read("run_statistics").isEmpty()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.report.formatting import number, short
 from metaclip_spark.report.plots.canvas import decades
+from metaclip_spark.storage.write import open_atomic
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -49,10 +50,11 @@ def draw(sweep: Sweep, place: str) -> None:
         figure = Figure(figsize=(7.2, 4.4), layout="constrained")
         _paint(figure, sweep)
         nothing = {".svg": ("Date", "Creator"), ".png": ("Software",), ".pdf": ("CreationDate", "Creator", "Producer")}
-        metadata = dict.fromkeys(nothing[os.path.splitext(place.lower())[1]])
+        suffix = os.path.splitext(place.lower())[1]
         try:
-            figure.savefig(place, metadata=metadata)
-        except OSError as error:
+            with open_atomic(place) as file:
+                figure.savefig(file, format=suffix[1:], metadata=dict.fromkeys(nothing[suffix]))
+        except (OSError, ValueError, ImportError) as error:  # fsspec: the scheme is unknown, or its package is missing
             raise WarehouseError(f"plot {place} cannot be written: {error}. Give another place with --plot.") from error
 
 

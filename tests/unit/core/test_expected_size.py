@@ -19,7 +19,7 @@ from metaclip_spark.core.draw import draws
 from metaclip_spark.core.expected_size import ExpectedSums, Thresholds
 from metaclip_spark.core.sampling import batch_probability, entry_probability, fixed_point, from_fixed_point
 from metaclip_spark.core.threshold_search import THRESHOLDS_PER_PASS, smallest_threshold
-from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.errors import ConfigError, InputError, WarehouseError
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 from metaclip_spark.verbs import local
 
@@ -227,3 +227,26 @@ def test_equal_sweeps_are_drawn_alike(tmp_path):
         assert words in drawn
     with pytest.raises(ConfigError, match=r"^--plot takes a file that ends in \.svg, \.png, \.pdf, got 'a\.jpg'\.$"):
         sweep_plot.check("a.jpg")
+
+
+def test_a_plot_that_fails_leaves_the_earlier_one(tmp_path, monkeypatch):
+    """The file appears whole or not at all, and no other file is left in the folder."""
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    from metaclip_spark.report.plots import sweep as sweep_plot
+
+    place = tmp_path / "a.png"
+    place.write_bytes(b"earlier")
+
+    def fail(self, file, **more):
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Figure, "savefig", fail)
+        with pytest.raises(WarehouseError, match=r"^plot .*a\.png cannot be written: disk full\. Give another place"):
+            sweep_plot.draw(found_sweep(), str(place))
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [b"earlier"]
+    sweep_plot.draw(found_sweep(), str(place))
+    assert place.read_bytes().startswith(b"\x89PNG")

@@ -65,41 +65,6 @@ def make_card(**changes) -> Card:
     return Card(**(values | changes))
 
 
-def test_the_funnel_adds_up_with_the_rejects_between():
-    """Each row is the row before it minus the dropped texts or pairs, which are listed by reason, the largest first."""
-    rows = tables.funnel(make_card())
-    assert [(row.name, row.value) for row in rows] == [
-        ("Texts", 300),
-        ("Matched", 170),
-        ("Language identified", 140),
-        ("Unique pairs: the pool", 130),
-        ("Curated subset", 40),
-    ]
-    for before, after in zip(rows, rows[1:], strict=False):
-        assert before.value - sum(n for _, n in after.left_out) == after.value
-    assert rows[1].left_out == [
-        ("no_match", 100),
-        ("opt-outs of the page", 15),
-        ("too_short", 8),
-        ("filter:mine:ugly", 7),
-    ]
-    assert rows[2].left_out == [("repeat", 20), ("language", 10)]
-    assert rows[3].left_out == [("repeats that met in deduplication", 10)]
-    assert rows[3].dropped == [("duplicates found in deduplication", 10)]
-    assert rows[4].dropped == [("not sampled", 90)]
-    assert tables.rejected_without_text(make_card()) == [("empty_text", 3), ("broken_json", 2)]
-    assert make_card().opted_out == {"noai": 10, "tdm": 5}
-
-
-def test_the_funnel_of_other_settings():
-    """The funnel names texts that are kept without a match, and its third row depends on language identification."""
-    card = make_card(config={"keep_unmatched": True, "no_lid": True}, rejected={}, pairs_sent=300, unique_pairs=300)
-    rows = tables.funnel(card)
-    assert rows[1].left_out == [("kept without a match", 130)]
-    assert (rows[2].name, rows[2].title) == ("Each once a source", "Unique per source")
-    assert len(tables.funnel(make_card(pairs_sent=None))) == 4
-
-
 def test_opt_outs_are_named_apart():
     """The sentence has the number of texts by opt-out, and the honoured opt-outs."""
     card = make_card(config={"opt_outs": ["noai", "tdm"]})
