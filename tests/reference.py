@@ -124,8 +124,8 @@ def clean(text, is_html=False):
 
 
 def decoded(value):
-    """Return an attribute's value as an HTML parser decodes it."""
-    quoted = value.replace('"', "&quot;")
+    """Return an attribute's value as an HTML parser decodes it; the parser would change CR and NUL."""
+    quoted = value.replace('"', "&quot;").replace("\r", "&#13;").replace("\0", "")
     return LexborHTMLParser(f'<img alt="{quoted}">').css_first("img").attributes["alt"] or ""
 
 

@@ -62,7 +62,7 @@ INCOMPLETE = {
     "text.wat.gz": ("failed", "not a WARC record: expected a line 'WARC/1.0', got b'no WARC at all\\n'"),
     "empty.wat.gz": ("failed", "the file is empty"),
     "footer.parquet": ("failed", "Parquet magic bytes not found in footer"),
-    "empty.parquet": ("failed", "ArrowInvalid: Parquet file size is 0 bytes"),
+    "empty.parquet": ("failed", "the file is empty; expected a Parquet file."),
     "empty.tsv": ("failed", "the file is empty"),
 }
 DONE = {"good.wat.gz": 6, "good.parquet": 5, "bad_rows.tsv": 6, "lines.jsonl": 1}

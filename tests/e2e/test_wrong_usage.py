@@ -17,7 +17,8 @@ pytestmark = pytest.mark.spark
 def refused(ended, status: int, sentence: str) -> None:
     """Check that a command printed one sentence on stderr, besides progress, and nothing on stdout."""
     assert (ended.status, ended.out) == (status, "")
-    lines = [line for line in ended.err.splitlines() if not line.startswith(("Starting Spark", "run "))]
+    before = ("Starting Spark", "run ", "warning: metadata: 1 of 10 entries (10.0%) can never match")
+    lines = [line for line in ended.err.splitlines() if not line.startswith(before)]
     assert lines == [f"metaclip-spark: {sentence}"]
 
 

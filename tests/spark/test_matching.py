@@ -203,7 +203,7 @@ def test_extract_stage_matches_every_case(spark, tmp_path, combined):
     rows = extract(
         spark,
         splits_of(find_sources([str(tmp_path / "cases.parquet")])),
-        ExtractOptions(keep_unmatched=True),
+        ExtractOptions(keep_unmatched=True, text_cap=1 << 20),  # some cases are longer than the default
         BroadcastTools(matcher=broadcast_matcher(spark, compile_matcher(combined))),
         Stamp("s", combined.metadata_id, "b"),
     ).cache()
