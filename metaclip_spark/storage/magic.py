@@ -5,6 +5,7 @@ A reader calls `check_head` with the first bytes of a file, inflated if the file
 
 from __future__ import annotations
 
+import re
 from typing import BinaryIO, NamedTuple
 
 from metaclip_spark.errors import DamagedSourceError, WrongKindError
@@ -67,6 +68,9 @@ _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
     (b"\xff\xfe", Kind("utf-16", "text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8")),
     (b"\xfe\xff", Kind("utf-16", "text in UTF-16", "convert it: iconv -f UTF-16 -t UTF-8")),
 )
+_LETTERS = (b"BZh", b"PAR1", b"PARE", b"ORC", b"FEA1")
+"""Signatures that a line of text may begin with (`ORCID,url,text`): such a file has bytes that text has not, too."""
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _HTML = Kind("html", "an HTML page", "it may be the error page of a server: fetch the file again")
 _XML = Kind("xml", "XML", "it may be the error message of a server: fetch the file again")
 _ARRAY = Kind("json-array", "a JSON array", "write one object per line, e.g. with \"jq -c '.[]'\"")
@@ -93,7 +97,7 @@ def kind_of(head: bytes) -> Kind | None:
     ('zip', None)
     """
     for signature, kind in _SIGNATURES:
-        if head.startswith(signature):
+        if head.startswith(signature) and (signature not in _LETTERS or _CONTROL.search(head)):
             return kind
     if head[257:262] == b"ustar":
         return _TAR

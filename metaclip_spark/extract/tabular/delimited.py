@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
@@ -18,8 +19,6 @@ from metaclip_spark.extract.tabular.columns import BATCH_ROWS, Columns
 from metaclip_spark.extract.tabular.dialect import (
     BACKSLASH,
     DOUBLE,
-    ESCAPES,
-    ESCAPES_ALONE,
     NONE,
     Dialect,
     Evidence,
@@ -36,9 +35,8 @@ _BROKEN_MARKS = 20
 _OPEN_BLOCKS = 64
 _LOOK_BYTES = 4 << 20
 _LONE_RETURN = re.compile(rb"\r(?!\n)")
-_ESCAPED_NULL = rb"(?<![^%s\r\n])\\N(?=[%s\r\n]|\Z)"
-_NOT_UTF8 = [bytes([value]) for value in (*range(0xFF, 0xF4, -1), 0xC1, 0xC0)]
-"""Bytes that no text in UTF-8 has."""
+_UNUSED = [bytes([value]) for value in (*range(1, 9), *range(14, 32), *range(0xFF, 0xF4, -1), 0xC1, 0xC0)]
+"""Bytes that hardly any text has: controls, and what is no part of UTF-8."""
 
 
 def delimited_names(uri: str, kind: str, quoting: str = "auto") -> list[str]:
@@ -91,7 +89,7 @@ class Delimited:
             header.line_end,
             is_default=header.delimiter == DELIMITERS[kind],
         )
-        self.is_settled = quoting in (NONE, DOUBLE)
+        self.is_settled = quoting != "auto"
         self._is_quoted = False
         self._weighed = 0
         self._evidence = Evidence()
@@ -108,11 +106,17 @@ class Delimited:
             ended = self._blocks.ended
             final = ended and self._blocks.failure is None
             upto = self._choose(final)
+            rest = upto < len(self._data)
             block, used = cutter.cut(self._data, upto, self.dialect, final)
             if len(block):
                 yield block
             self._data = self._data[used:]
             self._check(cutter)
+            if rest and used:
+                continue  # the next fields are weighed before more is read
+            if rest and ended and not self.is_settled:
+                self.is_settled = True  # one row has more fields than are weighed at a time
+                continue
             if not used and len(self._data) > MAX_ROW_BYTES:
                 self._data = cutter.skip_row(self._data, self._blocks, self.dialect)
             elif ended:
@@ -124,15 +128,14 @@ class Delimited:
     def _choose(self, final: bool) -> int:
         """Weigh the next rows as long as the quoting is open; return the end of the rows that can be read."""
         data, dialect = self._data, self.dialect
-        if self._setting in (NONE, DOUBLE) or (self.is_settled and dialect.quoting != NONE):
+        if self._setting != "auto" or (self.is_settled and dialect.quoting != NONE):
             return len(data)
         marks = b'"' in data and begins_with_mark(data, dialect.delimiter)
-        escapes = b"\\" in data and (find(data, b'\\"') >= 0 or find(data, b"\\" + dialect.delimiter) >= 0)
         if self.is_settled or self._is_quoted:
             # Text without quoting is watched for quoted fields, and quoted text for the escapes of marks.
             if not (marks if self.is_settled else b"\\" in data):
                 return len(data)
-        elif not marks and not escapes:
+        elif not marks:
             return len(data)
         if self.is_settled:
             end = data.rfind(dialect.line_end) + 1
@@ -146,10 +149,7 @@ class Delimited:
     def _decide(self) -> None:
         evidence = self._evidence
         quoting = evidence.choose(self.dialect.delimiter, self.header.is_quoted)
-        if self._setting == BACKSLASH:
-            quoting = quoting if quoting in (ESCAPES, ESCAPES_ALONE) else BACKSLASH
-            self.is_settled = quoting != BACKSLASH or evidence.quoted > 0
-        elif self._is_quoted:
+        if self._is_quoted:
             quoting = evidence.escape()
             self.is_settled = quoting is not None or self._weighed > _OPEN_BLOCKS
         elif quoting == DOUBLE and evidence.escape() is None:
@@ -220,33 +220,50 @@ def _places(names: list[str], options: ExtractOptions, source_path: str) -> dict
 
 
 def _parsed(block: memoryview, file: Delimited, places: dict[str, int], reject: Reject, position: int) -> Columns:
-    dialect, names = file.dialect, file.header.names
-    quoted, escaped = dialect.quoting not in (NONE, ESCAPES_ALONE), dialect.quoting in (ESCAPES, ESCAPES_ALONE)
+    dialect, hidden = file.dialect, b""
+    if dialect.line_end == b"\n" and find(block, b"\r") >= 0 and _LONE_RETURN.search(block):
+        # To Arrow every CR ends a row; here it is a character.
+        hidden = next((sign for sign in _UNUSED if find(block, sign) < 0), b" ")
+        block = memoryview(_LONE_RETURN.sub(hidden, block))
+    rejects: list[tuple[str, str]] = []
 
     def broken_row(row: pa_csv.InvalidRow) -> str:
         detail = f"{row.actual_columns} columns, expected {row.expected_columns}: {row.text}"
-        reject(f"row {position + row.number + bool(file.header.line)}", detail)
+        rejects.append((f"row {position + row.number + bool(file.header.line)}", detail))
         return "skip"
 
-    hidden = b""
-    if dialect.line_end == b"\n" and find(block, b"\r") >= 0 and _LONE_RETURN.search(block):
-        # To Arrow every CR ends a row; here it is a character.
-        hidden = next((sign for sign in _NOT_UTF8 if find(block, sign) < 0), b" ")
-        block = memoryview(_LONE_RETURN.sub(hidden, block))
-    if escaped and find(block, b"\\N") >= 0:
-        sign = re.escape(dialect.delimiter)
-        block = memoryview(re.sub(_ESCAPED_NULL % (sign, sign), b"", block))
+    if _is_utf8(block):
+        table = _table(block, file, places, broken_row)
+        columns = {name: _whole(table.column(f"f{place}")) for name, place in places.items()}
+    else:
+        # Arrow hands a row of another number of columns on as a string, and cannot if the row is not UTF-8. As Latin-1
+        # every byte is a character, and is a byte again afterwards.
+        table = _table(memoryview(str(block, "latin-1").encode()), file, places, broken_row)
+        rejects = [(where, detail.encode("latin-1", "replace").decode("utf-8", "replace")) for where, detail in rejects]
+        columns = {name: _latin1_bytes(_whole(table.column(f"f{place}"))) for name, place in places.items()}
+    for where, detail in rejects:
+        reject(where, detail)
+    if hidden:
+        columns = {name: pc.replace_substring(column, hidden, b"\r") for name, column in columns.items()}
+    return columns
+
+
+def _table(
+    block: memoryview, file: Delimited, places: dict[str, int], broken_row: Callable[[pa_csv.InvalidRow], str]
+) -> pa.Table:
+    quoted = file.dialect.quoting != NONE
     types = {f"f{place}": pa.binary() for place in places.values()}
-    table = pa_csv.read_csv(
+    return pa_csv.read_csv(
         pa.py_buffer(block),
         read_options=pa_csv.ReadOptions(
-            use_threads=False, block_size=len(block) + 1, column_names=[f"f{place}" for place in range(len(names))]
+            use_threads=False,
+            block_size=len(block) + 1,
+            column_names=[f"f{place}" for place in range(len(file.header.names))],
         ),
         parse_options=pa_csv.ParseOptions(
-            delimiter=dialect.delimiter.decode("latin-1"),
+            delimiter=file.dialect.delimiter.decode("latin-1"),
             quote_char='"' if quoted else False,
-            escape_char="\\" if escaped else False,
-            newlines_in_values=quoted or escaped,
+            newlines_in_values=quoted,
             invalid_row_handler=broken_row,
         ),
         # \N is the null of MySQL, Hive and PostgreSQL.
@@ -259,10 +276,20 @@ def _parsed(block: memoryview, file: Delimited, places: dict[str, int], reject: 
             check_utf8=False,
         ),
     )
-    columns = {name: _whole(table.column(f"f{place}")) for name, place in places.items()}
-    if hidden:
-        columns = {name: pc.replace_substring(column, hidden, b"\r") for name, column in columns.items()}
-    return columns
+
+
+def _is_utf8(block: memoryview) -> bool:
+    ends = pa.py_buffer(np.array([0, len(block)], np.int64))
+    try:
+        pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(block)).validate(full=True)
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+def _latin1_bytes(column: pa.Array) -> pa.Array:
+    values = (None if value is None else value.decode().encode("latin-1") for value in column.to_pylist())
+    return pa.array(values, pa.binary())
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

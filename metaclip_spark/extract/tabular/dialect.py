@@ -13,16 +13,14 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 NONE, DOUBLE, BACKSLASH = "none", "double", "backslash"
-ESCAPES, ESCAPES_ALONE = "escapes", "escapes_alone"
-"""Backslashes escape in every field, as Python's csv writes them: with quoted fields too, or without any."""
 _MAX_FIELDS = 2000  # that are weighed at a time
 _LONGEST_FIELD = 1 << 16
+_DOUBLED_SIGNS = 3  # fields whose backslashes all come in pairs; one or two may be texts
+_FEW_LINES = 3
 _SAID = {
     NONE: "quotation marks are text",
     DOUBLE: "fields are quoted, and marks inside are doubled",
     BACKSLASH: "fields are quoted, and marks inside follow a backslash",
-    ESCAPES: "fields are quoted, and a backslash escapes the next character in every field",
-    ESCAPES_ALONE: "no field is quoted, and a backslash escapes the next character",
 }
 _NAMES = {b"\t": "tabs", b",": "commas", b";": "semicolons", b"|": "bars"}
 
@@ -33,7 +31,7 @@ class Dialect:
 
     Attributes:
         delimiter: one byte.
-        quoting: NONE, DOUBLE, BACKSLASH, ESCAPES or ESCAPES_ALONE.
+        quoting: NONE, DOUBLE or BACKSLASH.
         line_end: a line feed (CRLF is one, too), or the carriage return of a file without line feeds.
         evidence: the fields that decided, in words; "" if the file has none.
         is_default: whether the delimiter is the one that the file's name stands for.
@@ -68,9 +66,7 @@ class Evidence:
         either: a quoted field that must be one, without marks inside.
         needless, empty: a field in quotation marks that needs none, and marks without a text.
         doubled_signs, single_signs: quoted fields whose backslashes come in pairs, or not.
-        bare: marks in unquoted fields without a backslash.
-        escaped_marks: marks in unquoted fields after a backslash.
-        escaped_ends, literal_ends: lines with a backslash before a delimiter that are right if it escapes, or if not.
+        lines: number of lines.
         first: the kind of evidence -> its first field.
     """
 
@@ -82,10 +78,6 @@ class Evidence:
     empty: int = 0
     doubled_signs: int = 0
     single_signs: int = 0
-    bare: int = 0
-    escaped_marks: int = 0
-    escaped_ends: int = 0
-    literal_ends: int = 0
     lines: int = 0
     first: dict[str, bytes] = field(default_factory=dict)
 
@@ -108,12 +100,9 @@ class Evidence:
 
     def choose(self, delimiter: bytes, header_is_quoted: bool) -> str | None:
         """Return the quoting that the fields show, or None as long as they show none."""
-        if self.escaped_ends and not self.literal_ends and self.escaped_ends > self.quoted - self.double:
-            return ESCAPES_ALONE
         begun = self.none + self.quoted + self.needless + self.empty
-        escapes = self.escaped_marks > 1 and not self.bare and not self.double
         if not begun and not header_is_quoted:
-            return ESCAPES if escapes else None
+            return None
         if delimiter == b"\t":
             everywhere = header_is_quoted or self.needless > 9 and self.needless * 10 >= self.lines * 9
             plain = (
@@ -125,14 +114,16 @@ class Evidence:
             plain = self.none > 1 and self.none > self.quoted + self.needless
         if plain:
             return NONE
-        return ESCAPES if escapes else self.escape() or DOUBLE
+        return self.escape() or DOUBLE
 
     def escape(self) -> str | None:
         """Return how marks inside of quoted fields are written, or None as long as no field shows it."""
         if self.double or self.backslash:
             return BACKSLASH if self.backslash > self.double else DOUBLE
-        if self.doubled_signs or self.single_signs:
-            return BACKSLASH if self.doubled_signs > self.single_signs else DOUBLE
+        if self.single_signs:
+            return DOUBLE
+        if self.doubled_signs >= _DOUBLED_SIGNS:
+            return BACKSLASH
         return None
 
 
@@ -147,12 +138,11 @@ class _Patterns:
         self.double_open = re.compile(rb'"[^"]*(?:""[^"]*)*\Z')
         self.backslash = re.compile(rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"' + after, re.DOTALL)
         self.backslash_open = re.compile(rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*\\?\Z', re.DOTALL)
-        self.escaped_delimiter = re.compile(rb"(?<!\\)(?:\\\\)*\\" + sign)
+        self.url = re.compile(rb"(?:^|" + sign + rb')"?https?://', re.IGNORECASE)
 
 
 _patterns = cache(_Patterns)
 _PAIRS = re.compile(rb"\\\\")
-_ESCAPED_MARK = re.compile(rb'(?<!\\)(?:\\\\)*\\"')
 
 
 def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Evidence) -> int:
@@ -164,13 +154,10 @@ def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Ev
         final: whether the file ends with this text.
     """
     patterns, resume, fields, upto = _patterns(delimiter), 0, 0, len(data)
-    evidence.lines += data.count(b"\n")
-    between: list[bytes] = []
     for found in patterns.opening.finditer(data):
         at = found.start()
         if at < resume:
             continue
-        between.append(data[resume:at])
         fields += 1
         double, backslash = patterns.double.match(data, at), patterns.backslash.match(data, at)
         ends = {match.end() for match in (double, backslash) if match}
@@ -185,18 +172,15 @@ def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Ev
             upto = resume = at
             break
         kind, end = _kind(data, at, double, backslash, delimiter, columns)
-        evidence.add(kind, data[at : end or at + 60].split(b"\n")[0])
+        if kind:
+            evidence.add(kind, data[at : end or at + 60].split(b"\n")[0])
         if end and kind != "none":
             _weigh_backslashes(data[at + 1 : end - 1], evidence)
         resume = end if end and kind != "none" else at + 1
         if fields >= _MAX_FIELDS:
             upto = resume
             break
-    between.append(data[resume:upto])
-    if b"\\" in data:
-        _weigh_escapes(between, delimiter, columns, evidence)
-    elif b'"' in data:
-        evidence.bare += sum(part.count(b'"') for part in between)
+    evidence.lines += data.count(b"\n", 0, upto)
     return upto
 
 
@@ -208,21 +192,22 @@ def _kind(
     delimiter: bytes,
     columns: int,
 ) -> tuple[str, int]:
-    """Return the kind of evidence of the field that begins with a mark at `at`, and the field's end (0: not quoted)."""
+    """Return the kind of evidence of the field that begins with a mark at `at`, and the field's end (0: not quoted).
+
+    The kind is "" for a field that shows nothing.
+    """
     match = double or backslash
-    if match is None or match.end() - at > _LONGEST_FIELD:
+    if match is None:
         return "none", 0
     if double and backslash and double.end() != backslash.end():
         # A backslash before a closing mark, or a line that a doubled mark ends: the shorter field is the likelier.
         match = min(double, backslash, key=lambda found: found.end())
     end = match.end()
     inner = data[at + 1 : end - 1]
-    if b"\n" in inner or delimiter in inner:
-        start = data.rfind(b"\n", 0, at) + 1
-        stop = data.find(b"\n", end)
-        lines = data[start : stop if stop >= 0 else len(data)].split(b"\n")
-        if all(line.count(delimiter) == columns - 1 for line in lines):
-            return "none", end  # without quoting, every line is right
+    if (b"\n" in inner or delimiter in inner) and holds_rows(data, at, end, delimiter, columns, _FEW_LINES):
+        return "none", 0
+    if end - at > _LONGEST_FIELD:
+        return "", end
     if match is backslash and match is not double and b'\\"' in inner:
         return "backslash", end
     if b'""' in inner:
@@ -234,6 +219,24 @@ def _kind(
     return ("needless" if inner else "empty"), end
 
 
+def holds_rows(data: bytes, opened: int, closed: int, delimiter: bytes, columns: int, few_lines: int | None) -> bool:
+    """Return whether a field that marks at `opened` and before `closed` enclose is right as rows without quoting.
+
+    Every line has the file's number of columns then, and a url in each line but the first.
+
+    Args:
+        few_lines: of more lines than this, no url is needed; None: it is always needed.
+    """
+    stop = data.find(b"\n", closed)
+    lines = data[data.rfind(b"\n", 0, opened) + 1 : stop if stop >= 0 else len(data)].split(b"\n")
+    if not all(line.count(delimiter) == columns - 1 for line in lines):
+        return False
+    if len(lines) == 1 or (few_lines is not None and len(lines) > few_lines):
+        return True
+    url = _patterns(delimiter).url
+    return all(url.search(line) for line in lines[1:])
+
+
 def _weigh_backslashes(inner: bytes, evidence: Evidence) -> None:
     if b"\\" in inner:
         rest = _PAIRS.sub(b"", inner).replace(b'\\"', b"")
@@ -243,32 +246,12 @@ def _weigh_backslashes(inner: bytes, evidence: Evidence) -> None:
             evidence.doubled_signs += 1
 
 
-def _weigh_escapes(between: list[bytes], delimiter: bytes, columns: int, evidence: Evidence) -> None:
-    """Add the evidence of backslashes in the text between quoted fields."""
-    escaped_delimiter = _patterns(delimiter).escaped_delimiter
-    for part in between:
-        escaped = len(_ESCAPED_MARK.findall(part)) if b'\\"' in part else 0
-        evidence.escaped_marks += escaped
-        evidence.bare += part.count(b'"') - escaped
-        if b"\\" + delimiter in part:
-            for line in part.split(b"\n"):
-                if b"\\" + delimiter not in line:
-                    continue
-                signs, escapes = line.count(delimiter), len(escaped_delimiter.findall(line))
-                if signs == columns - 1:
-                    evidence.literal_ends += 1
-                elif signs - escapes == columns - 1:
-                    evidence.add("escaped_ends", line)
-
-
 def with_evidence(dialect: Dialect, quoting: str, evidence: Evidence) -> Dialect:
     """Return a dialect with a quoting that these fields show."""
     kinds = {
         NONE: ("none", "needless"),
         DOUBLE: ("double", "either", "needless"),
         BACKSLASH: ("backslash", "either", "needless"),
-        ESCAPES: ("escaped_marks", "backslash", "either"),
-        ESCAPES_ALONE: ("escaped_ends",),
     }[quoting]
     return replace(dialect, quoting=quoting, evidence=evidence.said(kinds))
 

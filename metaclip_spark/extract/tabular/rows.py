@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from metaclip_spark.core.byte_find import find
+from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
-from metaclip_spark.extract.tabular.dialect import BACKSLASH, DOUBLE, ESCAPES, ESCAPES_ALONE, Dialect
+from metaclip_spark.extract.tabular.dialect import BACKSLASH, DOUBLE, NONE, Dialect, holds_rows
 from metaclip_spark.extract.tabular.quotes import BROKEN, OPEN, Fields, doubled_marks, quoted_fields, quotes_of
 
 Reject = Callable[[str, str], None]
@@ -17,6 +20,7 @@ Reject = Callable[[str, str], None]
 
 _LINES_OF_A_LOOK = 10
 _OVERLAP = 1024
+_LINE_FEED = 10
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -48,15 +52,10 @@ class Cutter:
             data: text from the start of a row.
             final: whether the file ends with `data`.
         """
-        if dialect.quoting in (DOUBLE, BACKSLASH) and b'"' in data:
+        if dialect.quoting != NONE and b'"' in data:
             block, end = self._cut_quoted(data, upto, dialect, final)
         else:
-            if final and upto == len(data):
-                end = upto
-            elif dialect.quoting in (ESCAPES, ESCAPES_ALONE):
-                end = _end_of_escaped(data, upto, dialect)
-            else:
-                end = data.rfind(dialect.line_end, 0, upto) + 1
+            end = upto if final and upto == len(data) else data.rfind(dialect.line_end, 0, upto) + 1
             block = self._without_headers(memoryview(data)[:end], 0)
         self.at += end
         return block, end
@@ -78,6 +77,7 @@ class Cutter:
 
         while start < len(data):
             fields = quoted_fields(data, quotes, start, dialect.delimiter[0], backslash, final)
+            fields = self._checked(data, fields, dialect)
             is_broken = fields.state == BROKEN
             if fields.state == OPEN:
                 is_broken = final or self._is_lone(data, fields.at, dialect)
@@ -87,7 +87,7 @@ class Cutter:
                 if not end:
                     break
                 self.broken += 1
-                what = "a quotation mark that is not closed" if fields.state == OPEN else "text after a quoted field"
+                what = "text after a quoted field, or a quotation mark that is not closed"
                 self.reject(f"byte {self.at + start}", f"{what}: {shown(data[start : min(end, start + 200)])}")
                 start = end
                 continue
@@ -98,6 +98,16 @@ class Cutter:
                 keep(max(start, fields.line_end_before(data, limit, sign)), fields)
             break
         return parts[0] if len(parts) == 1 else memoryview(b"".join(parts)), start
+
+    def _checked(self, data: bytes, fields: Fields, dialect: Dialect) -> Fields:
+        """Return the fields up to the first that encloses whole rows: a stray mark opens it, and another closes it."""
+        line_feeds = np.flatnonzero(bytes_of(data) == _LINE_FEED)
+        inside = np.searchsorted(line_feeds, fields.closed) > np.searchsorted(line_feeds, fields.opened)
+        for number in np.flatnonzero(inside).tolist():
+            opened, closed = int(fields.opened[number]), int(fields.closed[number])
+            if holds_rows(data, opened, closed + 1, dialect.delimiter, self.columns, None):
+                return Fields(fields.opened[:number], fields.closed[:number], BROKEN, opened)
+        return fields
 
     def _is_lone(self, data: bytes, at: int, dialect: Dialect) -> bool:
         """Return whether the mark at `at`, which megabytes do not close, is a stray one: rows follow its line."""
@@ -115,7 +125,7 @@ class Cutter:
         start, head, sign = self.at, shown(data[:100]), re.escape(dialect.line_end)
         ends = re.compile(sign)
         is_open = False
-        if dialect.quoting in (DOUBLE, BACKSLASH, ESCAPES) and b'"' in data:
+        if dialect.quoting != NONE and b'"' in data:
             backslash = dialect.quoting != DOUBLE
             is_open = quoted_fields(data, quotes_of(data), 0, dialect.delimiter[0], backslash, False).state == OPEN
         if is_open:
@@ -156,25 +166,6 @@ class Cutter:
             kept = found.end()
             self.reject(f"byte {self.at + start + found.start()}", f"the header line again: {shown(self.header)}")
         return memoryview(b"".join([*parts, block[kept:]]))
-
-
-def _end_of_escaped(data: bytes, upto: int, dialect: Dialect) -> int:
-    """Return the position after the last line end that no backslash escapes and that is in no quoted field."""
-    end, sign = upto, dialect.line_end
-    if dialect.quoting == ESCAPES and b'"' in data:
-        fields = quoted_fields(data, quotes_of(data), 0, dialect.delimiter[0], True, False)
-        end = fields.line_end_before(data, upto if fields.at < 0 else min(upto, fields.at), sign)
-    while (end := data.rfind(sign, 0, end) + 1) and _is_escaped(data, end - 1):
-        end -= 1
-    return end
-
-
-def _is_escaped(data: bytes, at: int) -> bool:
-    """Return whether an odd number of backslashes precedes a line feed, or the CR before it."""
-    if data[at - 1 : at] == b"\r":
-        at -= 1
-    before = data[max(0, at - _OVERLAP) : at]
-    return (len(before) - len(before.rstrip(b"\\"))) % 2 == 1
 
 
 def shown(raw: bytes) -> str:

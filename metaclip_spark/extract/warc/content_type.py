@@ -7,6 +7,7 @@ import re
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 _UNKNOWN = ("unknown/unknown", "application/unknown", "*/*")
 _TYPE = re.compile(r"[\s\"']*([^\s\"',;:]*)")
+_VALID = re.compile(r"[\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _SNIFFED_BYTES = 1024
 _TAGS = rb"!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p|!--"
 _HTML_START = re.compile(
@@ -25,7 +26,7 @@ def is_html_type(content_type: str) -> bool | None:
     (True, False, None)
     """
     types = [match.group(1).lower() for part in content_type.split(",") if (match := _TYPE.match(part))]
-    known = [kind for kind in types if "/" in kind and kind not in _UNKNOWN]
+    known = [kind for kind in types if _VALID.fullmatch(kind) and kind not in _UNKNOWN]
     return any(kind in HTML_TYPES for kind in known) if known else None
 
 

@@ -187,7 +187,7 @@ class PageReader:
         """Return the base of a page's relative urls, for the value of the attribute in `<base>`."""
         if len(base) > _MAX_URL_CHARS:
             return url
-        return resolve(url, decode_references(base) if self.encoded else base) or url
+        return resolve(url, (decode_references(base) if self.encoded else base).strip()) or url
 
 
 def _too_long(url: str) -> ValueError:

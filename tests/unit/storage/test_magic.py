@@ -131,3 +131,9 @@ def test_a_phrase_for_other_errors():
     """Nothing is said of bytes without a sign."""
     assert identified(LFS).startswith("; it is a Git LFS pointer")
     assert identified(b"url,text") == ""
+
+
+@pytest.mark.parametrize("head", [b"ORCID,url,text\n", b"PAR1,url\n", b"BZhong\ttext\n", b"FEA1\n"])
+def test_text_that_begins_like_a_signature_is_text(head):
+    """A header line may begin with the letters of a binary format."""
+    assert kind_of(head) is None

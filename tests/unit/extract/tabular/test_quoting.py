@@ -74,12 +74,9 @@ WRITERS = {
     "pandas with CRLF": lambda sep: frame().to_csv(sep=sep, index=False, lineterminator="\r\n"),
     "pandas, all quoted": lambda sep: frame().to_csv(sep=sep, index=False, quoting=csv.QUOTE_ALL),
     "pandas, strings quoted": lambda sep: frame().to_csv(sep=sep, index=False, quoting=csv.QUOTE_NONNUMERIC),
-    "pandas, backslashes": lambda sep: frame().to_csv(sep=sep, index=False, escapechar="\\", doublequote=False),
     "csv, minimal": lambda sep: written(delimiter=sep),
     "csv, all": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_ALL),
     "csv, not numeric": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_NONNUMERIC),
-    "csv, none": lambda sep: written(delimiter=sep, quoting=csv.QUOTE_NONE, escapechar="\\"),
-    "csv, backslashes": lambda sep: written(delimiter=sep, escapechar="\\", doublequote=False),
     "Spark": lambda sep: as_spark(sep=sep),
     "Spark, all quoted": lambda sep: as_spark(sep=sep, everything=True),
 }
@@ -341,3 +338,89 @@ def test_any_texts_are_read_back_from_small_blocks(tmp_path, monkeypatch, dialec
         assert read(path, dialect)[0] == rows
 
     check()
+
+
+NUMBERED = [(f"http://e.org/{n}.jpg", f"a dog, {n}") for n in range(6000)]
+
+
+@pytest.mark.parametrize("rows", [1001, 2001, 6000])
+@pytest.mark.parametrize("quoting", [csv.QUOTE_ALL, csv.QUOTE_MINIMAL])
+@pytest.mark.parametrize(("name", "sep"), [("a.csv", ","), ("a.tsv", "\t")])
+def test_files_of_any_number_of_quoted_fields_are_read_to_their_end(tmp_path, extract, rows, quoting, name, sep):
+    """Fields are weighed some thousands at a time, and no row after them is lost."""
+    made = [(url, text.replace(", ", f"{sep} ")) for url, text in NUMBERED[:rows]]
+    found = extract(save(tmp_path / name, written(made, delimiter=sep, quoting=quoting)), dedup=False)
+    assert (found.rows, found.rejected) == ([(url, clean_text(text)) for url, text in made], {})
+
+
+@pytest.mark.parametrize("quoting", ["double", "backslash"])
+def test_a_given_quoting_reads_all_rows(tmp_path, extract, quoting):
+    """With --quoting nothing is weighed."""
+    rows = "".join(f'http://e.org/{n}.jpg,"a dog, {n}"\n' for n in range(6000))
+    assert len(extract(save(tmp_path / "a.csv", "url,text\n" + rows), quoting=quoting).pairs) == 6000
+
+
+def test_a_row_with_thousands_of_quoted_fields_is_read(tmp_path, extract):
+    """A row may have more fields than are weighed at a time."""
+    names = ["url", "text", *(f"c{n}" for n in range(3000))]
+    rows = [[f"http://e.org/{n}.jpg", "a dog", *["x"] * 3000] for n in range(5)]
+    text = written(rows, header=names, quoting=csv.QUOTE_ALL)
+    assert len(extract(save(tmp_path / "a.csv", text)).pairs) == 5
+
+
+@pytest.mark.parametrize(("name", "sep"), [("a.csv", ","), ("a.tsv", "\t")])
+@pytest.mark.parametrize("first", ['"A ""b"" c"', "a plain dog"])
+def test_stray_marks_do_not_swallow_the_rows_between_them(tmp_path, extract, name, sep, first):
+    """A mark that opens no field and a later one that closes none are at most a reject each."""
+    rows = [[f"http://e.org/{n}.jpg", f"cap {n}"] for n in range(5000)]
+    rows[5][1] = first
+    for at in range(1000, 5000, 1000):
+        rows[at][1], rows[at + 100][1] = '"Sunset over', 'size 5"'
+    found = extract(save(tmp_path / name, "\n".join(sep.join(row) for row in [["url", "text"], *rows])), dedup=False)
+    assert found.outcome["records_read"] == 5000
+    assert set(found.rejected) <= {"broken_row"}
+    assert len(found.pairs) >= 4990
+    assert all("http" not in text for _, text in found.rows)
+
+
+def test_backslashes_in_texts_are_texts(tmp_path, extract):
+    """A few backslashes before marks, delimiters and line ends do not change how the other rows are read."""
+    rows = [[f"http://e.org/{n}.jpg", f"cap {n}"] for n in range(3000)]
+    rows[5][1], rows[6][1], rows[7][1] = r"the \"best\" dog", r"C:\new\dir", "ends in backslash\\"
+    found = extract(save(tmp_path / "a.tsv", "\n".join("\t".join(row) for row in [["url", "text"], *rows])))
+    assert found.rows == [tuple(row) for row in rows]
+    unc = extract(save(tmp_path / "a.csv", 'url,text\nhttp://e.org/1.jpg,"a, \\\\ b"\n'))
+    assert unc.rows == [("http://e.org/1.jpg", "a, \\\\ b")]
+
+
+@pytest.mark.parametrize("rows", [1500, 2500, 6000])
+def test_a_needlessly_quoted_column_is_read_alike_in_files_of_any_size(tmp_path, extract, rows):
+    """The number of rows does not decide whether the marks around every text are quotes."""
+    text = "url\ttext\n" + "".join(f'http://e.org/{n}.jpg\t"a dog {n}"\n' for n in range(rows))
+    assert extract(save(tmp_path / "a.tsv", text)).rows[0] == ("http://e.org/0.jpg", "a dog 0")
+
+
+def test_long_quoted_fields_are_no_contradiction(tmp_path, extract):
+    """A closed field of 80 KB shows nothing about the quoting."""
+    rows = [[f"http://e.org/{n}.jpg", f"cap {n}"] for n in range(700)]
+    rows[5][1], rows[600][1] = '"A ""b"" ' + "x" * 80_000 + '"', '"c ""d"" e"'
+    found = extract(save(tmp_path / "a.tsv", "\n".join("\t".join(row) for row in [["url", "text"], *rows])))
+    assert found.rejected == {"text_cap": 1}
+    assert dict(found.rows)["http://e.org/600.jpg"] == 'c "d" e'
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("a.tsv", b"caf\xe9\tx"), ("a.tsv", b"a\rb\tc"), ("a.csv", b"caf\xe9, not, here")]
+)
+def test_a_bad_row_with_bytes_that_are_not_utf8_is_one_reject(tmp_path, extract, name, bad):
+    """Arrow decodes a row of another number of columns before it hands it on."""
+    sep = b"," if name == "a.csv" else b"\t"
+    lines = [sep.join((b"url", b"text", b"lang"))]
+    lines += [sep.join((b"http://e.org/%d.jpg" % n, "caf\u00e9 \u732b".encode(), b"en")) for n in range(100)]
+    lines[50:50] = [bad.replace(b", ", b",", 1) if name == "a.csv" else bad]
+    lines[80] = sep.join((b"http://e.org/latin.jpg", b"caf\xe9", b"en"))
+    found = extract(save(tmp_path / name, b"\n".join(lines)))
+    assert found.ending == ("done", None)
+    assert found.rejected["broken_row"] in (1, 2)
+    assert len(found.pairs) == 99
+    assert {text for _, text in found.rows} == {"caf\u00e9 \u732b"}

@@ -237,3 +237,9 @@ def test_headers_of_any_form(tmp_path, extract):
         assert found.rows == [("http://ex.org/a/a.jpg", "a red kite")] * len(forms)
         assert {pair["page_url"] for pair in found.pairs} == {"http://ex.org/a/page.html"}
         assert found.ending == ("done", None)
+
+
+@pytest.mark.parametrize("written", ["text/html/", "text/ html", "[text/html]", "<text/html>", "text", "/"])
+def test_a_content_type_that_is_none_leaves_the_decision_to_the_body(written):
+    """Browsers cannot parse these values, and look at the first bytes."""
+    assert is_html_type(written) is None
