@@ -70,6 +70,7 @@ class Interrupts:
         self._before_fd = signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
         self._before_hook = sys.unraisablehook
         self._before = {number: signal.signal(number, self._handle) for number in taken}
+        _ACTIVE.append(self)
         threading.Thread(target=self._watch, name="interrupts", daemon=True).start()
         return self
 
@@ -83,7 +84,18 @@ class Interrupts:
             signal.signal(number, handler)
         sys.unraisablehook = self._before_hook
         signal.set_wakeup_fd(self._before_fd)
+        _ACTIVE.remove(self)
         self._wakeup.send(b"\0")
+
+    def leave_in_child(self) -> None:
+        """Give a forked child the handling of before: its signals are its own, and this process does not watch it."""
+        signal.set_wakeup_fd(-1)  # first: the inherited one wakes the parent
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        sys.unraisablehook = self._before_hook
+        self._left, self._before = True, {}  # there is nothing to restore at the end of the block
+        self._bytes.close()
+        self._wakeup.close()
 
     def say(self) -> None:
         """Print the sentence, once."""
@@ -173,6 +185,19 @@ class Interrupts:
     def _unmute(self) -> None:
         sys.stderr = self._stderr_before
         os.dup2(self._stderr, 2)
+
+
+_ACTIVE: list[Interrupts] = []
+"""Those that handle the signals of this process."""
+
+
+def _leave_in_child() -> None:
+    while _ACTIVE:
+        _ACTIVE.pop().leave_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_in_child)
 
 
 def end_children(seconds: float) -> None:

@@ -65,7 +65,9 @@ def pair_probability(
     """
     # A running product, not a sum of logs: log(1 - 1) is -inf for a tail entry, and prefix sums change with
     # the batch.
-    return running_products(np.asarray(offsets, np.int64), np.asarray(ids, np.int32), entry_probabilities)
+    return running_products(
+        np.asarray(offsets, np.int64), np.asarray(ids, np.int32), _at_least_one(entry_probabilities)
+    )
 
 
 def threshold_for_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) -> int:
@@ -145,7 +147,12 @@ def batch_probability(entry_ids: pa.ListArray, by_entry: npt.NDArray[np.float64]
     Raises:
         InputError: a pair matches an entry that was never counted.
     """
-    p = running_products(*list_layout(entry_ids), by_entry)
+    p = running_products(*list_layout(entry_ids), _at_least_one(by_entry))
     if np.isnan(p).any():
         raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
     return p
+
+
+def _at_least_one(by_entry: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the entry probabilities, or that of one entry that was never counted, where nothing was counted."""
+    return by_entry if len(by_entry) else np.full(1, np.nan)

@@ -2,7 +2,7 @@
 
 | type | text |
 |---|---|
-| integer, decimal | its digits |
+| integer, decimal | its digits, a decimal without an exponent: `0.0000001` |
 | float | as Python and JSON write it: `1.0`, `1e-07`, `NaN`, `Infinity` |
 | boolean | `true`, `false` |
 | bytes, of a variable or a fixed length | hex, in lower case |
@@ -46,7 +46,8 @@ def plain(column: pa.Array) -> pa.Array:
     """Return a column without its dictionary, its view or its extension type; a UUID becomes its text."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return plain(column.dictionary_decode())
+        # Arrow cannot decode a dictionary of views, such as a categorical column of Polars.
+        return pa.DictionaryArray.from_arrays(column.indices, plain(column.dictionary)).dictionary_decode()
     if is_uuid(kind):
         return uuid_strings(column.storage)
     if isinstance(kind, pa.BaseExtensionType):
@@ -67,7 +68,9 @@ def key_strings(column: pa.Array) -> pa.Array | None:
     """Return keys as strings, or None if the column's type cannot be a key; see `KEY_TYPES`."""
     column = plain(column)
     kind = column.type
-    if pa.types.is_null(kind) or pa.types.is_integer(kind) or pa.types.is_decimal(kind) or is_string(kind):
+    if pa.types.is_decimal(kind):
+        return _decimal_strings(column)
+    if pa.types.is_null(kind) or pa.types.is_integer(kind) or is_string(kind):
         return column.cast(pa.string())
     if is_bytes(kind) or pa.types.is_fixed_size_binary(kind):
         return hex_strings(column)
@@ -78,7 +81,9 @@ def value_strings(column: pa.Array) -> pa.Array:
     """Return values of any type as strings; a null stays null."""
     column = plain(column)
     kind = column.type
-    if is_bytes(kind) or pa.types.is_fixed_size_binary(kind) and not pa.types.is_decimal(kind):
+    if pa.types.is_decimal(kind):
+        return _decimal_strings(column)
+    if is_bytes(kind) or pa.types.is_fixed_size_binary(kind):
         return hex_strings(column)
     if pa.types.is_floating(kind):
         return _float_strings(column)
@@ -143,6 +148,16 @@ def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
     bounds = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
     whole = np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(0, np.uint8)
     return whole[bounds[0] : bounds[-1]], bounds - bounds[0], valid
+
+
+def _decimal_strings(column: pa.Array) -> pa.Array:
+    """Return decimals as Spark's cast writes them; only those that Arrow gives an exponent become Python objects."""
+    strings = column.cast(pa.string())
+    unusual = pc.fill_null(pc.match_substring(strings, "E"), False)
+    if not pc.any(unusual).as_py():
+        return strings
+    texts = [f"{value:f}" for value in column.filter(unusual).to_pylist()]
+    return pc.replace_with_mask(strings, unusual, pa.array(texts, pa.string()))
 
 
 def _float_strings(column: pa.Array) -> pa.Array:

@@ -86,16 +86,20 @@ def _walk(start: str, entered: set[str], enter: Callable[[str], None]) -> Iterat
             with os.scandir(folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            raise InputError(
-                f"input folder {folder} cannot be read: {error.strerror}. Its files would be missing; give the right "
-                "to read it, or give the folders beside it."
-            ) from None
+            raise _unreadable(folder, error) from None
         for entry in entries:
             real = os.path.join(real_folder, entry.name)
             if entry.is_dir(follow_symlinks=False) and not is_hidden(entry.name):
                 folders.append((entry.path, real))
             else:
                 yield entry, real
+
+
+def _unreadable(folder: str, error: OSError) -> InputError:
+    return InputError(
+        f"input folder {folder} cannot be read: {error.strerror}. Its files would be missing; give the right to read "
+        "it, or give the folders beside it."
+    )
 
 
 def _files_below(paths: Iterable[str]) -> Iterator[str]:
@@ -118,13 +122,18 @@ def is_hidden(below: str) -> bool:
 
 
 def files_of_glob(pattern: str) -> list[str]:
-    """List the files that a pattern matches, ordered by path; `**` enters folders, also linked ones, without loops."""
-    parts = pattern.split("/")
-    if "**" not in parts:
-        return sorted(path for path in glob.iglob(pattern) if os.path.isfile(path))
+    """List the files and the broken links that a pattern matches, ordered by path.
+
+    `**` enters folders, also linked ones, without loops. As in a folder, names that begin with . or _ are hidden from
+    it: `_temporary` has files that Spark did not commit. The other parts of a pattern match as those of glob.
+
+    Raises:
+        InputError: a folder whose names the pattern asks for cannot be read.
+    """
     start = fixed_folder(pattern)
-    parts = [part for part in pattern.removeprefix(start).split("/") if part]
-    return sorted(set(_matches(start, parts, (os.path.realpath(start),))))
+    below = pattern.removeprefix(start) if pattern.startswith(("/", f"{start}/")) else pattern
+    parts = [part for part in below.split("/") if part]
+    return sorted(set(_matches(start, parts, (os.path.realpath(start),)))) if parts else []
 
 
 def fixed_folder(pattern: str) -> str:
@@ -152,27 +161,50 @@ def _matches(folder: str, parts: Sequence[str], above: tuple[str, ...]) -> Itera
         return
     if part == "**" and rest:
         yield from _matches(folder, rest, above)
-    for entry in _entries(folder):
-        hidden = entry.name.startswith(".") and not part.startswith(".")
-        if hidden or part != "**" and not fnmatch.fnmatchcase(entry.name, part):
-            continue
-        path = prefix + entry.name
-        if not os.path.isdir(path):  # a link to itself is neither a folder nor a file
-            if not rest and os.path.isfile(path):
+    for name, is_folder, is_file in _names(folder, part):
+        path = prefix + name
+        if not is_folder:
+            if not rest and (is_file or is_broken(path)):
                 yield path
             continue
         real = os.path.realpath(path)
-        if real in above:
-            continue
-        if part == "**":
+        if part == "**" and real not in above:
             yield from _matches(path, parts, (*above, real))
-        elif rest:
+        elif part != "**" and rest:
             yield from _matches(path, rest, (*above, real))
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def is_broken(path: str) -> bool:
+    """Return whether a path is a link whose target does not exist."""
+    return os.path.islink(path) and not os.path.exists(path)
+
+
+def _names(folder: str, part: str) -> Iterator[tuple[str, bool, bool]]:
+    """Yield the names in a folder that a part of a pattern matches, and whether each is, or links to, a folder or file.
+
+    A part without a wildcard is looked up: a folder may let its names be used and not be listed.
+    """
     try:
+        if not glob.has_magic(part):
+            path = os.path.join(folder, part)
+            os.lstat(path)
+            yield part, os.path.isdir(path), os.path.isfile(path)
+            return
         with os.scandir(folder) as listing:
-            return list(listing)
+            entries = list(listing)
+    except PermissionError as error:
+        raise _unreadable(folder, error) from None
     except OSError:  # as glob does
-        return []
+        return
+    for entry in entries:
+        if part == "**":
+            matched = not is_hidden(entry.name)
+        else:
+            hidden = entry.name.startswith(".") and not part.startswith(".")
+            matched = not hidden and fnmatch.fnmatchcase(entry.name, part)
+        if matched:
+            try:
+                kinds = entry.is_dir(), entry.is_file()
+            except OSError:  # a link to itself
+                kinds = False, False
+            yield entry.name, *kinds

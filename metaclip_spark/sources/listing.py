@@ -5,10 +5,11 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
+from fnmatch import fnmatchcase
 
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import InputError
-from metaclip_spark.sources.folders import contents_of, files_of_glob, fixed_folder, is_hidden
+from metaclip_spark.sources.folders import contents_of, files_of_glob, fixed_folder, is_broken, is_hidden
 from metaclip_spark.sources.kinds import ending_of, format_of, suffixes_text
 from metaclip_spark.sources.lists import is_manifest, local_file
 from metaclip_spark.sources.skipped import Skipped
@@ -65,6 +66,9 @@ class Listing:
         if has_glob(given):
             if not files:
                 raise InputError(f"input {shown(given)} matches no file.")
+            files = [(uri, info) for uri, info in files if not _is_hidden_from(given, uri)]
+            if not files:
+                raise InputError(f"input {shown(given)} matches only files below a name that begins with . or _.")
             self.refuse_tables(given, [uri for uri, _ in files])
             return files
         table = table_in(uri for uri, _ in files)
@@ -90,7 +94,12 @@ class Listing:
             return self._below(path)
         if os.path.lexists(path):
             return [path]
-        files = files_of_glob(path)
+        matched = files_of_glob(path)
+        broken = [match for match in matched if is_broken(match)]
+        files = sorted(set(matched).difference(broken))
+        broken = [match for match in broken if format_of(match)]
+        if broken:
+            raise broken_link(broken[0])
         if not files:
             if not glob.has_magic(path):
                 raise InputError(f"input {path} does not exist; expected a file, a folder or a glob.")
@@ -117,6 +126,20 @@ class Listing:
                 f"no input in folder {folder}; expected files ending in {suffixes_text()}.{_instead(skipped)}"
             )
         return found
+
+
+def _is_hidden_from(pattern: str, uri: str) -> bool:
+    """Return whether `**` in a pattern has entered a folder whose name begins with . or _, and that it does not name.
+
+    >>> _is_hidden_from("s3://b/**/*.tsv", "s3://b/_temporary/a.tsv"), _is_hidden_from("s3://b/_v*/**", "s3://b/_v1/a")
+    (True, False)
+    """
+    parts = pattern.split("/")
+    if "**" not in parts:
+        return False
+    named = [part for part in parts if is_hidden(part)]
+    folders = uri.split("/")[3:-1]
+    return any(is_hidden(name) and not any(fnmatchcase(name, part) for part in named) for name in folders)
 
 
 def broken_link(path: str) -> InputError:

@@ -25,7 +25,7 @@ _DUCKLAKE = re.compile(r"\.ducklake\.files$")
 _PARTITION = re.compile(r"[^/=]+=[^/]*")
 _CONCURRENT_LOOKS = 8
 _MAX_LOOKS = 1000
-"""Number of remote folders that are looked at, at about six requests each."""
+"""Number of remote folders that are looked at, at about six requests each, or one for a folder named as a partition."""
 
 
 @dataclass(frozen=True)
@@ -109,12 +109,10 @@ def _names(folder: str) -> list[str]:
 
 
 def _table_at(folder: str, exists: Callable[[str], bool], names: Callable[[str], Iterable[str]]) -> TableFolder | None:
-    """Look at a folder with the functions of its filesystem; a folder of partitions is no table's own folder."""
+    """Look at a folder with the functions of its filesystem; one named as a partition may be a table of its own."""
     base = folder.rstrip("/")
     if _DUCKLAKE.search(base):
         return TableFolder("DuckLake", folder, os.path.basename(base))
-    if _PARTITION.fullmatch(os.path.basename(base)):
-        return None
     if exists(f"{base}/{_DELTA_LOG}"):
         above = os.path.dirname(base)
         ours = os.path.basename(base) in TABLES and any(
@@ -168,6 +166,8 @@ def table_in(paths: Iterable[str]) -> TableFolder | None:
 class RemoteTables:
     """Looks for tables around remote Parquet files: about six requests for each folder, and for no folder twice.
 
+    Folders that are named as a partition (`day=1`) are many, and have few names: one request lists each.
+
     A folder that cannot be looked at is taken for none: a key may allow to read files but not to list folders, and
     what cannot be reached at all is reported when it is read. Folders over http cannot be looked at. At most
     `_MAX_LOOKS` folders are looked at, those nearest to the root first.
@@ -215,8 +215,12 @@ def _remote_table_at(uri: str) -> TableFolder | None:
         return [str(name).rstrip("/").rpartition("/")[2] for name in listed]
 
     try:
-        found = _table_at(path, files.exists, names)
-    except PermissionError:
+        exists = files.exists
+        if _PARTITION.fullmatch(os.path.basename(path.rstrip("/"))):
+            listed = {f"{path.rstrip('/')}/{name}" for name in names(path)}
+            exists = listed.__contains__
+        found = _table_at(path, exists, names)
+    except (PermissionError, FileNotFoundError):
         return None
     if found is None:
         return None

@@ -34,6 +34,9 @@ DECIDING = (
 LAYOUT = ("url_column", "text_column", "lang_column", "keep_columns", "quoting")
 """Deciding settings that describe the layout of files. They may differ between the sources of a snapshot."""
 
+_SETS = ("languages", "opt_outs", "image_extensions")
+"""Deciding settings whose order makes no difference, although `extract_id` depends on it."""
+
 _DEFAULTS = {"languages": ("en",), "text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto"}
 """Values of deciding settings that are None by default."""
 
@@ -124,16 +127,17 @@ def check_settings(ctx: Context, stored: Stored, given: Iterable[Source], option
     again = stored.failed if "failed" in ctx.settings.retry else set()
     named = [source.source_path for source in given]
     read = [path for path in named if path in ids and path not in again]
-    others = [path for path in dict.fromkeys([*read, *sorted(stored.unread)]) if ids[path] != options.extract_id]
+    same = {other for other in set(ids.values()) if _is_same(ctx, other, options)}
+    others = [path for path in dict.fromkeys([*read, *sorted(stored.unread)]) if ids[path] not in same]
     if others:
         raise ConfigError(_refusal(ctx, stored, others, options))
     if len(read) == len(named):
         return
-    for other in sorted({ids[path] for path in ids if path not in again} - {options.extract_id}):
+    for other in sorted({ids[path] for path in ids if path not in again} - same):
         before = _settings_of(ctx, other, options)
         differing = None if before is None else _differences(before, ctx.settings)
         if not differing or any(each.name not in LAYOUT for each in differing):
-            as_before, changed = _changed(ctx, differing)
+            as_before, changed = _changed(ctx, before)
             raise ConfigError(
                 f"snapshot {snapshot!r} was extracted with other settings: {changed}. New sources would be mixed with "
                 f"its pairs, so nothing was read. To add them to this snapshot, {as_before}. To read them with the "
@@ -165,7 +169,7 @@ def _refusal(ctx: Context, stored: Stored, others: list[str], options: ExtractOp
     """Return why sources that were planned or read before cannot be read with the settings of this command."""
     snapshot = ctx.settings.snapshot
     before = _settings_of(ctx, stored.extract_ids[others[0]], options)
-    as_before, changed = _changed(ctx, None if before is None else _differences(before, ctx.settings))
+    as_before, changed = _changed(ctx, before)
     unread = [path for path in others if path in stored.unread]
     if unread:
         sources = counted(len(unread), "source")
@@ -183,16 +187,22 @@ def _refusal(ctx: Context, stored: Stored, others: list[str], options: ExtractOp
     return f"{what}: {changed} (e.g. {others[0]}). Nothing was read. {way}"
 
 
-def _changed(ctx: Context, differing: list[Difference] | None) -> tuple[str, str]:
-    """Return what to do to have the earlier settings, and what changed."""
-    if differing is None:
+def _changed(ctx: Context, before: Settings | None) -> tuple[str, str]:
+    """Return what to do to have the earlier settings, and what changed.
+
+    Args:
+        before: the earlier settings; None where the log of runs does not tell them.
+    """
+    if before is None:
         names = ", ".join(flag_of(name) for name in DECIDING)
         return (
             "give the settings as they were",
             f"the log of runs does not tell which; they are among {names}, or the content of a file that one names",
         )
+    differing = _differences(before, ctx.settings)
     if differing:
-        return f"give the settings as they were ({_flags(differing)})", _listed(differing)
+        flags = _flags([*_languages_again(before, ctx.settings, differing), *differing])
+        return f"give the settings as they were ({flags})", _listed(differing)
     settings, parts = ctx.settings, []
     if not settings.no_lid:
         parts.append(f"the model or the release of the language identifier {settings.lid}")
@@ -228,6 +238,16 @@ def _settings_of(ctx: Context, extract_id: str, options: ExtractOptions | None) 
     if not accepted or any(_differences(settings, accepted[-1]) for settings in accepted):
         return None
     return accepted[-1]
+
+
+def _is_same(ctx: Context, extract_id: str, options: ExtractOptions) -> bool:
+    """Return whether a hash stands for the settings of now, but for the order of what has none."""
+    if extract_id == options.extract_id:
+        return True
+    before = _settings_of(ctx, extract_id, options)
+    if before is None or _differences(before, ctx.settings):
+        return False
+    return _extract_id(before, ctx.settings, options) == extract_id  # what the settings name has the same content
 
 
 def _has_read(event: Event, ctx: Context) -> bool:
@@ -277,8 +297,24 @@ def _identifier(name: str) -> str | None:
 
 
 def _differences(before: Settings, now: Settings) -> list[Difference]:
-    pairs = [(name, _value(before, name), _value(now, name)) for name in DECIDING]
-    return [Difference(*each) for each in pairs if each[1] != each[2]]
+    names = [name for name in DECIDING if _differs(_value(before, name), _value(now, name), name)]
+    found = [Difference(name, _value(before, name), _value(now, name)) for name in names if name != "languages"]
+    languages = before.wanted_languages or ("all",), now.wanted_languages or ("all",)
+    if "languages" in names and _differs(*languages, "languages"):
+        found.append(Difference("languages", *languages))
+    return sorted(found, key=lambda each: DECIDING.index(each.name))
+
+
+def _languages_again(before: Settings, now: Settings, differing: list[Difference]) -> list[Difference]:
+    """Return the difference of --languages that shows only when texts have a language code as they had before."""
+    languages = _value(before, "languages"), _value(now, "languages")
+    names = {each.name for each in differing}
+    hidden = "languages" not in names and bool(names & {"no_lid", "lang_column"})
+    return [Difference("languages", *languages)] if hidden and _differs(*languages, "languages") else []
+
+
+def _differs(before: Any, now: Any, name: str) -> bool:
+    return bool(set(before) != set(now) if name in _SETS else before != now)
 
 
 def _value(settings: Settings, name: str) -> Any:

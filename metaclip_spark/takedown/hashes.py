@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.hashing.ids import pair_ids
+from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.urls.domains import any_above
 from metaclip_spark.core.urls.hosts import hosts_of
 from metaclip_spark.core.urls.request import request_urls, requested
@@ -82,11 +83,24 @@ class Takedowns:
         if not len(self.hashes.get(URL, ())):
             return np.zeros(len(urls), dtype=bool)
         encoded = urls.cast(pa.string()).dictionary_encode()  # a batch has few pages, and each page many texts
-        found = self._is_listed(URL, normal_urls(encoded.dictionary))
-        requests, rewritten, _ = requested(encoded.dictionary)
-        # Exports have urls as a browser requests them, and a list may name either form.
-        found[rewritten] |= self._is_listed(URL, normal_urls(requests.filter(pa.array(rewritten))))
+        found = self._is_either_form(encoded.dictionary)
+        # Earlier releases did not decode `&amp;`, so the urls of their exports, and their hashes, may have it.
+        references = pc.match_substring(encoded.dictionary, "&")
+        if pc.any(references).as_py():
+            escaped = pc.replace_substring(encoded.dictionary.filter(references), "&", "&amp;")
+            found[references.to_numpy(zero_copy_only=False)] |= self._is_either_form(escaped)
         return _by_index(found, encoded.indices)
+
+    def _is_either_form(self, urls: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether a url is listed as it is, or as a browser requests it, which is how exports have it.
+
+        Args:
+            urls: string array of n without nulls.
+        """
+        found = self._is_listed(URL, normal_urls(urls))
+        requests, rewritten, _ = requested(urls)
+        found[rewritten] |= self._is_listed(URL, normal_urls(requests.filter(pa.array(rewritten))))
+        return found
 
     def _is_under_domain(self, kind: str, urls: pa.Array) -> npt.NDArray[np.bool_]:
         if not len(self.hashes.get(kind, ())):
@@ -131,10 +145,15 @@ def normal_urls(urls: pa.Array) -> pa.Array:
 def url_forms(urls: pa.Array) -> pa.Array:
     """Return the distinct values that stand for urls in a list: as they are, and as a browser requests them.
 
+    A url with character references, as the HTML of a page or the export of an earlier release has it, also stands for
+    the url that they mean.
+
     Args:
         urls: string array without nulls.
     """
     urls = urls.cast(pa.string())
+    written = urls.filter(pc.match_substring(urls, "&")).to_pylist()
+    urls = pa.concat_arrays([urls, pa.array([decode_references(url) for url in written], pa.string())])
     requests = request_urls(urls).drop_null()
     return pa.concat_arrays([normal_urls(urls), normal_urls(requests)]).unique()
 

@@ -237,7 +237,9 @@ def key_columns(
     if url_column in columns and text_column in columns:
         return (url_column, text_column)
     is_url = url_column not in columns
-    missing, hint = (url_column, url_hint(columns)) if is_url else (text_column, text_hint(columns))
+    missing, hint = (
+        (url_column, url_hint(columns, url_column)) if is_url else (text_column, text_hint(columns, text_column))
+    )
     raise InputError(
         f"{verb}: the draw needs a key for each row, and column {missing!r} is missing; got {list(columns)}. "
         f"key names the column that identifies a row, or {hint}"

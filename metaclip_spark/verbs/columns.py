@@ -16,21 +16,26 @@ _SLICE = 1 << 16
 _IDS = pa.list_(pa.int32())
 
 
-def text_hint(columns: Sequence[str]) -> str:
-    """Return the end of an error about the column of texts: the argument, and the columns that may be meant."""
-    return f"text_column names the texts{_suggested('text', columns)}."
+def text_hint(columns: Sequence[str], named: str) -> str:
+    """Return the end of an error about the column of texts: the argument, and the columns that may be meant.
+
+    Args:
+        named: the column that the error is about; it is not suggested.
+    """
+    return f"text_column names the texts{_suggested('text', columns, named)}."
 
 
-def url_hint(columns: Sequence[str]) -> str:
-    """Return the end of an error about the column of urls: the argument, and the columns that may be meant."""
-    return f"url_column names the image urls{_suggested('url', columns)}."
+def url_hint(columns: Sequence[str], named: str) -> str:
+    """Return the end of an error about the column of urls; see `text_hint`."""
+    return f"url_column names the image urls{_suggested('url', columns, named)}."
 
 
-def _suggested(role: str, columns: Sequence[str]) -> str:
+def _suggested(role: str, columns: Sequence[str], named: str) -> str:
     from metaclip_spark.extract.tabular.names import KNOWN_NAMES  # needs more than a verb that finds its columns
 
     known = {name.replace(" ", "") for name in KNOWN_NAMES[role]}
-    found = [column for column in columns if re.sub(r"[\s_-]+", "", column).casefold() in known]
+    bare = {column: re.sub(r"[\s_-]+", "", column).casefold() for column in columns if column != named}
+    found = [column for column, name in bare.items() if name in known]
     return "; perhaps " + " or ".join(f"{role}_column={column!r}" for column in found) if found else ""
 
 
@@ -101,4 +106,7 @@ def _column(table: pa.Table, name: str, verb: str, hint: str) -> pa.ChunkedArray
     times = table.column_names.count(name)
     if times > 1:
         raise InputError(f"{verb}: {times} columns are named {name!r}; expected one. Rename or drop the others.")
-    return table[name]
+    column = table[name]
+    if not len(column) and pa.types.is_float64(column.type):  # what pandas has for a column of no values
+        return pa.chunked_array([], pa.null())
+    return column

@@ -164,7 +164,7 @@ def explain(
 
 
 def _texts(table: pa.Table, name: str, verb: str) -> pa.ChunkedArray:
-    return strings_of(table, name, verb, text_hint(table.column_names))
+    return strings_of(table, name, verb, text_hint(table.column_names, name))
 
 
 def _one_row_per_image(
@@ -172,7 +172,7 @@ def _one_row_per_image(
 ) -> tuple[pa.Table, npt.NDArray[np.float64], pa.Array]:
     """Return one matched row per image, with its p and the draw of the image."""
     table, p = table.filter(pa.array(p > 0)), p[p > 0]
-    images = strings_of(table, image, "balance", url_hint(table.column_names)).combine_chunks()
+    images = strings_of(table, image, "balance", url_hint(table.column_names, image)).combine_chunks()
     values = _key_values(table, "balance", keys)
     for column, names in ((values, keys), (images, (image,))):
         if column.null_count:
@@ -186,9 +186,8 @@ def _key_values(table: pa.Table, verb: str, keys: tuple[str, ...]) -> pa.Array:
     """Return the key of each row, strings; null where one of the key's columns is null."""
     if len(keys) == 1:
         return key_strings(table, keys[0], verb)
-    names = table.column_names
-    url, text = (strings_of(table, name, verb, f"{url_hint(names)} {text_hint(names)}") for name in keys)
-    return pair_keys(url.combine_chunks(), text.combine_chunks())
+    url = strings_of(table, keys[0], verb, url_hint(table.column_names, keys[0]))
+    return pair_keys(url.combine_chunks(), _texts(table, keys[1], verb).combine_chunks())
 
 
 def _draws(table: pa.Table, verb: str, keys: tuple[str, ...], seed: int) -> pa.Array:

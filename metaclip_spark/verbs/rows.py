@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from typing import Any, Protocol, TypeAlias
+from weakref import WeakSet
 
 import pyarrow as pa
 
@@ -31,6 +32,9 @@ Rows: TypeAlias = "pa.Table | ArrowStream | Iterable[pa.RecordBatch] | str | os.
 RecordBatchReader, a pyarrow Dataset, an iterable of record batches, any object with `__arrow_c_stream__`, or the path
 of Parquet files."""
 
+_READ: WeakSet[pa.RecordBatchReader] = WeakSet()
+"""Readers that were read here: read again, they would give no row and no error."""
+
 _EXPECTED = (
     "a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a Hugging Face dataset, an object with "
     "__arrow_c_stream__, or the path of Parquet files"
@@ -45,7 +49,7 @@ def to_table(rows: Rows, verb: str) -> pa.Table:
 
     Raises:
         TypeError: the object does not hold rows, or is a Spark DataFrame.
-        InputError: the rows cannot be converted, or a path holds no Parquet file.
+        InputError: the rows cannot be converted, were read already, or a path holds no Parquet file.
     """
     table = rows if isinstance(rows, pa.Table) else _converted(rows, verb)
     return without_views(table)
@@ -66,13 +70,18 @@ def _converted(rows: Any, verb: str) -> pa.Table:
     if isinstance(rows, pa.RecordBatch):
         return pa.Table.from_batches([rows])
     if isinstance(rows, pa.RecordBatchReader):
+        if rows in _READ:
+            raise _read_already(rows, verb)
+        _READ.add(rows)
         return rows.read_all()
     if _is_a(rows, "pandas", "DataFrame"):
         return _of_pandas(rows, verb)
     if _is_a(rows, "polars", "LazyFrame"):
         rows = rows.collect()
-    if _is_a(rows, "pyarrow.dataset", "Dataset") or _is_a(rows, "pyarrow.dataset", "Scanner"):
+    if _is_a(rows, "pyarrow.dataset", "Dataset"):
         return rows.to_table()
+    if _is_a(rows, "pyarrow.dataset", "Scanner"):
+        return _of_scanner(rows, verb)
     if _is_a(rows, "datasets", "Dataset"):  # its own table still has the rows that select() or filter() left out
         return rows.with_format("arrow")[:]
     if _is_a(rows, "datasets", "IterableDataset"):
@@ -90,7 +99,24 @@ def _converted(rows: Any, verb: str) -> pa.Table:
     raise _refused(rows, verb)
 
 
+def _of_scanner(rows: Any, verb: str) -> pa.Table:
+    try:
+        return rows.to_table()
+    except pa.ArrowInvalid as error:
+        if "already scanned" in str(error):  # Scanner.from_batches; others can be read again
+            raise _read_already(rows, verb) from error
+        raise
+
+
 def _of_pandas(rows: Any, verb: str) -> pa.Table:
+    twice = rows.columns[rows.columns.duplicated()]
+    if len(twice):
+        name = str(twice[0])
+        times = [str(each) for each in rows.columns].count(name)
+        raise InputError(
+            f"{verb}: {times} columns of the pandas DataFrame are named {name!r}; expected one. Rename or drop the "
+            "others."
+        )
     try:
         return pa.Table.from_pandas(rows, preserve_index=False)
     except (pa.ArrowException, ValueError, TypeError) as error:
@@ -116,11 +142,21 @@ def _of_batches(rows: Iterable[Any], verb: str) -> pa.Table:
             raise _refused(rows, verb, f" It yields {type_name(part)}; expected record batches.")
         tables.append(part if isinstance(part, pa.Table) else pa.Table.from_batches([part]))
     if not tables:
-        raise InputError(f"{verb}: got no record batch, so there are no columns; expected at least one, even if empty.")
+        again = " An iterator that was read already has none." if isinstance(rows, Iterator) else ""
+        raise InputError(
+            f"{verb}: got no record batch, so there are no columns; expected at least one, even if empty.{again}"
+        )
     try:
         return pa.concat_tables(tables)
     except pa.ArrowInvalid as error:
         raise InputError(f"{verb}: the record batches differ in their columns: {error}") from error
+
+
+def _read_already(rows: object, verb: str) -> InputError:
+    once = "reader.read_all()" if isinstance(rows, pa.RecordBatchReader) else "scanner.to_table()"
+    return InputError(
+        f"{verb}: the {type(rows).__name__} was read already; read it into a Table once ({once}) and give that."
+    )
 
 
 def _refused(rows: object, verb: str, note: str = "") -> TypeError:

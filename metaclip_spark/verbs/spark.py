@@ -193,14 +193,14 @@ def _string(df: DataFrame, name: str, verb: str, hint: str) -> Column:
 
 
 def _text(df: DataFrame, name: str, verb: str) -> Column:
-    return _string(df, name, verb, text_hint(df.columns))
+    return _string(df, name, verb, text_hint(df.columns, name))
 
 
 def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
     """Return the key of a row's draw, a string; null where one of the key's columns is null."""
     if len(keys) == 2:
         function = computed_once(column_function(pair_keys, "string", pa.string(), pa.string()))
-        return function(_string(df, keys[0], verb, url_hint(df.columns)), _text(df, keys[1], verb))
+        return function(_string(df, keys[0], verb, url_hint(df.columns, keys[0])), _text(df, keys[1], verb))
     kind = df.schema[keys[0]].dataType
     if isinstance(kind, BinaryType):
         return F.lower(F.hex(_column(keys[0])))
@@ -211,7 +211,7 @@ def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
 
 def _image(df: DataFrame, name: str) -> Column:
     """Return the id of each row's image, a string; a null fails the Spark job."""
-    column = _string(df, name, "balance", url_hint(df.columns))
+    column = _string(df, name, "balance", url_hint(df.columns, name))
     refused = F.raise_error(F.lit(f"balance: {null_key_message([name])}")).cast("string")
     if name == "image_id":
         return F.coalesce(column, refused)

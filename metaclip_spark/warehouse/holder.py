@@ -57,7 +57,10 @@ def refuse_before_spark(root: str, seconds: float) -> None:
     Raises:
         LeaseError: another run holds the lease.
     """
-    address = urlsplit(root) if "://" in root else None
+    try:
+        address = urlsplit(root) if "://" in root else None
+    except ValueError:
+        return  # no uri: Spark says so
     if address is not None and (address.scheme != "file" or address.netloc not in ("", "localhost")):
         return
     folder = os.path.abspath(root) if address is None else unquote(address.path)

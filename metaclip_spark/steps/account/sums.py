@@ -9,14 +9,18 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.report.account import WithoutPairs, by_reason, split_reasons
+from metaclip_spark.report.account import Account, WithoutPairs, by_reason, split_reasons
 from metaclip_spark.steps.context import Context, in_pool
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.tables import filter_equal
 
 INCOMPLETE_SHOWN = 100
 """Maximum number of incomplete sources on the card."""
+
+_BEFORE_LANGUAGE = ("text_cap", "no_url", "data_url", "not_http", "bad_url", *OPT_OUTS)
+"""Reasons to leave a text out before the language that the input names is looked at."""
 
 _SUMS = ("records_read", "texts_read", "texts_matched", "pairs_written")
 
@@ -85,13 +89,29 @@ def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
         values: the fields of `Account` by name.
     """
     left_out, kept = values["rejected"].get("language", 0), values["pairs_sent"] or 0
+    looked_at = "whose language was looked at"
+    if not settings.keep_unmatched and 0 < _by_input(values) <= left_out:
+        # The language that the input names is looked at before filters and matching. So those that are left out are
+        # compared with all texts that went on, matched or not; texts for which the input names none are among these.
+        early = sum(values["rejected"].get(reason, 0) for reason in _BEFORE_LANGUAGE)
+        kept, looked_at = values["texts_read"] - early - left_out, "with a url"
     if settings.languages is not None or left_out <= kept:
         return []
     return [
-        f"Most of the input is not English: of {left_out + kept:,} texts whose language was looked at, {left_out:,} "
-        "are left out. English is the default: --languages all keeps every language, --languages en,de keeps these "
+        f"Most of the input is not English: of {left_out + kept:,} texts {looked_at}, {left_out:,} are left out for "
+        "their language. English is the default: --languages all keeps every language, --languages en,de keeps these "
         "(with a new --warehouse). The tables do not count which languages were left out."
     ]
+
+
+def _by_input(values: Mapping[str, Any]) -> int:
+    """Return the number of texts that were left out for the language that the input names, as in the funnel.
+
+    Without --keep-unmatched, these are the texts that are neither matched nor left out for another reason before.
+    """
+    other = Account(**values).rejected_texts
+    before = sum(number for reason, number in other.items() if reason not in ("language", "repeat"))
+    return int(values["texts_read"]) - before - int(values["texts_matched"])
 
 
 def _batches_until(ctx: Context, snapshot: str, fingerprint: str | None) -> list[str] | None:

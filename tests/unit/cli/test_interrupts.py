@@ -289,6 +289,30 @@ def test_a_handler_of_the_caller_stays():
         signal.signal(signal.SIGTERM, before)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_a_forked_child_is_its_own(number):
+    """A pool of processes ends its workers with SIGTERM; the command goes on."""
+    body = f"""
+        import os, time
+        print("at work", flush=True)
+        child = os.fork()
+        if not child:
+            try:
+                time.sleep(60)
+            except KeyboardInterrupt:
+                os._exit(7)
+        time.sleep(0.2)
+        os.kill(child, {int(number)})
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        time.sleep({interrupts.GRACE} + 1)
+        raise SystemExit(5)
+    """
+    program = Program.at_work(body)
+    out, err = program.process.communicate(timeout=60)
+    assert (out, err) == ("7\n" if number == signal.SIGINT else "-15\n", "")
+    assert program.process.returncode == 5
+
+
 def test_a_shell_of_python_keeps_its_keyboard_interrupt(monkeypatch):
     """In a notebook, the verbs raise KeyboardInterrupt, and a command of the command line does not end the kernel."""
     monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)

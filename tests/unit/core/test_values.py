@@ -36,6 +36,11 @@ VALUES = {
     "float16": (pa.array(np.array([0.5, 2], np.float16)), ["0.5", "2.0"]),
     "boolean": (pa.array([True, False, None]), ["true", "false", None]),
     "decimal": (pa.array([Decimal("1.50"), None], pa.decimal128(9, 2)), ["1.50", None]),
+    "small decimal": (
+        pa.array([Decimal("1e-7"), None, Decimal("-1e-7"), Decimal(0)], pa.decimal128(38, 10)),
+        ["0.0000001000", None, "-0.0000001000", "0.0000000000"],
+    ),
+    "decimal of hundreds": (pa.array([Decimal(12300)], pa.decimal128(5, -2)), ["12300"]),
     "binary": (pa.array([b"\x00\xff", b"", None]), ["00ff", "", None]),
     "large_binary": (pa.array([b"ok"], pa.large_binary()), ["6f6b"]),
     "binary_view": (pa.array([b"ok", None], pa.binary_view()), ["6f6b", None]),
@@ -44,6 +49,10 @@ VALUES = {
     "no value": (pa.nulls(2), [None, None]),
     "string_view": (pa.array(["a", None], pa.string_view()), ["a", None]),
     "dictionary": (pa.array([b"\x01", None, b"\x01"]).dictionary_encode(), ["01", None, "01"]),
+    "dictionary of views": (
+        pa.DictionaryArray.from_arrays(pa.array([1, None, 0], pa.uint32()), pa.array(["a", "b"], pa.string_view())),
+        ["b", None, "a"],
+    ),
     "date": (pa.array([MOMENT.date()]), ["2024-01-31"]),
     "time": (pa.array([datetime.time(1, 2, 0)], pa.time64("us")), ["01:02:00"]),
     "list": (pa.array([["a", None], [], None]), ['["a", null]', "[]", None]),
@@ -109,6 +118,12 @@ def test_keys_of_one_number_have_one_text(kind):
     """The width of an integer does not change a key."""
     values = ["7", None] if kind == pa.string_view() else [7, None]
     assert key_strings(pa.array(values, kind)).to_pylist() == ["7", None]
+
+
+def test_a_decimal_key_has_no_exponent():
+    """The text is that of Spark's cast, so that both backends draw alike."""
+    keys = pa.array([Decimal("1e-7"), Decimal("1.5"), None], pa.decimal128(38, 10))
+    assert key_strings(keys).to_pylist() == ["0.0000001000", "1.5000000000", None]
 
 
 @pytest.mark.parametrize(

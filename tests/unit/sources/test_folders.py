@@ -178,6 +178,61 @@ def test_a_folder_that_cannot_be_read_is_refused(tmp_path, monkeypatch):
     assert found(tmp_path / "pool", folder=tmp_path) == ["pool/a.tsv"]
 
 
+@pytest.mark.parametrize("pattern", ["*/*.tsv", "**/*.tsv", "**", "closed/*", "*/b.tsv"])
+def test_a_folder_that_a_pattern_cannot_read_is_refused(tmp_path, monkeypatch, pattern):
+    """As one below a folder; one that the pattern does not enter is not looked at."""
+    write(tmp_path / "a.tsv", tmp_path / "closed" / "b.tsv", tmp_path / ".Trash" / "c.tsv")
+    scandir, lstat = os.scandir, os.lstat
+
+    def closed(read, ending):
+        def look(path):
+            if str(path).endswith(ending):
+                raise PermissionError(13, "Permission denied", path)
+            return read(path)
+
+        return look
+
+    monkeypatch.setattr(os, "scandir", closed(scandir, ("closed", ".Trash")))
+    monkeypatch.setattr(os, "lstat", closed(lstat, "closed/b.tsv"))
+    assert refusal(f"{tmp_path}/{pattern}") == (
+        f"input folder {tmp_path}/closed cannot be read: Permission denied. Its files would be missing; give the right "
+        "to read it, or give the folders beside it."
+    )
+    assert found(tmp_path / "*.tsv", folder=tmp_path) == ["a.tsv"]
+
+
+@pytest.mark.parametrize("pattern", ["*.tsv", "**/*.tsv", "**", "b*"])
+def test_a_broken_link_that_a_pattern_matches_is_refused(tmp_path, pattern):
+    """If it has the name of an input: its rows would be missing."""
+    write(tmp_path / "a.tsv")
+    link(tmp_path / "b.log", "gone.log")
+    link(tmp_path / "b.tsv", "gone.tsv")
+    assert refusal(tmp_path / pattern) == (
+        f"input {tmp_path}/b.tsv is a link to gone.tsv, which does not exist; mend or remove the link."
+    )
+    assert found(tmp_path / "a*", folder=tmp_path) == ["a.tsv"]
+    assert "matches no file" in refusal(tmp_path / "*.log")
+
+
+def test_a_pattern_does_not_enter_hidden_folders(tmp_path, bucket):
+    """Spark keeps files that it did not commit in `_temporary`; a pattern may still name such a folder."""
+    for name in ("a.tsv", "x/b.tsv", "_temporary/0/c.tsv", "x/_v1/d.tsv", "x/_v1/y/e.tsv"):
+        write(tmp_path / name)
+        bucket.put_object(Bucket="pool", Key=name, Body=b"x")
+    cases = {
+        "**/*.tsv": ["a.tsv", "x/b.tsv"],
+        "**": ["a.tsv", "x/b.tsv"],
+        "**/_v1/*.tsv": ["x/_v1/d.tsv"],
+        "x/_v*/**/*.tsv": ["x/_v1/d.tsv", "x/_v1/y/e.tsv"],
+    }
+    for pattern, files in cases.items():
+        assert found(tmp_path / pattern, folder=tmp_path) == files, pattern
+        if pattern != "**":
+            uris = [source.uri for source in find_sources([f"s3://pool/{pattern}"])]
+            assert uris == [f"s3://pool/{name}" for name in files], pattern
+    assert "matches only files below a name that begins with . or _." in refusal("s3://pool/**/c.tsv")
+
+
 def test_a_pipe_is_no_file(tmp_path):
     """Reading it would wait for ever."""
     os.mkfifo(tmp_path / "a.tsv")
@@ -347,6 +402,10 @@ def test_endings():
         ("x/../**/c.tsv", ["x/../x/y/c.tsv"]),
         ("*", ["a.tsv"]),
         ("?.tsv", ["a.tsv"]),
+        ("*/*", ["x/b.tsv"]),
+        ("*/y/c.tsv", ["x/y/c.tsv"]),
+        (".h*/*", [".h/d.tsv"]),
+        ("", []),
     ],
 )
 def test_patterns_are_those_of_glob(tmp_path, monkeypatch, pattern, files):

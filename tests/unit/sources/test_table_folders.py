@@ -184,6 +184,20 @@ def test_files_of_other_formats_are_in_no_table(tmp_path):
     assert len(find_sources([str(file)])) == len(find_sources([str(file.parent)])) == 1
 
 
+@pytest.mark.parametrize("marker", ["Delta", "Hudi", "Iceberg", "Paimon"])
+def test_a_table_whose_folder_is_named_as_a_partition_is_refused(tmp_path, bucket, marker):
+    """A lake may have one table a month."""
+    kind = marker.split()[0]
+    write(tmp_path / "lake" / "month=2024-01" / "part-0.parquet")
+    write(tmp_path / "lake" / "month=2024-01" / MARKERS[marker], b"{}")
+    put(bucket, "lake/month=2024-01/part-0.parquet", f"lake/month=2024-01/{MARKERS[marker]}")
+    put(bucket, "lake/month=2024-02/part-0.parquet")
+    for lake in (f"{tmp_path}/lake", "s3://pool/lake"):
+        for given in ("", "/month=2024-01", "/month=2024-01/part-0.parquet", "/*/*.parquet"):
+            assert f"{kind} table" in refusal(lake + given), given
+    assert len(find_sources(["s3://pool/lake/month=2024-02/part-0.parquet"])) == 1
+
+
 def put(bucket, *keys: str) -> None:
     for key in keys:
         bucket.put_object(Bucket="pool", Key=key, Body=key.encode())
@@ -237,7 +251,7 @@ def test_looking_for_tables_costs_few_requests(bucket, monkeypatch):
     assert len(calls) <= 4 * 8
     calls.clear()
     assert len(find_sources(["s3://pool/lake/t/*/*.parquet"])) == 20
-    assert len(calls) <= listing + 4 * 8
+    assert len(calls) <= listing + 4 * 8 + 10  # a partition is one request
 
 
 def test_a_key_that_may_only_read_files_can_read_them(bucket, monkeypatch):

@@ -168,6 +168,39 @@ def test_the_same_settings_pass_however_they_are_written(past):
     past.check("a", "b", languages=("en",), quoting="auto", text_cap=16_384, threshold=7, rejects_per_reason=3)
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"languages": ("en", "de")}, {"languages": ("de", "en")}),
+        ({"opt_outs": ("tdm", "noai")}, {"opt_outs": ("noai", "tdm")}),
+        ({"image_extensions": ("jpg", "png")}, {"image_extensions": ("png", "jpg")}),
+    ],
+)
+def test_another_order_of_a_set_is_the_same_setting(past, before, now):
+    """For sources that were read, that are unfinished, and that are new."""
+    past.read("a", **before).read("b", status="unread", **before)
+    past.check("a", "b", "c", **now)
+    past.check("c", **now)
+    sentence = past.refusal("a", min_words=3, **now)
+    assert "other settings: --min-words was 0 and is 3 (e.g. a)." in sentence
+
+
+def test_another_order_is_refused_where_the_hash_is_not_known(past):
+    """What the settings name may have changed."""
+    past.read("a", extract_id="of another model", languages=("en", "de"))
+    assert "all flags are the same, so what differs is the model" in past.refusal("a", languages=("de", "en"))
+
+
+def test_the_languages_that_count_are_compared(past):
+    """With --no-lid, every language is kept; the flags bring all earlier settings back."""
+    sentence = past.read("a", languages="all").refusal("a", no_lid=True)
+    assert "other settings: --no-lid was off and is on (e.g. a)." in sentence
+    assert "as they were (--languages all, without --no-lid)." in sentence
+    assert "--languages was de and is all; --no-lid was off and is on" in Past().read("a", languages="de").refusal(
+        "a", no_lid=True
+    )
+
+
 def test_new_sources_with_other_rules_are_refused(past):
     """Pairs of two rules are never mixed in one snapshot."""
     assert past.read("a", min_words=3).refusal("b") == (

@@ -88,6 +88,21 @@ def test_a_list_names_a_url_as_found_or_as_a_browser_requests_it(listed, url):
     assert takes(takedowns, "https://other.org/", page=url)
 
 
+@pytest.mark.parametrize("stored_before", [False, True])
+def test_a_listed_url_with_character_references_covers_the_url_that_they_mean(stored_before):
+    """Exports of earlier releases have `&amp;`, and so have the hashes that they stored."""
+    listed = pa.array(["http://a.com/i?a=1&amp;b=2", "http://a.com/my photo?a=1&amp;b=2&amp;c=3"])
+    # Stored as listed, without the space, and as requested.
+    before = [*listed.to_pylist(), "http://a.com/my%20photo?a=1&amp;b=2&amp;c=3"]
+    takedowns = taken_down(url=before if stored_before else url_forms(listed).to_pylist())
+    for url in (*listed.to_pylist(), "http://a.com/i?a=1&b=2", "http://a.com/my photo?a=1&b=2&c=3"):
+        assert takes(takedowns, url)
+        assert takes(takedowns, "https://other.org/", page=url)
+    assert not takes(takedowns, "http://a.com/i?a=1&b=3")
+    assert not takes(takedowns, "http://a.com/i?a=1b=2")
+    assert takedowns.covers_any_url_in(pa.array(["see http://a.com/i?a=1&b=2."])).tolist() == [True]
+
+
 def test_a_domain_covers_its_subdomains_of_images_or_of_pages():
     """A domain covers every host at or below it, in any form of url, of one kind alone."""
     takedowns = taken_down(domain=["ex.org"], page_domain=["pages.org", "xn--bcher-kva.example"])

@@ -434,6 +434,16 @@ COUNTS = mc.local.count_entries(MATCHED)
             "a pair matches an entry that was never counted: pairs and counts differ; run count again",
         ),
         (
+            lambda: mc.local.balance(MATCHED, COUNTS.slice(0, 0), threshold=1),
+            InputError,
+            "a pair matches an entry that was never counted: pairs and counts differ; run count again",
+        ),
+        (
+            lambda: mc.local.sweep(MATCHED, COUNTS.slice(0, 0)),
+            InputError,
+            "a pair matches an entry that was never counted: pairs and counts differ; run count again",
+        ),
+        (
             lambda: mc.local.balance(MATCHED, pa.table({"entry_id": [0, 0], "probability": [1.0, 0.5]})),
             InputError,
             "balance: an entry has several probabilities, expected one; keep the rows of one run_id.",

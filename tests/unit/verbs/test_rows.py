@@ -193,6 +193,84 @@ def test_a_folder_of_hive_partitions_gives_the_column_of_their_names(tmp_path):
     ]
 
 
+def test_a_column_of_a_file_comes_before_a_folder_of_its_name(tmp_path):
+    """A folder's value is a string, and only folders below the given path give one."""
+    folder = tmp_path / "year=2020" / "text=folder" / "shard=01"
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"url": ["u", "v"], "text": ["an otter", "xyzzy"]}), folder / "0.parquet")
+
+    def read(path: Path | str) -> dict[str, list[Any]]:
+        return mc.local.match(path, ENTRIES).drop_columns("entry_ids").to_pydict()
+
+    own = {"url": ["u", "v"], "text": ["an otter", "xyzzy"]}
+    assert read(tmp_path) == own | {"year": ["2020", "2020"], "shard": ["01", "01"]}
+    assert read(tmp_path / "year=2020") == own | {"shard": ["01", "01"]}
+    assert read(f"{tmp_path}/year=2020/*/shard=*/*.parquet") == own | {"shard": ["01", "01"]}
+    assert read(folder) == read(folder / "0.parquet") == own
+
+
+def test_a_file_outside_of_a_named_folder_has_null_there(tmp_path):
+    """Each file's rows get the values of its own folders, decoded as Spark writes them."""
+    for place in ("a.parquet", "lang=pt%2DBR/b.parquet", "lang=__HIVE_DEFAULT_PARTITION__/c.parquet"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        pq.write_table(pa.table({"url": [place[-9]] * 2, "text": ["an otter"] * 2}), tmp_path / place)
+    found = mc.local.match(tmp_path, ENTRIES).sort_by("url")
+    assert found["lang"].to_pylist() == [None, None, "pt-BR", "pt-BR", None, None]
+
+
+@pytest.mark.parametrize(
+    ("made", "message"),
+    [
+        (
+            lambda: PAIRS.to_reader(),
+            "match: the RecordBatchReader was read already; read it into a Table once (reader.read_all()) and give "
+            "that.",
+        ),
+        (
+            lambda: ds.Scanner.from_batches(PAIRS.to_reader()),
+            "match: the Scanner was read already; read it into a Table once (scanner.to_table()) and give that.",
+        ),
+        (
+            lambda: iter(PAIRS.to_batches()),
+            "match: got no record batch, so there are no columns; expected at least one, even if empty. An iterator "
+            "that was read already has none.",
+        ),
+    ],
+    ids=["reader", "scanner of batches", "iterator"],
+)
+def test_what_can_be_read_once_is_refused_the_second_time(made, message):
+    """A second verb gets an error instead of an empty table."""
+    rows = made()
+    assert mc.local.match(rows, ENTRIES).num_rows == 300
+    with pytest.raises(InputError) as raised:
+        mc.local.match(rows, ENTRIES)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("kind", ["Categorical", "Enum"])
+def test_categories_of_polars_are_texts_and_keys(kind):
+    """A dictionary of views gives what its values give."""
+    polars = library("polars")
+    frame = polars.DataFrame({"id": [str(n) for n in range(60)], "text": ["a photo", "an otter"] * 30})
+    made = [polars.Enum(sorted(set(frame[name]))) if kind == "Enum" else polars.Categorical for name in ("id", "text")]
+    categories = frame.with_columns(frame["id"].cast(made[0]), frame["text"].cast(made[1]))
+    wanted = mc.local.curate(frame, ENTRIES, threshold=10, key="id")
+    found = mc.local.curate(categories, ENTRIES, threshold=10, key="id")
+    assert found.to_pydict() == wanted.to_pydict()
+    assert 0 < found.num_rows < 60
+    assert mc.local.curate(categories.head(0), ENTRIES, threshold=10, key="id").num_rows == 0
+
+
+@pytest.mark.parametrize("dtype", [None, object])
+def test_an_empty_frame_of_pandas_gives_an_empty_table(dtype):
+    """Columns without values have the dtype float64 or object in pandas."""
+    frame = pd.DataFrame({"url": [], "text": []}, dtype=dtype)
+    curated = mc.curate(frame, ENTRIES, threshold=1)
+    assert (curated.num_rows, curated.column_names[:2]) == (0, ["url", "text"])
+    by_key = mc.curate(frame, ENTRIES, threshold=1, key="url")
+    assert by_key.num_rows == 0
+
+
 def raises_in_the_middle() -> Iterator[pa.RecordBatch]:
     yield PAIRS.to_batches()[0]
     raise OSError("the disk is gone")
@@ -230,6 +308,11 @@ def written(folder: Path, name: str, content: object) -> Path:
             lambda _: pd.DataFrame({"text": ["a photo"] * 2, "mixed": [1, "a"]}),
             InputError,
             "match: the pandas DataFrame cannot be converted to Arrow",
+        ),
+        (
+            lambda _: pd.DataFrame([["a photo", 1, 2]], columns=["text", "n", "n"]),
+            InputError,
+            "match: 2 columns of the pandas DataFrame are named 'n'; expected one. Rename or drop the others.",
         ),
         (
             lambda _: pa.table([["a"], ["b"]], ["text", "text"]),
@@ -282,6 +365,15 @@ def test_a_missing_column_names_the_argument_and_the_columns_that_may_be_meant(c
     with pytest.raises(InputError) as raised:
         mc.match(table, ENTRIES)
     assert str(raised.value).endswith(message)
+
+
+def test_a_refused_column_is_not_suggested():
+    """Only other columns may be meant."""
+    with pytest.raises(InputError) as raised:
+        mc.match(pd.DataFrame({"text": [1, 2]}), ENTRIES)
+    assert str(raised.value) == "match: column 'text' holds int64; expected strings. text_column names the texts."
+    with pytest.raises(InputError, match=r"names the texts; perhaps text_column='caption'\.$"):
+        mc.match(pd.DataFrame({"text": [1], "caption": ["a photo"]}), ENTRIES)
 
 
 def test_a_missing_url_names_the_argument():

@@ -123,7 +123,15 @@ def test_no_doubt_is_a_refusal(write, commits):
 
 def test_what_is_no_local_folder_is_left_to_spark(tmp_path):
     """There is no warehouse yet, or it is in an object store."""
-    for root in (str(tmp_path / "none"), "s3://bucket/wh", "s3a://b/wh", "file://host/wh", "abfss://a@b/wh", ""):
+    for root in (
+        str(tmp_path / "none"),
+        "s3://bucket/wh",
+        "s3a://b/wh",
+        "file://host/wh",
+        "abfss://a@b/wh",
+        "s3://[x",
+        "",
+    ):
         refuse_before_spark(root, 300.0)
 
 
