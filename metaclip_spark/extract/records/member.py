@@ -37,16 +37,12 @@ def whole_member(member: bytes) -> bytearray | None:
         whole = deflate.gzip_decompress(member, size)
     except deflate.DeflateError:
         return None
-    return whole if len(whole) == size and _is_all(member, whole) else None
-
-
-def _is_all(member: bytes, whole: bytearray) -> bool:
-    """Return whether no other bytes follow the inflated member: libdeflate ignores them.
-
-    They could end with the same size. Then this size occurs twice, and the checksum before it decides.
-    """
-    (checksum,) = _NUMBER(member, len(member) - 8)
-    return bool(find(member, member[-4:]) == len(member) - 4 or zlib.crc32(whole) == checksum)
+    if len(whole) != size:
+        return None
+    # libdeflate ignores bytes after the member. They could end with the same size: then this size occurs twice, and the
+    # checksum before it decides.
+    is_all = find(member, member[-4:]) == len(member) - 4 or zlib.crc32(whole) == _NUMBER(member, len(member) - 8)[0]
+    return whole if is_all else None
 
 
 def starts_record(data: bytes, at: int) -> bool:

@@ -29,7 +29,7 @@ from metaclip_spark.extract.wat.urls import DATA, LONG_URL, OF_URL, TO_DECODE, T
 FIELDS = ("alt", "title", "og:title")
 BATCH_LINKS = 8192
 """The number of image links with a text that are gathered before they become candidates."""
-BATCH_BYTES = 1 << 23
+BATCH_BYTES = 1 << 22
 """Bytes of urls, or of texts, that are gathered before they become candidates; one link may have more."""
 
 _ROWS = 1 << 14

@@ -206,12 +206,9 @@ def _end_of_links(raw: np.ndarray, at: int) -> int:
 
 @kernel
 def _is_no_response(raw: np.ndarray) -> int:
-    """Return 1 if a record has one `WARC-Type`, and if it is not `response`; else 0."""
-    size = len(_TYPE)
+    """Return 1 if the first `WARC-Type` of a record is there, and is not `response`; else 0."""
     at = find_in(raw, _TYPE, 1, 6, 0, len(raw))
-    if at < 0 or starts_with(raw, at + size, _RESPONSE) or find_in(raw, _TYPE, 1, 6, at + size, len(raw)) >= 0:
-        return 0
-    return 1
+    return 0 if at < 0 or starts_with(raw, at + len(_TYPE), _RESPONSE) else 1
 
 
 @kernel

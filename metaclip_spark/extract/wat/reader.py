@@ -7,6 +7,7 @@ whether they decode character references (`metaclip_spark.extract.wat.extractor`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from metaclip_spark.candidates.batch import Candidates
@@ -36,6 +37,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
     reader.encoded = _references(split).encoded
     batch = Batch(options, ledger)
     failure: Exception | None = None
+    passed_over: Counter[str] = Counter()
     with open_source(split.source.uri) as raw:
         check_gzip(raw)
         try:
@@ -48,7 +50,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
                 if not record.holds_json and not record.get(b"content-type").startswith(b"application/json"):
                     if record.get(b"warc-type") == b"warcinfo":
                         reader.encoded = _references(split, record).encoded
-                    ledger.pass_over("not_response")
+                    passed_over["not_response"] += 1
                     continue
                 try:
                     if record.skipped:
@@ -59,7 +61,7 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
                     ledger.reject("broken_json", f"record {ledger.records_read}", detail)
                     continue
                 if isinstance(found, str):
-                    ledger.pass_over(found)
+                    passed_over[found] += 1
                     continue
                 for candidates in batch.add(*found):
                     ledger.bytes_read = raw.tell()
@@ -70,6 +72,8 @@ def read_wat(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator[
             failure = error
         ledger.bytes_read = raw.tell()
         ledger.opened(raw)
+    for reason, number in passed_over.items():
+        ledger.pass_over(reason, number)
     yield batch.flush()
     if failure is not None:
         raise failure
