@@ -164,12 +164,17 @@ def _without_text(card: Card) -> list[tuple[str, str, str]]:
     """Return the line of the records, if some of them, or some rows, have no text."""
     if not card.without_text:
         return []
-    reasons = largest(card.without_text)
+    reasons = largest({why: n for why, n in card.without_text.items() if why not in _OF_IMAGES})
     named = ", ".join(f"{n:,} {why}" for why, n in reasons[:3])
     rest = sum(n for _, n in reasons[3:])
     more = f", {rest:,} for {counted(len(reasons) - 3, 'other reason')}" if rest else ""
-    return [("records", f"{card.records_read:,}", f"no text in: {named}{more}")]
+    of_images = [f"{card.without_text[why]:,} {what}" for why, what in _OF_IMAGES.items() if card.without_text.get(why)]
+    notes = [f"no text in {named}{more}"] if reasons else []
+    return [("records", f"{card.records_read:,}", "; ".join([*notes, *of_images]))]
 
+
+_OF_IMAGES = {"empty_text": "texts are empty", "link_cap": "image links are beyond the maximum of a page"}
+"""Reasons that count texts or images of a page, and not records -> words."""
 
 _CAPPED = "kept with certainty, because p is above that of the run; a large number means that its t was too small"
 

@@ -229,7 +229,7 @@ def test_records_passed_over_are_no_rejects():
     numbers = closing_numbers(card)
     assert numbers["rejected"] == REJECTED
     assert numbers["passed_over"] == {"not_page": 12_000, "not_response": 300}
-    assert ("records", "400", "no text in: 12,000 not_page, 300 not_response, 3 empty_text, 2 for 1 other reason") in (
+    assert ("records", "400", "no text in 12,000 not_page, 300 not_response, 2 broken_json; 3 texts are empty") in (
         card_rows(card)
     )
 
