@@ -85,7 +85,8 @@ class Interrupts:
         sys.unraisablehook = self._before_hook
         signal.set_wakeup_fd(self._before_fd)
         _ACTIVE.remove(self)
-        self._wakeup.send(b"\0")
+        with contextlib.suppress(OSError):  # the thread has ended already
+            self._wakeup.send(b"\0")
 
     def leave_in_child(self) -> None:
         """Give a forked child the handling of before: its signals are its own, and this process does not watch it."""
