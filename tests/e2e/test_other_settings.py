@@ -23,6 +23,7 @@ def sentence(ended) -> str:
     return line.removeprefix("metaclip-spark: ")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_other_settings_are_refused_before_the_work_and_change_no_table(spark, world, undisturbed):
     """For `run`, `extract`, `plan` and --retry, with the same sources and with new ones. The earlier settings go on."""
