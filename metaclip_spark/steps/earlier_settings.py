@@ -14,7 +14,7 @@ from typing import Any
 
 from pyspark.sql import Row
 
-from metaclip_spark.candidates.options import LINK_CAP, TEXT_CAP, ExtractOptions
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.setting import flag_of
 from metaclip_spark.config.settings import SETTINGS, Settings
 from metaclip_spark.core.wording import counted
@@ -37,8 +37,11 @@ LAYOUT = ("url_column", "text_column", "lang_column", "keep_columns", "quoting")
 _SETS = ("languages", "opt_outs", "image_extensions")
 """Deciding settings whose order makes no difference, although `extract_id` depends on it."""
 
-_DEFAULTS = {"languages": ("en",), "text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto"}
+_DEFAULTS = vars(Settings().extract_options())
 """Values of deciding settings that are None by default."""
+
+_NONE = {"opt_outs": "none", "languages": "all"}
+"""Deciding settings whose empty value has a name."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ class Difference:
     now: Any
 
     def __str__(self) -> str:
-        none = "none" if self.name == "opt_outs" else "not given"
+        none = _NONE.get(self.name, "not given")
         return f"{flag_of(self.name)} was {_shown(self.before, none)} and is {_shown(self.now, none)}"
 
     @property
@@ -299,9 +302,10 @@ def _identifier(name: str) -> str | None:
 def _differences(before: Settings, now: Settings) -> list[Difference]:
     names = [name for name in DECIDING if _differs(_value(before, name), _value(now, name), name)]
     found = [Difference(name, _value(before, name), _value(now, name)) for name in names if name != "languages"]
-    languages = before.wanted_languages or ("all",), now.wanted_languages or ("all",)
-    if "languages" in names and _differs(*languages, "languages"):
-        found.append(Difference("languages", *languages))
+    if "languages" in names and _differs(before.wanted_languages, now.wanted_languages, "languages"):
+        # Texts without a language code had no --languages, and with it the command would be refused again.
+        wanted = before.wanted_languages or before.languages or ()
+        found.append(Difference("languages", wanted, now.wanted_languages))
     return sorted(found, key=lambda each: DECIDING.index(each.name))
 
 

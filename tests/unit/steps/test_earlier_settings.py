@@ -201,6 +201,13 @@ def test_the_languages_that_count_are_compared(past):
     )
 
 
+def test_texts_without_a_language_code_had_no_languages(past):
+    """With --no-lid and no --lang-column, a command with --languages is refused, so it is to be left out."""
+    sentence = past.read("a", no_lid=True).refusal("a", no_lid=True, languages="en,de", lang_column="lang")
+    assert "--languages was all and is en,de" in sentence
+    assert "as they were (without --lang-column, without --languages)." in sentence
+
+
 def test_new_sources_with_other_rules_are_refused(past):
     """Pairs of two rules are never mixed in one snapshot."""
     assert past.read("a", min_words=3).refusal("b") == (
