@@ -3,23 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from recorder import Recorder
 
 from metaclip_spark.commands.opening import checked_input
 from metaclip_spark.config.merge import make_settings
 from metaclip_spark.errors import InputError
-
-
-class Recorder:
-    """A reporter that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(("say", text))
-
-    def warn(self, text: str) -> None:
-        self.lines.append(("warn", text))
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from recorder import Recorder
 
 from metaclip_spark.commands.opening import need_metadata
 from metaclip_spark.config.merge import make_settings
@@ -15,19 +16,6 @@ from metaclip_spark.core.text import PADDED, clean_text, spaced, spaced_entry
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata import Metadata, never_matching
 from metaclip_spark.metadata.matchability import check_matchability, has_odd_spaces, matchability_of
-
-
-class Recorder:
-    """A reporter that keeps its lines."""
-
-    def __init__(self) -> None:
-        self.lines: list[tuple[str, str]] = []
-
-    def say(self, text: str) -> None:
-        self.lines.append(("say", text))
-
-    def warn(self, text: str) -> None:
-        self.lines.append(("warn", text))
 
 
 def said(tmp_path, entries: list[str]) -> list[tuple[str, str]]:

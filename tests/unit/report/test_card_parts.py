@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import cards
 import numpy as np
 import pytest
 from whole import whole
@@ -22,47 +23,15 @@ ENTRIES = ["cat", "dog", "St. John", "zebra", "Tench"]
 def make_card(**changes) -> Card:
     """Make a small card: t = 10, `cat` is in the head, `zebra` does not occur, `St. John` cannot match."""
     values = {
-        "run_id": "a",
-        "attempt_id": "1",
-        "created_at": "2025",
-        "metaclip_spark_version": "0.1.0",
-        "snapshots": ["default"],
-        "metadata_id": "ab",
-        "metadata_path": "list.json",
         "n_entries": 5,
-        "seed": 0,
-        "threshold": 10,
-        "tail_fraction_target": None,
-        "tail_fraction": 0.05,
-        "sources": {"done": 1},
-        "records_read": 400,
-        "texts_read": 300,
-        "texts_matched": 170,
-        "pairs_sent": 140,
-        "unique_pairs": 130,
-        "rejected": {
-            "no_match": 100,
-            "noai": 10,
-            "tdm": 5,
-            "too_short": 8,
-            "filter:mine:ugly": 7,
-            "repeat": 20,
-            "language": 10,
-            "empty_text": 3,
-            "broken_json": 2,
-        },
         "entry_counts": np.array([100, 9, 0, 0, 25]),
         "curated_entry_counts": np.array([12, 9, 0, 0, 20]),
         "entries": ENTRIES,
-        "matches_per_text": {1: 126, 2: 4},
-        "curated_matches_per_text": {1: 39, 2: 1},
-        "curated_size": 40,
-        "expected_size": 38.0,
-        "expected_sd": 4.0,
         "impossible": [2],
         "config": {"seed": 0},
+        "table_paths": {},
     }
-    return Card(**(values | changes))
+    return cards.make_card(**(values | changes))
 
 
 def test_opt_outs_are_named_apart():

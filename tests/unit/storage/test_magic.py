@@ -6,32 +6,19 @@ import bz2
 import gzip
 import io
 import lzma
-import zipfile
 
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
+from archives import written, zipped
 
 from metaclip_spark.errors import DamagedSourceError, WrongKindError
 from metaclip_spark.storage.magic import check_head, check_start, identified, kind_of
 
 TABLE = pa.table({"url": ["u1"], "text": ["a cat"]})
 TEXT = "url\ttext\nu1\ta cat\nu2\ta dog\n"
-
-
-def written(write) -> bytes:
-    out = io.BytesIO()
-    write(out)
-    return out.getvalue()
-
-
-def zipped() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("a.tsv", TEXT)
-    return out.getvalue()
 
 
 def stream() -> bytes:
@@ -47,7 +34,7 @@ FILES = {
     "bzip2": bz2.compress(TEXT.encode()),
     "xz": lzma.compress(TEXT.encode()),
     "zstd": bytes(pa.compress(TEXT.encode(), codec="zstd", asbytes=True)),
-    "zip": zipped(),
+    "zip": zipped(TEXT),
     "parquet": written(lambda out: pq.write_table(TABLE, out)),
     "orc": written(lambda out: pyarrow.orc.write_table(TABLE, out)),
     "arrow": written(lambda out: pyarrow.feather.write_feather(TABLE, out)),

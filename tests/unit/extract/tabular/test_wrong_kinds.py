@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import io
 import lzma
-import zipfile
 
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.orc
 import pyarrow.parquet as pq
 import pytest
+from archives import written, zipped
 
 TABLE = pa.table({"url": ["u1"], "text": ["a cat"]})
 TSV = b"url\ttext\nu1\ta cat\n"
@@ -23,19 +22,6 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b
 def save(path, raw: bytes):
     path.write_bytes(raw)
     return path
-
-
-def written(write) -> bytes:
-    out = io.BytesIO()
-    write(out)
-    return out.getvalue()
-
-
-def zipped() -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("a.tsv", TSV)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize("kind", BODIES)
@@ -63,7 +49,7 @@ FILES = {
     "bzip2": (bz2.compress(TSV), "bzip2 data"),
     "xz": (lzma.compress(TSV), "xz data"),
     "zstd": (pa.compress(TSV, codec="zstd", asbytes=True), "zstd data"),
-    "zip": (zipped(), "a zip archive"),
+    "zip": (zipped(TSV), "a zip archive"),
     "twice": (gzip.compress(gzip.compress(TSV)), "gzip data inside gzip data"),
     "html": (b"<!doctype html><html><body>404</body></html>\n", "an HTML page"),
     "xml": (b"<?xml version='1.0'?><Error><Code>SlowDown</Code></Error>", "XML"),
