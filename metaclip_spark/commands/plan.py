@@ -12,7 +12,7 @@ from typing import Any
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.metadata import load_metadata
+from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
@@ -39,14 +39,15 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     given, extraction = checked_input(settings, reporter)
+    metadata = load_metadata(settings.metadata) if settings.metadata is not None else None
     sources = [source for listed in given.values() for source in listed]
-    done, todo = _split(settings, reporter, given, extraction)
+    done, todo = _split(settings, reporter, given, extraction, metadata)
     figures = _figures(sources, done, todo, _typical_bytes(sources, settings.seed))
     figures["warnings"] = [
         *warnings_of(sources, os.environ),
         *_space(settings, figures["bytes_stored"]),
-        *_memory(settings),
-        *_list(settings),
+        *_memory(metadata),
+        *_list(settings, metadata),
     ]
     if as_json:
         print(json.dumps(figures))
@@ -55,7 +56,9 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     return 0
 
 
-def _split(settings: Settings, reporter: Reporter, given: Given, extraction: Extraction) -> tuple[int, list[Source]]:
+def _split(
+    settings: Settings, reporter: Reporter, given: Given, extraction: Extraction, metadata: Metadata | None
+) -> tuple[int, list[Source]]:
     """Return the number of sources that are done, and the sources to read.
 
     Spark does not start if a local warehouse has no table of sources yet.
@@ -65,7 +68,8 @@ def _split(settings: Settings, reporter: Reporter, given: Given, extraction: Ext
         logs = [os.path.join(settings.warehouse, table, "_delta_log") for table in ("sources", "planned")]
         if not any(os.path.isdir(log) for log in logs):
             return 0, sources
-    metadata = need_metadata(settings)
+    if metadata is None:
+        metadata = need_metadata(settings)
     warehouse = open_warehouse(settings, reporter)
     ctx = Context(warehouse, settings, metadata, reporter, RunLog(warehouse))
     todo: list[Source] = []
@@ -102,11 +106,11 @@ def _figures(sources: list[Source], done: int, todo: list[Source], typical: int)
     }
 
 
-def _memory(settings: Settings) -> list[str]:
+def _memory(metadata: Metadata | None) -> list[str]:
     """Warn if the driver's Python has too little memory to compile and broadcast the entry list."""
-    if settings.metadata is None or under_spark_submit():
+    if metadata is None or under_spark_submit():
         return []
-    need = 3 * LIST_BYTES_PER_ENTRY * len(load_metadata(settings.metadata).entries)
+    need = 3 * LIST_BYTES_PER_ENTRY * len(metadata.entries)
     free = available_bytes()
     if free is None or free > need + (1 << 30):
         return []
@@ -116,11 +120,11 @@ def _memory(settings: Settings) -> list[str]:
     ]
 
 
-def _list(settings: Settings) -> list[str]:
+def _list(settings: Settings, metadata: Metadata | None) -> list[str]:
     """Warn of entries that can never match."""
-    if settings.metadata is None:
+    if settings.metadata is None or metadata is None:
         return []
-    line = check_matchability(load_metadata(settings.metadata).entries, settings.metadata).sentence(settings.metadata)
+    line = check_matchability(metadata.entries, settings.metadata).sentence(settings.metadata)
     return [line] if line is not None else []
 
 

@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.storage.lines import GZIP_MAGIC, inflate, split_lines
+from metaclip_spark.storage.lines import inflate, split_lines
+from metaclip_spark.storage.magic import GZIP_MAGIC
 
 SUFFIXES = (".json", ".json.gz", ".txt", ".txt.gz")
 

@@ -19,6 +19,9 @@ from metaclip_spark.core.wording import agrees, counted
 SHOWN = 20
 """Maximum number of lines about sources without a pair."""
 
+AFTER_MATCHING = ("repeat", "language")
+"""Reasons that are looked at after matching; the language that the input names is looked at before."""
+
 _NAMED = 4
 """Number of reasons that a sentence names."""
 
@@ -117,6 +120,15 @@ class Account:
     def rejected_texts(self) -> dict[str, int]:
         """Reason -> number of texts: texts_read = pairs_sent + the sum of these."""
         return {why: n for why, n in self.rejected.items() if why in TEXT_REASONS or why.startswith(FILTER_PREFIX)}
+
+    @property
+    def dropped_before_matching(self) -> int:
+        """Texts that are neither matched nor left out for a reason other than `AFTER_MATCHING`.
+
+        Without --keep-unmatched, these were left out for the language that the input names.
+        """
+        others = sum(n for why, n in self.rejected_texts.items() if why not in AFTER_MATCHING)
+        return self.texts_read - others - self.texts_matched
 
     @property
     def without_text(self) -> dict[str, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from metaclip_spark.report.account import largest
+from metaclip_spark.report.account import AFTER_MATCHING, largest
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import percent
 
@@ -33,7 +33,6 @@ _ON_THE_PAGE = {
     UNIQUE_IN_SOURCES: "Unique per source",
     UNEXPLAINED: "not accounted for: a source was read again, or the tables changed since",
 }
-_AFTER_MATCHING = ("repeat", "language")
 
 
 @dataclass(frozen=True)
@@ -128,11 +127,11 @@ def _of_sources(card: Card) -> list[_Level]:
     texts = _Level("Texts", card.texts_read)
     sent = "Language identified" if _identifies(card) else UNIQUE_IN_SOURCES
     opted_out, rejected = card.opted_out, card.rejected_texts
-    before = {why: n for why, n in rejected.items() if why not in (*_AFTER_MATCHING, *opted_out)}
+    before = {why: n for why, n in rejected.items() if why not in (*AFTER_MATCHING, *opted_out)}
     before[OPT_OUT] = sum(opted_out.values())
-    after = {why: rejected.get(why, 0) for why in _AFTER_MATCHING}
+    after = {why: rejected.get(why, 0) for why in AFTER_MATCHING}
     # The language that the input names is checked before matching, an identified one after it.
-    by_input = card.texts_read - sum(before.values()) - card.texts_matched
+    by_input = card.dropped_before_matching
     if not by_input or (not card.config.get("keep_unmatched") and 0 < by_input <= after["language"]):
         after["language"] -= by_input
         matched = _Level("Matched", card.texts_matched, "of the texts", {**before, "language": by_input})

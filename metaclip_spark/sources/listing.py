@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from metaclip_spark.core.wording import counted
@@ -81,9 +82,7 @@ class Listing:
         found = [(uri, info) for uri, info in files if format_of(uri)]
         if any(format_of(uri) == "parquet" for uri, _ in found):
             self._refuse_around(given, [given.rstrip("/")])
-        skipped = Skipped()
-        for counts in (self.skipped, skipped):
-            counts.add(given, [uri for uri, _ in files if not format_of(uri)], hidden)
+        skipped = self._skip(given, [uri for uri, _ in files if not format_of(uri)], hidden)
         if not found:
             raise InputError(f"input {shown(given)} holds no files ending in {suffixes_text()}.{_instead(skipped)}")
         return found
@@ -97,9 +96,7 @@ class Listing:
         matched = files_of_glob(path)
         broken = [match for match in matched if is_broken(match)]
         files = sorted(set(matched).difference(broken))
-        broken = [match for match in broken if format_of(match)]
-        if broken:
-            raise broken_link(broken[0])
+        _refuse_broken(broken)
         if not files:
             if not glob.has_magic(path):
                 raise InputError(f"input {path} does not exist; expected a file, a folder or a glob.")
@@ -114,18 +111,28 @@ class Listing:
 
         contents = contents_of(folder, enter)
         found = [path for path in contents.files if format_of(path)]
-        broken = [path for path in contents.broken if format_of(path)]
-        if broken:
-            raise broken_link(broken[0])
+        _refuse_broken(contents.broken)
         others = [path for path in contents.files if not format_of(path)]
-        skipped = Skipped()
-        for counts in (self.skipped, skipped):
-            counts.add(folder, others, contents.hidden, contents.broken)
+        skipped = self._skip(folder, others, contents.hidden, contents.broken)
         if not found:
             raise InputError(
                 f"no input in folder {folder}; expected files ending in {suffixes_text()}.{_instead(skipped)}"
             )
         return found
+
+    def _skip(self, folder: str, others: list[str], hidden: list[str], broken: Sequence[str] = ()) -> Skipped:
+        """Count the files of a folder that are not read; return the counts of this folder alone."""
+        skipped = Skipped()
+        for counts in (self.skipped, skipped):
+            counts.add(folder, others, hidden, broken)
+        return skipped
+
+
+def _refuse_broken(links: Iterable[str]) -> None:
+    """Refuse a broken link with the name of an input."""
+    link = next(filter(format_of, links), None)
+    if link is not None:
+        raise broken_link(link)
 
 
 def _is_hidden_from(pattern: str, uri: str) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.storage.lines import split_lines
+from metaclip_spark.storage.magic import GZIP_MAGIC
 from metaclip_spark.storage.open import PLANNING_PATIENCE, is_remote, local_path, open_source
 from metaclip_spark.storage.transport import shown
 
@@ -57,7 +58,7 @@ def manifest_lines(uri: str) -> list[str]:
     """
     try:
         with open_source(uri, PLANNING_PATIENCE) as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
+            packed = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             stream = gzip.GzipFile(fileobj=raw) if packed else raw
             head = stream.read(_HEAD_BYTES)
@@ -134,7 +135,7 @@ def check_records(path: str) -> None:
     """
     with open(local_path(path), "rb") as file:
         head = file.read(_HEAD_BYTES)
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(GZIP_MAGIC):
         try:
             head = zlib.decompressobj(wbits=31).decompress(head, _HEAD_BYTES)
         except zlib.error:

@@ -11,9 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.errors import ConfigError
-
-GZIP_MAGIC = b"\x1f\x8b"
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+from metaclip_spark.storage.magic import BYTE_ORDER_MARK, GZIP_MAGIC
 
 
 def read_text(path: str | os.PathLike[str]) -> bytes:
@@ -23,7 +21,7 @@ def read_text(path: str | os.PathLike[str]) -> bytes:
         OSError: the file cannot be read, or its gzip data is damaged.
     """
     raw = Path(path).read_bytes()
-    return (inflate(raw) if raw.startswith(GZIP_MAGIC) else raw).removeprefix(_BYTE_ORDER_MARK)
+    return (inflate(raw) if raw.startswith(GZIP_MAGIC) else raw).removeprefix(BYTE_ORDER_MARK)
 
 
 def inflate(raw: bytes) -> bytes:

@@ -10,11 +10,11 @@ from typing import BinaryIO, NamedTuple
 
 from metaclip_spark.errors import DamagedSourceError, WrongKindError
 
-GZIP = b"\x1f\x8b"
+GZIP_MAGIC = b"\x1f\x8b"
 HEAD_BYTES = 4096
 """The number of bytes that `kind_of` looks at."""
 _SHOWN_BYTES = 20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _RENAME = "give the file a name that ends in {}"
 _EXPORT = "write its columns as Parquet, CSV, TSV or JSON lines"
 
@@ -34,7 +34,7 @@ class Kind(NamedTuple):
 
 
 _SIGNATURES: tuple[tuple[bytes, Kind], ...] = (
-    (GZIP, Kind("gzip", "gzip data", "inflate it once with gunzip")),
+    (GZIP_MAGIC, Kind("gzip", "gzip data", "inflate it once with gunzip")),
     (b"\x28\xb5\x2f\xfd", Kind("zstd", "zstd data", "inflate it with 'zstd -d', or compress it with gzip")),
     (b"BZh", Kind("bzip2", "bzip2 data", "inflate it with bunzip2, or compress it with gzip")),
     (b"\xfd7zXZ\0", Kind("xz", "xz data", "inflate it with unxz, or compress it with gzip")),
@@ -103,7 +103,7 @@ def kind_of(head: bytes) -> Kind | None:
         return _TAR
     if head and not head.strip(b"\0"):
         return _NULS
-    start = head.removeprefix(_BYTE_ORDER_MARK).lstrip()[:64].lower()
+    start = head.removeprefix(BYTE_ORDER_MARK).lstrip()[:64].lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head", b"<body", b"<!--", b"<title", b"<center")):
         return _HTML
     if start.startswith((b"<?xml", b"<error", b"<rss", b"<feed")):

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.load import Metadata, load_metadata
+from metaclip_spark.verbs.rows import type_name
 
 
 def as_metadata(entries: Any) -> Metadata:
@@ -32,7 +33,7 @@ def _in_order(entries: Any) -> Sequence[str]:
     Raises:
         MetadataError: the object has no fixed order, can be read only once, or is a table.
     """
-    name = f"{type(entries).__module__}.{type(entries).__qualname__}".removeprefix("builtins.")
+    name = type_name(entries).removeprefix("builtins.")
     if isinstance(entries, Sequence):  # a str is a path, and from_entries refuses bytes
         return entries
     if isinstance(entries, AbstractSet) and not isinstance(entries, MappingView):

@@ -22,9 +22,7 @@ from metaclip_spark.extract.records.member import (
     starts_record,
     whole_member,
 )
-from metaclip_spark.storage.magic import HEAD_BYTES, identified
-
-GZIP_MAGIC = b"\x1f\x8b"
+from metaclip_spark.storage.magic import GZIP_MAGIC, HEAD_BYTES, identified
 
 _ENDED = "Compressed file ended before the end-of-stream marker was reached"
 _READ_BYTES = 1 << 18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections import deque
 from struct import Struct
@@ -145,11 +146,9 @@ class PartedMember:
     def _replay(self, bite: bytes) -> None:
         """Inflate the corrupt bite again in nibbles, to get its output before the damage."""
         member = self._restart
-        try:
+        with contextlib.suppress(zlib.error):  # the damage: it ended the member before, and ends the replay
             for before in self._since:
                 member.decompress(before)
             for start in range(0, len(bite), _NIBBLE_BYTES):
                 self._keep(member.decompress(bite[start : start + _NIBBLE_BYTES]))
                 self.replayed += _NIBBLE_BYTES
-        except zlib.error:
-            pass

@@ -6,14 +6,13 @@ import gzip
 import io
 from typing import BinaryIO
 
-from metaclip_spark.storage.magic import GZIP, HEAD_BYTES, check_head
+from metaclip_spark.storage.magic import BYTE_ORDER_MARK, GZIP_MAGIC, HEAD_BYTES, check_head
 
 BLOCK_BYTES = 1 << 20
 """Bytes of text that are read at once."""
 MAX_ROW_BYTES = 16 << 20
 """Bytes of the longest row or line that is read; a longer one is a reject."""
 _PIECE_BYTES = 1 << 16
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Blocks:
@@ -35,15 +34,15 @@ class Blocks:
         """
         self.failure: Exception | None = None
         self.ended = False
-        magic = raw.read(len(GZIP))
+        magic = raw.read(len(GZIP_MAGIC))
         raw.seek(0)
         # Every file of `open_source` is a BufferedIOBase.
-        self._stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP else raw  # type: ignore[assignment]
+        self._stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw  # type: ignore[assignment]
         self._held = self._read(BLOCK_BYTES)
         if not self._held and self.failure is not None:
             raise self.failure
-        check_head(self._held[:HEAD_BYTES], kind, is_inflated=magic == GZIP)
-        self._held = self._held.removeprefix(_BYTE_ORDER_MARK)
+        check_head(self._held[:HEAD_BYTES], kind, is_inflated=magic == GZIP_MAGIC)
+        self._held = self._held.removeprefix(BYTE_ORDER_MARK)
 
     def next(self, before: bytes = b"") -> bytes:
         """Return `before` and the next block after it.

@@ -18,10 +18,10 @@ from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
 from metaclip_spark.extract.tabular.columns import BATCH_ROWS, Columns
 from metaclip_spark.extract.tabular.names import file_options
 from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.magic import BYTE_ORDER_MARK
 from metaclip_spark.storage.open import open_source
 
 _SHOWN_BYTES = 100
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _STRING_OR_NULL = {str, type(None)}
 _KINDS = {str: "a string", list: "a list", dict: "an object", bool: "a boolean", int: "a number", float: "a number"}
 
@@ -112,7 +112,7 @@ def _rows_of(lines: list[bytes], first: int, ledger: Ledger, check_kind: bool) -
         try:
             if len(line) > MAX_ROW_BYTES:
                 raise ValueError(f"a line of more than {MAX_ROW_BYTES:,} bytes")
-            text = line.removeprefix(_BYTE_ORDER_MARK).decode("utf-8", "surrogatepass")
+            text = line.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogatepass")
             values, end = parse(text)
             if type(values) is dict and end == len(text):
                 add_values(values)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from metaclip_spark.core.byte_find import find
 from metaclip_spark.core.jit import bytes_of
@@ -14,6 +15,7 @@ from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
 from metaclip_spark.extract.tabular.dialect import BACKSLASH, DOUBLE, NONE, Dialect, holds_rows
 from metaclip_spark.extract.tabular.quotes import BROKEN, OPEN, Fields, doubled_marks, quoted_fields, quotes_of
+from metaclip_spark.storage.magic import BYTE_ORDER_MARK
 
 Reject = Callable[[str, str], None]
 """Count a row that cannot be read: (where it is, what is wrong)."""
@@ -21,7 +23,6 @@ Reject = Callable[[str, str], None]
 _LINES_OF_A_LOOK = 10
 _OVERLAP = 1024
 _LINE_FEED = 10
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Cutter:
 
     def _cut_quoted(self, data: bytes, upto: int, dialect: Dialect, final: bool) -> tuple[memoryview, int]:
         sign, quotes, backslash = dialect.line_end, quotes_of(data), dialect.quoting == BACKSLASH
+        line_feeds = np.flatnonzero(bytes_of(data) == _LINE_FEED)
         parts: list[memoryview] = []
         start = 0
 
@@ -77,7 +79,7 @@ class Cutter:
 
         while start < len(data):
             fields = quoted_fields(data, quotes, start, dialect.delimiter[0], backslash, final)
-            fields = self._checked(data, fields, dialect)
+            fields = self._checked(data, fields, line_feeds, dialect)
             is_broken = fields.state == BROKEN
             if fields.state == OPEN:
                 is_broken = final or self._is_lone(data, fields.at, dialect)
@@ -99,9 +101,8 @@ class Cutter:
             break
         return parts[0] if len(parts) == 1 else memoryview(b"".join(parts)), start
 
-    def _checked(self, data: bytes, fields: Fields, dialect: Dialect) -> Fields:
+    def _checked(self, data: bytes, fields: Fields, line_feeds: npt.NDArray[np.int64], dialect: Dialect) -> Fields:
         """Return the fields up to the first that encloses whole rows: a stray mark opens it, and another closes it."""
-        line_feeds = np.flatnonzero(bytes_of(data) == _LINE_FEED)
         inside = np.searchsorted(line_feeds, fields.closed) > np.searchsorted(line_feeds, fields.opened)
         for number in np.flatnonzero(inside).tolist():
             opened, closed = int(fields.opened[number]), int(fields.closed[number])
@@ -158,7 +159,7 @@ class Cutter:
         if not self.header or find(block, self.header) < 0:
             return block
         parts, kept = [], 0
-        line = re.compile(b"(?:%s)?%s(?:\r?\n|\r|\\Z)" % (_BYTE_ORDER_MARK, re.escape(self.header)))
+        line = re.compile(b"(?:%s)?%s(?:\r?\n|\r|\\Z)" % (BYTE_ORDER_MARK, re.escape(self.header)))
         for found in line.finditer(block):
             if found.start() and block[found.start() - 1] not in b"\r\n":
                 continue

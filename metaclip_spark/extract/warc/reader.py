@@ -12,7 +12,6 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import BrokenResponseError, DamagedSourceError, WrongKindError
-from metaclip_spark.extract.records.chunk import GZIP_MAGIC
 from metaclip_spark.extract.records.damage import Damage
 from metaclip_spark.extract.records.dialect import WARC
 from metaclip_spark.extract.records.reader import warc_records
@@ -21,7 +20,7 @@ from metaclip_spark.extract.warc.batch import Batch
 from metaclip_spark.extract.warc.charset import utf8_of
 from metaclip_spark.extract.warc.content import KINDS, content_of
 from metaclip_spark.sources.files import Split
-from metaclip_spark.storage.magic import HEAD_BYTES, identified
+from metaclip_spark.storage.magic import GZIP_MAGIC, HEAD_BYTES, identified
 from metaclip_spark.storage.open import open_source
 
 _WAT_STARTS = (b'{"Container":', b'{"Envelope":')

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from metaclip_spark.errors import BrokenResponseError
+from metaclip_spark.storage.magic import GZIP_MAGIC
 
 MAX_BODY_BYTES = 32 << 20
 """Maximum size of a body; a longer one is an error, because a small body can inflate to any size."""
@@ -113,7 +114,7 @@ def without_chunks(body: bytes) -> bytes:
 
 def _decode(body: bytes, coding: str) -> bytes:
     if coding in ("gzip", "x-gzip"):
-        return _inflate(body, 31) if body.startswith(b"\x1f\x8b") else body
+        return _inflate(body, 31) if body.startswith(GZIP_MAGIC) else body
     if coding == "deflate":
         zlib_header = len(body) > 1 and body[0] & 15 == 8 and not (body[0] << 8 | body[1]) % 31
         return _decode_unless_text(body, lambda raw: _inflate(raw, 15 if zlib_header else -15), coding)

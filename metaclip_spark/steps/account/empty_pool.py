@@ -9,7 +9,7 @@ from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import EmptyPoolError
 from metaclip_spark.report.account import Account, why_no_pair
 from metaclip_spark.schemas import TAKEDOWNS
-from metaclip_spark.steps.account.sums import read_account
+from metaclip_spark.steps.account.sums import only_matched, read_account
 from metaclip_spark.steps.context import Context
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def _why(ctx: Context, pool: Pool, pools: Mapping[str, None]) -> str:
         none += f" of {name} matches {'no' if pairs == 1 else 'an'} entry"
         return f"{none} of the list. Check --metadata: `metaclip-spark metadata inspect` shows what is in a list."
     account = Account(**read_account(ctx, pools).values)
-    if not sum(account.sources.values()) and any(_only_matched(ctx, snapshot) for snapshot in pools):
+    if not sum(account.sources.values()) and any(only_matched(ctx, snapshot) for snapshot in pools):
         taken = ", or they were taken down" if ctx.warehouse.exists(TAKEDOWNS.name) else ""
         return (
             f"the pool of {name} is empty: none of the pairs that `match` read matches an entry of this list{taken}. "
@@ -56,8 +56,3 @@ def _why(ctx: Context, pool: Pool, pools: Mapping[str, None]) -> str:
             f"{', '.join(others)} (--snapshots)."
         )
     return f"{sent}, and all of them were taken down. Add input."
-
-
-def _only_matched(ctx: Context, snapshot: str) -> bool:
-    """Return whether the pool of a snapshot is what `match` stored for this list, without sources of its own."""
-    return ctx.last("dedup", snapshot) is None and ctx.last("match", snapshot) is not None

@@ -90,7 +90,7 @@ def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
     """
     left_out, kept = values["rejected"].get("language", 0), values["pairs_sent"] or 0
     looked_at = "whose language was looked at"
-    if not settings.keep_unmatched and 0 < _by_input(values) <= left_out:
+    if not settings.keep_unmatched and 0 < Account(**values).dropped_before_matching <= left_out:
         # The language that the input names is looked at before filters and matching. So those that are left out are
         # compared with all texts that went on, matched or not; texts for which the input names none are among these.
         early = sum(values["rejected"].get(reason, 0) for reason in _BEFORE_LANGUAGE)
@@ -102,16 +102,6 @@ def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
         "their language. English is the default: --languages all keeps every language, --languages en,de keeps these "
         "(with a new --warehouse). The tables do not count which languages were left out."
     ]
-
-
-def _by_input(values: Mapping[str, Any]) -> int:
-    """Return the number of texts that were left out for the language that the input names, as in the funnel.
-
-    Without --keep-unmatched, these are the texts that are neither matched nor left out for another reason before.
-    """
-    other = Account(**values).rejected_texts
-    before = sum(number for reason, number in other.items() if reason not in ("language", "repeat"))
-    return int(values["texts_read"]) - before - int(values["texts_matched"])
 
 
 def _batches_until(ctx: Context, snapshot: str, fingerprint: str | None) -> list[str] | None:
@@ -138,10 +128,15 @@ def is_last_pool(ctx: Context, snapshot: str, fingerprint: str | None) -> bool:
 
 def _rematched(ctx: Context, pools: Mapping[str, str | None]) -> int:
     """Return the number of pairs of the snapshots whose pairs `match` stored: they have no sources of this list."""
-    matched = [name for name in pools if ctx.last("dedup", name) is None and ctx.last("match", name) is not None]
+    matched = [name for name in pools if only_matched(ctx, name)]
     if not matched:
         return 0
     return filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, snapshot=matched).count()
+
+
+def only_matched(ctx: Context, snapshot: str) -> bool:
+    """Return whether the pool of a snapshot is what `match` stored for this list, without sources of its own."""
+    return ctx.last("dedup", snapshot) is None and ctx.last("match", snapshot) is not None
 
 
 def pairs_seen(ctx: Context, snapshots: Iterable[str]) -> int:

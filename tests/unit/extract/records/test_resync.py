@@ -12,10 +12,10 @@ import pytest
 
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.errors import DamagedSourceError, FetchError
-from metaclip_spark.extract.records import chunk
 from metaclip_spark.extract.records.damage import Damage
 from metaclip_spark.extract.records.dialect import WARC, WAT
 from metaclip_spark.extract.records.reader import warc_records
+from metaclip_spark.storage.magic import GZIP_MAGIC
 
 BOTH = pytest.mark.parametrize("dialect", [WAT, WARC], ids=["WAT", "WARC"])
 NOISE = random.Random(7).randbytes(3000)
@@ -241,7 +241,7 @@ def test_a_lost_connection_ends_the_file():
 
 HOSTILE = {
     "members that never end": (gzip.compress(warc(b"", length="9"), 0)[:-8]) * 60_000,
-    "magic numbers": chunk.GZIP_MAGIC + b"\x08" * 2_000_000 + b"\x1f\x8b\x08" * 700_000,
+    "magic numbers": GZIP_MAGIC + b"\x08" * 2_000_000 + b"\x1f\x8b\x08" * 700_000,
     "nested stored members": b"".join(
         b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + zlib.compress(b"WARC/1.0\r\n", 0)[2:-4].replace(b"\x01", b"\x00", 1)
         for _ in range(80_000)
