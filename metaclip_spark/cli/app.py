@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metaclip_spark.cli.help import HeadedGroup
+from metaclip_spark.cli.interrupts import REASON, STATUS
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
@@ -508,8 +509,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     try:
         return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
-    except click.exceptions.Abort:
-        return _fail("interrupted; the same command continues from the last commit.", 130)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _fail(REASON, STATUS)
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -517,8 +518,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if debug:
             traceback.print_exc()
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command continues from the last commit.", 130)
     except Exception as error:
         if debug:
             traceback.print_exc()

@@ -24,7 +24,8 @@ from typing import Any
 
 STATUS = 130
 """The exit status of an interrupted command."""
-SENTENCE = "metaclip-spark: interrupted; the same command continues from the last commit."
+REASON = "interrupted; the same command continues from the last commit."
+SENTENCE = f"metaclip-spark: {REASON}"
 GRACE = 5.0
 """Seconds from the first signal until the process ends without waiting for the command any longer."""
 CHILDREN = 2.0
