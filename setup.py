@@ -1,23 +1,78 @@
 """Packaging metadata of metaclip-spark; pyproject.toml holds only the tools' settings."""
 
-import re
+import os
+import runpy
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
 
 ROOT = Path(__file__).resolve().parent
+# Run, not imported: the package's dependencies are not there while it is built.
+VERSION = runpy.run_path(str(ROOT / "metaclip_spark" / "version.py"))
+LISTS = ("*.json.gz", "*.sidecar.json", "*LICENSE.txt")
+"""What of metadata/ travels in the wheel: the lists, and what their licences ask for."""
+
+FOR_CLUSTER = os.environ.get("METACLIP_FOR") == "cluster"
+"""Whether the wheel is for clusters (jobs/package.sh): they have a pyspark, which pyspark-client would overwrite."""
 
 
-def version() -> str:
-    # Read, not imported: the package's dependencies are not there while it is built.
-    text = (ROOT / "metaclip_spark" / "version.py").read_text(encoding="utf-8")
-    return re.search(r'^__version__ = "([^"]+)"', text, re.MULTILINE).group(1)
+def commit() -> str | None:
+    """Return the commit that is built: as given, else of the clone, else of the archive or sdist that this is."""
+    stored = (ROOT / "metaclip_spark" / "commit.txt").read_text(encoding="utf-8").strip()
+    stored = "" if stored.startswith("$Format") else stored
+    return os.environ.get("METACLIP_COMMIT") or VERSION["commit_of"](ROOT) or stored or None
+
+
+def write_commit(package: Path) -> None:
+    """Write the commit into a copy of the package, whose files may be links to the originals."""
+    file = package / "commit.txt"
+    if commit() and package.resolve() != ROOT / "metaclip_spark":
+        file.unlink(missing_ok=True)
+        file.write_text(f"{commit()}\n", encoding="utf-8")
+
+
+class BuildWithLists(build_py):
+    """Copy the entry lists into the package, and write the commit: in a build, not in an editable installation."""
+
+    def run(self) -> None:
+        super().run()
+        if self.editable_mode:
+            return
+        package = Path(self.build_lib, "metaclip_spark")
+        write_commit(package)
+        folder = package / "metadata" / "lists"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        files = [file for pattern in LISTS for file in sorted((ROOT / "metadata").glob(pattern))]
+        if not any(file.name == "en.json.gz" for file in files):
+            raise SystemExit(f"{ROOT / 'metadata'} has no en.json.gz; build from a whole clone or sdist.")
+        for file in files:
+            shutil.copyfile(file, folder / file.name)
+
+
+class SdistWithCommit(sdist):
+    """Write the commit into the archive: it is not a clone."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        write_commit(Path(base_dir, "metaclip_spark"))
 
 
 def long_description() -> str:
     readme = ROOT / "README.md"
     return readme.read_text(encoding="utf-8") if readme.exists() else ""
 
+
+EMBEDDED = [
+    # The engine of one machine: a Spark Connect server in a wheel, and its client in Python alone. Another minor
+    # version of the server supports other SQL.
+    "pysail>=0.7.2,<0.8",
+    "pyspark-client>=4.0,<4.3",
+]
+CONNECT = ["googleapis-common-protos>=1.71", "grpcio>=1.76", "grpcio-status>=1.76", "zstandard>=0.25"]
 
 EXTRAS = {
     # Extras, not base dependencies: a cluster brings its own Spark and Delta, and installing the
@@ -27,10 +82,13 @@ EXTRAS = {
     # pyspark <= 4.2.0), while 4.0 and 4.1 have no upper bound: a resolver that fixes the newest
     # pyspark first could end at one of those. 4.4.1 is left out because its JAR is not in Maven
     # Central, so a session made with it does not start.
-    # For an older Spark name both: "pyspark==4.0.*" "delta-spark==4.0.*".
-    "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<4.3"],
-    # --remote sc://...: gRPC and what it needs, as pyspark itself names them.
-    "connect": ["pyspark[connect]>=4.0,<4.3"],
+    # For an older Spark name all: "pyspark==4.0.4" "pyspark-client==4.0.4" "delta-spark==4.0.*".
+    #
+    # pyspark and pyspark-client write into one folder, so both need one version: the newest that delta-spark takes.
+    "spark": ["delta-spark>=4.0,!=4.4.1,<4.5", "pyspark>=4.0,<=4.2.0", "pyspark-client>=4.0,<=4.2.0"],
+    # --remote sc://... in an installation for a cluster: gRPC and what it needs, as pyspark itself names them. Every
+    # other installation has them from pyspark-client.
+    "connect": CONNECT,
     "report": ["matplotlib>=3.8"],
     "s3": ["s3fs>=2024.2"],
     # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
@@ -51,7 +109,6 @@ EXTRAS = {
         "s3fs>=2024.2",
         "moto[server]>=5",
         "mwparserfromhell>=0.6.6",
-        "pyspark[connect]>=4.0,<4.3",
         # docs/api, rendered: another version would render it otherwise.
         "griffe2md==1.5.1; python_version >= '3.11'",
         "griffelib==2.4.1; python_version >= '3.11'",
@@ -66,15 +123,46 @@ EXTRAS = {
 
 setup(
     name="metaclip-spark",
-    version=version(),
+    # A local version, so that nobody takes one wheel for the other: pip ranks it above the same version without.
+    version=VERSION["__version__"] + ("+cluster" if FOR_CLUSTER else ""),
     description="Curates image-text pairs as MetaCLIP does, on Spark with Delta tables",
     long_description=long_description(),
     long_description_content_type="text/markdown",
+    # Of the code. The lists in the wheel have licences of their own: NOTICE, and their sidecars.
+    license="Apache-2.0",
+    license_files=["LICENSE", "NOTICE", "metadata/WORDNET-LICENSE.txt"],
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "License :: OSI Approved :: Apache Software License",
+        "Operating System :: MacOS",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
+    keywords="CLIP MetaCLIP image-text pairs data curation Common Crawl Spark Delta",
     python_requires=">=3.10",
     packages=find_packages(include=["metaclip_spark*"]),
-    package_data={"": ["*.xml", "py.typed"], "metaclip_spark.report": ["templates/*.j2"]},
+    cmdclass={"build_py": BuildWithLists, "sdist": SdistWithCommit},
+    package_data={
+        "": ["*.xml", "py.typed"],
+        "metaclip_spark": ["commit.txt"],
+        "metaclip_spark.report": ["templates/*.j2"],
+    },
     install_requires=[
-        "pyarrow>=17",
+        *([] if FOR_CLUSTER else EMBEDDED),
+        # Delta's log without Spark.
+        "deltalake>=1.6,<2",
+        # Embedded, rows come through Spark Connect, which needs 18.
+        "pyarrow>=18",
         "pyahocorasick>=2.1",
         "numpy>=1.26",
         # mapInArrow does not start without pandas, and pyspark warns of pandas 3.
@@ -110,7 +198,7 @@ setup(
     ],
     extras_require={**EXTRAS, "all": sorted({line for lines in EXTRAS.values() for line in lines})},
     entry_points={
-        "console_scripts": ["metaclip-spark = metaclip_spark.cli:main"],
+        "console_scripts": ["metaclip-spark = metaclip_spark.cli:program"],
         # Of wheel tasks: Databricks looks an entry point up by its name, in any group.
         "metaclip_spark.tasks": ["databricks-task = metaclip_spark.databricks:task"],
     },

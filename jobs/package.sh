@@ -13,9 +13,9 @@ Usage: bash jobs/package.sh [--python-prefix FOLDER] [EXTRAS [REQUIREMENT...]]
 
 Builds, in the folder dist (or $METACLIP_DIST):
 
-  metaclip_spark-VERSION-py3-none-any.whl   the package
-  metaclip_spark.zip                        the package's modules alone, for --py-files
-  metaclip-spark-env.tar.gz                 the package and its dependencies without Spark, for --archives
+  metaclip_spark-VERSION+cluster-py3-none-any.whl   the package, which requires no Spark of any kind
+  metaclip_spark.zip          the package's modules alone, for --py-files
+  metaclip-spark-env.tar.gz   the package and its dependencies without Spark, for --archives
 
 EXTRAS         extras of setup.py, with commas (default report; report,s3 to read from s3://)
 REQUIREMENT    more packages for the archive: gcsfs, adlfs, the imports of your filters
@@ -63,8 +63,8 @@ step() {
 pip() { "$work/tools/bin/python" -m pip --disable-pip-version-check --no-input "$@"; }
 
 make_wheel() {
-  "$base" -m venv "$work/tools" && pip install venv-pack && rm -f -- "$dist"/metaclip_spark-*.whl &&
-    pip wheel --no-deps --wheel-dir "$dist" "$root"
+  "$base" -m venv "$work/tools" && pip install venv-pack && rm -f -- "$dist"/metaclip_spark-*+cluster-*.whl &&
+    METACLIP_FOR=cluster pip wheel --no-deps --wheel-dir "$dist" "$root"
 }
 
 # Modules only: the wheel's .dist-info folder marks a package as installed, and a zip installs nothing.
@@ -93,12 +93,14 @@ pack() {
 }
 
 step "Building the wheel" make_wheel
-wheel=$(printf '%s\n' "$dist"/metaclip_spark-*.whl)
+wheel=$(printf '%s\n' "$dist"/metaclip_spark-*+cluster-*.whl)
 step "Building the zip" make_zip "$wheel"
 step "Installing [$extras] into a new environment (half a minute)" make_environment "$wheel" "$@"
-if "$work/env/bin/python" -c 'import pyspark' 2>/dev/null; then
-  fail "One of the packages installs pyspark, but the cluster has its own version of it. Remove that package."
-fi
+for module in pyspark pysail; do
+  if "$work/env/bin/python" -c "import $module" 2>/dev/null; then
+    fail "One of the packages installs $module, but the cluster has its own Spark. Remove that package."
+  fi
+done
 step "Compiling functions for this machine's processor" warm_up
 step "Packing the archive" pack
 

@@ -13,14 +13,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.errors import MetadataError
+from metaclip_spark.metadata.shipped import is_name, shipped_list, shipped_names
 from metaclip_spark.storage.lines import inflate, split_lines
 from metaclip_spark.storage.magic import GZIP_MAGIC
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 SUFFIXES = (".json", ".json.gz", ".txt", ".txt.gz")
 
@@ -28,6 +35,7 @@ _EXPECTED = "expected a JSON array of strings (.json, .json.gz) or one entry per
 
 # The pattern is searched in " " + entry + " ". Spacing puts a space on each side of every padded character of a text,
 # so two padded characters are never a single space apart. Spacing also turns TAB, LF and CR into spaces.
+_SUSPECT = "[\t\n\rP]".replace("P", re.escape(PADDED))
 _IMPOSSIBLE = re.compile("[\t\n\r]|(?<! )P|P(?! )|P P".replace("P", f"[{re.escape(PADDED)}]"))
 
 
@@ -72,38 +80,51 @@ def metadata_id(entries: Iterable[str]) -> str:
         sha256 in hex over the entries in order. Each entry contributes its UTF-8 length in bytes (8 bytes,
         little-endian) and then its bytes, so no two lists give the same stream.
     """
-    parts: list[bytes] = []
-    for entry in entries:
-        encoded = entry.encode()
-        parts += (len(encoded).to_bytes(8, "little"), encoded)
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    encoded = [entry.encode() for entry in entries]
+    lengths = np.fromiter(map(len, encoded), dtype="<i8", count=len(encoded)).tobytes()
+    stream = [b""] * (2 * len(encoded))
+    stream[::2] = [lengths[at : at + 8] for at in range(0, len(lengths), 8)]
+    stream[1::2] = encoded
+    return hashlib.sha256(b"".join(stream)).hexdigest()
 
 
 def load_metadata(path: str | os.PathLike[str]) -> Metadata:
-    """Read an entry list from a file.
+    """Read an entry list that ships with the package, or from a file.
 
     Args:
-        path: A JSON array of strings (`.json`, `.json.gz`; Meta's own file loads unchanged) or one
-            entry per line in UTF-8 (`.txt`, `.txt.gz`; only LF or CRLF is removed).
+        path: The name of a shipped list (`en`, `wordnet`), a JSON array of strings (`.json`, `.json.gz`; Meta's own
+            file loads unchanged), or one entry per line in UTF-8 (`.txt`, `.txt.gz`; only LF or CRLF is removed). A
+            name is the shipped list in every folder; a file that is called `en` is `./en`.
 
     Raises:
-        MetadataError: The file cannot be read as a list, or an entry is invalid.
+        MetadataError: The name or the file is unknown, the file cannot be read as a list, or an entry is invalid.
+
+    Examples:
+        >>> len(load_metadata("wordnet").entries)
+        148730
     """
     entries = _check(read_entries(path), source=str(path))
     return Metadata(entries, metadata_id(entries))
 
 
 def read_entries(path: str | os.PathLike[str]) -> list[object]:
-    """Read the elements of a file without a check; `metadata inspect` reports what is wrong with them.
+    """Read the elements of a list without a check; `metadata inspect` reports what is wrong with them.
+
+    Args:
+        path: As in `load_metadata`.
 
     Raises:
-        MetadataError: The file cannot be read, or its JSON is not an array.
+        MetadataError: The name or the file is unknown, the file cannot be read, or its JSON is not an array.
     """
-    path = Path(path)
-    name = path.name.lower()
+    file = (shipped_list(path) if isinstance(path, str) else None) or Path(path)
+    name = file.name.lower()
     if not name.endswith(SUFFIXES):
-        raise MetadataError(f"{path}: the suffix names no known format; {_EXPECTED}. Rename or convert the file.")
-    text = _decode(_read_bytes(path, name.endswith(".gz")), path)
+        known = ", ".join(shipped_names()) or "none is installed"
+        names = f", or the name of a list that ships ({known})" if is_name(str(path)) else ""
+        raise MetadataError(
+            f"{path}: the suffix names no known format; {_EXPECTED}{names}. Rename or convert the file."
+        )
+    text = _decode(_read_bytes(file, path, name.endswith(".gz")), path)
     return list(_parse_json(text, path) if ".json" in name[-8:] else split_lines(text))
 
 
@@ -127,15 +148,19 @@ def never_matching(entries: Sequence[str]) -> npt.NDArray[np.bool_]:
         >>> never_matching(["St. John", "St . John", ". .", ".  .", "a\tb"]).tolist()
         [True, False, True, False, True]
     """
-    flags = (_IMPOSSIBLE.search(f" {entry} ") is not None for entry in entries)
-    return np.fromiter(flags, dtype=np.bool_, count=len(entries))
+    flags = np.zeros(len(entries), dtype=np.bool_)
+    # Few entries have one of these characters. Arrow finds them in a tenth of the time of a search in each entry.
+    array = pa.array([entry.encode(errors="surrogatepass") for entry in entries], pa.large_binary())
+    suspects = np.flatnonzero(pc.match_substring_regex(array, _SUSPECT).to_numpy(zero_copy_only=False))
+    flags[suspects] = [_IMPOSSIBLE.search(f" {entries[at]} ") is not None for at in suspects.tolist()]
+    return flags
 
 
-def _read_bytes(path: Path, compressed: bool) -> bytes:
-    if path.is_dir():
+def _read_bytes(file: Path | Traversable, path: str | os.PathLike[str], compressed: bool) -> bytes:
+    if file.is_dir():
         raise MetadataError(f"{path}: is a folder, expected a file; name one entry list.")
     try:
-        raw = path.read_bytes()
+        raw = file.read_bytes()
     except FileNotFoundError:
         raise MetadataError(f"{path}: no such file; {_EXPECTED}. Check the path.") from None
     except OSError as error:
@@ -155,7 +180,7 @@ def _read_bytes(path: Path, compressed: bool) -> bytes:
         raise MetadataError(f"{path}: the gzip data is damaged ({error}); fetch or build the file again.") from error
 
 
-def _decode(raw: bytes, path: Path) -> str:
+def _decode(raw: bytes, path: str | os.PathLike[str]) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -164,7 +189,7 @@ def _decode(raw: bytes, path: Path) -> str:
         ) from error
 
 
-def _parse_json(text: str, path: Path) -> list[object]:
+def _parse_json(text: str, path: str | os.PathLike[str]) -> list[object]:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -182,18 +207,9 @@ def _check(elements: Sequence[object], source: str) -> tuple[str, ...]:
     """Return the elements as entries, or raise on the first rule that they break; positions count from 0, as ids do."""
     if not elements:
         raise MetadataError(f"{source}: the list is empty, expected at least one entry; check the path.")
-    checked: list[str] = []
-    for position, entry in enumerate(elements):
-        if not isinstance(entry, str):
-            raise MetadataError(
-                f"{source}: position {position} (from 0) holds {json_type(entry)}, expected a string;"
-                " quote or remove it."
-            )
-        if not entry or entry.isspace():
-            kind = "a blank" if entry else "an empty"
-            raise MetadataError(f"{source}: position {position} (from 0) holds {kind} entry ({entry!r}); remove it.")
-        checked.append(entry)
-    entries = tuple(checked)
+    if not _are_words(elements):
+        _refuse_first(elements, source)
+    entries: tuple[str, ...] = tuple(elements)  # type: ignore[arg-type]  # all are strings
     if len(set(entries)) < len(entries):
         repeats = _describe_repeats(entries)
         raise MetadataError(f"{source}: {repeats}; an id would be ambiguous; remove the repeats.")
@@ -206,6 +222,23 @@ def _check(elements: Sequence[object], source: str) -> tuple[str, ...]:
             " UTF-8 cannot encode; repair or remove the entry."
         ) from None
     return entries
+
+
+def _are_words(elements: Sequence[Any]) -> bool:
+    """Return whether all elements are strings that are neither empty nor blank; the loops run in C."""
+    return set(map(type, elements)) == {str} and all(elements) and not any(map(str.isspace, elements))
+
+
+def _refuse_first(elements: Sequence[object], source: str) -> None:
+    for position, entry in enumerate(elements):
+        if not isinstance(entry, str):
+            raise MetadataError(
+                f"{source}: position {position} (from 0) holds {json_type(entry)}, expected a string;"
+                " quote or remove it."
+            )
+        if not entry or entry.isspace():
+            kind = "a blank" if entry else "an empty"
+            raise MetadataError(f"{source}: position {position} (from 0) holds {kind} entry ({entry!r}); remove it.")
 
 
 def _describe_repeats(entries: tuple[str, ...]) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
+from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import ConfigError
 
-EXTRA = "pip install 'metaclip-spark[wikipedia]'"
 LINK_PREFIXES = ("file", "image", "category")
 """Namespaces whose links are not prose. Every wiki knows these English names."""
 
@@ -89,7 +89,9 @@ def parser_version() -> str:
     try:
         import mwparserfromhell
     except ImportError as error:
-        raise ConfigError(f"reading Wikipedia needs mwparserfromhell ({error}); install it: {EXTRA}.") from error
+        raise ConfigError(
+            f"reading Wikipedia needs mwparserfromhell ({error}); install it: {how_to_install('wikipedia')}"
+        ) from error
     return f"mwparserfromhell {mwparserfromhell.__version__}"
 
 

@@ -10,7 +10,7 @@
 
 # COMMAND ----------
 
-# MAGIC %pip install --quiet "/Volumes/main/metaclip/files/metaclip_spark-0.1.0-py3-none-any.whl[report]"
+# MAGIC %pip install --quiet "/Volumes/main/metaclip/files/metaclip_spark-0.1.0+cluster-py3-none-any.whl[report]"
 
 # COMMAND ----------
 

@@ -190,5 +190,5 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
         return original(name, *rest, **named)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    with pytest.raises(ConfigError, match=r"needs mwparserfromhell .*pip install 'metaclip-spark\[wikipedia\]'"):
+    with pytest.raises(ConfigError, match=r"needs mwparserfromhell .*pip install 'mwparserfromhell>=0\.6\.6'$"):
         parser_version()
