@@ -5,7 +5,8 @@
 The verbs `match`, `count_entries`, `sweep`, `balance` and `explain` take a Spark DataFrame, and return one; or they
 take rows that Arrow can read (pyarrow, pandas, Polars, DuckDB, Hugging Face datasets, Parquet files), and return a
 pyarrow Table. `curate` is match, count and balance in one call. `mc.local` has the verbs without Spark.
-`choose_threshold` finds t by its tail fraction. `load_metadata` reads an entry list, `Metadata` is one.
+`session` starts the embedded engine: Spark's DataFrames on this machine, without Java. `choose_threshold` finds t by
+its tail fraction. `load_metadata` reads an entry list, `Metadata` is one.
 """
 
 from __future__ import annotations
@@ -26,18 +27,21 @@ __all__ = [
     "load_metadata",
     "local",
     "match",
+    "session",
     "sweep",
 ]
 
 if TYPE_CHECKING:
     from metaclip_spark import local
     from metaclip_spark.metadata.load import Metadata, load_metadata
+    from metaclip_spark.spark.engine import session
     from metaclip_spark.verbs.arguments import choose_threshold
     from metaclip_spark.verbs.facade import balance, count_entries, curate, explain, match, sweep
 
 _MODULES = {
     **dict.fromkeys(("balance", "count_entries", "curate", "explain", "match", "sweep"), "metaclip_spark.verbs.facade"),
     "Metadata": "metaclip_spark.metadata.load",
+    "session": "metaclip_spark.spark.engine",
     "load_metadata": "metaclip_spark.metadata.load",
     "choose_threshold": "metaclip_spark.verbs.arguments",
 }

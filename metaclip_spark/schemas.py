@@ -110,6 +110,7 @@ PLANNED = Table(
         Column("stop", "bigint", "first byte after the split"),
         Column("extract_id", "string", "hash of the extraction settings"),
     ),
+    stats_columns=("snapshot",),
 )
 
 EXTRACTED = Table(
@@ -163,6 +164,7 @@ SOURCES = Table(
         Column("extract_id", "string", "hash of the extraction settings"),
         Column("batch_id", "string", "the deduplication that added the source"),
     ),
+    stats_columns=("snapshot",),
 )
 
 REJECTS = Table(
@@ -249,7 +251,7 @@ CURATED_PAIRS = Table(
     ),
     partitioned_by=("run_id",),
     stats_columns=("pair_id", "image_id"),
-    checks=(("kept_by_its_draw", "draw >= 0 AND draw < sampling_probability AND sampling_probability <= 1"),),
+    checks=(("kept_by_its_draw", "draw >= 0 AND sampling_probability > draw AND sampling_probability <= 1"),),
 )
 
 RUN_STATISTICS = Table(

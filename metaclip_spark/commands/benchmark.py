@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.benchmark.one_core import LOOP, NAIVE, OURS, Rate, rates
 from metaclip_spark.benchmark.texts import LIST, SAMPLE, different_texts, texts_of
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.extras import how_to_install
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.terminal.progress import Reporter
@@ -36,25 +37,24 @@ def benchmark(
         with_spark: time passes in Spark as well.
 
     Raises:
-        ConfigError: no list or no input is given, and the package is not a clone that contains one.
+        ConfigError: no input is given, and the package is not a clone that contains the sample.
     """
-    metadata = load_metadata(settings.metadata or _shipped(LIST, "--metadata FILE"))
-    inputs = list(settings.input) or [_shipped(SAMPLE, "--input FILE...")]
+    metadata = load_metadata(settings.metadata or LIST)
+    inputs = list(settings.input) or [_shipped_sample()]
     reporter.say(f"Reading the texts of {', '.join(inputs)} ...")
     texts = different_texts(texts_of(inputs), number, settings.seed)
-    reporter.say(f"One core: {number:,} texts, {rounds} rounds ...")
+    reporter.say(f"One core: {counted(number, 'text')}, {counted(rounds, 'round')} ...")
     results, missing = rates(metadata, texts, rounds, naive_texts)
     for name in missing:
-        reporter.warn(
-            f"{name.partition(',')[0]} is skipped, because it is not installed: pip install 'metaclip-spark[bench]'."
-        )
+        reporter.warn(f"{name.partition(',')[0]} is skipped, because it is not installed: {how_to_install('bench')}")
     spark_passes: list[Pass] = []
     if with_spark:
         from metaclip_spark.benchmark.in_spark import passes
+        from metaclip_spark.spark.engine import LOCAL_MASTER
         from metaclip_spark.spark.session import get_session
 
-        spark = get_session(settings.master, settings.driver_memory, settings.spark)
-        reporter.say(f"Spark: {rounds} rounds ...")
+        spark = get_session(settings.master or LOCAL_MASTER, settings.driver_memory, settings.spark)
+        reporter.say(f"Spark: {counted(rounds, 'round')} ...")
         ids = next(rate.ids for rate in results if rate.engine == OURS)
         spark_passes = passes(spark, metadata, texts, ids, rounds)
     summary = {
@@ -75,17 +75,18 @@ def benchmark(
     return 0
 
 
-def _shipped(path: Path, flag: str) -> str:
-    if not path.exists():
-        raise ConfigError(f"{path.name} is not part of an installed package: give {flag}.")
-    return str(path)
+def _shipped_sample() -> str:
+    if not SAMPLE.exists():
+        raise ConfigError(f"{SAMPLE.name} is not part of an installed package: give --input FILE...")
+    return str(SAMPLE)
 
 
 def _print(summary: Mapping[str, Any], results: Sequence[Rate], spark_passes: Sequence[Pass]) -> None:
     from metaclip_spark.terminal.tables import print_rows
 
-    texts = f"{summary['texts']:,} different texts of {summary['bytes_per_text']:.0f} bytes"
-    print(f"{texts}; {summary['entries']:,} entries; medians of {summary['rounds']}")
+    texts = f"{counted(summary['texts'], 'different text')} of {summary['bytes_per_text']:.0f} bytes"
+    entries = counted(summary["entries"], "entry", "entries")
+    print(f"{texts}; {entries}; medians of {counted(summary['rounds'], 'round')}")
     print_one_core(results)
     if spark_passes:
         floor = spark_passes[0].seconds
@@ -103,7 +104,7 @@ def print_one_core(results: Sequence[Rate]) -> None:
     base = next(rate.texts_per_second for rate in results if rate.engine == LOOP)
     rows = []
     for rate in results:
-        note = f" ({rate.texts:,} texts)" if rate.engine == NAIVE else ""
+        note = f" ({counted(rate.texts, 'text')})" if rate.engine == NAIVE else ""
         times = rate.texts_per_second / base
         rows.append(
             [

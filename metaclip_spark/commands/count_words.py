@@ -57,13 +57,14 @@ def count_words(
     splits = splits_of(files, split_bytes)
     size = sum(dump.bytes for dump in files)
     reporter.say(f"dumps: {len(files):,} ({size / 1e6:,.1f} MB); tasks: {len(splits):,}. Starting Spark ...")
+    from metaclip_spark.spark.engine import LOCAL_MASTER
     from metaclip_spark.spark.session import get_session, under_spark_submit
     from metaclip_spark.stages.count_words import as_lines, partial_counts, total_counts
 
     # The number of partitions grows with the dumps, so that no partition is large. Spark merges small ones.
     partitions = max(4 * (os.cpu_count() or 1), size // SHUFFLE_BYTES)
     local = {} if under_spark_submit() else {"spark.sql.shuffle.partitions": str(partitions)}
-    spark = get_session(settings.master, settings.driver_memory, {**local, **settings.spark})
+    spark = get_session(settings.master or LOCAL_MASTER, settings.driver_memory, {**local, **settings.spark})
     with _staging(folder) as staging, reporter.stage("count", spark) as stage:
         totals = total_counts(partial_counts(spark, splits), min_count)
         written = _write(as_lines(totals), staging)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, writing, writing_pool
 from metaclip_spark.commands.outcome import (
     SHOWN,
     outcome_of,
+    say_if_nothing_was_done,
     source_outcomes,
     stage_outcome,
     warn_without_pairs,
@@ -61,6 +63,11 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
             write_outcome(ctx, outcome_of(ctx, "run", error.exit_code, **sources, error=str(error)))
             raise
         report = closing_report(ctx, card)
+        number = sum(len(plan.given) for _, plan in plans)
+        are = agrees(number, "is", "are")
+        say_if_nothing_was_done(
+            ctx, f"{counted(number, 'source')} {are} read, and the subset of run {ctx.run_id} is drawn"
+        )
         _print(card, report, as_json_text)
         status, sources = _outcome(plans, deduplicated_outcomes)
         status = _empty(ctx, card) or status
@@ -79,6 +86,8 @@ def extract(settings: Settings, reporter: Reporter) -> int:
         plans = _make_plans(ctx, given, extraction)
         for at, plan in plans:
             extract_step(at, plan)
+        number = sum(len(plan.given) for _, plan in plans)
+        say_if_nothing_was_done(ctx, f"{counted(number, 'source')} {agrees(number, 'is', 'are')} extracted already")
         status, sources = _outcome(plans, extracted_outcomes)
         write_outcome(ctx, outcome_of(ctx, "extract", status, snapshots=list(given), **sources))
         return status
@@ -97,6 +106,7 @@ def dedup(settings: Settings, reporter: Reporter) -> int:
         check_dedup(ctx)
         added = dedup_step(ctx)
         snapshot = settings.snapshot
+        say_if_nothing_was_done(ctx, f"snapshot {snapshot} has no extracted pairs that are not deduplicated")
         outcomes = deduplicated_outcomes(ctx)
         warn_without_pairs(reporter, outcomes)
         done = {**stage_outcome(ctx, "dedup", [snapshot]), **source_outcomes(outcomes)}
@@ -109,6 +119,7 @@ def match(settings: Settings, reporter: Reporter) -> int:
     metadata = need_metadata(settings, reporter)
     with writing(settings, reporter, metadata) as ctx:
         match_step(ctx)
+        say_if_nothing_was_done(ctx, "the pairs are matched with this list already")
         write_outcome(ctx, outcome_of(ctx, "match", 0, snapshots=ctx.pool_snapshots()))
         return 0
 
@@ -117,6 +128,7 @@ def count(settings: Settings, reporter: Reporter) -> int:
     """Bring the entry counts up to date; return 0."""
     with writing_pool(settings, reporter) as ctx:
         snapshots = sorted(count_step(ctx))
+        say_if_nothing_was_done(ctx, "the pairs are counted already")
         done = stage_outcome(ctx, "count", snapshots)
         write_outcome(ctx, outcome_of(ctx, "count", 0, snapshots=snapshots, **done))
         return 0
@@ -132,6 +144,7 @@ def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) 
             raise
         card = make_card(ctx)
         report = closing_report(ctx, card)
+        say_if_nothing_was_done(ctx, f"the subset of run {ctx.run_id} is drawn")
         _print(card, report, as_json_text)
         status = _empty(ctx, card)
         done = {**stage_outcome(ctx, "balance", [None]), "curated": as_json(card, report)}
@@ -154,8 +167,8 @@ def _make_plans(ctx: WritingContext, given: Given, extraction: Extraction) -> Pl
             )
         plans[name] = make_plan(at, given[name], options)
         _say_plan(at, plans[name])
-    tools = broadcast_tools(ctx, extraction)
-    return [(ctx.of_snapshot(name, options, tools), plan) for name, plan in plans.items()]
+    load_tools = cache(lambda: broadcast_tools(ctx, extraction))
+    return [(ctx.of_snapshot(name, options, load_tools), plan) for name, plan in plans.items()]
 
 
 def _say_plan(ctx: WritingContext, plan: Plan) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import time
@@ -9,7 +10,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class Inspection:
     """The properties of a list. The names of the attributes are keys of the JSON of `metadata inspect --json`.
 
     Attributes:
-        path: The file.
+        path: The name or the file.
         entries: The valid entries of the list, each once, in order. Elements that are not strings, are empty or blank,
             or contain a lone surrogate are excluded.
         metadata_id: The id of the list; None if other commands refuse the list.
@@ -76,11 +76,11 @@ class Inspection:
         return [finding for finding in self.findings if finding.is_error and finding.number]
 
 
-def inspect(path: Path, compiled: bool = True) -> Inspection:
+def inspect(path: str | os.PathLike[str], compiled: bool = True) -> Inspection:
     """Inspect every element of a list, valid or not.
 
     Args:
-        path: A list in any format that `load_metadata` reads.
+        path: The name of a shipped list, or a list in any format that `load_metadata` reads.
         compiled: Also compile the list, to measure the time and the size.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Open a warehouse for a command: check the settings, start Spark, take the lease, log the attempt."""
+"""Open a warehouse for a command: check the settings, choose the engine, take the lease, log the attempt."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
@@ -16,7 +16,7 @@ from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
-from metaclip_spark.spark.session import get_session, jars_are_cached, stop_jobs, under_spark_submit
+from metaclip_spark.spark.engine import Engine, EngineSettings, open_engine
 from metaclip_spark.steps.context import NO_METADATA, Context, RunContext, WritingContext
 from metaclip_spark.steps.earlier_runs import drawn_alike
 from metaclip_spark.steps.extraction import Extraction, load_extraction
@@ -28,9 +28,6 @@ from metaclip_spark.warehouse.holder import refuse_before_spark
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
-
-if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
 
 Given = dict[str, list[Source]]
 """snapshot -> sources of a command."""
@@ -110,7 +107,7 @@ def _attempted(
                 warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
             )
         except BaseException as error:
-            last = stopping(warehouse.spark) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
+            last = stopping(warehouse.engine) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
             # The user must see the first error, not a failure to log it.
             with last, contextlib.suppress(Exception):
                 attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
@@ -119,10 +116,10 @@ def _attempted(
 
 
 @contextlib.contextmanager
-def stopping(spark: SparkSession) -> Iterator[None]:
+def stopping(engine: Engine) -> Iterator[None]:
     """Stop the jobs of an interrupted command, and those of the body if it takes longer than `LAST_WORDS`."""
-    stop_jobs(spark)
-    timer = threading.Timer(LAST_WORDS, stop_jobs, (spark,))
+    engine.stop_jobs()
+    timer = threading.Timer(LAST_WORDS, engine.stop_jobs)
     timer.daemon = True
     timer.start()
     try:
@@ -143,7 +140,7 @@ def _refuse_empty(settings: Settings, error: MetaclipError) -> None:
 def open_warehouse(
     settings: Settings, reporter: Reporter, create: bool = False, takes_lease: bool = False
 ) -> Warehouse:
-    """Check the folder of the warehouse, start Spark, and return the warehouse.
+    """Check the folder of the warehouse, choose the engine, and return the warehouse.
 
     Args:
         create: create the folder of a local warehouse if it is missing.
@@ -159,13 +156,21 @@ def open_warehouse(
         _check_folder(settings.warehouse, create, writes=takes_lease)
     if settings.warehouse is not None and settings.remote is None and takes_lease:
         refuse_before_spark(settings.warehouse, settings.lease_seconds)
-    if settings.remote is not None:
-        reporter.say(f"Connecting to {settings.remote.partition(';')[0]} ...")
-    else:
-        first = "" if under_spark_submit() or jars_are_cached() else " (a first start fetches Delta's JARs, 13 MB)"
-        reporter.say(f"Starting Spark{first} ...")
-    spark = get_session(settings.master, settings.driver_memory, settings.spark, remote=settings.remote)
-    return Warehouse(spark, settings.warehouse, settings.catalog)
+    engine = open_engine(engine_settings(settings), reporter.say)
+    return Warehouse(engine, settings.warehouse, settings.catalog)
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """Return what the settings say about the engine."""
+    return EngineSettings(
+        engine=settings.engine,
+        memory=settings.memory,
+        master=settings.master,
+        remote=settings.remote,
+        driver_memory=settings.driver_memory,
+        conf=settings.spark,
+        place=settings.warehouse,
+    )
 
 
 def _check_folder(folder: str, create: bool, writes: bool) -> None:
@@ -193,7 +198,7 @@ def need_metadata(settings: Settings, reporter: Reporter | None = None) -> Metad
         MetadataError: the list cannot be used, or, with a reporter, none of its entries can match a text.
     """
     if settings.metadata is None:
-        raise ConfigError("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz.")
+        raise ConfigError("metadata is missing; expected --metadata NAME or PATH, e.g. --metadata en.")
     metadata = load_metadata(settings.metadata)
     if reporter is not None:
         found = check_matchability(metadata.entries, settings.metadata)

@@ -85,6 +85,16 @@ def warn_without_pairs(reporter: Reporter, found: Mapping[str, Outcome]) -> None
         reporter.warn(f"{counted(rest, 'more source')} gave no pair, for other reasons; see the table `sources`.")
 
 
+def say_if_nothing_was_done(ctx: RunContext, state: str) -> None:
+    """Say in one line that a command found all of its work done.
+
+    Args:
+        state: the state of the warehouse, as a sentence without its end.
+    """
+    if not ctx.reporter.stages:
+        ctx.reporter.say(f"nothing to do: {state}.")
+
+
 def write_outcome(ctx: RunContext, outcome: Mapping[str, Any]) -> None:
     """Write the outcome to --outcome, if it is given."""
     if ctx.settings.outcome is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -11,6 +12,8 @@ from typing import Any
 
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.machine import cores
+from metaclip_spark.core.wording import counted, duration, size
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability
@@ -52,7 +55,7 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     if as_json:
         print(json.dumps(figures))
     else:
-        _print(figures)
+        _print(figures, _cores(settings))
     return 0
 
 
@@ -89,20 +92,21 @@ def _typical_bytes(sources: list[Source], seed: int) -> int:
 
 
 def _figures(sources: list[Source], done: int, todo: list[Source], typical: int) -> dict[str, Any]:
-    def size(source: Source) -> int:
+    def bytes_of(source: Source) -> int:
         return source.bytes or typical
 
-    hours = sum(size(source) / 1e6 / MB_PER_CORE_SECOND[source.format] for source in todo) / 3600
+    hours = sum(bytes_of(source) / 1e6 / MB_PER_CORE_SECOND[source.format] for source in todo) / 3600
     return {
         "sources": len(sources),
-        "bytes": sum(size(source) for source in sources),
+        "bytes": sum(bytes_of(source) for source in sources),
         "bytes_estimated": typical > 0,
         "formats": dict(Counter(source.format for source in sources)),
         "done": done,
         "todo": len(todo),
-        "bytes_todo": sum(size(source) for source in todo),
+        "bytes_todo": sum(bytes_of(source) for source in todo),
         "core_hours": round(hours, 4),
-        "bytes_stored": int(sum(size(source) * STORED_PER_READ[source.format] for source in todo)),
+        "core_seconds": round(hours * 3600, 1),
+        "bytes_stored": int(sum(bytes_of(source) * STORED_PER_READ[source.format] for source in todo)),
     }
 
 
@@ -141,15 +145,38 @@ def _space(settings: Settings, stored: int) -> list[str]:
     return []
 
 
-def _print(figures: dict[str, Any]) -> None:
+def _time(core_seconds: float, cores: int | None) -> list[str]:
+    """Return the row of the time, in seconds, minutes or hours, and what it is of.
+
+    Args:
+        cores: number of cores that will work; None on a cluster, whose time is that of one core.
+    """
+    what = "estimated, extraction and matching"
+    if cores is None:
+        return ["core time", f"about {duration(core_seconds)}" if core_seconds else "none", f"of one core, {what}"]
+    time = f"about {duration(core_seconds / cores)}" if core_seconds else "none"
+    return ["time", time, f"on {counted(cores, 'core')}, {what}"]
+
+
+def _cores(settings: Settings) -> int | None:
+    """Return the number of cores of this machine that will work; None if the work goes to a cluster."""
+    local = re.fullmatch(r"local(\[(\d+|\*)(,\d+)?\])?", settings.master or "local[*]")
+    if local is None or under_spark_submit() or settings.remote is not None:
+        return None
+    if local[1] is None:
+        return 1
+    return cores() if local[2] == "*" else max(1, int(local[2]))
+
+
+def _print(figures: dict[str, Any], number_of_cores: int | None) -> None:
     kinds = ", ".join(f"{number:,} {kind}" for kind, number in sorted(figures["formats"].items()))
     rows = [
         ["sources", f"{figures['sources']:,}", kinds],
-        ["bytes", f"{figures['bytes'] / 1e6:,.1f} MB", figures["bytes_estimated"] and "estimated from a sample" or ""],
+        ["bytes", size(figures["bytes"]), figures["bytes_estimated"] and "estimated from a sample" or ""],
         ["done already", f"{figures['done']:,}", ""],
-        ["to read", f"{figures['todo']:,}", f"{figures['bytes_todo'] / 1e6:,.1f} MB"],
-        ["core-hours", f"{figures['core_hours']:,.4g}", "estimated, extraction and matching"],
-        ["stored", f"{figures['bytes_stored'] / 1e6:,.1f} MB", "estimated, staging and pairs"],
+        ["to read", f"{figures['todo']:,}", size(figures["bytes_todo"])],
+        _time(figures["core_seconds"], number_of_cores),
+        ["stored", size(figures["bytes_stored"]), "estimated, staging and pairs"],
     ]
     print_rows(["", "", ""], rows)
     for warning in figures["warnings"]:

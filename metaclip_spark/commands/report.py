@@ -77,7 +77,9 @@ def closing_report(ctx: RunContext, card: Card) -> str:
         return place
     # A pool that was not read for the draw is not read for the page either.
     whole = card.unique_pairs <= WHOLE_UP_TO and card.given is None
-    return write_card(ctx, with_composition(ctx, card) if whole else card)
+    with ctx.reporter.stage("report", ctx.spark) as stage:
+        stage.note = f"{counted(card.unique_pairs if whole else 0, 'pair')} read"
+        return write_card(ctx, with_composition(ctx, card) if whole else card)
 
 
 def write_card(ctx: RunContext, card: Card, output: str | None = None) -> str:

@@ -8,13 +8,14 @@ from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.wording import counted, size
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import PRUNED
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs
-from metaclip_spark.warehouse.tables import Warehouse, equal_to
+from metaclip_spark.warehouse.tables import Warehouse
 
 
 def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
@@ -51,7 +52,9 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
         return 0
     out = console()
     out.print(f"run {run.run_id}: {run.outcome}", markup=False, style="bold")
-    subset = "no subset" if run.kept is None else f"t = {run.threshold:,}, {run.kept:,} pairs of {run.snapshots}"
+    subset = (
+        "no subset" if run.kept is None else f"t = {run.threshold:,}, {counted(run.kept, 'pair')} of {run.snapshots}"
+    )
     out.print(subset, markup=False)
     out.print()
     print_rows(["table", "bytes"], [[name, f"{size:,}"] for name, size in run.bytes.items()])
@@ -107,7 +110,7 @@ def prune_runs(
     rows = [[run.run_id, f"{run.kept or 0:,}", f"{run.size / 1e6:,.1f}"] for run in chosen]
     print_rows(["run", "pairs kept", "MB"], rows)
     verb = "would delete" if dry_run else "deleted"
-    console().print(f"{verb} {len(chosen):,} runs, {freed / 1e6:,.1f} MB", markup=False)
+    console().print(f"{verb} {counted(len(chosen), 'run')}, {size(freed)}", markup=False)
     if chosen and not dry_run and retain_hours is None:
         reporter.say("Their files stay until the tables are vacuumed: --retain-hours H does that.")
     return 0
@@ -130,11 +133,11 @@ def prune(warehouse: Warehouse, run: Run) -> None:
 
     So a subset does not count as stored if its deletion was interrupted.
     """
-    detail = {"error": f"pruned: {run.kept or 0} pairs, {run.size} bytes"}
+    detail = {"error": f"pruned: {counted(run.kept or 0, 'pair')}, {counted(run.size, 'byte')}"}
     attempt = RunLog(warehouse).attempt(run.run_id, run.config, run.metadata_ids)
     attempt.record(PRUNED, "balance", fingerprint=PRUNED, rows=0, detail=detail)
     for name in OF_A_RUN:
-        warehouse.delete(name, equal_to(run_id=run.run_id))
+        warehouse.delete(name, run_id=run.run_id)
 
 
 def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> list[Run]:

@@ -7,7 +7,7 @@ import json
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
-from metaclip_spark.core.wording import counted
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
@@ -93,9 +93,11 @@ def _print(result: Sweep) -> None:
     for at, name in enumerate(("text source", "language")):
         _print_parts(result, at, name)
     out.print()
-    pool = f"{result.pairs:,} pairs in the pool, {result.matched:,} match"
+    pool = (
+        f"{counted(result.pairs, 'pair')} in the pool, {result.matched:,} {agrees(result.matched, 'matches', 'match')}"
+    )
     if result.unit == "image":
-        pool = f"{result.pairs:,} images with a matched text; one text each is sampled"
+        pool = f"{counted(result.pairs, 'image')} with a matched text; one text each is sampled"
     out.print(f"{pool}; < marks the t that these flags choose.")
 
 

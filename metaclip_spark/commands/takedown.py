@@ -8,6 +8,7 @@ from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.steps.takedown.removal import Summary, preview, take_down
@@ -17,7 +18,7 @@ from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.lease import leased
 
-_NAMES = {URL: "urls", DOMAIN: "domains", PAGE_DOMAIN: "domains of pages"}
+_NAMES = {URL: ("url", "urls"), DOMAIN: ("domain", "domains"), PAGE_DOMAIN: ("domain of pages", "domains of pages")}
 
 
 def takedown(
@@ -84,13 +85,16 @@ def _print(summary: Summary, reporter: Reporter) -> None:
     rows += [[f"{EXPORTS}: {place}", f"{number:,}"] for place, number in summary.exports.items()]
     print_rows(["table", "rows that would go" if summary.dry_run else "rows removed"], rows)
     out = console()
-    listed = ", ".join(f"{number:,} {_NAMES[kind]}" for kind, number in summary.listed.items()) or "nothing"
+    listed = ", ".join(counted(number, *_NAMES[kind]) for kind, number in summary.listed.items()) or "nothing"
     new = sum(summary.new.values())
     out.print(f"takedown {summary.takedown_id}: {listed} listed, {new:,} of them new", markup=False)
     for run_id, kept in summary.runs.items():
-        out.print(f"run {run_id} has {kept:,} pairs left; its t and probabilities are as they were", markup=False)
+        out.print(
+            f"run {run_id} has {counted(kept, 'pair')} left; its t and probabilities are as they were", markup=False
+        )
     for metadata_id, snapshot, changed in summary.recounted:
-        out.print(f"snapshot {snapshot}, list {metadata_id[:16]}: {changed:,} entries have another count", markup=False)
+        entries = f"{counted(changed, 'entry', 'entries')} {agrees(changed, 'has', 'have')}"
+        out.print(f"snapshot {snapshot}, list {metadata_id[:16]}: {entries} another count", markup=False)
     if summary.dry_run:
         reporter.say("Nothing was changed (--dry-run).")
     elif summary.retain_hours is None:

@@ -24,6 +24,7 @@ class Group(str, Enum):
     EARLIER_RUNS = "Earlier runs"
     PART_OF_POOL = "Part of the pool"
     SCHEDULING = "Scheduling"
+    ENGINE = "Engine"
     SPARK = "Spark"
 
 

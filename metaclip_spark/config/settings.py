@@ -120,9 +120,9 @@ class Settings(BaseModel):
     )
     metadata: str | None = setting(
         None,
-        Setting(Group.LIST, "PATH", run_id=NEVER),
-        "Match against this entry list: a JSON array of strings (.json, .json.gz), or a .txt file with one entry "
-        "per line.",
+        Setting(Group.LIST, "NAME|PATH", run_id=NEVER),
+        "Match against this entry list: one that ships, by name (en, wordnet), a JSON array of strings (.json, "
+        ".json.gz), or a .txt file with one entry per line.",
     )
     languages: Names | None = setting(
         None,
@@ -274,8 +274,21 @@ class Settings(BaseModel):
         "Number of rejects stored as rows, per source and reason; all rejects are counted.",
         ge=0,
     )
-    master: str = setting(
-        "local[*]", Setting(Group.SPARK, "URL", run_id=NEVER), "Spark master for local use; spark-submit ignores it."
+    engine: Literal["auto", "embedded", "spark"] = setting(
+        "auto",
+        Setting(Group.ENGINE, "auto|embedded|spark", run_id=NEVER),
+        "Run on this machine without Java (embedded), or on Spark. auto: Spark under spark-submit, on Databricks, and "
+        "with --master, --remote, --catalog, --spark or --driver-memory; otherwise embedded, where it is installed.",
+    )
+    memory: str | None = setting(
+        None,
+        Setting(Group.ENGINE, "SIZE", default_text="half of the machine's memory", run_id=NEVER),
+        "Memory of the embedded engine, for all its processes together, e.g. 4g.",
+    )
+    master: str | None = setting(
+        None,
+        Setting(Group.SPARK, "URL", default_text="local[*]", run_id=NEVER),
+        "Spark master for local use; spark-submit ignores it.",
     )
     remote: str | None = setting(
         None,

@@ -1,4 +1,7 @@
-"""Compile functions over bytes and arrays to machine code, and cache the code."""
+"""Compile functions over bytes and arrays to machine code, and cache the code.
+
+numba takes half a second to import, so it is imported when a kernel is called first.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,75 @@ import functools
 import hashlib
 import os
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable
-from importlib import resources
+from collections.abc import Callable, Iterator
+from importlib import import_module, resources
+from types import CodeType
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-from numba.misc.appdirs import AppDirs
+
+_LOCK = threading.RLock()
+"""Held while a function is handed to numba, which two threads must not do at once."""
+
+
+class _Lazy:
+    """A function that is handed to numba at its first call, with the functions that it calls.
+
+    Args:
+        make: takes the function, and returns numba's object.
+    """
+
+    def __init__(self, make: Callable[[Any], Any], function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._make, self._function = make, function
+        self._made: Any = None
+
+    def made(self) -> Any:
+        """Return numba's object."""
+        if self._made is None:
+            with _LOCK:
+                if self._made is None:
+                    self._replace_called()
+                    self._made = self._make(self._function)
+        return self._made
+
+    def _replace_called(self) -> None:
+        """Put numba's objects in the place of the lazy ones that the function names: numba knows only its own."""
+        function: Any = self._function
+        for name in _names_of(function.__code__):
+            value = function.__globals__.get(name)
+            if isinstance(value, _Lazy) and value is not self:
+                function.__globals__[name] = value.made()
+        for cell in function.__closure__ or ():
+            if isinstance(cell.cell_contents, _Lazy):
+                cell.cell_contents = cell.cell_contents.made()
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self.made()(*arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self.made(), name)
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str, str]]:
+        return _named, (self._function.__module__, self._function.__qualname__)
+
+
+def _named(module: str, name: str) -> Any:
+    return getattr(import_module(module), name)
+
+
+def _names_of(code: CodeType) -> Iterator[str]:
+    """Yield the names that a function looks up, its nested functions included."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names_of(constant)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -29,17 +88,40 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     makes the cache obsolete. numba itself checks only the function's own file, but a kernel contains the kernels that
     it calls.
     """
+    return _Lazy(_compiled, function)
+
+
+def _compiled(function: Any) -> Any:
+    numba: Any = import_module("numba")  # its types lack options that it has
+
     if not os.path.exists(function.__code__.co_filename) and not _cache_is_writable():
         return numba.njit(nogil=True)(function)
     try:
-        compiled: Any = numba.njit(cache=True, nogil=True)(function)
+        # Kernels are called by name, from Python and from each other, never through a pointer: no wrapper for C.
+        compiled: Any = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
         # numba compares this version before it reads the rest of a cached file.
         compiled._cache._cache_file._version += f" {_sources_digest()}"
-        return compiled  # type: ignore[no-any-return]
+        _ignore_literals(compiled)
+        return compiled
     except (RuntimeError, AttributeError) as error:
         # There is no folder for the cache, or this version of numba caches in another way.
         warnings.warn(f"{function.__name__} is recompiled in every process: {error}", stacklevel=2)
         return numba.njit(nogil=True)(function)
+
+
+def _ignore_literals(compiled: Any) -> None:
+    """Compile a kernel once per type of its arguments, not also for each constant that another kernel passes.
+
+    LLVM inlines small kernels with their constants anyway. Without this, a third of the compilation is for versions of
+    a kernel that differ only in a constant; many are never called.
+    """
+    unliteral = import_module("numba.core.types").unliteral
+    template = compiled.get_call_template
+
+    def call_template(args: Any, kws: Any) -> Any:
+        return template(tuple(map(unliteral, args)), {name: unliteral(kind) for name, kind in kws.items()})
+
+    compiled.get_call_template = call_template
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +129,24 @@ def inline(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Where the constants show that reads and writes do not overlap, the function's loops become vector instructions.
     """
+    return _Lazy(_inlined, function)
+
+
+def _inlined(function: Any) -> Any:
+    import numba
+
     return numba.njit(nogil=True, inline="always")(function)
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function that emits machine code an instruction of kernels."""
+    return _Lazy(_extended, function)
+
+
+def _extended(function: Any) -> Any:
+    from numba.extending import intrinsic
+
+    return intrinsic(function)
 
 
 @functools.cache
@@ -76,6 +175,8 @@ def _cache_is_writable() -> bool:
     numba checks this itself, but not for modules in a zip (--py-files). numba can cache the modules of a zip only in
     that folder, and without this check the first call would fail.
     """
+    from numba.misc.appdirs import AppDirs
+
     dirs: Any = AppDirs  # numba is untyped
     folder = dirs(appname="numba", appauthor=False).user_cache_dir
     try:
@@ -115,6 +216,8 @@ def buffers_of(strings: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np
 @intrinsic
 def load_word(context: Any, raw: Any, at: Any) -> Any:
     """Load eight bytes of a (n,) uint8 array as a little-endian uint64; `at + 8 <= n` is not checked."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         proxy: Any = cgutils.create_struct_proxy  # numba is untyped
@@ -128,6 +231,8 @@ def load_word(context: Any, raw: Any, at: Any) -> Any:
 @intrinsic
 def count_trailing_zeros(context: Any, word: Any) -> Any:
     """Count the trailing zeros of a uint64: the position of its lowest set bit, 0 to 63; 64 for 0."""
+    from llvmlite import ir
+    from numba.core import types
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         return builder.cttz(values[0], ir.Constant(ir.IntType(1), 0))
@@ -138,6 +243,8 @@ def count_trailing_zeros(context: Any, word: Any) -> Any:
 @intrinsic
 def prefetch(context: Any, array: Any, at: Any) -> Any:
     """Prefetch an element of an array into the processor's cache, without waiting for it; return 0."""
+    from llvmlite import ir
+    from numba.core import cgutils, types
 
     def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         proxy: Any = cgutils.create_struct_proxy  # numba is untyped

@@ -23,3 +23,31 @@ def agrees(number: int, singular: str, plural: str) -> str:
     '1 source is partial'
     """
     return singular if number == 1 else plural
+
+
+def duration(seconds: float) -> str:
+    """Return a duration as rough as an estimate is, in seconds, minutes or hours.
+
+    >>> duration(0.4), duration(41), duration(200), duration(9_000), duration(360_000)
+    ('1 s', '40 s', '3 min', '2.5 h', '100 h')
+    """
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 95:
+        return f"{round(seconds / 5) * 5} s"
+    if seconds < 95 * 60:
+        return f"{round(seconds / 60)} min"
+    hours = seconds / 3600
+    return f"{hours:,.1f} h" if hours < 10 else f"{hours:,.0f} h"
+
+
+def size(number: int) -> str:
+    """Return a number of bytes in kB, MB, GB or TB.
+
+    >>> size(900), size(23_587_816), size(1_200_000_000_000)
+    ('0.9 kB', '23.6 MB', '1.2 TB')
+    """
+    for unit, bytes_ in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= bytes_:
+            return f"{number / bytes_:,.1f} {unit}"
+    return f"{number / 1e3:,.1f} kB"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyspark
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
+from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.spark.session import minor_version
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ColumnFunction = Callable[..., Column]
 
@@ -45,6 +50,44 @@ def computed_once(function: ColumnFunction) -> ColumnFunction:
     return marked
 
 
+def settled(df: DataFrame) -> DataFrame:
+    """Return a DataFrame whose columns are computed before any filter or expression that is added later.
+
+    Spark keeps filters above a function that is marked with `computed_once`. The embedded engine moves them below it
+    all the same, where the function would see rows that an earlier filter drops. It moves nothing below a function of
+    whole batches.
+    """
+    if not is_embedded(df.sparkSession):
+        return df
+    try:
+        to_arrow_schema(df.schema)
+    except Exception:  # intervals and the like: the engine has functions of batches for types of Arrow alone
+        return df
+    plain = df.toDF(*(f"c{number}" for number in range(len(df.columns))))  # it takes a.b for a field
+    return plain.mapInArrow(_as_they_are, plain.schema).toDF(*df.columns)
+
+
+def sorted_for_python(df: DataFrame, *order: str | Column, within: str | None = None) -> DataFrame:
+    """Return a DataFrame whose partitions are sorted, for a function of batches that needs the order.
+
+    The embedded engine removes a sort that only a function of batches needs. It keeps the sort of a window, so there
+    the rows get one more column, the last one: their number.
+
+    Args:
+        order: columns, or expressions of columns.
+        within: the column whose equal values are in one partition, and which the order respects; None: all rows come
+            in one order.
+    """
+    if not is_embedded(df.sparkSession):
+        return df.orderBy(*order) if within is None else df.sortWithinPartitions(*order)
+    window = Window.partitionBy(F.lit(0) if within is None else within).orderBy(*order)
+    return df.withColumn("_number", F.row_number().over(window))
+
+
+def _as_they_are(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    return batches
+
+
 def _arrow_function(work: Callable[..., pa.Array], returns: str) -> ColumnFunction:
     def on_arrow(*columns: pa.Array) -> pa.Array:
         return work(*(_one(column) for column in columns))
@@ -56,6 +99,8 @@ def _arrow_function(work: Callable[..., pa.Array], returns: str) -> ColumnFuncti
 
 def _pandas_function(work: Callable[..., pa.Array], returns: str, takes: tuple[pa.DataType, ...]) -> ColumnFunction:
     # Spark reads the kind of function from the annotations, so pd must be a global name, not a local one.
+    globals()["pd"] = import_module("pandas")
+
     def on_pandas(*columns: pd.Series) -> pd.Series:
         arrays = [_one(pa.array(column, kind)) for column, kind in zip(columns, takes, strict=True)]
         return work(*arrays).to_pandas()

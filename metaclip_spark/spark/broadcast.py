@@ -2,7 +2,8 @@
 
 Classic Spark has broadcast variables. Spark Connect has none: there, the value is a file, an artifact of the session
 that its tasks find by name. A compiled entry list is a file on both. All workers of an executor map this file into
-memory, so each machine has one copy.
+memory, so each machine has one copy. The tasks of the embedded engine run in the driver's process: they take the
+driver's own object.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import hashlib
 import pickle
 import shutil
 import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from metaclip_spark.matchers import Matcher
+from metaclip_spark.spark.embedded import is_embedded, spill_folder
 from metaclip_spark.spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
 """The unpacked values of this Python worker, by content hash. A worker keeps them between tasks."""
 _KEEP = 3
 """Maximum number of unpacked values. Extraction uses three: the filters, the compiled list, the takedown list."""
+
+_HELD: dict[str, Any] = {}
+"""Values that tasks in this process take, by token."""
 
 T = TypeVar("T")
 
@@ -38,10 +43,17 @@ class Broadcast(Generic[T]):
     Connect, only tasks find the file.
     """
 
-    def __init__(self, load: Callable[[], T], key: str | None = None, release: Callable[[], object] | None = None):
+    def __init__(
+        self,
+        load: Callable[[], T],
+        key: str | None = None,
+        release: Callable[[], object] | None = None,
+        in_file: Callable[[], Callable[[], T]] | None = None,
+    ) -> None:
         self._load = load
         self._key = key
         self._release = release
+        self._in_file = in_file
 
     @classmethod
     def of(cls, spark: SparkSession, value: T, key: str | None = None) -> Broadcast[T]:
@@ -53,6 +65,8 @@ class Broadcast(Generic[T]):
             key: the content hash of the value. With a key, a worker unpacks equal content once, even if it is
                 broadcast several times.
         """
+        if is_embedded(spark):
+            return cls(*_as_held(value, key, lambda: _pickled(value)))
         load, release = _as_artifact(spark, value) if is_connect(spark) else _as_broadcast_variable(spark, value)
         return cls(load, key, release)
 
@@ -72,8 +86,13 @@ class Broadcast(Generic[T]):
         if self._release is not None:
             self._release()
 
+    def in_file(self) -> Broadcast[T]:
+        """Return the value as a file of this machine, for a process that the driver starts (embedded engine only)."""
+        assert self._in_file is not None, "only values of the embedded engine have a file for other processes"
+        return Broadcast(self._in_file(), self._key)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_release": None}  # only the driver releases copies
+        return {**self.__dict__, "_release": None, "_in_file": None}  # only the driver releases copies
 
 
 def broadcast_matcher(spark: SparkSession, matcher: Matcher) -> Broadcast[Matcher]:
@@ -82,11 +101,68 @@ def broadcast_matcher(spark: SparkSession, matcher: Matcher) -> Broadcast[Matche
     if not hasattr(matcher, "write"):
         return Broadcast.of(spark, matcher, key)
     kind, metadata_id = type(matcher), matcher.metadata_id
-    path = _folder() / f"metaclip-{metadata_id[:32]}.list"
+    if is_embedded(spark):
+        load, held, release, in_file = _as_held(matcher, key, lambda: _List(kind, metadata_id, str(_written(matcher))))
+        return Broadcast(load, held, release, in_file)
+    name = _send(spark, _written(matcher))
+    return Broadcast(lambda: kind.read(_sent(name), metadata_id), key)  # type: ignore[attr-defined]
+
+
+def _written(matcher: Matcher) -> Path:
+    """Write the compiled list to the folder of this process, once, and return its path."""
+    path = _folder() / f"metaclip-{matcher.metadata_id[:32]}.list"
     if not path.exists():
-        matcher.write(path)
-    name = _send(spark, path)
-    return Broadcast(lambda: kind.read(SparkFiles.get(name), metadata_id), key)  # type: ignore[attr-defined]
+        matcher.write(path)  # type: ignore[attr-defined]  # the caller checks that the engine can
+    return path
+
+
+class _Held(Generic[T]):
+    """Returns a value of this process by its token. A task gets a copy of this object, and the value itself."""
+
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+    def __call__(self) -> T:
+        return _HELD[self.token]  # type: ignore[no-any-return]
+
+
+class _List:
+    """Maps a compiled list that another process wrote."""
+
+    def __init__(self, kind: Any, metadata_id: str, path: str) -> None:
+        self.kind, self.metadata_id, self.path = kind, metadata_id, path
+
+    def __call__(self) -> Matcher:
+        return self.kind.read(self.path, self.metadata_id)  # type: ignore[no-any-return]
+
+
+class _Pickled(Generic[T]):
+    """Reads a value that the driver of this machine wrote."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __call__(self) -> T:
+        with open(self.path, "rb") as file:
+            return pickle.load(file)  # type: ignore[no-any-return]
+
+
+def _as_held(
+    value: T, key: str | None, in_file: Callable[[], Callable[[], T]]
+) -> tuple[Callable[[], T], None, Callable[[], object], Callable[[], Callable[[], T]]]:
+    """Hold a value in this process; return the arguments of a Broadcast.
+
+    A value with a key is held once, and until the process ends: a view or a registered function may still need it.
+    """
+    token = key or uuid.uuid4().hex
+    _HELD.setdefault(token, value)
+    return _Held(token), None, lambda: None if key else _HELD.pop(token, None), in_file
+
+
+def _pickled(value: T) -> _Pickled[T]:
+    path = _folder() / f"metaclip-{uuid.uuid4().hex}.pickle"
+    path.write_bytes(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
+    return _Pickled(str(path))
 
 
 def _as_broadcast_variable(spark: SparkSession, value: T) -> tuple[Callable[[], T], Callable[[], None]]:
@@ -103,7 +179,7 @@ def _as_artifact(spark: SparkSession, value: T) -> tuple[Callable[[], T], None]:
     path.unlink()
 
     def load() -> T:
-        with open(SparkFiles.get(name), "rb") as file:
+        with open(_sent(name), "rb") as file:
             return pickle.load(file)  # type: ignore[no-any-return]
 
     return load, None
@@ -115,9 +191,21 @@ def _send(spark: SparkSession, path: Path) -> str:
     return path.name
 
 
-@functools.cache
+def _sent(name: str) -> str:
+    """Return the path of a file that the driver sent. Only tasks can call this."""
+    from pyspark import SparkFiles  # pyspark-client, of the embedded engine, has none
+
+    return str(SparkFiles.get(name))
+
+
 def _folder() -> Path:
-    """Create a folder that is deleted when this process ends, and return it."""
-    folder = tempfile.mkdtemp(prefix="metaclip-")
+    """Return a folder that is deleted when this process ends."""
+    return _new_folder(spill_folder())
+
+
+@functools.cache
+def _new_folder(parent: str | None) -> Path:
+    """Create the folder; in that for spills, which the next start removes after a process that was killed."""
+    folder = tempfile.mkdtemp(prefix="metaclip-", dir=parent)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

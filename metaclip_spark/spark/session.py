@@ -2,69 +2,52 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
-import re
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
-from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import MetaclipError
+from metaclip_spark.spark.installation import check_spark_installed
+from metaclip_spark.spark.jars import (
+    BY_PATH,
+    delta_package,
+    ivy_folder,
+    jar_settings,
+    jars_are_cached,
+    remember_jars,
+)
+from metaclip_spark.spark.java import archive_path, check_java, java_options, started_quietly
+from metaclip_spark.spark.probe import check_workers
+from metaclip_spark.spark.versions import check_installed, is_connect, minor_version
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DELTA_PACKAGES = {
-    "4.0": "io.delta:delta-spark_2.13:4.0.1",
-    "4.1": "io.delta:delta-spark_4.1_2.13:4.2.0",
-    "4.2": "io.delta:delta-spark_4.2_2.13:4.4.0",
-}
-"""Spark release -> Maven coordinate of the Delta release that is built for it."""
-
-# Spark itself provides these dependencies of Delta. They are 50 of 87 MB, and other versions of Spark's own classes.
-_PROVIDED_BY_SPARK = (
-    "org.apache.hadoop:hadoop-client-api",
-    "org.apache.hadoop:hadoop-client-runtime",
-    "com.fasterxml.jackson.core:jackson-databind",
-    "com.fasterxml.jackson.core:jackson-core",
-    "com.fasterxml.jackson.core:jackson-annotations",
-    "com.fasterxml.jackson.datatype:jackson-datatype-jdk8",
-    "com.github.luben:zstd-jni",
-    "com.google.code.findbugs:jsr305",
-    "commons-pool:commons-pool",
-    "io.airlift:aircompressor",
-    "javax.annotation:javax.annotation-api",
-    "org.antlr:antlr4-runtime",
-    "org.apache.logging.log4j:log4j-api",
-    "org.apache.logging.log4j:log4j-core",
-    "org.apache.logging.log4j:log4j-slf4j2-impl",
-    "org.apache.parquet:parquet-column",
-    "org.apache.parquet:parquet-common",
-    "org.apache.parquet:parquet-encoding",
-    "org.apache.parquet:parquet-format-structures",
-    "org.apache.parquet:parquet-hadoop",
-    "org.apache.parquet:parquet-jackson",
-    "org.roaringbitmap:RoaringBitmap",
-    "org.roaringbitmap:shims",
-    "org.slf4j:slf4j-api",
-    "org.xerial.snappy:snappy-java",
-)
-
-SUPPORTED_JAVA = (17, 21)
-_JAVA_HINT = (
-    "Install one (Debian/Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17) "
-    "or point JAVA_HOME to it."
-)
+__all__ = [
+    "available_bytes",
+    "check_java",
+    "connect",
+    "delta_package",
+    "get_session",
+    "is_connect",
+    "ivy_folder",
+    "jars_are_cached",
+    "local_settings",
+    "minor_version",
+    "stop_jobs",
+    "under_spark_submit",
+]
 
 _DELTA_CONF = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -77,29 +60,16 @@ _DEFAULTS = {
     # The limit in bytes is off: to enforce it, Spark sums a batch's bytes at every row, which took most of a pass.
     "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
     "spark.sql.debug.maxToStringFields": "200",
+    # Otherwise each call of pyspark looks for its caller, and tells the JVM.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
+_WAREHOUSE = "spark.sql.warehouse.dir"
+_CATALOG = "spark.sql.catalogImplementation"
 
 
 def under_spark_submit() -> bool:
     """Return whether spark-submit (or a notebook's kernel) started the JVM."""
     return "PYSPARK_GATEWAY_PORT" in os.environ
-
-
-def is_connect(spark: SparkSession) -> bool:
-    """Return whether a session uses Spark Connect: it has no SparkContext, no broadcast variables and no local JVM."""
-    return type(spark).__module__.startswith("pyspark.sql.connect")
-
-
-def minor_version(version: str) -> tuple[int, int]:
-    """Return the first two numbers of a version, which compare as numbers.
-
-    >>> minor_version("4.10") > minor_version("4.9.1"), minor_version("4.1.0.dev0")
-    (True, (4, 1))
-    """
-    found = re.match(r"(\d+)\.(\d+)", version)
-    if found is None:
-        raise MetaclipError(f"pyspark has the version {version}; expected one such as 4.1.2.")
-    return int(found[1]), int(found[2])
 
 
 def get_session(
@@ -108,6 +78,7 @@ def get_session(
     conf: Mapping[str, str] = {},
     quiet: bool = True,
     remote: str | None = None,
+    small: bool = False,
 ) -> SparkSession:
     """Return the active session, connect to a server, or start a local session with Delta.
 
@@ -116,18 +87,31 @@ def get_session(
         master: for local sessions only; spark-submit sets the master itself.
         driver_memory: for local sessions only, e.g. "8g"; default: half of the machine's memory.
         conf: Spark settings that override the defaults.
-        quiet: redirect the JVM's output from the terminal to a file.
+        quiet: redirect the JVM's output from the terminal to a file, which is kept only if Spark fails.
+        small: for local sessions only; see `local_settings`.
 
     Raises:
-        MetaclipError: pyspark is not installed, no supported Java is found, or Spark does not start.
+        MetaclipError: pyspark is not installed or too old, no supported Java is found, or Spark does not start.
+        WorkerError: the Python workers lack this package, a library, or this version of Python.
     """
+    spark = _session(master, driver_memory, conf, quiet, remote, small)
+    check_workers(spark)
+    return spark
+
+
+def _session(
+    master: str, driver_memory: str | None, conf: Mapping[str, str], quiet: bool, remote: str | None, small: bool
+) -> SparkSession:
+    check_spark_installed(jvm=remote is None)
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise MetaclipError(
-            f"pyspark cannot be imported ({error}). Install it with: pip install 'metaclip-spark[spark]'; on a "
-            "cluster, use the pyspark of the cluster."
+            f"pyspark cannot be imported ({error}). On a cluster, use the pyspark of the cluster; else type: "
+            f"{how_to_install('spark')}"
         ) from error
+    advice = f"Use a cluster that has it, or a newer one: {how_to_install('spark')}"
+    check_installed("the pyspark here", advice)
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
@@ -137,16 +121,22 @@ def get_session(
         # Databricks sets up Delta, the catalogs and the cluster. Serverless refuses most other settings.
         return SparkSession.builder.getOrCreate()
     builder = SparkSession.builder.appName("metaclip-spark")
-    settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
     if under_spark_submit():
-        for name, value in settings.items():
-            builder = builder.config(name, value)
-        with _own_sigint():
+        from pyspark import SparkConf, SparkContext
+
+        SparkContext._ensure_initialized()  # type: ignore[attr-defined]  # so that the conf is that of spark-submit
+        settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
+        with _no_warehouse_here({**dict(SparkConf().getAll()), **settings}) as folder, _own_sigint():
+            for name, value in {**folder, **settings}.items():
+                builder = builder.config(name, value)
             return builder.getOrCreate()
     check_java()
-    for name, value in {**local_settings(master, driver_memory), **conf}.items():
-        builder = builder.config(name, value)
-    return _start(builder.master(master), quiet)
+    with _no_warehouse_here(conf) as folder:
+        for name, value in {**local_settings(master, driver_memory, small, conf), **folder, **conf}.items():
+            builder = builder.config(name, value)
+        spark = _start(builder.master(master), quiet)
+    remember_jars(filter(None, spark.sparkContext.getConf().get("spark.jars", "").split(",")), conf)
+    return spark
 
 
 def connect(remote: str, settings: Mapping[str, str]) -> SparkSession:
@@ -164,8 +154,7 @@ def connect(remote: str, settings: Mapping[str, str]) -> SparkSession:
         spark.version  # noqa: B018 - this asks the server
     except (ImportError, PySparkImportError) as error:
         raise MetaclipError(
-            f"--remote needs the packages of Spark Connect ({str(error).splitlines()[0]}): "
-            "pip install 'metaclip-spark[connect]'."
+            f"--remote needs the packages of Spark Connect ({str(error).splitlines()[0]}): {how_to_install('connect')}"
         ) from error
     except Exception as error:
         raise MetaclipError(
@@ -186,71 +175,35 @@ def _check_listening(remote: str) -> None:
     socket.create_connection((address.hostname, address.port or 15002), timeout=10).close()
 
 
-def local_settings(master: str, driver_memory: str | None) -> dict[str, str]:
-    """Return the settings of a local Spark, whose Python workers run this interpreter."""
+def local_settings(
+    master: str, driver_memory: str | None, small: bool = False, conf: Mapping[str, str] = {}
+) -> dict[str, str]:
+    """Return the settings of a local Spark, whose Python workers run this interpreter.
+
+    Args:
+        small: the work is a few million rows at most: start the JVM with options that cost large pools time.
+        conf: settings of the user, which will be added to these.
+    """
     # By default, workers run the python3 on PATH, where this package may not be installed.
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     if master.startswith("local-cluster"):
         import pyspark
 
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
+    jars = jar_settings(master == "local" or master.startswith("local["), conf)
+    options = java_options(small, archive_path(jars.get(BY_PATH)))
     return {
         "spark.driver.memory": driver_memory or f"{max(1, _memory_gib() // 2)}g",
         "spark.ui.enabled": "false",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
-        "spark.jars.packages": delta_package(),
-        "spark.jars.excludes": ",".join(_PROVIDED_BY_SPARK),
-        # These settings name only Maven Central. By default, Spark also asks a repository that has none of these JARs.
-        "spark.jars.ivySettings": str(resources.files("metaclip_spark.spark") / "ivysettings.xml"),
-        "spark.jars.ivy": ivy_folder(),
+        **jars,
+        **({"spark.driver.extraJavaOptions": options} if options else {}),
         "spark.sql.shuffle.partitions": str(4 * (os.cpu_count() or 1)),
         "spark.databricks.delta.snapshotPartitions": "2",
         **_DEFAULTS,
         **_DELTA_CONF,
     }
-
-
-def ivy_folder() -> str:
-    """Return the cache folder of the JARs: METACLIP_IVY, or .ivy2 in the home folder or the temporary folder."""
-    home = os.environ.get("HOME", "")
-    usable = bool(home) and os.path.isdir(home) and os.access(home, os.W_OK)
-    where = os.path.join(home if usable else tempfile.gettempdir(), ".ivy2")
-    return os.environ.get("METACLIP_IVY") or where
-
-
-def jars_are_cached() -> bool:
-    """Return whether the cache has Delta's JARs."""
-    return any(Path(ivy_folder(), "jars").glob("io.delta_*.jar"))
-
-
-def delta_package() -> str:
-    """Return the Maven coordinate of the Delta release for the installed Spark."""
-    import pyspark
-
-    minor = ".".join(str(part) for part in minor_version(pyspark.__version__))
-    if minor not in DELTA_PACKAGES:
-        known = ", ".join(DELTA_PACKAGES)
-        raise MetaclipError(f"pyspark {pyspark.__version__} is not supported; expected one of {known}.")
-    return DELTA_PACKAGES[minor]
-
-
-def check_java() -> None:
-    """Check that Java is installed in a version that Spark supports.
-
-    Raises:
-        MetaclipError: Java is missing, or has another version.
-    """
-    home = os.environ.get("JAVA_HOME")
-    java = os.path.join(home, "bin", "java") if home else shutil.which("java")
-    if not java or not os.access(java, os.X_OK):
-        where = f"JAVA_HOME={home} has no bin/java" if home else "no java is on PATH"
-        raise MetaclipError(f"Spark needs Java 17 or 21, and {where}. {_JAVA_HINT}")
-    output = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(?:1\.)?(\d+)', output)
-    version = int(found.group(1)) if found else 0
-    if version not in SUPPORTED_JAVA:
-        raise MetaclipError(f"Spark needs Java 17 or 21, got {version or output[:80]!r} at {java}. {_JAVA_HINT}")
 
 
 def _memory_gib() -> int:
@@ -269,22 +222,55 @@ def available_bytes() -> int | None:
 
 
 def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
-    log = Path(tempfile.gettempdir()) / f"metaclip-spark-{os.getpid()}.log"
+    def start() -> SparkSession:
+        with _own_sigint():
+            return builder.getOrCreate()
+
     try:
-        with _own_sigint(), _output_to(log) if quiet else contextlib.nullcontext():
-            spark = builder.getOrCreate()
+        spark = started_quietly(start) if quiet else start()
+    except MetaclipError:
+        raise
     except Exception as error:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if quiet and log.exists() else ""
-        problem = str(error).splitlines()[0]
-        raise MetaclipError(
-            f"Spark did not start: {problem}\n{tail}\nThe log is in {log}. The first start downloads Delta's "
-            "JARs from Maven Central, unless they are cached (METACLIP_IVY)."
-        ) from error
+        raise MetaclipError(f"Spark did not start: {str(error).partition(chr(10))[0]}") from error
     spark.sparkContext.setLogLevel("ERROR" if quiet else "WARN")
     if quiet:
         # pyspark logs every failed analysis with a Java trace, even that of a check whether a table exists.
         logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL)
     return spark
+
+
+@contextlib.contextmanager
+def _no_warehouse_here(conf: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Keep Spark from creating the folder spark-warehouse in the working directory.
+
+    Yields the setting that names an empty temporary folder instead; nothing where the user names a folder, or has a
+    catalog that outlives the session. The body starts the session. The folder is deleted when the JVM ends, if it is
+    empty then: tables that the user put there stay.
+    """
+    if _WAREHOUSE in conf or conf.get(_CATALOG, "in-memory") != "in-memory":
+        yield {}
+        return
+    folder = tempfile.mkdtemp(prefix="metaclip-catalog-")
+    atexit.register(_remove_if_empty, folder)
+    try:
+        yield {_WAREHOUSE: folder}
+    except BaseException:
+        _remove_if_empty(folder)
+        raise
+    _delete_with_jvm(folder)
+
+
+def _delete_with_jvm(folder: str) -> None:
+    """Let the JVM delete an empty folder: it also ends where this process is killed."""
+    from pyspark import SparkContext
+
+    jvm: Any = SparkContext._jvm
+    jvm.java.io.File(folder).deleteOnExit()
+
+
+def _remove_if_empty(folder: str) -> None:
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)
 
 
 def stop_jobs(spark: SparkSession) -> None:
@@ -306,20 +292,3 @@ def _own_sigint() -> Iterator[None]:
     finally:
         if before not in (signal.default_int_handler, None):
             signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _output_to(log: Path) -> Iterator[None]:
-    """Redirect file descriptors 1 and 2 to a file. A JVM that starts meanwhile inherits them."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = [os.dup(1), os.dup(2)]
-    try:
-        with open(log, "ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        yield
-    finally:
-        for number, original in zip((1, 2), saved, strict=True):
-            os.dup2(original, number)
-            os.close(original)

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
-from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once
+from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
@@ -77,4 +77,4 @@ def balance(
             "draw": draw(key, seed),
         }
     )
-    return drawn.where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)
+    return settled(drawn).where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)

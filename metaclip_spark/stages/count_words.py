@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.metadata.dumps import DumpSplit
 from metaclip_spark.metadata.wikipedia import COUNTS_DDL, MAX_KEYS, STATISTIC, count_split
+from metaclip_spark.spark.arrow_udf import sorted_for_python
 
 LINES_DDL = "kind tinyint, lines binary, rows bigint, total bigint"
 _LINES_BYTES = 1 << 20
@@ -54,13 +55,13 @@ def as_lines(totals: DataFrame) -> DataFrame:
     bytes. `rows` is the number of grams in a piece, and `total` the sum of their counts. The concatenation of all
     pieces does not depend on the number of pieces or partitions. Shuffle: one sort by range.
     """
-    ordered = totals.select("kind", "gram", "count").orderBy("kind", F.desc("count"), "gram")
+    ordered = sorted_for_python(totals.select("kind", "gram", "count"), "kind", F.desc("count"), "gram")
 
     def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         lines: list[str] = []
         kind, size, total = -1, 0, 0
         for batch in batches:
-            for row_kind, gram, count in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            for row_kind, gram, count in zip(*(column.to_pylist() for column in batch.columns[:3]), strict=True):
                 if lines and (row_kind != kind or size > _LINES_BYTES):
                     yield _piece(kind, lines, total)
                     lines, size, total = [], 0, 0

@@ -12,31 +12,79 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, BloomFilter, build_shard
 from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
+from metaclip_spark.spark.arrow_udf import column_function, computed_once
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
 
+Hashes = Broadcast[npt.NDArray[np.int64]]
+"""Sorted hashes of keys (int64), broadcast to the workers."""
 
-def dedup(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
+
+def dedup(extracted: DataFrame, pair_keys: DataFrame, suspects: Hashes | None = None) -> DataFrame:
     """Return the new pairs of a snapshot.
 
     Reads: extracted (rows of kind pair), pair_keys. Writes: nothing.
     Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id. The anti-join moves only keys, and uses the
     same partitioning. Skew is bounded: extraction drops a repeat inside a source, unless its (page_url,
-    text_source) sorts before the earlier one, so a pair occurs at most a few times per source.
+    text_source) sorts before the earlier one, so a pair occurs at most a few times per source. With `suspects`, only
+    the rows of suspects are moved and sorted.
+
+    Args:
+        suspects: int64, sorted: the hashes of `suspect_hashes`; None: every row is a suspect.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
+    rows = staged_pairs(extracted).withColumn("pair_key", F.unhex("pair_id"))
+    if suspects is None:
+        return _first_and_new(rows, pair_keys)
+    marked = _marked(rows, suspects)
+    others = marked.where(~F.col("suspect")).select(*PAIRS.names)
+    return others.unionByName(_first_and_new(marked.where("suspect"), pair_keys))
+
+
+def _marked(rows: DataFrame, suspects: Hashes) -> DataFrame:
+    """Add the column `suspect`: whether the hash of the pair_key is among `suspects`."""
+    is_suspect = computed_once(column_function(lambda hashes: is_member(hashes, suspects.value), "boolean", pa.int64()))
+    return rows.withColumn("suspect", is_suspect(F.xxhash64("pair_key")))
+
+
+def _first_and_new(rows: DataFrame, pair_keys: DataFrame) -> DataFrame:
+    """Return the first row of each pair_key that is not in `pair_keys`."""
     first = Window.partitionBy("pair_key").orderBy(*ORDER)
     return (
-        staged_pairs(extracted)
-        .withColumn("pair_key", F.unhex("pair_id"))
-        .withColumn("rank", F.row_number().over(first))
+        rows.withColumn("rank", F.row_number().over(first))
         .where("rank = 1")
         .join(pair_keys.select("pair_key"), on="pair_key", how="left_anti")
         .select(*PAIRS.names)
     )
+
+
+def suspect_hashes(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
+    """Return the hashes (hash bigint) of the keys that more than one staged row has, or that are known already.
+
+    Two different keys may have one hash. Then they are suspects without need, which changes no result.
+
+    Rows: n:1 per hash. Shuffle: hashes, eight bytes per row of both.
+    """
+    new = staged_pairs(extracted).select(F.xxhash64(F.unhex("pair_id")).alias("hash"), F.lit(1).alias("new"))
+    known = pair_keys.select(F.xxhash64("pair_key").alias("hash"), F.lit(0).alias("new"))
+    numbers = new.unionByName(known).groupBy("hash").agg(F.count("new").alias("rows"), F.max("new").alias("new"))
+    return numbers.where("rows > 1 and new = 1").select("hash")
+
+
+def is_member(values: pa.Array, of: npt.NDArray[np.int64]) -> pa.Array:
+    """Return for each value (int64, none of them null) whether it is in a sorted array.
+
+    >>> is_member(pa.array([3, 4, 9]), np.array([3, 5])).to_pylist()
+    [True, False, False]
+    """
+    wanted = values.to_numpy(zero_copy_only=False)
+    if not len(of):
+        return pa.array(np.zeros(len(wanted), dtype=bool))
+    places = np.minimum(np.searchsorted(of, wanted), len(of) - 1)
+    return pa.array(of[places] == wanted)
 
 
 def staged_pairs(extracted: DataFrame) -> DataFrame:
@@ -44,13 +92,20 @@ def staged_pairs(extracted: DataFrame) -> DataFrame:
     return extracted.where("kind = 'pair'")
 
 
-def sightings(extracted: DataFrame, seen: DataFrame) -> DataFrame:
+def sightings(extracted: DataFrame, seen: DataFrame, suspects: Hashes | None = None) -> DataFrame:
     """Return the keys of the snapshot's pairs, new or not, that are not in `seen` (the sightings stored so far).
 
-    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes per row.
+    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes per row; with `suspects`, as in `dedup`, those of
+    suspects, and those of all rows only where `seen` has rows.
     """
-    keys = staged_pairs(extracted).select("metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key")).distinct()
-    return keys.join(seen, on=["metadata_id", "snapshot", "pair_key"], how="left_anti").select(*SIGHTINGS.names)
+    keys = staged_pairs(extracted).select("metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key"))
+    if suspects is None:
+        distinct = keys.distinct()
+    else:
+        marked = _marked(keys, suspects)
+        once = marked.where(~F.col("suspect")).drop("suspect")
+        distinct = once.unionByName(marked.where("suspect").drop("suspect").distinct())
+    return distinct.join(seen, on=["metadata_id", "snapshot", "pair_key"], how="left_anti").select(*SIGHTINGS.names)
 
 
 def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
@@ -63,7 +118,8 @@ def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
         bits = build_shard(_key_array(table["pair_key"].combine_chunks()))
         return pa.table({"shard": table["shard"].slice(0, 1), "bits": pa.array([bits], pa.binary())})
 
-    first_byte = F.conv(F.hex(F.substring("pair_key", 1, 1)), 16, 10).cast("int")
+    # The embedded engine takes a substring of text only, not of bytes.
+    first_byte = F.conv(F.substring(F.hex("pair_key"), 1, 2), 16, 10).cast("int")
     shard = F.shiftright(first_byte, 8 - shard_bits)
     return keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
 

@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
+from metaclip_spark.spark.arrow_udf import sorted_for_python
 from metaclip_spark.stages.columns import keyed_order, need_columns
 
 PAIR = ("image_id", "pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "extra")
@@ -50,12 +51,11 @@ def in_shards(pairs: DataFrame, shards: int, seed: int, texts: int, earlier: Dat
     counted = compared.withColumns({"rank": F.sum(current).over(neighbours), "texts": F.sum(current).over(image)})
     first = F.col("current") & (F.col("rank") == 1)
     over = F.when(first, F.greatest(F.col("texts") - texts, F.lit(0))).otherwise(0).cast("bigint")
-    return (
-        counted.where(~F.col("current") | (F.col("rank") <= texts))
-        .withColumns({"missing": ~F.col("current"), "over_limit": over})
-        .sortWithinPartitions("at", "shard", "image_id", *order)
-        .select("shard", "known", "missing", "over_limit", *PAIR)
+    placed = counted.where(~F.col("current") | (F.col("rank") <= texts)).withColumns(
+        {"missing": ~F.col("current"), "over_limit": over}
     )
+    ordered = sorted_for_python(placed, "at", "shard", "image_id", *order, within="shard")
+    return ordered.select("shard", "known", "missing", "over_limit", *PAIR, *ordered.columns[len(placed.columns) :])
 
 
 def _placed(rows: DataFrame, shards: int, seed: int) -> DataFrame:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from queue import Empty, SimpleQueue
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +18,8 @@ from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.embedded import is_embedded, workers_at_once
+from metaclip_spark.spark.workers import Workers
 from metaclip_spark.takedown.hashes import Takedowns
 
 
@@ -28,6 +31,19 @@ class BroadcastTools:
     matcher: Broadcast[Matcher] | None = None
     identifier: str | None = None
     takedowns: Broadcast[Takedowns] | None = None
+    workers: Broadcast[Workers] | None = None
+
+    def with_workers(self, spark: SparkSession, options: ExtractOptions) -> BroadcastTools:
+        """Return the tools, with processes that read sources if the session is the embedded engine's."""
+        if not is_embedded(spark):
+            return self
+        in_files = BroadcastTools(
+            None if self.filters is None else self.filters.in_file(),
+            None if self.matcher is None else self.matcher.in_file(),
+            self.identifier,
+            None if self.takedowns is None else self.takedowns.in_file(),
+        )
+        return replace(self, workers=Broadcast.of(spark, Workers(unpacked, in_files, options)))
 
     def unpack(self, options: ExtractOptions) -> Tools:
         """Return the tools. Only a worker can call this.
@@ -49,6 +65,17 @@ class BroadcastTools:
         )
 
 
+def unpacked(tools: BroadcastTools, options: ExtractOptions) -> Tools:
+    """Return the tools; a process that reads sources for the embedded engine calls this once."""
+    pa.set_memory_pool(pa.system_memory_pool())
+    return tools.unpack(options)
+
+
+def _read(tools: Tools, split: Split, options: ExtractOptions, stamp: Stamp) -> Iterator[pa.RecordBatch]:
+    """Extract a split in a process of `Workers`, which passes what `unpacked` returned."""
+    return extract_split(split, options, tools, stamp)
+
+
 def extract(
     spark: SparkSession,
     splits: Sequence[Split],
@@ -68,14 +95,46 @@ def extract(
     Shuffle: none. Source: paper, section 3.2.
     """
     listed = list(splits)
+    if tools.workers is not None and len(listed) > 1:
+        return _extract_in_processes(spark, listed, options, tools.workers, stamp, max_tasks)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Arrow's default allocator retains about 50 MB of freed memory. The system's allocator keeps the worker small.
         pa.set_memory_pool(pa.system_memory_pool())
-        unpacked = tools.unpack(options)
+        own = tools.unpack(options)
         for batch in batches:
             for index in batch.column(0).to_pylist():
-                yield from extract_split(listed[index], options, unpacked, stamp)
+                yield from extract_split(listed[index], options, own, stamp)
 
     tasks = max(1, min(len(listed), max_tasks or len(listed)))
     return spark.range(0, len(listed), 1, tasks).mapInArrow(work, EXTRACTED.ddl)
+
+
+def _extract_in_processes(
+    spark: SparkSession,
+    splits: list[Split],
+    options: ExtractOptions,
+    workers: Broadcast[Workers],
+    stamp: Stamp,
+    max_tasks: int | None,
+) -> DataFrame:
+    """Extract in processes, because the tasks of the embedded engine share one interpreter.
+
+    Each task takes the next split that no other task has taken, so a long split delays no other.
+    """
+    tasks = max(1, min(len(splits), max_tasks or len(splits), workers_at_once()))
+    queue = Broadcast.of(spark, SimpleQueue[Split]())
+    for split in splits:
+        queue.value.put(split)
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            pass
+        while True:
+            try:
+                split = queue.value.get_nowait()
+            except Empty:
+                break
+            yield from workers.value.run(_read, split, options, stamp)
+
+    return spark.range(0, tasks, 1, tasks).mapInArrow(work, EXTRACTED.ddl)

@@ -10,7 +10,7 @@ from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once
+from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.columns import need_columns
 
@@ -27,7 +27,8 @@ def match(pairs: DataFrame, matcher: Broadcast[Matcher], metadata_id: str, keep_
     stored = pairs.select(*(name for name in PAIRS.names if name not in ("entry_ids", "metadata_id")))
     matched = stored.withColumns(
         {"metadata_id": F.lit(metadata_id), "entry_ids": F.coalesce(entry_ids("text"), F.array().cast("array<int>"))}
-    ).select(*PAIRS.names)
+    )
+    matched = settled(matched.select(*PAIRS.names))
     return matched if keep_unmatched else matched.where(F.size("entry_ids") > 0)
 
 
@@ -40,7 +41,7 @@ def register_match_entries(
     worker unpacks it once.
 
     Example:
-        >>> match_entries = register_match_entries(spark, load_metadata("metadata/en.json.gz"))
+        >>> match_entries = register_match_entries(spark, load_metadata("en"))
         >>> spark.sql("select text, match_entries(text) as entry_ids from pool")  # doctest: +SKIP
     """
     function = match_entries_function(spark, metadata, engine)

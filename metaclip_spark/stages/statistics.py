@@ -26,6 +26,7 @@ from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
 _DDL = "name string, key bigint, value bigint"
+_KEYED = "array<struct<name:string,key:bigint>>"
 _CURATED_COUNT = "curated_count"
 MAX_MATCHES = 1000
 """The highest key of `matches`, which also counts the texts with more matches."""
@@ -137,7 +138,8 @@ def _named(name: str, key: Column) -> Column:
 
 def _occurrences(rows: DataFrame, *keyed: Column) -> DataFrame:
     """Count the occurrences of each (name, key) in arrays of such structs."""
-    return rows.select(F.inline(F.concat(*keyed))).groupBy("name", "key").agg(F.count("*").alias("value"))
+    alike = [part.cast(_KEYED) for part in keyed]  # one engine wants equal types, down to what may be null
+    return rows.select(F.inline(F.concat(*alike))).groupBy("name", "key").agg(F.count("*").alias("value"))
 
 
 def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

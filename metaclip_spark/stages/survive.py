@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.urls.request import request_urls
 from metaclip_spark.errors import InputError
-from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 
 KEYS = ("pair_id", "image_id", "url")
 """Columns that identify a survivor, in order of preference."""
@@ -67,7 +67,7 @@ def exported_ids(pairs: DataFrame) -> DataFrame:
     Reads: image_id, url. Writes: nothing. Rows: subset, a few percent. Shuffle: one, of these rows.
     """
     written = computed_once(column_function(request_urls, "string", pa.string()))
-    urls = pairs.select("image_id", "url", written("url").alias(_EXPORTED))
+    urls = settled(pairs.select("image_id", "url", written("url").alias(_EXPORTED)))
     rewritten = urls.where(F.col(_EXPORTED) != F.col("url"))
     return rewritten.select("image_id", image_id_of(F.col(_EXPORTED)).alias(_EXPORTED)).distinct()
 

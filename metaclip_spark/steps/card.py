@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +19,12 @@ from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
-from metaclip_spark.schemas import TABLES, TAKEDOWNS
+from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.account.sums import ReadAccount, is_last_pool, language_notes, pairs_seen, read_account
+from metaclip_spark.steps.account.taken_down import TakenDown, read_taken
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import RunContext
-from metaclip_spark.warehouse.events import DONE
-from metaclip_spark.warehouse.tables import filter_equal
+from metaclip_spark.warehouse.events import DONE, StageEvent
 
 PUBLIC_TABLES = (
     "sources",
@@ -53,6 +52,9 @@ def make_card(ctx: RunContext) -> Card:
     pools = event.detail.get("counted") or event.detail.get("pools") or dict.fromkeys(snapshots)
     account = read_account(ctx, pools)
     threshold = int(event.detail["threshold"])
+    left_of = event.detail.get("left_of")
+    # The numbers of survivors are those of the draw, and so are those of the pool before them.
+    taken = read_taken(ctx, pools, event if left_of is not None else None)
     return Card(
         run_id=ctx.run_id,
         attempt_id=event.attempt_id,
@@ -71,7 +73,7 @@ def make_card(ctx: RunContext) -> Card:
         entries=ctx.metadata.entries,
         unique_pairs=sums["pairs"],
         images=sums.get("images"),
-        left_of=event.detail.get("left_of"),
+        left_of=left_of,
         given=event.detail.get("earlier"),
         capped=sums.get("capped"),
         curated_size=sums["curated"],
@@ -82,38 +84,49 @@ def make_card(ctx: RunContext) -> Card:
         impossible=_impossible(ctx, counts),
         config=ctx.config,
         versions=event.software,
-        notes=[*_notes(ctx, event.detail), *language_notes(ctx.settings, account.values)],
+        notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
         incomplete_sources=account.incomplete,
-        pairs_seen=_pairs_seen(ctx, account, pools),
+        pairs_seen=_pairs_seen(ctx, account, pools, taken),
         pairs_rematched=account.rematched,
         has_earlier=account.earlier,
-        taken_down=ctx.warehouse.exists(TAKEDOWNS.name),
+        taken_down=taken.pairs,
+        drawn=event.rows if _keeps_odds_of_draw(ctx, event) else None,
         pool_pairs=event.detail.get("pool_pairs"),
         pairs_before=event.detail.get("pairs_before"),
         **account.values,
     )
 
 
-def _notes(ctx: RunContext, detail: Mapping[str, Any]) -> list[str]:
+def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
     """Return notes on a draw that did not read the whole pool, and on what a takedown could not correct."""
     notes = []
-    if detail.get("earlier"):
+    if event.detail.get("earlier"):
         notes = [
-            f"Balance read the subset of run {detail['earlier']} instead of its pool: the expected size and sd are "
-            "conditional on that subset."
+            f"Balance read the subset of run {event.detail['earlier']} instead of its pool: the expected size and sd "
+            "are conditional on that subset."
         ]
-    if ctx.log.was_taken_from(ctx.run_id) and (notes or detail.get("left_of") or ctx.settings.freeze_counts):
-        notes.append("Pairs were taken down since: the expected size and sd are those before the takedown.")
+    if _keeps_odds_of_draw(ctx, event):
+        notes.append(
+            "Pairs were taken down since: the expected size and sd are those before the takedown, when the subset had "
+            f"{counted(event.rows or 0, 'pair')}."
+        )
     return notes
 
 
-def _pairs_seen(ctx: RunContext, account: ReadAccount, pools: Mapping[str, str | None]) -> int | None:
+def _keeps_odds_of_draw(ctx: RunContext, event: StageEvent) -> bool:
+    """Return whether pairs were taken down since a draw whose expected size and sd a takedown cannot correct."""
+    detail = event.detail
+    depends = bool(detail.get("earlier") or detail.get("left_of") or ctx.settings.freeze_counts)
+    return depends and ctx.log.was_taken_from(ctx.run_id, since=event)
+
+
+def _pairs_seen(ctx: RunContext, account: ReadAccount, pools: Mapping[str, str | None], taken: TakenDown) -> int | None:
     """Return `Card.pairs_seen`, which tells pairs of earlier snapshots from repeats, where it can be known."""
     unchanged = all(is_last_pool(ctx, name, fingerprint) for name, fingerprint in pools.items())
     if not account.earlier or account.rematched or not unchanged or ctx.settings.id_column is not None:
         return None
-    return pairs_seen(ctx, pools)
+    return pairs_seen(ctx, pools) + taken.seen
 
 
 def with_composition(ctx: RunContext, card: Card) -> Card:
@@ -149,11 +162,9 @@ def _statistics(
     """Return the entry counts of the pool and of the subset (int64, by entry id), the single sums, the histograms."""
     run_id = ctx.run_id
     n_entries = len(ctx.metadata.entries)
-    before = (
-        filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id).select("entry_id", "count").toArrow()
-    )
+    before = ctx.warehouse.rows("entry_probabilities", ["entry_id", "count"], run_id=run_id)
     counts = by_entry(before["entry_id"].to_numpy(), before["count"].to_numpy(), 0, n_entries)
-    stats = filter_equal(ctx.warehouse.read("run_statistics"), run_id=run_id).toArrow()
+    stats = ctx.warehouse.rows("run_statistics", ["name", "key", "value"], run_id=run_id)
     names = np.array(stats["name"].to_pylist())
     keys, values = stats["key"].to_numpy(), stats["value"].to_numpy()
     curated = by_entry(keys[names == "curated_count"], values[names == "curated_count"], 0, n_entries)

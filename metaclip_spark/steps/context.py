@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
@@ -14,6 +15,7 @@ from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.schemas import EXTRACTED, TABLES
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
@@ -22,6 +24,9 @@ from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Commit, Warehouse, filter_equal
+
+POOL = ("metadata_id", "snapshot")
+"""The columns that name a pool."""
 
 NO_LIST = "none"
 """The metadata_id of pairs that were not matched with any list yet."""
@@ -150,7 +155,9 @@ class WritingContext(RunContext):
 
     attempt: Attempt
 
-    def of_snapshot(self, name: str, options: ExtractOptions, tools: BroadcastTools) -> ExtractContext:
+    def of_snapshot(
+        self, name: str, options: ExtractOptions, load_tools: Callable[[], BroadcastTools]
+    ) -> ExtractContext:
         """Return a context that extracts the sources of one snapshot."""
         return ExtractContext(
             warehouse=self.warehouse,
@@ -163,7 +170,7 @@ class WritingContext(RunContext):
             config=self.config,
             attempt=self.attempt,
             options=options,
-            tools=tools,
+            load_tools=load_tools,
         )
 
 
@@ -173,11 +180,16 @@ class ExtractContext(WritingContext):
 
     Attributes:
         options: the settings that decide which rows leave a source.
-        tools: broadcast to the workers; the contexts of all snapshots share them.
+        load_tools: returns `tools`; the contexts of all snapshots share it.
     """
 
     options: ExtractOptions
-    tools: BroadcastTools
+    load_tools: Callable[[], BroadcastTools]
+
+    @property
+    def tools(self) -> BroadcastTools:
+        """The tools, which are loaded and broadcast to the workers at the first use: a list takes time to compile."""
+        return self.load_tools()
 
 
 def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
@@ -188,20 +200,53 @@ def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
     matcher = ctx.matcher if ctx.has_list else None
     stored = stored_takedowns(ctx.warehouse)
     takedowns = None if stored is None else Broadcast.of(ctx.spark, stored, key=f"takedowns:{stored.id}")
-    return BroadcastTools(filters, matcher, extraction.identifier, takedowns)
+    tools = BroadcastTools(filters, matcher, extraction.identifier, takedowns)
+    return tools.with_workers(ctx.spark, extraction.options)
 
 
-def append_missing(ctx: Context, table: str, rows: DataFrame, txn: str, **there: str) -> Commit:
+def append_missing(ctx: Context, table: str, rows: DataFrame | pa.Table, txn: str, **there: str) -> Commit:
     """Append rows that the table lacks.
 
     Delta drops a transaction that was committed before, even if its rows were deleted since (a retry). So this function
-    checks whether the table has rows with the values `there`. If there are none, it appends under the next name.
+    checks whether the table has rows with the value `there`. If there are none, it appends under the next name.
+
+    Args:
+        there: a column, and the value that the rows have in it.
     """
     for number in itertools.count():
         commit = ctx.warehouse.append(table, rows, txn=f"{txn}:{number}" if number else txn)
-        if commit.was_new or not filter_equal(in_pool(ctx, table, ctx.settings.snapshot), **there).isEmpty():
+        if commit.was_new or _has(ctx, table, **there):
             return commit
     raise AssertionError("unreachable")
+
+
+def _has(ctx: Context, table: str, **there: str) -> bool:
+    """Return whether a table has rows of the snapshot with a value."""
+    pool = {"metadata_id": ctx.metadata_id, "snapshot": ctx.settings.snapshot}
+    ((column, value),) = there.items()
+    if column in TABLES[table].stats_columns:
+        return value in ctx.warehouse.values(table, column, **pool)
+    return bool(ctx.warehouse.rows(table, [column], **pool, **there).num_rows)
+
+
+def rows_in_pool(ctx: Context, table: str, snapshot: str, columns: Sequence[str]) -> pa.Table:
+    """Return columns of a small table's rows of one snapshot and this list, without a Spark job where that is possible.
+
+    Shape: one row per split (`planned`) or source (`sources`) of the snapshot.
+    """
+    return ctx.warehouse.rows(table, columns, metadata_id=ctx.metadata_id, snapshot=snapshot)
+
+
+def staged_outcomes(ctx: Context, columns: Sequence[str]) -> pa.Table:
+    """Return columns of the outcomes of the snapshot's splits that are extracted and not deduplicated.
+
+    The engine is not asked where nothing is staged.
+    """
+    if not ctx.warehouse.count("extracted", metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot):
+        schema = EXTRACTED.arrow
+        return pa.schema([schema.field(name) for name in columns]).empty_table()
+    outcomes = filter_equal(in_pool(ctx, "extracted", ctx.settings.snapshot), kind="source")
+    return outcomes.select(*columns).toArrow()
 
 
 def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None) -> DataFrame:

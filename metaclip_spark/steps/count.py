@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
-from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.stages.count import count, with_entry
+from metaclip_spark.schemas import ENTRY_COUNTS
+from metaclip_spark.stages.count import count
 from metaclip_spark.steps.context import Context, WritingContext, in_pool
 from metaclip_spark.warehouse.events import DONE
 
@@ -48,16 +47,9 @@ def counted_snapshots(ctx: Context) -> list[str]:
 def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
     version = ctx.warehouse.readable_version("pairs", version)
-    entries = Broadcast.of(ctx.spark, pa.array(metadata.entries, pa.string()))
     with ctx.reporter.stage("count", ctx.spark) as stage:
         pairs = in_pool(ctx, "pairs", snapshot, version)
-        counts = with_entry(count(pairs, len(metadata.entries)), entries).withColumns(
-            {
-                "metadata_id": F.lit(metadata.metadata_id),
-                "lang": F.lit(UNKNOWN),
-                "snapshot": F.lit(snapshot),
-            }
-        )
+        counts = _rows(ctx, snapshot, count(pairs, len(metadata.entries)).toArrow())
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)
         stage.note = f"{counted(commit.rows, 'entry', 'entries')} matched in snapshot {snapshot}"
     ctx.attempt.record(
@@ -69,3 +61,12 @@ def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, versio
         rows=commit.rows,
         detail={},
     )
+
+
+def _rows(ctx: WritingContext, snapshot: str, counts: pa.Table) -> pa.Table:
+    """Return the rows of `entry_counts`: one row per entry that matched."""
+    constant = {"metadata_id": ctx.metadata_id, "lang": UNKNOWN, "snapshot": snapshot}
+    columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(counts)) for name, value in constant.items()}
+    entries = [ctx.metadata.entries[at] for at in counts["entry_id"].to_pylist()]
+    columns |= {"entry_id": counts["entry_id"], "entry": pa.array(entries, pa.string()), "count": counts["count"]}
+    return pa.table(columns).select(ENTRY_COUNTS.names).cast(ENTRY_COUNTS.arrow)

@@ -7,14 +7,18 @@ missing.
 
 from __future__ import annotations
 
+import numpy as np
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import BloomFilter, shard_bits_for
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import counted
+from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.stages.dedup import (
+    Hashes,
     dedup,
     filter_shards,
     keys_in_filter,
@@ -23,10 +27,11 @@ from metaclip_spark.stages.dedup import (
     sightings,
     sources,
     staged_pairs,
+    suspect_hashes,
 )
 from metaclip_spark.steps.context import WritingContext, in_pool
 from metaclip_spark.warehouse.events import DONE, STARTED
-from metaclip_spark.warehouse.tables import equal_to, filter_equal
+from metaclip_spark.warehouse.tables import filter_equal
 
 FILTER_FROM = 1_000_000
 """Minimum number of known keys for which a Bloom filter drops keys before the join. There must also be at least as many
@@ -43,9 +48,8 @@ def dedup_step(ctx: WritingContext) -> int:
     last = ctx.last("dedup", snapshot)
     if last is not None and last.event == STARTED:
         added += _move(ctx, last.detail["batches"], last.fingerprint)
-    staged = in_pool(ctx, "extracted", snapshot).select("batch_id").distinct().collect()
-    if staged:
-        batch_ids = sorted(row["batch_id"] for row in staged)
+    batch_ids = _staged_batches(ctx, snapshot)
+    if batch_ids:
         fingerprint = batch_digest("dedup", snapshot, ctx.metadata_id, batch_ids)
         ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail={"batches": batch_ids})
         added += _move(ctx, batch_ids, fingerprint)
@@ -55,18 +59,20 @@ def dedup_step(ctx: WritingContext) -> int:
 def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
     with ctx.reporter.stage("dedup", ctx.spark) as stage:
-        staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
-        if not staged.isEmpty():
-            commit = warehouse.append("pairs", _new_pairs(ctx, staged), txn=fingerprint)
+        there = _staged_batches(ctx, snapshot)
+        if set(there) & set(batch_ids):
+            staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
+            rows, suspects = _new_pairs(ctx, staged)
+            commit = warehouse.append("pairs", rows, txn=fingerprint)
             stage.pairs = commit.rows
             _add_keys(ctx, snapshot)
             if ctx.settings.id_column is None:
-                stored = in_pool(ctx, "sightings", snapshot)
-                warehouse.append("sightings", sightings(staged, stored), txn=fingerprint)
+                stored = _stored_keys(ctx, "sightings", snapshot)
+                warehouse.append("sightings", sightings(staged, stored, suspects), txn=fingerprint)
             warehouse.append("rejects", rejects(staged), txn=fingerprint)
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
-            warehouse.append("sources", closed, txn=fingerprint)
-            _drop_staged(ctx, snapshot, batch_ids)
+            warehouse.append("sources", closed.toArrow(), txn=fingerprint)
+            _drop_staged(ctx, snapshot, batch_ids, others=set(there) - set(batch_ids))
         # The files are removed before the event `done`, because no later attempt would remove them.
         warehouse.remove_files("extracted")
         stage.note = f"{counted(stage.pairs, 'unique pair')} added"
@@ -82,22 +88,45 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
     return stage.pairs
 
 
-def _new_pairs(ctx: WritingContext, staged: DataFrame) -> DataFrame:
+def _staged_batches(ctx: WritingContext, snapshot: str) -> list[str]:
+    """Return the batches of a snapshot that are extracted and not deduplicated, in order."""
+    return ctx.warehouse.values("extracted", "batch_id", metadata_id=ctx.metadata_id, snapshot=snapshot)
+
+
+def _new_pairs(ctx: WritingContext, staged: DataFrame) -> tuple[DataFrame, Hashes | None]:
+    """Return the new pairs, and the hashes of the keys that may be repeats; None where every key may be one."""
     if ctx.settings.no_dedup:
-        return staged_pairs(staged)
-    keys = filter_equal(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
-    return dedup(staged, _known_keys(ctx, staged, keys))
+        return staged_pairs(staged), None
+    known = _known_keys(ctx, staged)
+    suspects = _suspects(ctx, staged, known)
+    return dedup(staged, known, suspects), suspects
 
 
-def _known_keys(ctx: WritingContext, staged: DataFrame, keys: DataFrame) -> DataFrame:
+def _suspects(ctx: WritingContext, staged: DataFrame, known: DataFrame) -> Hashes | None:
+    """Return the hashes of the keys that may be repeats, on the embedded engine.
+
+    There, the rows are not sorted as a whole: that takes most of the time and of the memory, and few rows are repeats.
+    """
+    if not is_embedded(ctx.spark):
+        return None
+    hashes = suspect_hashes(staged, known).toArrow()["hash"].to_numpy()
+    return Broadcast.of(ctx.spark, np.sort(hashes))
+
+
+def _known_keys(ctx: WritingContext, staged: DataFrame) -> DataFrame:
     """Return the known keys that the join needs: all keys, or those that a Bloom filter of the new keys lets pass.
 
     Both give the same result of the join. With the filter, the join of the twentieth crawl does not have to move the
     keys of the nineteen earlier crawls.
     """
-    known = keys.count()
+    known = ctx.warehouse.count("pair_keys", metadata_id=ctx.metadata_id)
+    if not known:
+        return ctx.spark.createDataFrame([], TABLES["pair_keys"].ddl)
+    keys = filter_equal(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
+    if known < FILTER_FROM:
+        return keys
     new = staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0
-    if known < max(FILTER_FROM, new) or new > FILTER_UP_TO:
+    if known < new or new > FILTER_UP_TO:
         return keys
     bits = shard_bits_for(new)
     new_keys = staged_pairs(staged).select(F.unhex("pair_id").alias("pair_key"))
@@ -107,16 +136,24 @@ def _known_keys(ctx: WritingContext, staged: DataFrame, keys: DataFrame) -> Data
 
 def _add_keys(ctx: WritingContext, snapshot: str) -> None:
     if ctx.settings.id_column is None:
-        missing = missing_keys(in_pool(ctx, "pairs", snapshot), in_pool(ctx, "pair_keys", snapshot))
+        missing = missing_keys(in_pool(ctx, "pairs", snapshot), _stored_keys(ctx, "pair_keys", snapshot))
         ctx.warehouse.append("pair_keys", missing)
 
 
-def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str]) -> None:
+def _stored_keys(ctx: WritingContext, table: str, snapshot: str) -> DataFrame:
+    """Return the keys that are stored for a snapshot. The plan of a join with no keys has no join."""
+    if not ctx.warehouse.count(table, metadata_id=ctx.metadata_id, snapshot=snapshot):
+        return ctx.spark.createDataFrame([], TABLES[table].ddl)
+    return in_pool(ctx, table, snapshot)
+
+
+def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], others: set[str]) -> None:
     here = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
-    others = in_pool(ctx, "extracted", snapshot).where(~F.col("batch_id").isin(batch_ids))
     # Delta deletes whole partitions without reading a file. A condition on the batches would read all files.
-    condition = equal_to(**here) if others.isEmpty() else equal_to(**here, batch_id=batch_ids)
-    ctx.warehouse.delete("extracted", condition)
+    if others:
+        ctx.warehouse.delete("extracted", **here, batch_id=batch_ids)
+    else:
+        ctx.warehouse.delete("extracted", **here)
 
 
 def _versions(ctx: WritingContext) -> dict[str, int]:

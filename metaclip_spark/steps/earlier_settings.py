@@ -12,16 +12,15 @@ from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from typing import Any
 
-from pyspark.sql import Row
-
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.setting import flag_of
 from metaclip_spark.config.settings import SETTINGS, Settings
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError, MetaclipError
 from metaclip_spark.extract.language import IDENTIFIERS, load_identifier
+from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.steps.context import POOL, Context, rows_in_pool, staged_outcomes
 from metaclip_spark.version import __version__
 from metaclip_spark.warehouse.events import Event, StageEvent
 
@@ -54,7 +53,7 @@ class Stored:
         staged: (source_path, split) -> status of the splits that are extracted and not deduplicated.
     """
 
-    planned: list[Row]
+    planned: list[dict[str, Any]]
     done: Mapping[str, str]
     staged: Mapping[tuple[str, int], str]
 
@@ -64,7 +63,7 @@ class Stored:
         return {row["source_path"]: row["extract_id"] for row in self.planned}
 
     @cached_property
-    def open(self) -> list[Row]:
+    def open(self) -> list[dict[str, Any]]:
         """The planned splits of sources that are not deduplicated."""
         return [row for row in self.planned if row["source_path"] not in self.done]
 
@@ -84,10 +83,15 @@ class Stored:
 def read_stored(ctx: Context) -> Stored:
     """Read what the warehouse has about the sources of a snapshot."""
     snapshot = ctx.settings.snapshot
-    planned = in_pool(ctx, "planned", snapshot).collect()
-    done = in_pool(ctx, "sources", snapshot).select("source_path", "status").collect()
-    staged = in_pool(ctx, "extracted", snapshot).where("kind = 'source'").select("source_path", "split", "status")
-    return Stored(planned, {row[0]: row[1] for row in done}, {(row[0], row[1]): row[2] for row in staged.collect()})
+    planned = rows_in_pool(ctx, "planned", snapshot, [name for name in PLANNED.names if name not in POOL])
+    done = rows_in_pool(ctx, "sources", snapshot, ["source_path", "status"])
+    staged = staged_outcomes(ctx, ["source_path", "split", "status"])
+    by_split = zip(staged["source_path"].to_pylist(), staged["split"].to_pylist(), strict=True)
+    return Stored(
+        planned.to_pylist(),
+        dict(zip(done["source_path"].to_pylist(), done["status"].to_pylist(), strict=True)),
+        dict(zip(by_split, staged["status"].to_pylist(), strict=True)),
+    )
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.draw import smallest_of
@@ -35,15 +36,15 @@ def _pairs(ctx: Context, **where: str) -> list[dict[str, str]]:
 
 def counts_of_entries(ctx: RunContext, entry_ids: Sequence[int]) -> dict[int, int]:
     """Return entry_id -> count of the entries that the run counted."""
-    rows = filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=ctx.run_id)
-    rows = rows.where(F.col("entry_id").isin(list(entry_ids) or [-1]))
-    return {row["entry_id"]: row["count"] for row in rows.collect()}
+    rows = ctx.warehouse.rows("entry_probabilities", ["entry_id", "count"], run_id=ctx.run_id)
+    rows = rows.filter(pc.is_in(rows["entry_id"], pa.array(list(entry_ids), pa.int32())))
+    return dict(zip(rows["entry_id"].to_pylist(), rows["count"].to_pylist(), strict=True))
 
 
 def threshold_of(ctx: RunContext) -> int:
     """Return the t of the run; 0 where the run counted no entry."""
-    row = filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=ctx.run_id).select("threshold").first()
-    return row["threshold"] if row is not None else 0
+    rows = ctx.warehouse.rows("entry_probabilities", ["threshold"], run_id=ctx.run_id)
+    return rows["threshold"][0].as_py() if rows.num_rows else 0
 
 
 def probability_in_subset(ctx: RunContext, pair_id: str) -> float | None:

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import counted
+from metaclip_spark.extract.task import READERS as RECORD_FORMATS
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.sources.files import Split
 from metaclip_spark.stages.extract import extract
@@ -28,15 +29,19 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     last = ctx.last("dedup", snapshot)
     before = last.fingerprint if last is not None else ""
     unit = "source" if len(sources) == len(plan.todo) else "split"
-    with ctx.reporter.stage("extract", ctx.spark, len(plan.todo), unit) as stage:
+    record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"
+    planned = [split.bytes for split in plan.todo]
+    total = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
+    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
-            stamp = Stamp(snapshot, ctx.metadata_id, batch_id)
+            stamp = Stamp(snapshot, ctx.metadata_id, batch_id, stage.tally)
             rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches)
             append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
-            stage.committed += len(batch)
-            stage.pairs += _pairs_of(ctx, batch_id)
+            stage.commit(len(batch), sum(split.bytes for split in batch), _pairs_of(ctx, batch_id))
+        if ctx.tools.workers is not None:
+            ctx.tools.workers.value.stop()
         stage.note = f"{counted(len(sources), 'source')}, {counted(stage.pairs, 'pair')}"
     return stage.pairs
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from pyspark.sql import Row
+import pyarrow as pa
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
@@ -15,7 +16,7 @@ from metaclip_spark.extract.tabular.names import choices
 from metaclip_spark.extract.tabular.reader import column_names
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source, Split, splits_of
-from metaclip_spark.steps.context import Context, ExtractContext, append_missing, in_pool
+from metaclip_spark.steps.context import Context, ExtractContext, append_missing
 from metaclip_spark.steps.earlier_settings import check_settings, read_stored
 from metaclip_spark.storage.open import same_source
 
@@ -66,12 +67,8 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
 
 def unread_splits(ctx: Context) -> int:
     """Return the number of planned splits of the snapshot that are neither extracted nor deduplicated."""
-    snapshot, split = ctx.settings.snapshot, ["source_path", "split"]
-    planned = in_pool(ctx, "planned", snapshot).select(*split)
-    staged = in_pool(ctx, "extracted", snapshot).where("kind = 'source'").select(*split)
-    done = in_pool(ctx, "sources", snapshot).select("source_path")
-    unread = planned.join(done, on="source_path", how="left_anti").join(staged, on=split, how="left_anti")
-    return unread.count()
+    stored = read_stored(ctx)
+    return sum((row["source_path"], row["split"]) not in stored.staged for row in stored.open)
 
 
 def store_plan(ctx: ExtractContext, plan: Plan) -> None:
@@ -95,8 +92,8 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
         )
         for split in splits_of(plan.unplanned)
     ]
-    frame = ctx.spark.createDataFrame(rows, PLANNED.ddl).coalesce(1)
-    append_missing(ctx, "planned", frame, digest_of(rows), source_path=rows[0][2])
+    table = pa.table(list(map(list, zip(*rows, strict=True))), schema=PLANNED.arrow)
+    append_missing(ctx, "planned", table, digest_of(rows), source_path=rows[0][2])
 
 
 def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> list[str]:
@@ -129,6 +126,6 @@ def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> l
     return [sentence for sentence in dict.fromkeys(said) if sentence]
 
 
-def _split_of(row: Row) -> Split:
+def _split_of(row: Mapping[str, Any]) -> Split:
     source = Source(row["source_path"], row["uri"], row["format"], row["bytes"], row["etag"])
     return Split(source, row["split"], row["splits"], row["start"], row["stop"])

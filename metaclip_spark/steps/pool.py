@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.errors import AnalysisException
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -18,7 +18,6 @@ from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError
-from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.stages.choose import choose, one_of_each_group
@@ -27,7 +26,7 @@ from metaclip_spark.stages.survive import GROUP, exported_ids, filtered, key_of,
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext
 from metaclip_spark.steps.earlier_runs import named_run
-from metaclip_spark.warehouse.tables import equal_to, filter_equal
+from metaclip_spark.warehouse.tables import filter_equal
 
 WITHIN = "within"
 """The column with the sampling probability that a pair had in an earlier run."""
@@ -41,7 +40,6 @@ class Pool:
         pairs: the columns of `pairs`, and `within` if they are survivors of a run's subset.
         every_pair: the pairs before one text of each image was chosen; None where each pair is drawn.
         counts: int64, by entry id, zeros included.
-        counted: the counts as rows: metadata_id, lang, entry_id, entry, count.
         versions: table -> version that the pool is read at.
         frozen: whether the counts are those of another pool. An entry that frozen counts lack is a tail entry.
         within: WITHIN, or None where the pairs have no such column.
@@ -52,7 +50,6 @@ class Pool:
     pairs: DataFrame
     every_pair: DataFrame | None
     counts: npt.NDArray[np.int64]
-    counted: DataFrame
     versions: Mapping[str, int]
     frozen: bool = False
     within: str | None = None
@@ -80,7 +77,7 @@ def opened_pool(ctx: WritingContext, snapshots: list[str]) -> Iterator[Pool]:
 
 
 def _remove_stored(ctx: WritingContext) -> None:
-    ctx.warehouse.delete("survivors", equal_to(run_id=ctx.run_id))
+    ctx.warehouse.delete("survivors", run_id=ctx.run_id)
     ctx.warehouse.remove_files("survivors")
 
 
@@ -117,14 +114,12 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
     pinned = max(state[1] for state in states if state)
     versions = {"pairs": ctx.warehouse.readable_version("pairs", pinned)}
     if ctx.settings.freeze_counts is not None:
-        counted = _frozen_counts(ctx, ctx.settings.freeze_counts)
+        counts = _frozen_counts(ctx, ctx.settings.freeze_counts)
     else:
         versions["entry_counts"] = _version_of_counts(ctx)
-        counted = of_snapshots(ctx, "entry_counts", snapshots, versions["entry_counts"])
-    summed = counted.groupBy("entry_id").agg(F.sum("count").alias("count")).toArrow()
-    counts = _laid_out(ctx, summed)
+        counts = _stored_counts(ctx, snapshots, versions["entry_counts"])
     pairs = of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
-    pool = Pool(pairs, None, counts, counted, versions, frozen=ctx.settings.freeze_counts is not None)
+    pool = Pool(pairs, None, counts, versions, frozen=ctx.settings.freeze_counts is not None)
     return _one_of_each_image(ctx, pool)
 
 
@@ -156,14 +151,26 @@ def _version_of_counts(ctx: Context) -> int:
     return version
 
 
-def _frozen_counts(ctx: Context, run_id: str) -> DataFrame:
+def _stored_counts(ctx: Context, snapshots: list[str], version: int) -> npt.NDArray[np.int64]:
+    """Return the counts of the snapshots, summed; int64, by entry id."""
+    if not ctx.warehouse.reads_logs:
+        counted = of_snapshots(ctx, "entry_counts", snapshots, version)
+        return _laid_out(ctx, counted.groupBy("entry_id").agg(F.sum("count").alias("count")).toArrow())
+    summed = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
+    for snapshot in snapshots:
+        pool = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
+        summed += _laid_out(ctx, ctx.warehouse.rows("entry_counts", ["entry_id", "count"], version, **pool))
+    return summed
+
+
+def _frozen_counts(ctx: Context, run_id: str) -> npt.NDArray[np.int64]:
     run = named_run(ctx.log.drawn(), run_id, "--freeze-counts")
     if ctx.metadata_id not in run.metadata_ids:
         raise ConfigError(
             f"--freeze-counts names run {run_id!r}, whose counts are of another list than {ctx.metadata_id[:16]}. "
             "Name a run of this list."
         )
-    return filter_equal(ctx.warehouse.read("entry_probabilities"), run_id=run_id)
+    return _laid_out(ctx, ctx.warehouse.rows("entry_probabilities", ["entry_id", "count"], run_id=run_id))
 
 
 def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
@@ -189,9 +196,7 @@ def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
         survivors = replace(pool, pairs=pairs, every_pair=None)
     else:
         counts = _laid_out(ctx, count(pairs, len(ctx.metadata.entries), within).toArrow())
-        survivors = replace(
-            pool, pairs=pairs, every_pair=None, counts=counts, counted=_as_rows(ctx, counts), within=within
-        )
+        survivors = replace(pool, pairs=pairs, every_pair=None, counts=counts, within=within)
     # A run with --unit image drew one text of each image already.
     return survivors if run is not None else _one_of_each_image(ctx, survivors)
 
@@ -202,8 +207,8 @@ def _pool_of_run(ctx: Context, run_id: str, snapshots: list[str]) -> int | None:
     states = {snapshot: ctx.pool_state(snapshot) for snapshot in snapshots}
     if pools != {snapshot: state[0] for snapshot, state in states.items() if state is not None}:
         return None
-    size = filter_equal(ctx.warehouse.read("run_statistics"), run_id=run_id, name="pairs").first()
-    return None if size is None else int(size["value"])
+    sizes = ctx.warehouse.rows("run_statistics", ["value"], run_id=run_id, name="pairs")["value"].to_pylist()
+    return int(sizes[0]) if sizes else None
 
 
 def _laid_out(ctx: Context, counted: pa.Table) -> npt.NDArray[np.int64]:
@@ -239,12 +244,12 @@ def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> Data
     """Return the DataFrame that `make` builds from the user's SQL.
 
     Raises:
-        ConfigError: Spark refuses the SQL; the error names the flag and the columns of `table`.
+        ConfigError: the engine refuses the SQL; the error names the flag and the columns of `table`.
     """
     try:
         made = make()
-        made.schema  # noqa: B018 - Spark Connect checks the SQL only here
-    except AnalysisException as error:
+        made.schema  # noqa: B018 - over Spark Connect, the SQL is checked only here
+    except PySparkException as error:
         message = str(error).splitlines()[0]
         raise ConfigError(f"{flag} cannot be used: {message} The columns are {table.columns}.") from error
     return made
@@ -273,22 +278,6 @@ def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)
     ctx.reporter.say(f"survivors: {counted(commit.rows, 'pair')} {agrees(commit.rows, 'is', 'are')} left.")
     return filter_equal(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
-
-
-def _as_rows(ctx: Context, counts: npt.NDArray[np.int64]) -> DataFrame:
-    matched = np.flatnonzero(counts)
-    entries = ctx.metadata.entries
-    return ctx.spark.createDataFrame(
-        pa.table(
-            {
-                "metadata_id": pa.array([ctx.metadata_id] * len(matched), pa.string()),
-                "lang": pa.array([UNKNOWN] * len(matched), pa.string()),
-                "entry_id": pa.array(matched.astype(np.int32)),
-                "entry": pa.array([entries[at] for at in matched.tolist()], pa.string()),
-                "count": pa.array(counts[matched]),
-            }
-        )
-    )
 
 
 def _no_survivor(settings: Settings) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from metaclip_spark.sources.files import Source
-from metaclip_spark.steps.context import WritingContext, in_pool
+from metaclip_spark.steps.context import WritingContext, rows_in_pool, staged_outcomes
 from metaclip_spark.storage.open import same_source
-from metaclip_spark.warehouse.tables import equal_to
 
 _PER_STATEMENT = 500
 """Maximum number of sources that one DELETE names."""
@@ -22,12 +21,12 @@ def retry_step(ctx: WritingContext, given: list[Source]) -> int:
     """
     snapshot, wanted = ctx.settings.snapshot, list(ctx.settings.retry)
     statuses: dict[str, str] = {}
-    for table, condition in (("sources", "true"), ("extracted", "kind = 'source'")):
-        rows = in_pool(ctx, table, snapshot).where(condition).select("source_path", "status").collect()
-        for path, status in rows:
+    columns = ["source_path", "status"]
+    for table in (rows_in_pool(ctx, "sources", snapshot, columns), staged_outcomes(ctx, columns)):
+        for path, status in zip(*(table[name].to_pylist() for name in columns), strict=True):
             statuses[path] = status if statuses.get(path, "done") == "done" else statuses[path]
-    planned = in_pool(ctx, "planned", snapshot).select("source_path", "uri", "format", "bytes", "etag").collect()
-    before = {row[0]: Source(*row) for row in planned}
+    planned = rows_in_pool(ctx, "planned", snapshot, ["source_path", "uri", "format", "bytes", "etag"])
+    before = {row["source_path"]: Source(**row) for row in planned.to_pylist()}
     again = [
         source.source_path
         for source in given
@@ -44,8 +43,7 @@ def _changed_before_read(source: Source, before: dict[str, Source], statuses: di
 
 
 def _delete(ctx: WritingContext, paths: list[str]) -> None:
-    here = equal_to(metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot, source_path=paths)
     # Without deduplication, a source that is read again would add its pairs twice.
     tables = (*(["pairs"] if ctx.settings.no_dedup else []), "extracted", "rejects", "sources", "planned")
     for table in tables:
-        ctx.warehouse.delete(table, here)
+        ctx.warehouse.delete(table, metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot, source_path=paths)

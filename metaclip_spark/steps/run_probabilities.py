@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.entry_lists import by_entry
-from metaclip_spark.warehouse.tables import Warehouse, filter_equal
+from metaclip_spark.warehouse.tables import Warehouse
 
 
 def drawn_with(
@@ -18,6 +18,5 @@ def drawn_with(
         missing: the value of an entry that the run did not count.
         n_entries: the smallest length of the array; a larger entry id makes it longer.
     """
-    rows = filter_equal(warehouse.read("entry_probabilities"), run_id=run_id)
-    rows = rows.select("entry_id", "probability").toArrow()
+    rows = warehouse.rows("entry_probabilities", ["entry_id", "probability"], run_id=run_id)
     return by_entry(rows["entry_id"].to_numpy(), rows["probability"].to_numpy(), missing, n_entries)

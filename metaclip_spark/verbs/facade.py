@@ -73,6 +73,8 @@ def curate(
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: a column is missing, has another type, or exists already; or no column gives a key.
         ConfigError: t or the tail fraction is invalid.
         MetadataError: the entry list cannot be used.
@@ -106,7 +108,7 @@ def curate(
         +-------------------+-----+
         <BLANKLINE>
     """
-    curated: Frame | pa.Table = _backend(df).curate(
+    curated: Frame | pa.Table = _backend(df, "curate").curate(
         df,
         metadata,
         threshold=threshold,
@@ -135,6 +137,8 @@ def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", eng
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: the text column is missing or has another type, or `entry_ids` exists already.
         MetadataError: the entry list cannot be used.
 
@@ -158,7 +162,7 @@ def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", eng
         +-------------------+---------+
         <BLANKLINE>
     """
-    matched: Frame | pa.Table = _backend(df).match(df, metadata, text_column=text_column, engine=engine)
+    matched: Frame | pa.Table = _backend(df, "match").match(df, metadata, text_column=text_column, engine=engine)
     return matched
 
 
@@ -175,6 +179,8 @@ def count_entries(df: Frame | Rows, metadata: Entries | None = None) -> Frame | 
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: the column `entry_ids` is missing.
 
     Examples:
@@ -198,7 +204,7 @@ def count_entries(df: Frame | Rows, metadata: Entries | None = None) -> Frame | 
         +--------+-----+-----+
         <BLANKLINE>
     """
-    counts: Frame | pa.Table = _backend(df).count_entries(df, metadata)
+    counts: Frame | pa.Table = _backend(df, "count_entries").count_entries(df, metadata)
     return counts
 
 
@@ -221,6 +227,8 @@ def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = N
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: a column is missing, or a row matches an entry that has no count.
         ConfigError: a t is invalid, or the list is empty.
 
@@ -246,7 +254,7 @@ def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = N
         +---------+-------------+------------+
         <BLANKLINE>
     """
-    sizes: Frame | pa.Table = _backend(df).sweep(df, counts, thresholds)
+    sizes: Frame | pa.Table = _backend(df, "sweep").sweep(df, counts, thresholds)
     return sizes
 
 
@@ -284,6 +292,8 @@ def balance(
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: a column is missing, has another type, or exists already; no column gives a key; a matched row of a
             Table has a null key, or matches an entry that has no count. On Spark such a row fails the job that computes
             the result.
@@ -305,7 +315,7 @@ def balance(
         >>> kept.count(), kept.where("id = 999").first()["sampling_probability"]
         (29, 1.0)
     """
-    kept: Frame | pa.Table = _backend(df).balance(
+    kept: Frame | pa.Table = _backend(df, "balance").balance(
         df,
         counts,
         threshold=threshold,
@@ -348,6 +358,8 @@ def explain(
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
+        WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
+        MetaclipError: the DataFrame is of Spark 3.
         InputError: the text column is missing or has another type, or an added column exists already.
         ConfigError: only one of counts and t is given, or t is invalid.
 
@@ -374,7 +386,7 @@ def explain(
         +--------+-----+---------+-----+----+-----------+
         <BLANKLINE>
     """
-    explained: Frame | pa.Table = _backend(df).explain(
+    explained: Frame | pa.Table = _backend(df, "explain").explain(
         df,
         metadata,
         counts,
@@ -387,9 +399,13 @@ def explain(
     return explained
 
 
-def _backend(df: object) -> Any:
+def _backend(df: object, verb: str) -> Any:
     """Return the module with the verbs for a Spark DataFrame, or for other rows."""
     if is_spark(df):
+        from metaclip_spark.spark.versions import check_installed
+
+        advice = f"A pool that fits into memory needs no Spark: {verb}(df.toPandas(), ...)."
+        check_installed("the pyspark of this DataFrame", advice)
         from metaclip_spark.verbs import spark
 
         return spark

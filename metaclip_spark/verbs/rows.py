@@ -14,6 +14,7 @@ from weakref import WeakSet
 
 import pyarrow as pa
 
+from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import InputError
 from metaclip_spark.verbs.views import without_views
 
@@ -160,7 +161,7 @@ def _read_already(rows: object, verb: str) -> InputError:
 
 
 def _refused(rows: object, verb: str, note: str = "") -> TypeError:
-    install = "" if find_spec("pyspark") else " Spark DataFrames need pyspark: pip install 'metaclip-spark[spark]'."
+    install = "" if find_spec("pyspark") else f" Spark DataFrames need pyspark: {how_to_install('spark')}"
     return TypeError(
         f"{verb}: expected a Spark DataFrame, {_EXPECTED}, got {type_name(rows)}.{note} pyarrow.table(...) makes a "
         f"Table of a dict of columns.{install}"
@@ -169,7 +170,8 @@ def _refused(rows: object, verb: str, note: str = "") -> TypeError:
 
 def is_spark(value: object) -> bool:
     """Return whether a value is a Spark DataFrame, classic or Connect."""
-    return _is_a(value, "pyspark.sql", "DataFrame")
+    # Before Spark 4, which the verbs refuse, the one of Connect is a class of its own.
+    return _is_a(value, "pyspark.sql", "DataFrame") or _is_a(value, "pyspark.sql.connect.dataframe", "DataFrame")
 
 
 def type_name(value: object) -> str:

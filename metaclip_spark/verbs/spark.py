@@ -19,8 +19,9 @@ from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.values import KEY_TYPES
 from metaclip_spark.errors import InputError
-from metaclip_spark.spark.arrow_udf import column_function, computed_once
+from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.probe import check_workers, working
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.count import count, with_entry
@@ -68,7 +69,8 @@ def curate(
     refuse_present(df.columns, "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(df.columns, "curate", key, url_column, text_column)
     matched = match(df, known, text_column=text_column, engine=engine)
-    counts = counts_table(count_entries(matched, None), "curate", "count")
+    with working(df.sparkSession):
+        counts = counts_table(count_entries(matched, None), "curate", "count")
     return balance(
         matched,
         counts,
@@ -85,13 +87,15 @@ def match(df: DataFrame, metadata: Entries, *, text_column: str, engine: str) ->
     """Match each text of a DataFrame."""
     refuse_present(df.columns, "match", MATCH_COLUMNS)
     text = _text(df, text_column, "match")
+    check_workers(df.sparkSession)
     function = computed_once(match_entries_function(df.sparkSession, as_metadata(metadata), engine))
-    return df.withColumn("entry_ids", function(text))
+    return settled(df.withColumn("entry_ids", function(text)))
 
 
 def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
     """Count the rows of a DataFrame that match each entry."""
     need_columns(df, "count_entries", list(MATCH_COLUMNS), MATCH_FIRST)
+    check_workers(df.sparkSession)
     if metadata is None:
         return count(df)
     entries = as_metadata(metadata).entries
@@ -101,8 +105,10 @@ def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
 def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None) -> DataFrame:
     """Compute the expected size of the subset of a DataFrame at each t."""
     need_columns(df, "sweep", list(MATCH_COLUMNS), MATCH_FIRST)
-    totals, values = sweep_arguments(counts, thresholds)
-    sums = expected_sums(df, totals, values, by_group=False)
+    check_workers(df.sparkSession)
+    with working(df.sparkSession):
+        totals, values = sweep_arguments(counts, thresholds)
+        sums = expected_sums(df, totals, values, by_group=False)
     return df.sparkSession.createDataFrame(sizes_at(sums, totals, values))
 
 
@@ -123,7 +129,9 @@ def balance(
     keys = key_columns(df.columns, "balance", key, url_column, text_column)
     key_value = _key(df, "balance", keys)
     image = image_column(df.columns, unit, url_column)
-    probabilities = entry_probabilities(counts, threshold)
+    check_workers(df.sparkSession)
+    with working(df.sparkSession):
+        probabilities = entry_probabilities(counts, threshold)
     # A broadcast with a key is unpacked once per worker, and not for every batch.
     broadcast = Broadcast.of(
         df.sparkSession, probabilities, key=blake2b(probabilities.tobytes(), digest_size=16).hexdigest()
@@ -134,10 +142,10 @@ def balance(
     p, value = F.col("sampling_probability"), F.col(_KEY)
     refused = F.raise_error(F.lit(f"balance: {null_key_message(keys)}")).cast("double")
     # The key gets a column, because Spark would recompute an expression wherever it is used.
-    keyed = df.withColumns({"sampling_probability": probability("entry_ids"), _KEY: key_value})
+    keyed = settled(df.withColumns({"sampling_probability": probability("entry_ids"), _KEY: key_value}))
     if image is not None:
         matched = keyed.where(p > 0).withColumn(_KEY, F.coalesce(value, refused.cast("string")))
-        keyed = smallest_of(matched.withColumn(_IMAGE, _image(df, image)), F.col(_IMAGE), value, seed)
+        keyed = smallest_of(settled(matched.withColumn(_IMAGE, _image(df, image))), F.col(_IMAGE), value, seed)
         return keyed.withColumn("draw", draw(_IMAGE, seed)).drop(_KEY, _IMAGE).where(F.col("draw") < p)
     drawn = keyed.withColumn("draw", F.when((p > 0) & value.isNull(), refused).otherwise(draw(value, seed)))
     return drawn.drop(_KEY).where(F.col("draw") < p)
@@ -157,7 +165,10 @@ def explain(
     """Explain why each row of a DataFrame is kept or dropped."""
     refuse_present(df.columns, "explain", EXPLANATION.names)
     text = _text(df, text_column, "explain")
-    broadcast_explainer = Broadcast.of(df.sparkSession, Explainer.of(as_metadata(metadata), counts, threshold))
+    check_workers(df.sparkSession)
+    with working(df.sparkSession):
+        explainer = Explainer.of(as_metadata(metadata), counts, threshold)
+    broadcast_explainer = Broadcast.of(df.sparkSession, explainer)
     try:
         keys = key_columns(df.columns, "explain", key, url_column, text_column)
     except InputError:

@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import Any
 
+import pyarrow as pa
+
 import metaclip_spark
 from metaclip_spark.schemas import RUNS
 from metaclip_spark.warehouse.tables import Warehouse
@@ -128,8 +130,8 @@ class Attempt:
             "snapshot": snapshot,
             "fingerprint": fingerprint,
         }
-        values = [tuple(row[name] for name in RUNS.names)]
-        self._warehouse.append("runs", self._warehouse.spark.createDataFrame(values, RUNS.ddl))
+        maps = {name: sorted(row[name].items()) for name in ("versions", "software")}  # type: ignore[attr-defined]
+        self._warehouse.append("runs", pa.Table.from_pylist([{**row, **maps}], RUNS.arrow))
         self._written(event_of(row))
 
 
@@ -144,7 +146,7 @@ def event_of(row: Mapping[str, Any]) -> Event:
         "event": row["event"],
         "run_id": row["run_id"],
         "attempt_id": row["attempt_id"],
-        "at": row["at"].astimezone(timezone.utc),  # Spark collects timestamps in the time zone of this machine
+        "at": row["at"].astimezone(timezone.utc),
         "metadata_ids": tuple(row["metadata_ids"]),
         "config": row["config"],
         "software": dict(row["software"] or {}),
@@ -168,7 +170,7 @@ def software_versions(warehouse: Warehouse) -> dict[str, str]:
 
     return {
         "metaclip-spark": metaclip_spark.version.__version__,
-        "spark": warehouse.spark.version,
+        "spark": warehouse.engine.version,
         "python": platform.python_version(),
         "pyarrow": pyarrow.__version__,
         "pyahocorasick": getattr(ahocorasick, "__version__", "unknown"),

@@ -16,16 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # py4j has no types
+import pyarrow as pa
+from deltalake.exceptions import CommitFailedError, DeltaError
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
-from metaclip_spark.spark.session import stop_jobs
 from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process
-from metaclip_spark.warehouse.tables import Warehouse, sql_string
+from metaclip_spark.warehouse.tables import Warehouse
 
 TABLE = LEASE.name
 _CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
@@ -40,8 +38,6 @@ class Lease:
 
     def __init__(self, warehouse: Warehouse, seconds: float = 300.0) -> None:
         self._warehouse = warehouse
-        self._spark: SparkSession = warehouse.spark
-        self._table = warehouse.identifier(TABLE)
         self._seconds = seconds
         self._mine: dict[str, Any] = {}
         self._until = 0.0
@@ -63,7 +59,11 @@ class Lease:
                 held = self._stored(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
-        except (PySparkException, Py4JJavaError) as error:
+        except (DeltaError, OSError, PySparkException) as error:
+            raise _explained(error, self._where()) from error
+        except Exception as error:
+            if type(error).__name__ != "Py4JJavaError":  # pyspark-client has no py4j
+                raise
             raise _explained(error, self._where()) from error
         self._thread = threading.Thread(target=self._keep_alive, name="lease", daemon=True)
         self._thread.start()
@@ -77,7 +77,7 @@ class Lease:
             "who": json.dumps(this_process()),
             "expires": time.time() + self._seconds,
         }
-        row = self._spark.createDataFrame([tuple(mine[name] for name in LEASE.names)], LEASE.ddl)
+        row = pa.Table.from_pylist([{name: mine[name] for name in LEASE.names}], LEASE.arrow)
         if not self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new:
             return False
         if time.time() >= mine["expires"]:
@@ -88,21 +88,32 @@ class Lease:
         return True
 
     def _stored(self, generation: int) -> dict[str, Any]:
-        rows = self._warehouse.read(TABLE).where(F.col("generation") == generation).collect()
-        return rows[0].asDict()
+        rows: list[dict[str, Any]] = self._warehouse.rows(TABLE).to_pylist()
+        return next(row for row in rows if row["generation"] == generation)
 
     def check(self) -> None:
         """Check that this process still holds the lease, before a write.
 
         Raises:
-            LeaseError: the lease has ended.
+            LeaseError: the lease has ended, or another run has taken it.
         """
-        if self._mine and time.time() >= self._until:
+        if not self._mine:
+            return
+        if time.time() >= self._until:
             raise LeaseError(
                 f"the lease on {self._where()} ended {time.time() - self._until:.0f} s ago without being renewed "
                 "(a suspended machine, or a store that does not answer); another run may have started. "
                 "Run the same command again to go on."
             )
+        if self._warehouse.reads_logs:  # elsewhere, asking would cost a Spark job or a request before each write
+            held = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
+            if held is not None and held["generation"] > self._mine["generation"]:
+                raise LeaseError(f"another run has taken the lease on {self._where()}. Run the same command again.")
+
+    @property
+    def generation(self) -> int:
+        """The number of the lease that is held."""
+        return int(self._mine["generation"])
 
     def release(self) -> None:
         """End the lease, so that the next run does not have to wait."""
@@ -127,17 +138,17 @@ class Lease:
                 continue
 
     def _announce(self, mine: dict[str, Any]) -> None:
-        value = sql_string(json.dumps(mine))
-        self._spark.sql(f"ALTER TABLE {self._table} SET TBLPROPERTIES ({sql_string(PROPERTY)} = {value})")
+        self._warehouse.set_property(TABLE, PROPERTY, json.dumps(mine))
 
     def _where(self) -> str:
         return f"warehouse {self._warehouse.root or self._warehouse.catalog}"
 
 
-def _explained(error: PySparkException | Py4JJavaError, where: str) -> LeaseError | WarehouseError:
+def _explained(error: Exception, where: str) -> LeaseError | WarehouseError:
     # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
-    message = str(error) if isinstance(error, PySparkException) else str(error.java_exception.toString())
-    if any(word in message for word in _CONFLICTS):
+    java: Any = getattr(error, "java_exception", None)
+    message = str(error) if java is None else str(java.toString())
+    if isinstance(error, CommitFailedError) or any(word in message for word in _CONFLICTS):
         return LeaseError(f"another run took {where} at the same moment; try again later.")
     return WarehouseError(
         f"{where} cannot be written: {message.splitlines()[0]} Give another --warehouse, or the right to write there."
@@ -150,10 +161,12 @@ def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
     lease = Lease(warehouse, seconds)
     lease.acquire()
     warehouse.guard = lease.check
+    warehouse.set_fence(lease.generation)
+    warehouse.clear_staging()
     try:
         yield lease
     except KeyboardInterrupt:
-        stop_jobs(warehouse.spark)  # busy workers would delay the release
+        warehouse.engine.stop_jobs()  # busy workers would delay the release
         raise
     finally:
         lease.release()

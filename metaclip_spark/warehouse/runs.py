@@ -8,8 +8,6 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pyspark.sql import functions as F
-
 from metaclip_spark.config.settings import OF_COMMAND, THINNING
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, Attempt, Event, StageEvent, event_of
@@ -20,6 +18,8 @@ OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors
 
 TAKEN_DOWN = "takedown"
 """The stage whose events give the size of a subset after a takedown."""
+TAKEN_FROM_POOL = "takedown of pool"
+"""The stage whose events count the pairs that a takedown removed from the pool of a snapshot."""
 
 
 @dataclass
@@ -121,7 +121,7 @@ class RunLog:
     @cached_property
     def events(self) -> list[Event]:
         """All events; the table is small."""
-        return [event_of(row.asDict()) for row in self._warehouse.read("runs").orderBy("at").collect()]
+        return [event_of(row) for row in self._warehouse.rows("runs").sort_by("at").to_pylist()]
 
     @property
     def stage_events(self) -> list[StageEvent]:
@@ -218,9 +218,30 @@ class RunLog:
             raise ConfigError(f"{self._where} holds {named}; expected tables made by run.")
         return starts[-1]
 
-    def was_taken_from(self, run_id: str) -> bool:
-        """Return whether a takedown removed pairs of the pool or the subset of a run."""
-        return any(event.stage == TAKEN_DOWN and event.run_id == run_id for event in self.stage_events)
+    def was_taken_from(self, run_id: str, since: StageEvent | None = None) -> bool:
+        """Return whether a takedown removed pairs of the pool or the subset of a run.
+
+        Args:
+            since: only takedowns after this event count.
+        """
+        events = self.stage_events
+        later = events if since is None else events[events.index(since) + 1 :]
+        return any(event.stage == TAKEN_DOWN and event.run_id == run_id for event in later)
+
+    def stored_by(self, metadata_id: str, snapshot: str) -> str:
+        """Return the run that stored the pairs of a pool last; of staged pairs, the last run with their list.
+
+        Raises:
+            WarehouseError: the log has no run with the list.
+        """
+        for stage in ("dedup", "match"):
+            event = self.last(stage, snapshot=snapshot, metadata_id=metadata_id)
+            if event is not None:
+                return event.run_id
+        of_list = [event.run_id for event in self.events if metadata_id in event.metadata_ids]
+        if not of_list:
+            raise WarehouseError(f"the log of {self._where} has no run that stored the pairs of snapshot {snapshot}.")
+        return of_list[-1]
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first, without `bytes`."""
@@ -248,20 +269,10 @@ class RunLog:
 def known_runs(warehouse: Warehouse) -> list[Run]:
     """Return all runs, oldest first, with the bytes that each stores."""
     runs = RunLog(warehouse).runs()
-    sizes = {name: _bytes_by_run(warehouse, name) for name in OF_A_RUN}
+    sizes = {name: warehouse.bytes_by(name, "run_id") for name in OF_A_RUN}
     for run in runs:
         run.bytes = {name: size.get(run.run_id, 0) for name, size in sizes.items()}
     return runs
-
-
-def _bytes_by_run(warehouse: Warehouse, name: str) -> dict[str, int]:
-    """Return run_id -> bytes of the current files of a table, from the files' metadata alone."""
-    if not warehouse.exists(name):
-        return {}
-    place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
-    files = warehouse.read(name).select("run_id", *place).groupBy("run_id", "file_path").agg(F.max("size"))
-    sizes = files.groupBy("run_id").agg(F.sum("max(size)").alias("size")).collect()
-    return {row["run_id"]: row["size"] for row in sizes}
 
 
 def _run_of(run_id: str, events: list[Event]) -> Run:

@@ -1,38 +1,44 @@
-"""The tables of a warehouse, by path or by name in a catalog. No other module reads or writes Delta tables."""
+"""The tables of a warehouse, by path or by name in a catalog. Only this folder reads or writes Delta tables.
+
+Rows go through the engine's session. Logs go through delta-rs where the tables lie in a local folder, and through
+statements of Spark elsewhere. Both engines leave the same tables.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import time
+import shutil
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
-from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+import pyarrow as pa
+from deltalake.exceptions import DeltaProtocolError
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.schemas import TABLES, Table
-from metaclip_spark.spark.session import is_connect
+from metaclip_spark.schemas import TABLES
+from metaclip_spark.spark.engine import Engine
+from metaclip_spark.warehouse.alias import plain_path
+from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name
+from metaclip_spark.warehouse.files import LocalFiles
+from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
+from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
 
-_OUR_OPERATIONS = ("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES", "DELETE")
-_RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
-_LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
-_LISTING_TASKS = "50"
-"""Number of tasks in which VACUUM lists folders. Most of Spark's default of 10,000 tasks are empty, and take most of
-the time on a small table."""
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Commit", "Warehouse", "equal_to", "filter_equal", "quoted", "sql_string"]
+
+_OUR_OPERATIONS = (
+    *("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES"),
+    *("SET TABLE PROPERTIES", "DELETE"),
+)
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _FILES_AT_ONCE = "4"
 """Number of partitions that a task writes at the same time. Rows of more partitions are sorted first."""
-
-_NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
-_NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
-_CREATION_TRIES = 10
-_CREATION_SECONDS = 5.0
-_MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 
 
 @dataclass(frozen=True)
@@ -58,26 +64,49 @@ class Warehouse:
     """Tables at `root`/<table>, or at `catalog`.<table>.
 
     Args:
+        engine: the engine, or its session.
         guard: called before every write. It raises where this process may no longer write (a lost lease).
 
     Raises:
-        WarehouseError: neither or both of `root` and `catalog` are given.
+        WarehouseError: neither or both of `root` and `catalog` are given, or the engine cannot write there.
     """
 
     def __init__(
         self,
-        spark: SparkSession,
+        engine: Engine | SparkSession,
         root: str | None = None,
         catalog: str | None = None,
         guard: Callable[[], None] = lambda: None,
     ) -> None:
         if (root is None) == (catalog is None):
             raise WarehouseError(f"expected a warehouse or a catalog, got warehouse={root!r} and catalog={catalog!r}.")
-        self.spark = spark
-        self.root = root if root is None or "://" in root else os.path.abspath(root)
+        self.engine = engine if isinstance(engine, Engine) else Engine.of(engine)
+        self.root = None if root is None else _plain(root)
         self.catalog = catalog
         self.guard = guard
         self._known: set[str] = set()
+        self._statements = SparkLogs(self.engine, self.root, catalog)
+        self._files: LocalFiles | None = None
+        embedded = self.engine.is_embedded
+        # A server of Spark Connect has its own disk. Its paths are not this machine's.
+        local = self.root is not None and "://" not in self.root and not self.engine.is_remote
+        if self.root is not None and local and can_name(self.root):
+            logs = DeltaLogs(self.root)
+            self._files = LocalFiles(self.root, logs, lambda: self.guard())
+            self._logs: DeltaLogs | SparkLogs = logs
+        elif embedded:
+            raise WarehouseError(
+                f"the embedded engine writes to local folders without {' '.join(REFUSED)} in their names, got "
+                f"{root or catalog}. Give another --warehouse, or use --engine spark."
+            )
+        else:
+            self._logs = self._statements
+        self._rows_by_files = embedded
+
+    @property
+    def spark(self) -> SparkSession:
+        """The session of the engine, which starts at the first use."""
+        return self.engine.session
 
     def where(self, name: str) -> str:
         """Return the path of a table, or its full name."""
@@ -85,21 +114,15 @@ class Warehouse:
 
     def identifier(self, name: str) -> str:
         """Return the name of a table in SQL."""
-        if self.root is not None:
-            return f"delta.{_quoted(self.where(name))}"
-        return ".".join(_quoted(part) for part in self.where(name).split("."))
+        return self._statements.identifier(name)
 
     def properties(self, name: str) -> dict[str, str] | None:
         """Return the properties of a table; None where there is no such table. Runs no Spark job."""
-        try:
-            rows = self.spark.sql(f"SHOW TBLPROPERTIES {self.identifier(name)}").collect()
-        except AnalysisException as error:
-            # Only the errors of a missing table count: an unreadable log must not pass for an absent table.
-            if _is_missing(error):
-                return None
-            self._refuse_without_schema(error)
-            raise
-        return {row["key"]: row["value"] for row in rows}
+        return self._logs.properties(name)
+
+    def set_property(self, name: str, key: str, value: str) -> None:
+        """Set a property of a table. Runs no Spark job."""
+        self._logs.set_property(name, key, value)
 
     def exists(self, name: str) -> bool:
         """Return whether a table exists."""
@@ -109,42 +132,10 @@ class Warehouse:
 
     def ensure(self, name: str) -> None:
         """Create a table if it is absent, or complete one whose creation was interrupted."""
-        if name in self._known:
-            return
-        table = TABLES[name]
-        properties = self.properties(name)
-        if properties is None:
-            properties = self._create(name)
-        for check, condition in table.checks:
-            if f"delta.constraints.{check}" not in properties:
-                self.guard()
-                self.spark.sql(f"ALTER TABLE {self.identifier(name)} ADD CONSTRAINT {check} CHECK ({condition})")
-        self._known.add(name)
-
-    def _create(self, name: str) -> dict[str, str]:
-        """Create a table and return its properties; where another run is creating it, wait for that run."""
-        for left in reversed(range(_CREATION_TRIES)):
+        if name not in self._known:
             self.guard()
-            try:
-                self.spark.sql(_create_statement(TABLES[name], self.identifier(name)))
-                return {}
-            except AnalysisException as error:
-                self._refuse_without_schema(error)
-                # Two runs that start at once both create the table of the lease: its folder exists before its log does.
-                if not left or error.getCondition() != _NOT_EMPTY:
-                    raise
-            time.sleep(_CREATION_SECONDS / _CREATION_TRIES)
-            properties = self.properties(name)
-            if properties is not None:
-                return properties
-        raise AssertionError("unreachable")
-
-    def _refuse_without_schema(self, error: AnalysisException) -> None:
-        if self.catalog is not None and error.getCondition() in _NO_SCHEMA:
-            raise WarehouseError(
-                f"schema {self.catalog} does not exist, or is not yours to see. "
-                f"Make it first: CREATE SCHEMA {self.catalog}"
-            ) from error
+            self._logs.create(TABLES[name])
+            self._known.add(name)
 
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Return a table, at its latest version or at `version`; an absent table is empty."""
@@ -153,51 +144,113 @@ class Warehouse:
         reader = self.spark.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        return reader.load(self.where(name)) if self.root is not None else reader.table(self.identifier(name))
+        if self.root is None:
+            return reader.table(self.identifier(name))
+        return reader.load(f"{plain_path(self.root)}/{name}" if self._rows_by_files else self.where(name))
 
-    def append(self, name: str, rows: DataFrame, txn: str | None = None, txn_version: int = 1) -> Commit:
+    @property
+    def reads_logs(self) -> bool:
+        """Whether logs and small tables are read without the engine."""
+        return isinstance(self._logs, DeltaLogs)
+
+    def rows(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        /,
+        **where: str | Sequence[str],
+    ) -> pa.Table:
+        """Return the rows of a small table, in no order, without a Spark job where the store allows it.
+
+        Args:
+            columns: names; None: all columns.
+            version: of the table; None: the latest one.
+            where: column -> value that it must be equal to, or several of them.
+        """
+        try:
+            return self._logs.rows(name, columns, version, **where)
+        except DeltaProtocolError:
+            # A table with deletion vectors, which Spark's settings may ask for.
+            return self._statements.rows(name, columns, version, **where)
+
+    def count(self, name: str, **where: str) -> int:
+        """Return the number of rows of some partitions, from the log where the log tells it.
+
+        Args:
+            where: partition column -> value.
+        """
+        if not self.exists(name):
+            return 0
+        known = self._logs.count(name, **where) if isinstance(self._logs, DeltaLogs) else None
+        return filter_equal(self.read(name), **where).count() if known is None else known
+
+    def values(self, name: str, column: str, **where: str) -> list[str]:
+        """Return the distinct values of a column in some partitions, in order; from the log where the log tells them.
+
+        Args:
+            where: partition column -> value.
+        """
+        if not self.exists(name):
+            return []
+        known = self._logs.values(name, column, **where) if isinstance(self._logs, DeltaLogs) else None
+        if known is None:
+            rows = filter_equal(self.read(name), **where).select(column).distinct().collect()
+            known = [row[0] for row in rows]
+        return sorted(known)
+
+    def bytes_by(self, name: str, column: str) -> dict[str, int]:
+        """Return value of a partition column -> bytes of the table's current files, from the log alone."""
+        return self._logs.bytes_by(name, column)
+
+    def append(self, name: str, rows: DataFrame | pa.Table, txn: str | None = None, txn_version: int = 1) -> Commit:
         """Append rows.
 
         Args:
+            rows: a DataFrame, or an Arrow table for a few rows of a table without partitions.
             txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
         """
-        return self._write(name, rows, "append", _once(name, txn, txn_version))
+        return self._write(name, rows, None, txn, txn_version)
 
-    def replace(self, name: str, rows: DataFrame, *, txn: str | None = None, **where: str) -> Commit:
-        """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append."""
-        return self._write(name, rows, "overwrite", {"replaceWhere": equal_to(**where), **_once(name, txn, 1)})
+    def replace(self, name: str, rows: DataFrame | pa.Table, *, txn: str | None = None, **where: str) -> Commit:
+        """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append.
 
-    def merge(self, name: str, rows: DataFrame, on: Sequence[str], then: str = "WHEN MATCHED THEN DELETE") -> int:
+        Args:
+            rows: a DataFrame, or an Arrow table, whose rows all are of that partition.
+        """
+        return self._write(name, rows, where, txn, 1)
+
+    def merge(
+        self,
+        name: str,
+        rows: DataFrame,
+        on: Sequence[str],
+        update: Mapping[str, str] | None = None,
+        delete: str = "true",
+    ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return the number of changed rows.
-
-        Delta's log keeps the condition of a statement. Here the condition has only names of columns. The condition of
-        a DELETE would keep the values in the log for good.
 
         Args:
             on: columns of both; a null is equal to nothing.
-            then: the SQL clauses that change a row t, which may use its equal s.
+            update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
+            delete: SQL condition on s and t, of the rows to delete.
         """
         if not self.exists(name):
             return 0
         self.guard()
-        view = f"metaclip_{uuid.uuid4().hex}"
-        rows.createOrReplaceTempView(view)
-        condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
-        try:
-            merged = self.spark.sql(f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}")
-            changed: int = merged.collect()[0]["num_affected_rows"]
-            return changed
-        finally:
-            self.spark.catalog.dropTempView(view)
+        if self._rows_by_files:
+            assert isinstance(self._logs, DeltaLogs)
+            return self._logs.merge(name, rows.toArrow(), on, update, delete)
+        return self._statements.merge(name, rows, on, update, delete)
 
-    def delete(self, name: str, condition: str) -> None:
-        """Delete the rows, if any, for which a condition in SQL is true.
-
-        See `equal_to`, which quotes values.
-        """
-        if self.exists(name):
-            self.guard()
-            self.spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}")
+    def delete(self, name: str, **where: str | Sequence[str]) -> None:
+        """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
+        if not self.exists(name):
+            return
+        self.guard()
+        # Whole partitions are removed from the log. For other rows files are rewritten: that is work for the engine.
+        whole = set(where) <= set(TABLES[name].partitioned_by)
+        (self._logs if whole or self._rows_by_files else self._statements).delete(name, **where)
 
     def remove_files(self, name: str) -> None:
         """Remove the data files of a table that has no rows; the log stays, so an interruption breaks nothing.
@@ -206,23 +259,32 @@ class Warehouse:
         cannot be reached: over Spark Connect, and in catalogs that do not give access to files. Where VACUUM is not
         allowed either, the files stay until the table's next VACUUM.
         """
-        if not self.exists(name) or not self.read(name).isEmpty():
+        if not self.exists(name) or not self.is_empty(name):
             return
         self.guard()
-        if is_connect(self.spark):
+        if self._files is not None:
+            _remove_entries(self.where(name))
+        elif self.engine.is_remote:
             self._vacuum(name)
-            return
-        try:
-            self._delete_files(name)
-        except Exception:
-            if self.root is not None:
-                raise
-            self._vacuum(name)
+        else:
+            try:
+                self._delete_files(name)
+            except Exception:
+                if self.root is not None:
+                    raise
+                self._vacuum(name)
+
+    def is_empty(self, name: str) -> bool:
+        """Return whether a table has no rows, or is absent."""
+        if not self.exists(name):
+            return True
+        if isinstance(self._logs, DeltaLogs):
+            return self._logs.is_empty(name)
+        return self.read(name).isEmpty()
 
     def _delete_files(self, name: str) -> None:
-        location = self.spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").collect()[0]["location"]
         jvm: Any = self.spark.sparkContext._jvm
-        folder = jvm.org.apache.hadoop.fs.Path(location)
+        folder = jvm.org.apache.hadoop.fs.Path(self._statements.location(name))
         files = folder.getFileSystem(self.spark.sparkContext._jsc.hadoopConfiguration())
         for status in files.listStatus(folder):
             if not status.getPath().getName().startswith("_"):
@@ -235,132 +297,103 @@ class Warehouse:
 
     def vacuum(self, name: str, retain_hours: float) -> None:
         """Remove the files that no version of the last `retain_hours` needs; 0 keeps only the latest version's."""
-        if not self.exists(name):
-            return
-        self.guard()
-        with _set_for_now(self.spark, **{_RETENTION_CHECK: "false", _LISTING: _LISTING_TASKS}):
-            self.spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
+        if self.exists(name):
+            self.guard()
+            (self._logs if self._rows_by_files else self._statements).vacuum(name, retain_hours)
 
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
-        properties = self.properties(name) or {}
-        if "true" in properties.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in properties:
-            self.guard()
-            self.spark.sql(f"REORG TABLE {self.identifier(name)} APPLY (PURGE)").collect()
+        self.guard()
+        if not self._rows_by_files:
+            self._statements.purge(name)
 
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest one if maintenance (OPTIMIZE, VACUUM) ran since.
 
         Maintenance moves rows into other files and may remove the files of the pinned version, but changes no row.
         """
-        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)}").where(F.col("version") > pinned)
-        later = history.select("version", "operation").orderBy("version").collect()
-        maintained = any(row["operation"] not in _OUR_OPERATIONS for row in later)
-        return int(later[-1]["version"]) if maintained else pinned
+        later = list(self._logs.operations(name, pinned))
+        maintained = any(operation not in _OUR_OPERATIONS for _, operation in later)
+        return later[-1][0] if maintained else pinned
 
     def version(self, name: str) -> int | None:
         """Return the latest version of a table; None where the table is absent."""
-        return self._last_commit(name)["version"] if self.exists(name) else None
+        return self._logs.last(name).version if self.exists(name) else None
 
-    def _write(self, name: str, rows: DataFrame, mode: str, options: dict[str, str]) -> Commit:
+    def set_fence(self, generation: int) -> None:
+        """Refuse commits of this process after commits of a holder of a later lease, where delta-rs makes them."""
+        if isinstance(self._logs, DeltaLogs):
+            self._logs.fence = generation
+
+    def clear_staging(self) -> None:
+        """Remove what killed processes left of their writes. Only who holds the lease may call this."""
+        if self._files is not None:
+            self._files.clear_staging()
+
+    def _write(
+        self, name: str, rows: DataFrame | pa.Table, where: Mapping[str, str] | None, txn: str | None, version: int
+    ) -> Commit:
         self.ensure(name)
+        transaction = None if txn is None else (f"metaclip-spark:{name}:{txn}", version)
+        if self._files is not None and (self._rows_by_files or isinstance(rows, pa.Table)):
+            return self._write_files(self._files, name, rows, where, transaction)
+        if isinstance(rows, pa.Table):
+            rows = self.spark.createDataFrame(rows).coalesce(1)
+        return self._write_rows(name, rows, where, transaction)
+
+    def _write_files(
+        self,
+        files: LocalFiles,
+        name: str,
+        rows: DataFrame | pa.Table,
+        where: Mapping[str, str] | None,
+        txn: tuple[str, int] | None,
+    ) -> Commit:
+        assert isinstance(self._logs, DeltaLogs)
+        if txn is not None and self._logs.committed(name, *txn):
+            return Commit(name, self._logs.last(name).version, 0, False)
+        done = files.write(name, rows, where, txn)
+        if done is None:
+            return Commit(name, self._logs.last(name).version, 0, False)
+        return Commit(name, *done, was_new=True)
+
+    def _write_rows(
+        self, name: str, rows: DataFrame, where: Mapping[str, str] | None, txn: tuple[str, int] | None
+    ) -> Commit:
+        """Write rows through the Delta of Spark."""
         token = uuid.uuid4().hex
         table = TABLES[name]
         self.guard()
-        writer = rows.select(*table.names).write.format("delta").mode(mode).options(userMetadata=token, **options)
+        options = {"userMetadata": token}
+        if txn is not None:
+            options |= {"txnAppId": txn[0], "txnVersion": str(txn[1])}
+        if where is not None:
+            options["replaceWhere"] = equal_to(**where)
+        mode = "append" if where is None else "overwrite"
+        writer = rows.select(*table.names).write.format("delta").mode(mode).options(**options)
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         # A write has rows of one partition, or of few. Without this setting Spark would sort whole rows by partition.
-        with _set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
+        with set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
             if self.root is not None:
                 writer.save(self.where(name))
             else:
                 writer.saveAsTable(self.identifier(name))
-        last = self._last_commit(name)
-        was_new = last["userMetadata"] == token
-        written = int((last["operationMetrics"] or {}).get("numOutputRows", 0)) if was_new else 0
-        return Commit(name, last["version"], written, was_new)
-
-    def _last_commit(self, name: str) -> dict[str, Any]:
-        history = self.spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")
-        return history.select("version", "userMetadata", "operationMetrics").collect()[0].asDict()
+        last = self._logs.last(name)
+        was_new = last.token == token
+        return Commit(name, last.version, last.rows if was_new else 0, was_new)
 
 
-def _once(name: str, txn: str | None, version: int) -> dict[str, str]:
-    return {} if txn is None else {"txnAppId": f"metaclip-spark:{name}:{txn}", "txnVersion": str(version)}
+def _plain(root: str) -> str:
+    """Return a local folder as an absolute path, also one that is given as file:///folder; other uris stay."""
+    address = urlsplit(root) if "://" in root else None
+    if address is not None and address.scheme == "file" and address.netloc in ("", "localhost"):
+        return os.path.abspath(unquote(address.path))
+    return os.path.abspath(root) if address is None else root
 
 
-def filter_equal(df: DataFrame, **where: str | Sequence[str]) -> DataFrame:
-    """Return the rows whose columns are equal to a value, or to one of several."""
-    for column, value in where.items():
-        has_it = F.col(column) == F.lit(value) if isinstance(value, str) else F.col(column).isin(list(value))
-        df = df.where(has_it)
-    return df
-
-
-@contextlib.contextmanager
-def _set_for_now(spark: SparkSession, **settings: str) -> Iterator[None]:
-    """Change settings of the session while the body runs, as far as the platform allows it."""
-    before: dict[str, str | None] = {}
-    for name, value in settings.items():
-        with contextlib.suppress(Exception):
-            previous = spark.conf.get(name, None)
-            spark.conf.set(name, value)
-            before[name] = previous
-    try:
-        yield
-    finally:
-        for name, old in before.items():
-            spark.conf.unset(name) if old is None else spark.conf.set(name, old)
-
-
-def _is_missing(error: AnalysisException) -> bool:
-    return error.getCondition() in _MISSING
-
-
-def _quoted(name: str) -> str:
-    """Return a name in SQL, whatever its characters.
-
-    >>> print(_quoted("a`b"))
-    `a``b`
-    """
-    return "`" + name.replace("`", "``") + "`"
-
-
-def sql_string(text: str) -> str:
-    """Return a string literal of SQL.
-
-    >>> print(sql_string("it's"))
-    'it\\'s'
-    """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def equal_to(**columns: str | Sequence[str]) -> str:
-    """Return the condition of `filter_equal` as SQL, for statements that take no expression.
-
-    >>> print(equal_to(snapshot="a", batch_id=["b", "c"]))
-    snapshot = 'a' AND batch_id IN ('b', 'c')
-    """
-    parts = []
-    for column, value in columns.items():
-        if isinstance(value, str):
-            parts.append(f"{column} = {sql_string(value)}")
-        else:
-            parts.append(f"{column} IN ({', '.join(map(sql_string, value))})")
-    return " AND ".join(parts)
-
-
-def _create_statement(table: Table, identifier: str) -> str:
-    columns = ", ".join(f"`{c.name}` {c.type} COMMENT {sql_string(c.comment)}" for c in table.columns)
-    # Statistics put the smallest and largest values into the log. Only `stats_columns`, never urls or texts, get them.
-    stats = {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
-    if not table.stats_columns:
-        stats = {"delta.dataSkippingNumIndexedCols": "0"}
-    properties = ", ".join(f"{sql_string(k)} = {sql_string(v)}" for k, v in {**stats, **dict(table.properties)}.items())
-    partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
-    return (
-        f"CREATE TABLE IF NOT EXISTS {identifier} ({columns}) USING delta {partitions} "
-        f"COMMENT {sql_string(table.comment)} TBLPROPERTIES ({properties})"
-    )
+def _remove_entries(folder: str) -> None:
+    """Remove the files and folders of a table, without its log."""
+    for entry in os.scandir(folder):
+        if not entry.name.startswith("_"):
+            shutil.rmtree(entry.path) if entry.is_dir() else os.unlink(entry.path)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
 
 from metaclip_spark.stages.dedup import sources as merged
 from metaclip_spark.steps.account.sums import is_without_pairs, most_common
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.steps.context import Context, in_pool, rows_in_pool
 
 
 class Outcome(NamedTuple):
@@ -31,27 +30,35 @@ class Outcome(NamedTuple):
     texts: int = 0
 
 
+_COLUMNS = ("source_path", "status", "reason", "records_read", "texts_read", "pairs_written", "rejected")
+
 Outcomes = dict[str, Outcome]
 """source_path -> outcome."""
 
 
 def extracted_outcomes(ctx: Context) -> Outcomes:
     """Return the outcomes of the snapshot's sources that are extracted, whether they are deduplicated or not."""
-    staged = in_pool(ctx, "extracted", ctx.settings.snapshot)
-    return deduplicated_outcomes(ctx) | _collected(merged(staged))
+    done, snapshot = deduplicated_outcomes(ctx), ctx.settings.snapshot
+    if not ctx.warehouse.count("extracted", metadata_id=ctx.metadata_id, snapshot=snapshot):
+        return done
+    return done | _outcomes(merged(in_pool(ctx, "extracted", snapshot)).select(*_COLUMNS).toArrow())
 
 
 def deduplicated_outcomes(ctx: Context) -> Outcomes:
     """Return the outcomes of the snapshot's sources that are deduplicated."""
-    return _collected(in_pool(ctx, "sources", ctx.settings.snapshot))
+    return _outcomes(rows_in_pool(ctx, "sources", ctx.settings.snapshot, _COLUMNS))
 
 
-def _collected(sources: DataFrame) -> Outcomes:
+def _outcomes(sources: pa.Table) -> Outcomes:
+    paths, statuses = sources["source_path"].to_pylist(), sources["status"].to_pylist()
+    outcomes = {
+        path: Outcome(status, reason or "")
+        for path, status, reason in zip(paths, statuses, sources["reason"].to_pylist(), strict=True)
+    }
     # Only the sources without a pair get their numbers: the others may be many, and need none.
-    numbers = F.struct(most_common(), "records_read", "texts_read")
-    found = sources.select("source_path", "status", "reason", F.when(is_without_pairs(), numbers).alias("numbers"))
-    outcomes = {}
-    for path, status, reason, of_source in found.collect():
-        more = () if of_source is None else (*of_source["most"], of_source["records_read"], of_source["texts_read"])
-        outcomes[path] = Outcome(status, reason or "", *more)
+    for row in sources.filter(is_without_pairs(sources)).to_pylist():
+        most, number = most_common(row["rejected"])
+        outcomes[row["source_path"]] = Outcome(
+            row["status"], row["reason"] or "", most, number, row["records_read"], row["texts_read"]
+        )
     return outcomes

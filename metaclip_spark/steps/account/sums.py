@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.report.account import Account, WithoutPairs, by_reason, split_reasons
-from metaclip_spark.steps.context import Context, in_pool
+from metaclip_spark.report.account import Account, by_reason, split_reasons
+from metaclip_spark.steps.context import Context, rows_in_pool
 from metaclip_spark.warehouse.events import DONE
-from metaclip_spark.warehouse.tables import filter_equal
 
 INCOMPLETE_SHOWN = 100
 """Maximum number of incomplete sources on the card."""
@@ -48,38 +48,61 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
     Args:
         pools: snapshot -> fingerprint of its pool. Sources that came after that pool are left out. None: the pool now.
     """
-    sources = sources_of(ctx, pools)
-    by_status = sources.groupBy("status").agg(F.count("*").alias("n"), *[F.sum(c).alias(c) for c in _SUMS]).collect()
-    reasons = sources.select(F.explode("rejected")).groupBy("key").agg(F.sum("value").alias("n")).collect()
-    incomplete = sources.where("status <> 'done'").orderBy("source_path").limit(INCOMPLETE_SHOWN).collect()
-    rejected, passed_over = split_reasons({row["key"]: row["n"] for row in reasons})
-    sums = {name: sum(row[name] for row in by_status) for name in _SUMS}
+    statuses: Counter[str] = Counter({"done": 0, "partial": 0, "failed": 0})
+    reasons: Counter[str] = Counter()
+    sums: Counter[str] = Counter()
+    incomplete: list[tuple[str, str, str]] = []
+    without: list[tuple[str, str, int, int, int]] = []
+    for sources in _sources_of(ctx, pools):
+        statuses.update(sources["status"].to_pylist())
+        sums.update({name: pc.sum(sources[name]).as_py() or 0 for name in _SUMS})
+        reasons.update(_summed(sources["rejected"]))
+        open_ones = sources.filter(pc.not_equal(sources["status"], "done")).select(["source_path", "status", "reason"])
+        incomplete = _first([*incomplete, *zip(*(column.to_pylist() for column in open_ones.columns), strict=True)])
+        without += _without_pairs(sources)
+    rejected, passed_over = split_reasons(reasons)
     values = {
-        "sources": {"done": 0, "partial": 0, "failed": 0} | {row["status"]: row["n"] for row in by_status},
+        "sources": dict(statuses),
         "records_read": sums["records_read"],
         "texts_read": sums["texts_read"],
         "texts_matched": sums["texts_matched"],
-        "pairs_sent": sums["pairs_written"] if by_status else None,
+        "pairs_sent": sums["pairs_written"] if any(statuses.values()) else None,
         "rejected": rejected,
         "passed_over": passed_over,
-        "without_pairs": without_pairs(sources),
+        "without_pairs": by_reason(without),
     }
     return ReadAccount(
         values,
-        [(row["source_path"], row["status"], row["reason"] or "") for row in incomplete],
+        [(path, status, reason or "") for path, status, reason in incomplete],
         _rematched(ctx, pools),
         len(ctx.pool_snapshots()) > 1,
     )
 
 
-def sources_of(ctx: Context, pools: Mapping[str, str | None]) -> DataFrame:
-    """Return the outcomes of the sources of some snapshots; see `read_account`."""
-    found = filter_equal(ctx.warehouse.read("sources"), metadata_id=ctx.metadata_id, snapshot=list(pools))
+def _sources_of(ctx: Context, pools: Mapping[str, str | None]) -> Iterator[pa.Table]:
+    """Yield the outcomes of the sources of each snapshot; see `read_account`. A crawl has up to 90,000."""
+    columns = ["source_path", "status", "reason", "rejected", "batch_id", *_SUMS]
     for snapshot, fingerprint in pools.items():
+        sources = rows_in_pool(ctx, "sources", snapshot, columns)
         batches = _batches_until(ctx, snapshot, fingerprint)
         if batches is not None:
-            found = found.where((F.col("snapshot") != snapshot) | F.col("batch_id").isin(batches))
-    return found
+            sources = sources.filter(pc.is_in(sources["batch_id"], pa.array(batches, pa.string())))
+        yield sources
+
+
+def _summed(rejected: pa.ChunkedArray) -> dict[str, int]:
+    """Return the sums of maps by key."""
+    sums: Counter[str] = Counter()
+    for chunk in rejected.chunks:
+        start, stop = (chunk.offsets[at].as_py() for at in (0, -1))  # keys and items are of all maps, not of a slice
+        entries = {"key": chunk.keys[start:stop], "value": chunk.items[start:stop]}
+        for row in pa.table(entries).group_by("key").aggregate([("value", "sum")]).to_pylist():
+            sums[row["key"]] += row["value_sum"]
+    return sums
+
+
+def _first(incomplete: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    return sorted(incomplete, key=lambda each: each[0])[:INCOMPLETE_SHOWN]
 
 
 def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
@@ -131,7 +154,7 @@ def _rematched(ctx: Context, pools: Mapping[str, str | None]) -> int:
     matched = [name for name in pools if only_matched(ctx, name)]
     if not matched:
         return 0
-    return filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, snapshot=matched).count()
+    return sum(ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id, snapshot=name) for name in matched)
 
 
 def only_matched(ctx: Context, snapshot: str) -> bool:
@@ -142,33 +165,28 @@ def only_matched(ctx: Context, snapshot: str) -> bool:
 def pairs_seen(ctx: Context, snapshots: Iterable[str]) -> int:
     """Return the number of unique pairs of each snapshot, summed, whether they are in the pool of another or not.
 
-    Reads no column: the number of rows is in the files' footers.
+    Reads no row: the number is in the log, or in the files' footers.
     """
-    return sum(in_pool(ctx, "sightings", snapshot).count() for snapshot in snapshots)
+    return sum(ctx.warehouse.count("sightings", metadata_id=ctx.metadata_id, snapshot=name) for name in snapshots)
 
 
-def without_pairs(sources: DataFrame) -> list[WithoutPairs]:
-    """Group the sources that are done, have records, and gave no pair.
+def _without_pairs(sources: pa.Table) -> Iterator[tuple[str, str, int, int, int]]:
+    """Yield (source_path, reason, number, records, texts) of the sources that are done, have records, and gave no pair.
 
     Args:
         sources: outcomes, with the columns of the table `sources`.
     """
-    found = sources.where(is_without_pairs()).select("source_path", most_common(), "records_read", "texts_read")
-    by_source = found.select("source_path", "most.key", "most.value", "records_read", "texts_read")
-    return by_reason(tuple(row) for row in by_source.toLocalIterator())
+    for row in sources.filter(is_without_pairs(sources)).to_pylist():
+        yield row["source_path"], *most_common(row["rejected"]), row["records_read"], row["texts_read"]
 
 
-def is_without_pairs() -> Column:
-    """Return the condition of `without_pairs`, on an outcome."""
-    return F.expr("status = 'done' AND records_read > 0 AND pairs_written = 0")
+def is_without_pairs(sources: pa.Table) -> pa.ChunkedArray:
+    """Return, for each outcome, whether its source is done, has records, and gave no pair."""
+    read = pc.and_(pc.equal(sources["status"], "done"), pc.greater(sources["records_read"], 0))
+    return pc.and_(read, pc.equal(sources["pairs_written"], 0))
 
 
-def most_common() -> Column:
-    """Return the struct (key, value) of the most common reason of an outcome; ("", 0) if it counts none."""
-    entries = F.transform(
-        F.map_entries("rejected"), lambda e: F.struct(e["value"].alias("value"), e["key"].alias("key"))
-    )
-    highest = F.array_max(entries)
-    return F.struct(
-        F.coalesce(highest["key"], F.lit("")).alias("key"), F.coalesce(highest["value"], F.lit(0)).alias("value")
-    ).alias("most")
+def most_common(rejected: Iterable[tuple[str, int]] | None) -> tuple[str, int]:
+    """Return the most common reason of an outcome and its number; ("", 0) if it counts none."""
+    number, reason = max(((number, reason) for reason, number in rejected or ()), default=(0, ""))
+    return reason, number

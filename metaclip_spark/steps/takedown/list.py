@@ -32,7 +32,7 @@ def stored_takedowns(warehouse: Warehouse) -> Takedowns | None:
     """Return the takedown list; None where nothing was taken down."""
     if not warehouse.exists(TAKEDOWNS.name):
         return None
-    rows = warehouse.read(TAKEDOWNS.name).select("kind", "hash").toArrow()
+    rows = warehouse.rows(TAKEDOWNS.name, ["kind", "hash"])
     of_kind = {kind: rows.filter(pc.equal(rows["kind"], kind))["hash"] for kind in (_SALT, *KINDS)}
     if not len(of_kind[_SALT]):
         return None  # the creation of the table was interrupted
@@ -88,4 +88,4 @@ def add_takedowns(warehouse: Warehouse, known: Takedowns | None, wanted: Takedow
         },
         schema=TAKEDOWNS.arrow,
     )
-    warehouse.append(TAKEDOWNS.name, warehouse.spark.createDataFrame(table).coalesce(1))
+    warehouse.append(TAKEDOWNS.name, table)

@@ -19,6 +19,7 @@ from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.steps.takedown.exports import rewrite_exports
 from metaclip_spark.steps.takedown.list import add_takedowns, new_of, stored_takedowns, with_lists
 from metaclip_spark.steps.takedown.rows import (
+    TakenOfPool,
     correct_run,
     count_rows,
     find_taken,
@@ -26,13 +27,13 @@ from metaclip_spark.steps.takedown.rows import (
     recount,
     remove_pairs,
     remove_rejects,
-    snapshots_of,
+    taken_of_pools,
 )
 from metaclip_spark.takedown.copies import check_files, remove_file, stale_reports
 from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE
-from metaclip_spark.warehouse.runs import TAKEN_DOWN, Run, RunLog
+from metaclip_spark.warehouse.runs import TAKEN_DOWN, TAKEN_FROM_POOL, Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 
@@ -128,13 +129,16 @@ class _Takedown:
             self._remove_reports(affected)
             summary.rows.update(remove_rejects(warehouse, self.takedowns))
             if first is not None:
+                pools = taken_of_pools(warehouse, removed)
+                for pool in pools:
+                    self._log_pool(pool, first[0])
                 summary.rows.update(remove_pairs(warehouse, removed))
-                for metadata_id, snapshot in snapshots_of(removed):
+                for metadata_id, snapshot in [(pool.metadata_id, pool.snapshot) for pool in pools if pool.pairs]:
                     changed = recount(warehouse, metadata_id, snapshot)
                     summary.recounted.append((metadata_id, snapshot, changed))
                 for run in affected:
                     summary.runs[run.run_id] = self._log_size(run, first[0])
-                warehouse.delete(TAKEN.name, "true")
+                warehouse.delete(TAKEN.name)
             warehouse.remove_files(TAKEN.name)
             stage.note = f"{counted(sum(summary.rows.values()), 'row')} removed"
 
@@ -143,11 +147,21 @@ class _Takedown:
         drawn = [run for run in self.log.runs() if run.has_subset]
         return [run for run in drawn if correct_run(self.warehouse, removed, run, takedown_id)]
 
+    def _log_pool(self, pool: TakenOfPool, takedown_id: str) -> None:
+        """Log how many pairs a pool loses, under the run that stored its pairs last. The first such event counts."""
+        run_id = self.log.stored_by(pool.metadata_id, pool.snapshot)
+        attempt = self.log.attempt(run_id, {}, [pool.metadata_id])
+        lost = sum(pool.pairs.values())
+        detail = {"takedown_id": takedown_id, "pairs": sorted(pool.pairs.items()), "seen": pool.seen}
+        attempt.record(DONE, TAKEN_FROM_POOL, snapshot=pool.snapshot, fingerprint=takedown_id, rows=lost, detail=detail)
+
     def _log_size(self, run: Run, takedown_id: str) -> int:
         """Log how many pairs a run's subset has left, and return it; the balance of the run stays done."""
         kept = filter_equal(self.warehouse.read("curated_pairs"), run_id=run.run_id).count()
         attempt = self.log.attempt(run.run_id, run.config, run.metadata_ids)
-        attempt.record(DONE, TAKEN_DOWN, fingerprint=takedown_id, rows=kept, detail={"takedown_id": takedown_id})
+        attempt.record(
+            DONE, TAKEN_DOWN, fingerprint=takedown_id, rows=kept, detail={"takedown_id": takedown_id, "pools": True}
+        )
         return kept
 
     def _remove_reports(self, affected: list[Run]) -> None:

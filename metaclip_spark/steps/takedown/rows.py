@@ -7,9 +7,10 @@ next takedown finishes an interrupted one, and until then no other command may w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
@@ -139,8 +140,7 @@ def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
         return 0
     rows = corrected_counts(before, count(filter_equal(warehouse.read("pairs"), **of)))
     on = ("metadata_id", "snapshot", "lang", "entry_id")
-    then = "WHEN MATCHED AND s.now = 0 THEN DELETE WHEN MATCHED THEN UPDATE SET t.count = s.now"
-    return warehouse.merge("entry_counts", rows, on, then)
+    return warehouse.merge("entry_counts", rows, on, update={"count": "s.now"}, delete="s.now = 0")
 
 
 def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id: str) -> bool:
@@ -185,7 +185,39 @@ def purge_files(warehouse: Warehouse, retain_hours: float) -> None:
             warehouse.vacuum(name, retain_hours)
 
 
-def snapshots_of(removed: DataFrame) -> Iterable[tuple[str, str]]:
-    """Return (metadata_id, snapshot) of the pools that lose pairs, in order."""
-    rows = removed.where("origin = 'pairs'").select("metadata_id", "snapshot").distinct().collect()
-    return sorted((row["metadata_id"], row["snapshot"]) for row in rows)
+@dataclass
+class TakenOfPool:
+    """The pairs that a takedown removes from the pool of a snapshot, by number.
+
+    Attributes:
+        pairs: first version of `pairs` with the pair -> number of pairs. Pairs of staging get the next version.
+        seen: number of sightings, and of pairs of staging.
+    """
+
+    metadata_id: str
+    snapshot: str
+    pairs: dict[int, int] = field(default_factory=dict)
+    seen: int = 0
+
+
+def taken_of_pools(warehouse: Warehouse, removed: DataFrame) -> list[TakenOfPool]:
+    """Count the staged pairs of each pool, before they are removed; return the pools by list and snapshot."""
+    pools: dict[tuple[str, str], TakenOfPool] = {}
+
+    def pool_of(row: Row) -> TakenOfPool:
+        key = row["metadata_id"], row["snapshot"]
+        return pools.setdefault(key, TakenOfPool(*key))
+
+    by_pool = ["metadata_id", "snapshot"]
+    of_pools = removed.where("origin IN ('pairs', 'extracted')")
+    coming = (warehouse.version("pairs") or 0) + 1
+    for row in of_pools.groupBy(*by_pool, "origin", "arrived").agg(F.count("*").alias("n")).collect():
+        pool, arrived = pool_of(row), row["arrived"] if row["origin"] == "pairs" else coming
+        pool.pairs[arrived] = pool.pairs.get(arrived, 0) + row["n"]
+        pool.seen += row["n"] if row["origin"] == "extracted" else 0
+    if warehouse.exists("sightings"):
+        on = _key("sightings")
+        seen = warehouse.read("sightings").join(keys_of(removed, on), on=on, how="left_semi")
+        for row in seen.groupBy(*by_pool).agg(F.count("*").alias("n")).collect():
+            pool_of(row).seen += row["n"]
+    return [pools[key] for key in sorted(pools)]

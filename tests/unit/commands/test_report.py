@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from test_render import make_card
 from whole import composition
 
 from metaclip_spark.commands import report
+from metaclip_spark.terminal.progress import Reporter
 
 
 @pytest.fixture
@@ -19,7 +21,11 @@ def ctx(tmp_path, monkeypatch) -> SimpleNamespace:
     """The context of a run, as far as writing needs it; a pass over the tables finds a fixed composition."""
     monkeypatch.setattr("metaclip_spark.report.plots.card.available", lambda: False)
     monkeypatch.setattr(report, "with_composition", lambda ctx, card: replace(card, composition=composition(["en"])))
-    return SimpleNamespace(warehouse=SimpleNamespace(root=str(tmp_path)), run_id="run")
+    monkeypatch.setattr("metaclip_spark.terminal.progress.is_connect", lambda spark: False)
+    tracker = SimpleNamespace(getActiveStageIds=lambda: [])
+    spark = SimpleNamespace(sparkContext=SimpleNamespace(statusTracker=lambda: tracker))
+    warehouse = SimpleNamespace(root=str(tmp_path))
+    return SimpleNamespace(warehouse=warehouse, run_id="run", reporter=Reporter(), spark=spark)
 
 
 def sidecar_of(page: str) -> dict:
@@ -27,9 +33,12 @@ def sidecar_of(page: str) -> dict:
     return json.loads(Path(page).with_suffix(".json").read_text(encoding="utf-8"))
 
 
-def test_a_run_ends_with_a_whole_card(ctx, tmp_path):
-    """The page and its sidecar are among the reports of the warehouse."""
+def test_a_run_ends_with_a_whole_card(ctx, tmp_path, capsys):
+    """The page and its sidecar are among the reports of the warehouse. The report is a step with its time."""
     page = report.closing_report(ctx, make_card())
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(rf"report   {make_card().unique_pairs:,} pairs read, \d+\.\d s", line)
+    assert ctx.reporter.stages == ["report"]
     assert page == str(tmp_path / "reports" / "run.html")
     assert sidecar_of(page)["languages"]["listed"][0]["value"] == "en"
 
@@ -48,6 +57,7 @@ def test_the_page_of_an_unchanged_draw_stays(ctx, monkeypatch):
     before = page.read_bytes(), page.with_suffix(".json").read_bytes()
     monkeypatch.setattr(report, "WHOLE_UP_TO", 0)
     assert report.closing_report(ctx, make_card(created_at="later")) == str(page)
+    assert ctx.reporter.stages == []
     assert (page.read_bytes(), page.with_suffix(".json").read_bytes()) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import zipfile
@@ -24,14 +25,31 @@ def test_a_kernel_is_compiled_without_a_folder_for_the_cache(monkeypatch):
             raise RuntimeError("cannot cache function: no locator available")
         return njit(*args, **options)
 
-    monkeypatch.setattr(jit.numba, "njit", refuse)
+    monkeypatch.setattr(numba, "njit", refuse)
+
+    @jit.kernel
+    def doubled(value):
+        return 2 * value
+
     with pytest.warns(UserWarning, match=r"^doubled is recompiled in every process: cannot cache function"):
+        assert doubled(21) == 42
 
-        @jit.kernel
-        def doubled(value):
-            return 2 * value
 
-    assert doubled(21) == 42
+def test_numba_is_imported_when_a_kernel_is_called_first():
+    """A command that computes nothing does not wait for numba; the kernels that a kernel calls come with it."""
+    script = (
+        "import sys, numpy as np; from metaclip_spark.core.jit import copy_bytes; print('numba' in sys.modules)\n"
+        "print(copy_bytes(np.ones(24, 'u1'), np.zeros(24, 'u1'), 0), 'numba' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["False", "24", "True"]), done.stderr
+
+
+def test_a_kernel_travels_to_another_process_by_its_name():
+    """A closure that names a kernel is pickled for the workers, where the kernel is compiled again."""
+    from metaclip_spark.core.hashing.sha224 import sha224_of_urls
+
+    assert pickle.loads(pickle.dumps(sha224_of_urls)).__name__ == "sha224_of_urls"
 
 
 def test_kernels_in_a_zip_work_where_no_home_can_be_written(tmp_path):

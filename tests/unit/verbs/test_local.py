@@ -7,6 +7,7 @@ import gzip
 import inspect
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -90,12 +91,13 @@ except AttributeError as error:
     ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.stderr == ""
     no_spark, no_name = ended.stdout.splitlines()
-    assert no_spark == (
+    words, _, command = no_spark.partition("need pyspark: ")
+    assert words == (
         "curate: expected a Spark DataFrame, a pyarrow Table, a pandas or Polars DataFrame, a DuckDB relation, a "
         "Hugging Face dataset, an object with __arrow_c_stream__, or the path of Parquet files, got builtins.dict. "
-        "pyarrow.table(...) makes a Table of a dict of columns. Spark DataFrames need pyspark: pip install "
-        "'metaclip-spark[spark]'."
+        "pyarrow.table(...) makes a Table of a dict of columns. Spark DataFrames "
     )
+    assert re.search(r"pip install 'delta-spark.*pyspark", command)
     assert no_name == "module 'metaclip_spark' has no attribute 'balanced'"
 
 

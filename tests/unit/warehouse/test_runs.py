@@ -24,9 +24,8 @@ def log_of(*events: dict[str, Any]) -> RunLog:
         common |= {"at": START + timedelta(minutes=minute), "versions": {}, "metadata_ids": ["m"], "software": {}}
         row = {**common, **event}
         rows.append({**row, "config": json.dumps(row.get("config", {}))})
-    collected = [SimpleNamespace(asDict=lambda row=row: row) for row in rows]
-    table = SimpleNamespace(orderBy=lambda name: SimpleNamespace(collect=lambda: collected))
-    return RunLog(SimpleNamespace(root="/w", catalog=None, read=lambda name: table))
+    table = SimpleNamespace(sort_by=lambda name: SimpleNamespace(to_pylist=lambda: rows))
+    return RunLog(SimpleNamespace(root="/w", catalog=None, rows=lambda name: table))
 
 
 def balance(event: str, run_id: str, **more: Any) -> dict[str, Any]:

@@ -1,0 +1,362 @@
+"""The logs of a warehouse's tables, through delta-rs: questions and commits without Spark.
+
+delta-rs creates a version with a conditional create on every store, so of two writers one is refused.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import AddAction
+
+from metaclip_spark.errors import LeaseError
+from metaclip_spark.schemas import TABLES, Table
+
+_TOKEN = "userMetadata"
+_FENCE = "metaclip-spark:lease"
+REFUSED = "%[]^|\\"
+"""Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none."""
+
+
+def can_name(folder: str) -> bool:
+    """Return whether delta-rs opens a local folder of this name.
+
+    >>> can_name("/data/my pairs"), can_name("/data/50%20")
+    (True, False)
+    """
+    return not any(character in folder for character in REFUSED)
+
+
+_LONGEST_OF_SPARK = 32
+"""Spark writes the first characters of a string as its statistic, so many at most."""
+
+
+@dataclass(frozen=True)
+class DataFile:
+    """A Parquet file to commit.
+
+    Attributes:
+        path: relative to the table's folder, with / between its parts.
+        partition: partition column -> value.
+        smallest, largest: column -> value, of the columns whose statistics the log may have.
+    """
+
+    path: str
+    size: int
+    rows: int
+    partition: Mapping[str, str | None]
+    smallest: Mapping[str, Any]
+    largest: Mapping[str, Any]
+
+    def action(self) -> AddAction:
+        """Return the file as an action of a commit."""
+        stats: dict[str, Any] = {"numRecords": self.rows}
+        if self.smallest:
+            stats |= {"minValues": dict(self.smallest), "maxValues": dict(self.largest)}
+        return AddAction(self.path, self.size, dict(self.partition), int(time.time() * 1000), True, json.dumps(stats))
+
+
+@dataclass(frozen=True)
+class LastCommit:
+    """The last commit of a table: its version, the token that its writer gave it, and the rows that it wrote."""
+
+    version: int
+    token: str | None
+    rows: int
+
+
+class DeltaLogs:
+    """The Delta logs of the tables at `root`/<table>.
+
+    Args:
+        root: an absolute path, or a uri that delta-rs reads (s3://, gs://, az://).
+        options: of delta-rs's object stores; the environment gives the rest.
+    """
+
+    def __init__(self, root: str, options: Mapping[str, str] = {}) -> None:
+        self.root = root
+        self.fence: int | None = None
+        """The generation of the lease that this process holds. A commit is refused after one of a later generation."""
+        self._options = dict(options)
+
+    def where(self, name: str) -> str:
+        """Return the path or the uri of a table."""
+        return f"{self.root}/{name}"
+
+    def open(self, name: str, version: int | None = None) -> DeltaTable | None:
+        """Return a table; None where there is none."""
+        folder = self.where(name)
+        if "://" not in folder and not os.path.isdir(os.path.join(folder, "_delta_log")):
+            return None  # delta-rs would create the folder
+        try:
+            return DeltaTable(folder, version, storage_options=self._options or None)
+        except TableNotFoundError:
+            return None
+
+    def create(self, table: Table) -> None:
+        """Create a table with its comments, properties and constraints, or complete one that was interrupted."""
+        found = self.open(table.name)
+        if found is None:
+            found = DeltaTable.create(
+                self.where(table.name),
+                _schema(table),
+                mode="ignore",
+                partition_by=list(table.partitioned_by) or None,
+                description=table.comment,
+                configuration=_properties(table),
+                storage_options=self._options or None,
+                raise_if_key_not_exists=False,
+            )
+        there = found.metadata().configuration
+        missing = {check: condition for check, condition in table.checks if f"delta.constraints.{check}" not in there}
+        if missing:
+            found.alter.add_constraint(missing)
+
+    def properties(self, name: str) -> dict[str, str] | None:
+        """Return the properties of a table; None where there is no such table."""
+        table = self.open(name)
+        return None if table is None else dict(table.metadata().configuration)
+
+    def set_property(self, name: str, key: str, value: str) -> None:
+        """Set a property of a table."""
+        table = self._existing(name)
+        table.alter.set_table_properties({key: value}, raise_if_not_exists=False)
+
+    def last(self, name: str) -> LastCommit:
+        """Return the last commit of a table."""
+        table = self._existing(name)
+        commit = table.history(1)[-1]  # the first ones are of writers that committed since the table was opened
+        rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
+        return LastCommit(table.version(), commit.get(_TOKEN), int(rows))
+
+    def operations(self, name: str, after: int) -> Iterator[tuple[int, str]]:
+        """Yield (version, operation) of the commits after a version, oldest first."""
+        table = self._existing(name)
+        number = table.version() - after
+        if number > 0:
+            for back, commit in enumerate(reversed(table.history(number))):
+                yield after + 1 + back, commit["operation"]
+
+    def committed(self, name: str, txn: str, version: int) -> bool:
+        """Return whether a transaction was committed, in this version of it or a later one."""
+        return _is_committed(self._existing(name), txn, version)
+
+    def commit(
+        self,
+        name: str,
+        files: Iterable[DataFile],
+        token: str,
+        replaced: Mapping[str, str] | None = None,
+        txn: tuple[str, int] | None = None,
+    ) -> int | None:
+        """Commit files; return the version, or None where the transaction was committed before.
+
+        Args:
+            replaced: partition column -> value, of the partitions that the files replace; None: the files are added.
+            txn: name and version of the application's transaction.
+
+        Raises:
+            LeaseError: a later holder of the lease committed to the table.
+            deltalake.exceptions.CommitFailedError: another writer committed meanwhile what this commit depends on, or
+                the same transaction, or a later holder of the lease committed anything.
+        """
+        table = self._existing(name)
+        fences = self._fences(table)
+        # Asked of the version that the commit is made on: a transaction that is committed meanwhile is a conflict.
+        if txn is not None and _is_committed(table, *txn):
+            return None
+        table.create_write_transaction(
+            [file.action() for file in files],
+            "append" if replaced is None else "overwrite",
+            table.schema(),
+            partition_by=list(TABLES[name].partitioned_by) or None,
+            partition_filters=None if replaced is None else [(key, "=", value) for key, value in replaced.items()],
+            commit_properties=CommitProperties(
+                custom_metadata={_TOKEN: token},
+                app_transactions=[*([] if txn is None else [Transaction(*txn)]), *fences],
+            ),
+        )
+        return self._existing(name).version()
+
+    def delete(self, name: str, **where: str | Sequence[str]) -> None:
+        """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
+        table = self._existing(name)
+        properties = CommitProperties(app_transactions=self._fences(table))
+        table.delete(_predicate(where) if where else None, commit_properties=properties)
+
+    def merge(self, name: str, rows: pa.Table, on: Sequence[str], update: Mapping[str, str] | None, delete: str) -> int:
+        """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
+
+        Args:
+            update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
+            delete: SQL condition on s and t, of the rows to delete.
+        """
+        table = self._existing(name)
+        properties = CommitProperties(app_transactions=self._fences(table))
+        condition = " AND ".join(f't."{column}" = s."{column}"' for column in on)
+        merger = table.merge(
+            rows, condition, source_alias="s", target_alias="t", streamed_exec=True, commit_properties=properties
+        )
+        merger = merger.when_matched_delete(delete)
+        if update is not None:
+            merger = merger.when_matched_update(dict(update))
+        done = merger.execute()
+        return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
+
+    def vacuum(self, name: str, retain_hours: float) -> None:
+        """Remove the files that no version of the last `retain_hours` needs."""
+        table = self._existing(name)
+        table.vacuum(int(retain_hours), dry_run=False, enforce_retention_duration=False, full=True)
+
+    def rows(
+        self,
+        name: str,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+        /,
+        **where: str | Sequence[str],
+    ) -> pa.Table:
+        """Return the rows of a small table, in no order; an absent table is empty.
+
+        Args:
+            columns: names; None: all columns.
+            version: of the table; None: the latest one.
+            where: column -> a value, or several.
+        """
+        schema = TABLES[name].arrow
+        if columns is not None:
+            schema = pa.schema([schema.field(column) for column in columns])
+        table = self.open(name, version)
+        if table is None:
+            return schema.empty_table()
+        filters: Any = [
+            (key, "=", value) if isinstance(value, str) else (key, "in", list(value)) for key, value in where.items()
+        ]
+        filters = filters or None
+        return table.to_pyarrow_table(columns=schema.names, filters=filters).cast(schema)
+
+    def is_empty(self, name: str) -> bool:
+        """Return whether a table has no file with rows."""
+        actions = pa.table(self._existing(name).get_add_actions(flatten=True))
+        numbers = actions["num_records"].to_pylist() if actions.num_rows else []
+        return not any(number is None or number for number in numbers)
+
+    def count(self, name: str, **where: str) -> int | None:
+        """Return the number of rows of some partitions; None where the log does not tell it.
+
+        Args:
+            where: partition column -> value.
+        """
+        numbers = self._of_files(name, "num_records", where)
+        if numbers is None or None in numbers or self._has_deleted_rows(name):
+            return None
+        return int(sum(numbers))
+
+    def values(self, name: str, column: str, **where: str) -> list[str] | None:
+        """Return the values of a column whose files have one value each; None where the log does not tell it.
+
+        Args:
+            where: partition column -> value.
+        """
+        smallest = self._of_files(name, f"min.{column}", where)
+        largest = self._of_files(name, f"max.{column}", where)
+        if smallest is None or smallest != largest:
+            return None
+        # Spark cuts longer values.
+        is_whole = all(value is not None and len(value) < _LONGEST_OF_SPARK for value in smallest)
+        return list(set(smallest)) if is_whole else None
+
+    def _of_files(self, name: str, column: str, where: Mapping[str, str]) -> list[Any] | None:
+        """Return a column of the table's current files that have rows; None where the log does not have it."""
+        actions = pa.table(self._existing(name).get_add_actions(flatten=True))
+        if not actions.num_rows:
+            return []
+        if column not in actions.column_names:
+            return None
+        chosen = pc.fill_null(pc.not_equal(actions["num_records"], 0), True)
+        for key, value in where.items():
+            chosen = pc.and_(chosen, pc.equal(actions[f"partition.{key}"], value))
+        values: list[Any] = actions.filter(chosen)[column].to_pylist()
+        return values
+
+    def _has_deleted_rows(self, name: str) -> bool:
+        """Return whether rows of files may be marked as deleted; then the files' numbers of rows are too high."""
+        return "deletionVectors" in (self._existing(name).protocol().reader_features or [])
+
+    def bytes_by(self, name: str, column: str) -> dict[str, int]:
+        """Return value of a partition column -> bytes of the table's current files."""
+        table = self.open(name)
+        if table is None:
+            return {}
+        sizes: dict[str, int] = {}
+        actions = pa.table(table.get_add_actions(flatten=True))
+        for value, size in zip(
+            actions[f"partition.{column}"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True
+        ):
+            sizes[value] = sizes.get(value, 0) + size
+        return sizes
+
+    def _fences(self, table: DeltaTable) -> list[Transaction]:
+        """Return the transaction that makes a commit conflict with those of other holders of the lease.
+
+        Raises:
+            LeaseError: a later holder committed to the table.
+        """
+        if self.fence is None:
+            return []
+        if _is_committed(table, _FENCE, self.fence + 1):
+            raise LeaseError(
+                f"the lease on {self.root} ended (a suspended machine?), and another run wrote since. Nothing was "
+                "written. Run the same command again to go on."
+            )
+        return [Transaction(_FENCE, self.fence)]
+
+    def _existing(self, name: str) -> DeltaTable:
+        table = self.open(name)
+        if table is None:
+            raise TableNotFoundError(f"{self.where(name)} is no Delta table")
+        return table
+
+
+def _is_committed(table: DeltaTable, txn: str, version: int) -> bool:
+    before = table.transaction_version(txn)
+    return before is not None and before >= version
+
+
+def _predicate(where: Mapping[str, str | Sequence[str]]) -> str:
+    """Return the condition in the SQL of delta-rs, whose strings have no backslash escapes.
+
+    >>> print(_predicate({"snapshot": "a'b", "batch_id": ["c", "d"]}))
+    snapshot = 'a''b' AND batch_id IN ('c', 'd')
+    """
+    parts = []
+    for column, value in where.items():
+        values = [value] if isinstance(value, str) else list(value)
+        quoted = ["'" + one.replace("'", "''") + "'" for one in values]
+        parts.append(f"{column} = {quoted[0]}" if isinstance(value, str) else f"{column} IN ({', '.join(quoted)})")
+    return " AND ".join(parts)
+
+
+def _schema(table: Table) -> pa.Schema:
+    comments = {column.name: {"comment": column.comment} for column in table.columns}
+    return pa.schema([field.with_metadata(comments[field.name]) for field in table.arrow])
+
+
+def _properties(table: Table) -> dict[str, str | None]:
+    return {**stats_properties(table), **dict(table.properties)}
+
+
+def stats_properties(table: Table) -> dict[str, str]:
+    """Return the properties that keep urls and texts out of the log: it has the statistics of `stats_columns` only."""
+    if not table.stats_columns:
+        return {"delta.dataSkippingNumIndexedCols": "0"}
+    return {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
