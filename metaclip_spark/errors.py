@@ -40,6 +40,10 @@ class WarehouseError(MetaclipError):
     """A table that is missing, cannot be written, or is not what was expected (exit status 1)."""
 
 
+class WorkerError(MetaclipError):
+    """Python workers that lack this package, a library, or the driver's version of Python (exit status 1)."""
+
+
 class EmptyPoolError(MetaclipError):
     """A pool without a pair that could be drawn; what was read and counted stays (exit status 1)."""
 

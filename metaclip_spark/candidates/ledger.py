@@ -70,6 +70,7 @@ class Ledger:
     """Counts of one split while it is read.
 
     Attributes:
+        bytes_reached: bytes read so far, estimated, of a format that knows them at its end only.
         etag: the fingerprint that the server of a remote source reports, or ""; used if the plan does not know it.
         status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
         rejected: reason -> number of rejects, and of records passed over.
@@ -82,6 +83,7 @@ class Ledger:
     texts_matched: int = 0
     pairs_written: int = 0
     bytes_read: int = 0
+    bytes_reached: int = 0
     etag: str = ""
     status: str = "done"
     reason: str | None = None

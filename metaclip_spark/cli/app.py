@@ -5,6 +5,7 @@ Errors go to stderr, tables and numbers to stdout.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -12,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaclip_spark.cli.failures import cause_of, failure_of, quiet_servers
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.interrupts import REASON, STATUS
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
-from metaclip_spark.errors import MetaclipError
-from metaclip_spark.version import __version__
+from metaclip_spark.errors import MetaclipError, WorkerError
+from metaclip_spark.version import full_version
 
 if TYPE_CHECKING:
     from metaclip_spark.terminal.progress import Reporter
@@ -33,8 +35,21 @@ def _reporter(quiet: bool = False) -> Reporter:
     return Reporter(quiet)
 
 
+def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        click.echo(f"metaclip-spark, version {full_version()}")
+        context.exit()
+
+
 @click.group(cls=HeadedGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="metaclip-spark")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version, with the commit that it was built from, and exit.",
+)
 def cli() -> None:
     """Curate image-text pairs as MetaCLIP does: match texts against metadata, count, balance."""
 
@@ -47,6 +62,7 @@ def cli() -> None:
     Group.SAMPLING,
     Group.EARLIER_RUNS,
     Group.SCHEDULING,
+    Group.ENGINE,
     Group.SPARK,
     without=["pinned"],
 )
@@ -62,7 +78,9 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK, without=["pinned"])
+@settings_options(
+    *READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK, without=["pinned"]
+)
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources into the staging table `extracted`.
 
@@ -81,6 +99,7 @@ def extract(config: str | None, debug: bool, **flags: Any) -> int:
     "id_column",
     Group.WAREHOUSE,
     Group.SCHEDULING,
+    Group.ENGINE,
     Group.SPARK,
     without=["pinned"],
 )
@@ -96,7 +115,7 @@ def dedup(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK, without=["pinned"])
+@settings_options(Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK, without=["pinned"])
 def match(config: str | None, debug: bool, **flags: Any) -> int:
     """Match the stored pairs with another entry list.
 
@@ -109,7 +128,7 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", "snapshots", Group.WAREHOUSE, Group.SCHEDULING, Group.SPARK)
+@settings_options("metadata", "snapshots", Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK)
 def count(config: str | None, debug: bool, **flags: Any) -> int:
     """Count the pairs of each snapshot that match each entry."""
     from metaclip_spark.commands import curation
@@ -125,6 +144,7 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
     Group.EARLIER_RUNS,
     Group.PART_OF_POOL,
     Group.SCHEDULING,
+    Group.ENGINE,
     Group.SPARK,
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
@@ -141,12 +161,12 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 
 
 @cli.command()
-@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SPARK)
+@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
 def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """Show what `run` would read, and estimate its cost.
 
-    Prints the number of sources, their bytes, how many are done already, and the estimated core-hours. Nothing is
+    Prints the number of sources, their bytes, how many are done already, and the estimated time. Nothing is
     extracted or written.
     """
     from metaclip_spark.commands import plan
@@ -155,7 +175,7 @@ def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", Group.WAREHOUSE, Group.SAMPLING, "freeze_counts", Group.SPARK)
+@settings_options("metadata", Group.WAREHOUSE, Group.SAMPLING, "freeze_counts", Group.ENGINE, Group.SPARK)
 @click.option(
     "--thresholds",
     metavar="T,T,...",
@@ -177,7 +197,7 @@ def sweep(
 
 
 @cli.command()
-@settings_options("metadata", Group.WAREHOUSE, Group.SPARK)
+@settings_options("metadata", Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option("--pair-id", metavar="ID", help="Explain the pair with this id.")
 @click.option("--url", metavar="URL", help="Explain all pairs of the image at this url; with --text, one pair of it.")
 @click.option("--text", metavar="TEXT", help="Explain this text, whether it is in the pool or not.")
@@ -204,7 +224,7 @@ def explain(
 
 
 @cli.command()
-@settings_options("metadata", Group.WAREHOUSE, "outcome", Group.SPARK)
+@settings_options("metadata", Group.WAREHOUSE, "outcome", Group.ENGINE, Group.SPARK)
 @click.option("--run-id", metavar="ID", help="Report this run.  [default: the run balanced last]")
 @click.option("--compare", metavar="RUN RUN", nargs=2, default=None, help="Report two runs side by side.")
 @click.option(
@@ -245,7 +265,7 @@ def report(
 
 
 @cli.command()
-@settings_options(Group.WAREHOUSE, Group.SPARK)
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option(
     "--stage",
     type=click.Choice(("pairs", "curated")),
@@ -354,7 +374,7 @@ def runs_group() -> None:
 
 
 @runs_group.command("list")
-@settings_options(Group.WAREHOUSE, Group.SPARK)
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """List all runs, oldest first.
@@ -367,7 +387,7 @@ def runs_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> i
 
 
 @runs_group.command("show")
-@settings_options(Group.WAREHOUSE, Group.SPARK)
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.argument("run_id", metavar="RUN")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **flags: Any) -> int:
@@ -378,7 +398,7 @@ def runs_show(config: str | None, debug: bool, run_id: str, as_json: bool, **fla
 
 
 @runs_group.command("prune")
-@settings_options(Group.WAREHOUSE, Group.SPARK)
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.argument("run_ids", metavar="[RUN]...", nargs=-1)
 @click.option(
     "--keep-last",
@@ -416,7 +436,7 @@ def runs_prune(
 
 
 @cli.command()
-@settings_options(Group.WAREHOUSE, Group.SPARK)
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option("--urls", metavar="FILE", help="Delete these urls of images or pages: one per line (.gz too).")
 @click.option(
     "--domains", metavar="FILE", help="Delete all images under these domains: one per line, subdomains included."
@@ -508,7 +528,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = spread_variadic(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     try:
-        return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
+        with contextlib.nullcontext() if debug else quiet_servers():
+            return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(REASON, STATUS)
     except click.ClickException as error:
@@ -517,18 +538,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MetaclipError as error:
         if debug:
             traceback.print_exc()
-        return _fail(str(error), error.exit_code)
+        # An error that another one caused says where; the failure of the machine says why.
+        failure = failure_of(error) if error.exit_code == 1 and error.__cause__ is not None else None
+        return _fail(*(failure or (str(error), error.exit_code)))
     except Exception as error:
         if debug:
             traceback.print_exc()
-        return _fail(f"failed: {_shortened(error)} (--debug shows the stack trace).", 1)
+        from metaclip_spark.spark.probe import worker_problem
 
-
-def _shortened(error: Exception) -> str:
-    """Return the line of an error that names its cause: the first with a known error type, otherwise the first line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    causes = [line for line in lines if line.startswith(("ValueError:", "MemoryError", "RuntimeError:", "OSError:"))]
-    return f"{type(error).__name__}: {(causes or lines)[0][:500]}"
+        problem = worker_problem(error)
+        if problem is not None:
+            return _fail(problem, WorkerError.exit_code)
+        failure = failure_of(error)
+        return _fail(*(failure or (f"failed: {cause_of(error)} (--debug shows the stack trace).", 1)))
 
 
 def _fail(message: str, status: int) -> int:

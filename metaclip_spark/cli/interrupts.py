@@ -172,6 +172,7 @@ class Interrupts:
         """End the process at once."""
         self.say()
         self._end_children()
+        _remove_spills()
         os._exit(STATUS)
 
     def _end_children(self) -> None:
@@ -213,6 +214,13 @@ def end_children(seconds: float) -> None:
     for pid in children:
         if _runs(pid):
             _send(pid, signal.SIGKILL)
+
+
+def _remove_spills() -> None:
+    """Remove the spills of the embedded engine, if this process has imported it."""
+    embedded = sys.modules.get("metaclip_spark.spark.embedded")
+    if embedded is not None:
+        embedded.remove_spills()
 
 
 def _children() -> list[int]:

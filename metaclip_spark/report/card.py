@@ -39,10 +39,13 @@ class Card(Account):
         expected_sd: Standard deviation of the curated subset's size, in pairs.
         incomplete_sources: (source_path, status, reason) of the first sources that were not read to the end.
         config: The resolved configuration, without secrets.
-        pairs_seen: Unique pairs of the snapshots, summed, with those that an earlier snapshot has; None if unknown.
+        pairs_seen: Unique pairs of the snapshots, summed, with those that an earlier snapshot has and those that were
+            taken down; None if unknown.
         pairs_rematched: Pairs of snapshots whose pairs `match` stored. Their sources belong to another list.
         has_earlier: Whether the warehouse has several snapshots, so that a pair may be that of an earlier one.
-        taken_down: Whether there was a takedown, so that pairs of the sources may be missing from the pool.
+        taken_down: Pairs of the sources that takedowns removed from the pool; None if a takedown did not count them.
+        drawn: Size of the subset at the draw, if pairs were taken down since and the expected size and sd are still
+            those of the draw; else None.
         pool_pairs: If survivors were balanced: the size of the pool that they are a part of; None if unknown.
         pairs_before: If survivors were balanced: the size of the pool or subset that they are left of; None if unknown.
         impossible: Ids of the entries with count 0 that no text can match.
@@ -83,7 +86,8 @@ class Card(Account):
     pairs_seen: int | None = None
     pairs_rematched: int = 0
     has_earlier: bool = False
-    taken_down: bool = False
+    taken_down: int | None = 0
+    drawn: int | None = None
     pool_pairs: int | None = None
     pairs_before: int | None = None
     impossible: Sequence[int] = ()
@@ -145,9 +149,14 @@ class Card(Account):
         return share(self.curated_size, self.unique_pairs)
 
     @property
+    def compared_size(self) -> int:
+        """Size of the subset that the expected size is compared with: now, or at the draw (`drawn`)."""
+        return self.curated_size if self.drawn is None else self.drawn
+
+    @property
     def deviation_sds(self) -> float:
-        """(curated size - expected size) / sd; 0 or infinite if the size cannot vary."""
-        difference = self.curated_size - self.expected_size
+        """(compared size - expected size) / sd; 0 or infinite if the size cannot vary."""
+        difference = self.compared_size - self.expected_size
         if self.expected_sd > 0:
             return difference / self.expected_sd
         # Without variance, the expectation is a sum of ones. A difference below half a pair is rounding.
@@ -165,9 +174,9 @@ class Card(Account):
 
     def absent_entry_ids(self, n: int = TOP) -> list[int]:
         """Return the first `n` ids of entries with count 0 that a text could match."""
-        impossible = np.asarray(self.impossible, dtype=np.int64)
-        absent = np.setdiff1d(np.flatnonzero(self.entry_counts == 0), impossible)
-        return [int(i) for i in absent[:n]]
+        absent = self.entry_counts == 0
+        absent[np.asarray(self.impossible, dtype=np.int64)] = False
+        return [int(i) for i in np.flatnonzero(absent)[:n]]
 
     def top_entry_ids(self, n: int = TOP) -> list[int]:
         """Return the ids of the `n` entries with the highest counts above 0. Ties are ordered by id."""

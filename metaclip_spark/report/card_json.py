@@ -53,6 +53,7 @@ def closing_numbers(card: Card) -> dict[str, Any]:
         "expected_sd": card.expected_sd,
         **({} if card.given is None else {"expected_given": card.given}),
         **({} if card.capped is None else {"capped": card.capped}),
+        **({} if card.drawn is None else {"drawn": card.drawn}),
         "tables": dict(card.table_paths),
     }
 

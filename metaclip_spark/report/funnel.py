@@ -18,6 +18,7 @@ NOT_LEFT = "pairs that are not left"
 NOT_DRAWN = "not drawn"
 OTHER_TEXTS = "other texts of the same image"
 REMATCHED = "matched again with this list"
+TAKEN_DOWN = "taken down"
 UNEXPLAINED = "not accounted for"
 UNIQUE_IN_SOURCES = "Each once a source"
 SURVIVING = "Pairs left of "
@@ -156,8 +157,9 @@ def _of_pool(card: Card) -> list[_Level]:
         others = card.unique_pairs - unmatched - card.images
         levels.append(_Level("Images", card.images, "of the pairs", {**left, OTHER_TEXTS: others}))
         size, left, subset = card.images, {}, "of the images"
-    not_drawn = NOT_DRAWN + (_OR_TAKEN if card.taken_down and card.left_of is not None else "")
-    left = {**left, not_drawn: size - sum(left.values()) - card.curated_size}
+    # Numbers of survivors are those of the draw. All other numbers are those of the pairs that takedowns left.
+    drawn = card.curated_size if card.left_of is None else card.compared_size
+    left = {**left, NOT_DRAWN: size - sum(left.values()) - drawn, TAKEN_DOWN: drawn - card.curated_size}
     return [*levels, _Level("Curated subset", card.curated_size, subset, left)]
 
 
@@ -171,20 +173,21 @@ def _of_survivors(card: Card, before: int, of: str) -> list[_Level]:
         levels.append(
             _Level(f"{SUBSET_OF}{card.left_of}", before, "of the pool" if pool is not None else _FRESH, dropped)
         )
-    not_left = NOT_LEFT + (_OR_TAKEN if card.taken_down else "")
     survivors = "of the subset" if of_run else "of the pool"
-    return [*levels, _Level(pool_name(card), card.unique_pairs, survivors, {not_left: before - card.unique_pairs})]
+    return [*levels, _Level(pool_name(card), card.unique_pairs, survivors, {NOT_LEFT: before - card.unique_pairs})]
 
 
 def _to_pool(card: Card, pool: int) -> tuple[dict[str, int], dict[str, int]]:
     """Return the pairs that were left out, and those that were added, between the sources and the pool."""
-    missing = _missing(card, pool)
+    missing = max(_missing(card, pool), 0)
     added = {REMATCHED: card.pairs_rematched}
-    or_taken = _OR_TAKEN if card.taken_down else ""
-    seen = card.pairs_seen
-    if seen is not None and pool <= seen <= pool + missing:
-        return {DUPLICATES + or_taken: pool + missing - seen, EARLIER: seen - pool}, added
-    return {DUPLICATES + (_OR_EARLIER if card.has_earlier else "") + or_taken: max(missing, 0)}, added
+    or_taken = _OR_TAKEN if card.taken_down is None else ""
+    taken = min(card.taken_down or 0, missing)
+    rest, seen = missing - taken, card.pairs_seen
+    left_out = {TAKEN_DOWN: taken}
+    if seen is not None and pool + taken <= seen <= pool + missing:
+        return {DUPLICATES + or_taken: pool + missing - seen, EARLIER: seen - pool - taken, **left_out}, added
+    return {DUPLICATES + (_OR_EARLIER if card.has_earlier else "") + or_taken: rest, **left_out}, added
 
 
 def _missing(card: Card, pool: int) -> int:

@@ -16,7 +16,7 @@ from metaclip_spark.report.formatting import flat, number, percent, probability,
 from metaclip_spark.report.funnel import funnel
 from metaclip_spark.report.plots import card as card_plots
 
-NO_MATPLOTLIB = "Plots need matplotlib: pip install 'metaclip-spark[report]'."
+NO_MATPLOTLIB = "Plots need matplotlib: pip install 'matplotlib>=3.8'."
 
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
 """The page's security policy: nothing is loaded and nothing runs, even if a text is not escaped. Styles are inline."""

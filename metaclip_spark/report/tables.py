@@ -61,7 +61,8 @@ def deviation(card: Card) -> str:
         return "not the expected size, although every sampling probability is 0 or 1"
     if card.expected_sd == 0:
         return "exactly as expected: every sampling probability is 0 or 1"
-    return f"{sds:+.2f} sd from the expected size".replace("-", "−")
+    at_draw = "" if card.drawn is None else f", at the draw, which kept {number(card.drawn)}"
+    return f"{sds:+.2f} sd from the expected size{at_draw}".replace("-", "−")
 
 
 def gauge(card: Card) -> float:

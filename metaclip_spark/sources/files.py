@@ -59,6 +59,11 @@ class Split:
     start: int
     stop: int
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the part; 0 if they are unknown."""
+        return self.stop - self.start if self.of > 1 else self.source.bytes
+
 
 def source_path_of(path: str) -> str:
     """Return a source's key: the path inside the crawl if there is one, else the absolute path or the uri.

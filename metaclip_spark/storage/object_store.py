@@ -7,6 +7,7 @@ from typing import Any
 
 import fsspec
 
+from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError, InputError
 from metaclip_spark.storage.filesystem import filesystem_of
 from metaclip_spark.storage.transport import Body, Identity, changed, etag_in, scheme_of, shown
@@ -86,7 +87,7 @@ def source_filesystem(uri: str, connect_seconds: float = 10, read_seconds: float
         # The uris in a listing name no host: the listing and the read must both go to the environment's host.
         files, path = filesystem_of(uri, options_in_uri=False, **options)
     except ImportError as error:
-        package = "pip install 'metaclip-spark[s3]'" if scheme in _S3 else str(error).rstrip(".")
+        package = how_to_install("s3") if scheme in _S3 else str(error).rstrip(".")
         missing = f"{scheme}:// needs a package that is not installed ({package}), here and on the workers."
         raise InputError(missing) from None
     except ValueError:

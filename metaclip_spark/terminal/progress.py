@@ -10,17 +10,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.core.wording import counted, duration, size
 from metaclip_spark.spark.session import is_connect
+from metaclip_spark.storage.tally import Progress as Read
+from metaclip_spark.storage.tally import Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +26,9 @@ if TYPE_CHECKING:
 _LIVE_SECONDS = 0.5
 _PLAIN_SECONDS = 30.0
 """Seconds between two updates, in a terminal and elsewhere."""
+_SURE_SECONDS = 5.0
+_SURE_SHARE = 0.02
+"""Seconds since the first bytes, and share of all bytes read meanwhile, after which the time left is estimated."""
 
 
 class Reporter:
@@ -38,10 +36,15 @@ class Reporter:
 
     Args:
         quiet: print nothing (for --json and tests).
+
+    Attributes:
+        stages: names of the stages that ended, in order; none where a command found all work done.
     """
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False)
+        # A notebook's cell has no terminal: plain lines, on the cell's stderr.
+        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False, force_jupyter=False)
+        self.stages: list[str] = []
 
     def say(self, text: str) -> None:
         """Print one line on stderr."""
@@ -52,21 +55,37 @@ class Reporter:
         self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
-    def stage(self, name: str, spark: SparkSession, total: int | None = None, unit: str = "task") -> Iterator[Stage]:
+    def stage(
+        self,
+        name: str,
+        spark: SparkSession,
+        total: int | None = None,
+        unit: str = "task",
+        record: str = "record",
+        planned: int = 0,
+    ) -> Iterator[Stage]:
         """Show the progress of a stage while its body runs, then print one line with its duration.
 
         Args:
             total: number of units of the stage; None: the tasks of Spark are counted.
             unit: name of a unit, in the singular.
+            record: name of what a unit consists of, in the singular.
+            planned: bytes of all units, for the time left; 0 if they are unknown.
         """
-        stage = Stage(name, spark, total, unit)
+        tallies = None if self.console.quiet or total is None else Tallies()
+        stage = Stage(name, spark, total, unit, record, planned, tallies)
         started = time.monotonic()
-        with self._live(stage):
-            yield stage
+        try:
+            with self._live(stage):
+                yield stage
+        finally:
+            if tallies is not None:
+                tallies.remove()
         seconds = time.monotonic() - started
         rate = f", {stage.pairs / seconds:,.0f} pairs/s" if stage.pairs and seconds > 0 else ""
         note = f"{stage.note}, " if stage.note else ""
         self.say(f"{name:<8} {note}{seconds:.1f} s{rate}")
+        self.stages.append(name)
 
     @contextmanager
     def _live(self, stage: Stage) -> Iterator[None]:
@@ -77,15 +96,13 @@ class Reporter:
             with _ticking(lambda: self.say(stage.line()), _PLAIN_SECONDS):
                 yield
             return
-        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-        text = TextColumn("{task.fields[unit]}  {task.fields[pairs]}")
-        with Progress(*columns, text, TimeElapsedColumn(), console=self.console, transient=True) as bar:
-            unit = agrees(stage.total or 0, stage.unit, f"{stage.unit}s")
-            task = bar.add_task(stage.name, total=stage.total, unit=unit, pairs="")
+        columns = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}")]
+        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as bar:
+            task = bar.add_task(stage.name, total=None, state="")
 
             def refresh() -> None:
-                done, total = stage.done()
-                bar.update(task, completed=done, total=total or None, pairs=stage.pairs_text())
+                share = stage.share()
+                bar.update(task, completed=share or 0.0, total=None if share is None else 1.0, state=stage.state())
 
             with _ticking(refresh, _LIVE_SECONDS):
                 yield
@@ -96,43 +113,103 @@ class Stage:
 
     Attributes:
         pairs: number of pairs committed; 0 where the stage counts none.
-        committed: number of units committed.
         note: text for the last line.
     """
 
-    def __init__(self, name: str, spark: SparkSession, total: int | None, unit: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        spark: SparkSession,
+        total: int | None,
+        unit: str,
+        record: str = "record",
+        planned: int = 0,
+        tallies: Tallies | None = None,
+    ) -> None:
         self.name = name
-        self.unit = unit
-        self.total = total
         self.pairs = 0
         self.note = ""
-        self.committed = 0
+        self._unit, self._record = unit, record
+        self._total, self._planned = total, planned
+        self._tallies = tallies
+        self._committed = Read()
         self._started = time.monotonic()
+        self._first: tuple[float, float] | None = None
         self._tasks = tasks_over_connect(spark) if is_connect(spark) else tasks_of_context(spark)
+
+    @property
+    def tally(self) -> str:
+        """The folder in which tasks of this machine write their running numbers; "" where nobody reads them."""
+        return self._tallies.folder if self._tallies is not None else ""
+
+    def commit(self, units: int, read: int, pairs: int) -> None:
+        """Count units as committed, with their bytes and the pairs that they gave."""
+        before = self._committed
+        running = self._tallies.read() if self._tallies is not None else Read()
+        self._committed = Read(before.splits + units, before.records + running.records, before.bytes + read)
+        self.pairs += pairs
+        if self._tallies is not None:
+            self._tallies.clear()
 
     def done(self) -> tuple[int, int]:
         """Return (finished, total) in units of the stage, or in tasks of Spark if the stage has no total.
 
-        Tasks of the running batch count as finished units.
+        Units that are read and not committed count as finished.
         """
         finished, tasks = self._tasks()
-        if self.total is not None:
-            return min(self.committed + finished, self.total), self.total
-        return finished, tasks
+        if self._total is None:
+            return finished, tasks
+        return min(self._committed.splits + max(finished, self._running().splits), self._total), self._total
 
-    def pairs_text(self) -> str:
-        """Return the number of pairs and their rate; empty before the first commit."""
-        if not self.pairs:
-            return ""
-        rate = self.pairs / max(time.monotonic() - self._started, 1e-9)
-        return f"{counted(self.pairs, 'pair')}, {rate:,.0f} pairs/s"
+    def read(self) -> Read:
+        """Return the units, records and bytes that were read so far, committed or not."""
+        running = self._running()
+        return Read(*(before + now for before, now in zip(self._committed, running, strict=True)))
+
+    def share(self) -> float | None:
+        """Return the share that is read, by bytes where they are known, otherwise by units; None if it is unknown."""
+        if self._planned:
+            return min(self.read().bytes / self._planned, 1.0)
+        done, total = self.done()
+        return done / total if total else None
+
+    def seconds_left(self) -> float | None:
+        """Return the seconds that the rest takes at the rate since the first bytes; None while that cannot be told.
+
+        The time before the first bytes is the start of the workers, which says nothing about the rate.
+        """
+        now, share = time.monotonic(), self.share()
+        if self._total is None or not share or share >= 1:
+            return None
+        if self._first is None:
+            self._first = now, share
+        seconds, gained = now - self._first[0], share - self._first[1]
+        if seconds < _SURE_SECONDS or gained < _SURE_SHARE:
+            return None
+        return seconds * (1 - share) / gained
+
+    def state(self) -> str:
+        """Return how far the stage is, in words."""
+        done, total = self.done()
+        read, left = self.read(), self.seconds_left()
+        parts = [f"{done:,} of {counted(total, self._unit)}"] if total else []
+        parts += [f"{counted(read.records, self._record)} read"] if read.records else []
+        if self._planned and read.bytes:
+            parts.append(f"{min(read.bytes / self._planned, 1.0):.0%} of {size(self._planned)}")
+        if self.pairs:
+            rate = self.pairs / max(time.monotonic() - self._started, 1e-9)
+            parts.append(f"{counted(self.pairs, 'pair')}, {rate:,.0f} pairs/s")
+        if left is not None:
+            parts.append(f"about {duration(left)} left")
+        return "  ".join(parts)
 
     def line(self) -> str:
         """Return the state of the stage as one plain line."""
-        done, total = self.done()
-        seconds = f"{time.monotonic() - self._started:.0f} s"
-        tasks = f"{done:,} of {counted(total, self.unit)}" if total else ""
-        return "  ".join(part for part in (f"{self.name:<8}", tasks, self.pairs_text(), seconds) if part)
+        parts = (f"{self.name:<8}", self.state(), f"{time.monotonic() - self._started:.0f} s")
+        return "  ".join(part for part in parts if part)
+
+    def _running(self) -> Read:
+        return self._tallies.read() if self._tallies is not None else Read()
 
 
 Tasks = Callable[[], tuple[int, int]]
@@ -151,7 +228,10 @@ def tasks_of_context(spark: SparkSession) -> Tasks:
 
 
 def tasks_over_connect(spark: SparkSession) -> Tasks:
-    """Return a function that reads the last report of the server about the running operation."""
+    """Return a function that reads the last report of the server about the running operation.
+
+    A server that reports nothing, such as the embedded engine's, has no tasks.
+    """
     latest = [(0, 0)]
 
     def update(stages: Iterable[StageInfo] | None, inflight_tasks: int, operation_id: str | None, done: bool) -> None:

@@ -21,6 +21,7 @@ from metaclip_spark.report.funnel import (
     OTHER_TEXTS,
     REMATCHED,
     SUBSET_OF,
+    TAKEN_DOWN,
     UNEXPLAINED,
     UNMATCHED_KEPT,
     FunnelRow,
@@ -65,7 +66,6 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
     rows = funnel(card)
     of_pool, (drawn,) = _funnel_rows(card, rows[:-1]), rows[-1:]
     head, tail, unmatched = card.entries_head, card.entries_tail, card.entries_unmatched
-    sds = abs(card.curated_size - card.expected_size) / card.expected_sd if card.expected_sd else 0.0
     return [
         ("sources", f"{sum(card.sources.values()):,}", statuses),
         *_without_text(card),
@@ -82,7 +82,7 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
             f"{card.curated_size:,}",
             f"{_share(card.curated_size, card.unique_pairs)} of the {'survivors' if card.left_of else 'pool'}",
         ),
-        ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {sds:.1f} sd away{_given(card)}"),
+        ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {_away(card)}"),
         *([] if card.capped is None else [("  capped", f"{card.capped:,}", _CAPPED)]),
     ]
 
@@ -100,6 +100,7 @@ _SHORT = {
     NOT_DRAWN: ("not drawn", "by the sampling probability of each pair"),
     OTHER_TEXTS: ("other texts", "of the same image"),
     REMATCHED: ("rematched", "pairs that `match` stored for this list"),
+    TAKEN_DOWN: ("taken down", "removed by `takedown`"),
     UNEXPLAINED: ("other", "not accounted for: a source was read again, or the tables changed since"),
 }
 """Reason of the funnel -> (name, note) of its line."""
@@ -179,8 +180,11 @@ _OF_IMAGES = {"empty_text": "texts are empty", "link_cap": "image links are beyo
 _CAPPED = "kept with certainty, because p is above that of the run; a large number means that its t was too small"
 
 
-def _given(card: Card) -> str:
-    return f", given the subset of run {card.given}" if card.given else ""
+def _away(card: Card) -> str:
+    sds = abs(card.compared_size - card.expected_size) / card.expected_sd if card.expected_sd else 0.0
+    given = f", given the subset of run {card.given}" if card.given else ""
+    at_draw = "" if card.drawn is None else f", at the draw, which kept {card.drawn:,}"
+    return f"{sds:.1f} sd away{given}{at_draw}"
 
 
 def _share(part: int, whole: int) -> str:

@@ -59,14 +59,17 @@ def read_parquet(split: Split, options: ExtractOptions, ledger: Ledger) -> Itera
         ledger.opened(raw)
         options = file_options(file.schema_arrow.names, options, split.source.source_path)
         groups = _Groups(raw, file, options, is_remote(split.source.uri))
-        position = 0
+        position, rows_read = 0, 0
         for group in range(file.num_row_groups):
             meta = file.metadata.row_group(group)
             if split.start <= first_byte(meta.column(0)) < split.stop or (split.of == 1):
                 row = position
                 for columns in groups.read(group):
+                    rows = len(columns[options.url_column])
+                    rows_read += rows
+                    ledger.bytes_reached = split.source.bytes * rows_read // max(file.metadata.num_rows, 1)
                     yield row, columns
-                    row += len(columns[options.url_column])
+                    row += rows
                 if row - position != meta.num_rows:
                     raise DamagedSourceError(
                         f"row group {group} has {row - position:,} rows; its footer says {meta.num_rows:,}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.report.formatting import number, short
 from metaclip_spark.report.plots.canvas import decades
@@ -32,7 +33,7 @@ def check(place: str) -> None:
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
-        raise ConfigError("--plot needs matplotlib: pip install 'metaclip-spark[report]'.") from None
+        raise ConfigError(f"--plot needs matplotlib: {how_to_install('report')}") from None
 
 
 def draw(sweep: Sweep, place: str) -> None:

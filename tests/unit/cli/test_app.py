@@ -20,8 +20,8 @@ from metaclip_spark.commands import curation, opening
 from metaclip_spark.config.setting import Group
 from metaclip_spark.config.settings import SETTINGS, THINNING, Settings
 from metaclip_spark.errors import MetaclipError
-from metaclip_spark.spark import session
-from metaclip_spark.version import __version__
+from metaclip_spark.spark import engine, session
+from metaclip_spark.version import full_version
 
 ROOT = Path(__file__).parents[3]
 COMMANDS = [
@@ -70,7 +70,7 @@ def no_spark(monkeypatch):
     def refuse(*args, **kwargs):
         raise StartedSparkError("Spark would start now")
 
-    monkeypatch.setattr(opening, "get_session", refuse)
+    monkeypatch.setattr(opening, "open_engine", refuse)
 
 
 @pytest.fixture
@@ -208,7 +208,7 @@ def test_a_group_without_a_command_shows_its_help(metaclip):
 def test_version(metaclip):
     """The version is that of the package."""
     ended = metaclip("--version")
-    assert (ended.status, ended.out) == (0, f"metaclip-spark, version {__version__}\n")
+    assert (ended.status, ended.out) == (0, f"metaclip-spark, version {full_version()}\n")
 
 
 def test_the_module_is_the_command():
@@ -284,7 +284,7 @@ def test_no_list(metaclip, files, command):
     flags = files.flags(metadata=None) if command == "run" else ["--warehouse", files.warehouse]
     ended = metaclip(command, *flags)
     assert ended.status == 2
-    assert ended.sentence == ("metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz.")
+    assert ended.sentence == ("metadata is missing; expected --metadata NAME or PATH, e.g. --metadata en.")
 
 
 @pytest.mark.parametrize("command", ["run", "extract"])
@@ -555,7 +555,7 @@ def bare_machine(monkeypatch, tmp_path):
     """Simulate a machine without Java and without an open session, with the real start of sessions."""
     from pyspark.sql import SparkSession
 
-    monkeypatch.setattr(opening, "get_session", session.get_session)
+    monkeypatch.setattr(opening, "open_engine", engine.open_engine)
     monkeypatch.setattr(SparkSession, "getActiveSession", classmethod(lambda cls: None))
     for name in ("JAVA_HOME", "PYSPARK_GATEWAY_PORT", "DATABRICKS_RUNTIME_VERSION"):
         monkeypatch.delenv(name, raising=False)
@@ -575,7 +575,7 @@ def put_java(folder: Path, output: str) -> Path:
 
 def test_no_java(metaclip, files, bare_machine):
     """The error names what Spark needs, what is missing, and how to install it."""
-    ended = metaclip("run", *files.flags())
+    ended = metaclip("run", *files.flags(), "--engine", "spark")
     assert ended.status == 1
     assert ended.sentence.startswith("Spark needs Java 17 or 21, and no java is on PATH. Install one (")
 
@@ -584,7 +584,7 @@ def test_a_java_home_without_java(metaclip, files, bare_machine, monkeypatch):
     """JAVA_HOME has precedence over PATH, so the error names it."""
     put_java(bare_machine, 'openjdk version "17.0.1"')
     monkeypatch.setenv("JAVA_HOME", "/nowhere/at/all")
-    ended = metaclip("run", *files.flags())
+    ended = metaclip("run", *files.flags(), "--engine", "spark")
     assert ended.status == 1
     assert ended.sentence.startswith("Spark needs Java 17 or 21, and JAVA_HOME=/nowhere/at/all has no bin/java.")
 
@@ -601,7 +601,7 @@ def test_a_java_home_without_java(metaclip, files, bare_machine, monkeypatch):
 def test_a_java_that_spark_does_not_run_on(metaclip, files, bare_machine, output, version):
     """The error names the version that was found, and its path."""
     java = put_java(bare_machine, output)
-    ended = metaclip("run", *files.flags())
+    ended = metaclip("run", *files.flags(), "--engine", "spark")
     assert ended.status == 1
     assert ended.sentence.startswith(f"Spark needs Java 17 or 21, got {version} at {java}.")
 
@@ -630,7 +630,7 @@ def test_a_java_that_cannot_be_run(metaclip, files, bare_machine):
     java = bare_machine / "java"
     java.write_bytes(b"\x7fELF and nothing")
     java.chmod(0o755)
-    ended = metaclip("run", *files.flags())
+    ended = metaclip("run", *files.flags(), "--engine", "spark")
     assert ended.status == 1
     assert ended.sentence
 
@@ -638,7 +638,7 @@ def test_a_java_that_cannot_be_run(metaclip, files, bare_machine):
 def test_no_pyspark(monkeypatch):
     """The package works without Spark up to this point, and the error names the extra to install."""
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
-    with pytest.raises(MetaclipError, match=r"pyspark cannot be imported .*pip install 'metaclip-spark\[spark\]'"):
+    with pytest.raises(MetaclipError, match=r"pyspark cannot be imported .*pip install 'delta-spark"):
         session.get_session()
 
 

@@ -111,11 +111,65 @@ def test_pairs_of_earlier_snapshots_are_told_from_repeats():
     assert rows[3].dropped == [("duplicates found in deduplication, or pairs of earlier snapshots", 10)]
 
 
-def test_a_takedown_is_named_where_its_pairs_are_missing():
-    """Nobody counted how many pairs of the pool were taken down, so the line says what it may have."""
-    rows = assert_adds_up(make_card(taken_down=True))
+def test_pairs_taken_down_are_no_repeats():
+    """Of the 10 pairs that the pool lacks, 7 were taken down. The page and the terminal have a line for them."""
+    card = make_card(taken_down=7)
+    rows = assert_adds_up(card)
+    assert rows[3].left_out == [("taken down", 7), ("repeats that met in deduplication", 3)]
+    lines = card_rows(card)
+    assert ("  repeats", "-3", "the same url and text on other pages or sources") in lines
+    assert ("  taken down", "-7", "removed by `takedown`") in lines
+    assert "taken down" in render(card)
+    assert [name for name, _ in assert_adds_up(make_card(taken_down=10))[3].left_out] == ["taken down"]
+    assert [name for name, _ in assert_adds_up(make_card(taken_down=0))[3].left_out] == [
+        "repeats that met in deduplication"
+    ]
+
+
+def test_pairs_taken_down_of_several_snapshots():
+    """Of 10 missing pairs, 4 were taken down, and an earlier snapshot has 5 of the others."""
+    rows = assert_adds_up(make_card(has_earlier=True, pairs_seen=139, taken_down=4))
+    assert rows[3].left_out == [
+        ("pairs that an earlier snapshot has", 5),
+        ("taken down", 4),
+        ("repeats that met in deduplication", 1),
+    ]
+    rows = assert_adds_up(make_card(has_earlier=True, taken_down=4))
+    assert rows[3].left_out == [
+        ("repeats that met in deduplication, or pairs of earlier snapshots", 6),
+        ("taken down", 4),
+    ]
+
+
+def test_a_takedown_of_an_earlier_release_is_named_with_the_repeats():
+    """It did not count how many pairs of the pool it removed, so the line says what it may have."""
+    rows = assert_adds_up(make_card(taken_down=None))
     assert rows[3].left_out == [("repeats that met in deduplication, or pairs taken down since", 10)]
     assert on_the_page(rows[3].left_out[0][0]) == "duplicates found in deduplication, or pairs taken down since"
+
+
+def test_survivors_that_were_drawn_and_taken_down_have_a_line():
+    """Of 50 survivors 40 were drawn, and 15 of these were taken down since."""
+    given = {"left_of": "the pool", "pool_pairs": 130, "pairs_before": 130, "unique_pairs": 50}
+    card = make_card(**given, matches_per_text={1: 50}, curated_size=25, drawn=40)
+    rows = assert_adds_up(card)
+    assert rows[-1].left_out == [("taken down", 15), ("not drawn", 10)]
+    assert rows[-2].left_out == [("pairs that are not left", 80)]
+    images = make_card(**given, images=45, matches_per_text={1: 50}, curated_size=25, drawn=40)
+    assert assert_adds_up(images)[-1].left_out == [("taken down", 15), ("not drawn", 5)]
+
+
+def test_the_expected_size_of_a_draw_is_compared_with_what_the_draw_kept():
+    """Of 40 pairs 35 were taken down since; the expected size is still 38 ± 4."""
+    card = make_card(given="b", curated_size=5, unique_pairs=90, drawn=40, matches_per_text={1: 90})
+    assert_adds_up(card)
+    assert card.deviation_sds == as_plain(card)["deviation_sds"] == 0.5
+    assert ("  expected", "38", "± 4; 0.5 sd away, given the subset of run b, at the draw, which kept 40") in (
+        card_rows(card)
+    )
+    assert tables.deviation(card) == "+0.50 sd from the expected size, at the draw, which kept 40"
+    assert closing_numbers(card)["drawn"] == 40
+    assert tables.deviation(make_card()) == "+0.50 sd from the expected size"
 
 
 def test_survivors_have_the_pool_and_the_subset_before_them():
@@ -216,6 +270,7 @@ def outcomes(draw: st.DrawFn) -> dict[str, Any]:
     images = draw(st.none() | st.integers(0, unique))
     without_match = draw(st.integers(0, unique - (images or 0))) if keep_unmatched else 0
     earlier = draw(st.booleans())
+    taken = draw(st.none() | st.integers(0, sent - unique))
     return {
         "config": {"keep_unmatched": keep_unmatched, "lang_column": "lang" if by_input else None},
         "rejected": rejected,
@@ -226,8 +281,8 @@ def outcomes(draw: st.DrawFn) -> dict[str, Any]:
         "unique_pairs": unique,
         "images": images,
         "has_earlier": earlier,
-        "pairs_seen": draw(st.none() | st.integers(unique, sent)) if earlier else None,
-        "taken_down": draw(st.booleans()),
+        "pairs_seen": draw(st.none() | st.integers(unique + (taken or 0), sent)) if earlier else None,
+        "taken_down": taken,
         "matches_per_text": {0: without_match, 1: unique - without_match},
         "curated_size": draw(st.integers(0, images if images is not None else unique - without_match)),
     }
@@ -254,7 +309,8 @@ ANY = st.integers(0, 300)
             **dict.fromkeys(("pairs_sent", "pairs_seen", "images", "pool_pairs", "pairs_before"), st.none() | ANY),
             "left_of": st.sampled_from([None, "the pool", "run b"]),
             "has_earlier": st.booleans(),
-            "taken_down": st.booleans(),
+            "taken_down": st.none() | ANY,
+            "drawn": st.none() | ANY,
             "matches_per_text": st.dictionaries(st.integers(0, 2), ANY),
             "rejected": st.dictionaries(st.sampled_from(sorted(TEXT_REASONS)), ANY),
         }

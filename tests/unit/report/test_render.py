@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from whole import composition, whole
 
+from metaclip_spark.core.extras import requirements
 from metaclip_spark.report import card_json, sections
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.compare import compare
@@ -363,7 +364,7 @@ def test_without_matplotlib_the_page_names_what_to_install(monkeypatch):
     assert not card_plots.available()
     page = Page(render(make_card()))
     assert page.texts.count(NO_MATPLOTLIB) == 1
-    assert NO_MATPLOTLIB == "Plots need matplotlib: pip install 'metaclip-spark[report]'."
+    assert f"Plots need matplotlib: pip install '{requirements('report')[0]}'." == NO_MATPLOTLIB
     assert "svg" not in page.tags
     assert "12,345" in page.texts
 
