@@ -1,15 +1,17 @@
 #!/usr/bin/env bash
-# Creates a virtual environment with this package, and finds Java 17 or 21, which Spark 4 needs.
+# Creates a virtual environment with this package. With the extra spark, it also finds or installs Java 17 or 21, which
+# Spark 4 needs.
 #
 #   bash jobs/setup.sh [--check] [--venv NAME] [EXTRAS [REQUIREMENT...]]
 #
-# --check       prints which Python and Java would be used, and changes nothing
+# --check       prints which Python would be used, and with the extra spark which Java, and changes nothing
 # --venv NAME   the environment's folder in the repository (default .venv)
-# EXTRAS        extras of setup.py, with commas (default spark,report)
+# EXTRAS        extras of setup.py, with commas (default spark,report); "" for none
 # PYTHON        (environment) use this Python instead of the first one >= 3.10
 # METACLIP_JVM_FOLDERS  (environment) folders with Java installations, separated by colons
 #
-# Other scripts source this one with arguments, and then use: root, venv, java_prefix, JAVA_HOME.
+# Other scripts source this one with arguments, and then use: root, venv, ready (not empty if nothing was to do),
+# JAVA_HOME, and the functions.
 set -euo pipefail
 
 root=$(CDPATH='' cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -98,35 +100,29 @@ try_java() {
   esac
 }
 
-# Sets java_home, and java_prefix: the words that a command needs in front to find the same Java (often none).
+# Sets java_home.
 find_java() {
   local folder found folders
-  java_home="" java_seen="" java_prefix=""
+  java_home="" java_seen=""
   if [ -n "${JAVA_HOME:-}" ] && try_java "$JAVA_HOME/bin/java"; then
     java_home=$JAVA_HOME
     return 0
   fi
-  if try_java "$(command -v java || true)"; then
-    if [ -n "${JAVA_HOME:-}" ]; then name_java; fi
-    return 0
-  fi
+  if try_java "$(command -v java || true)"; then return 0; fi
   folders=${METACLIP_JVM_FOLDERS-/usr/lib/jvm:/opt/java${HOME:+:$HOME/.sdkman/candidates/java}:/Library/Java/JavaVirtualMachines:/opt/homebrew/opt:/usr/local/opt}
   while IFS= read -r -d : folder; do
     [ -n "$folder" ] || continue
     for found in "$folder"/*/bin/java "$folder"/*/Contents/Home/bin/java; do
-      if try_java "$found"; then name_java; return 0; fi
+      if try_java "$found"; then return 0; fi
     done
   done <<<"$folders:"
   if [ -z "${METACLIP_JVM_FOLDERS+set}" ] && [ -x /usr/libexec/java_home ]; then
     for found in 17 21; do
-      if try_java "$(/usr/libexec/java_home -v "$found" 2>/dev/null || true)/bin/java"; then name_java; return 0; fi
+      if try_java "$(/usr/libexec/java_home -v "$found" 2>/dev/null || true)/bin/java"; then return 0; fi
     done
   fi
   return 1
 }
-
-# shellcheck disable=SC2034  # read by quickstart.sh
-name_java() { printf -v java_prefix 'JAVA_HOME=%q ' "$java_home"; }
 
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y --no-install-recommends "$1" \
@@ -160,6 +156,8 @@ java_line() {
   fi
 }
 
+can_install_java() { is_root && has apt-get; }
+
 ask_for_java() {
   fail "Spark needs Java 17 or 21, but none was found${java_seen:+ ($java_seen)}. Type this, then run the command again:" \
     "  $(java_line)"
@@ -167,7 +165,7 @@ ask_for_java() {
 
 install_java() {
   local package
-  if ! is_root || ! has apt-get; then ask_for_java; fi
+  can_install_java || ask_for_java
   start_log
   package=$(apt_java_package)
   if [ -z "$package" ]; then
@@ -236,12 +234,18 @@ install_package() (
   # A Python that was killed while it created the environment leaves one without pip.
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >"$log" 2>&1 || true
   # Keep the extras that are installed already: the tests' set-up must not undo that of the quickstart.
-  if [ "$stamp_key" = "$key" ]; then extras=$(tr ',' '\n' <<<"$stamp_extras,$extras" | sort -u | paste -s -d , -); fi
-  PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input \
-    --editable "${root}[$extras]" "$@" </dev/null >"$log" 2>&1 ||
+  if [ "$stamp_key" = "$key" ]; then
+    extras=$(tr ',' '\n' <<<"$stamp_extras,$extras" | sed '/^$/d' | sort -u | paste -s -d , -)
+  fi
+  # A module is compiled to byte code when it is first imported. Most modules of the packages never are.
+  PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input --no-compile --prefer-binary \
+    --editable "$root${extras:+[$extras]}" "$@" </dev/null >"$log" 2>&1 ||
     fail_with_log "Installing failed." \
       "If the network failed (behind a proxy: set HTTPS_PROXY), run the command again; it continues from there." \
       "To start from scratch, delete the folder ${venv##*/} first."
+  # One of pyspark and pyspark-client can have overwritten files of the other: say so now, not in the middle of a run.
+  "$venv/bin/python" -m metaclip_spark.spark.installation >>"$log" 2>&1 ||
+    fail_with_log "pyspark is not installed as it should be." "Type the command above, then run the command again."
   printf '%s\n' "$key" "$extras" "$python" "$root" >"$stamp"
 )
 
@@ -257,7 +261,7 @@ while [ $# -gt 0 ]; do
     *) break ;;
   esac
 done
-extras=${1:-spark,report}
+extras=${1-spark,report}
 if [ $# -gt 0 ]; then shift; fi
 
 # An empty HOME is worse than none: programs then use / as the home.
@@ -274,14 +278,19 @@ ready=""
 if is_ready; then ready=yes; fi
 if [ -z "$ready" ] || [ -n "$check" ]; then find_python; fi
 
+wants_java=""
+if covers "$extras" spark || covers "$extras" all; then wants_java=yes; fi
+
 if [ -n "$check" ]; then
-  find_java || ask_for_java
-  say "Python $python_version at $python" "Java $java_version at $java_home"
+  if [ -n "$wants_java" ]; then find_java || ask_for_java; fi
+  say "Python $python_version at $python" ${wants_java:+"Java $java_version at $java_home"}
   exit 0
 fi
 
-find_java || install_java
-export JAVA_HOME=$java_home
+if [ -n "$wants_java" ]; then
+  find_java || install_java
+  export JAVA_HOME=$java_home
+fi
 
 if [ -z "$ready" ]; then
   if [ -z "$python_has_venv" ]; then install_venv_module; fi

@@ -1,6 +1,9 @@
 """Compile the kernels that a worker compiles at its first file, so that an archive or a container image has them.
 
-    python -m metaclip_spark.warmup
+    python -m metaclip_spark.warmup [PART...]
+
+Several processes can compile a part each at the same time: `match` (an entry list, matches, counts), `wat` (a WAT, ids)
+and `rest` (WARC, tables, lists of hosts). Without a part, all are compiled.
 
 The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use these
 kernels; others compile them again. The byte code of every module that a worker imports is stored as well.
@@ -10,7 +13,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,29 +50,53 @@ _PAGE = {
 _HTML = '<html><head><title>a page</title></head><body><img src="a.jpg" alt="a dog"></body></html>'
 
 
-def warm_up() -> int:
-    """Extract a WAT and a WARC of one page each and three tables, as tasks do; return the number of pairs."""
+PARTS = ("match", "wat", "rest")
+
+
+def warm_up(parts: Sequence[str] = PARTS) -> int:
+    """Extract a WAT and a WARC of one page each and three tables, as tasks do; return the number of pairs.
+
+    Args:
+        parts: of `PARTS`; what another process compiles is left out. Without `match`, pairs are not matched.
+
+    Raises:
+        ValueError: a part is unknown.
+    """
+    if unknown := set(parts) - set(PARTS):
+        raise ValueError(f"expected parts of {', '.join(PARTS)}; got {', '.join(sorted(unknown))}")
     with tempfile.TemporaryDirectory() as folder:
-        # JSON without spaces, as extractors write it. JSON with spaces is parsed without the compiled loops.
-        wat = json.dumps(_PAGE, separators=(",", ":")).encode()
-        Path(folder, "made.wat.gz").write_bytes(_record("metadata", "application/json", wat))
-        warc = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + _HTML.encode()
-        Path(folder, "made.warc.gz").write_bytes(_record("response", "application/http; msgtype=response", warc))
-        lines = [json.dumps({"url": url, "text": "a dog in the garden"}) for url in _URLS[:1]]
-        Path(folder, "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
-        for name, text in (("made.csv", 'a ""dog"" in the garden'), ("made.tsv", r"a \"dog\" in the garden")):
-            sign = "\t" if name == "made.tsv" else ","
-            Path(folder, name).write_text(f'url{sign}text\n{_URLS[0]}{sign}"{text}"\n', encoding="utf-8")
         Path(folder, "list.txt").write_text("dog\nthe garden\nin the garden\ndog in the garden\n", encoding="utf-8")
-        matcher = compile_matcher(load_metadata(str(Path(folder, "list.txt"))), "auto")
+        matcher = None
+        if "match" in parts:
+            matcher = compile_matcher(load_metadata(str(Path(folder, "list.txt"))), "auto")
+            matcher.match(pa.array(["a dog in the garden", 'a "dog" in the garden']))
+            _count_and_balance()
+        if "wat" in parts:
+            # JSON without spaces, as extractors write it. JSON with spaces is parsed without the compiled loops.
+            wat = json.dumps(_PAGE, separators=(",", ":")).encode()
+            Path(folder, "made.wat.gz").write_bytes(_record("metadata", "application/json", wat))
+        if "rest" in parts:
+            _write_others(folder)
+            written_hosts(pa.array(_URLS))  # used by blocklists and takedowns
+            bad_hosts(pa.array(_URLS))
+        if not {"wat", "rest"} & set(parts):
+            return 0
         tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
         splits = splits_of(find_sources([folder]))
-        stamp = Stamp("warmup", matcher.metadata_id, "warmup")
+        stamp = Stamp("warmup", "warmup" if matcher is None else matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
-    written_hosts(pa.array(_URLS))  # used by blocklists and takedowns
-    bad_hosts(pa.array(_URLS))
-    _count_and_balance()
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
+
+
+def _write_others(folder: str) -> None:
+    """Write a WARC and three tables."""
+    warc = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + _HTML.encode()
+    Path(folder, "made.warc.gz").write_bytes(_record("response", "application/http; msgtype=response", warc))
+    lines = [json.dumps({"url": url, "text": "a dog in the garden"}) for url in _URLS[:1]]
+    Path(folder, "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    for name, text in (("made.csv", 'a ""dog"" in the garden'), ("made.tsv", r"a \"dog\" in the garden")):
+        sign = "\t" if name == "made.tsv" else ","
+        Path(folder, name).write_text(f'url{sign}text\n{_URLS[0]}{sign}"{text}"\n', encoding="utf-8")
 
 
 def _count_and_balance() -> None:
@@ -91,4 +120,4 @@ def _record(kind: str, content_type: str, payload: bytes) -> bytes:
 
 
 if __name__ == "__main__":
-    print(f"{warm_up()} pairs")
+    print(f"{warm_up(sys.argv[1:] or PARTS)} pairs")

@@ -4,7 +4,7 @@
 
 The texts are LAION's captions, alt texts of web pages and museum titles, from `../shared/data`. Without that folder,
 they are those of the shipped sample. The bars of the ratio to pyahocorasick's loop are 8, 9 and 5.5. To time the peers,
-run pip install 'metaclip-spark[bench]'.
+run pip install '.[bench]'.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ TOOLS = [
     "cat",
     "cksum",
     "dirname",
+    "du",
     "grep",
     "mkdir",
     "paste",
@@ -30,12 +31,14 @@ TOOLS = [
     "mktemp",
 ]
 
-# A Python that answers the questions of setup.sh, and records the arguments of pip install.
+# A Python that answers the questions of setup.sh, and records the arguments of pip install and of our modules.
 PYTHON = """\
 case "$*" in
   *version_info*) echo "{version} {venv}" ;;
   "-m venv "*) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
   "-m pip install "*) echo "$*" >>"{calls}"; echo "pip says hello"; exit {pip_status} ;;
+  "-m metaclip_spark.warehouse.compare "*) echo "$*" >>"{calls}"; exit "${{COMPARED:-0}}" ;;
+  "-m metaclip_spark."*) echo "$*" >>"{calls}" ;;
 esac
 """
 
@@ -98,8 +101,14 @@ class Machine:
             timeout=60,
         )
 
-    def installs(self):
+    def all_calls(self):
         return self.calls.read_text().splitlines() if self.calls.exists() else []
+
+    def installs(self):
+        return [line for line in self.all_calls() if " install " in line]
+
+    def calls_of(self, module):
+        return [line for line in self.all_calls() if line.startswith(f"-m metaclip_spark.{module}")]
 
 
 @pytest.fixture
@@ -232,7 +241,7 @@ def test_without_java_the_command_to_type_fits_the_system(machine, system, manag
     machine.system(system)
     if manager:
         write_script(machine.bin / manager, "exit 9\n")
-    done = machine.run("jobs/quickstart.sh")
+    done = machine.run("jobs/setup.sh")
     assert done.returncode == 1
     expected = "Spark needs Java 17 or 21, but none was found. Type this, then run the command again:"
     assert done.stderr == f"{expected}\n  {line}\n"
@@ -334,9 +343,22 @@ def test_second_setup_installs_nothing_and_prints_nothing(ready):
     assert first.stderr == (
         "Creating .venv with Python 3.11.4\nInstalling metaclip-spark into .venv (about a minute the first time)\n"
     )
-    assert ready.installs() == [f"-m pip install --no-input --editable {ready.root}[spark,report]"]
+    options = "--no-input --no-compile --prefer-binary"
+    assert ready.installs() == [f"-m pip install {options} --editable {ready.root}[spark,report]"]
     second = ready.run("jobs/setup.sh")
     assert (second.returncode, second.stderr, len(ready.installs())) == (0, "", 1)
+
+
+def test_setup_without_extras_needs_no_java(machine):
+    """The package alone is installed where Java is absent. Its extras are added later, and stay."""
+    done = machine.run("jobs/setup.sh", "")
+    assert done.returncode == 0, done.stderr
+    assert machine.installs()[0].endswith(f" --editable {machine.root}")
+    assert machine.run("jobs/setup.sh", "report").returncode == 0
+    assert machine.run("jobs/setup.sh", "").returncode == 0
+    assert [line.rpartition("clone")[2] for line in machine.installs()] == ["", "[report]"]
+    assert machine.run("jobs/setup.sh", "--check", "").stderr.startswith("Python 3.11.4 at ")
+    assert machine.run("jobs/setup.sh", "--check", "report,all").returncode == 1
 
 
 def test_more_extras_are_added_and_stay(ready):
@@ -391,51 +413,134 @@ def install_command(machine, body):
     write_script(machine.root / ".venv" / "bin" / "metaclip-spark", body)
 
 
-def test_quickstart_runs_the_job_on_the_sample(ready):
-    """The job gets sample, list, warehouse and the given options. Three commands to copy follow."""
-    ready.run("jobs/setup.sh")
-    install_command(ready, 'printf "<%s>" "$JAVA_HOME" "$@"; echo')
-    done = ready.run("jobs/quickstart.sh", "--threshold", "20")
+def quickstart_command(machine, warehouse, engine, *more):
+    """Return what a stub of the command prints if it prints its words."""
+    words = [
+        "run",
+        "--config",
+        machine.root / "conf/quickstart.yaml",
+        "--input",
+        machine.root / "jobs/sample/pool.wat.gz",
+    ]
+    words += ["--metadata", machine.root / "metadata/en.json.gz", "--engine", engine, "--warehouse", warehouse, *more]
+    return "".join(f"<{word}>" for word in words)
+
+
+# A command that prints its words, records them, and makes the warehouse.
+COMMAND = """\
+printf "<%s>" "$@"; echo
+printf "%s: " "${JAVA_HOME:-no java}" >>{calls}; printf "<%s>" "$@" >>{calls}; echo >>{calls}
+mkdir -p "${11}"
+"""
+
+
+@pytest.fixture
+def job(machine):
+    """Return a machine with the package, whose command records its words."""
+    machine.run("jobs/setup.sh", "")
+    install_command(machine, COMMAND.replace("{calls}", f'"{machine.calls}"'))
+    return machine
+
+
+def runs(machine):
+    return [line for line in machine.all_calls() if "<run>" in line]
+
+
+def test_quickstart_runs_embedded_where_java_is_absent(job):
+    """The job gets sample, list, engine, warehouse and the given options. Its time, its disk and three commands follow.
+
+    One sentence says that Spark is left out, and how to get Java. The status is 0.
+    """
+    done = job.run("jobs/quickstart.sh", "--threshold", "20")
     assert done.returncode == 0, done.stderr
     first, *rest = done.stdout.splitlines()
-    assert first == "".join(
-        f"<{word}>"
-        for word in [
-            ready.bin.parent / "path java 17",
-            "run",
-            "--config",
-            ready.root / "conf/quickstart.yaml",
-            "--input",
-            ready.root / "jobs/sample/pool.wat.gz",
-            "--metadata",
-            ready.root / "metadata/en.json.gz",
-            "--warehouse",
-            ready.root / "warehouse",
-            "--threshold",
-            "20",
-        ]
-    )
-    assert [".parquet" in line or ".wat.gz" in line for line in rest[-3:]] == [True, True, False]
-    assert "--crawl CC-MAIN-" in rest[-1]
+    assert first == quickstart_command(job, job.root / "warehouse", "embedded", "--threshold", "20")
+    assert [line.split()[0] for line in rest[1:3]] == ["set-up", "run"]
+    assert [line.endswith(" MB") for line in rest[1:3]] == [True, True]
+    lines = [line for line in rest if line.startswith("  ")]
+    assert [".parquet" in line or ".wat.gz" in line for line in lines] == [True, True, False]
+    assert "--crawl CC-MAIN-" in lines[-1]
+    java = "export JAVA_HOME=/path/to/java17   # after installing Java 17 or 21"
+    assert done.stderr == f"Spark is left out: it needs Java 17 or 21, and none was found; {java} installs one.\n"
+    assert len(runs(job)) == 1
+    assert not job.installs()[1:]
+
+
+def test_quickstart_does_the_same_on_spark_and_compares(job):
+    """With Java, Spark does the same into a second warehouse, and the tables are compared. Equal tables stay."""
+    home = job.java_on_path("17")
+    done = job.run("jobs/quickstart.sh", "--threshold", "20")
+    assert done.returncode == 0, done.stderr
+    warehouse = job.root / "warehouse"
+    assert runs(job) == [
+        f"no java: {quickstart_command(job, warehouse, 'embedded', '--threshold', '20')}",
+        f"{home}: {quickstart_command(job, f'{warehouse}-spark', 'spark', '--threshold', '20')}",
+    ]
+    assert job.installs()[1].endswith("[spark]")
+    assert job.calls_of("warehouse.compare") == [f"-m metaclip_spark.warehouse.compare {warehouse} {warehouse}-spark"]
+    assert done.stdout.splitlines()[-1] == "The tables of both engines are equal."
+    again = job.run("jobs/quickstart.sh", "--threshold", "20")
+    assert again.returncode == 0, again.stderr
+    assert [line for line in runs(job)[2:] if "<spark>" in line] == []
+    assert again.stdout.splitlines()[-1] == "Spark has done the same before, and the tables of both engines are equal."
+
+
+def test_quickstart_fails_if_the_tables_differ(job):
+    """If the comparison ends with 1, so does the script, and it says so."""
+    job.java_on_path("17")
+    done = job.run("jobs/quickstart.sh", COMPARED="1")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "The tables of the two engines differ. Please report this."
+
+
+@pytest.mark.parametrize(
+    "words", [["--no-spark"], ["--seed", "1", "--no-spark"], ["--engine", "embedded"], ["--master=local"]]
+)
+def test_quickstart_leaves_spark_out_if_told(job, words):
+    """With --no-spark anywhere, or an engine that is named, the job runs once, and nothing more is installed."""
+    job.java_on_path("17")
+    done = job.run("jobs/quickstart.sh", *words)
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = runs(job)
+    assert line.endswith("".join(f"<{word}>" for word in words if word != "--no-spark"))
+    assert not job.installs()[1:]
+
+
+@pytest.mark.parametrize("words", [["--warehouse", "my tables"], ["--warehouse=my tables/"]])
+def test_quickstart_takes_a_warehouse(job, tmp_path, words):
+    """A warehouse that is named is used, and the second one lies beside it."""
+    job.java_on_path("17")
+    assert job.run("jobs/quickstart.sh", *words, cwd=tmp_path).returncode == 0
+    assert ["<my tables>" in runs(job)[0], "<my tables-spark>" in runs(job)[1]] == [True, True]
+
+
+def test_quickstart_ends_well_if_java_cannot_be_installed(job):
+    """As root, where apt fails, the job has run on the embedded engine: the status is 0, and why is said."""
+    job.user(0)
+    job.apt(install="echo 'E: no network'; exit 100")
+    done = job.run("jobs/quickstart.sh")
+    assert done.returncode == 0
+    assert "E: no network" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("Spark is left out: it needs Java 17 or 21, and none was found; ")
+    assert len(runs(job)) == 1
+
+
+def test_quickstart_compiles_in_two_processes_after_a_setup(machine):
+    """The first start compiles what the sample needs; a later one does not."""
+    machine.run("jobs/quickstart.sh", "--no-spark")
+    parts = [f"-m metaclip_spark.warmup {part}" for part in ("match", "wat")]
+    assert sorted(machine.calls_of("warmup")) == parts
+    machine.run("jobs/quickstart.sh", "--no-spark")
+    assert sorted(machine.calls_of("warmup")) == parts
 
 
 @pytest.mark.parametrize("status", [1, 2, 3])
-def test_quickstart_ends_with_the_runs_status(ready, status):
-    """The script ends with the exit status of the run."""
-    ready.run("jobs/setup.sh")
-    install_command(ready, f"exit {status}\n")
-    assert ready.run("jobs/quickstart.sh").returncode == status
-
-
-def test_quickstarts_lines_name_java_where_path_does_not(ready):
-    """If Java was found in a folder of JVMs, the commands to copy set JAVA_HOME."""
-    (ready.bin / "java").unlink()
-    ready.java("17", ready.jvms / "java 17")
-    ready.run("jobs/setup.sh")
-    install_command(ready, "exit 0\n")
-    lines = ready.run("jobs/quickstart.sh", cwd=ready.root).stdout.splitlines()[-2:]
-    prefix = "  JAVA_HOME=" + str(ready.jvms / "java 17").replace(" ", "\\ ")
-    assert [line.startswith(f"{prefix} .venv/bin/metaclip-spark run ") for line in lines] == [True, True]
+def test_quickstart_ends_with_the_runs_status(job, status):
+    """The script ends with the exit status of the run. Only a run that finished is repeated on Spark."""
+    job.java_on_path("17")
+    install_command(job, f'echo "<run>" >>"{job.calls}"; exit {status}\n')
+    done = job.run("jobs/quickstart.sh")
+    assert (done.returncode, len(runs(job))) == (status, 2 if status == 3 else 1)
 
 
 TEST_RUNNER = """\
@@ -489,7 +594,7 @@ def test_runner_ends_with_the_oldest_spark_if_everything_is_requested(ready):
 def test_runner_keeps_another_spark_in_its_own_environment(ready):
     """--spark 4.0 installs that Spark with its Delta in a separate environment, not in .venv."""
     ready.run("tests/run.sh", "--spark", "4.0")
-    assert ready.installs()[0].endswith("[spark,report,test] pyspark==4.0.* delta-spark==4.0.*")
+    assert ready.installs()[0].endswith("[spark,report,test] pyspark==4.0.4 pyspark-client==4.0.4 delta-spark==4.0.*")
     assert (ready.root / ".venv-spark4.0").is_dir()
     assert not (ready.root / ".venv").exists()
 

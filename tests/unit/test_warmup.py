@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
+
+from metaclip_spark.warmup import PARTS, warm_up
+
+ROOT = Path(__file__).resolve().parents[2]
 
 SCRIPT = """
 from metaclip_spark.core.entry_kernels import add_counts, running_products
@@ -35,3 +43,49 @@ def test_every_kernel_that_extraction_calls_is_compiled():
     """
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "10\n\n"), done.stderr
+
+
+QUICKSTART = """
+import gc
+from numba.core.dispatcher import Dispatcher
+from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.metadata import load_metadata
+from metaclip_spark.sources.files import find_sources, splits_of
+from metaclip_spark.warmup import warm_up
+
+def compiled():
+    kernels = [one for one in gc.get_objects() if isinstance(one, Dispatcher)]
+    ours = [one for one in kernels if one.py_func.__module__.startswith("metaclip_spark")]
+    return {(one.py_func.__name__, sum(one.stats.cache_misses.values())) for one in ours if one.stats.cache_misses}
+
+print(warm_up(["match"]), warm_up(["wat"]))
+before = compiled()
+matcher = compile_matcher(load_metadata("metadata/en.json.gz"), "auto")
+tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
+(split,) = splits_of(find_sources(["jobs/sample/pool.wat.gz"]))
+rows = sum(batch.num_rows for batch in extract_split(split, ExtractOptions(), tools, Stamp("a", "m", "b")))
+print(bool(before), rows > 30_000, compiled() - before)
+"""
+
+
+@pytest.mark.slow
+def test_two_parts_have_all_kernels_of_the_quickstart(tmp_path):
+    """After `match` and `wat`, into an empty cache, extracting the sample with its list compiles nothing more."""
+    done = subprocess.run(
+        [sys.executable, "-c", QUICKSTART],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+    )
+    assert (done.returncode, done.stdout) == (0, "0 6\nTrue True set()\n"), done.stderr
+
+
+def test_an_unknown_part_is_refused():
+    """A misspelt part compiles nothing, and the error names the parts."""
+    with pytest.raises(ValueError, match=f"expected parts of {', '.join(PARTS)}; got wet"):
+        warm_up(["match", "wet"])

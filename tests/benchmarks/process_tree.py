@@ -1,0 +1,86 @@
+"""Run a command, and measure its seconds, its CPU seconds, and the peak memory of all its processes together."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+INTERVAL = 0.2
+"""Seconds between two looks at the processes."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a command took.
+
+    Attributes:
+        seconds: wall time from its start to its end.
+        cpu_seconds: of all processes that it waited for.
+        peak: bytes of all processes together, the largest of the samples; memory that processes share counts once.
+        output: what it wrote to stdout and stderr.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    peak: int
+    status: int
+    output: str
+
+
+def measured(command: Sequence[str], environment: Mapping[str, str] = {}, folder: Path | None = None) -> Measured:
+    """Run a command to its end and measure it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **environment},
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    peak, ended = [0], threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(INTERVAL):
+            peak[0] = max(peak[0], tree_bytes(process.pid))
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    output, _ = process.communicate()
+    seconds = time.perf_counter() - began
+    ended.set()
+    watcher.join()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Measured(seconds, cpu, peak[0], process.returncode, output)
+
+
+def tree_bytes(pid: int) -> int:
+    """Return the memory of a process and all its descendants: the sum of their proportional set sizes."""
+    parents: dict[int, list[int]] = {}
+    for name in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            parent = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # the process has ended
+        parents.setdefault(parent, []).append(int(name))
+    tree, total = [pid], 0
+    for one in tree:  # the list grows while it is read
+        tree += parents.get(one, [])
+        total += _pss(one)
+    return total
+
+
+def _pss(pid: int) -> int:
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) << 10 for line in text.splitlines() if line.startswith("Pss:")), 0)
