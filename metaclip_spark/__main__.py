@@ -1,7 +1,5 @@
 """`python -m metaclip_spark`."""
 
-import sys
+from metaclip_spark.cli import program
 
-from metaclip_spark.cli import main
-
-sys.exit(main())
+program()

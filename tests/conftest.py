@@ -27,8 +27,9 @@ SHARED = ROOT.parent / "shared" / "data"
 
 
 def pytest_addoption(parser):
-    """Add --connect, which runs tests/e2e over Spark Connect, against a server that the tests start."""
+    """Add --connect and --engine, which run tests/e2e over Spark Connect or on the embedded engine."""
     parser.addoption("--connect", action="store_true", help="run tests/e2e over Spark Connect")
+    parser.addoption("--engine", default="spark", choices=["spark", "embedded"], help="run tests/e2e on this engine")
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +45,14 @@ def remote(request, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def spark(remote):
-    """Yield the only Spark session of the test run: local[2], with Delta."""
+def spark(request, remote):
+    """Yield the only session of the test run: local[2] with Delta, or the embedded engine's with --engine embedded."""
+    if request.config.getoption("--engine") == "embedded":
+        from metaclip_spark.spark.embedded import embedded_session, stop
+
+        yield embedded_session()
+        stop()
+        return
     from metaclip_spark.spark.session import get_session
 
     session = get_session("local[2]", "4g", TEST_CONF, remote=remote)
@@ -90,4 +97,5 @@ def child_env() -> dict[str, str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
     env.pop("PYSPARK_GATEWAY_PORT", None)
     env.pop("PYSPARK_GATEWAY_SECRET", None)
+    env.pop("SPARK_CONNECT_MODE_ENABLED", None)  # of the embedded engine in this process
     return env

@@ -32,7 +32,13 @@ done
 
 case $spark in
   "") set -- spark,report,test ;;
-  4.0 | 4.1) set -- --venv ".venv-spark$spark" spark,report,test "pyspark==$spark.*" "delta-spark==$spark.*" ;;
+  # pyspark and pyspark-client have one folder, and need one version. Not every release of pyspark has its client.
+  4.0 | 4.1)
+    exact=4.0.4
+    if [ "$spark" = 4.1 ]; then exact=4.1.3; fi
+    set -- --venv ".venv-spark$spark" spark,report,test \
+      "pyspark==$exact" "pyspark-client==$exact" "delta-spark==$spark.*"
+    ;;
   *) echo "--spark takes 4.0 or 4.1, got $spark. Without it the newest supported Spark is used." >&2; exit 2 ;;
 esac
 

@@ -12,7 +12,8 @@ from metaclip_spark.errors import InputError
 
 _ROOT = Path(__file__).resolve().parents[2]
 SAMPLE = _ROOT / "jobs" / "sample" / "pool.wat.gz"
-LIST = _ROOT / "metadata" / "en.json.gz"
+LIST = "en"
+"""The list of a benchmark that names none."""
 
 
 def texts_of(paths: Sequence[str]) -> list[str]:

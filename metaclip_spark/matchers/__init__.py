@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
 
+from metaclip_spark.core.extras import how_to_install_package
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers.base import Matcher, Matches
 from metaclip_spark.metadata import Metadata
@@ -64,7 +65,8 @@ def _fastest() -> str:
     if find_spec("numba") is not None:
         return "phrases"
     warnings.warn(
-        "numba is not installed: pyahocorasick matches the texts, which takes many times as long (pip install numba).",
+        "numba is not installed: pyahocorasick matches the texts, which takes many times as long "
+        f"({how_to_install_package('numba')}).",
         stacklevel=3,
     )
     return "ahocorasick"

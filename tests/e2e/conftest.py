@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-# e2e_world, crashing and reference, also under importlib mode
-sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[1])]
+# e2e_world, crashing, reference and processes, also under importlib mode
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "e2e"), str(TESTS), str(TESTS / "spark")]
 
 from e2e_world import FOR_A_DOZEN_ROWS, Ended, World, call, rows_of, table_state  # noqa: E402
 
@@ -28,6 +29,12 @@ def interpreted(spark) -> Iterator[None]:
     report.WHOLE_UP_TO = whole_up_to
     for name, value in before.items():
         spark.conf.unset(name) if value is None else spark.conf.set(name, value)
+
+
+@pytest.fixture(scope="session")
+def engine(request) -> str:
+    """Return the engine of this test run: spark or embedded."""
+    return request.config.getoption("--engine")
 
 
 @pytest.fixture

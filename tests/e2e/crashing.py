@@ -147,6 +147,24 @@ def kill_inside(table: Path, entries: int = 1) -> None:
         time.sleep(0.001)
 
 
+def kill_before_entry(table: Path, entries: int = 1) -> None:
+    """End this process group when a commit's data files are written and its log entry is not, without Spark's Delta.
+
+    Args:
+        entries: the number of entries that the table's log must have before.
+    """
+    from metaclip_spark.warehouse.delta_rs import DeltaLogs
+
+    commit = DeltaLogs.commit
+
+    def killing(self: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == table.name and _state(table)[1] >= entries:
+            kill_all()
+        return commit(self, name, *args, **kwargs)
+
+    DeltaLogs.commit = killing  # type: ignore[method-assign]
+
+
 def _state(table: Path) -> tuple[set[str], int]:
     """Return a table's data files that are not empty, and the number of entries of its log."""
     files = set()
@@ -167,7 +185,10 @@ def main() -> int:
     words = given["words"]
     if "inside" in given:
         table = Path(words[words.index("--warehouse") + 1]) / given["inside"]
-        threading.Thread(target=kill_inside, args=(table, given.get("entries", 1)), daemon=True).start()
+        entries = given.get("entries", 1)
+        kill_before_entry(table, entries)
+        if "embedded" not in words:
+            threading.Thread(target=kill_inside, args=(table, entries), daemon=True).start()
         return command(words)
     with watched(kill_at(given["point"])):
         return command(words)

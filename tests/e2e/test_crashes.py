@@ -14,15 +14,11 @@ from pathlib import Path
 import pytest
 from crashing import Crash, CrashAt, watched
 from e2e_world import appends, assert_same, call, commits, rows_of, table_state
+from started import FLAGS
 
 pytestmark = pytest.mark.spark
 
 CRASHING = Path(__file__).parent / "crashing.py"
-CHILD_SPARK = {
-    "spark.sql.shuffle.partitions": "2",
-    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m",
-}
-
 WRITES = (
     "after append runs: started",
     "after append planned",
@@ -55,7 +51,6 @@ BETWEEN_TABLES = (
     "after replace curated_pairs",
 )
 """The writes after which the most tables are incomplete. The default tests try these, the slow tests try all."""
-LOCAL = ["--master", "local[2]", "--driver-memory", "2g"]
 INSIDE = (
     "planned",
     "extracted",
@@ -78,11 +73,12 @@ def crash(words: list[object], chosen: Callable[[str], bool]) -> CrashAt:
     return watch
 
 
-def child(env: dict[str, str], tmp_path: Path, words: list[object], **given: object) -> int:
+def child(engine: str, env: dict[str, str], tmp_path: Path, words: list[object], **given: object) -> int:
     """Run a command in another process that is killed at a point or inside a commit; return the process id."""
-    spark = [word for name, value in CHILD_SPARK.items() for word in ("--spark", f"{name}={value}")]
-    where = ["--remote", os.environ["METACLIP_TEST_REMOTE"]] if "METACLIP_TEST_REMOTE" in os.environ else LOCAL
-    words = [*map(str, words), *where, *spark]
+    flags = FLAGS[engine]
+    if "METACLIP_TEST_REMOTE" in os.environ:
+        flags = ["--remote", os.environ["METACLIP_TEST_REMOTE"]]
+    words = [*map(str, words), *flags]
     with open(tmp_path / "child.log", "ab") as log:
         process = subprocess.Popen(
             [sys.executable, str(CRASHING), json.dumps({**given, "words": words})],
@@ -113,7 +109,8 @@ def orphans(warehouse: Path, name: str) -> set[str]:
 def batches(warehouse: Path) -> list[str]:
     """Return the batch ids of the committed extractions, from the transactions in the staging table's log."""
     logged = [json.loads(line) for file in commits(warehouse, "extracted") for line in file.read_text().splitlines()]
-    return [action["txn"]["appId"].rpartition(":")[2] for action in logged if "txn" in action]
+    names = [action["txn"]["appId"] for action in logged if "txn" in action]
+    return [name.rpartition(":")[2] for name in names if name.startswith("metaclip-spark:extracted:")]
 
 
 def finish(spark, undisturbed, warehouse: Path) -> None:
@@ -167,7 +164,7 @@ def _absolute(point: str, before: int) -> str:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, child_env, tmp_path):
+def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, engine, child_env, tmp_path):
     """Driver and JVM get SIGKILL twice: inside the second commit of extraction, then right after the write of `pairs`.
 
     The first kill leaves one committed batch, and files of another. The next run takes over the lease at once, repeats
@@ -176,12 +173,12 @@ def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, ch
     warehouse = tmp_path / "wh"
     words = ["run", *undisturbed.world.words(warehouse)]
 
-    first = child(child_env, tmp_path, words, inside="extracted", entries=2)
+    first = child(engine, child_env, tmp_path, words, inside="extracted", entries=2)
     assert appends(warehouse, "extracted") == 1
     assert len(orphans(warehouse, "extracted")) == 1
     committed = batches(warehouse)
 
-    second = child(child_env, tmp_path, words, point="after append pairs")
+    second = child(engine, child_env, tmp_path, words, point="after append pairs")
     assert batches(warehouse)[:1] == committed
     assert appends(warehouse, "pairs") == 1
     assert appends(warehouse, "extracted") == 3
@@ -225,23 +222,23 @@ def test_run_that_dies_before_every_commit_in_turn_ends_as_if_undisturbed(spark,
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("point", WRITES)
-def test_killed_right_after_any_write_goes_on(spark, undisturbed, child_env, tmp_path, point):
+def test_killed_right_after_any_write_goes_on(spark, undisturbed, engine, child_env, tmp_path, point):
     """The driver and its JVM get SIGKILL right after one write. The next run makes the same tables."""
     warehouse = tmp_path / "wh"
-    child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], point=point)
+    child(engine, child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], point=point)
     finish(spark, undisturbed, warehouse)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("table", INSIDE)
-def test_killed_inside_any_commit_goes_on(spark, remote, undisturbed, child_env, tmp_path, table):
+def test_killed_inside_any_commit_goes_on(spark, remote, undisturbed, engine, child_env, tmp_path, table):
     """SIGKILL comes when a table's data files are written and not in its log. The next run makes the same tables.
 
     Over Spark Connect, the server makes the commit. It survives, so it may still add the files to the log, or not.
     """
     warehouse = tmp_path / "wh"
-    child(child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)
+    child(engine, child_env, tmp_path, ["run", *undisturbed.world.words(warehouse)], inside=table)
     if remote is None:
         assert orphans(warehouse, table)
         assert appends(warehouse, table) == 0

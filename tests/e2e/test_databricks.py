@@ -110,7 +110,7 @@ def test_a_notebook_is_one_in_source_format_with_databricks_calls_behind_the_hel
     assert header.startswith(f"# Databricks notebook source\n# MAGIC %md\n# MAGIC # {notebook.stem[1]}. ")
     assert len(cells) >= 5
     version = mc.__version__
-    wheel = f"/Volumes/main/metaclip/files/metaclip_spark-{version}-py3-none-any.whl[report]"
+    wheel = f"/Volumes/main/metaclip/files/metaclip_spark-{version}+cluster-py3-none-any.whl[report]"
     assert cells[0] == f'# MAGIC %pip install --quiet "{wheel}"'
     for cell in [header.partition("\n")[2], *cells]:
         magic = [line.startswith("# MAGIC") for line in cell.strip().splitlines()]
@@ -165,7 +165,7 @@ def test_the_rest_of_the_bundle_has_documented_fields_alone():
 @pytest.mark.slow
 def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_path):
     """The build command runs unchanged in a copy of the repository's folder."""
-    for name in ("metaclip_spark", "setup.py", "pyproject.toml", "README.md"):
+    for name in ("metaclip_spark", "metadata", "setup.py", "pyproject.toml", "README.md", "LICENSE", "NOTICE"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
     folder = tmp_path / "jobs" / "databricks"
@@ -174,7 +174,7 @@ def test_the_artifact_s_build_command_makes_a_wheel_with_the_entry_point(tmp_pat
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     subprocess.run(["bash", "-c", build], cwd=folder, env=environment, check=True, capture_output=True)
     (wheel,) = (folder / "dist").glob("*.whl")
-    assert wheel.name == f"metaclip_spark-{mc.__version__}-py3-none-any.whl"
+    assert wheel.name == f"metaclip_spark-{mc.__version__}+cluster-py3-none-any.whl"
     with zipfile.ZipFile(wheel) as files:
         names = files.namelist()
         (points,) = [name for name in names if name.endswith("entry_points.txt")]
@@ -198,7 +198,7 @@ def test_the_page_names_what_there_is():
     assert {name: re.findall(r"`(\w+)`", names) for name, names in rows.items()} == boxes
     variables = {name.lower() for name in re.findall(r"METACLIP_(\w+)=", page)}
     assert variables <= {name for names in boxes.values() for name in names} | {"shown"}
-    assert set(re.findall(r"metaclip_spark-([\d.]+)-py3", page)) == {mc.__version__}
+    assert set(re.findall(r"metaclip_spark-(.+?)-py3", page)) == {f"{mc.__version__}+cluster"}
 
 
 @pytest.mark.slow
@@ -259,9 +259,9 @@ class Databricks:
         self.calls.append(("displayHTML", page[:9]))
 
 
-def test_on_databricks_the_helper_calls_what_a_notebook_has_there(spark, remote, monkeypatch):
+def test_on_databricks_the_helper_calls_what_a_notebook_has_there(spark, remote, monkeypatch, request):
     """The helper calls the notebook's widgets, display and displayHTML, and uses the existing session unchanged."""
-    if remote is not None:
+    if remote is not None or request.config.getoption("--engine") == "embedded":
         pytest.skip("a session that is there is found in another way over Spark Connect")
     notebook = Databricks()
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "17.3")

@@ -19,7 +19,7 @@ WAYS = (
 def sentence(ended) -> str:
     """Return the only line of a refused command that is not progress."""
     assert (ended.status, ended.out) == (2, ""), ended.err
-    (line,) = [line for line in ended.err.splitlines() if not line.startswith(("Starting Spark", "warning: metadata"))]
+    (line,) = [line for line in ended.err.splitlines() if not line.startswith(("engine: ", "warning: metadata"))]
     return line.removeprefix("metaclip-spark: ")
 
 

@@ -253,12 +253,12 @@ def test_module_prints_its_version_without_spark(child_env, tmp_path):
     """`python -m metaclip_spark --version` needs no Java."""
     ended = child("-m", "metaclip_spark", "--version", env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout == f"metaclip-spark, version {metaclip_spark.version.__version__}\n"
+    assert ended.stdout == f"metaclip-spark, version {metaclip_spark.version.full_version()}\n"
 
 
 def test_no_java_is_one_sentence(world, child_env, tmp_path):
     """Without Java a run ends with status 1, and the error names what to install."""
-    words = ["-m", "metaclip_spark", "run", *map(str, world.words())]
+    words = ["-m", "metaclip_spark", "run", *map(str, world.words()), "--engine", "spark"]
     ended = child(*words, env={**child_env, "JAVA_HOME": str(tmp_path)})
     assert (ended.returncode, ended.stdout) == (1, "")
     sentence = ended.stderr.splitlines()[-1]

@@ -56,7 +56,7 @@ def test_stdout_has_only_json_and_yaml_equals_flags(spark, undisturbed):
     assert numbers["entries_tail"] == 1
     assert TAIL[0] in {url for (url,) in rows_of(spark, undisturbed.warehouse, "curated_pairs", ("url",))}
     assert numbers["report"] == str(undisturbed.warehouse / "reports" / f"{numbers['run_id']}.html")
-    assert "Starting Spark" in resumed.err
+    assert "engine: " in resumed.err
 
 
 def test_progress_goes_to_stderr_and_the_closing_table_to_stdout(undisturbed):

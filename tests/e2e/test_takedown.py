@@ -49,6 +49,7 @@ WRITES = (
     "after append taken",
     "after replace run_statistics",
     "after merge rejects",
+    "after append runs: takedown of pool stage done",
     "after merge pairs",
     "after merge curated_pairs",
     "after merge pair_keys",

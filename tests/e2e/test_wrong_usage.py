@@ -17,7 +17,7 @@ pytestmark = pytest.mark.spark
 def refused(ended, status: int, sentence: str) -> None:
     """Check that a command printed one sentence on stderr, besides progress, and nothing on stdout."""
     assert (ended.status, ended.out) == (status, "")
-    before = ("Starting Spark", "run ", "warning: metadata: 1 of 10 entries (10.0%) can never match")
+    before = ("engine: ", "run ", "warning: metadata: 1 of 10 entries (10.0%) can never match")
     lines = [line for line in ended.err.splitlines() if not line.startswith(before)]
     assert lines == [f"metaclip-spark: {sentence}"]
 
@@ -49,7 +49,7 @@ def test_no_input_is_refused(world, metaclip):
 
 def test_no_metadata_is_refused(world, metaclip):
     """`run` without --metadata names the missing flag."""
-    sentence = "metadata is missing; expected --metadata PATH, e.g. --metadata metadata/en.json.gz."
+    sentence = "metadata is missing; expected --metadata NAME or PATH, e.g. --metadata en."
     refused(metaclip("run", *world.words(metadata=None)), 2, sentence)
 
 
@@ -159,7 +159,7 @@ def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip, monke
     Where the lease's table cannot be read without Spark, it ends before it plans.
     """
     if early:
-        monkeypatch.setattr("metaclip_spark.commands.opening.get_session", lambda *args, **kwargs: pytest.fail("Spark"))
+        monkeypatch.setattr("metaclip_spark.commands.opening.open_engine", lambda *args: pytest.fail("an engine"))
     else:
         monkeypatch.setattr("metaclip_spark.commands.opening.refuse_before_spark", lambda *args: None)
     warehouse = world.root / "warehouse"

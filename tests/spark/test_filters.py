@@ -15,6 +15,7 @@ from metaclip_spark.extract.task import Stamp
 from metaclip_spark.filters import Filters, load_filter
 from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.stages.extract import BroadcastTools, extract
 
 pytestmark = pytest.mark.spark
@@ -41,10 +42,14 @@ def rows(spark, folder, hook) -> list:
 
 
 def test_a_users_filter_runs_in_the_workers(spark, tmp_path, monkeypatch):
-    """With addPyFile (like --py-files), the filter rejects rows, and they are counted under its reason."""
+    """With addPyFile (like --py-files), the filter rejects rows, and they are counted under its reason.
+
+    The workers of the embedded engine have the driver's paths.
+    """
     module = tmp_path / "my_worker_filters.py"
     module.write_text(SOURCE)
-    spark.sparkContext.addPyFile(str(module))
+    if not is_embedded(spark):
+        spark.sparkContext.addPyFile(str(module))
     monkeypatch.syspath_prepend(str(tmp_path))
     found = rows(spark, tmp_path, load_filter("my_worker_filters:no_addresses"))
     assert sorted(row["text"] for row in found if row["kind"] == "pair") == ["a dog", "a red kite"]
@@ -55,6 +60,8 @@ def test_a_users_filter_runs_in_the_workers(spark, tmp_path, monkeypatch):
 
 def test_a_filter_that_the_workers_do_not_have_is_an_error_that_names_it(spark, tmp_path, monkeypatch):
     """If only the driver has the module, the task fails and names it. No row is lost silently."""
+    if is_embedded(spark):
+        pytest.skip("the workers of the embedded engine have the driver's paths, so they have its modules")
     (tmp_path / "my_driver_filters.py").write_text(SOURCE)
     monkeypatch.syspath_prepend(str(tmp_path))
     hook = load_filter("my_driver_filters:no_addresses")

@@ -16,7 +16,7 @@ from metaclip_spark.schemas import LEASE
 from metaclip_spark.warehouse import lease as lease_module
 from metaclip_spark.warehouse.holder import MARGIN, PROPERTY, this_process
 from metaclip_spark.warehouse.lease import TABLE, Lease
-from metaclip_spark.warehouse.tables import Warehouse, sql_string
+from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
 
@@ -72,8 +72,7 @@ def held_by(warehouse: Warehouse, who: dict, expires: float, generation: int = 1
     row = warehouse.spark.createDataFrame([tuple(lease[name] for name in LEASE.names)], LEASE.ddl)
     assert warehouse.append(TABLE, row, txn="holder", txn_version=generation).was_new
     if announce:
-        value = sql_string(json.dumps(lease))
-        warehouse.spark.sql(f"ALTER TABLE {warehouse.identifier(TABLE)} SET TBLPROPERTIES ('{PROPERTY}' = {value})")
+        warehouse.set_property(TABLE, PROPERTY, json.dumps(lease))
 
 
 def stored(warehouse: Warehouse) -> dict:

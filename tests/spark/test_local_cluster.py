@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pyspark
 import pytest
 import reference
 from processes import ancestors_of, executors
@@ -50,16 +49,6 @@ def pool(tmp_path_factory) -> list[Path]:
         paths.append(folder / f"part-{number}.parquet")
         pq.write_table(table, paths[-1])
     return [SAMPLE, *paths]
-
-
-@pytest.fixture(scope="module")
-def spark_home(tmp_path_factory) -> Path:
-    """Link the installed Spark into a new folder, so that the cluster's work folder is not in the installation."""
-    home = tmp_path_factory.mktemp("spark-home")
-    for item in Path(pyspark.__file__).parent.iterdir():
-        (home / item.name).symlink_to(item)
-    (home / "work").unlink(missing_ok=True)
-    return home
 
 
 def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:

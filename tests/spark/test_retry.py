@@ -29,8 +29,8 @@ def test_rows_come_back_after_they_were_deleted_and_are_never_doubled(spark, ctx
 
     assert append() == (True, 1)
     assert append() == (False, 1)
-    ctx.warehouse.delete("planned", "source_path = 'a'")
+    ctx.warehouse.delete("planned", source_path="a")
     assert in_pool(ctx, "planned", "s").count() == 0
     assert append() == (True, 1)
-    ctx.warehouse.delete("planned", "source_path = 'a'")
+    ctx.warehouse.delete("planned", source_path="a")
     assert append() == (True, 1)
