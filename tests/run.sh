@@ -56,6 +56,13 @@ if [ -z "$spark" ]; then "$venv/bin/python" -m mypy || lint=$?; fi
 # Compiled once, and not by each of the tests' workers at the same time.
 "$venv/bin/python" -m metaclip_spark.warmup > /dev/null
 
+# End-to-end tests that run on Spark, too.
+both=()
+for name in engines crossing second_run more_input object_store databricks connect; do
+  both+=("tests/e2e/test_$name.py")
+done
+if [ -n "$all" ]; then both=(tests/e2e); fi
+
 status=0
 if [ "${#pytest[@]}" = 0 ]; then
   # All of them: those without Spark run beside those with it, and say how they ended after them.
@@ -63,7 +70,13 @@ if [ "${#pytest[@]}" = 0 ]; then
   trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
   "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit > "$said" 2>&1 &
   beside=$!
-  "$venv/bin/python" -m pytest -m "$marks" --ignore=tests/unit || status=$?
+  # End to end on the embedded engine; on Spark its own tests, and a part that shows that both engines give the same.
+  if [ -z "$spark" ]; then
+    "$venv/bin/python" -m pytest -m "$marks" --engine embedded --ignore=tests/e2e/test_engines.py tests/e2e || status=$?
+    "$venv/bin/python" -m pytest -m "$marks" tests/spark tests/cluster "${both[@]}" || status=$?
+  else
+    "$venv/bin/python" -m pytest -m "$marks" --ignore=tests/unit || status=$?
+  fi
   wait "$beside" || status=$?
   cat -- "$said"
 else

@@ -207,4 +207,4 @@ def _death(process: subprocess.Popen[bytes]) -> str:
     status = process.returncode
     how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
     memory = " (often: the machine has no memory left; see --memory)" if status == -9 else ""
-    return f"a process that reads sources died: {how}{memory}. Run the same command again; it goes on from the last commit."
+    return f"a process that reads sources died: {how}{memory}. Run the same command again to go on."
