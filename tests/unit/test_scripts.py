@@ -553,15 +553,22 @@ esac
 
 LINT = "ruff check .\nruff format --check .\nmypy\n"
 """The linter, the formatter and the types are checked before the tests."""
-ALL = "<-m><{0}><--ignore=tests/unit>\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
-"""If no test is named, the tests without Spark run in parallel to those with Spark."""
+BOTH = "".join(
+    f"<tests/e2e/test_{name}.py>"
+    for name in ("engines", "crossing", "second_run", "more_input", "object_store", "databricks", "connect")
+)
+ALL = (
+    "<-m><{0}><--engine><embedded><--ignore=tests/e2e/test_engines.py><tests/e2e>\n"
+    "<-m><{0}><tests/spark><tests/cluster>{1}\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
+)
+"""If no test is named: those without an engine run beside those on the embedded engine, and then on Spark."""
 
 
 @pytest.mark.parametrize(
     ("given", "passed"),
     [
-        ([], ALL.format("not slow")),
-        (["--all"], ALL.format("") + f"\n{LINT}<-m><not slow><--connect><tests/e2e>"),
+        ([], ALL.format("not slow", BOTH)),
+        (["--all"], ALL.format("", "<tests/e2e>") + f"\n{LINT}<-m><not slow><--connect><tests/e2e>"),
         (["tests/unit", "-k", "a or b", "--all"], "<-m><><tests/unit><-k><a or b>"),
     ],
 )
