@@ -216,7 +216,9 @@ def real(root: Path, shared: Path | None) -> list[list[object]]:
     crawl += [pages / name for name in ("ccrawl-link-extraction-test.warc", "nodewarc-books.toscrape.warc")]
     words = ["--input", *tables, *crawl, "--warehouse", "{warehouse}", "--threshold", 20, "--json"]
     metadata = ["--metadata", shared / "metadata" / "approx_500k.json.gz"]
-    cases = ["--input", shared / "cases", "--snapshot", "cases", "--no-lid", "--warehouse", "{warehouse}", "--json"]
+    files = [*(shared / "cases").glob("*.warc.gz"), *(shared / "cases").glob("*.wat.gz")]
+    files += [*(shared / "cases").glob("*.jsonl"), *(shared / "cases").glob("*.csv"), *(shared / "cases").glob("*.tsv")]
+    cases = ["--input", *sorted(files), "--snapshot", "cases", "--no-lid", "--warehouse", "{warehouse}", "--json"]
     return [["run", *words, *metadata], ["run", *cases, *metadata, "--threshold", 20]]
 
 

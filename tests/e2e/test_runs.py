@@ -45,7 +45,7 @@ def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_pa
     before = versions(warehouse)
     dry = call("runs", "prune", "--keep-last", 1, "--dry-run", *at)
     assert (dry.status, versions(warehouse)) == (0, before), dry.err
-    assert "would delete 1 runs" in dry.out
+    assert "would delete 1 run, " in dry.out
     kept = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{new['run_id']}'")
     pruned_rows = rows_of(spark, warehouse, "curated_pairs", condition=f"run_id = '{old}'")
 

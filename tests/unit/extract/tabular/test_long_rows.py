@@ -14,6 +14,7 @@ from metaclip_spark.extract.tabular import rows
 MIB = 1 << 20
 LIMITED = """
 import resource, sys
+import numba, pandas  # kernels and Arrow import them at their first use
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.sources.files import find_sources, splits_of
