@@ -56,6 +56,10 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
     with writing(settings, reporter, metadata, given) as ctx:
         ctx.check_snapshots(*given)  # refuse a misspelt --snapshots before the work
         plans = _make_plans(ctx, given, extraction)
+        if any(plan.todo for _, plan in plans):
+            from metaclip_spark.report.plots.card import preload
+
+            preload()
         try:
             card = curate(ctx, plans)
         except EmptyPoolError as error:

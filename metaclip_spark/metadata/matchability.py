@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -92,9 +95,8 @@ def matchability_of(entries: Sequence[str]) -> Matchability:
     Args:
         entries: valid entries, as `Metadata` has them.
     """
-    array = pa.array(entries, pa.large_string())
-    suspects: list[str] = array.filter(pc.match_substring_regex(array, _SUSPECT)).to_pylist()
-    impossible = never_matching(suspects)
+    ids, impossible = _suspects(tuple(entries))
+    suspects = [entries[at] for at in ids.tolist()]
     never = [entry for entry, is_never in zip(suspects, impossible, strict=True) if is_never]
     others = (entry for entry, is_never in zip(suspects, impossible, strict=True) if not is_never)
     odd = [entry for entry in others if has_odd_spaces(entry)]
@@ -106,6 +108,23 @@ def matchability_of(entries: Sequence[str]) -> Matchability:
         odd=len(odd),
         odd_example=odd[0] if odd else "",
     )
+
+
+def never_ids(entries: tuple[str, ...]) -> npt.NDArray[np.int64]:
+    """Return the ids of the entries that no text can match, ascending."""
+    ids, impossible = _suspects(entries)
+    return ids[impossible]
+
+
+@functools.lru_cache(maxsize=1)
+def _suspects(entries: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the ids of the entries with a padded character or odd spaces, and whether no text can match each.
+
+    A command asks twice: before it reads its sources, and for the data card.
+    """
+    array = pa.array(entries, pa.large_string())
+    ids = np.flatnonzero(pc.match_substring_regex(array, _SUSPECT).to_numpy(zero_copy_only=False))
+    return ids, never_matching([entries[at] for at in ids.tolist()])
 
 
 def check_matchability(entries: Sequence[str], path: str) -> Matchability:

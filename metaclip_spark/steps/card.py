@@ -15,7 +15,7 @@ from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.metadata.load import never_matching
+from metaclip_spark.metadata.matchability import never_ids
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
@@ -151,8 +151,8 @@ def _differences(card: Card, composition: Composition) -> list[str]:
 
 def _impossible(ctx: RunContext, counts: npt.NDArray[np.int64]) -> list[int]:
     """Return the ids of the entries with count 0 that no text can match."""
-    unmatched = np.flatnonzero(counts == 0)
-    impossible: list[int] = unmatched[never_matching([ctx.metadata.entries[at] for at in unmatched.tolist()])].tolist()
+    ids = never_ids(ctx.metadata.entries)
+    impossible: list[int] = ids[counts[ids] == 0].tolist()
     return impossible
 
 

@@ -6,6 +6,7 @@ matplotlib is optional (extra `[report]`): call `available` before `draw`.
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -43,6 +44,11 @@ def available() -> bool:
     except ImportError:
         return False
     return True
+
+
+def preload() -> None:
+    """Import matplotlib in a thread, which takes a second; a command calls this before it waits for something else."""
+    threading.Thread(target=available, name="matplotlib", daemon=True).start()
 
 
 def draw(card: Card) -> list[Plot]:
