@@ -58,7 +58,7 @@ if [ -z "$spark" ]; then "$venv/bin/python" -m mypy || lint=$?; fi
 
 # End-to-end tests that run on Spark, too.
 both=()
-for name in engines crossing second_run more_input object_store databricks connect; do
+for name in engines crossing second_run object_store databricks connect; do
   both+=("tests/e2e/test_$name.py")
 done
 if [ -n "$all" ]; then both=(tests/e2e); fi
@@ -72,7 +72,8 @@ if [ "${#pytest[@]}" = 0 ]; then
   beside=$!
   # End to end on the embedded engine; on Spark its own tests, and a part that shows that both engines give the same.
   if [ -z "$spark" ]; then
-    "$venv/bin/python" -m pytest -m "$marks" --engine embedded --ignore=tests/e2e/test_engines.py tests/e2e || status=$?
+    "$venv/bin/python" -m pytest -m "$marks" --engine embedded --ignore=tests/e2e/test_engines.py \
+      --ignore=tests/e2e/test_crossing.py tests/e2e || status=$?
     "$venv/bin/python" -m pytest -m "$marks" tests/spark tests/cluster "${both[@]}" || status=$?
   else
     "$venv/bin/python" -m pytest -m "$marks" --ignore=tests/unit || status=$?

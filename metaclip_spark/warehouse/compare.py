@@ -217,4 +217,6 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from metaclip_spark.core.leave import leave
+
+    leave(main())

@@ -306,6 +306,13 @@ class Warehouse:
         self.guard()
         if not self._rows_by_files:
             self._statements.purge(name)
+        elif "delta.feature.deletionVectors" in (properties := self.properties(name) or {}) or (
+            "true" in properties.get("delta.enableDeletionVectors", "")
+        ):
+            raise WarehouseError(
+                f"table {name} may have deletion vectors, and the embedded engine cannot remove the rows behind them "
+                "from the files. Run the same command with --engine spark."
+            )
 
     def readable_version(self, name: str, pinned: int) -> int:
         """Return the pinned version, or the latest one if maintenance (OPTIMIZE, VACUUM) ran since.

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import random
-import signal
 import tarfile
-import time
 from pathlib import Path
 
 import pytest
-from e2e_world import assert_same, call, flag_words, row, table_state, write_parquet
+from e2e_world import call, flag_words, row, write_parquet
 from old_warehouse import CRAWLS, flags, results
 from other_engine import OTHER, play_elsewhere
-from started import FLAGS, Started, below, remaining
 from test_crashes import INSIDE, WRITES, child, finish
 from test_old_warehouse import ARCHIVE
 
@@ -110,39 +105,3 @@ def test_an_old_warehouse_goes_on_from_engine_to_engine(spark, engine, child_env
         assert found[name] == rows, f"{name} differs"
     again = call(*words)
     assert (again.status, json.loads(again.out)["run_id"]) == (0, expected["second"]), again.err
-
-
-MOMENTS = ("engine: ", "run ", "extract ", "dedup ", "balance ")
-"""The lines of progress after which a process is killed."""
-
-
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
-def test_a_run_that_is_killed_at_random_moments_is_finished(undisturbed, engine, child_env, tmp_path, seed, spark):
-    """Only the driver gets SIGKILL, two times. Its processes end by themselves, and the next run removes its files."""
-    moments = random.Random(seed)
-    warehouse, scratch = tmp_path / "wh", tmp_path / "scratch"
-    scratch.mkdir()
-    env = {**child_env, "TMPDIR": str(scratch)}
-    words = ["run", *undisturbed.world.words(warehouse), *FLAGS[engine]]
-    for _ in range(2):
-        started = Started(env, words)
-        with contextlib.suppress(AssertionError):  # a run that ends before says nothing more
-            started.wait_for(moments.choice(MOMENTS))
-        time.sleep(moments.uniform(0, 0.5))
-        children = below(started.process.pid)
-        started.process.send_signal(signal.SIGKILL)
-        started.process.wait()
-        try:
-            assert remaining(children, 20.0) == [], "a process of the killed run is left"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(started.process.pid, signal.SIGKILL)
-            started.close()
-    last = Started(env, words)
-    status = last.process.wait(timeout=900)
-    last.close()
-    assert status == 0, last.lines
-    assert_same(table_state(spark, warehouse), undisturbed.state)
-    assert_nothing_is_left(warehouse)
-    if engine == "embedded":  # Spark's own folders are for the JVM to remove
-        assert [path.name for path in scratch.iterdir()] == []

@@ -158,7 +158,9 @@ def test_flags_in_readme_exist():
 
     groups = [cli, cli.commands["metadata"], cli.commands["runs"]]
     every = [command for group in groups for command in group.commands.values()]
-    known = {"--help", "--packages"} | {name for command in every for param in command.params for name in param.opts}
+    known = {"--help", "--version", "--packages", "--no-spark"} | {
+        name for command in every for param in command.params for name in param.opts
+    }
     flag = r"(?<![\w-])--[a-z][a-z-]+"
     assert set(re.findall(flag, README + FLAGS)) <= known
     single = {

@@ -555,10 +555,10 @@ LINT = "ruff check .\nruff format --check .\nmypy\n"
 """The linter, the formatter and the types are checked before the tests."""
 BOTH = "".join(
     f"<tests/e2e/test_{name}.py>"
-    for name in ("engines", "crossing", "second_run", "more_input", "object_store", "databricks", "connect")
+    for name in ("engines", "crossing", "second_run", "object_store", "databricks", "connect")
 )
 ALL = (
-    "<-m><{0}><--engine><embedded><--ignore=tests/e2e/test_engines.py><tests/e2e>\n"
+    "<-m><{0}><--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py><tests/e2e>\n"
     "<-m><{0}><tests/spark><tests/cluster>{1}\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
 )
 """If no test is named: those without an engine run beside those on the embedded engine, and then on Spark."""

@@ -348,7 +348,7 @@ def test_a_process_with_an_idle_pool_of_threads_ends(tmp_path):
         "from concurrent.futures import ThreadPoolExecutor\n"
         "pool = ThreadPoolExecutor(1)\n"
         "pool.submit(print, 'worked').result()\n"
-        "from metaclip_spark.cli import leave\n"
+        "from metaclip_spark.core.leave import leave\n"
         "leave(3)\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=240)
