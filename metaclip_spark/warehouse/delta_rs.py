@@ -23,8 +23,8 @@ from metaclip_spark.schemas import TABLES, Table
 
 _TOKEN = "userMetadata"
 _FENCE = "metaclip-spark:lease"
-REFUSED = "%[]^|\\"
-"""Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none."""
+REFUSED = "%?#[]^|\\"
+"""Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none, or finds no history."""
 
 
 def can_name(folder: str) -> bool:

@@ -186,10 +186,10 @@ def test_every_setting_named_is_one_that_spark_declares(jvm):
 
 
 def test_delta_is_named_as_local_sessions_name_it():
-    """The page's coordinates, and the dependencies that conf/cluster.conf excludes, equal those of session.py."""
-    from metaclip_spark.spark import session
+    """The page's coordinates, and the dependencies that conf/cluster.conf excludes, equal those of jars.py."""
+    from metaclip_spark.spark import jars
 
     named = set(re.findall(r"io\.delta:delta-spark[\w.:]+\d", section("CLUSTER.md", "")))
-    assert named == set(session.DELTA_PACKAGES.values())
+    assert named == set(jars.DELTA_PACKAGES.values())
     words = CONF.replace("\\\n", "").split("spark.jars.excludes")[1].split("\n")[0]
-    assert tuple(part.strip() for part in words.split(",")) == session._PROVIDED_BY_SPARK
+    assert tuple(part.strip() for part in words.split(",")) == jars._PROVIDED_BY_SPARK

@@ -16,7 +16,7 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.embedded import is_embedded
-from metaclip_spark.warehouse.delta_rs import DeltaLogs
+from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -437,11 +437,11 @@ def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
 
 
 @pytest.mark.parametrize(
-    "name", ["ba`ck", "``", """it's 5 of $x "ü" {a} * `q` #&+=;,!~@()<>?""", """it's 50%20 of $x "ü" [1] {a} * `q`"""]
+    "name", ["ba`ck", "``", """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""", "a#b?c", """it's 50%20 of $x "ü" [1] {a} * `q`"""]
 )
 def test_a_warehouse_may_have_any_name(spark, tmp_path, name):
     """Quotes, spaces, backticks, percent, dollars, globs and other scripts: every statement finds the table."""
-    if is_embedded(spark) and "%" in name:
+    if is_embedded(spark) and not can_name(name):
         with pytest.raises(WarehouseError, match="without % .* in their names, got .* use --engine spark"):
             Warehouse(spark, str(tmp_path / name / "warehouse"))
         assert list(tmp_path.iterdir()) == []
