@@ -437,7 +437,8 @@ def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
 
 
 @pytest.mark.parametrize(
-    "name", ["ba`ck", "``", """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""", "a#b?c", """it's 50%20 of $x "ü" [1] {a} * `q`"""]
+    "name",
+    ["ba`ck", "``", """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""", "a#b?c", """it's 50%20 of $x "ü" [1] {a} * `q`"""],
 )
 def test_a_warehouse_may_have_any_name(spark, tmp_path, name):
     """Quotes, spaces, backticks, percent, dollars, globs and other scripts: every statement finds the table."""
