@@ -6,6 +6,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from metaclip_spark.config.languages import warning_of_languages
@@ -23,6 +24,7 @@ from metaclip_spark.steps.extraction import Extraction, load_extraction
 from metaclip_spark.steps.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.events import new_attempt_id
 from metaclip_spark.warehouse.holder import refuse_before_spark
 from metaclip_spark.warehouse.lease import leased
@@ -34,6 +36,9 @@ Given = dict[str, list[Source]]
 
 _NO_RUN = ConfigError("holds no run; expected tables made by run.")
 
+SMALL_BYTES, SMALL_ROWS = 256 << 20, 3_000_000
+"""Sources of this size and tables of these rows are small: a local Spark then starts with options that would cost more
+than they save in a large pool."""
 LAST_WORDS = 2.5
 """Seconds that an interrupted command has to log its end. Busy workers may need longer to become free."""
 
@@ -74,7 +79,7 @@ def writing(
         metadata: the entry list; None where texts are not matched.
         given: the sources of the command.
     """
-    warehouse = open_warehouse(settings, reporter, create=True, takes_lease=True)
+    warehouse = open_warehouse(settings, reporter, create=True, takes_lease=True, given=given)
     settings = drawn_alike(RunLog(warehouse), settings)
     with _attempted(warehouse, settings, reporter, metadata or NO_METADATA, given or {}) as ctx:
         yield ctx
@@ -138,13 +143,18 @@ def _refuse_empty(settings: Settings, error: MetaclipError) -> None:
 
 
 def open_warehouse(
-    settings: Settings, reporter: Reporter, create: bool = False, takes_lease: bool = False
+    settings: Settings,
+    reporter: Reporter,
+    create: bool = False,
+    takes_lease: bool = False,
+    given: Given | None = None,
 ) -> Warehouse:
     """Check the folder of the warehouse, choose the engine, and return the warehouse.
 
     Args:
         create: create the folder of a local warehouse if it is missing.
         takes_lease: the command will take the lease: ask before Spark starts whether another run holds it.
+        given: the sources of the command.
 
     Raises:
         ConfigError: no warehouse is given, its folder is missing, or the folder cannot be written.
@@ -156,8 +166,21 @@ def open_warehouse(
         _check_folder(settings.warehouse, create, writes=takes_lease)
     if settings.warehouse is not None and settings.remote is None and takes_lease:
         refuse_before_spark(settings.warehouse, settings.lease_seconds)
-    engine = open_engine(engine_settings(settings), reporter.say)
+    small = is_small(settings.warehouse, given or {})
+    engine = open_engine(replace(engine_settings(settings), small=small), reporter.say)
     return Warehouse(engine, settings.warehouse, settings.catalog)
+
+
+def is_small(root: str | None, given: Given) -> bool:
+    """Return whether a command works on few pairs: those of its sources, and those that a local warehouse has."""
+    if root is None or "://" in root or not can_name(os.path.abspath(root)):
+        return False
+    sizes = [source.bytes for listed in given.values() for source in listed]
+    if not all(sizes) or sum(sizes) > SMALL_BYTES:
+        return False
+    stored = DeltaLogs(os.path.abspath(root))
+    numbers = [0 if stored.open(name) is None else stored.count(name) for name in ("pairs", "extracted")]
+    return all(number is not None and number <= SMALL_ROWS for number in numbers)
 
 
 def engine_settings(settings: Settings) -> EngineSettings:

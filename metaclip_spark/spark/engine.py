@@ -34,6 +34,7 @@ class EngineSettings:
         memory: size for all processes of the embedded engine together, such as 4g; None: half of the machine's.
         master, remote, driver_memory, conf: of Spark; None and empty where they are not given.
         place: the warehouse's folder or uri; None: it is in a catalog.
+        small: the work is a few million rows at most, so that the start of a local Spark counts more than its loops.
     """
 
     engine: str = AUTO
@@ -43,6 +44,7 @@ class EngineSettings:
     driver_memory: str | None = None
     conf: Mapping[str, str] = field(default_factory=dict)
     place: str | None = "."
+    small: bool = False
 
 
 class Engine:
@@ -234,4 +236,10 @@ def _start_spark(settings: EngineSettings, say: Callable[[str], None]) -> SparkS
     else:
         first = "" if under_spark_submit() or jars_are_cached() else " (a first start fetches Delta's JARs, 13 MB)"
         say(f"Starting Spark{first} ...")
-    return get_session(settings.master or LOCAL_MASTER, settings.driver_memory, settings.conf, remote=settings.remote)
+    return get_session(
+        settings.master or LOCAL_MASTER,
+        settings.driver_memory,
+        settings.conf,
+        remote=settings.remote,
+        small=settings.small,
+    )

@@ -53,7 +53,7 @@ def spills_in(temporary: Path) -> list[str]:
         ("raise ValueError('wrong')", 1),
         ("embedded.stop()", 0),
         ("os.kill(os.getpid(), signal.SIGINT); time.sleep(60)", -signal.SIGINT),
-        ("from metaclip_spark.cli import leave; leave(7)", 7),
+        ("from metaclip_spark.core.leave import leave; leave(7)", 7),
     ],
 )
 def test_spills_are_removed_when_a_process_ends(tmp_path, end, status):
