@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.sampling import batch_probability
+from metaclip_spark.core.sampling import batch_probability, entry_probability
+from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
 from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
@@ -26,25 +29,29 @@ def pair_probability(probabilities: Broadcast[npt.NDArray[np.float64]]) -> Colum
     )
 
 
-def entry_probabilities(counts: DataFrame, threshold: int, run_id: str) -> DataFrame:
-    """Compute the probability t / max(count, t) of each counted entry.
+def entry_probabilities(
+    counts: npt.NDArray[np.int64], entries: Sequence[str], threshold: int, run_id: str, metadata_id: str
+) -> pa.Table:
+    """Compute the probability t / max(count, t) of each counted entry, as rows of `entry_probabilities`.
 
-    Reads: entry_counts of any number of snapshots. Writes: nothing. Rows: n:1 per entry (counts are summed).
-    Shuffle: at most one row per entry and snapshot. Source: paper, section 3.4.
+    Source: paper, section 3.4.
+
+    Args:
+        counts: int64, by entry id, summed over the snapshots; an entry with count 0 gets no row.
+        entries: the entry list.
     """
-    t = F.lit(threshold).cast("bigint")
-    return (
-        counts.groupBy("metadata_id", "lang", "entry_id", "entry")
-        .agg(F.sum("count").alias("count"))
-        .withColumns(
-            {
-                "run_id": F.lit(run_id),
-                "threshold": t,
-                "probability": t.cast("double") / F.greatest("count", t).cast("double"),
-            }
-        )
-        .select(*ENTRY_PROBABILITIES.names)
-    )
+    ids = np.flatnonzero(counts)
+    counted = counts[ids]
+    constant = {"run_id": run_id, "metadata_id": metadata_id, "lang": UNKNOWN}
+    columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(ids)) for name, value in constant.items()}
+    columns |= {
+        "entry_id": pa.array(ids.astype(np.int32)),
+        "entry": pa.array([entries[at] for at in ids.tolist()], pa.string()),
+        "count": pa.array(counted),
+        "threshold": pa.repeat(pa.scalar(threshold, pa.int64()), len(ids)),
+        "probability": pa.array(entry_probability(counted, threshold)),
+    }
+    return pa.table(columns, schema=ENTRY_PROBABILITIES.arrow)
 
 
 def balance(

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -21,10 +20,8 @@ from metaclip_spark.core.sampling import (
 )
 from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.extract.language import UNKNOWN
-from metaclip_spark.schemas import ENTRY_PROBABILITIES
 from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.stages.balance import balance
+from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext
@@ -158,8 +155,9 @@ def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tupl
     run_id, warehouse = ctx.run_id, ctx.warehouse
     curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     sums = draw.sums.toArrow()
+    probabilities = entry_probabilities(pool.counts, ctx.metadata.entries, threshold, run_id, ctx.metadata_id)
     commits = [
-        warehouse.replace("entry_probabilities", _probabilities(ctx, pool, threshold), run_id=run_id),
+        warehouse.replace("entry_probabilities", probabilities, run_id=run_id),
         warehouse.replace("run_statistics", sums, run_id=run_id),
         warehouse.replace("curated_pairs", curated, run_id=run_id),
     ]
@@ -171,19 +169,3 @@ def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tupl
             "The pool changed meanwhile; run balance again."
         )
     return kept, {commit.table: commit.version for commit in commits}
-
-
-def _probabilities(ctx: WritingContext, pool: Pool, threshold: int) -> pa.Table:
-    """Return the rows of `entry_probabilities`: one row per entry that was counted."""
-    ids = np.flatnonzero(pool.counts)
-    counts = pool.counts[ids]
-    constant = {"run_id": ctx.run_id, "metadata_id": ctx.metadata_id, "lang": UNKNOWN}
-    columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(ids)) for name, value in constant.items()}
-    columns |= {
-        "entry_id": pa.array(ids.astype(np.int32)),
-        "entry": pa.array([ctx.metadata.entries[at] for at in ids.tolist()], pa.string()),
-        "count": pa.array(counts),
-        "threshold": pa.repeat(pa.scalar(threshold, pa.int64()), len(ids)),
-        "probability": pa.array(entry_probability(counts, threshold)),
-    }
-    return pa.table(columns, schema=ENTRY_PROBABILITIES.arrow)

@@ -27,6 +27,16 @@ REFUSED = "%?#[]^|\\"
 """Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none, or finds no history."""
 
 
+def may_have_deletion_vectors(properties: Mapping[str, str] | None) -> bool:
+    """Return whether rows of a table may be only marked as deleted, as its properties tell.
+
+    >>> may_have_deletion_vectors({"delta.enableDeletionVectors": "true"}), may_have_deletion_vectors(None)
+    (True, False)
+    """
+    known = properties or {}
+    return "true" in known.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in known
+
+
 def can_name(folder: str) -> bool:
     """Return whether delta-rs opens a local folder of this name.
 

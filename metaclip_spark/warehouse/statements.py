@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
-from metaclip_spark.warehouse.delta_rs import LastCommit
+from metaclip_spark.warehouse.alias import plain_path
+from metaclip_spark.warehouse.delta_rs import LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -145,14 +146,22 @@ class SparkLogs:
 
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
-        properties = self.properties(name) or {}
-        if "true" in properties.get("delta.enableDeletionVectors", "") or "delta.feature.deletionVectors" in properties:
+        if may_have_deletion_vectors(self.properties(name)):
             self._spark.sql(f"REORG TABLE {self.identifier(name)} APPLY (PURGE)").collect()
 
     def location(self, name: str) -> str:
         """Return the folder of a table."""
         detail: str = self._spark.sql(f"DESCRIBE DETAIL {self.identifier(name)}").collect()[0]["location"]
         return detail
+
+    def read(self, name: str, version: int | None = None) -> DataFrame:
+        """Return a table that exists, at its latest version or at `version`."""
+        reader = self._spark.read.format("delta")
+        if version is not None:
+            reader = reader.option("versionAsOf", version)
+        if self._root is None:
+            return reader.table(self.identifier(name))
+        return reader.load(f"{plain_path(self._root) if self._engine.is_embedded else self._root}/{name}")
 
     def rows(
         self,
@@ -168,20 +177,14 @@ class SparkLogs:
         schema = pa.schema([schema.field(column) for column in names])
         if self.properties(name) is None:
             return schema.empty_table()
-        reader = self._spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        table = reader.load(f"{self._root}/{name}") if self._root is not None else reader.table(self.identifier(name))
-        return filter_equal(table, **where).select(*names).toArrow().cast(schema)
+        return filter_equal(self.read(name, version), **where).select(*names).toArrow().cast(schema)
 
     def bytes_by(self, name: str, column: str) -> dict[str, int]:
         """Return value of a partition column -> bytes of the table's current files."""
         if self.properties(name) is None:
             return {}
-        reader = self._spark.read.format("delta")
-        table = reader.load(f"{self._root}/{name}") if self._root is not None else reader.table(self.identifier(name))
         place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
-        files = table.select(column, *place).groupBy(column, "file_path").agg(F.max("size").alias("size"))
+        files = self.read(name).select(column, *place).groupBy(column, "file_path").agg(F.max("size").alias("size"))
         return {row[0]: row[1] for row in files.groupBy(column).agg(F.sum("size")).collect()}
 
 

@@ -21,8 +21,7 @@ from deltalake.exceptions import DeltaProtocolError
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
-from metaclip_spark.warehouse.alias import plain_path
-from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name
+from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
 from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
@@ -141,12 +140,7 @@ class Warehouse:
         """Return a table, at its latest version or at `version`; an absent table is empty."""
         if not self.exists(name):
             return self.spark.createDataFrame([], TABLES[name].ddl)
-        reader = self.spark.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        if self.root is None:
-            return reader.table(self.identifier(name))
-        return reader.load(f"{plain_path(self.root)}/{name}" if self._rows_by_files else self.where(name))
+        return self._statements.read(name, version)
 
     @property
     def reads_logs(self) -> bool:
@@ -306,9 +300,7 @@ class Warehouse:
         self.guard()
         if not self._rows_by_files:
             self._statements.purge(name)
-        elif "delta.feature.deletionVectors" in (properties := self.properties(name) or {}) or (
-            "true" in properties.get("delta.enableDeletionVectors", "")
-        ):
+        elif may_have_deletion_vectors(self.properties(name)):
             raise WarehouseError(
                 f"table {name} may have deletion vectors, and the embedded engine cannot remove the rows behind them "
                 "from the files. Run the same command with --engine spark."

@@ -469,12 +469,14 @@ def test_pair_with_an_uncounted_entry_stops_the_stage(spark, make_pairs, stage):
         frame.collect()
 
 
-def test_entry_probabilities_sum_counts_over_snapshots(spark):
-    """The probability is t / max(count, t) of the summed count, in one row per entry."""
-    ddl = "metadata_id string, lang string, snapshot string, entry_id int, entry string, count bigint"
+def test_entry_probabilities_are_of_counts_over_snapshots(spark):
+    """The probability is t / max(count, t) of the summed count, in one row per entry that was counted."""
     rows = [("m", "und", "a", 0, "x", 30), ("m", "und", "b", 0, "x", 10), ("m", "und", "b", 1, "y", 19)]
     rows += [("m", "und", "a", 2, "z", 20), ("m", "und", "a", 3, "w", 3), ("m", "und", "b", 3, "w", 57)]
-    found = entry_probabilities(spark.createDataFrame(rows, ddl), 20, "r")
+    counts = np.zeros(5, dtype=np.int64)
+    for _, _, _, entry_id, _, number in rows:
+        counts[entry_id] += number
+    found = spark.createDataFrame(entry_probabilities(counts, ["x", "y", "z", "w", "never"], 20, "r", "m"))
     expected = spark.createDataFrame(
         [
             ("r", "m", "und", 0, "x", 40, 20, 0.5),
