@@ -246,6 +246,8 @@ install_package() (
   # One of pyspark and pyspark-client can have overwritten files of the other: say so now, not in the middle of a run.
   "$venv/bin/python" -m metaclip_spark.spark.installation >>"$log" 2>&1 ||
     fail_with_log "pyspark is not installed as it should be." "Type the command above, then run the command again."
+  # Commands that are typed later store no byte code where this variable is set: store it now.
+  [ -z "$no_byte_code" ] || "$venv/bin/python" -m metaclip_spark.warmup >>"$log" 2>&1 || true
   printf '%s\n' "$key" "$extras" "$python" "$root" >"$stamp"
 )
 
@@ -268,6 +270,9 @@ if [ $# -gt 0 ]; then shift; fi
 if [ -z "${HOME:-}" ]; then unset HOME; fi
 # Another Spark on this machine must not be mixed with the one in the environment.
 unset SPARK_HOME SPARK_CONF_DIR PYTHONPATH PYTHONHOME PYSPARK_PYTHON PYSPARK_DRIVER_PYTHON
+# Without stored byte code, every start compiles each module that it imports again: seconds instead of one.
+no_byte_code=${PYTHONDONTWRITEBYTECODE:-}
+unset PYTHONDONTWRITEBYTECODE
 
 stamp=$venv/setup.stamp
 log=$venv/setup.log

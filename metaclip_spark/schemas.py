@@ -71,6 +71,8 @@ ENTRY = Column("entry", "string", "the entry, as it is in the list")
 LIST_LANG = Column("lang", "string", "language of the entry list; 'und' if one list is used for all texts")
 COUNT = Column("count", "bigint", "pairs of the pool that match the entry")
 
+BATCH_ID = Column("batch_id", "string", "the deduplication or matching that added the pair to the pool")
+
 _PAIR = (
     Column("pair_id", "string", "hex of blake2b (16 bytes) over the url's length, the url and the text"),
     Column("image_id", "string", "first 24 hex digits of sha224 of the url without tabs and spaces"),
@@ -184,9 +186,9 @@ REJECTS = Table(
 PAIRS = Table(
     "pairs",
     "One row is a pair (url, text) of the pool, per entry list",
-    (METADATA_ID, SNAPSHOT, *_PAIR),
+    (METADATA_ID, SNAPSHOT, *_PAIR, BATCH_ID),
     partitioned_by=("metadata_id", "snapshot"),
-    stats_columns=("pair_id", "image_id"),
+    stats_columns=("pair_id", "image_id", "batch_id"),
 )
 
 PAIR_KEYS = Table(

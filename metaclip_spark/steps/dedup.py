@@ -63,6 +63,7 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
         if set(there) & set(batch_ids):
             staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
             rows, suspects = _new_pairs(ctx, staged)
+            rows = rows.withColumn("batch_id", F.lit(fingerprint))
             commit = warehouse.append("pairs", rows, txn=fingerprint)
             stage.pairs = commit.rows
             _add_keys(ctx, snapshot)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pyspark.sql import functions as F
+
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
@@ -37,6 +39,7 @@ def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, version: in
         version = ctx.warehouse.readable_version("pairs", version)
         stored = filter_equal(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
+        pairs = pairs.withColumn("batch_id", F.lit(fingerprint))
         commit = ctx.warehouse.replace("pairs", pairs, metadata_id=ctx.metadata_id, snapshot=snapshot)
         stage.pairs = commit.rows
         stage.note = f"{counted(commit.rows, 'pair')} of snapshot {snapshot}"
