@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from metaclip_spark.core.wording import counted
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.card_json import domain_row
 from metaclip_spark.report.compare import Row
@@ -134,7 +135,7 @@ def _no_entries(missing: int) -> str:
 def _domain_sentence(found: Composition) -> str:
     definition = "A domain is the host of an image's url; a leading www. is removed."
     if found.domain_share >= 1:
-        return f"{definition} The pool has {number(found.domains.values)} domains."
+        return f"{definition} The pool has {counted(found.domains.values, 'domain')}."
     return (
         f"{definition} Domains are counted in {number(found.domains.pool)} pairs, a sample of "
         f"{percent(found.domain_share)} of the pool by a keyed hash. The subset is sampled by the same hash."

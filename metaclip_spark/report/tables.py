@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent
@@ -40,7 +41,8 @@ def opt_out_sentence(card: Card) -> str:
     each = ", ".join(f"{number(n)} {name}" for name, n in found.items())
     total = sum(found.values())
     part = percent(share(total, card.texts_read))
-    sentence = f"{number(total)} texts ({part}) were rejected because their page opts out: {each}."
+    rejected = f"{counted(total, 'text')} ({part}) {agrees(total, 'was', 'were')} rejected"
+    sentence = f"{rejected} because {agrees(total, 'its', 'their')} page opts out: {each}."
     return f"{sentence} Honoured opt-outs: {honoured}."
 
 
