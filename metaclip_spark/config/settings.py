@@ -137,7 +137,7 @@ class Settings(BaseModel):
     lid: str = setting(
         "lid176",
         Setting(Group.LANGUAGE, "NAME"),
-        f"Language identifier: {', '.join(IDENTIFIERS)}, or your own as package:factory.",
+        f"Language identifier: {', '.join(IDENTIFIERS)}, a fastText model as PATH.ftz or PATH.bin, or package:factory.",
     )
     min_lang_score: float = setting(
         0.0,

@@ -241,6 +241,17 @@ def count_trailing_zeros(context: Any, word: Any) -> Any:
 
 
 @intrinsic
+def count_ones(context: Any, word: Any) -> Any:
+    """Count the bits of a uint64 that are set."""
+    from numba.core import types
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.ctpop(values[0])
+
+    return types.int64(types.uint64), emit
+
+
+@intrinsic
 def prefetch(context: Any, array: Any, at: Any) -> Any:
     """Prefetch an element of an array into the processor's cache, without waiting for it; return 0."""
     from llvmlite import ir
