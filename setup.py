@@ -154,6 +154,7 @@ setup(
     cmdclass={"build_py": BuildWithLists, "sdist": SdistWithCommit},
     package_data={
         "": ["*.xml", "py.typed"],
+        "metaclip_spark.costs": ["rates.json"],
         "metaclip_spark": ["commit.txt"],
         "metaclip_spark.report": ["templates/*.j2"],
     },

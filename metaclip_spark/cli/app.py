@@ -162,16 +162,32 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 
 @cli.command()
 @settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option("--price-core-hour", type=float, default=0.0, metavar="P", help="Price of one core for an hour.")
+@click.option("--price-gb-month", type=float, default=0.0, metavar="P", help="Price of storing a GB for a month.")
+@click.option("--price-million-gets", type=float, default=0.0, metavar="P", help="Price of a million GET requests.")
+@click.option("--price-million-puts", type=float, default=0.0, metavar="P", help="Price of a million PUT requests.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
-def plan(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+def plan(
+    config: str | None,
+    debug: bool,
+    as_json: bool,
+    price_core_hour: float,
+    price_gb_month: float,
+    price_million_gets: float,
+    price_million_puts: float,
+    **flags: Any,
+) -> int:
     """Show what `run` would read, and estimate its cost.
 
-    Prints the number of sources, their bytes, how many are done already, and the estimated time. Nothing is
-    extracted or written.
+    Prints the number of sources, their bytes, how many are done already, and the estimated time; and for each stage
+    its core time, bytes and requests, from measured rates (docs/SCALING.md). With a price also the money, in the
+    currency of the prices. Nothing is extracted or written.
     """
     from metaclip_spark.commands import plan
+    from metaclip_spark.costs.model import Prices
 
-    return plan.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json)
+    prices = Prices(price_core_hour, price_gb_month, price_million_gets, price_million_puts)
+    return plan.plan(settings_from(flags, config), _reporter(quiet=as_json), as_json, prices)
 
 
 @cli.command()

@@ -21,7 +21,7 @@ class Measured:
 
     Attributes:
         seconds: wall time from its start to its end.
-        cpu_seconds: of all processes that it waited for.
+        cpu_seconds: of all processes: those that it waited for, or, if that is more, those that were seen.
         peak: bytes of all processes together, the largest of the samples; memory that processes share counts once.
         output: what it wrote to stdout and stderr.
     """
@@ -46,11 +46,13 @@ def measured(command: Sequence[str], environment: Mapping[str, str] = {}, folder
         stderr=subprocess.STDOUT,
         text=True,
     )
-    peak, ended = [0], threading.Event()
+    peak, seen, ended = [0], dict[int, float](), threading.Event()
 
     def watch() -> None:
         while not ended.wait(INTERVAL):
-            peak[0] = max(peak[0], tree_bytes(process.pid))
+            tree = tree_of(process.pid)
+            peak[0] = max(peak[0], sum(map(_pss, tree)))
+            seen.update((pid, used) for pid in tree if (used := _cpu_seconds(pid)) is not None)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -60,11 +62,12 @@ def measured(command: Sequence[str], environment: Mapping[str, str] = {}, folder
     watcher.join()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return Measured(seconds, cpu, peak[0], process.returncode, output)
+    # A command that ends without waiting for its JVM is not charged for it.
+    return Measured(seconds, max(cpu, sum(seen.values())), peak[0], process.returncode, output)
 
 
-def tree_bytes(pid: int) -> int:
-    """Return the memory of a process and all its descendants: the sum of their proportional set sizes."""
+def tree_of(pid: int) -> list[int]:
+    """Return a process and all its descendants."""
     parents: dict[int, list[int]] = {}
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -72,11 +75,19 @@ def tree_bytes(pid: int) -> int:
         except (OSError, IndexError):
             continue  # the process has ended
         parents.setdefault(parent, []).append(int(name))
-    tree, total = [pid], 0
+    tree = [pid]
     for one in tree:  # the list grows while it is read
         tree += parents.get(one, [])
-        total += _pss(one)
-    return total
+    return tree
+
+
+def _cpu_seconds(pid: int) -> float | None:
+    """Return the CPU seconds of a process itself; None if it has ended."""
+    try:
+        values = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(values[11]) + int(values[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _pss(pid: int) -> int:

@@ -1,72 +1,104 @@
-"""Compute the cost of a crawl from rates: the arithmetic of docs/SCALING.md, with your own rates if you give them.
+"""Compute the cost of a crawl with the cost model: the tables of docs/SCALING.md, with your own shares and prices.
 
-    python tests/benchmarks/scaling.py [--wat-rate 40] [--match-rate 140000] [--lid-rate 60000] ...
+    python tests/benchmarks/scaling.py [--files 90000] [--matched 0.5] [--price-core-hour 0.05] ...
 
-Rates are per core: MB of gzip (tests/benchmarks/wat_rate.py), texts to match (measured with 500,000 entries), and texts
-to identify (tests/benchmarks/lid_rate.py). The shares are assumptions about the texts of a crawl.
+The rates are those of Spark in metaclip_spark/costs/rates.json, which tests/benchmarks/cost_rates.py measures. `plan`
+computes with the same model. The shares are assumptions about the texts of a crawl; the first is the paper's.
 """
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 
+from metaclip_spark.costs.model import GB, Cost, Crawl, Prices, costs, stored_bytes, total
+from metaclip_spark.costs.rates import load_rates
+from metaclip_spark.costs.table import money
 from metaclip_spark.terminal.tables import print_rows
 
-FILES = 90_000
-MB_PER_FILE = 300
-TEXTS_PER_FILE = 650_000
-BLOCK_MB = 8.389
-"""The size of one request: 8 MiB (metaclip_spark.storage.fetch.Patience)."""
+CORES = 400
+CRAWLS = 90
+PEER_SECONDS = 50
+"""Seconds per WAT file that others have published, for extraction alone."""
+HELP = {
+    "files": "WAT files of a crawl",
+    "megabytes_per_file": "MB of gzip per file",
+    "texts_per_file": "image texts per file",
+    "matched": "share of the texts that match an entry",
+    "once": "share of those that are not repeats within their file",
+    "wanted": "share of those in a wanted language",
+    "new": "share of those that no other file or crawl has",
+    "kept": "share of the pool that the balance keeps",
+}
+
+
+def summed(per_crawl: list[list[Cost]]) -> list[Cost]:
+    """Add up the costs of crawls, stage by stage."""
+    return [total(stages, stages[0].stage) for stages in zip(*per_crawl, strict=True)]
+
+
+def print_costs(crawl: Crawl, crawls: int, cores: int, prices: Prices) -> None:
+    """Print core-hours, amounts and, with prices, money: of the first crawl, of the last, and of all."""
+    rates = load_rates("spark")
+    by_crawl = [costs(crawl.work(number), rates) for number in range(1, crawls + 1)]
+    columns = [by_crawl[0], by_crawl[-1], summed(by_crawl)]
+    names = ["crawl 1", f"crawl {crawls}", "all"]
+    rows = [
+        [stages[0].stage, *(f"{cost.core_seconds / 3600:,.0f}" for cost in stages)]
+        for stages in zip(*columns, strict=True)
+    ]
+    sums = [total(column) for column in columns]
+    rows.append(["all stages", *(f"{cost.core_seconds / 3600:,.0f}" for cost in sums)])
+    rows.append([f"hours on {cores:,} cores", *(f"{cost.core_seconds / 3600 / cores:,.1f}" for cost in sums)])
+    peer = crawl.files * PEER_SECONDS / 3600
+    rows.append([f"a peer's {PEER_SECONDS} s per file", *(f"{peer * n:,.0f}" for n in (1, 1, crawls))])
+    print_rows(["core-hours", *names], rows)
+    print()
+    works = [crawl.work(number) for number in range(1, crawls + 1)]
+    stored = [stored_bytes(work, rates) for work in works]
+    amounts: dict[str, list[float]] = {
+        "billions of texts": [work.texts / 1e9 for work in works],
+        "billions of pairs staged": [work.staged / 1e9 for work in works],
+        "billions of new pairs": [work.new / 1e9 for work in works],
+        "TB of pairs, added": [each["pairs"] / 1e12 for each in stored],
+        "TB of keys, added": [each["keys"] / 1e12 for each in stored],
+    }
+    rows = [[name, *_formatted(values[0], values[-1], sum(values))] for name, values in amounts.items()]
+    rows.append(["TB of the subset", *_formatted(*(each["subset"] / 1e12 for each in (stored[0], *[stored[-1]] * 2)))])
+    for name in ("read", "written", "shuffled"):
+        rows.append([f"TB {name}", *_formatted(*(getattr(cost, name) / 1e12 for cost in sums))])
+    for name in ("gets", "puts"):
+        rows.append([f"millions of {name[:-1].upper()} requests", *_formatted(*(getattr(c, name) / 1e6 for c in sums))])
+    print_rows(["amounts", *names], rows)
+    if prices == Prices():
+        return
+    print()
+    added = [sum(each[name] for name in ("pairs", "keys")) / GB * prices.gb_month for each in stored]
+    rows = [
+        ["core-hours and requests", *(money(prices.of(cost)) for cost in sums)],
+        ["a month of what was added", *map(money, (added[0], added[-1], sum(added)))],
+    ]
+    print_rows(["money", *names], rows)
+
+
+def _formatted(*values: float) -> list[str]:
+    return [f"{value:,.2f}" for value in values]
 
 
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--wat-rate", type=float, default=40.0, help="MB of gzip per core and second")
-    parser.add_argument("--match-rate", type=float, default=140_000, help="texts per core and second")
-    parser.add_argument("--lid-rate", type=float, default=60_000, help="texts per core and second")
-    parser.add_argument("--matched", type=float, default=0.5, help="share of the texts that match an entry")
-    parser.add_argument("--once", type=float, default=0.7, help="share of those that are not repeats within their file")
-    parser.add_argument("--english", type=float, default=0.45, help="share of those in a wanted language")
-    parser.add_argument("--new", type=float, default=0.5, help="share of those that no other file or crawl has")
-    parser.add_argument("--stored", type=float, default=150, help="bytes of Parquet per pair")
-    parser.add_argument("--shuffled", type=float, default=300, help="bytes shuffled per new pair")
-    parser.add_argument("--cores", type=int, default=400)
-    parser.add_argument("--crawls", type=int, default=90)
-    args = parser.parse_args()
-
-    texts = FILES * TEXTS_PER_FILE
-    identified = texts * args.matched * args.once
-    staged = identified * args.english
-    new = staged * args.new
-    hours = {
-        "inflate, parse, make urls and ids": FILES * MB_PER_FILE / args.wat_rate / 3600,
-        "match every text": texts / args.match_rate / 3600,
-        "identify matched texts, once per file": identified / args.lid_rate / 3600,
-    }
-    total = sum(hours.values())
-    rows = [[name, f"{value:,.0f}", f"{value * args.crawls:,.0f}"] for name, value in hours.items()]
-    rows.append(["extraction", f"{total:,.0f}", f"{total * args.crawls:,.0f}"])
-    wall = total / args.cores
-    rows.append([f"hours on {args.cores:,} cores", f"{wall:.1f}", f"{wall * args.crawls:,.0f}"])
-    rows.append(["a peer's 50 s per file", f"{FILES * 50 / 3600:,.0f}", f"{FILES * 50 * args.crawls / 3600:,.0f}"])
-    print_rows(["core-hours", "one crawl", f"{args.crawls} crawls"], rows)
-    print()
-    amounts = [
-        ("files read", FILES, "{:,.0f}"),
-        ("commits of extraction (500 files each)", FILES / 500, "{:,.0f}"),
-        ("requests (8 MiB each)", FILES * MB_PER_FILE / BLOCK_MB, "{:,.0f}"),
-        ("TB read", FILES * MB_PER_FILE / 1e6, "{:,.1f}"),
-        ("billions of texts", texts / 1e9, "{:,.1f}"),
-        ("billions of pairs staged", staged / 1e9, "{:,.1f}"),
-        ("billions of new pairs", new / 1e9, "{:,.1f}"),
-        ("TB staged, until deduplicated", staged * args.stored / 1e12, "{:,.2f}"),
-        ("TB shuffled", new * args.shuffled / 1e12, "{:,.2f}"),
-        ("TB of pairs", new * args.stored / 1e12, "{:,.2f}"),
-        ("TB of keys and sightings (16 bytes each)", (new + staged) * 16 / 1e12, "{:,.2f}"),
-    ]
-    rows = [[name, form.format(value), form.format(value * args.crawls)] for name, value, form in amounts]
-    print_rows(["amounts", "one crawl", f"{args.crawls} crawls"], rows)
+    for field in fields(Crawl):
+        flag = "--" + field.name.replace("_", "-")
+        parser.add_argument(flag, type=type(field.default), default=field.default, help=HELP[field.name])
+    parser.add_argument("--cores", type=int, default=CORES)
+    parser.add_argument("--crawls", type=int, default=CRAWLS)
+    for price in fields(Prices):
+        parser.add_argument(f"--price-{price.name.replace('_', '-')}", type=float, default=0.0)
+    given = vars(parser.parse_args())
+    crawl = Crawl(**{field.name: given[field.name] for field in fields(Crawl)})
+    prices = Prices(**{price.name: given[f"price_{price.name}"] for price in fields(Prices)})
+    print_costs(crawl, given["crawls"], given["cores"], prices)
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ from metaclip_spark.terminal.progress import Reporter
 @pytest.mark.parametrize(
     ("core_seconds", "cores", "row"),
     [
-        (80.0, 2, ["time", "about 40 s", "on 2 cores, estimated, extraction and matching"]),
-        (0.5, 1, ["time", "about 1 s", "on 1 core, estimated, extraction and matching"]),
-        (0.0, 2, ["time", "none", "on 2 cores, estimated, extraction and matching"]),
-        (24_000.0, 4, ["time", "about 1.7 h", "on 4 cores, estimated, extraction and matching"]),
-        (7_200_000.0, None, ["core time", "about 2,000 h", "of one core, estimated, extraction and matching"]),
+        (80.0, 2, ["time", "about 40 s", "on 2 cores, estimated, all stages"]),
+        (0.5, 1, ["time", "about 1 s", "on 1 core, estimated, all stages"]),
+        (0.0, 2, ["time", "none", "on 2 cores, estimated, all stages"]),
+        (24_000.0, 4, ["time", "about 1.7 h", "on 4 cores, estimated, all stages"]),
+        (7_200_000.0, None, ["core time", "about 2,000 h", "of one core, estimated, all stages"]),
     ],
 )
 def test_a_plan_estimates_seconds_minutes_or_hours(core_seconds, cores, row):
