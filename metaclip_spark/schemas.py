@@ -95,6 +95,9 @@ _PAIR = (
     Column("extra", "map<string,string>", "columns kept from the input, as strings; null if none are kept"),
 )
 
+_NOT_COMPACTED = (("delta.autoOptimize.autoCompact", "false"), ("delta.autoOptimize.optimizeWrite", "false"))
+"""Properties of tables with a row per event: compacting them after each would cost more than it saves."""
+
 PLANNED = Table(
     "planned",
     "One row is a split of a planned source; written before the first task reads it (internal)",
@@ -285,7 +288,7 @@ RUNS = Table(
         Column("snapshot", "string", "the snapshot of the stage; null if it has not exactly one"),
         Column("fingerprint", "string", "hash of what the stage's result depends on; if equal, the stage is skipped"),
     ),
-    properties=(("delta.appendOnly", "true"),),
+    properties=(("delta.appendOnly", "true"), *_NOT_COMPACTED),
 )
 
 TAKEDOWNS = Table(
@@ -309,7 +312,7 @@ TAKEN = Table(
         SNAPSHOT,
         *_PAIR[:2],
         Column("entry_ids", "array<int>", "ids of the matched entries"),
-        Column("arrived", "bigint", "rows from pairs: the first version of the table with this pair"),
+        Column("batch_id", "string", "the batch of the pool, or of staging, that had it"),
     ),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
@@ -323,7 +326,7 @@ LEASE = Table(
         Column("who", "string", "description of the process, as JSON"),
         Column("expires", "double", "end of the lease unless it is renewed, in seconds since 1970"),
     ),
-    properties=(("delta.checkpointInterval", "1000"),),
+    properties=(("delta.checkpointInterval", "1000"), *_NOT_COMPACTED),
 )
 
 TABLES = {

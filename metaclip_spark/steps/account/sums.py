@@ -131,13 +131,8 @@ def _batches_until(ctx: Context, snapshot: str, fingerprint: str | None) -> list
     """Return the deduplications up to the one that made a pool; None if that is the last one."""
     if is_last_pool(ctx, snapshot, fingerprint):
         return None
-    done = [
-        event.fingerprint
-        for event in ctx.log.stage_events
-        if event.stage == "dedup" and event.event == DONE and event.snapshot == snapshot
-        if ctx.metadata_id in event.metadata_ids
-    ]
-    return done[: done.index(fingerprint) + 1] if fingerprint in done else None
+    state = ctx.log.pool_state(ctx.metadata_id, snapshot, fingerprint)
+    return None if state is None else list(state.batches)
 
 
 def is_last_pool(ctx: Context, snapshot: str, fingerprint: str | None) -> bool:
