@@ -62,6 +62,11 @@ class Table:
         return [c.name for c in self.columns]
 
 
+FORMAT = 2
+"""The format of the tables. `metaclip_spark.steps.upgrade` has the steps from older formats."""
+FORMAT_PROPERTY = "metaclip.format"
+"""The property of the table `runs` that has the format of the warehouse; without it, the format is 1."""
+
 METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the texts were matched against")
 SNAPSHOT = Column("snapshot", "string", "the crawl's name")
 SOURCE_PATH = Column("source_path", "string", "the input file: its path in the crawl, or its absolute path")
@@ -288,7 +293,7 @@ RUNS = Table(
         Column("snapshot", "string", "the snapshot of the stage; null if it has not exactly one"),
         Column("fingerprint", "string", "hash of what the stage's result depends on; if equal, the stage is skipped"),
     ),
-    properties=(("delta.appendOnly", "true"), *_NOT_COMPACTED),
+    properties=((FORMAT_PROPERTY, str(FORMAT)), ("delta.appendOnly", "true"), *_NOT_COMPACTED),
 )
 
 TAKEDOWNS = Table(

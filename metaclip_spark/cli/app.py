@@ -483,6 +483,21 @@ def takedown(
     return takedown.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
 
 
+@cli.command()
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def upgrade(config: str | None, debug: bool, dry_run: bool, as_json: bool, **flags: Any) -> int:
+    """Bring the tables of an earlier release to the format of this one.
+
+    Columns are added, and filled from what the tables and the log of runs have. An interrupted upgrade goes on where it
+    stopped. Do not write the warehouse with an earlier release afterwards: its rows would lack those values.
+    """
+    from metaclip_spark.commands import upgrade
+
+    return upgrade.upgrade(settings_from(flags, config), _reporter(quiet=as_json), dry_run, as_json)
+
+
 cli.add_command(metadata)
 
 

@@ -20,7 +20,7 @@ from metaclip_spark.warehouse.tables import Warehouse
 
 def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     """Print all runs, oldest first; return 0."""
-    runs = known_runs(open_warehouse(settings, reporter))
+    runs = known_runs(open_warehouse(settings, reporter, takes_older=True))
     if as_json:
         print(json.dumps([_plain(run) for run in runs], ensure_ascii=False))
         return 0
@@ -46,7 +46,7 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
     Raises:
         ConfigError: there is no such run.
     """
-    (run,) = _named(known_runs(open_warehouse(settings, reporter)), [run_id], settings)
+    (run,) = _named(known_runs(open_warehouse(settings, reporter, takes_older=True)), [run_id], settings)
     if as_json:
         print(json.dumps(_plain(run), ensure_ascii=False))
         return 0

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -148,6 +148,15 @@ class DeltaLogs:
         # Not again after a conflict: a late holder of the lease must not overwrite what the next holder has announced.
         table = self._existing(name)
         table.alter.set_table_properties({key: value}, raise_if_not_exists=False)
+
+    def columns(self, name: str) -> list[str]:
+        """Return the names of a table's columns."""
+        return [field.name for field in self._existing(name).schema().fields]
+
+    def add_columns(self, table: Table, columns: Sequence[str]) -> None:
+        """Add columns of `table` that the stored table lacks."""
+        declared = Schema.from_arrow(_schema(table)).fields
+        self._existing(table.name).alter.add_columns([field for field in declared if field.name in columns])
 
     def last(self, name: str) -> LastCommit:
         """Return the last commit of a table."""

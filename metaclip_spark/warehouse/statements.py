@@ -105,6 +105,16 @@ class SparkLogs:
         where = self.identifier(name)
         self._spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ({sql_string(key)} = {sql_string(value)})")
 
+    def columns(self, name: str) -> list[str]:
+        """Return the names of a table's columns."""
+        return self.read(name).columns
+
+    def add_columns(self, table: Table, columns: Sequence[str]) -> None:
+        """Add columns of `table` that the stored table lacks."""
+        added = [column for column in table.columns if column.name in columns]
+        listed = ", ".join(f"{quoted(c.name)} {c.type} COMMENT {sql_string(c.comment)}" for c in added)
+        self._spark.sql(f"ALTER TABLE {self.identifier(table.name)} ADD COLUMNS ({listed})")
+
     def last(self, name: str) -> LastCommit:
         """Return the last commit of a table."""
         history = self._spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")

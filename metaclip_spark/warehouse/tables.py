@@ -123,6 +123,15 @@ class Warehouse:
         """Set a property of a table. Runs no Spark job."""
         self._logs.set_property(name, key, value)
 
+    def columns(self, name: str) -> list[str]:
+        """Return the columns that a table has, which an earlier release may have created."""
+        return self._logs.columns(name)
+
+    def add_columns(self, name: str, columns: Sequence[str]) -> None:
+        """Add declared columns that a table of an earlier release lacks; their values are null."""
+        self.guard()
+        self._logs.add_columns(TABLES[name], columns)
+
     def exists(self, name: str) -> bool:
         """Return whether a table exists."""
         if name not in self._known and self.properties(name) is not None:
