@@ -101,12 +101,12 @@ def writing_pool(settings: Settings, reporter: Reporter) -> Iterator[WritingCont
 def _attempted(
     warehouse: Warehouse, settings: Settings, reporter: Reporter, metadata: Metadata, given: Given
 ) -> Iterator[WritingContext]:
-    run_id = settings.run_id or _run_id(settings, metadata.metadata_id, given)
+    run_id = settings.run_id or run_id_of(settings, metadata.metadata_id, given)
     config = settings.without_secrets()
     with leased(warehouse, settings.lease_seconds):
         log = RunLog(warehouse)  # read again: another run may have written until the lease was taken
         attempt = log.attempt(run_id, config, [metadata.metadata_id])
-        refuse_unfinished(warehouse)
+        refuse_unfinished(warehouse, log)
         attempt.record("started")
         try:
             yield WritingContext(
@@ -267,7 +267,8 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
     return given, extraction
 
 
-def _run_id(settings: Settings, metadata_id: str, given: Given) -> str:
+def run_id_of(settings: Settings, metadata_id: str, given: Given) -> str:
+    """Return the id of the run of some settings, a list and sources."""
     sources = [(name, source.source_path, source.etag) for name, listed in given.items() for source in listed]
     return digest_of([settings.run_id_values, metadata_id, sources])
 

@@ -101,7 +101,9 @@ def make_card(ctx: RunContext) -> Card:
 
 def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
     """Return notes on a draw that did not read the whole pool, and on what a takedown could not correct."""
-    notes = [limits_of(*limit) for limit in limited_snapshots(ctx, event.detail["snapshots"]).items()]
+    gone = ctx.log.drawn_run(ctx.run_id).gone
+    notes = [_without_pool(gone)] if gone else []
+    notes += [limits_of(*limit) for limit in limited_snapshots(ctx, event.detail["snapshots"]).items()]
     if event.detail.get("earlier"):
         notes += [
             f"Balance read the subset of run {event.detail['earlier']} instead of its pool: the expected size and sd "
@@ -135,9 +137,8 @@ def with_composition(ctx: RunContext, card: Card) -> Card:
     if card.left_of is not None:
         note = f"No languages, domains and random pairs: the survivors of {card.left_of} are not kept after the draw."
         return replace(card, notes=[*card.notes, note])
-    gone = ctx.log.drawn_run(ctx.run_id).gone
-    if gone:
-        return replace(card, notes=[*card.notes, _without_pool(gone)])
+    if ctx.log.drawn_run(ctx.run_id).gone:
+        return card  # a note says so
     composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
     return replace(card, composition=composition, notes=[*card.notes, *_differences(card, composition)])
 

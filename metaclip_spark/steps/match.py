@@ -30,23 +30,24 @@ def match_step(ctx: WritingContext) -> int:
     written = 0
     for snapshot, state in _complete_snapshots(ctx, origin).items():
         wanted = batch_digest("match", state.fingerprint, ctx.metadata_id)
-        if wanted in _matched(ctx, snapshot):
+        before = _matched(ctx, snapshot)
+        there = _origins_of(ctx, origin, snapshot, before)
+        if before and set(state.batches) <= there:
             continue
         if ctx.last("dedup", snapshot) is not None:
             ctx.reporter.warn(f"snapshot {snapshot} was extracted with this list already; it is skipped.")
             continue
-        written += _match_snapshot(ctx, origin, snapshot, state, wanted)
+        todo = [batch for batch in state.batches if batch not in there]
+        written += _match_snapshot(ctx, origin, snapshot, todo, wanted)
     return written
 
 
-def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, state: PoolState, fingerprint: str) -> int:
+def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, batches: list[str], fingerprint: str) -> int:
     before = _matched(ctx, snapshot)
-    there = _origins_of(ctx, origin, snapshot, before)
-    batches = [batch for batch in state.batches if batch not in there]
     detail = {"origin": origin, "batches": batches}
     with ctx.reporter.stage("match", ctx.spark) as stage:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
-        stored = stored_pairs(ctx.warehouse, origin, {snapshot: state._replace(batches=tuple(batches))})
+        stored = stored_pairs(ctx.warehouse, origin, {snapshot: PoolState(fingerprint, tuple(batches))})
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
         pairs = pairs.withColumn("batch_id", F.lit(fingerprint))
         if before:

@@ -211,6 +211,19 @@ class RunLog:
         last = [self.last(stage, snapshot=snapshot, metadata_id=metadata_id) for stage in OF_POOL]
         return any(event is not None and event.event != DONE for event in last)
 
+    def open_drops(self) -> list[StageEvent]:
+        """Return the starts of the drops of snapshots that were interrupted."""
+        last: dict[str | None, StageEvent] = {}
+        for event in self.stage_events:
+            if event.stage == DROP:
+                last[event.snapshot] = event
+        return [event for event in last.values() if event.event == STARTED]
+
+    def last_drop(self, snapshot: str) -> StageEvent | None:
+        """Return the last event of the drop of a snapshot; None where it was never dropped."""
+        drops = [event for event in self.stage_events if event.stage == DROP and event.snapshot == snapshot]
+        return drops[-1] if drops else None
+
     def pool_snapshots(self, metadata_id: str, pinned: Mapping[str, int] = {}) -> list[str]:
         """Return the snapshots that have pairs of a list, complete or not, in order."""
         names: set[str] = set()

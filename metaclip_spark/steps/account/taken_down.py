@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from metaclip_spark.steps.account.sums import only_matched
 from metaclip_spark.steps.context import Context
 from metaclip_spark.warehouse.events import DONE, StageEvent
+from metaclip_spark.warehouse.pools import DROP
 from metaclip_spark.warehouse.runs import TAKEN_DOWN, TAKEN_FROM_POOL
 
 
@@ -36,7 +37,10 @@ def read_taken(ctx: Context, pools: Mapping[str, str | None], until: StageEvent 
     known = {name: _Known.of(ctx, name, of) for name, of in pools.items() if not only_matched(ctx, name)}
     counted: set[tuple[str, str | None]] = set()
     pairs = seen = 0
+    dropped = {event.snapshot: at for at, event in enumerate(events) if event.stage == DROP}
     for at, event in enumerate(events):
+        if at < dropped.get(event.snapshot, 0):
+            continue  # of the pairs of a snapshot that was dropped
         key = (event.detail.get("takedown_id", ""), event.snapshot)
         of_list = event.stage == TAKEN_FROM_POOL and ctx.metadata_id in event.metadata_ids
         if not of_list or event.snapshot not in known or key in counted:

@@ -26,6 +26,7 @@ from metaclip_spark.steps.takedown.rows import (
     find_taken,
     purge_files,
     recount,
+    refuse_open_drop,
     remove_pairs,
     remove_rejects,
     taken_of_pools,
@@ -84,6 +85,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
 
 def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.Array], summary: Summary) -> None:
     """Remove the rows that the lists name, and count them in the summary; the caller holds the lease."""
+    refuse_open_drop(warehouse, RunLog(warehouse))
     # What can fail is looked at before the first write: after it, no other command may write until this one has ended.
     check_files(warehouse.root)
     if summary.retain_hours is not None:

@@ -44,8 +44,32 @@ _CHANGED = tuple(dict.fromkeys((*PAIR_TABLES, *KEY_TABLES, *REJECT_TABLES, TAKEN
 _OF_A_REJECT = ("metadata_id", "snapshot", "source_path", "record", "reason", "detail")
 
 
-def refuse_unfinished(warehouse: Warehouse) -> None:
-    """Refuse to write after an interrupted takedown: rows, counts and sums disagree until it is finished.
+def refuse_unfinished(warehouse: Warehouse, log: RunLog) -> None:
+    """Refuse to write after an interrupted takedown or drop: rows, counts and sums disagree until it is finished.
+
+    Raises:
+        WarehouseError: a takedown, or the drop of a snapshot, was interrupted.
+    """
+    refuse_open_drop(warehouse, log)
+    refuse_open_takedown(warehouse)
+
+
+def refuse_open_drop(warehouse: Warehouse, log: RunLog) -> None:
+    """Refuse to write after an interrupted drop of a snapshot.
+
+    Raises:
+        WarehouseError: a drop was interrupted.
+    """
+    names = [str(event.snapshot) for event in log.open_drops()]
+    if names:
+        raise WarehouseError(
+            f"the drop of snapshot {names[0]} of {warehouse.root or warehouse.catalog} was interrupted; run "
+            f"`snapshots drop {names[0]}` (or the same `snapshots replace`) again to finish it, then this command."
+        )
+
+
+def refuse_open_takedown(warehouse: Warehouse) -> None:
+    """Refuse to write after an interrupted takedown.
 
     Raises:
         WarehouseError: a takedown was interrupted.
