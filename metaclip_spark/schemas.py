@@ -62,6 +62,11 @@ class Table:
         return [c.name for c in self.columns]
 
 
+FORMAT = 2
+"""The format of the tables. `metaclip_spark.steps.upgrade` has the steps from older formats."""
+FORMAT_PROPERTY = "metaclip.format"
+"""The property of the table `runs` that has the format of the warehouse; without it, the format is 1."""
+
 METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the texts were matched against")
 SNAPSHOT = Column("snapshot", "string", "the crawl's name")
 SOURCE_PATH = Column("source_path", "string", "the input file: its path in the crawl, or its absolute path")
@@ -94,6 +99,9 @@ _PAIR = (
     SOURCE_PATH,
     Column("extra", "map<string,string>", "columns kept from the input, as strings; null if none are kept"),
 )
+
+_NOT_COMPACTED = (("delta.autoOptimize.autoCompact", "false"), ("delta.autoOptimize.optimizeWrite", "false"))
+"""Properties of tables with a row per event: compacting them after each would cost more than it saves."""
 
 PLANNED = Table(
     "planned",
@@ -285,7 +293,7 @@ RUNS = Table(
         Column("snapshot", "string", "the snapshot of the stage; null if it has not exactly one"),
         Column("fingerprint", "string", "hash of what the stage's result depends on; if equal, the stage is skipped"),
     ),
-    properties=(("delta.appendOnly", "true"),),
+    properties=((FORMAT_PROPERTY, str(FORMAT)), ("delta.appendOnly", "true"), *_NOT_COMPACTED),
 )
 
 TAKEDOWNS = Table(
@@ -309,7 +317,7 @@ TAKEN = Table(
         SNAPSHOT,
         *_PAIR[:2],
         Column("entry_ids", "array<int>", "ids of the matched entries"),
-        Column("arrived", "bigint", "rows from pairs: the first version of the table with this pair"),
+        Column("batch_id", "string", "the batch of the pool, or of staging, that had it"),
     ),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
@@ -323,7 +331,7 @@ LEASE = Table(
         Column("who", "string", "description of the process, as JSON"),
         Column("expires", "double", "end of the lease unless it is renewed, in seconds since 1970"),
     ),
-    properties=(("delta.checkpointInterval", "1000"),),
+    properties=(("delta.checkpointInterval", "1000"), *_NOT_COMPACTED),
 )
 
 TABLES = {

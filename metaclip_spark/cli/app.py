@@ -499,6 +499,83 @@ def takedown(
     return takedown.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
 
 
+@cli.group("snapshots")
+def snapshots_group() -> None:
+    """List snapshots, drop one, or read one again with other settings."""
+
+
+@snapshots_group.command("list")
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def snapshots_list(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
+    """List all snapshots, one line for each entry list.
+
+    Prints the sources by status, the number of pairs that the snapshot has, how many it saw, and whether it is counted.
+    """
+    from metaclip_spark.commands import snapshots
+
+    return snapshots.list_snapshots(settings_from(flags, config), _reporter(quiet=as_json), as_json)
+
+
+@snapshots_group.command("drop")
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.argument("name", metavar="NAME")
+@click.option("--dry-run", is_flag=True, help="Print what would be deleted and moved, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def snapshots_drop(config: str | None, debug: bool, name: str, dry_run: bool, as_json: bool, **flags: Any) -> int:
+    """Remove a snapshot from the pool, of all entry lists.
+
+    Its pairs, counts, sources and rejects are deleted. Pairs that other snapshots saw, too, stay: they belong to the
+    first of these then, with the page and the source that they were stored with. Counts are corrected. Subsets that
+    were drawn from the snapshot stay; `runs list`, reports and exports say that it was dropped.
+
+    If the command is interrupted, run it again; until it has finished, no other command writes.
+    """
+    from metaclip_spark.commands import snapshots
+
+    reporter = _reporter(quiet=as_json)
+    return snapshots.drop_snapshot(settings_from(flags, config), reporter, name, dry_run, as_json)
+
+
+@snapshots_group.command("replace")
+@settings_options(
+    *READ_SOURCES,
+    Group.LIST,
+    Group.WAREHOUSE,
+    Group.SAMPLING,
+    Group.EARLIER_RUNS,
+    Group.SCHEDULING,
+    Group.ENGINE,
+    Group.SPARK,
+    without=["pinned"],
+)
+@click.argument("name", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def snapshots_replace(config: str | None, debug: bool, name: str, as_json: bool, **flags: Any) -> int:
+    """Drop a snapshot, and read it again, as `run` does with these flags.
+
+    The input and the flags are checked before anything is dropped. The same command continues an interrupted one.
+    """
+    from metaclip_spark.commands import snapshots
+
+    return snapshots.replace_snapshot(settings_from(flags, config), _reporter(), name, as_json)
+
+
+@cli.command()
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option("--dry-run", is_flag=True, help="Print what would be changed, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def upgrade(config: str | None, debug: bool, dry_run: bool, as_json: bool, **flags: Any) -> int:
+    """Bring the tables of an earlier release to the format of this one.
+
+    Columns are added, and filled from what the tables and the log of runs have. An interrupted upgrade goes on where it
+    stopped. Do not write the warehouse with an earlier release afterwards: its rows would lack those values.
+    """
+    from metaclip_spark.commands import upgrade
+
+    return upgrade.upgrade(settings_from(flags, config), _reporter(quiet=as_json), dry_run, as_json)
+
+
 cli.add_command(metadata)
 
 

@@ -71,10 +71,14 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     if request.output is not None:
         Place(request.output).check()  # before Spark starts
     warehouse = open_warehouse(settings, reporter, takes_lease=request.output is None)
-    refuse_unfinished(warehouse)  # rows that a takedown has yet to delete must not be copied
     log = RunLog(warehouse)
+    refuse_unfinished(warehouse, log)  # rows that a takedown has yet to delete must not be copied
     run = log.drawn_run(request.run_id or log.last_balanced_run())
     earlier = log.drawn_run(request.since) if request.since is not None else None
+    if run.gone:
+        reporter.warn(
+            f"run {run.run_id} drew from snapshots that were dropped or replaced since: {', '.join(run.gone)}."
+        )
     place = Place(request.output or default_output(warehouse, request, run))
     place.check()
     # An export in the warehouse needs the lease, too: a takedown must not miss a half-written export.
@@ -147,6 +151,7 @@ def manifest(
         "seed": run.seed,
         "unit": run.unit,
         "snapshots": run.snapshots,
+        "dropped_snapshots": run.gone,
         "metadata_ids": list(run.metadata_ids),
         "versions": versions,
         "software": software,

@@ -26,6 +26,7 @@ from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.events import new_attempt_id
+from metaclip_spark.warehouse.format import check_format
 from metaclip_spark.warehouse.holder import refuse_before_spark
 from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import RunLog
@@ -100,12 +101,12 @@ def writing_pool(settings: Settings, reporter: Reporter) -> Iterator[WritingCont
 def _attempted(
     warehouse: Warehouse, settings: Settings, reporter: Reporter, metadata: Metadata, given: Given
 ) -> Iterator[WritingContext]:
-    run_id = settings.run_id or _run_id(settings, metadata.metadata_id, given)
+    run_id = settings.run_id or run_id_of(settings, metadata.metadata_id, given)
     config = settings.without_secrets()
     with leased(warehouse, settings.lease_seconds):
         log = RunLog(warehouse)  # read again: another run may have written until the lease was taken
         attempt = log.attempt(run_id, config, [metadata.metadata_id])
-        refuse_unfinished(warehouse)
+        refuse_unfinished(warehouse, log)
         attempt.record("started")
         try:
             yield WritingContext(
@@ -148,16 +149,19 @@ def open_warehouse(
     create: bool = False,
     takes_lease: bool = False,
     given: Given | None = None,
+    takes_older: bool = False,
 ) -> Warehouse:
-    """Check the folder of the warehouse, choose the engine, and return the warehouse.
+    """Check the folder of the warehouse, choose the engine, check the format, and return the warehouse.
 
     Args:
         create: create the folder of a local warehouse if it is missing.
         takes_lease: the command will take the lease: ask before Spark starts whether another run holds it.
         given: the sources of the command.
+        takes_older: the command reads nothing that an older format lacks.
 
     Raises:
         ConfigError: no warehouse is given, its folder is missing, or the folder cannot be written.
+        WarehouseError: the format is newer, or older and has to be upgraded first.
         LeaseError: another run holds the lease of a local warehouse.
     """
     if settings.warehouse is None and settings.catalog is None:
@@ -168,7 +172,9 @@ def open_warehouse(
         refuse_before_spark(settings.warehouse, settings.lease_seconds)
     small = is_small(settings.warehouse, given or {})
     engine = open_engine(replace(engine_settings(settings), small=small), reporter.say)
-    return Warehouse(engine, settings.warehouse, settings.catalog)
+    warehouse = Warehouse(engine, settings.warehouse, settings.catalog)
+    check_format(warehouse, takes_older)
+    return warehouse
 
 
 def is_small(root: str | None, given: Given) -> bool:
@@ -261,7 +267,8 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
     return given, extraction
 
 
-def _run_id(settings: Settings, metadata_id: str, given: Given) -> str:
+def run_id_of(settings: Settings, metadata_id: str, given: Given) -> str:
+    """Return the id of the run of some settings, a list and sources."""
     sources = [(name, source.source_path, source.etag) for name, listed in given.items() for source in listed]
     return digest_of([settings.run_id_values, metadata_id, sources])
 

@@ -20,7 +20,7 @@ from metaclip_spark.warehouse.tables import Warehouse
 
 def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
     """Print all runs, oldest first; return 0."""
-    runs = known_runs(open_warehouse(settings, reporter))
+    runs = known_runs(open_warehouse(settings, reporter, takes_older=True))
     if as_json:
         print(json.dumps([_plain(run) for run in runs], ensure_ascii=False))
         return 0
@@ -32,7 +32,7 @@ def list_runs(settings: Settings, reporter: Reporter, as_json: bool) -> int:
             _or_empty(run.threshold),
             _or_empty(run.kept),
             f"{run.size / 1e6:,.1f}",
-            _chosen_by(run.config),
+            "; ".join([*filter(None, [_chosen_by(run.config)]), *_gone(run)]),
         ]
         for run in runs
     ]
@@ -46,7 +46,7 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
     Raises:
         ConfigError: there is no such run.
     """
-    (run,) = _named(known_runs(open_warehouse(settings, reporter)), [run_id], settings)
+    (run,) = _named(known_runs(open_warehouse(settings, reporter, takes_older=True)), [run_id], settings)
     if as_json:
         print(json.dumps(_plain(run), ensure_ascii=False))
         return 0
@@ -56,6 +56,8 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
         "no subset" if run.kept is None else f"t = {run.threshold:,}, {counted(run.kept, 'pair')} of {run.snapshots}"
     )
     out.print(subset, markup=False)
+    if run.gone:
+        out.print(f"dropped or replaced since the draw: {', '.join(run.gone)}", markup=False)
     out.print()
     print_rows(["table", "bytes"], [[name, f"{size:,}"] for name, size in run.bytes.items()])
     out.print()
@@ -155,6 +157,10 @@ def _chosen_by(config: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {config[name]}" for name in names if config.get(name, default[name]) != default[name])
 
 
+def _gone(run: Run) -> list[str]:
+    return [f"dropped since: {', '.join(run.gone)}"] if run.gone else []
+
+
 def _or_empty(number: int | None) -> str:
     return "" if number is None else f"{number:,}"
 
@@ -168,6 +174,7 @@ def _plain(run: Run) -> dict[str, Any]:
         "threshold": run.threshold,
         "pairs_kept": run.kept,
         "snapshots": run.snapshots,
+        "dropped_snapshots": run.gone,
         "metadata_ids": list(run.metadata_ids),
         "bytes": run.bytes,
         "stages": [

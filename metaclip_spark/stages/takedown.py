@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.entry_lists import list_layout, running_products
@@ -49,10 +49,9 @@ def taken_in_text(rows: DataFrame, takedowns: Broadcast[Takedowns], columns: Ite
     return rows.where(found)
 
 
-def staged(rows: DataFrame, origin: str, takedown_id: str, arrived: Column | None = None) -> DataFrame:
+def staged(rows: DataFrame, origin: str, takedown_id: str) -> DataFrame:
     """Convert rows of a table to rows of `taken`. Columns that the table lacks are null. Rows: 1:1. Shuffle: none."""
     known = {"takedown_id": F.lit(takedown_id), "origin": F.lit(origin)}
-    known["arrived"] = arrived if arrived is not None else F.lit(None)
     columns = []
     for column in TAKEN.columns:
         own = F.col(column.name) if column.name in rows.columns else F.lit(None)

@@ -24,11 +24,12 @@ from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
 from metaclip_spark.steps.account.empty_pool import refuse_empty
-from metaclip_spark.steps.context import Context, WritingContext
+from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
-from metaclip_spark.steps.pool import WITHIN, Pool, left_of, of_snapshots, opened_pool, origin_digest, subset_of
+from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
 from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.pools import batches_of
 from metaclip_spark.warehouse.runs import Drawn
 from metaclip_spark.warehouse.tables import filter_equal
 
@@ -68,6 +69,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
             "unit": ctx.settings.unit,
             "pools": None if ctx.settings.is_thinned else counted,
             "counted": counted,
+            "batches": batches_of(pool.pools),
             "pool_pairs": pool.whole,
             "pairs_before": pool.before,
             "left_of": left_of(ctx),
@@ -137,7 +139,7 @@ def _draw_from(
             + (f", and of the pool only {', '.join(since)}." if since else ", and nothing of the pool.")
         )
         kept = subset_of(ctx, earlier.run_id)
-        new = of_snapshots(ctx, "pairs", since, pool.versions["pairs"])
+        new = pairs_of(ctx, {snapshot: pool.pools[snapshot] for snapshot in since})
         version = ctx.warehouse.version("run_statistics")
         before = filter_equal(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
         rows = kept.unionByName(new.withColumn(WITHIN, F.lit(None).cast("double")))

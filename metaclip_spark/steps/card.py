@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
-from metaclip_spark.core.wording import counted
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.matchability import never_ids
 from metaclip_spark.report.card import Card
@@ -24,6 +24,7 @@ from metaclip_spark.steps.account.sums import ReadAccount, is_last_pool, languag
 from metaclip_spark.steps.account.taken_down import TakenDown, read_taken
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import RunContext
+from metaclip_spark.steps.match import limited_snapshots, limits_of
 from metaclip_spark.warehouse.events import DONE, StageEvent
 
 PUBLIC_TABLES = (
@@ -100,9 +101,11 @@ def make_card(ctx: RunContext) -> Card:
 
 def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
     """Return notes on a draw that did not read the whole pool, and on what a takedown could not correct."""
-    notes = []
+    gone = ctx.log.drawn_run(ctx.run_id).gone
+    notes = [_without_pool(gone)] if gone else []
+    notes += [limits_of(*limit) for limit in limited_snapshots(ctx, event.detail["snapshots"]).items()]
     if event.detail.get("earlier"):
-        notes = [
+        notes += [
             f"Balance read the subset of run {event.detail['earlier']} instead of its pool: the expected size and sd "
             "are conditional on that subset."
         ]
@@ -134,8 +137,19 @@ def with_composition(ctx: RunContext, card: Card) -> Card:
     if card.left_of is not None:
         note = f"No languages, domains and random pairs: the survivors of {card.left_of} are not kept after the draw."
         return replace(card, notes=[*card.notes, note])
+    if ctx.log.drawn_run(ctx.run_id).gone:
+        return card  # a note says so
     composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
     return replace(card, composition=composition, notes=[*card.notes, *_differences(card, composition)])
+
+
+def _without_pool(gone: Sequence[str]) -> str:
+    names = " and ".join(gone)
+    return (
+        f"{names} {agrees(len(gone), 'was', 'were')} dropped or replaced since this run was balanced: the numbers of "
+        "the draw are as they were, the account of the input lacks those sources, and the pool cannot be read for "
+        "languages, domains and random pairs."
+    )
 
 
 def _differences(card: Card, composition: Composition) -> list[str]:

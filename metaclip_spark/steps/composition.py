@@ -11,7 +11,7 @@ from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.report.composition.task_sums import make_plan
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.composition import composition
-from metaclip_spark.steps.context import RunContext
+from metaclip_spark.steps.context import RunContext, pairs_of
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.tables import filter_equal
@@ -31,9 +31,7 @@ def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, 
     event = ctx.last("balance", run_id=run_id)
     if event is None or event.event != DONE:
         raise WarehouseError(f"run {run_id} has no curated subset yet; run balance first.")
-    version = warehouse.readable_version("pairs", event.versions["pairs"])
-    snapshots = event.detail["snapshots"]
-    pairs = filter_equal(warehouse.read("pairs", version), metadata_id=ctx.metadata_id, snapshot=snapshots)
+    pairs = pairs_of(ctx, ctx.log.drawn_run(run_id).pools)
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
     # An entry of the pool that frozen counts lack is a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0

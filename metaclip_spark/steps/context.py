@@ -21,7 +21,8 @@ from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown.list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.warehouse.events import DONE, Attempt, StageEvent
+from metaclip_spark.warehouse.events import Attempt, StageEvent
+from metaclip_spark.warehouse.pools import PoolState, batches_of
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Commit, Warehouse, filter_equal
 
@@ -74,22 +75,13 @@ class Context:
         pinned = self.settings.pinned
         return self.log.last(stage, snapshot=snapshot, metadata_id=self.metadata_id, run_id=run_id, pinned=pinned)
 
-    def pool_state(self, snapshot: str) -> tuple[str, int] | None:
-        """Return (fingerprint, pinned version of pairs) of a snapshot's pool; None while it is not complete."""
-        for stage in ("dedup", "match"):
-            event = self.last(stage, snapshot)
-            if event is not None and event.event == DONE:
-                return event.fingerprint, event.versions["pairs"]
-            if event is not None:
-                return None
-        return None
+    def pool_state(self, snapshot: str) -> PoolState | None:
+        """Return (fingerprint, batches) of a snapshot's pool; None while no batch of it is complete."""
+        return self.log.pool_state(self.metadata_id, snapshot, pinned=self.settings.pinned)
 
     def pool_snapshots(self) -> list[str]:
         """Return the snapshots that have pairs of this list, complete or not, in order."""
-        pools = [event for event in self.log.stage_events if event.stage in ("dedup", "match")]
-        pools = [event for event in pools if event.is_within(self.settings.pinned)]
-        of_list = [event for event in pools if self.metadata_id in event.metadata_ids]
-        return sorted({event.snapshot for event in of_list if event.snapshot is not None})
+        return self.log.pool_snapshots(self.metadata_id, self.settings.pinned)
 
     def check_snapshots(self, *coming: str) -> list[str]:
         """Return the stored and the coming snapshots, in order.
@@ -106,10 +98,10 @@ class Context:
                 raise ConfigError(f"snapshot {name!r} has no pairs of this list; there are {there}.")
         return there
 
-    def chosen_pools(self) -> dict[str, tuple[str, int]]:
-        """Return snapshot -> (fingerprint, pinned version of pairs) of the snapshots to count and balance.
+    def chosen_pools(self) -> dict[str, PoolState]:
+        """Return snapshot -> (fingerprint, batches) of the snapshots to count and balance.
 
-        A snapshot whose deduplication was interrupted is skipped, with a warning.
+        A batch whose deduplication was interrupted is left out, with a warning.
 
         Raises:
             ConfigError: no snapshot is left.
@@ -122,6 +114,11 @@ class Context:
                 self.reporter.warn(f"snapshot {name} is skipped: its deduplication was interrupted; run it again.")
             else:
                 chosen[name] = state
+                if not self.settings.pinned and self.log.is_open(self.metadata_id, name):
+                    self.reporter.warn(
+                        f"the last pairs of snapshot {name} are left out: their deduplication was interrupted; run it "
+                        "again."
+                    )
         if not chosen:
             raise ConfigError("there are no pairs of this list to balance; run extract and dedup first.")
         return chosen
@@ -249,6 +246,17 @@ def staged_outcomes(ctx: Context, columns: Sequence[str]) -> pa.Table:
     return outcomes.select(*columns).toArrow()
 
 
-def in_pool(ctx: Context, table: str, snapshot: str, version: int | None = None) -> DataFrame:
-    """Return a table's rows of one snapshot and this list."""
-    return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshot)
+def in_pool(ctx: Context, table: str, snapshot: str) -> DataFrame:
+    """Return a table's rows of one snapshot and this list. Of `pairs`, these may be of a batch that is not complete."""
+    return filter_equal(ctx.warehouse.read(table), metadata_id=ctx.metadata_id, snapshot=snapshot)
+
+
+def pairs_of(ctx: Context, pools: Mapping[str, PoolState | None]) -> DataFrame:
+    """Return the pairs of some pools of this list: the rows of their batches, in the latest version of `pairs`."""
+    return stored_pairs(ctx.warehouse, ctx.metadata_id, pools)
+
+
+def stored_pairs(warehouse: Warehouse, metadata_id: str, pools: Mapping[str, PoolState | None]) -> DataFrame:
+    """Return the pairs of some pools, as `pairs_of`, of any list."""
+    of_list = filter_equal(warehouse.read("pairs"), metadata_id=metadata_id, snapshot=sorted(pools))
+    return filter_equal(of_list, batch_id=batches_of(pools))

@@ -9,8 +9,9 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import ENTRY_COUNTS
 from metaclip_spark.stages.count import count
-from metaclip_spark.steps.context import Context, WritingContext, in_pool
+from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.pools import PoolState
 
 
 def count_step(ctx: WritingContext) -> dict[str, str]:
@@ -22,11 +23,11 @@ def count_step(ctx: WritingContext) -> dict[str, str]:
     if not ctx.has_list:
         raise ConfigError("count needs --metadata, the list that the pairs were matched with.")
     fingerprints = {}
-    for snapshot, (fingerprint, version) in ctx.chosen_pools().items():
+    for snapshot, state in ctx.chosen_pools().items():
         last = ctx.last("count", snapshot)
-        if last is None or last.event != DONE or last.fingerprint != fingerprint:
-            _count_snapshot(ctx, snapshot, fingerprint, version)
-        fingerprints[snapshot] = fingerprint
+        if last is None or last.event != DONE or last.fingerprint != state.fingerprint:
+            _count_snapshot(ctx, snapshot, state)
+        fingerprints[snapshot] = state.fingerprint
     return fingerprints
 
 
@@ -44,11 +45,10 @@ def counted_snapshots(ctx: Context) -> list[str]:
     return chosen
 
 
-def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, version: int) -> None:
+def _count_snapshot(ctx: WritingContext, snapshot: str, state: PoolState) -> None:
     metadata = ctx.metadata
-    version = ctx.warehouse.readable_version("pairs", version)
     with ctx.reporter.stage("count", ctx.spark) as stage:
-        pairs = in_pool(ctx, "pairs", snapshot, version)
+        pairs = pairs_of(ctx, {snapshot: state})
         counts = _rows(ctx, snapshot, count(pairs, len(metadata.entries)).toArrow())
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)
         stage.note = f"{counted(commit.rows, 'entry', 'entries')} matched in snapshot {snapshot}"
@@ -56,10 +56,10 @@ def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, versio
         DONE,
         "count",
         snapshot=snapshot,
-        fingerprint=fingerprint,
-        versions={"pairs": version, "entry_counts": commit.version},
+        fingerprint=state.fingerprint,
+        versions={"pairs": state.version, "entry_counts": commit.version},
         rows=commit.rows,
-        detail={},
+        detail={"batches": state.batches},
     )
 
 

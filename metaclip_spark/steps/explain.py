@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.draw import smallest_of
 from metaclip_spark.core.hashing.ids import image_id
-from metaclip_spark.steps.context import Context, RunContext
+from metaclip_spark.steps.context import Context, RunContext, pairs_of
 from metaclip_spark.warehouse.tables import filter_equal
 
 MOST_PAIRS = 20
@@ -29,9 +30,14 @@ def pairs_of_id(ctx: Context, pair_id: str) -> list[dict[str, str]]:
 
 
 def _pairs(ctx: Context, **where: str) -> list[dict[str, str]]:
-    rows = filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, **where)
+    rows = filter_equal(_pool(ctx), **where)
     rows = rows.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS)
     return [row.asDict() for row in rows.collect()]
+
+
+def _pool(ctx: Context) -> DataFrame:
+    """Return the pairs of all complete batches of this list."""
+    return pairs_of(ctx, {snapshot: ctx.pool_state(snapshot) for snapshot in ctx.pool_snapshots()})
 
 
 def counts_of_entries(ctx: RunContext, entry_ids: Sequence[int]) -> dict[int, int]:
@@ -56,7 +62,7 @@ def probability_in_subset(ctx: RunContext, pair_id: str) -> float | None:
 
 def drawn_pair_of_image(ctx: Context, image: str) -> str:
     """Return the pair_id that `--unit image` chooses for an image with a matched text."""
-    texts = filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id, image_id=image)
+    texts = filter_equal(_pool(ctx), image_id=image)
     rows = texts.where(F.size("entry_ids") > 0).select("pair_id").collect()
     keys = pa.array([row["pair_id"] for row in rows], pa.string())
     drawn = keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, ctx.settings.seed)))

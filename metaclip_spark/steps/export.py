@@ -9,12 +9,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.wording import agrees
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.export.shards import WRITTEN_DDL, write_shards
 from metaclip_spark.spark.arrow_udf import settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import pair_probability
 from metaclip_spark.stages.export import PAIR, in_shards
+from metaclip_spark.steps.context import stored_pairs
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
@@ -63,17 +65,21 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
     """Return the matched pairs of the pool that a run counted, each with its sampling probability in the run.
 
     Raises:
-        ConfigError: the run was drawn from a part of the pool.
+        ConfigError: the run was drawn from a part of the pool, or its pool is gone.
     """
     if run.is_thinned:
         raise ConfigError(
             f"run {run.run_id} was drawn from a part of the pool, whose counts say nothing of the rest. "
             "Export its --stage curated, or --stage pairs of a run over the whole pool (--run-id)."
         )
+    if run.gone:
+        raise ConfigError(
+            f"the pool of run {run.run_id} is gone: {' and '.join(run.gone)} {agrees(len(run.gone), 'was', 'were')} "
+            "dropped or replaced since. Export its --stage curated, or balance again and export that run."
+        )
     (metadata_id,) = run.metadata_ids
-    # A takedown changes the latest version: pairs that were taken down are not exported.
-    version = warehouse.readable_version("pairs", run.versions["pairs"])
-    pairs = filter_equal(warehouse.read("pairs", version), metadata_id=metadata_id, snapshot=run.snapshots)
+    # Pairs that were taken down are not exported: they are in the latest version no more.
+    pairs = stored_pairs(warehouse, metadata_id, run.pools)
     matched = pairs.where(F.size("entry_ids") > 0)
     if run.config.get("freeze_counts"):  # an entry that frozen counts lack is a tail entry
         counted = filter_equal(warehouse.read("entry_counts"), metadata_id=metadata_id)

@@ -25,8 +25,9 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
         return 0
     options, snapshot = ctx.options, ctx.settings.snapshot
     sources = {split.source.source_path for split in plan.todo}
-    # A source that is read again after its deduplication must not get the id of its first batch.
-    last = ctx.last("dedup", snapshot)
+    # A source that is read again after its deduplication, or after its snapshot was dropped, must not get the id of its
+    # first batch.
+    last = ctx.last("dedup", snapshot) or ctx.log.last_drop(snapshot)
     before = last.fingerprint if last is not None else ""
     unit = "source" if len(sources) == len(plan.todo) else "split"
     record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"

@@ -24,8 +24,10 @@ from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, exported_ids, filtered, key_of, surviving, survivors_of, unmatched
 from metaclip_spark.steps.account.empty_pool import refuse_empty
-from metaclip_spark.steps.context import Context, WritingContext
+from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import named_run
+from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.pools import PoolState
 from metaclip_spark.warehouse.tables import filter_equal
 
 WITHIN = "within"
@@ -40,7 +42,8 @@ class Pool:
         pairs: the columns of `pairs`, and `within` if they are survivors of a run's subset.
         every_pair: the pairs before one text of each image was chosen; None where each pair is drawn.
         counts: int64, by entry id, zeros included.
-        versions: table -> version that the pool is read at.
+        pools: snapshot -> the state of its pool.
+        versions: table -> version that the log names for these states, for information.
         frozen: whether the counts are those of another pool. An entry that frozen counts lack is a tail entry.
         within: WITHIN, or None where the pairs have no such column.
         before: of survivors, the number of pairs of the pool or the subset that they are left of.
@@ -50,6 +53,7 @@ class Pool:
     pairs: DataFrame
     every_pair: DataFrame | None
     counts: npt.NDArray[np.int64]
+    pools: Mapping[str, PoolState]
     versions: Mapping[str, int]
     frozen: bool = False
     within: str | None = None
@@ -110,22 +114,17 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
     """
     if not ctx.has_list:
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
-    states = [ctx.pool_state(snapshot) for snapshot in snapshots]
-    pinned = max(state[1] for state in states if state)
-    versions = {"pairs": ctx.warehouse.readable_version("pairs", pinned)}
+    states = {snapshot: ctx.pool_state(snapshot) for snapshot in snapshots}
+    pools = {snapshot: state for snapshot, state in states.items() if state is not None}
+    versions = {"pairs": max(state.version for state in pools.values())}
     if ctx.settings.freeze_counts is not None:
         counts = _frozen_counts(ctx, ctx.settings.freeze_counts)
     else:
-        versions["entry_counts"] = _version_of_counts(ctx)
-        counts = _stored_counts(ctx, snapshots, versions["entry_counts"])
-    pairs = of_snapshots(ctx, "pairs", snapshots, versions["pairs"])
-    pool = Pool(pairs, None, counts, versions, frozen=ctx.settings.freeze_counts is not None)
+        counted = [ctx.last("count", snapshot) for snapshot in pools]
+        versions["entry_counts"] = max(event.versions["entry_counts"] for event in counted if event is not None)
+        counts = _counts(ctx, pools)
+    pool = Pool(pairs_of(ctx, pools), None, counts, pools, versions, frozen=ctx.settings.freeze_counts is not None)
     return _one_of_each_image(ctx, pool)
-
-
-def of_snapshots(ctx: Context, table: str, snapshots: list[str], version: int | None) -> DataFrame:
-    """Return the rows of a table for this list and the snapshots."""
-    return filter_equal(ctx.warehouse.read(table, version), metadata_id=ctx.metadata_id, snapshot=snapshots)
 
 
 def subset_of(ctx: Context, run_id: str) -> DataFrame:
@@ -141,25 +140,33 @@ def _one_of_each_image(ctx: Context, pool: Pool) -> Pool:
     return replace(pool, pairs=choose(pool.pairs, ctx.settings.seed), every_pair=pool.pairs)
 
 
-def _version_of_counts(ctx: Context) -> int:
-    pinned = ctx.settings.pinned.get("entry_counts")
-    if pinned is not None:
-        return ctx.warehouse.readable_version("entry_counts", pinned)
-    version = ctx.warehouse.version("entry_counts")
-    if version is None:
-        raise ConfigError("there are no entry counts yet; run count first.")
-    return version
+def _counts(ctx: Context, pools: Mapping[str, PoolState]) -> npt.NDArray[np.int64]:
+    """Return the counts of the pools, summed; int64, by entry id.
+
+    The stored counts of a snapshot are those of the pool that was counted last. Where that is another pool (a command
+    that is pinned to an earlier one), the pairs are counted again, and nothing is stored.
+    """
+    stored, others = [], {}
+    for snapshot, state in pools.items():
+        last = ctx.log.last("count", snapshot=snapshot, metadata_id=ctx.metadata_id)
+        if last is not None and last.event == DONE and last.fingerprint == state.fingerprint:
+            stored.append(snapshot)
+        else:
+            others[snapshot] = state
+    counts = _stored_counts(ctx, stored)
+    if others:
+        counts += _laid_out(ctx, count(pairs_of(ctx, others), len(ctx.metadata.entries)).toArrow())
+    return counts
 
 
-def _stored_counts(ctx: Context, snapshots: list[str], version: int) -> npt.NDArray[np.int64]:
-    """Return the counts of the snapshots, summed; int64, by entry id."""
-    if not ctx.warehouse.reads_logs:
-        counted = of_snapshots(ctx, "entry_counts", snapshots, version)
-        return _laid_out(ctx, counted.groupBy("entry_id").agg(F.sum("count").alias("count")).toArrow())
+def _stored_counts(ctx: Context, snapshots: list[str]) -> npt.NDArray[np.int64]:
     summed = np.zeros(len(ctx.metadata.entries), dtype=np.int64)
+    if snapshots and not ctx.warehouse.reads_logs:
+        counted = filter_equal(ctx.warehouse.read("entry_counts"), metadata_id=ctx.metadata_id, snapshot=snapshots)
+        return _laid_out(ctx, counted.groupBy("entry_id").agg(F.sum("count").alias("count")).toArrow())
     for snapshot in snapshots:
         pool = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
-        summed += _laid_out(ctx, ctx.warehouse.rows("entry_counts", ["entry_id", "count"], version, **pool))
+        summed += _laid_out(ctx, ctx.warehouse.rows("entry_counts", ["entry_id", "count"], **pool))
     return summed
 
 
@@ -190,7 +197,7 @@ def _survivors(ctx: WritingContext, snapshots: list[str]) -> Pool:
     if pairs.isEmpty():
         raise InputError(_no_survivor(settings))
     within = None if run is None else WITHIN
-    size = before.count()  # from the files' footers
+    size = before.count()
     pool = replace(pool, before=size, whole=size if run is None else _pool_of_run(ctx, run, snapshots))
     if pool.frozen:
         survivors = replace(pool, pairs=pairs, every_pair=None)
@@ -205,7 +212,7 @@ def _pool_of_run(ctx: Context, run_id: str, snapshots: list[str]) -> int | None:
     """Return the size of a run's pool, if it is the pool of these snapshots as it is now."""
     pools = named_run(ctx.log.drawn(), run_id, "--drawn-from").pools
     states = {snapshot: ctx.pool_state(snapshot) for snapshot in snapshots}
-    if pools != {snapshot: state[0] for snapshot, state in states.items() if state is not None}:
+    if pools != {snapshot: state.fingerprint for snapshot, state in states.items() if state is not None}:
         return None
     sizes = ctx.warehouse.rows("run_statistics", ["value"], run_id=run_id, name="pairs")["value"].to_pylist()
     return int(sizes[0]) if sizes else None
@@ -277,7 +284,7 @@ def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:
     rows = pairs if WITHIN in pairs.columns else pairs.withColumn(WITHIN, F.lit(None).cast("double"))
     commit = ctx.warehouse.replace("survivors", rows.withColumn("run_id", F.lit(run_id)), run_id=run_id)
     ctx.reporter.say(f"survivors: {counted(commit.rows, 'pair')} {agrees(commit.rows, 'is', 'are')} left.")
-    return filter_equal(ctx.warehouse.read("survivors", commit.version), run_id=run_id).select(*PAIRS.names, WITHIN)
+    return filter_equal(ctx.warehouse.read("survivors"), run_id=run_id).select(*PAIRS.names, WITHIN)
 
 
 def _no_survivor(settings: Settings) -> str:

@@ -44,6 +44,16 @@ def _changed_before_read(source: Source, before: dict[str, Source], statuses: di
 
 def _delete(ctx: WritingContext, paths: list[str]) -> None:
     # Without deduplication, a source that is read again would add its pairs twice.
-    tables = (*(["pairs"] if ctx.settings.no_dedup else []), "extracted", "rejects", "sources", "planned")
-    for table in tables:
-        ctx.warehouse.delete(table, metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot, source_path=paths)
+    snapshot = ctx.settings.snapshot
+    if ctx.settings.no_dedup:
+        lists = [ctx.metadata_id, *_matched_from(ctx, snapshot)]
+        ctx.warehouse.delete("pairs", metadata_id=lists, snapshot=snapshot, source_path=paths)
+    for table in ("extracted", "rejects", "sources", "planned"):
+        ctx.warehouse.delete(table, metadata_id=ctx.metadata_id, snapshot=snapshot, source_path=paths)
+
+
+def _matched_from(ctx: WritingContext, snapshot: str) -> list[str]:
+    """Return the lists that pairs of this list were matched with later, by `match`."""
+    events = [event for event in ctx.log.stage_events if event.stage == "match" and event.snapshot == snapshot]
+    found = {event.metadata_ids[0] for event in events if event.detail.get("origin") == ctx.metadata_id}
+    return sorted(found - {ctx.metadata_id})

@@ -6,6 +6,7 @@ import html
 import json
 import posixpath
 from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from metaclip_spark.errors import WarehouseError
 from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.storage.filesystem import filesystem_of, writable_filesystem_of
 from metaclip_spark.storage.open import local_path
@@ -23,6 +25,7 @@ from metaclip_spark.takedown.hashes import Takedowns
 
 REPORTS = "reports"
 _LIST = "pair_ids"
+_FOOTERS_AT_ONCE = 16
 PAIR_COLUMNS = ("pair_id", _LIST, "__key__")
 """Columns of exports that contain pair ids."""
 
@@ -47,9 +50,25 @@ def check_files(root: str | None) -> None:
 
     Raises:
         ConfigError: the scheme of the warehouse is unknown, or its package is missing.
+        WarehouseError: an exported file cannot be read.
     """
-    if root is not None:
-        writable_filesystem_of(root, "warehouse")
+    if root is None:
+        return
+    writable_filesystem_of(root, "warehouse")
+    with ThreadPoolExecutor(_FOOTERS_AT_ONCE) as pool:
+        list(pool.map(_check_export, exported_files(root)))
+
+
+def _check_export(uri: str) -> None:
+    files, path = filesystem_of(uri)
+    try:
+        with files.open(path, "rb") as raw:
+            pq.ParquetFile(raw)
+    except (OSError, pa.ArrowException) as error:
+        raise WarehouseError(
+            f"the exported file {uri} cannot be read: {str(error).splitlines()[0]} Nothing was taken down. Remove the "
+            "file, or write it again with `export`, and run the same takedown again."
+        ) from error
 
 
 def exported_files(root: str) -> list[str]:

@@ -5,17 +5,18 @@ delta-rs creates a version with a conditional create on every store, so of two w
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Transaction
-from deltalake.exceptions import TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
 from metaclip_spark.errors import LeaseError
@@ -23,6 +24,12 @@ from metaclip_spark.schemas import TABLES, Table
 
 _TOKEN = "userMetadata"
 _FENCE = "metaclip-spark:lease"
+_T = TypeVar("_T")
+TRIES = 5
+"""Number of times that a commit is made where other writers, such as a foreign OPTIMIZE, are in its way.
+
+delta-rs repeats a commit by itself, and overlooks an OPTIMIZE meanwhile: the compacted rows that a replacement should
+have removed would stay. So commits that remove files have no repetition of delta-rs, and are made anew here."""
 REFUSED = "%?#[]^|\\"
 """Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none, or finds no history."""
 
@@ -138,8 +145,18 @@ class DeltaLogs:
 
     def set_property(self, name: str, key: str, value: str) -> None:
         """Set a property of a table."""
+        # Not again after a conflict: a late holder of the lease must not overwrite what the next holder has announced.
         table = self._existing(name)
         table.alter.set_table_properties({key: value}, raise_if_not_exists=False)
+
+    def columns(self, name: str) -> list[str]:
+        """Return the names of a table's columns."""
+        return [field.name for field in self._existing(name).schema().fields]
+
+    def add_columns(self, table: Table, columns: Sequence[str]) -> None:
+        """Add columns of `table` that the stored table lacks."""
+        declared = Schema.from_arrow(_schema(table)).fields
+        self._existing(table.name).alter.add_columns([field for field in declared if field.name in columns])
 
     def last(self, name: str) -> LastCommit:
         """Return the last commit of a table."""
@@ -148,13 +165,18 @@ class DeltaLogs:
         rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
         return LastCommit(table.version(), commit.get(_TOKEN), int(rows))
 
-    def operations(self, name: str, after: int) -> Iterator[tuple[int, str]]:
-        """Yield (version, operation) of the commits after a version, oldest first."""
+    def find(self, name: str, token: str, after: int) -> LastCommit | None:
+        """Return the commit after a version that has a token; None where there is none.
+
+        Others may commit at any time (OPTIMIZE, auto compaction), so the last commit of a table proves nothing.
+        """
         table = self._existing(name)
         number = table.version() - after
-        if number > 0:
-            for back, commit in enumerate(reversed(table.history(number))):
-                yield after + 1 + back, commit["operation"]
+        for commit in table.history(number) if number > 0 else []:
+            if commit.get(_TOKEN) == token:
+                rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
+                return LastCommit(commit["version"], token, int(rows))
+        return None
 
     def committed(self, name: str, txn: str, version: int) -> bool:
         """Return whether a transaction was committed, in this version of it or a later one."""
@@ -170,16 +192,39 @@ class DeltaLogs:
     ) -> int | None:
         """Commit files; return the version, or None where the transaction was committed before.
 
+        A commit that fails because another writer committed meanwhile is made again on the new version: the files are
+        complete, and whatever they replace is replaced whole.
+
         Args:
             replaced: partition column -> value, of the partitions that the files replace; None: the files are added.
             txn: name and version of the application's transaction.
 
         Raises:
             LeaseError: a later holder of the lease committed to the table.
-            deltalake.exceptions.CommitFailedError: another writer committed meanwhile what this commit depends on, or
-                the same transaction, or a later holder of the lease committed anything.
+            deltalake.exceptions.CommitFailedError: other writers committed meanwhile, each time.
         """
+        files, before = list(files), self._existing(name).version()
+        for left in reversed(range(TRIES)):
+            try:
+                return self._commit(name, files, token, replaced, txn)
+            except CommitFailedError:
+                made = self.find(name, token, before)
+                if made is not None:
+                    return made.version
+                if not left:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _commit(
+        self,
+        name: str,
+        files: Sequence[DataFile],
+        token: str,
+        replaced: Mapping[str, str] | None,
+        txn: tuple[str, int] | None,
+    ) -> int | None:
         table = self._existing(name)
+        before = table.version()
         fences = self._fences(table)
         # Asked of the version that the commit is made on: a transaction that is committed meanwhile is a conflict.
         if txn is not None and _is_committed(table, *txn):
@@ -192,16 +237,32 @@ class DeltaLogs:
             partition_filters=None if replaced is None else [(key, "=", value) for key, value in replaced.items()],
             commit_properties=CommitProperties(
                 custom_metadata={_TOKEN: token},
+                max_commit_retries=None if replaced is None else 0,
                 app_transactions=[*([] if txn is None else [Transaction(*txn)]), *fences],
             ),
         )
-        return self._existing(name).version()
+        made = self.find(name, token, before)
+        return before + 1 if made is None else made.version
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
-        table = self._existing(name)
-        properties = CommitProperties(app_transactions=self._fences(table))
-        table.delete(_predicate(where) if where else None, commit_properties=properties)
+
+        def work(table: DeltaTable) -> None:
+            properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
+            table.delete(_predicate(where) if where else None, commit_properties=properties)
+
+        self._again(name, work)
+
+    def _again(self, name: str, work: Callable[[DeltaTable], _T]) -> _T:
+        """Do work that may be repeated on a table; where another writer committed meanwhile, do it on the new version.
+
+        Raises:
+            deltalake.exceptions.CommitFailedError: other writers committed meanwhile, each time.
+        """
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(CommitFailedError):
+                return work(self._existing(name))
+        return work(self._existing(name))
 
     def merge(self, name: str, rows: pa.Table, on: Sequence[str], update: Mapping[str, str] | None, delete: str) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
@@ -210,16 +271,19 @@ class DeltaLogs:
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
         """
-        table = self._existing(name)
-        properties = CommitProperties(app_transactions=self._fences(table))
         condition = " AND ".join(f't."{column}" = s."{column}"' for column in on)
-        merger = table.merge(
-            rows, condition, source_alias="s", target_alias="t", streamed_exec=True, commit_properties=properties
-        )
-        merger = merger.when_matched_delete(delete)
-        if update is not None:
-            merger = merger.when_matched_update(dict(update))
-        done = merger.execute()
+
+        def work(table: DeltaTable) -> dict[str, Any]:
+            properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
+            merger = table.merge(
+                rows, condition, source_alias="s", target_alias="t", streamed_exec=True, commit_properties=properties
+            )
+            merger = merger.when_matched_delete(delete)
+            if update is not None:
+                merger = merger.when_matched_update(dict(update))
+            return dict(merger.execute())
+
+        done = self._again(name, work)
         return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
 
     def vacuum(self, name: str, retain_hours: float) -> None:

@@ -74,6 +74,7 @@ class LocalFiles:
             _check(table, [staged for staged, _ in files])
             _check_partitions(name, [file for _, file in files], replaced or {})
             self._guard()
+            before = self._logs.last(name).version
             try:
                 for staged, file in files:
                     place = self._root / name / file.path
@@ -81,7 +82,8 @@ class LocalFiles:
                     os.replace(staged, place)
                 version = self._logs.commit(name, [file for _, file in files], token, replaced, txn)
             except BaseException:
-                self._remove_unless_committed(name, token, [file for _, file in files])
+                if self._logs.find(name, token, before) is None:  # otherwise an interrupt came after the commit
+                    self._remove(name, [file for _, file in files])
                 raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
@@ -91,11 +93,6 @@ class LocalFiles:
             self._remove(name, [file for _, file in files])
             return None
         return version, sum(file.rows for _, file in files)
-
-    def _remove_unless_committed(self, name: str, token: str, files: list[DataFile]) -> None:
-        if self._logs.last(name).token == token:
-            return  # an interrupt came after the commit
-        self._remove(name, files)
 
     def _remove(self, name: str, files: list[DataFile]) -> None:
         for file in files:

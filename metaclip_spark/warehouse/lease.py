@@ -23,10 +23,10 @@ from pyspark.errors import PySparkException
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
 from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process
+from metaclip_spark.warehouse.statements import is_conflict
 from metaclip_spark.warehouse.tables import Warehouse
 
 TABLE = LEASE.name
-_CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
 
 
 class Lease:
@@ -145,11 +145,10 @@ class Lease:
 
 
 def _explained(error: Exception, where: str) -> LeaseError | WarehouseError:
-    # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
+    if isinstance(error, CommitFailedError) or is_conflict(error):
+        return LeaseError(f"another run took {where} at the same moment; try again later.")
     java: Any = getattr(error, "java_exception", None)
     message = str(error) if java is None else str(java.toString())
-    if isinstance(error, CommitFailedError) or any(word in message for word in _CONFLICTS):
-        return LeaseError(f"another run took {where} at the same moment; try again later.")
     return WarehouseError(
         f"{where} cannot be written: {message.splitlines()[0]} Give another --warehouse, or the right to write there."
     )

@@ -11,6 +11,17 @@ from typing import Any
 from metaclip_spark.config.settings import OF_COMMAND, THINNING
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, Attempt, Event, StageEvent, event_of
+from metaclip_spark.warehouse.pools import (
+    DROP,
+    OF_POOL,
+    PoolState,
+    States,
+    after_drop,
+    batches_of,
+    pools_of_draw,
+    state_of,
+    states_of_pools,
+)
 from metaclip_spark.warehouse.tables import Warehouse
 
 OF_A_RUN = ("entry_probabilities", "run_statistics", "curated_pairs", "survivors")
@@ -32,6 +43,7 @@ class Run:
         config: the resolved settings of the attempt that drew the subset, else of the last attempt.
         threshold, kept, snapshots, versions (of tables): of the last balance; None and empty where the run was never
             balanced. `kept` counts the pairs that takedowns left.
+        pools: snapshot -> the pool that the last balance drew from; None where the warehouse has that pool no more.
         earlier: the run whose subset was read instead of its pool.
         bytes: table -> bytes of the files that store rows of the run.
         stages: (stage, snapshot, at, rows) of the stages that are done, oldest first.
@@ -49,6 +61,7 @@ class Run:
     snapshots: list[str] = field(default_factory=list)
     drawn_at: datetime | None = None
     versions: dict[str, int] = field(default_factory=dict)
+    pools: dict[str, PoolState | None] = field(default_factory=dict)
     earlier: str | None = None
     bytes: dict[str, int] = field(default_factory=dict)
     stages: list[tuple[str, str | None, datetime, int | None]] = field(default_factory=list)
@@ -58,6 +71,16 @@ class Run:
     def has_subset(self) -> bool:
         """Whether the run was balanced, and not pruned since."""
         return self.threshold is not None and self.outcome != PRUNED
+
+    @property
+    def batches(self) -> list[str]:
+        """The batches of `pairs` that the run's pool has in the warehouse."""
+        return batches_of(self.pools)
+
+    @property
+    def gone(self) -> list[str]:
+        """The snapshots whose part of the run's pool was dropped since the draw, in order."""
+        return sorted(snapshot for snapshot, state in self.pools.items() if state is None)
 
     @property
     def seed(self) -> int:
@@ -81,7 +104,7 @@ class Run:
         The tables do not where the counts are those of another pool, or where the draw built on an earlier subset: that
         subset may have been drawn again since.
         """
-        return self.earlier is None and not self.config.get("freeze_counts")
+        return self.earlier is None and not self.config.get("freeze_counts") and not self.gone
 
     @property
     def size(self) -> int:
@@ -147,16 +170,71 @@ class RunLog:
     ) -> StageEvent | None:
         """Return the last event of a stage for an entry list, or None.
 
+        Events of a snapshot before it was dropped count no more.
+
         Args:
             snapshot: the snapshot of the event; None: events without a snapshot.
             run_id: the run of the event; None: any run.
             pinned: table -> version; events that name a later version are ignored.
         """
-        for event in reversed(self.stage_events):
+        events = self.stage_events if snapshot is None else after_drop(self.stage_events, snapshot)
+        for event in reversed(events):
             is_it = event.stage == stage and metadata_id in event.metadata_ids and event.snapshot == snapshot
             if is_it and run_id in (None, event.run_id) and event.is_within(pinned):
                 return event
         return None
+
+    def states(self, pinned: Mapping[str, int] = {}) -> States:
+        """Return the states of all pools that are in the warehouse.
+
+        Args:
+            pinned: table -> version; events that name a later version are ignored, except for a drop.
+        """
+        return states_of_pools(self.stage_events, pinned)
+
+    def pool_state(
+        self, metadata_id: str, snapshot: str, fingerprint: str | None = None, pinned: Mapping[str, int] = {}
+    ) -> PoolState | None:
+        """Return a state of a pool; None where the warehouse has none, or has it no more.
+
+        Args:
+            fingerprint: of the state; None: the last one.
+            pinned: see `states`.
+        """
+        states = self.states(pinned).get((metadata_id, snapshot), ())
+        if fingerprint is not None:
+            return state_of(states, fingerprint)
+        return states[-1] if states else None
+
+    def is_open(self, metadata_id: str, snapshot: str) -> bool:
+        """Return whether a batch of a pool was begun and is not complete."""
+        last = [self.last(stage, snapshot=snapshot, metadata_id=metadata_id) for stage in OF_POOL]
+        return any(event is not None and event.event != DONE for event in last)
+
+    def open_drops(self) -> list[StageEvent]:
+        """Return the starts of the drops of snapshots that were interrupted."""
+        last: dict[str | None, StageEvent] = {}
+        for event in self.stage_events:
+            if event.stage == DROP:
+                last[event.snapshot] = event
+        return [event for event in last.values() if event.event == STARTED]
+
+    def last_drop(self, snapshot: str) -> StageEvent | None:
+        """Return the last event of the drop of a snapshot; None where it was never dropped."""
+        drops = [event for event in self.stage_events if event.stage == DROP and event.snapshot == snapshot]
+        return drops[-1] if drops else None
+
+    def pool_snapshots(self, metadata_id: str, pinned: Mapping[str, int] = {}) -> list[str]:
+        """Return the snapshots that have pairs of a list, complete or not, in order."""
+        names: set[str] = set()
+        for event in self.stage_events:
+            if event.snapshot is None:
+                continue
+            if event.stage == DROP:
+                names.discard(event.snapshot)
+            if event.stage in OF_POOL and metadata_id in event.metadata_ids and event.is_within(pinned):
+                names.add(event.snapshot)
+        return sorted(names)
 
     def draws(self) -> dict[str, StageEvent]:
         """Return run_id -> the balance that drew its subset, of the runs whose subset is stored; the last draw last.
@@ -228,27 +306,28 @@ class RunLog:
         later = events if since is None else events[events.index(since) + 1 :]
         return any(event.stage == TAKEN_DOWN and event.run_id == run_id for event in later)
 
-    def stored_by(self, metadata_id: str, snapshot: str) -> str:
-        """Return the run that stored the pairs of a pool last; of staged pairs, the last run with their list.
-
-        Raises:
-            WarehouseError: the log has no run with the list.
-        """
+    def stored_by(self, metadata_id: str, snapshot: str) -> str | None:
+        """Return the run that stored the pairs of a pool last; of staged pairs, the last run with their list."""
         for stage in ("dedup", "match"):
             event = self.last(stage, snapshot=snapshot, metadata_id=metadata_id)
             if event is not None:
                 return event.run_id
         of_list = [event.run_id for event in self.events if metadata_id in event.metadata_ids]
-        if not of_list:
-            raise WarehouseError(f"the log of {self._where} has no run that stored the pairs of snapshot {snapshot}.")
-        return of_list[-1]
+        return of_list[-1] if of_list else None
 
     def runs(self) -> list[Run]:
         """Return all runs, oldest first, without `bytes`."""
         by_run: dict[str, list[Event]] = {}
         for event in self.events:
             by_run.setdefault(event.run_id, []).append(event)
-        return [_run_of(run_id, events) for run_id, events in by_run.items()]
+        return self._with_pools([_run_of(run_id, events) for run_id, events in by_run.items()])
+
+    def _with_pools(self, runs: list[Run]) -> list[Run]:
+        events, states, draws = self.stage_events, self.states(), self.draws()
+        for run in runs:
+            if run.run_id in draws:
+                run.pools = pools_of_draw(events, states, draws[run.run_id])
+        return runs
 
     def drawn_run(self, run_id: str) -> Run:
         """Return a run that has a curated subset.
@@ -263,7 +342,7 @@ class RunLog:
             last = [event.event for event in _balances(events)][-1:]
             why = "it was pruned" if last == [PRUNED] else "it was not balanced to its end"
             raise ConfigError(f"run {run_id} has no curated subset: {why}; run balance first.")
-        return _run_of(run_id, events)
+        return self._with_pools([_run_of(run_id, events)])[0]
 
 
 def known_runs(warehouse: Warehouse) -> list[Run]:

@@ -56,11 +56,16 @@ def equal_to(**columns: str | Sequence[str]) -> str:
     return " AND ".join(parts)
 
 
+def declared_properties(table: Table) -> dict[str, str]:
+    """Return the properties that a table is created with."""
+    return {**stats_properties(table), **dict(table.properties)}
+
+
 def create_statement(table: Table, identifier: str) -> str:
     """Return the statement that creates a table with its comments and properties, if it is absent."""
     columns = ", ".join(f"`{c.name}` {c.type} COMMENT {sql_string(c.comment)}" for c in table.columns)
-    values = {**stats_properties(table), **dict(table.properties)}
-    properties = ", ".join(f"{sql_string(key)} = {sql_string(value)}" for key, value in values.items())
+    values = declared_properties(table).items()
+    properties = ", ".join(f"{sql_string(key)} = {sql_string(value)}" for key, value in values)
     partitions = f"PARTITIONED BY ({', '.join(table.partitioned_by)})" if table.partitioned_by else ""
     return (
         f"CREATE TABLE IF NOT EXISTS {identifier} ({columns}) USING delta {partitions} "

@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
-from metaclip_spark.warehouse.delta_rs import LastCommit, may_have_deletion_vectors
+from metaclip_spark.warehouse.delta_rs import TRIES, LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -28,6 +29,10 @@ _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
 _CREATION_TRIES = 10
 _CREATION_SECONDS = 5.0
+_CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
+_MORE = 20
+"""Commits that others may make between two questions about a table."""
+_T = TypeVar("_T")
 _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 
 
@@ -100,23 +105,36 @@ class SparkLogs:
         where = self.identifier(name)
         self._spark.sql(f"ALTER TABLE {where} SET TBLPROPERTIES ({sql_string(key)} = {sql_string(value)})")
 
+    def columns(self, name: str) -> list[str]:
+        """Return the names of a table's columns."""
+        return self.read(name).columns
+
+    def add_columns(self, table: Table, columns: Sequence[str]) -> None:
+        """Add columns of `table` that the stored table lacks."""
+        added = [column for column in table.columns if column.name in columns]
+        listed = ", ".join(f"{quoted(c.name)} {c.type} COMMENT {sql_string(c.comment)}" for c in added)
+        self._spark.sql(f"ALTER TABLE {self.identifier(table.name)} ADD COLUMNS ({listed})")
+
     def last(self, name: str) -> LastCommit:
         """Return the last commit of a table."""
         history = self._spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT 1")
-        row = history.select("version", "userMetadata", "operationMetrics").collect()[0]
-        metrics = row["operationMetrics"] or {}
-        return LastCommit(row["version"], row["userMetadata"], int(metrics.get("numOutputRows", 0)))
+        return _commit_of(history.select("version", "userMetadata", "operationMetrics").collect()[0])
 
-    def operations(self, name: str, after: int) -> Iterator[tuple[int, str]]:
-        """Yield (version, operation) of the commits after a version, oldest first."""
-        history = self._spark.sql(f"DESCRIBE HISTORY {self.identifier(name)}").where(F.col("version") > after)
-        for row in history.select("version", "operation").orderBy("version").collect():
-            yield row["version"], row["operation"]
+    def find(self, name: str, token: str, after: int) -> LastCommit | None:
+        """Return the commit after a version that has a token; None where there is none. See `DeltaLogs.find`."""
+        last = self.last(name)
+        if last.token == token or last.version <= after:
+            return last if last.token == token else None
+        history = self._spark.sql(f"DESCRIBE HISTORY {self.identifier(name)} LIMIT {last.version - after + _MORE}")
+        mine = history.where((F.col("version") > after) & (F.col("userMetadata") == token))
+        for row in mine.select("version", "userMetadata", "operationMetrics").collect():
+            return _commit_of(row)
+        return None
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
         condition = equal_to(**where) if where else "true"
-        self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}")
+        again(lambda: self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}"))
 
     def merge(
         self, name: str, rows: DataFrame, on: Sequence[str], update: Mapping[str, str] | None, delete: str
@@ -133,8 +151,8 @@ class SparkLogs:
         if update is not None:
             then += " WHEN MATCHED THEN UPDATE SET " + ", ".join(f"t.{key} = {value}" for key, value in update.items())
         try:
-            merged = self._spark.sql(f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}")
-            changed: int = merged.collect()[0]["num_affected_rows"]
+            statement = f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}"
+            changed: int = again(lambda: self._spark.sql(statement).collect()[0]["num_affected_rows"])
             return changed
         finally:
             self._spark.catalog.dropTempView(view)
@@ -186,6 +204,30 @@ class SparkLogs:
         place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
         files = self.read(name).select(column, *place).groupBy(column, "file_path").agg(F.max("size").alias("size"))
         return {row[0]: row[1] for row in files.groupBy(column).agg(F.sum("size")).collect()}
+
+
+def _commit_of(row: Row) -> LastCommit:
+    metrics = row["operationMetrics"] or {}
+    return LastCommit(row["version"], row["userMetadata"], int(metrics.get("numOutputRows", 0)))
+
+
+def is_conflict(error: Exception) -> bool:
+    """Return whether Delta refused a commit because another writer committed meanwhile."""
+    # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
+    java: Any = getattr(error, "java_exception", None)
+    message = str(error) if java is None else str(java.toString())
+    return any(word in message for word in _CONFLICTS)
+
+
+def again(work: Callable[[], _T]) -> _T:
+    """Do work that may be repeated; where another writer (a foreign OPTIMIZE) committed meanwhile, do it again."""
+    for _ in range(TRIES - 1):
+        try:
+            return work()
+        except Exception as error:
+            if not is_conflict(error):
+                raise
+    return work()
 
 
 @contextlib.contextmanager

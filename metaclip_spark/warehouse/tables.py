@@ -24,18 +24,16 @@ from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
-from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
+from metaclip_spark.warehouse.statements import SparkLogs, again, set_for_now
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["Commit", "Warehouse", "equal_to", "filter_equal", "quoted", "sql_string"]
 
-_OUR_OPERATIONS = (
-    *("WRITE", "CREATE TABLE", "CREATE OR REPLACE TABLE", "ADD CONSTRAINT", "SET TBLPROPERTIES"),
-    *("SET TABLE PROPERTIES", "DELETE"),
-)
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
+_COMPACTS = "spark.databricks.delta.autoCompact.enabled"
+_AUTO_COMPACT = "delta.autoOptimize.autoCompact"
 _FILES_AT_ONCE = "4"
 """Number of partitions that a task writes at the same time. Rows of more partitions are sorted first."""
 
@@ -45,10 +43,10 @@ class Commit:
     """The result of a write.
 
     Delta silently drops a write whose transaction was committed before, for example by an interrupted attempt. So every
-    write checks whether the last commit of the table is its own.
+    write looks for its own commit among those since it began; others may commit meanwhile.
 
     Attributes:
-        version: the version of the table after the write.
+        version: the version that the write made; where it was dropped, that of the table after it.
         rows: number of rows written; 0 where the write was dropped.
         was_new: False where the write was dropped.
     """
@@ -84,6 +82,8 @@ class Warehouse:
         self.catalog = catalog
         self.guard = guard
         self._known: set[str] = set()
+        self._versions: dict[str, int] = {}
+        """Table -> a version that it had: one that Spark's Delta committed for this process."""
         self._statements = SparkLogs(self.engine, self.root, catalog)
         self._files: LocalFiles | None = None
         embedded = self.engine.is_embedded
@@ -122,6 +122,15 @@ class Warehouse:
     def set_property(self, name: str, key: str, value: str) -> None:
         """Set a property of a table. Runs no Spark job."""
         self._logs.set_property(name, key, value)
+
+    def columns(self, name: str) -> list[str]:
+        """Return the columns that a table has, which an earlier release may have created."""
+        return self._logs.columns(name)
+
+    def add_columns(self, name: str, columns: Sequence[str]) -> None:
+        """Add declared columns that a table of an earlier release lacks; their values are null."""
+        self.guard()
+        self._logs.add_columns(TABLES[name], columns)
 
     def exists(self, name: str) -> bool:
         """Return whether a table exists."""
@@ -298,22 +307,21 @@ class Warehouse:
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
         self.guard()
+        self.check_purge(name)
         if not self._rows_by_files:
             self._statements.purge(name)
-        elif may_have_deletion_vectors(self.properties(name)):
+
+    def check_purge(self, name: str) -> None:
+        """Check that `purge` can do its work.
+
+        Raises:
+            WarehouseError: the engine cannot remove the rows behind deletion vectors.
+        """
+        if self._rows_by_files and may_have_deletion_vectors(self.properties(name)):
             raise WarehouseError(
                 f"table {name} may have deletion vectors, and the embedded engine cannot remove the rows behind them "
                 "from the files. Run the same command with --engine spark."
             )
-
-    def readable_version(self, name: str, pinned: int) -> int:
-        """Return the pinned version, or the latest one if maintenance (OPTIMIZE, VACUUM) ran since.
-
-        Maintenance moves rows into other files and may remove the files of the pinned version, but changes no row.
-        """
-        later = list(self._logs.operations(name, pinned))
-        maintained = any(operation not in _OUR_OPERATIONS for _, operation in later)
-        return later[-1][0] if maintained else pinned
 
     def version(self, name: str) -> int | None:
         """Return the latest version of a table; None where the table is absent."""
@@ -373,14 +381,26 @@ class Warehouse:
         if table.partitioned_by:
             writer = writer.partitionBy(*table.partitioned_by)
         # A write has rows of one partition, or of few. Without this setting Spark would sort whole rows by partition.
-        with set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
+        settings = {_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}
+        if (_AUTO_COMPACT, "false") in table.properties:
+            settings[_COMPACTS] = "false"
+        before = self._versions[name] if name in self._versions else self._logs.last(name).version
+
+        def save() -> None:
             if self.root is not None:
                 writer.save(self.where(name))
             else:
                 writer.saveAsTable(self.identifier(name))
-        last = self._logs.last(name)
-        was_new = last.token == token
-        return Commit(name, last.version, last.rows if was_new else 0, was_new)
+
+        with set_for_now(self.spark, **settings):
+            # A transaction is committed once, and a replaced partition is replaced whole. Another append may not be
+            # repeated, and has no conflicts with maintenance.
+            save() if txn is None and where is None else again(save)
+        made = self._logs.find(name, token, before)
+        if made is None:
+            return Commit(name, self._logs.last(name).version, 0, False)
+        self._versions[name] = made.version
+        return Commit(name, made.version, made.rows, True)
 
 
 def _plain(root: str) -> str:

@@ -1,4 +1,4 @@
-"""A warehouse that an earlier version wrote opens, goes on, and gives the results of that version."""
+"""A warehouse that an earlier version wrote is upgraded, goes on, and gives the results of that version."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ ARCHIVE = Path(__file__).resolve().parents[1] / "data" / "warehouse-0.1.0.tar.gz
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory) -> Path:
-    """The unpacked archive; the tests of this module run in order and write to its warehouse."""
+def old(spark, tmp_path_factory) -> Path:
+    """The unpacked and upgraded archive; the tests of this module run in order and write to its warehouse."""
     root = tmp_path_factory.mktemp("unpacked")
     with tarfile.open(ARCHIVE) as archive:
         archive.extractall(root, filter="data")
+    upgraded = call("upgrade", "--warehouse", root / "old" / "warehouse")
+    assert upgraded.status == 0, upgraded.err
     return root / "old"
 
 

@@ -451,7 +451,7 @@ def test_a_warehouse_may_have_any_name(spark, tmp_path, name):
     rows = spark.createDataFrame([("a", "n", 1, 2)], TABLES["run_statistics"].ddl)
     first = warehouse.append("run_statistics", rows, txn="x")
     second = warehouse.replace("run_statistics", rows, run_id="a")
-    assert warehouse.readable_version("run_statistics", first.version) == first.version
+    assert first.version < second.version
     assert warehouse.read("run_statistics", second.version).count() == 1
     assert warehouse.merge("run_statistics", rows, ["run_id"]) == 1
     warehouse.append("run_statistics", rows, txn="y")

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.report.account import Account, by_reason, split_reasons
-from metaclip_spark.steps.context import Context, rows_in_pool
+from metaclip_spark.steps.context import Context, pairs_of, rows_in_pool
 from metaclip_spark.warehouse.events import DONE
+from metaclip_spark.warehouse.pools import DROP
 
 INCOMPLETE_SHOWN = 100
 """Maximum number of incomplete sources on the card."""
@@ -33,7 +34,7 @@ class ReadAccount:
         values: the fields of `Account` by name.
         incomplete: (source_path, status, reason) of the first sources that are not done, by path.
         rematched: number of pairs that `match` stored, of snapshots that it matched again.
-        earlier: whether the list has pairs of several snapshots.
+        earlier: whether the list has pairs of several snapshots, or had them.
     """
 
     values: Mapping[str, Any]
@@ -75,7 +76,7 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
         values,
         [(path, status, reason or "") for path, status, reason in incomplete],
         _rematched(ctx, pools),
-        len(ctx.pool_snapshots()) > 1,
+        len(ctx.pool_snapshots()) > 1 or any(event.stage == DROP for event in ctx.log.stage_events),
     )
 
 
@@ -131,13 +132,8 @@ def _batches_until(ctx: Context, snapshot: str, fingerprint: str | None) -> list
     """Return the deduplications up to the one that made a pool; None if that is the last one."""
     if is_last_pool(ctx, snapshot, fingerprint):
         return None
-    done = [
-        event.fingerprint
-        for event in ctx.log.stage_events
-        if event.stage == "dedup" and event.event == DONE and event.snapshot == snapshot
-        if ctx.metadata_id in event.metadata_ids
-    ]
-    return done[: done.index(fingerprint) + 1] if fingerprint in done else None
+    state = ctx.log.pool_state(ctx.metadata_id, snapshot, fingerprint)
+    return None if state is None else list(state.batches)
 
 
 def is_last_pool(ctx: Context, snapshot: str, fingerprint: str | None) -> bool:
@@ -154,7 +150,15 @@ def _rematched(ctx: Context, pools: Mapping[str, str | None]) -> int:
     matched = [name for name in pools if only_matched(ctx, name)]
     if not matched:
         return 0
-    return sum(ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id, snapshot=name) for name in matched)
+    total = 0
+    for name in matched:
+        state = ctx.log.pool_state(ctx.metadata_id, name, pools[name])
+        last = ctx.log.pool_state(ctx.metadata_id, name)
+        if state == last and not ctx.log.is_open(ctx.metadata_id, name):
+            total += ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id, snapshot=name)  # without reading a row
+        elif state is not None:
+            total += pairs_of(ctx, {name: state}).count()
+    return total
 
 
 def only_matched(ctx: Context, snapshot: str) -> bool:

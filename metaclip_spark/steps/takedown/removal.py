@@ -20,11 +20,13 @@ from metaclip_spark.steps.takedown.exports import rewrite_exports
 from metaclip_spark.steps.takedown.list import add_takedowns, new_of, stored_takedowns, with_lists
 from metaclip_spark.steps.takedown.rows import (
     TakenOfPool,
+    check_purge,
     correct_run,
     count_rows,
     find_taken,
     purge_files,
     recount,
+    refuse_open_drop,
     remove_pairs,
     remove_rejects,
     taken_of_pools,
@@ -73,7 +75,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
     wanted = with_lists(known, lists)
     takedowns = Broadcast.of(warehouse.spark, wanted)
     summary.new = new_of(known, wanted, lists)
-    removed = find_taken(warehouse, takedowns, summary.takedown_id, RunLog(warehouse).stage_events)
+    removed = find_taken(warehouse, takedowns, summary.takedown_id)
     with contextlib.suppress(Exception):  # where the platform does not cache, each table finds the rows again
         removed = removed.persist()
     summary.rows.update(count_rows(warehouse, removed, takedowns))
@@ -83,7 +85,11 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
 
 def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.Array], summary: Summary) -> None:
     """Remove the rows that the lists name, and count them in the summary; the caller holds the lease."""
+    refuse_open_drop(warehouse, RunLog(warehouse))
+    # What can fail is looked at before the first write: after it, no other command may write until this one has ended.
     check_files(warehouse.root)
+    if summary.retain_hours is not None:
+        check_purge(warehouse)
     known = stored_takedowns(warehouse)
     wanted = with_lists(known, lists)
     # After this first write no listed pair can come back, whatever happens to this process.
@@ -114,7 +120,7 @@ class _Takedown:
     def find(self) -> None:
         """Stage the pairs to remove in the table `taken`."""
         with self.reporter.stage("find", self.warehouse.spark) as stage:
-            removed = find_taken(self.warehouse, self.takedowns, self.summary.takedown_id, self.log.stage_events)
+            removed = find_taken(self.warehouse, self.takedowns, self.summary.takedown_id)
             rows = self.warehouse.append(TAKEN.name, removed).rows
             stage.note = f"{counted(rows, 'row')} of pairs to remove"
 
@@ -134,7 +140,7 @@ class _Takedown:
                     self._log_pool(pool, first[0])
                 summary.rows.update(remove_pairs(warehouse, removed))
                 for metadata_id, snapshot in [(pool.metadata_id, pool.snapshot) for pool in pools if pool.pairs]:
-                    changed = recount(warehouse, metadata_id, snapshot)
+                    changed = recount(warehouse, self.log, metadata_id, snapshot)
                     summary.recounted.append((metadata_id, snapshot, changed))
                 for run in affected:
                     summary.runs[run.run_id] = self._log_size(run, first[0])
@@ -149,7 +155,7 @@ class _Takedown:
 
     def _log_pool(self, pool: TakenOfPool, takedown_id: str) -> None:
         """Log how many pairs a pool loses, under the run that stored its pairs last. The first such event counts."""
-        run_id = self.log.stored_by(pool.metadata_id, pool.snapshot)
+        run_id = self.log.stored_by(pool.metadata_id, pool.snapshot) or takedown_id
         attempt = self.log.attempt(run_id, {}, [pool.metadata_id])
         lost = sum(pool.pairs.values())
         detail = {"takedown_id": takedown_id, "pairs": sorted(pool.pairs.items()), "seen": pool.seen}

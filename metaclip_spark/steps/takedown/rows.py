@@ -7,7 +7,6 @@ next takedown finishes an interrupted one, and until then no other command may w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, Row
@@ -28,10 +27,10 @@ from metaclip_spark.stages.takedown import (
     taken_in_text,
     without,
 )
+from metaclip_spark.steps.context import stored_pairs
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.takedown.hashes import Takedowns
-from metaclip_spark.warehouse.events import DONE, StageEvent
-from metaclip_spark.warehouse.runs import Run
+from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
@@ -40,11 +39,37 @@ KEY_TABLES = tuple(name for name, table in TABLES.items() if "pair_key" in table
 """Tables that store pairs by their ids only."""
 REJECT_TABLES = tuple(name for name, table in TABLES.items() if {"record", "detail"} <= set(table.names))
 """Tables that store rejects, whose text may contain urls."""
+_CHANGED = tuple(dict.fromkeys((*PAIR_TABLES, *KEY_TABLES, *REJECT_TABLES, TAKEN.name)))
+"""Tables that a takedown changes."""
 _OF_A_REJECT = ("metadata_id", "snapshot", "source_path", "record", "reason", "detail")
 
 
-def refuse_unfinished(warehouse: Warehouse) -> None:
-    """Refuse to write after an interrupted takedown: rows, counts and sums disagree until it is finished.
+def refuse_unfinished(warehouse: Warehouse, log: RunLog) -> None:
+    """Refuse to write after an interrupted takedown or drop: rows, counts and sums disagree until it is finished.
+
+    Raises:
+        WarehouseError: a takedown, or the drop of a snapshot, was interrupted.
+    """
+    refuse_open_drop(warehouse, log)
+    refuse_open_takedown(warehouse)
+
+
+def refuse_open_drop(warehouse: Warehouse, log: RunLog) -> None:
+    """Refuse to write after an interrupted drop of a snapshot.
+
+    Raises:
+        WarehouseError: a drop was interrupted.
+    """
+    names = [str(event.snapshot) for event in log.open_drops()]
+    if names:
+        raise WarehouseError(
+            f"the drop of snapshot {names[0]} of {warehouse.root or warehouse.catalog} was interrupted; run "
+            f"`snapshots drop {names[0]}` (or the same `snapshots replace`) again to finish it, then this command."
+        )
+
+
+def refuse_open_takedown(warehouse: Warehouse) -> None:
+    """Refuse to write after an interrupted takedown.
 
     Raises:
         WarehouseError: a takedown was interrupted.
@@ -56,39 +81,14 @@ def refuse_unfinished(warehouse: Warehouse) -> None:
         )
 
 
-def find_taken(
-    warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_id: str, events: Sequence[StageEvent]
-) -> DataFrame:
-    """Return the pairs to remove, of every table with urls, as rows of `taken`.
-
-    Args:
-        events: the log, for the versions at which pairs arrived.
-    """
+def find_taken(warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_id: str) -> DataFrame:
+    """Return the pairs to remove, of every table with urls, as rows of `taken`."""
     removed = warehouse.spark.createDataFrame([], TAKEN.ddl)
     for name in PAIR_TABLES:
         if warehouse.exists(name):
             rows = taken(warehouse.read(name), takedowns)
-            arrived = None
-            if name == "pairs":
-                rows, arrived = _with_arrival(warehouse, rows, events), F.col("arrived")
-            removed = removed.unionByName(staged(rows, name, takedown_id, arrived))
+            removed = removed.unionByName(staged(rows, name, takedown_id))
     return removed
-
-
-def _with_arrival(warehouse: Warehouse, pairs: DataFrame, events: Sequence[StageEvent]) -> DataFrame:
-    """Add the column `arrived`: the first version of `pairs` with the pair, as dedup or match logged it."""
-    done = [event for event in events if event.event == DONE and "pairs" in event.versions]
-    batches = [(e.fingerprint, e.versions["pairs"]) for e in done if e.stage == "dedup"]
-    matched = {(e.metadata_ids[0], e.snapshot): e.versions["pairs"] for e in done if e.stage == "match"}
-    by_batch = warehouse.spark.createDataFrame(batches, "batch_id string, of_source bigint")
-    of_match = [(*key, version) for key, version in matched.items()]
-    by_match = warehouse.spark.createDataFrame(of_match, "metadata_id string, snapshot string, of_match bigint")
-    source = ["metadata_id", "snapshot", "source_path"]
-    sources = warehouse.read("sources").join(by_batch, on="batch_id")
-    sources = sources.groupBy(*source).agg(F.max("of_source").alias("of_source"))
-    arrived = F.coalesce("of_source", "of_match", F.lit(0))
-    joined = pairs.join(sources, on=source, how="left").join(by_match, on=source[:2], how="left")
-    return joined.withColumn("arrived", arrived)
 
 
 def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast[Takedowns]) -> DataFrame:
@@ -132,13 +132,14 @@ def _key(name: str) -> list[str]:
     return [column for column in columns if column in TABLES[name].names]
 
 
-def recount(warehouse: Warehouse, metadata_id: str, snapshot: str) -> int:
-    """Count a snapshot's pool again; return the number of entries whose count changed."""
-    of = {"metadata_id": metadata_id, "snapshot": snapshot}
-    before = filter_equal(warehouse.read("entry_counts"), **of)
-    if before.isEmpty():
+def recount(warehouse: Warehouse, log: RunLog, metadata_id: str, snapshot: str) -> int:
+    """Count the pool of a snapshot that was counted last again; return the number of entries whose count changed."""
+    before = filter_equal(warehouse.read("entry_counts"), metadata_id=metadata_id, snapshot=snapshot)
+    last = log.last("count", snapshot=snapshot, metadata_id=metadata_id)
+    state = None if last is None else log.pool_state(metadata_id, snapshot, last.fingerprint)
+    if state is None or before.isEmpty():
         return 0
-    rows = corrected_counts(before, count(filter_equal(warehouse.read("pairs"), **of)))
+    rows = corrected_counts(before, count(stored_pairs(warehouse, metadata_id, {snapshot: state})))
     on = ("metadata_id", "snapshot", "lang", "entry_id")
     return warehouse.merge("entry_counts", rows, on, update={"count": "s.now"}, delete="s.now = 0")
 
@@ -155,9 +156,9 @@ def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id:
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id)
     lost = subset.join(keys_of(removed, key), on=key, how="left_semi")
     mine = filter_equal(removed.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
-    # A source that was read again has a later arrival. But a pair of the subset was in the pool at the draw.
+    # A source that was read again may have a later batch. But a pair of the subset was in the pool at the draw.
     kept = lost.select(*key).distinct().withColumn("kept", F.lit(True))
-    mine = mine.join(kept, on=key, how="left").where((F.col("arrived") <= run.versions["pairs"]) | F.col("kept"))
+    mine = mine.join(kept, on=key, how="left").where(F.col("batch_id").isin(run.batches) | F.col("kept"))
     if mine.isEmpty() and lost.isEmpty():
         return False
     if run.knows_its_odds and not run.is_thinned:
@@ -172,17 +173,27 @@ def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id:
 
 def _sums_of_pool(warehouse: Warehouse, mine: DataFrame, run: Run) -> DataFrame:
     by_entry = Broadcast.of(warehouse.spark, drawn_with(warehouse, run.run_id))
-    version = warehouse.readable_version("pairs", run.versions["pairs"])
-    pool = filter_equal(warehouse.read("pairs", version), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
+    pool = stored_pairs(warehouse, run.metadata_ids[0], run.pools)
     return sums_of_taken(counted(mine, by_entry), pool, by_entry, run.seed, run.unit, run.run_id)
 
 
 def purge_files(warehouse: Warehouse, retain_hours: float) -> None:
     """Remove the files that still hold removed rows, of every table that a takedown changes."""
-    for name in dict.fromkeys((*PAIR_TABLES, *KEY_TABLES, *REJECT_TABLES, TAKEN.name)):
+    for name in _CHANGED:
         if warehouse.exists(name):
             warehouse.purge(name)
             warehouse.vacuum(name, retain_hours)
+
+
+def check_purge(warehouse: Warehouse) -> None:
+    """Check that `purge_files` can do its work, before the first write of a takedown.
+
+    Raises:
+        WarehouseError: the engine cannot remove rows from the files of a table.
+    """
+    for name in _CHANGED:
+        if warehouse.exists(name):
+            warehouse.check_purge(name)
 
 
 @dataclass
@@ -190,13 +201,13 @@ class TakenOfPool:
     """The pairs that a takedown removes from the pool of a snapshot, by number.
 
     Attributes:
-        pairs: first version of `pairs` with the pair -> number of pairs. Pairs of staging get the next version.
+        pairs: batch -> number of pairs; of staging, by the batch of extraction, which a deduplication names.
         seen: number of sightings, and of pairs of staging.
     """
 
     metadata_id: str
     snapshot: str
-    pairs: dict[int, int] = field(default_factory=dict)
+    pairs: dict[str, int] = field(default_factory=dict)
     seen: int = 0
 
 
@@ -210,10 +221,9 @@ def taken_of_pools(warehouse: Warehouse, removed: DataFrame) -> list[TakenOfPool
 
     by_pool = ["metadata_id", "snapshot"]
     of_pools = removed.where("origin IN ('pairs', 'extracted')")
-    coming = (warehouse.version("pairs") or 0) + 1
-    for row in of_pools.groupBy(*by_pool, "origin", "arrived").agg(F.count("*").alias("n")).collect():
-        pool, arrived = pool_of(row), row["arrived"] if row["origin"] == "pairs" else coming
-        pool.pairs[arrived] = pool.pairs.get(arrived, 0) + row["n"]
+    for row in of_pools.groupBy(*by_pool, "origin", "batch_id").agg(F.count("*").alias("n")).collect():
+        pool = pool_of(row)
+        pool.pairs[row["batch_id"]] = pool.pairs.get(row["batch_id"], 0) + row["n"]
         pool.seen += row["n"] if row["origin"] == "extracted" else 0
     if warehouse.exists("sightings"):
         on = _key("sightings")

@@ -1,0 +1,1 @@
+"""Steps on whole snapshots: list them, and drop one."""

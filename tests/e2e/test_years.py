@@ -1,0 +1,137 @@
+"""A warehouse that is a year old, and was maintained by others, gives the answers of its first day."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from deltalake import DeltaTable
+from e2e_world import ENTRIES, World, call, flag_words, row, rows_of, write_parquet
+
+from metaclip_spark.spark.embedded import is_embedded
+
+pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]
+
+YEAR = 365 * 24 * 3600
+MAINTAINED = (
+    "pairs",
+    "pair_keys",
+    "sightings",
+    "sources",
+    "rejects",
+    "entry_counts",
+    "curated_pairs",
+    "runs",
+    "planned",
+)
+AT_ONCE = "delta.deletedFileRetentionDuration"
+
+
+def maintain(spark: Any, warehouse: Path) -> None:
+    """OPTIMIZE and VACUUM the tables as a platform's maintenance does, then let a year pass."""
+    for name in MAINTAINED:
+        folder = str(warehouse / name)
+        table = DeltaTable(folder)
+        table.alter.set_table_properties({AT_ONCE: "interval 1 seconds"}, raise_if_not_exists=False)
+        if is_embedded(spark):
+            table.optimize.compact()
+        else:
+            spark.sql(f"OPTIMIZE delta.`{folder}`").collect()
+        DeltaTable(folder).vacuum(0, dry_run=False, enforce_retention_duration=False, full=True)
+    then = time.time() - YEAR
+    for at, log in enumerate(sorted(warehouse.glob("*/_delta_log/*.json"))):
+        os.utime(log, (then + at, then + at))
+    if not is_embedded(spark):
+        spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+
+
+class Years:
+    """A warehouse with two batches of a snapshot, a later snapshot, and a run after each."""
+
+    def __init__(self, world: World) -> None:
+        self.root = world.root
+        self.warehouse = world.root / "warehouse"
+        self.at = flag_words(warehouse=self.warehouse)
+        write_parquet(self.root / "one" / "1.parquet", [row("a", n) for n in range(20)])
+        self.runs = [self._run(world, "one")]
+        write_parquet(self.root / "one" / "2.parquet", [row("a", n) for n in range(10, 36)])
+        self.runs.append(self._run(world, "one"))
+        write_parquet(self.root / "two" / "1.parquet", [row("a", n) for n in range(30, 50)])
+        self.runs.append(self._run(world, "two"))
+        (self.root / "other.json").write_text(json.dumps(["a", "road", *ENTRIES[4:]]), encoding="utf-8")
+
+    def _run(self, world: World, snapshot: str) -> str:
+        words = world.words("warehouse", "--keep-unmatched", "--json", input=self.root / snapshot, snapshot=snapshot)
+        return self.json_of("run", *words)["run_id"]
+
+    def json_of(self, *words: object) -> Any:
+        """Run a command that must succeed, and return its JSON."""
+        ended = call(*words)
+        assert ended.status == 0, ended.err
+        return json.loads(ended.out)
+
+    def pool(self, run_id: str, name: str) -> list[str]:
+        """Export the pool of a run; return its rows in order."""
+        folder = self.root / "out" / name / run_id
+        self.json_of("export", *self.at, "--stage", "pairs", "--run-id", run_id, "--output", folder, "--json")
+        return sorted(json.dumps(line) for line in pq.read_table(folder).to_pylist())
+
+    def card(self, run_id: str) -> dict[str, Any]:
+        """Write the report of a run; return its numbers, without the time."""
+        ended = call("report", *self.at, "--run-id", run_id)
+        assert ended.status == 0, ended.err
+        card = json.loads(Path(ended.out.strip()).with_suffix(".json").read_text(encoding="utf-8"))
+        return {name: value for name, value in card.items() if name != "created_at"}
+
+
+def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, world):
+    """OPTIMIZE, VACUUM, a short retention and an old log: an earlier run's pool is its batches, and what it was."""
+    years = Years(world)
+    pools = {run_id: years.pool(run_id, "before") for run_id in years.runs}
+    assert [len(pools[run_id]) for run_id in years.runs] == [20, 36, 50]
+    cards = {run_id: years.card(run_id) for run_id in years.runs}
+    maintain(spark, years.warehouse)
+
+    assert {run_id: years.pool(run_id, "after") for run_id in years.runs} == pools
+    assert {run_id: years.card(run_id) for run_id in years.runs} == cards
+    metadata = ["--metadata", world.metadata]
+    swept = years.json_of("sweep", *years.at, *metadata, "--snapshots", "one", "--thresholds", "2,3", "--json")
+    assert swept["pairs"] == 36
+    alone = years.json_of("balance", *years.at, *metadata, "--snapshots", "one", "-t", 2, "--json")
+    assert alone["unique_pairs"] == 36
+    of_run = f"run_id = '{years.runs[1]}'"
+    drawn = rows_of(spark, years.warehouse, "curated_pairs", ("pair_id", "draw"), condition=of_run)
+    of_alone = f"run_id = '{alone['run_id']}'"
+    assert rows_of(spark, years.warehouse, "curated_pairs", ("pair_id", "draw"), condition=of_alone) == drawn
+    url = row("a", 3)[0]
+    (explained,) = years.json_of("explain", *years.at, *metadata, "--url", url, "--run-id", years.runs[0], "--json")
+    assert explained["in_pool"]
+    for run_id in years.runs:
+        assert years.json_of("runs", "show", run_id, *years.at, "--json")["outcome"] == "finished"
+
+    other = ["--metadata", years.root / "other.json"]
+    assert call("match", *years.at, *other).status == 0
+    counted = call("count", *years.at, *other)
+    assert counted.status == 0, counted.err
+    rematched = years.json_of("balance", *years.at, *other, "-t", 2, "--json")
+    assert rematched["unique_pairs"] == 50
+    maintain(spark, years.warehouse)
+
+    (years.root / "urls.txt").write_text("\n".join([url, row("a", 32)[0]]), encoding="utf-8")
+    taken = years.json_of("takedown", *years.at, "--urls", years.root / "urls.txt", "--json")
+    assert taken["rows"]["pairs"] == 4  # of two lists
+    left = {run_id: len(years.pool(run_id, "left")) for run_id in years.runs}
+    assert list(left.values()) == [19, 34, 48]
+    assert [years.card(run_id)["unique_pairs"] for run_id in years.runs] == [19, 34, 48]
+
+    write_parquet(years.root / "three" / "1.parquet", [row("a", n) for n in range(45, 60)])
+    words = world.words("warehouse", "--keep-unmatched", "--json", input=years.root / "three", snapshot="three")
+    grown = call("run", *words)
+    assert grown.status == 0, grown.err
+    assert json.loads(grown.out)["unique_pairs"] == 58
+    assert "balance reads the subset of run" in grown.err
