@@ -6,13 +6,13 @@ one is kept. Known keys are narrow rows that come before all others, so a known 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.first_rows import first_rows
+from metaclip_spark.core.hashing.first_rows import rows_of_first
 from metaclip_spark.core.hashing.key_prefix import LEADING_DIGITS, WHOLE, KeyPrefix, values_for_partitions
 from metaclip_spark.schemas import PAIRS, REJECTS, SOURCES
 from metaclip_spark.spark.embedded import is_embedded
@@ -22,11 +22,10 @@ ORDER = ("source_path", "page_url", "text_source", "position")
 """The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
 
 CONSTANT = ("metadata_id", "snapshot", "batch_id")
-"""Columns with one value in all pairs of a deduplication. No row carries them through a shuffle: the step adds them."""
+"""Columns with one value in all pairs of a deduplication. No row carries them through a shuffle."""
 
 _NEW = "new"
 """A column that is null in known keys."""
-_ROWS_AT_ONCE = 1 << 16
 
 
 def staged_pairs(extracted: DataFrame, prefix: KeyPrefix = WHOLE) -> DataFrame:
@@ -51,36 +50,48 @@ def of_prefix(rows: DataFrame, prefix: KeyPrefix, key: str = "pair_id") -> DataF
     return rows
 
 
-def dedup(extracted: DataFrame, known: DataFrame | None, prefix: KeyPrefix = WHOLE, buckets: int = 1) -> DataFrame:
-    """Return the new pairs of a prefix: the columns of `pairs` but CONSTANT.
+def dedup(
+    extracted: DataFrame,
+    known: DataFrame | None,
+    prefix: KeyPrefix = WHOLE,
+    buckets: int = 1,
+    constants: Mapping[str, str] = {},
+) -> DataFrame:
+    """Return the new pairs of a prefix: the columns of `pairs` but CONSTANT, and those of `constants`.
 
     Reads: extracted (rows of kind pair), known keys (pair_key). Writes: nothing.
-    Rows: subset, in `buckets` partitions, each in the order of its keys; on Spark a partition's keys are also smaller
-    than those of the next one. Shuffle: the wide rows and the known keys once, by the bucket of the key. They are
-    sorted once, after that. Skew is bounded: extraction drops a repeat inside a source, unless its (page_url, text_source)
-    sorts before the earlier one, so a pair occurs at most a few times per source.
+    Rows: subset, in the order of their keys; on Spark in `buckets` partitions, in the order of their keys, too.
+    Shuffle: the wide rows and the known keys once, by the bucket of the key. They are sorted once, after that. Skew is
+    bounded: extraction drops a repeat inside a source, unless its (page_url, text_source) sorts before the earlier one,
+    so a pair occurs at most a few times per source.
 
     Args:
         known: None: no key is known.
+        constants: column -> its value in all rows.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
     kept = [name for name in PAIRS.names if name not in (*CONSTANT, "pair_id")]
-    # The row carries the 16 bytes of its key through the shuffle, and gets the 32 digits of pair_id back after it.
     rows = staged_pairs(extracted, prefix).select(_key(), *kept, "position")
-    columns: list[Column | str] = [F.lower(F.hex("pair_key")).alias("pair_id"), *kept]
-    return _first_and_new(rows, known, ORDER, prefix, buckets).select(columns)
+    return _first_and_new(rows, known, ORDER, prefix, buckets, ["pair_id", *kept], constants)
 
 
-def sightings(extracted: DataFrame, seen: DataFrame | None, prefix: KeyPrefix = WHOLE, buckets: int = 1) -> DataFrame:
+def sightings(
+    extracted: DataFrame,
+    seen: DataFrame | None,
+    prefix: KeyPrefix = WHOLE,
+    buckets: int = 1,
+    constants: Mapping[str, str] = {},
+) -> DataFrame:
     """Return the keys (pair_key) of a prefix of the snapshot's pairs, new or not, that are not in `seen`.
 
     Rows: n:1 per pair, in the order of `dedup`. Shuffle: keys of one snapshot, 16 bytes per row.
 
     Args:
         seen: the sightings (pair_key) that are stored for the snapshot; None: there are none.
+        constants: column -> its value in all rows.
     """
     keys = staged_pairs(extracted, prefix).select(_key(), F.lit(True).alias(_NEW))
-    return _first_and_new(keys, seen, (_NEW,), prefix, buckets).select("pair_key")
+    return _first_and_new(keys, seen, (_NEW,), prefix, buckets, ["pair_key"], constants)
 
 
 def bucket(digits: Column, prefix: KeyPrefix, buckets: int) -> Column:
@@ -99,18 +110,28 @@ def _key() -> Column:
 
 
 def _first_and_new(
-    rows: DataFrame, known: DataFrame | None, order: Sequence[str], prefix: KeyPrefix, buckets: int
+    rows: DataFrame,
+    known: DataFrame | None,
+    order: Sequence[str],
+    prefix: KeyPrefix,
+    buckets: int,
+    columns: Sequence[str],
+    constants: Mapping[str, str],
 ) -> DataFrame:
     """Return the first row of each pair_key that is not in `known`, in the order of the keys.
 
+    A row carries the 16 bytes of its key through the shuffle, and gets the 32 digits of its pair_id back after it.
+
     Args:
         order: columns that order the rows of a key. The first of them is null in no row.
+        columns: those to return: of `rows`, and pair_id.
+        constants: column -> its value in all rows.
     """
     if known is not None:
         nulls = [F.lit(None).cast(kind).alias(name) for name, kind in rows.dtypes if name != "pair_key"]
         rows = rows.unionByName(known.select("pair_key", *nulls))
     if is_embedded(rows.sparkSession):
-        return _first_in_arrow(rows, order, buckets)
+        return _first_in_arrow(rows, order, columns, constants)
     # The window asks for rows that are clustered by (pair_key, _bucket); rows that are clustered by _bucket are. So it
     # adds no shuffle of its own. It sorts by pair_key first, whose leading bytes sort as integers.
     partitions = F.lit(",".join(map(str, values_for_partitions(buckets))))
@@ -118,35 +139,27 @@ def _first_and_new(
     rows = rows.withColumn("_bucket", F.get(F.split(partitions, ",").cast("array<int>"), number))
     first = Window.partitionBy("pair_key", "_bucket").orderBy(*order)
     ranked = rows.repartition(buckets, "_bucket").withColumn("_rank", F.row_number().over(first))
-    return ranked.where((F.col("_rank") == 1) & F.col(order[0]).isNotNull())
+    kept = ranked.where((F.col("_rank") == 1) & F.col(order[0]).isNotNull())
+    named = [F.lower(F.hex("pair_key")).alias(name) if name == "pair_id" else F.col(name) for name in columns]
+    return kept.select(*named, *[F.lit(value).alias(name) for name, value in constants.items()])
 
 
-def _first_in_arrow(rows: DataFrame, order: Sequence[str], partitions: int) -> DataFrame:
-    """Return the same rows, from a function of batches that sorts keys alone and holds the rows of its partition.
+def _first_in_arrow(
+    rows: DataFrame, order: Sequence[str], columns: Sequence[str], constants: Mapping[str, str]
+) -> DataFrame:
+    """Return the same rows from a function of batches that sorts keys alone, and holds all rows.
 
-    The embedded engine would sort whole rows, which takes most of the time and of the memory of deduplication.
+    The embedded engine would sort whole rows, which takes most of the time and of the memory of deduplication. It would
+    also divide the rows again, and lose their order, for an expression of columns after the function.
     """
     names = rows.columns
+    types = {**dict(rows.dtypes), "pair_id": "string"}
+    ddl = [f"{name} {types[name]}" for name in columns] + [f"{name} string" for name in constants]
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        parts = [batch for batch in batches if batch.num_rows]
-        if not parts:
-            return
-        table = _in_one_piece(parts, names)
-        kept = first_rows(table, "pair_key", order)
-        for start in range(0, len(kept), _ROWS_AT_ONCE):
-            yield from table.take(pa.array(kept[start : start + _ROWS_AT_ONCE])).to_batches()
+        return rows_of_first(batches, names, "pair_key", order, columns, constants)
 
-    return rows.repartition(partitions, "pair_key").mapInArrow(keep, rows.schema)
-
-
-def _in_one_piece(parts: list[pa.RecordBatch], names: list[str]) -> pa.Table:
-    """Return batches as a table with one chunk per column, where a column's length allows it."""
-    whole = pa.Table.from_batches(parts).rename_columns(names)
-    parts.clear()
-    for at, name in enumerate(names):
-        whole = whole.set_column(at, name, pa.chunked_array(whole.column(at).combine_chunks()))
-    return whole
+    return rows.repartition(1, "pair_key").mapInArrow(keep, ", ".join(ddl))
 
 
 def rejects(extracted: DataFrame) -> DataFrame:

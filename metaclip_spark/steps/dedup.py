@@ -7,13 +7,12 @@ repeated with the same batches and the same prefixes. Each write happens once (`
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.bloom_filter import shards_for
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.hashing.key_prefix import KeyPrefix, prefixes, prefixes_for
-from metaclip_spark.core.machine import cores
 from metaclip_spark.core.wording import counted
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.spark.embedded import is_embedded, rows_in_memory
@@ -32,8 +31,8 @@ LEAST_PER_BUCKET = 1 << 16
 MOST_SMALL_BUCKETS = 64
 """Maximum number of buckets with fewer than PAIRS_PER_BUCKET pairs."""
 FILTER_FROM = 1_000_000
-"""Minimum number of known keys of a prefix for which a Bloom filter drops keys before they are moved. There must also be
-at least as many known keys as new ones. With fewer known keys it is faster to move all."""
+"""Minimum number of known keys of a prefix for which a Bloom filter drops keys before they are moved. There must also
+be at least as many known keys as new ones. With fewer known keys it is faster to move all."""
 
 
 def dedup_step(ctx: WritingContext) -> int:
@@ -107,7 +106,7 @@ class _Move:
         self._known = -(-ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id) // number)
         # A prefix has no key of the prefixes before it, so what this deduplication stores is not asked for.
         self._seen = ctx.warehouse.count("sightings", metadata_id=ctx.metadata_id, snapshot=snapshot)
-        self._constant = dict(zip(CONSTANT, (ctx.metadata_id, snapshot, fingerprint), strict=True))
+        self._constants = dict(zip(CONSTANT, (ctx.metadata_id, snapshot, fingerprint), strict=True))
 
     def pairs_of(self, prefix: KeyPrefix) -> int:
         """Add the new pairs of a prefix to `pairs`; return their number, or 0 where they are there."""
@@ -116,10 +115,10 @@ class _Move:
             return 0
         shards: dict[int, Broadcast[bytes]] = {}
         if ctx.settings.no_dedup:
-            rows = staged_pairs(self._staged, prefix)
+            rows = staged_pairs(self._staged, prefix).withColumn("batch_id", F.lit(self._fingerprint))
         else:
-            rows = dedup(self._staged, self._known_keys(prefix, shards), prefix, self._buckets())
-        commit = ctx.warehouse.append("pairs", self._stamped(rows), txn=self._txn(prefix))
+            rows = dedup(self._staged, self._known_keys(prefix, shards), prefix, self._buckets(), self._constants)
+        commit = ctx.warehouse.append("pairs", rows, txn=self._txn(prefix))
         for shard in shards.values():
             shard.release()
         return commit.rows
@@ -132,8 +131,9 @@ class _Move:
         seen = None
         if self._seen:
             seen = of_prefix(in_pool(ctx, "sightings", ctx.settings.snapshot), prefix, "pair_key")
-        rows = sightings(self._staged, seen, prefix, self._buckets(8 * PAIRS_PER_BUCKET))
-        ctx.warehouse.append("sightings", self._stamped(rows), txn=self._txn(prefix))
+        constants = {name: value for name, value in self._constants.items() if name != "batch_id"}
+        rows = sightings(self._staged, seen, prefix, self._buckets(8 * PAIRS_PER_BUCKET), constants)
+        ctx.warehouse.append("sightings", rows, txn=self._txn(prefix))
 
     def _known_keys(self, prefix: KeyPrefix, shards: dict[int, Broadcast[bytes]]) -> DataFrame | None:
         """Return the known keys to compare with: all keys, or those that a Bloom filter of the new keys lets pass.
@@ -158,29 +158,26 @@ class _Move:
     def _buckets(self, pairs_per_bucket: int = PAIRS_PER_BUCKET) -> int:
         """Return the number of tasks that sort a prefix, each of which writes a file."""
         tasks = _tasks(self._ctx)
-        if is_embedded(self._ctx.spark):
-            return tasks
         small = min(tasks, MOST_SMALL_BUCKETS, -(-self._new // LEAST_PER_BUCKET))
         return max(1, small, -(-self._new // pairs_per_bucket))
-
-    def _stamped(self, rows: DataFrame) -> DataFrame:
-        return rows.withColumns({name: F.lit(value) for name, value in self._constant.items()})
 
     def _txn(self, prefix: KeyPrefix) -> str:
         return self._fingerprint if self._number == 1 else f"{self._fingerprint}:{prefix.number}/{prefix.of}"
 
 
+def pairs_per_prefix(spark: SparkSession) -> int:
+    """Return the maximum number of staged pairs of a key prefix. More pairs are deduplicated in several prefixes."""
+    return min(PAIRS_PER_PREFIX, rows_in_memory()) if is_embedded(spark) else PAIRS_PER_PREFIX
+
+
 def _number_of_prefixes(ctx: WritingContext, pairs: int) -> int:
-    if ctx.settings.no_dedup:
-        return 1
-    most = min(PAIRS_PER_PREFIX, rows_in_memory()) if is_embedded(ctx.spark) else PAIRS_PER_PREFIX
-    return prefixes_for(pairs, most)
+    return 1 if ctx.settings.no_dedup else prefixes_for(pairs, pairs_per_prefix(ctx.spark))
 
 
 def _tasks(ctx: WritingContext) -> int:
     """Return the number of tasks that the session makes for a shuffle."""
     if is_embedded(ctx.spark):
-        return cores()
+        return 1
     wanted = ctx.spark.conf.get("spark.sql.shuffle.partitions", "") or ""
     return int(wanted) if wanted.isdigit() else MOST_SMALL_BUCKETS  # some platforms choose it themselves: auto
 

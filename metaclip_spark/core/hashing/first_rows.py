@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,51 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.hashing.bloom_filter import key_array
+
+_ROWS_AT_ONCE = 1 << 16
+_ID = "pair_id"
+
+
+def rows_of_first(
+    batches: Iterator[pa.RecordBatch],
+    names: Sequence[str],
+    key: str,
+    order: Sequence[str],
+    columns: Sequence[str],
+    constants: Mapping[str, str],
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows that `first_rows` chooses, in its order. All rows are held.
+
+    Args:
+        names: names of the columns of the batches.
+        columns: those to return: of the batches, and pair_id, which is the key in hexadecimal digits.
+        constants: column -> its value in all rows, a string.
+    """
+    held = [batch for batch in batches if batch.num_rows]
+    if not held:
+        return
+    table = pa.Table.from_batches(held).rename_columns(list(names))
+    held.clear()
+    for at, name in enumerate(names):  # one column after another, so that only one is there twice
+        table = table.set_column(at, name, pa.chunked_array(table.column(at).combine_chunks()))
+    kept = first_rows(table, key, order)
+    for start in range(0, len(kept), _ROWS_AT_ONCE):
+        part = table.take(pa.array(kept[start : start + _ROWS_AT_ONCE]))
+        given = {name: hexadecimal(part[key].combine_chunks()) if name == _ID else part[name] for name in columns}
+        given |= {name: pa.repeat(value, len(part)) for name, value in constants.items()}
+        yield from pa.table(given).combine_chunks().to_batches()
+
+
+def hexadecimal(keys: pa.Array) -> pa.Array:
+    """Return binary keys of 16 bytes, none of them null, as hexadecimal digits.
+
+    >>> hexadecimal(pa.array([bytes(range(16))], pa.binary())).to_pylist()
+    ['000102030405060708090a0b0c0d0e0f']
+    """
+    raw = key_array(keys)
+    offsets = (np.arange(len(raw) + 1) * 2 * raw.shape[1]).astype(np.int32)
+    digits = np.ascontiguousarray(raw).tobytes().hex().encode()
+    return pa.Array.from_buffers(pa.string(), len(raw), [None, pa.py_buffer(offsets), pa.py_buffer(digits)])
 
 
 def first_rows(table: pa.Table, key: str, order: Sequence[str]) -> npt.NDArray[np.int64]:
