@@ -201,7 +201,7 @@ PAIRS = Table(
 
 PAIR_KEYS = Table(
     "pair_keys",
-    "One row is the key of a pair of the pool, to deduplicate later crawls (internal)",
+    "Not written any more: deduplication reads the keys of `pairs`; older warehouses have it (internal)",
     (METADATA_ID, SNAPSHOT, Column("pair_key", "binary", "the 16 bytes of pair_id")),
     partitioned_by=("metadata_id", "snapshot"),
 )

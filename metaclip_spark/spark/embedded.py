@@ -32,6 +32,10 @@ WORKER_BYTES = 350 << 20
 """Memory of a process that extracts: Python, its libraries, the keys and the batches of a split."""
 LEAST_BYTES = 1 << 30
 """The smallest memory that a session takes."""
+ROW_BYTES = 600
+"""Memory of a wide row that deduplication holds: a pair of long urls and texts, and the copy of its columns."""
+_ROWS_SHARE = 0.35
+"""Share of the remaining memory for the rows that deduplication holds, beside the batches of Sail's operators."""
 _POOL_SHARE = 0.7
 """Share of the remaining memory that Sail's operators may reserve. They also hold batches without a reservation."""
 _PREFIX = "metaclip-spills-"
@@ -141,6 +145,12 @@ def workers_at_once() -> int:
     if _running is None:
         return cores()
     return max(1, min(cores(), (_running.memory - PYTHON_BYTES) // WORKER_BYTES))
+
+
+def rows_in_memory() -> int:
+    """Return the number of wide rows that deduplication may hold at a time in the memory of the running engine."""
+    memory = LEAST_BYTES if _running is None else _running.memory
+    return int((memory - PYTHON_BYTES) * _ROWS_SHARE) // ROW_BYTES
 
 
 def remove_spills() -> None:

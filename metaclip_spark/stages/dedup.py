@@ -1,159 +1,165 @@
-"""Deduplicate: one row per pair_id of a snapshot, without the pairs of earlier crawls."""
+"""Deduplicate: one row per pair_id of a snapshot, without the pairs of earlier crawls.
+
+Every stage here works on one prefix of the keys. Its rows come sorted by their key, and of the rows of a key the first
+one is kept. Known keys are narrow rows that come before all others, so a known key keeps none of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, BloomFilter, build_shard
-from metaclip_spark.schemas import PAIRS, REJECTS, SIGHTINGS, SOURCES
-from metaclip_spark.spark.arrow_udf import column_function, computed_once
-from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.core.hashing.first_rows import rows_of_first
+from metaclip_spark.core.hashing.key_prefix import LEADING_DIGITS, WHOLE, KeyPrefix, values_for_partitions
+from metaclip_spark.schemas import PAIRS, REJECTS, SOURCES
+from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.stages.columns import need_columns
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
 
-Hashes = Broadcast[npt.NDArray[np.int64]]
-"""Sorted hashes of keys (int64), broadcast to the workers."""
+CONSTANT = ("metadata_id", "snapshot", "batch_id")
+"""Columns with one value in all pairs of a deduplication. No row carries them through a shuffle."""
+
+_NEW = "new"
+"""A column that is null in known keys."""
 
 
-def dedup(extracted: DataFrame, pair_keys: DataFrame, suspects: Hashes | None = None) -> DataFrame:
-    """Return the new pairs of a snapshot.
+def staged_pairs(extracted: DataFrame, prefix: KeyPrefix = WHOLE) -> DataFrame:
+    """Return the rows of kind pair whose pair_id is in a prefix. With `--no-dedup`, they are stored as they are."""
+    return of_prefix(extracted.where("kind = 'pair'"), prefix)
 
-    Reads: extracted (rows of kind pair), pair_keys. Writes: nothing.
-    Rows: subset. Shuffle: the wide rows once, by the 16 bytes of pair_id. The anti-join moves only keys, and uses the
-    same partitioning. Skew is bounded: extraction drops a repeat inside a source, unless its (page_url,
-    text_source) sorts before the earlier one, so a pair occurs at most a few times per source. With `suspects`, only
-    the rows of suspects are moved and sorted.
+
+def of_prefix(rows: DataFrame, prefix: KeyPrefix, key: str = "pair_id") -> DataFrame:
+    """Return the rows whose key is in a prefix. Statistics of files on the key answer most of the question.
 
     Args:
-        suspects: int64, sorted: the hashes of `suspect_hashes`; None: every row is a suspect.
+        key: `pair_id` (hexadecimal digits) or `pair_key` (bytes).
+    """
+
+    def value(digits: str) -> Column:
+        return F.lit(digits) if key == "pair_id" else F.lit(bytes.fromhex(digits))
+
+    if prefix.first is not None:
+        rows = rows.where(F.col(key) >= value(prefix.first))
+    if prefix.end is not None:
+        rows = rows.where(F.col(key) < value(prefix.end))
+    return rows
+
+
+def dedup(
+    extracted: DataFrame,
+    known: DataFrame | None,
+    prefix: KeyPrefix = WHOLE,
+    buckets: int = 1,
+    constants: Mapping[str, str] = {},
+) -> DataFrame:
+    """Return the new pairs of a prefix: the columns of `pairs` but CONSTANT, and those of `constants`.
+
+    Reads: extracted (rows of kind pair), known keys (pair_key). Writes: nothing.
+    Rows: subset, in the order of their keys; on Spark in `buckets` partitions, in the order of their keys, too.
+    Shuffle: the wide rows and the known keys once, by the bucket of the key. They are sorted once, after that. Skew is
+    bounded: extraction drops a repeat inside a source, unless its (page_url, text_source) sorts before the earlier one,
+    so a pair occurs at most a few times per source.
+
+    Args:
+        known: None: no key is known.
+        constants: column -> its value in all rows.
     """
     need_columns(extracted, "dedup", ["kind", "pair_id", *ORDER], "Run extract first.")
-    rows = staged_pairs(extracted).withColumn("pair_key", F.unhex("pair_id"))
-    if suspects is None:
-        return _first_and_new(rows, pair_keys)
-    marked = _marked(rows, suspects)
-    others = marked.where(~F.col("suspect")).select(*PAIRS.names)
-    return others.unionByName(_first_and_new(marked.where("suspect"), pair_keys))
+    kept = [name for name in PAIRS.names if name not in (*CONSTANT, "pair_id")]
+    rows = staged_pairs(extracted, prefix).select(_key(), *kept, "position")
+    return _first_and_new(rows, known, ORDER, prefix, buckets, ["pair_id", *kept], constants)
 
 
-def _marked(rows: DataFrame, suspects: Hashes) -> DataFrame:
-    """Add the column `suspect`: whether the hash of the pair_key is among `suspects`."""
-    is_suspect = computed_once(column_function(lambda hashes: is_member(hashes, suspects.value), "boolean", pa.int64()))
-    return rows.withColumn("suspect", is_suspect(F.xxhash64("pair_key")))
+def sightings(
+    extracted: DataFrame,
+    seen: DataFrame | None,
+    prefix: KeyPrefix = WHOLE,
+    buckets: int = 1,
+    constants: Mapping[str, str] = {},
+) -> DataFrame:
+    """Return the keys (pair_key) of a prefix of the snapshot's pairs, new or not, that are not in `seen`.
 
+    Rows: n:1 per pair, in the order of `dedup`. Shuffle: keys of one snapshot, 16 bytes per row.
 
-def _first_and_new(rows: DataFrame, pair_keys: DataFrame) -> DataFrame:
-    """Return the first row of each pair_key that is not in `pair_keys`."""
-    first = Window.partitionBy("pair_key").orderBy(*ORDER)
-    return (
-        rows.withColumn("rank", F.row_number().over(first))
-        .where("rank = 1")
-        .join(pair_keys.select("pair_key"), on="pair_key", how="left_anti")
-        .select(*PAIRS.names)
-    )
-
-
-def suspect_hashes(extracted: DataFrame, pair_keys: DataFrame) -> DataFrame:
-    """Return the hashes (hash bigint) of the keys that more than one staged row has, or that are known already.
-
-    Two different keys may have one hash. Then they are suspects without need, which changes no result.
-
-    Rows: n:1 per hash. Shuffle: hashes, eight bytes per row of both.
+    Args:
+        seen: the sightings (pair_key) that are stored for the snapshot; None: there are none.
+        constants: column -> its value in all rows.
     """
-    new = staged_pairs(extracted).select(F.xxhash64(F.unhex("pair_id")).alias("hash"), F.lit(1).alias("new"))
-    known = pair_keys.select(F.xxhash64("pair_key").alias("hash"), F.lit(0).alias("new"))
-    numbers = new.unionByName(known).groupBy("hash").agg(F.count("new").alias("rows"), F.max("new").alias("new"))
-    return numbers.where("rows > 1 and new = 1").select("hash")
+    keys = staged_pairs(extracted, prefix).select(_key(), F.lit(True).alias(_NEW))
+    return _first_and_new(keys, seen, (_NEW,), prefix, buckets, ["pair_key"], constants)
 
 
-def is_member(values: pa.Array, of: npt.NDArray[np.int64]) -> pa.Array:
-    """Return for each value (int64, none of them null) whether it is in a sorted array.
+def bucket(digits: Column, prefix: KeyPrefix, buckets: int) -> Column:
+    """Return the bucket of a key of a prefix (int); see `buckets_of`.
 
-    >>> is_member(pa.array([3, 4, 9]), np.array([3, 5])).to_pylist()
-    [True, False, False]
+    Args:
+        digits: the key's hexadecimal digits, at least the first eight.
     """
-    wanted = values.to_numpy(zero_copy_only=False)
-    if not len(of):
-        return pa.array(np.zeros(len(wanted), dtype=bool))
-    places = np.minimum(np.searchsorted(of, wanted), len(of) - 1)
-    return pa.array(of[places] == wanted)
+    leading = F.conv(F.substring(digits, 1, LEADING_DIGITS), 16, 10).cast("bigint")
+    within = leading.bitwiseAND(F.lit((1 << prefix.rest) - 1).cast("bigint"))
+    return F.shiftright(within * F.lit(buckets).cast("bigint"), prefix.rest).cast("int")
 
 
-def staged_pairs(extracted: DataFrame) -> DataFrame:
-    """Return all rows of kind pair. With `--no-dedup`, these are stored as they are."""
-    return extracted.where("kind = 'pair'")
+def _key() -> Column:
+    return F.unhex("pair_id").alias("pair_key")
 
 
-def sightings(extracted: DataFrame, seen: DataFrame, suspects: Hashes | None = None) -> DataFrame:
-    """Return the keys of the snapshot's pairs, new or not, that are not in `seen` (the sightings stored so far).
+def _first_and_new(
+    rows: DataFrame,
+    known: DataFrame | None,
+    order: Sequence[str],
+    prefix: KeyPrefix,
+    buckets: int,
+    columns: Sequence[str],
+    constants: Mapping[str, str],
+) -> DataFrame:
+    """Return the first row of each pair_key that is not in `known`, in the order of the keys.
 
-    Rows: n:1 per pair. Shuffle: keys of one snapshot, 16 bytes per row; with `suspects`, as in `dedup`, those of
-    suspects, and those of all rows only where `seen` has rows.
+    A row carries the 16 bytes of its key through the shuffle, and gets the 32 digits of its pair_id back after it.
+
+    Args:
+        order: columns that order the rows of a key. The first of them is null in no row.
+        columns: those to return: of `rows`, and pair_id.
+        constants: column -> its value in all rows.
     """
-    keys = staged_pairs(extracted).select("metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key"))
-    if suspects is None:
-        distinct = keys.distinct()
-    else:
-        marked = _marked(keys, suspects)
-        once = marked.where(~F.col("suspect")).drop("suspect")
-        distinct = once.unionByName(marked.where("suspect").drop("suspect").distinct())
-    return distinct.join(seen, on=["metadata_id", "snapshot", "pair_key"], how="left_anti").select(*SIGHTINGS.names)
+    if known is not None:
+        nulls = [F.lit(None).cast(kind).alias(name) for name, kind in rows.dtypes if name != "pair_key"]
+        rows = rows.unionByName(known.select("pair_key", *nulls))
+    if is_embedded(rows.sparkSession):
+        return _first_in_arrow(rows, order, columns, constants)
+    # The window asks for rows that are clustered by (pair_key, _bucket); rows that are clustered by _bucket are. So it
+    # adds no shuffle of its own. It sorts by pair_key first, whose leading bytes sort as integers.
+    partitions = F.lit(",".join(map(str, values_for_partitions(buckets))))
+    number = bucket(F.hex(F.substring("pair_key", 1, LEADING_DIGITS // 2)), prefix, buckets)
+    rows = rows.withColumn("_bucket", F.get(F.split(partitions, ",").cast("array<int>"), number))
+    first = Window.partitionBy("pair_key", "_bucket").orderBy(*order)
+    ranked = rows.repartition(buckets, "_bucket").withColumn("_rank", F.row_number().over(first))
+    kept = ranked.where((F.col("_rank") == 1) & F.col(order[0]).isNotNull())
+    named = [F.lower(F.hex("pair_key")).alias(name) if name == "pair_id" else F.col(name) for name in columns]
+    return kept.select(*named, *[F.lit(value).alias(name) for name, value in constants.items()])
 
 
-def filter_shards(keys: DataFrame, shard_bits: int) -> DataFrame:
-    """Build one shard of a Bloom filter per leading bits of `pair_key`; return (shard int, bits binary).
+def _first_in_arrow(
+    rows: DataFrame, order: Sequence[str], columns: Sequence[str], constants: Mapping[str, str]
+) -> DataFrame:
+    """Return the same rows from a function of batches that sorts keys alone, and holds all rows.
 
-    Rows: n:1 per shard. Shuffle: keys, 16 bytes per row. See metaclip_spark.core.hashing.bloom_filter.
+    The embedded engine would sort whole rows, which takes most of the time and of the memory of deduplication. It would
+    also divide the rows again, and lose their order, for an expression of columns after the function.
     """
-
-    def build(table: pa.Table) -> pa.Table:
-        bits = build_shard(_key_array(table["pair_key"].combine_chunks()))
-        return pa.table({"shard": table["shard"].slice(0, 1), "bits": pa.array([bits], pa.binary())})
-
-    # The embedded engine takes a substring of text only, not of bytes.
-    first_byte = F.conv(F.substring(F.hex("pair_key"), 1, 2), 16, 10).cast("int")
-    shard = F.shiftright(first_byte, 8 - shard_bits)
-    return keys.select(shard.alias("shard"), "pair_key").groupBy("shard").applyInArrow(build, "shard int, bits binary")
-
-
-def keys_in_filter(pair_keys: DataFrame, key_filter: Broadcast[BloomFilter]) -> DataFrame:
-    """Return the keys that a Bloom filter reports as members: all that are, and a few false positives.
-
-    Rows: subset. Shuffle: none. Without the filter, the join would move the keys of every earlier crawl.
-    """
+    names = rows.columns
+    types = {**dict(rows.dtypes), "pair_id": "string"}
+    ddl = [f"{name} {types[name]}" for name in columns] + [f"{name} string" for name in constants]
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        bloom = key_filter.value
-        for batch in batches:
-            yield batch.filter(pa.array(bloom.may_hold(_key_array(batch.column(0)))))
+        return rows_of_first(batches, names, "pair_key", order, columns, constants)
 
-    return pair_keys.select("pair_key").mapInArrow(keep, "pair_key binary")
-
-
-def _key_array(keys: pa.Array) -> npt.NDArray[np.uint8]:
-    """Return binary keys, none of them null, as uint8[n, 16]."""
-    fixed = keys.cast(pa.binary(KEY_BYTES))
-    raw = np.frombuffer(fixed.buffers()[1], dtype=np.uint8) if len(fixed) else np.zeros(0, dtype=np.uint8)
-    return raw.reshape(-1, KEY_BYTES)[fixed.offset : fixed.offset + len(fixed)]
-
-
-def missing_keys(pairs: DataFrame, pair_keys: DataFrame) -> DataFrame:
-    """Return the keys of pairs that are not yet in `pair_keys`. Ids that the input itself defines are skipped.
-
-    Rows: subset. Shuffle: keys of one snapshot.
-    """
-    keys = pairs.where(F.col("pair_id").rlike("^[0-9a-f]{32}$")).select(
-        "metadata_id", "snapshot", F.unhex("pair_id").alias("pair_key")
-    )
-    return keys.join(pair_keys, on=["metadata_id", "snapshot", "pair_key"], how="left_anti")
+    return rows.repartition(1, "pair_key").mapInArrow(keep, ", ".join(ddl))
 
 
 def rejects(extracted: DataFrame) -> DataFrame:

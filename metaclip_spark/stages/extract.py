@@ -12,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.sorted_runs import in_sorted_runs
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
@@ -83,10 +84,12 @@ def extract(
     tools: BroadcastTools,
     stamp: Stamp,
     max_tasks: int | None = None,
+    in_key_order: bool = False,
 ) -> DataFrame:
     """Read, filter, match, reduce and identify sources in the workers.
 
     Args:
+        in_key_order: whether each task sorts its rows by their key, in runs.
         max_tasks: maximum number of tasks, and so of concurrent fetches. Each task may read several splits in turn.
 
     Reads: the sources themselves. Writes: nothing.
@@ -96,7 +99,7 @@ def extract(
     """
     listed = list(splits)
     if tools.workers is not None and len(listed) > 1:
-        return _extract_in_processes(spark, listed, options, tools.workers, stamp, max_tasks)
+        return _extract_in_processes(spark, listed, options, tools.workers, stamp, max_tasks, in_key_order)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Arrow's default allocator retains about 50 MB of freed memory. The system's allocator keeps the worker small.
@@ -107,7 +110,8 @@ def extract(
                 yield from extract_split(listed[index], options, own, stamp)
 
     tasks = max(1, min(len(listed), max_tasks or len(listed)))
-    return spark.range(0, len(listed), 1, tasks).mapInArrow(work, EXTRACTED.ddl)
+    rows = in_sorted_runs(work) if in_key_order else work
+    return spark.range(0, len(listed), 1, tasks).mapInArrow(rows, EXTRACTED.ddl)
 
 
 def _extract_in_processes(
@@ -117,6 +121,7 @@ def _extract_in_processes(
     workers: Broadcast[Workers],
     stamp: Stamp,
     max_tasks: int | None,
+    in_key_order: bool,
 ) -> DataFrame:
     """Extract in processes, because the tasks of the embedded engine share one interpreter.
 
@@ -137,4 +142,5 @@ def _extract_in_processes(
                 break
             yield from workers.value.run(_read, split, options, stamp)
 
-    return spark.range(0, tasks, 1, tasks).mapInArrow(work, EXTRACTED.ddl)
+    rows = in_sorted_runs(work) if in_key_order else work
+    return spark.range(0, tasks, 1, tasks).mapInArrow(rows, EXTRACTED.ddl)

@@ -1,44 +1,38 @@
 """The dedup step: move the extracted pairs into `pairs`, without repeats, and store the outcomes of their sources.
 
-The step writes six tables, and Delta has no commit over several. So it first logs the batches that it is about to move.
-An interrupted step is repeated with the same batches. Each write either happens once (`txn`), or adds only what is
-missing.
+The step writes four tables, and Delta has no commit over several. So it first logs the batches that it is about to
+move, and the number of key prefixes in which it moves them. Each prefix is one commit per table. An interrupted step is
+repeated with the same batches and the same prefixes. Each write happens once (`txn`).
 """
 
 from __future__ import annotations
 
-import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import BloomFilter, shard_bits_for
+from metaclip_spark.core.hashing.bloom_filter import shards_for
 from metaclip_spark.core.hashing.digest import batch_digest
+from metaclip_spark.core.hashing.key_prefix import KeyPrefix, prefixes, prefixes_for
 from metaclip_spark.core.wording import counted
-from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.spark.embedded import is_embedded
-from metaclip_spark.stages.dedup import (
-    Hashes,
-    dedup,
-    filter_shards,
-    keys_in_filter,
-    missing_keys,
-    rejects,
-    sightings,
-    sources,
-    staged_pairs,
-    suspect_hashes,
-)
+from metaclip_spark.spark.embedded import is_embedded, rows_in_memory
+from metaclip_spark.stages.dedup import CONSTANT, dedup, of_prefix, rejects, sightings, sources, staged_pairs
+from metaclip_spark.stages.known_keys import filter_shards, keys_in_filter, known_keys
 from metaclip_spark.steps.context import WritingContext, in_pool
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.tables import filter_equal
 
+PAIRS_PER_PREFIX = 1 << 29
+"""Maximum number of staged pairs of a key prefix, on Spark. The embedded engine also goes by its memory."""
+PAIRS_PER_BUCKET = 1 << 19
+"""Number of staged pairs of a bucket: one task, which sorts them, and one file of `pairs`."""
+LEAST_PER_BUCKET = 1 << 16
+"""Number of staged pairs for which another bucket is made where the session has tasks for it."""
+MOST_SMALL_BUCKETS = 64
+"""Maximum number of buckets with fewer than PAIRS_PER_BUCKET pairs."""
 FILTER_FROM = 1_000_000
-"""Minimum number of known keys for which a Bloom filter drops keys before the join. There must also be at least as many
-known keys as new ones. With fewer known keys the join alone is faster."""
-FILTER_UP_TO = 1 << 27
-"""Maximum number of new keys for which the Bloom filter is used. The filter takes 1.5 bytes per new key in each Python
-worker. With more new keys the join moves all known keys."""
+"""Minimum number of known keys of a prefix for which a Bloom filter drops keys before they are moved. There must also
+be at least as many known keys as new ones. With fewer known keys it is faster to move all."""
 
 
 def dedup_step(ctx: WritingContext) -> int:
@@ -47,33 +41,39 @@ def dedup_step(ctx: WritingContext) -> int:
     added = 0
     last = ctx.last("dedup", snapshot)
     if last is not None and last.event == STARTED:
-        added += _move(ctx, last.detail["batches"], last.fingerprint)
+        number = last.detail.get("prefixes", 1)  # one, where an earlier version of this program was interrupted
+        added += _move(ctx, last.detail["batches"], last.fingerprint, number, again=True)
     batch_ids = _staged_batches(ctx, snapshot)
     if batch_ids:
         fingerprint = batch_digest("dedup", snapshot, ctx.metadata_id, batch_ids)
-        ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail={"batches": batch_ids})
-        added += _move(ctx, batch_ids, fingerprint)
+        number = _number_of_prefixes(ctx, _number_of_pairs(_staged(ctx, batch_ids)))
+        detail = {"batches": batch_ids, "prefixes": number}
+        ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
+        added += _move(ctx, batch_ids, fingerprint, number)
     return added
 
 
-def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
+def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: int, again: bool = False) -> int:
+    """Move batches in `number` key prefixes, as the log says; return the number of pairs that they added.
+
+    Args:
+        again: whether an earlier attempt may have moved some.
+    """
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
     with ctx.reporter.stage("dedup", ctx.spark) as stage:
         there = _staged_batches(ctx, snapshot)
         if set(there) & set(batch_ids):
-            staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
-            rows, suspects = _new_pairs(ctx, staged)
-            rows = rows.withColumn("batch_id", F.lit(fingerprint))
-            commit = warehouse.append("pairs", rows, txn=fingerprint)
-            stage.pairs = commit.rows
-            _add_keys(ctx, snapshot)
-            if ctx.settings.id_column is None:
-                stored = _stored_keys(ctx, "sightings", snapshot)
-                warehouse.append("sightings", sightings(staged, stored, suspects), txn=fingerprint)
+            staged = _staged(ctx, batch_ids)
+            moved = _Move(ctx, staged, fingerprint, number, again)
+            for prefix in prefixes(number):
+                stage.pairs += moved.pairs_of(prefix)
+                moved.sightings_of(prefix)
             warehouse.append("rejects", rejects(staged), txn=fingerprint)
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
             warehouse.append("sources", closed.toArrow(), txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids, others=set(there) - set(batch_ids))
+        if again:
+            stage.pairs = _of_batch(ctx, fingerprint).count()
         # The files are removed before the event `done`, because no later attempt would remove them.
         warehouse.remove_files("extracted")
         stage.note = f"{counted(stage.pairs, 'unique pair')} added"
@@ -84,9 +84,111 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
         fingerprint=fingerprint,
         versions=_versions(ctx),
         rows=stage.pairs,
-        detail={"batches": batch_ids},
+        detail={"batches": batch_ids, "prefixes": number},
     )
     return stage.pairs
+
+
+class _Move:
+    """Moves staged pairs into `pairs` and `sightings`, one key prefix after another.
+
+    Args:
+        staged: the rows of the batches.
+        number: number of prefixes.
+        again: whether an earlier attempt may have moved some.
+    """
+
+    def __init__(self, ctx: WritingContext, staged: DataFrame, fingerprint: str, number: int, again: bool) -> None:
+        self._ctx, self._staged, self._fingerprint = ctx, staged, fingerprint
+        self._number, self._again = number, again
+        snapshot = ctx.settings.snapshot
+        self._new = -(-_number_of_pairs(staged) // number)
+        self._known = -(-ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id) // number)
+        # A prefix has no key of the prefixes before it, so what this deduplication stores is not asked for.
+        self._seen = ctx.warehouse.count("sightings", metadata_id=ctx.metadata_id, snapshot=snapshot)
+        self._constants = dict(zip(CONSTANT, (ctx.metadata_id, snapshot, fingerprint), strict=True))
+
+    def pairs_of(self, prefix: KeyPrefix) -> int:
+        """Add the new pairs of a prefix to `pairs`; return their number, or 0 where they are there."""
+        ctx = self._ctx
+        if self._again and not of_prefix(_of_batch(ctx, self._fingerprint), prefix).isEmpty():
+            return 0
+        shards: dict[int, Broadcast[bytes]] = {}
+        if ctx.settings.no_dedup:
+            rows = staged_pairs(self._staged, prefix).withColumn("batch_id", F.lit(self._fingerprint))
+        else:
+            rows = dedup(self._staged, self._known_keys(prefix, shards), prefix, self._buckets(), self._constants)
+        commit = ctx.warehouse.append("pairs", rows, txn=self._txn(prefix))
+        for shard in shards.values():
+            shard.release()
+        return commit.rows
+
+    def sightings_of(self, prefix: KeyPrefix) -> None:
+        """Add the keys of the staged pairs of a prefix to `sightings`."""
+        ctx = self._ctx
+        if ctx.settings.id_column is not None:
+            return
+        seen = None
+        if self._seen:
+            seen = of_prefix(in_pool(ctx, "sightings", ctx.settings.snapshot), prefix, "pair_key")
+        constants = {name: value for name, value in self._constants.items() if name != "batch_id"}
+        rows = sightings(self._staged, seen, prefix, self._buckets(8 * PAIRS_PER_BUCKET), constants)
+        ctx.warehouse.append("sightings", rows, txn=self._txn(prefix))
+
+    def _known_keys(self, prefix: KeyPrefix, shards: dict[int, Broadcast[bytes]]) -> DataFrame | None:
+        """Return the known keys to compare with: all keys, or those that a Bloom filter of the new keys lets pass.
+
+        Both give the same result. With the filter, the twentieth crawl does not move the keys of the nineteen earlier
+        crawls.
+
+        Args:
+            shards: gets the shards of the filter.
+        """
+        ctx = self._ctx
+        if not self._known:
+            return None
+        known = known_keys(filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id), prefix)
+        if self._known < FILTER_FROM or self._known < self._new:
+            return known
+        number = shards_for(self._new)
+        for row in filter_shards(self._staged, number, prefix).collect():
+            shards[row["shard"]] = Broadcast.of(ctx.spark, bytes(row["bits"]))
+        return keys_in_filter(known, shards, number, prefix)
+
+    def _buckets(self, pairs_per_bucket: int = PAIRS_PER_BUCKET) -> int:
+        """Return the number of tasks that sort a prefix, each of which writes a file."""
+        tasks = _tasks(self._ctx)
+        small = min(tasks, MOST_SMALL_BUCKETS, -(-self._new // LEAST_PER_BUCKET))
+        return max(1, small, -(-self._new // pairs_per_bucket))
+
+    def _txn(self, prefix: KeyPrefix) -> str:
+        return self._fingerprint if self._number == 1 else f"{self._fingerprint}:{prefix.number}/{prefix.of}"
+
+
+def pairs_per_prefix(spark: SparkSession) -> int:
+    """Return the maximum number of staged pairs of a key prefix. More pairs are deduplicated in several prefixes."""
+    return min(PAIRS_PER_PREFIX, rows_in_memory()) if is_embedded(spark) else PAIRS_PER_PREFIX
+
+
+def _number_of_prefixes(ctx: WritingContext, pairs: int) -> int:
+    return 1 if ctx.settings.no_dedup else prefixes_for(pairs, pairs_per_prefix(ctx.spark))
+
+
+def _tasks(ctx: WritingContext) -> int:
+    """Return the number of tasks that the session makes for a shuffle."""
+    if is_embedded(ctx.spark):
+        return 1
+    wanted = ctx.spark.conf.get("spark.sql.shuffle.partitions", "") or ""
+    return int(wanted) if wanted.isdigit() else MOST_SMALL_BUCKETS  # some platforms choose it themselves: auto
+
+
+def _number_of_pairs(staged: DataFrame) -> int:
+    """Return the number of staged pairs, as the outcomes of their sources say."""
+    return int(staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0)
+
+
+def _staged(ctx: WritingContext, batch_ids: list[str]) -> DataFrame:
+    return in_pool(ctx, "extracted", ctx.settings.snapshot).where(F.col("batch_id").isin(batch_ids))
 
 
 def _staged_batches(ctx: WritingContext, snapshot: str) -> list[str]:
@@ -94,58 +196,8 @@ def _staged_batches(ctx: WritingContext, snapshot: str) -> list[str]:
     return ctx.warehouse.values("extracted", "batch_id", metadata_id=ctx.metadata_id, snapshot=snapshot)
 
 
-def _new_pairs(ctx: WritingContext, staged: DataFrame) -> tuple[DataFrame, Hashes | None]:
-    """Return the new pairs, and the hashes of the keys that may be repeats; None where every key may be one."""
-    if ctx.settings.no_dedup:
-        return staged_pairs(staged), None
-    known = _known_keys(ctx, staged)
-    suspects = _suspects(ctx, staged, known)
-    return dedup(staged, known, suspects), suspects
-
-
-def _suspects(ctx: WritingContext, staged: DataFrame, known: DataFrame) -> Hashes | None:
-    """Return the hashes of the keys that may be repeats, on the embedded engine.
-
-    There, the rows are not sorted as a whole: that takes most of the time and of the memory, and few rows are repeats.
-    """
-    if not is_embedded(ctx.spark):
-        return None
-    hashes = suspect_hashes(staged, known).toArrow()["hash"].to_numpy()
-    return Broadcast.of(ctx.spark, np.sort(hashes))
-
-
-def _known_keys(ctx: WritingContext, staged: DataFrame) -> DataFrame:
-    """Return the known keys that the join needs: all keys, or those that a Bloom filter of the new keys lets pass.
-
-    Both give the same result of the join. With the filter, the join of the twentieth crawl does not have to move the
-    keys of the nineteen earlier crawls.
-    """
-    known = ctx.warehouse.count("pair_keys", metadata_id=ctx.metadata_id)
-    if not known:
-        return ctx.spark.createDataFrame([], TABLES["pair_keys"].ddl)
-    keys = filter_equal(ctx.warehouse.read("pair_keys"), metadata_id=ctx.metadata_id)
-    if known < FILTER_FROM:
-        return keys
-    new = staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0
-    if known < new or new > FILTER_UP_TO:
-        return keys
-    bits = shard_bits_for(new)
-    new_keys = staged_pairs(staged).select(F.unhex("pair_id").alias("pair_key"))
-    shards = {row["shard"]: bytes(row["bits"]) for row in filter_shards(new_keys, bits).collect()}
-    return keys_in_filter(keys, Broadcast.of(ctx.spark, BloomFilter(shards, bits)))
-
-
-def _add_keys(ctx: WritingContext, snapshot: str) -> None:
-    if ctx.settings.id_column is None:
-        missing = missing_keys(in_pool(ctx, "pairs", snapshot), _stored_keys(ctx, "pair_keys", snapshot))
-        ctx.warehouse.append("pair_keys", missing)
-
-
-def _stored_keys(ctx: WritingContext, table: str, snapshot: str) -> DataFrame:
-    """Return the keys that are stored for a snapshot. The plan of a join with no keys has no join."""
-    if not ctx.warehouse.count(table, metadata_id=ctx.metadata_id, snapshot=snapshot):
-        return ctx.spark.createDataFrame([], TABLES[table].ddl)
-    return in_pool(ctx, table, snapshot)
+def _of_batch(ctx: WritingContext, fingerprint: str) -> DataFrame:
+    return filter_equal(in_pool(ctx, "pairs", ctx.settings.snapshot), batch_id=fingerprint)
 
 
 def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], others: set[str]) -> None:
@@ -158,6 +210,6 @@ def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], other
 
 
 def _versions(ctx: WritingContext) -> dict[str, int]:
-    tables = ("pairs", "pair_keys", "sightings", "sources", "rejects")
+    tables = ("pairs", "sightings", "sources", "rejects")
     versions = {name: ctx.warehouse.version(name) for name in tables}
     return {name: version for name, version in versions.items() if version is not None}

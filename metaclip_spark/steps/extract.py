@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import counted
+from metaclip_spark.extract.sorted_runs import GROUP_ROWS
 from metaclip_spark.extract.task import READERS as RECORD_FORMATS
 from metaclip_spark.extract.task import Stamp
-from metaclip_spark.sources.files import Split
+from metaclip_spark.sources.files import SPLIT_BYTES, Split
 from metaclip_spark.stages.extract import extract
 from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
+from metaclip_spark.steps.dedup import pairs_per_prefix
 from metaclip_spark.steps.plan import Plan, store_plan
 from metaclip_spark.warehouse.tables import filter_equal
+
+_BYTES_OF_A_CRAWL_FILE, _BYTES_PER_PAIR_OF_A_CRAWL = 300_000_000, 1500
+"""Of WAT and WARC files, compressed. A WAT has some 3,000 bytes per matched pair."""
+_BYTES_PER_PAIR = 60
+"""Of tabular files. Pairs of short urls and texts take some 80 bytes of Parquet."""
 
 
 def extract_step(ctx: ExtractContext, plan: Plan) -> int:
@@ -33,13 +40,16 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"
     planned = [split.bytes for split in plan.todo]
     total = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
+    # Deduplication in several prefixes reads the rows of each one. In files in key order, it skips the others.
+    sort = not ctx.settings.no_dedup and pairs_at_most(plan.todo) > pairs_per_prefix(ctx.spark)
     with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
             stamp = Stamp(snapshot, ctx.metadata_id, batch_id, stage.tally)
-            rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches)
-            append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
+            rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches, sort)
+            with ctx.warehouse.row_groups(GROUP_ROWS if sort else None):
+                append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
             stage.commit(len(batch), sum(split.bytes for split in batch), _pairs_of(ctx, batch_id))
         if ctx.tools.workers is not None:
             ctx.tools.workers.value.stop()
@@ -52,6 +62,16 @@ def _pairs_of(ctx: ExtractContext, batch_id: str) -> int:
     staged = in_pool(ctx, "extracted", ctx.settings.snapshot)
     outcomes = filter_equal(staged, batch_id=batch_id, kind="source")
     return int(outcomes.agg(F.sum("pairs_written")).collect()[0][0] or 0)
+
+
+def pairs_at_most(splits: Iterable[Split]) -> int:
+    """Estimate the number of pairs of splits from their bytes: rather too many than too few."""
+    pairs = 0
+    for split in splits:
+        is_crawl = split.source.format in RECORD_FORMATS
+        size = split.bytes or (_BYTES_OF_A_CRAWL_FILE if is_crawl else SPLIT_BYTES)
+        pairs += size // (_BYTES_PER_PAIR_OF_A_CRAWL if is_crawl else _BYTES_PER_PAIR)
+    return pairs
 
 
 def batches(splits: list[Split], sources_per_batch: int) -> Iterator[list[Split]]:

@@ -46,6 +46,16 @@ class LocalFiles:
         self._root = Path(root)
         self._logs = logs
         self._guard = guard
+        self._options: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def row_groups(self, rows: int) -> Iterator[None]:
+        """Write files with row groups of at most `rows` rows while the body runs."""
+        self._options = {"max_row_group_size": str(rows)}
+        try:
+            yield
+        finally:
+            self._options = {}
 
     def write(
         self,
@@ -69,7 +79,7 @@ class LocalFiles:
             if isinstance(rows, pa.Table):
                 _write_arrow(table, rows, staging, replaced or {})
             else:
-                _write_rows(table, rows, staging)
+                _write_rows(table, rows, staging, self._options)
             files = list(_files_of(table, staging, token))
             _check(table, [staged for staged, _ in files])
             _check_partitions(name, [file for _, file in files], replaced or {})
@@ -103,7 +113,7 @@ class LocalFiles:
         shutil.rmtree(self._root / STAGING, ignore_errors=True)
 
 
-def _write_rows(table: Table, rows: DataFrame, staging: Path) -> None:
+def _write_rows(table: Table, rows: DataFrame, staging: Path, options: Mapping[str, str]) -> None:
     from pyspark.sql import functions as F
 
     types = dict(rows.dtypes)
@@ -118,7 +128,7 @@ def _write_rows(table: Table, rows: DataFrame, staging: Path) -> None:
     if table.partitioned_by:
         writer = writer.partitionBy(*table.partitioned_by)
     staging.parent.mkdir(parents=True, exist_ok=True)
-    writer.mode("append").parquet(f"{plain_path(str(staging.parent))}/{staging.name}")
+    writer.options(**options).mode("append").parquet(f"{plain_path(str(staging.parent))}/{staging.name}")
 
 
 def _write_arrow(table: Table, rows: pa.Table, staging: Path, partition: Mapping[str, str]) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -34,6 +34,9 @@ __all__ = ["Commit", "Warehouse", "equal_to", "filter_equal", "quoted", "sql_str
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _COMPACTS = "spark.databricks.delta.autoCompact.enabled"
 _AUTO_COMPACT = "delta.autoOptimize.autoCompact"
+_GROUP_BYTES = "parquet.block.size"
+_BYTES_OF_A_ROW = 256
+"""Bytes of a wide row in a row group, before compression."""
 _FILES_AT_ONCE = "4"
 """Number of partitions that a task writes at the same time. Rows of more partitions are sorted first."""
 
@@ -336,6 +339,19 @@ class Warehouse:
         """Remove what killed processes left of their writes. Only who holds the lease may call this."""
         if self._files is not None:
             self._files.clear_staging()
+
+    @contextlib.contextmanager
+    def row_groups(self, rows: int | None) -> Iterator[None]:
+        """Write files with row groups of about `rows` rows while the body runs; None: of the usual size."""
+        if rows is None:
+            yield
+        elif self._rows_by_files:
+            assert self._files is not None
+            with self._files.row_groups(rows):
+                yield
+        else:
+            with set_for_now(self.spark, **{_GROUP_BYTES: str(rows * _BYTES_OF_A_ROW)}):
+                yield
 
     def _write(
         self, name: str, rows: DataFrame | pa.Table, where: Mapping[str, str] | None, txn: str | None, version: int

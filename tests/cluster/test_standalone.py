@@ -19,7 +19,6 @@ TABLES = (
     "sources",
     "rejects",
     "pairs",
-    "pair_keys",
     "sightings",
     "entry_counts",
     "entry_probabilities",

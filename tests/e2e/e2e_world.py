@@ -30,7 +30,7 @@ CONTRACT_TABLES = (
     "curated_pairs",
     "runs",
 )
-DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "pair_keys", "sightings", "run_statistics")
+DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "sightings", "run_statistics")
 """All tables but the log of events and the lease. A second run does not change them."""
 
 OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")

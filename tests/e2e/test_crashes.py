@@ -27,7 +27,6 @@ WRITES = (
     "after append extracted #3",
     "after append runs: dedup stage started",
     "after append pairs",
-    "after append pair_keys",
     "after append sightings",
     "after append rejects",
     "after append sources",
@@ -55,7 +54,6 @@ INSIDE = (
     "planned",
     "extracted",
     "pairs",
-    "pair_keys",
     "sightings",
     "rejects",
     "sources",
@@ -162,6 +160,31 @@ def _absolute(point: str, before: int) -> str:
     return name if number_of_all == 1 else f"{name} #{number_of_all}"
 
 
+@pytest.mark.timeout(1800)
+def test_run_that_dies_between_two_key_prefixes_ends_as_if_undisturbed(spark, undisturbed, tmp_path, monkeypatch):
+    """Each prefix is one commit of `pairs` and one of `sightings`, and the next attempt goes on with the same prefixes.
+
+    The attempts die after the pairs of the second prefix, after its sightings, and after the last prefix. The settings
+    change meanwhile, so that a new deduplication would take one prefix. No commit is repeated, and the tables are those
+    of an undisturbed run, which took one prefix.
+    """
+    warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
+    with monkeypatch.context() as patch:
+        patch.setattr("metaclip_spark.steps.dedup.PAIRS_PER_PREFIX", 5)
+        assert crash(words, lambda point: point == "after append pairs #2").crashed is not None
+    assert (appends(warehouse, "pairs"), appends(warehouse, "sightings")) == (2, 1)
+    assert crash(words, lambda point: point == "after append sightings #2").crashed is not None
+    assert (appends(warehouse, "pairs"), appends(warehouse, "sightings")) == (2, 2)
+    assert crash(words, lambda point: point == "after append rejects").crashed is not None
+    prefixes = appends(warehouse, "pairs")
+    assert prefixes >= 4
+    ended = call(*words)
+    assert ended.status == 0, ended.err
+    assert ended.out.replace(str(warehouse), str(undisturbed.warehouse)) == undisturbed.ended.out
+    assert (appends(warehouse, "pairs"), appends(warehouse, "sightings")) == (prefixes, prefixes)
+    compare(spark, undisturbed, warehouse)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, engine, child_env, tmp_path):
@@ -182,7 +205,7 @@ def test_killed_inside_a_commit_and_between_steps_goes_on(spark, undisturbed, en
     assert batches(warehouse)[:1] == committed
     assert appends(warehouse, "pairs") == 1
     assert appends(warehouse, "extracted") == 3
-    assert commits(warehouse, "pair_keys") == []
+    assert commits(warehouse, "sightings") == []
 
     finish(spark, undisturbed, warehouse)
     assert appends(warehouse, "pairs") == 1

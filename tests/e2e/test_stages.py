@@ -122,7 +122,7 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
     pairs = rows_of(spark, warehouse, "pairs", ("pair_id", "url", "lang", "extra"))
     wanted = [(key, url, lang, (("lang", lang), ("note", note))) for url, _, lang, key, note in repeated + again]
     assert pairs == sorted(wanted, key=repr)
-    assert rows_of(spark, warehouse, "pair_keys") == []
+    assert rows_of(spark, warehouse, "sightings") == []
     assert json.loads(ended.out)["unique_pairs"] == 8
     counts = dict(rows_of(spark, warehouse, "entry_counts", ("entry", "count")))
     assert counts["cat"] == 8

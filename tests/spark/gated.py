@@ -2,7 +2,8 @@
 
     python gated.py '{"marks": DIR or null, "words": ["run", ...]}'
 
-The script replaces three functions in the driver. What they broadcast has gates, which halt in the workers.
+The script replaces four functions in the driver. What three of them broadcast has gates, which halt in the workers; the
+rows of the fourth, deduplication, pass a gate after their shuffle. It takes several key prefixes.
 """
 
 from __future__ import annotations
@@ -58,9 +59,24 @@ class GatedBroadcast:
         return self.inner.value
 
 
+def through_gate(rows: Any, marks: str, phase: str) -> Any:
+    """Return the same rows; the tasks that read them halt before the first."""
+
+    def gate(batches: Any) -> Any:
+        halt(marks, phase)
+        yield from batches
+
+    return rows.mapInArrow(gate, rows.schema)
+
+
 def put_gates(marks: str) -> None:
-    """Replace what extraction, statistics and balance broadcast to their tasks."""
+    """Replace what extraction, statistics and balance broadcast to their tasks, and the rows of deduplication."""
     from metaclip_spark.steps import balance, context
+    from metaclip_spark.steps import dedup as deduplication
+
+    first_rows = deduplication.dedup
+    deduplication.dedup = lambda *given: through_gate(first_rows(*given), marks, "dedup")
+    deduplication.PAIRS_PER_PREFIX, deduplication.LEAST_PER_BUCKET = 10_000, 2_000
 
     compile_matcher, draw, sums = context.compile_matcher, balance.balance, balance.statistics
     context.compile_matcher = lambda *given: GatedMatcher(compile_matcher(*given), marks)

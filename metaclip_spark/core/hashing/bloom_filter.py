@@ -1,15 +1,15 @@
 """Test which of very many keys may be in a smaller set: a Bloom filter in plain arrays (no Spark).
 
-The filter runs before a join, so that only few of the keys of 89 earlier crawls are moved. It accepts every key of the
-set, and about one in 150 other keys; the join rejects those.
+The filter runs before known keys are moved, so that only few of the keys of 89 earlier crawls are. It accepts every key
+of the set, and about one in 150 other keys; the exact comparison rejects those. It comes in shards, by leading bits of
+the keys, so that a task needs the shard of its own keys alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 KEY_BYTES = 16
 BITS_PER_KEY = 12
@@ -31,33 +31,25 @@ def build_shard(keys: npt.NDArray[np.uint8]) -> bytes:
     return blocks.tobytes()
 
 
-class BloomFilter:
-    """The filters of several shards. The highest bits of a key's first byte give the number of its shard.
+def may_hold(shard: bytes, keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Return bool, shape (n,): False only where the key (uint8, shape (n, 16)) is certainly not in the shard."""
+    return _all_set(np.frombuffer(shard, dtype=np.uint64).reshape(-1, _BLOCK_BITS // 64), keys)
 
-    Args:
-        shards: the bytes of `build_shard` by shard number; a missing shard has no keys.
-        shard_bits: number of bits that give the shard number, 0 to 8.
+
+def shards_for(keys: int, keys_per_shard: int = 1 << 20, most: int = 64) -> int:
+    """Return the number of shards, a power of two, for about `keys_per_shard` keys in each, up to `most` shards.
+
+    >>> shards_for(100), shards_for(5 << 20), shards_for(1 << 40)
+    (1, 8, 64)
     """
-
-    def __init__(self, shards: Mapping[int, bytes], shard_bits: int) -> None:
-        self._shards = {
-            number: np.frombuffer(raw, dtype=np.uint64).reshape(-1, _BLOCK_BITS // 64) for number, raw in shards.items()
-        }
-        self._shift = 8 - shard_bits
-
-    def may_hold(self, keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
-        """Return bool, shape (n,): False only where the key (uint8, shape (n, 16)) is certainly not in the set."""
-        found = np.zeros(len(keys), dtype=bool)
-        numbers = keys[:, 0] >> self._shift
-        for number, blocks in self._shards.items():
-            rows = np.flatnonzero(numbers == number)
-            found[rows] = _all_set(blocks, keys[rows])
-        return found
+    return min(most, 1 << max(0, (max(1, keys) - 1).bit_length() - (keys_per_shard.bit_length() - 1)))
 
 
-def shard_bits_for(keys: int, keys_per_shard: int = 1 << 20) -> int:
-    """Return the number of shard bits for about `keys_per_shard` keys in each shard."""
-    return min(8, max(0, (max(1, keys) - 1).bit_length() - (keys_per_shard.bit_length() - 1)))
+def key_array(keys: pa.Array) -> npt.NDArray[np.uint8]:
+    """Return binary keys, none of them null, as uint8, shape (n, 16)."""
+    fixed = keys.cast(pa.binary(KEY_BYTES))
+    raw = np.frombuffer(fixed.buffers()[1], dtype=np.uint8) if len(fixed) else np.zeros(0, dtype=np.uint8)
+    return raw.reshape(-1, KEY_BYTES)[fixed.offset : fixed.offset + len(fixed)]
 
 
 def _all_set(blocks: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
@@ -71,8 +63,8 @@ def _all_set(blocks: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint8]) -> npt
 
 def _block_and_rest(keys: npt.NDArray[np.uint8], blocks: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:
     halves = np.ascontiguousarray(keys).view("<u8")
-    # The first byte gives the shard: within a shard it is no longer uniform.
-    return ((halves[:, 0] >> np.uint64(8)) % np.uint64(blocks)).astype(np.int64), halves[:, 1]
+    # The first four bytes give the prefix and the shard: within a shard they are no longer uniform.
+    return ((halves[:, 0] >> np.uint64(32)) % np.uint64(blocks)).astype(np.int64), halves[:, 1]
 
 
 def _word_and_mask(rest: npt.NDArray[np.uint64], probe: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]:

@@ -1,4 +1,4 @@
-"""The filter before the join of deduplication: it never rejects a key of the set, and may accept another key."""
+"""The filter of known keys: it never rejects a key of the set, and may accept another key."""
 
 from __future__ import annotations
 
@@ -7,42 +7,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, BloomFilter, build_shard, shard_bits_for
+from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard, may_hold, shards_for
+from metaclip_spark.core.hashing.key_prefix import KeyPrefix, buckets_of
 
 
-def some_keys(number: int, seed: int) -> np.ndarray:
-    """Random keys, as hashes are."""
-    return np.random.default_rng(seed).integers(0, 256, (number, KEY_BYTES), dtype=np.uint8)
+def some_keys(number: int, seed: int, first: int = 0, below: int = 256) -> np.ndarray:
+    """Random keys, as hashes are, whose first byte is in a range."""
+    keys = np.random.default_rng(seed).integers(0, 256, (number, KEY_BYTES), dtype=np.uint8)
+    keys[:, 0] = first + keys[:, 0] % np.int64(below - first)
+    return keys
 
 
-def filter_of(keys: np.ndarray, shard_bits: int) -> BloomFilter:
-    """A filter over these keys, in 2**shard_bits shards."""
-    numbers = keys[:, 0].astype(int) >> (8 - shard_bits)
-    return BloomFilter({n: build_shard(keys[numbers == n]) for n in np.unique(numbers).tolist()}, shard_bits)
+def passed(members: np.ndarray, others: np.ndarray, shards: int, prefix: KeyPrefix) -> np.ndarray:
+    """Return which of `others` the filter of `members`, in some shards, lets through."""
+    own, numbers = buckets_of(members, prefix, shards), buckets_of(others, prefix, shards)
+    found = np.zeros(len(others), dtype=bool)
+    for number in np.unique(own):
+        found[numbers == number] = may_hold(build_shard(members[own == number]), others[numbers == number])
+    return found
 
 
-@given(number=st.integers(0, 300), shard_bits=st.integers(0, 8), seed=st.integers(0, 1000))
-def test_every_key_of_the_set_is_let_through(number, shard_bits, seed):
+@given(number=st.integers(0, 300), shards=st.sampled_from([1, 2, 8, 64]), seed=st.integers(0, 1000))
+def test_every_key_of_the_set_is_let_through(number, shards, seed):
     """No key of the set is rejected, for any number of keys and shards."""
     keys = some_keys(number, seed)
-    assert filter_of(keys, shard_bits).may_hold(keys).all()
+    assert passed(keys, keys, shards, KeyPrefix()).all()
 
 
-@pytest.mark.parametrize("shard_bits", [0, 3])
-def test_few_other_keys_are_let_through(shard_bits):
-    """Fewer than one in 100 of the keys outside the set pass, and some do: the filter is not exact."""
-    passed = filter_of(some_keys(200_000, 1), shard_bits).may_hold(some_keys(200_000, 2)).mean()
-    assert 0 < passed < 0.01
+@pytest.mark.parametrize(("shards", "prefix"), [(1, KeyPrefix()), (8, KeyPrefix()), (64, KeyPrefix(3, 256))])
+def test_few_other_keys_are_let_through(shards, prefix):
+    """Fewer than one in 100 of the keys outside the set pass, also where all keys share their first byte."""
+    bounds = (0, 256) if prefix.of == 1 else (3, 4)
+    members, others = (some_keys(200_000, seed, *bounds) for seed in (1, 2))
+    assert 0 < passed(members, others, shards, prefix).mean() < 0.01
 
 
-def test_a_shard_without_keys_lets_nothing_through():
-    """A filter without keys rejects every key."""
-    assert not BloomFilter({}, 4).may_hold(some_keys(100, 3)).any()
+@pytest.mark.parametrize(("keys", "shards"), [(0, 1), (1, 1), (1 << 20, 1), ((1 << 20) + 1, 2), (1 << 24, 16)])
+def test_shards_hold_about_a_million_keys(keys, shards):
+    """The number of shards follows the number of keys."""
+    assert shards_for(keys) == shards
 
 
-@pytest.mark.parametrize(
-    ("keys", "bits"), [(0, 0), (1, 0), (1 << 20, 0), ((1 << 20) + 1, 1), (1 << 24, 4), (1 << 40, 8)]
-)
-def test_shards_hold_about_a_million_keys(keys, bits):
-    """The number of shards follows the number of keys, up to the 256 that one byte can number."""
-    assert shard_bits_for(keys) == bits
+def test_number_of_shards_is_bounded():
+    """A prefix has at most 64 shards: they grow with the largest prefixes."""
+    assert shards_for(1 << 40) == 64
