@@ -67,21 +67,26 @@ class _Task:
     origins: Origins = field(default_factory=dict)
 
 
-def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp) -> Iterator[pa.RecordBatch]:
+def extract_split(
+    split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp, ledger: Ledger | None = None
+) -> Iterator[pa.RecordBatch]:
     """Read one split, and run its candidates through `STEPS`.
 
     An error of the reader ends the split as partial or failed. An error in `STEPS` ends the task.
 
+    Args:
+        ledger: an empty ledger, for a caller that looks at the counts between the batches.
+
     Yields:
         Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
-    task = _Task(options, tools, Ledger(sample_cap=options.sample_cap))
+    task = _Task(options, tools, ledger if ledger is not None else Ledger(sample_cap=options.sample_cap))
     tally = Tally(stamp.tally, split.source.source_path, split.index, size=split.bytes)
     try:
         yield from _read(split, task, stamp, tally)
     finally:
         tally.close()
-    yield from _closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+    yield from closing_rows(split, options, task.ledger, tools.takedowns, stamp)
 
 
 def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.RecordBatch]:
@@ -228,9 +233,10 @@ def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: npt.NDAr
     ledger.reject_many(reason, len(rows), examples())
 
 
-def _closing_rows(
+def closing_rows(
     split: Split, options: ExtractOptions, ledger: Ledger, takedowns: Takedowns | None, stamp: Stamp
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the sample of a split's rejects, if there are any, and its outcome, as the ledger has them."""
     sample = ledger.sample if takedowns is None else _not_covered(ledger.sample, takedowns)
     if sample:
         record, reason, detail = zip(*sample, strict=True)

@@ -8,10 +8,11 @@ from itertools import groupby
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.core.wording import counted
+from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.extract.task import READERS as RECORD_FORMATS
 from metaclip_spark.extract.task import Stamp
 from metaclip_spark.sources.files import Split
+from metaclip_spark.spark.workers import is_worker_death
 from metaclip_spark.stages.extract import extract
 from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
 from metaclip_spark.steps.plan import Plan, store_plan
@@ -29,6 +30,8 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     last = ctx.last("dedup", snapshot)
     before = last.fingerprint if last is not None else ""
     unit = "source" if len(sources) == len(plan.todo) else "split"
+    # The embedded engine reads a single source in the driver's own process, which starts no other: but once only.
+    known_to_kill = ctx.tools.workers is not None and (len(plan.todo) > 1 or not plan.unplanned)
     record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"
     planned = [split.bytes for split in plan.todo]
     total = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
@@ -37,13 +40,34 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
             stamp = Stamp(snapshot, ctx.metadata_id, batch_id, stage.tally)
-            rows = extract(ctx.spark, batch, options, ctx.tools, stamp, ctx.settings.max_fetches)
-            append_missing(ctx, "extracted", rows, batch_id, batch_id=batch_id)
+            _extract_batch(ctx, batch, stamp, isolated=known_to_kill)
             stage.commit(len(batch), sum(split.bytes for split in batch), _pairs_of(ctx, batch_id))
         if ctx.tools.workers is not None:
             ctx.tools.workers.value.stop()
         stage.note = f"{counted(len(sources), 'source')}, {counted(stage.pairs, 'pair')}"
     return stage.pairs
+
+
+def _extract_batch(ctx: ExtractContext, batch: list[Split], stamp: Stamp, isolated: bool) -> None:
+    """Extract a batch of sources and commit it; read it again, with each source in a process of its own, if one kills.
+
+    A cluster's tasks do so themselves at their third attempt. A local Spark attempts once.
+    """
+
+    def append(isolated: bool) -> None:
+        rows = extract(ctx.spark, batch, ctx.options, ctx.tools, stamp, ctx.settings.max_fetches, isolated)
+        append_missing(ctx, "extracted", rows, stamp.batch_id, batch_id=stamp.batch_id)
+
+    try:
+        append(isolated)
+    except Exception as error:
+        if isolated or not is_worker_death(error):
+            raise
+        ctx.reporter.warn(
+            f"a source ended the process that read it. The {counted(len(batch), 'split')} of this commit "
+            f"{agrees(len(batch), 'is', 'are')} read again, each in a process of its own."
+        )
+        append(True)
 
 
 def _pairs_of(ctx: ExtractContext, batch_id: str) -> int:
