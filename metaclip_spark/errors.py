@@ -59,6 +59,12 @@ class WorkerDiedError(MetaclipError):
         return type(self), (self.how,)
 
 
+class IncompleteError(MetaclipError):
+    """More sources are partial or failed than are allowed; nothing was deduplicated (exit status 3)."""
+
+    exit_code = 3
+
+
 class EmptyPoolError(MetaclipError):
     """A pool without a pair that could be drawn; what was read and counted stays (exit status 1)."""
 
@@ -116,6 +122,13 @@ class FetchError(DamagedSourceError):
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; run again with --retry partial,failed")
         self.what = what
+
+
+class CredentialsError(DamagedSourceError):
+    """Credentials that are missing or expired, or that the server does not know.
+
+    No source is at fault: the error ends the task and the command, and no source is marked as failed.
+    """
 
 
 class ConnectionLostError(SourceError):

@@ -16,6 +16,7 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
+from metaclip_spark.errors import CredentialsError
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.tabular.reader import read_tabular
 from metaclip_spark.extract.warc.reader import read_warc
@@ -98,8 +99,8 @@ def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.
             candidates = next(reader)
         except StopIteration:
             break
-        except (MemoryError, KeyboardInterrupt):
-            raise
+        except (MemoryError, KeyboardInterrupt, CredentialsError):
+            raise  # the source is not at fault
         except Exception as error:  # any error of the reader is a damaged source; the error's text becomes its reason
             ledger.damaged(error)
             break

@@ -123,14 +123,19 @@ def stop_all() -> None:
 
 def is_worker_death(error: BaseException) -> bool:
     """Return whether an error of a Spark job says that a Python worker died, or that it had no memory left."""
+    return isinstance(error, WorkerDiedError) or any(map(_DEATH.search, texts_of(error)))
+
+
+def texts_of(error: BaseException) -> list[str]:
+    """Return the texts of an error and of those that it came from."""
+    texts: list[str] = []
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
         seen.add(id(link))
-        if isinstance(link, WorkerDiedError) or _DEATH.search(str(link)) is not None:
-            return True
+        texts.append(f"{type(link).__name__}: {link}")
         link = link.__cause__ or link.__context__
-    return False
+    return texts
 
 
 def in_fork(function: Generator, *arguments: Any) -> Iterator[pa.RecordBatch]:

@@ -31,6 +31,8 @@ class Plan:
         staged: (source_path, split) of the splits that are extracted and committed, but not deduplicated.
         todo: splits to read, of this command or of an interrupted one.
         unplanned: sources given for the first time.
+        read: number of given sources that are read, deduplicated or not.
+        incomplete: source_paths of those of them that are partial or failed.
     """
 
     given: list[Source]
@@ -38,6 +40,8 @@ class Plan:
     staged: set[tuple[str, int]]
     todo: list[Split]
     unplanned: list[Source]
+    read: int = 0
+    incomplete: tuple[str, ...] = ()
 
 
 def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Plan:
@@ -62,7 +66,9 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
     splits = [_split_of(row) for row in stored.open] + splits_of(unplanned)
     todo = [split for split in splits if (split.source.source_path, split.index) not in stored.staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
-    return Plan(given, set(stored.done), set(stored.staged), todo, unplanned)
+    read = [source.source_path for source in given if source.source_path in stored.read]
+    incomplete = tuple(path for path in read if path in stored.incomplete)
+    return Plan(given, set(stored.done), set(stored.staged), todo, unplanned, len(read), incomplete)
 
 
 def unread_splits(ctx: Context) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from metaclip_spark.steps.pace import sources_per_commit
 from metaclip_spark.terminal.tables import print_rows
 
 FILES = 90_000
@@ -52,9 +53,10 @@ def main() -> None:
     rows.append(["a peer's 50 s per file", f"{FILES * 50 / 3600:,.0f}", f"{FILES * 50 * args.crawls / 3600:,.0f}"])
     print_rows(["core-hours", "one crawl", f"{args.crawls} crawls"], rows)
     print()
+    per_commit = sources_per_commit(None, args.cores)
     amounts = [
         ("files read", FILES, "{:,.0f}"),
-        ("commits of extraction (500 files each)", FILES / 500, "{:,.0f}"),
+        (f"commits of extraction ({per_commit:,} files each)", -(-FILES // per_commit), "{:,.0f}"),
         ("requests (8 MiB each)", FILES * MB_PER_FILE / BLOCK_MB, "{:,.0f}"),
         ("TB read", FILES * MB_PER_FILE / 1e6, "{:,.1f}"),
         ("billions of texts", texts / 1e9, "{:,.1f}"),
