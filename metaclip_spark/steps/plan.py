@@ -63,7 +63,7 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
                 "(--retry, if it was not read to its end)."
             )
     unplanned = [source for source in given if source.source_path not in etags]
-    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned)
+    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned, quoting=options.quoting)
     todo = [split for split in splits if (split.source.source_path, split.index) not in stored.staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
     read = [source.source_path for source in given if source.source_path in stored.read]
@@ -81,6 +81,7 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
     """Write the sources that are given for the first time into `planned`, before the first task reads one."""
     if not plan.unplanned:
         return
+    new = {source.source_path for source in plan.unplanned}
     rows = [
         (
             ctx.settings.snapshot,
@@ -96,7 +97,8 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
             split.stop,
             ctx.options.extract_id,
         )
-        for split in splits_of(plan.unplanned)
+        for split in plan.todo
+        if split.source.source_path in new
     ]
     table = pa.table(list(map(list, zip(*rows, strict=True))), schema=PLANNED.arrow)
     append_missing(ctx, "planned", table, digest_of(rows), source_path=rows[0][2])

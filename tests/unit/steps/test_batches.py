@@ -1,4 +1,4 @@
-"""The number of sources per commit keeps a cluster's cores at work, by the simulation of tests/benchmarks/batches.py."""
+"""The number of sources per commit keeps a cluster's cores at work, as tests/benchmarks/batches.py simulates."""
 
 from __future__ import annotations
 
