@@ -44,6 +44,27 @@ class WorkerError(MetaclipError):
     """Python workers that lack this package, a library, or the driver's version of Python (exit status 1)."""
 
 
+class WorkerDiedError(MetaclipError):
+    """A process that read a source died: it crashed, or the system ended it (exit status 1).
+
+    Attributes:
+        how: the end of the process in words, such as `signal 11`.
+    """
+
+    def __init__(self, how: str) -> None:
+        super().__init__(f"a process that reads sources died: {how}. Run the same command again to go on.")
+        self.how = how
+
+    def __reduce__(self) -> tuple[type[WorkerDiedError], tuple[str]]:
+        return type(self), (self.how,)
+
+
+class IncompleteError(MetaclipError):
+    """More sources are partial or failed than are allowed; nothing was deduplicated (exit status 3)."""
+
+    exit_code = 3
+
+
 class EmptyPoolError(MetaclipError):
     """A pool without a pair that could be drawn; what was read and counted stays (exit status 1)."""
 
@@ -101,6 +122,13 @@ class FetchError(DamagedSourceError):
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; run again with --retry partial,failed")
         self.what = what
+
+
+class CredentialsError(DamagedSourceError):
+    """Credentials that are missing or expired, or that the server does not know.
+
+    No source is at fault: the error ends the task and the command, and no source is marked as failed.
+    """
 
 
 class ConnectionLostError(SourceError):

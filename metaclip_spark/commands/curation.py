@@ -21,7 +21,7 @@ from metaclip_spark.commands.outcome import (
 from metaclip_spark.commands.report import closing_report
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
-from metaclip_spark.errors import ConfigError, EmptyPoolError
+from metaclip_spark.errors import ConfigError, EmptyPoolError, IncompleteError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.report.card import Card
@@ -62,6 +62,10 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
             preload()
         try:
             card = curate(ctx, plans)
+        except IncompleteError as error:
+            _, sources = _outcome(plans, extracted_outcomes)
+            write_outcome(ctx, outcome_of(ctx, "run", error.exit_code, **sources, error=str(error)))
+            raise
         except EmptyPoolError as error:
             _, sources = _outcome(plans, deduplicated_outcomes)
             write_outcome(ctx, outcome_of(ctx, "run", error.exit_code, **sources, error=str(error)))
@@ -88,8 +92,14 @@ def extract(settings: Settings, reporter: Reporter) -> int:
     given, extraction = checked_input(settings, reporter)
     with writing(settings, reporter, metadata, given) as ctx:
         plans = _make_plans(ctx, given, extraction)
-        for at, plan in plans:
-            extract_step(at, plan)
+        try:
+            for at, plan in plans:
+                extract_step(at, plan)
+        except IncompleteError as error:
+            _, sources = _outcome(plans, extracted_outcomes)
+            stopped = {"snapshots": list(given), **sources, "error": str(error)}
+            write_outcome(ctx, outcome_of(ctx, "extract", error.exit_code, **stopped))
+            raise
         number = sum(len(plan.given) for _, plan in plans)
         say_if_nothing_was_done(ctx, f"{counted(number, 'source')} {agrees(number, 'is', 'are')} extracted already")
         status, sources = _outcome(plans, extracted_outcomes)

@@ -74,6 +74,15 @@ def amount(value: Any) -> str:
     raise ValueError(f"expected a number of sources or a percentage such as 2%{hint}, got {value!r}")
 
 
+def of_amount(amount: str, things: int) -> int:
+    """Return the number that an amount of `amount` means, out of `things`.
+
+    >>> of_amount("3", 200), of_amount("2%", 200)
+    (3, 4)
+    """
+    return int(things * float(amount[:-1]) / 100) if amount.endswith("%") else int(amount)
+
+
 def percentage_meant(value: float) -> str:
     """Return the percentage that somebody meant who gave a share above 1, as a question; "" below 1.
 

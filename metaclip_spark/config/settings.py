@@ -35,6 +35,9 @@ from metaclip_spark.sources.lists import CRAWL_ROOT
 WHOLE_POOL = "pool"
 """The value of --drawn-from for survivors of the whole matched pool."""
 
+MIN_FAILED = 50
+"""Number of sources that may be partial or failed by default, however few were read."""
+
 _SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
@@ -251,9 +254,9 @@ class Settings(BaseModel):
     matcher: str = setting(
         "auto", Setting(Group.LIST, "NAME", run_id=NEVER), f"Matching engine: auto, {', '.join(ENGINES)}."
     )
-    files_per_commit: int = setting(
-        500,
-        Setting(Group.READING, "N", run_id=NEVER),
+    files_per_commit: int | None = setting(
+        None,
+        Setting(Group.READING, "N", default_text="500, or 32 for each core if that is more", run_id=NEVER),
         "Number of sources per commit; sources are not read again after their commit, even if the driver dies.",
         ge=1,
     )
@@ -261,6 +264,12 @@ class Settings(BaseModel):
         "0",
         Setting(Group.READING, "N|N%", run_id=NEVER),
         "Exit with status 0 if at most this many sources are partial or failed.",
+    )
+    max_failed: str | None = setting(
+        None,
+        Setting(Group.READING, "N|N%", default_text="10%, and at least 50 sources", run_id=NEVER),
+        "Stop before deduplication, with status 3, as soon as more of the sources that were read are partial or "
+        "failed than this, or than --allow-incomplete.",
     )
     lease_seconds: float = setting(
         300.0,
@@ -381,10 +390,10 @@ class Settings(BaseModel):
             raise ValueError(f"expected TABLE=VERSION pairs with commas between them, got {value!r}")
         return dict(part.split("=") for part in str(value).split(","))
 
-    @field_validator("allow_incomplete", mode="before")
+    @field_validator("allow_incomplete", "max_failed", mode="before")
     @classmethod
     def _check_amount(cls, value: Any) -> Any:
-        return numbers.amount(value)
+        return None if value is None else numbers.amount(value)
 
     @field_validator("snapshot", "run_id", "freeze_counts", "drawn_from", mode="after")
     @classmethod
@@ -516,9 +525,17 @@ class Settings(BaseModel):
 
     def allowed_incomplete(self, sources: int) -> int:
         """Return the number of sources that may be incomplete, out of `sources`."""
-        if self.allow_incomplete.endswith("%"):
-            return int(sources * float(self.allow_incomplete[:-1]) / 100)
-        return int(self.allow_incomplete)
+        return numbers.of_amount(self.allow_incomplete, sources)
+
+    def failure_budget(self, sources: int) -> int:
+        """Return the number of sources that may be incomplete for the work to go on, out of `sources` that were read.
+
+        >>> Settings().failure_budget(10), Settings().failure_budget(90_000)
+        (50, 9000)
+        """
+        given = self.max_failed
+        budget = max(MIN_FAILED, sources // 10) if given is None else numbers.of_amount(given, sources)
+        return max(budget, self.allowed_incomplete(sources))
 
 
 SETTINGS: dict[str, Setting] = {

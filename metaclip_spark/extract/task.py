@@ -16,7 +16,9 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
+from metaclip_spark.errors import CredentialsError
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
+from metaclip_spark.extract.tabular.parts import shown_row
 from metaclip_spark.extract.tabular.reader import read_tabular
 from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.extract.wat.reader import read_wat
@@ -31,6 +33,8 @@ _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
 READERS: dict[str, Reader] = {"wat": read_wat, "warc": read_warc}
 """Format -> reader; every other format is tabular."""
+REMEMBERED = 500_000
+"""Maximum number of keys that a task remembers of its split, 222 bytes each. A WAT has half as many."""
 Origins = dict[bytes, tuple[str, str]]
 """Key of a pair -> the smallest (page, field) of the pair in one source so far."""
 
@@ -67,21 +71,26 @@ class _Task:
     origins: Origins = field(default_factory=dict)
 
 
-def extract_split(split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp) -> Iterator[pa.RecordBatch]:
+def extract_split(
+    split: Split, options: ExtractOptions, tools: Tools, stamp: Stamp, ledger: Ledger | None = None
+) -> Iterator[pa.RecordBatch]:
     """Read one split, and run its candidates through `STEPS`.
 
     An error of the reader ends the split as partial or failed. An error in `STEPS` ends the task.
 
+    Args:
+        ledger: an empty ledger, for a caller that looks at the counts between the batches.
+
     Yields:
         Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
-    task = _Task(options, tools, Ledger(sample_cap=options.sample_cap))
+    task = _Task(options, tools, ledger if ledger is not None else Ledger(sample_cap=options.sample_cap))
     tally = Tally(stamp.tally, split.source.source_path, split.index, size=split.bytes)
     try:
         yield from _read(split, task, stamp, tally)
     finally:
         tally.close()
-    yield from _closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+    yield from closing_rows(split, options, task.ledger, tools.takedowns, stamp)
 
 
 def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.RecordBatch]:
@@ -93,8 +102,8 @@ def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.
             candidates = next(reader)
         except StopIteration:
             break
-        except (MemoryError, KeyboardInterrupt):
-            raise
+        except (MemoryError, KeyboardInterrupt, CredentialsError):
+            raise  # the source is not at fault
         except Exception as error:  # any error of the reader is a damaged source; the error's text becomes its reason
             ledger.damaged(error)
             break
@@ -161,18 +170,23 @@ def _drop_repeats(candidates: Candidates, task: _Task) -> Candidates:
 def _not_repeats(keys: pa.Array, candidates: Candidates, origins: Origins) -> list[int]:
     """Return the indices of keys that are new in the source, or new under a smaller (page, field); update `origins`.
 
-    Deduplication needs the smallest (page, field) of each key in a source. At most one index per key is returned.
+    Deduplication needs the smallest (page, field) of each key in a source. At most one index per key that is remembered
+    is returned. Once `REMEMBERED` keys are, further ones are all returned: deduplication finds their repeats.
     """
     pages = candidates.page_url.to_pylist() if candidates.page_url is not None else repeat(None, len(candidates))
     fields = candidates.text_source.to_pylist()
     chosen: dict[bytes, int] = {}
+    forgotten: list[int] = []
     shared: dict[tuple[str, str], tuple[str, str]] = {}  # one tuple for all rows of a page: `origins` keeps them
     for index, (key, page, field_name) in enumerate(zip(keys.to_pylist(), pages, fields, strict=True)):
         raw, origin = bytes.fromhex(key), (page or "", field_name)
-        if raw not in origins or origin < origins[raw]:
+        before = origins.get(raw)
+        if before is None and len(origins) >= REMEMBERED:
+            forgotten.append(index)
+        elif before is None or origin < before:
             origins[raw] = shared.setdefault(origin, origin)
             chosen[raw] = index
-    return sorted(chosen.values())
+    return sorted([*chosen.values(), *forgotten])
 
 
 def _identify(candidates: Candidates, task: _Task) -> Candidates:
@@ -223,14 +237,15 @@ def _reject(ledger: Ledger, reason: str, candidates: Candidates, where: npt.NDAr
     def examples() -> Iterator[tuple[str, str]]:
         for row in rows:
             page = candidates.page_url[int(row)].as_py() if candidates.page_url is not None else None
-            yield page or f"row {candidates.position[int(row)]}", candidates.text[int(row)].as_py()
+            yield page or shown_row(candidates.position[int(row)].as_py()), candidates.text[int(row)].as_py()
 
     ledger.reject_many(reason, len(rows), examples())
 
 
-def _closing_rows(
+def closing_rows(
     split: Split, options: ExtractOptions, ledger: Ledger, takedowns: Takedowns | None, stamp: Stamp
 ) -> Iterator[pa.RecordBatch]:
+    """Yield the sample of a split's rejects, if there are any, and its outcome, as the ledger has them."""
     sample = ledger.sample if takedowns is None else _not_covered(ledger.sample, takedowns)
     if sample:
         record, reason, detail = zip(*sample, strict=True)

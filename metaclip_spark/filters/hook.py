@@ -78,6 +78,8 @@ class Hook:
         batch = batch_of(candidates)
         try:
             result = self.call(batch)
+        except MemoryError:
+            raise  # the machine is at fault, or the source
         except Exception as error:  # any error of the user's filter ends the task, with the filter's name
             raise FilterError(f"filter {self.name} raised {type(error).__name__}: {error}") from error
         if not isinstance(result, tuple) or len(result) != 2:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.sources import lists
 from metaclip_spark.sources.kinds import advice_for, format_of, suffixes_text
+from metaclip_spark.sources.lines import TEXT_FORMATS, is_cut_at_lines
 from metaclip_spark.sources.listing import Listing, broken_link
 from metaclip_spark.storage.open import (
     Info,
@@ -23,7 +24,8 @@ from metaclip_spark.storage.open import (
 from metaclip_spark.storage.transport import scheme_of, shown
 
 SPLIT_BYTES = 64 << 20
-"""Bytes of a Parquet file that one task reads, at row-group borders; one task reads a whole file of other formats."""
+"""Bytes of a file that one task reads: of Parquet at row-group borders, of text at the ends of lines where that is
+right (`sources.lines`). One task reads a whole file of other formats."""
 UNKNOWN: Info = (0, "")
 """The info of a remote source in a list: the sizes of a crawl's 90,000 files would cost as many requests."""
 
@@ -51,7 +53,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """The part of a source that one task reads: all of it, or the row groups that start in [start, stop)."""
+    """The part of a source that one task reads: all of it, or the row groups or lines that start in [start, stop)."""
 
     source: Source
     index: int
@@ -230,12 +232,23 @@ def _expected(path: str, what: str = "a name") -> str:
     return (f"{advice}; " if advice else "") + f"expected {what} ending in {suffixes_text()}"
 
 
-def splits_of(sources: Iterable[Source], split_bytes: int = SPLIT_BYTES) -> list[Split]:
-    """Divide sources into splits: Parquet files by bytes (if known); other files are one split each."""
+def splits_of(sources: Iterable[Source], split_bytes: int = SPLIT_BYTES, quoting: str = "auto") -> list[Split]:
+    """Divide sources into splits by bytes, if they are known: Parquet, and text files that can be cut at line ends.
+
+    Args:
+        quoting: how TSV and CSV quote their fields, one of `candidates.options.QUOTINGS`.
+    """
     splits = []
     for source in sources:
-        of = max(1, -(-source.bytes // split_bytes)) if source.format == "parquet" else 1
+        of = max(1, -(-source.bytes // split_bytes))
+        if of > 1 and source.format != "parquet":
+            of = of if source.format in TEXT_FORMATS and is_cut_at_lines(source.uri, source.format, quoting) else 1
         for index in range(of):
             start, stop = index * source.bytes // of, (index + 1) * source.bytes // of
             splits.append(Split(source, index, of, start, stop))
     return splits
+
+
+def whole(source: Source) -> Split:
+    """Return a source as one split."""
+    return Split(source, 0, 1, 0, source.bytes)

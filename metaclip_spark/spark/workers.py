@@ -1,4 +1,7 @@
-"""Processes of this machine that read sources for the embedded engine, whose tasks share one interpreter.
+"""Processes of this machine that read sources for a task, so that a source that ends its process ends no task.
+
+The tasks of the embedded engine share one interpreter: all of them read in processes. A task of Spark reads in a
+process that it forks, once an earlier attempt at the task has failed.
 
 A task gives a split to a process and gets its record batches back, one at a time: a process waits until its last batch
 was taken. So the memory of a split stays bounded, and all cores work.
@@ -10,23 +13,30 @@ import atexit
 import contextlib
 import os
 import pickle
+import re
+import signal
 import subprocess
 import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import pyarrow as pa
 
-from metaclip_spark.errors import MetaclipError
+from metaclip_spark.errors import MetaclipError, WorkerDiedError
 
 Generator = Callable[..., Iterator[pa.RecordBatch]]
 _BATCH, _END, _ERROR = b"B", b"E", b"X"
 _LENGTH = 8
 _ALL: weakref.WeakSet[Workers] = weakref.WeakSet()
 _WATCH_SECONDS = 1.0
+_DEATH = re.compile(
+    r"Python worker exited unexpectedly|Python worker failed to connect back|^\s*(\w+\.)*(Arrow)?MemoryError", re.M
+)
+"""What Spark says of a worker that crashed, and the last line of a worker's stack trace."""
 
 
 class Workers:
@@ -48,7 +58,7 @@ class Workers:
         """Yield the batches of a function that runs in a process.
 
         Raises:
-            MetaclipError: the process died.
+            WorkerDiedError: the process died.
             Exception: the error of the function, as it was raised in the process.
         """
         process = self._take()
@@ -60,15 +70,14 @@ class Workers:
             while True:
                 kind, content = _receive(process.stdout)
                 if kind == _BATCH:
-                    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
-                        yield from stream
+                    yield from _batches_in(content)
                     continue
                 finished = True
                 if kind == _ERROR:
                     raise pickle.loads(content)  # our own process wrote it
                 return
         except (EOFError, BrokenPipeError) as error:
-            raise MetaclipError(_death(process)) from error
+            raise WorkerDiedError(_end_of(process)) from error
         finally:
             self._give_back(process, finished)
 
@@ -112,41 +121,131 @@ def stop_all() -> None:
         workers.stop()
 
 
+def is_worker_death(error: BaseException) -> bool:
+    """Return whether an error of a Spark job says that a Python worker died, or that it had no memory left."""
+    return isinstance(error, WorkerDiedError) or any(map(_DEATH.search, texts_of(error)))
+
+
+def texts_of(error: BaseException) -> list[str]:
+    """Return the texts of an error and of those that it came from."""
+    texts: list[str] = []
+    link: BaseException | None = error
+    seen: set[int] = set()
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        texts.append(f"{type(link).__name__}: {link}")
+        link = link.__cause__ or link.__context__
+    return texts
+
+
+def in_fork(function: Generator, *arguments: Any) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a function that runs in a copy of this process.
+
+    Raises:
+        WorkerDiedError: the copy died.
+        Exception: the error of the function, as it was raised in the copy.
+    """
+    receiving, sending = os.pipe()
+    with warnings.catch_warnings():
+        # Python warns of threads, which a copy lacks. Libraries with threads (Arrow, fsspec) know of forks.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
+    if not pid:
+        os.close(receiving)
+        _answer_and_exit(sending, function, arguments)
+    os.close(sending)
+    finished = False
+    try:
+        with os.fdopen(receiving, "rb") as answers:
+            while True:
+                kind, content = _receive(answers)
+                if kind == _BATCH:
+                    yield from _batches_in(content)
+                    continue
+                finished = True
+                if kind == _ERROR:
+                    raise pickle.loads(content)  # our own process wrote it
+                return
+    except EOFError as error:
+        status, pid = _status_of(pid), 0
+        raise WorkerDiedError(_said(status)) from error
+    finally:
+        if pid:
+            if not finished:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            _status_of(pid)
+
+
+def _answer_and_exit(sending: int, function: Generator, arguments: tuple[Any, ...]) -> None:
+    """Run a function in a copy of a process, write its batches to a pipe, and end the copy."""
+    status = 1
+    try:
+        with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+            file.write("1000")  # where memory ends, the system ends this process, and no other of the machine
+        _end_with_driver()
+        with os.fdopen(sending, "wb") as answers:
+            _answer(answers, lambda: function(*arguments))
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _status_of(pid: int) -> int | None:
+    """Wait for a child of this process; return its exit status, negative for a signal, or None if it is unknown."""
+    try:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    except ChildProcessError:  # the parent ignores SIGCHLD
+        return None
+
+
 def serve() -> None:
     """Run the functions that arrive on standard input; write their batches to standard output."""
-    import signal
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver ends its workers
     _end_with_driver()
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not be taken for a batch
-    prepared: Any = None
+    prepared: list[Any] = []
     try:
         paths, prepare, given = pickle.loads(_receive(requests)[1])
         sys.path[:] = paths
         function, arguments = pickle.loads(_receive(requests)[1])
     except (EOFError, BrokenPipeError):
         return
-    first = True
-    while True:
-        try:
-            if first:
-                prepared, first = prepare(*given), False
-            for batch in function(prepared, *arguments):
-                sink = pa.BufferOutputStream()
-                with pa.ipc.new_stream(sink, batch.schema) as stream:
-                    stream.write_batch(batch)
-                _send(answers, _BATCH, sink.getvalue())
-            _send(answers, _END, b"")
-        except BrokenPipeError:
-            return
-        except Exception as error:
-            with contextlib.suppress(BrokenPipeError):
-                _send(answers, _ERROR, _portable(error))
+
+    def start() -> Iterator[pa.RecordBatch]:
+        nonlocal prepared
+        if not prepared:
+            prepared = [prepare(*given)]
+        yield from function(prepared[0], *arguments)
+
+    while _answer(answers, start):
         try:
             function, arguments = pickle.loads(_receive(requests)[1])
         except (EOFError, BrokenPipeError):
             return
+
+
+def _answer(answers: IO[bytes], start: Callable[[], Iterator[pa.RecordBatch]]) -> bool:
+    """Write the batches of a generator, and its end or its error; return whether somebody reads them."""
+    try:
+        for batch in start():
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as stream:
+                stream.write_batch(batch)
+            _send(answers, _BATCH, sink.getvalue())
+        _send(answers, _END, b"")
+    except BrokenPipeError:
+        return False
+    except Exception as error:
+        with contextlib.suppress(BrokenPipeError):
+            _send(answers, _ERROR, _portable(error))
+    return True
+
+
+def _batches_in(content: bytes) -> Iterator[pa.RecordBatch]:
+    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+        yield from stream
 
 
 def _portable(error: Exception) -> bytes:
@@ -201,10 +300,17 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _death(process: subprocess.Popen[bytes]) -> str:
+def _end_of(process: subprocess.Popen[bytes]) -> str:
     with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(5)
-    status = process.returncode
+    return _said(process.returncode)
+
+
+def _said(status: int | None) -> str:
+    """Return the end of a process in words.
+
+    >>> _said(-11), _said(3)
+    ('signal 11', 'exit status 3')
+    """
     how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
-    memory = " (often: the machine has no memory left; see --memory)" if status == -9 else ""
-    return f"a process that reads sources died: {how}{memory}. Run the same command again to go on."
+    return how + (" (often: the machine has no memory left; see --memory)" if status == -9 else "")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from queue import Empty, SimpleQueue
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.isolated import read_isolated, read_with_ledger
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.sorted_runs import in_sorted_runs
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
@@ -20,8 +22,11 @@ from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.spark.embedded import is_embedded, workers_at_once
-from metaclip_spark.spark.workers import Workers
+from metaclip_spark.spark.workers import Workers, in_fork
 from metaclip_spark.takedown.hashes import Takedowns
+
+ISOLATED_FROM = 2
+"""The attempt at a task of Spark, counted from 0, from which on it reads each split in a process of its own."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +77,6 @@ def unpacked(tools: BroadcastTools, options: ExtractOptions) -> Tools:
     return tools.unpack(options)
 
 
-def _read(tools: Tools, split: Split, options: ExtractOptions, stamp: Stamp) -> Iterator[pa.RecordBatch]:
-    """Extract a split in a process of `Workers`, which passes what `unpacked` returned."""
-    return extract_split(split, options, tools, stamp)
-
-
 def extract(
     spark: SparkSession,
     splits: Sequence[Split],
@@ -85,12 +85,17 @@ def extract(
     stamp: Stamp,
     max_tasks: int | None = None,
     in_key_order: bool = False,
+    isolated: bool = False,
 ) -> DataFrame:
     """Read, filter, match, reduce and identify sources in the workers.
+
+    A source that kills its worker ends its task. From the third attempt on, a task reads each split in a process of its
+    own, whose death ends the split as failed or partial (`extract.isolated`). So the others go on.
 
     Args:
         in_key_order: whether each task sorts its rows by their key, in runs.
         max_tasks: maximum number of tasks, and so of concurrent fetches. Each task may read several splits in turn.
+        isolated: read each split in a process of its own from the first attempt on.
 
     Reads: the sources themselves. Writes: nothing.
     Rows: 1:n, tagged by `kind`: pairs, a sample of the rejects, and one outcome per split. All rows are one
@@ -98,16 +103,24 @@ def extract(
     Shuffle: none. Source: paper, section 3.2.
     """
     listed = list(splits)
-    if tools.workers is not None and len(listed) > 1:
-        return _extract_in_processes(spark, listed, options, tools.workers, stamp, max_tasks, in_key_order)
+    if tools.workers is not None and (isolated or len(listed) > 1):
+        return _extract_in_processes(
+            spark, listed, options, tools.workers, tools.takedowns, stamp, max_tasks, in_key_order
+        )
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         # Arrow's default allocator retains about 50 MB of freed memory. The system's allocator keeps the worker small.
         pa.set_memory_pool(pa.system_memory_pool())
         own = tools.unpack(options)
+        alone = isolated or _attempt() >= ISOLATED_FROM
         for batch in batches:
             for index in batch.column(0).to_pylist():
-                yield from extract_split(listed[index], options, own, stamp)
+                split = listed[index]
+                if alone:
+                    run = partial(in_fork, read_with_ledger, own, split, options, stamp)
+                    yield from read_isolated(run, split, options, own.takedowns, stamp)
+                else:
+                    yield from extract_split(split, options, own, stamp)
 
     tasks = max(1, min(len(listed), max_tasks or len(listed)))
     rows = in_sorted_runs(work) if in_key_order else work
@@ -119,6 +132,7 @@ def _extract_in_processes(
     splits: list[Split],
     options: ExtractOptions,
     workers: Broadcast[Workers],
+    takedowns: Broadcast[Takedowns] | None,
     stamp: Stamp,
     max_tasks: int | None,
     in_key_order: bool,
@@ -135,12 +149,22 @@ def _extract_in_processes(
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             pass
+        covered = takedowns.value if takedowns is not None else None
         while True:
             try:
                 split = queue.value.get_nowait()
             except Empty:
                 break
-            yield from workers.value.run(_read, split, options, stamp)
+            run = partial(workers.value.run, read_with_ledger, split, options, stamp)
+            yield from read_isolated(run, split, options, covered, stamp)
 
     rows = in_sorted_runs(work) if in_key_order else work
     return spark.range(0, tasks, 1, tasks).mapInArrow(rows, EXTRACTED.ddl)
+
+
+def _attempt() -> int:
+    """Return the number of this attempt at the task, counted from 0. The embedded engine attempts once."""
+    from pyspark import TaskContext  # pyspark-client, of the embedded engine, has none
+
+    context = TaskContext.get()
+    return context.attemptNumber() if context is not None else 0

@@ -73,6 +73,17 @@ class Stored:
         return {row["source_path"] for row in self.open if (row["source_path"], row["split"]) not in self.staged}
 
     @cached_property
+    def read(self) -> set[str]:
+        """The sources whose splits are all extracted, deduplicated or not."""
+        return {*self.done, *(path for path, _ in self.staged)} - self.unread
+
+    @cached_property
+    def incomplete(self) -> set[str]:
+        """The sources with a split that is partial or failed."""
+        staged = {path for (path, _), status in self.staged.items() if status != "done"}
+        return staged | {path for path, status in self.done.items() if status != "done"}
+
+    @cached_property
     def failed(self) -> set[str]:
         """The sources of which nothing was read."""
         read = {path for (path, _), status in self.staged.items() if status != "failed"}

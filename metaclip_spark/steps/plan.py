@@ -31,6 +31,8 @@ class Plan:
         staged: (source_path, split) of the splits that are extracted and committed, but not deduplicated.
         todo: splits to read, of this command or of an interrupted one.
         unplanned: sources given for the first time.
+        read: number of given sources that are read, deduplicated or not.
+        incomplete: source_paths of those of them that are partial or failed.
     """
 
     given: list[Source]
@@ -38,6 +40,8 @@ class Plan:
     staged: set[tuple[str, int]]
     todo: list[Split]
     unplanned: list[Source]
+    read: int = 0
+    incomplete: tuple[str, ...] = ()
 
 
 def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Plan:
@@ -59,10 +63,12 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
                 "(--retry, if it was not read to its end)."
             )
     unplanned = [source for source in given if source.source_path not in etags]
-    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned)
+    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned, quoting=options.quoting)
     todo = [split for split in splits if (split.source.source_path, split.index) not in stored.staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
-    return Plan(given, set(stored.done), set(stored.staged), todo, unplanned)
+    read = [source.source_path for source in given if source.source_path in stored.read]
+    incomplete = tuple(path for path in read if path in stored.incomplete)
+    return Plan(given, set(stored.done), set(stored.staged), todo, unplanned, len(read), incomplete)
 
 
 def unread_splits(ctx: Context) -> int:
@@ -75,6 +81,7 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
     """Write the sources that are given for the first time into `planned`, before the first task reads one."""
     if not plan.unplanned:
         return
+    new = {source.source_path for source in plan.unplanned}
     rows = [
         (
             ctx.settings.snapshot,
@@ -90,7 +97,8 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
             split.stop,
             ctx.options.extract_id,
         )
-        for split in splits_of(plan.unplanned)
+        for split in plan.todo
+        if split.source.source_path in new
     ]
     table = pa.table(list(map(list, zip(*rows, strict=True))), schema=PLANNED.arrow)
     append_missing(ctx, "planned", table, digest_of(rows), source_path=rows[0][2])

@@ -11,10 +11,12 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError
+from metaclip_spark.storage.refusal import of_page, refused
 from metaclip_spark.storage.transport import Body, Identity, etag_in, shown
 from metaclip_spark.version import __version__
 
 PIECE_BYTES = 1 << 18
+_PAGE_BYTES = 1 << 12
 _RETRIED_BELOW_500 = (408, 425, 429)
 
 
@@ -87,6 +89,10 @@ class HttpTransport:
             return Identity(_total(headers), etag_in(headers)), start
         if status in (404, 410):
             raise DamagedSourceError(f"{where} does not exist (status {status})")
+        if status in (400, 401, 403):
+            problem = refused(where, status, *of_page(_error_page(response)))
+            if problem is not None:
+                raise problem
         if status == 403:
             raise ForbiddenError("status 403", _retry_after(headers))
         if status >= 500 or status in _RETRIED_BELOW_500:
@@ -107,6 +113,14 @@ class HttpTransport:
         if not first.isdigit() or int(first) > start:
             raise ConnectionLostError(f"a range that was not requested ({headers.get('Content-Range')!r})")
         return Identity(_total(headers), etag_in(headers)), int(first)
+
+
+def _error_page(response: urllib3.BaseHTTPResponse) -> bytes:
+    """Return the start of the page that a refusal comes with."""
+    try:
+        return response.read1(_PAGE_BYTES) or b""
+    except (urllib3.exceptions.HTTPError, OSError):
+        return b""
 
 
 def _total(headers: Mapping[str, str]) -> int | None:

@@ -8,8 +8,15 @@ from typing import Any
 import fsspec
 
 from metaclip_spark.core.extras import how_to_install
-from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError, InputError
+from metaclip_spark.errors import (
+    ConnectionLostError,
+    CredentialsError,
+    DamagedSourceError,
+    ForbiddenError,
+    InputError,
+)
 from metaclip_spark.storage.filesystem import filesystem_of
+from metaclip_spark.storage.refusal import refused
 from metaclip_spark.storage.transport import Body, Identity, changed, etag_in, scheme_of, shown
 
 _S3 = ("s3", "s3a")
@@ -59,14 +66,43 @@ class FsspecTransport:
             return DamagedSourceError(f"{where} does not exist")
         if type(error).__name__ == "FileExpired":  # s3fs: the ETag is no longer the one of the first block
             return changed(self._uri)
+        problem = refused(where, None, *self._why(error))
+        if problem is not None:
+            return problem
         if isinstance(error, PermissionError):
             anonymous = getattr(self._files, "anon", False)
             return (
-                DamagedSourceError(f"{where} was refused: {NO_CREDENTIALS}")
+                CredentialsError(f"{where} was refused: {NO_CREDENTIALS}")
                 if anonymous
                 else ForbiddenError(f"a refusal ({error})")
             )
         return ConnectionLostError(f"{type(error).__name__}: {error}")
+
+    def _why(self, error: Exception) -> tuple[str, str]:
+        """Return the code and the text of a store's refusal.
+
+        The answer to a question for a file's size has no text, so a refused one is asked again for its first byte.
+        """
+        code = code_of(error)
+        if code in ("400", "401", "403"):
+            try:
+                self._files.cat_file(self._path, start=0, end=1)
+            except Exception as again:
+                return code_of(again), str(again)
+        return code, str(error)
+
+
+def code_of(error: BaseException) -> str:
+    """Return the code that an object store gave for an error, or ""."""
+    link: BaseException | None = error
+    for _ in range(10):
+        if link is None:
+            break
+        response = getattr(link, "response", None)
+        if isinstance(response, Mapping):
+            return str(response.get("Error", {}).get("Code", ""))
+        link = link.__cause__ or link.__context__
+    return ""
 
 
 def identity_of(details: Mapping[str, Any]) -> Identity:

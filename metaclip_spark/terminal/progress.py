@@ -129,6 +129,7 @@ class Stage:
         self.name = name
         self.pairs = 0
         self.note = ""
+        self._waits = ""
         self._unit, self._record = unit, record
         self._total, self._planned = total, planned
         self._tallies = tallies
@@ -150,6 +151,15 @@ class Stage:
         self.pairs += pairs
         if self._tallies is not None:
             self._tallies.clear()
+
+    @contextmanager
+    def waiting(self, why: str) -> Iterator[None]:
+        """Show that the stage waits while the body runs, and why."""
+        self._waits = why
+        try:
+            yield
+        finally:
+            self._waits = ""
 
     def done(self) -> tuple[int, int]:
         """Return (finished, total) in units of the stage, or in tasks of Spark if the stage has no total.
@@ -190,6 +200,8 @@ class Stage:
 
     def state(self) -> str:
         """Return how far the stage is, in words."""
+        if self._waits:
+            return self._waits
         done, total = self.done()
         read, left = self.read(), self.seconds_left()
         parts = [f"{done:,} of {counted(total, self._unit)}"] if total else []

@@ -117,6 +117,7 @@ class BadServer(ThreadingHTTPServer):
 
     Attributes:
         plan: what to do with the next requests, first come first served.
+        always: path -> what to do with each request for it, once the plan is done.
         requests: (path, Range header or None) of every request.
         ranges, lengths, etags: whether range requests are understood, and what headers say.
         coding: Content-Encoding, if any.
@@ -128,6 +129,7 @@ class BadServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.plan: list[Behaviour] = []
+        self.always: dict[str, Behaviour] = {}
         self.requests: list[tuple[str, str | None]] = []
         self.ranges = self.lengths = self.etags = True
         self.coding: str | None = None
@@ -163,7 +165,7 @@ class _Handler(BaseHTTPRequestHandler):
         range_header = self.headers.get("Range")
         with server.lock:
             server.requests.append((self.path, range_header))
-            behaviour = server.plan.pop(0) if server.plan else well
+            behaviour = server.plan.pop(0) if server.plan else server.always.get(self.path, well)
         data = server.files.get(self.path)
         if data is None:
             status(404)(self, b"", 0, 0)

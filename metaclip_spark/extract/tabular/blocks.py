@@ -6,6 +6,8 @@ import gzip
 import io
 from typing import BinaryIO
 
+from metaclip_spark.extract.tabular.parts import Lines
+from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.magic import BYTE_ORDER_MARK, GZIP_MAGIC, HEAD_BYTES, check_head
 
 BLOCK_BYTES = 1 << 20
@@ -24,10 +26,15 @@ class Blocks:
     Attributes:
         failure: the error that ended the file; the blocks before it are valid.
         ended: whether the last block was returned.
+        start: position of the first block in the file.
     """
 
-    def __init__(self, raw: BinaryIO, kind: str) -> None:
+    def __init__(self, raw: BinaryIO, kind: str, part: Split | None = None) -> None:
         """Check what the file is by its first bytes.
+
+        Args:
+            part: read only the lines that begin in this split; None: read the whole file. Of a gzip file the first
+                split has all lines.
 
         Raises:
             DamagedSourceError: the file is empty, or is not text of this kind.
@@ -38,7 +45,18 @@ class Blocks:
         raw.seek(0)
         # Every file of `open_source` is a BufferedIOBase.
         self._stream: io.BufferedIOBase = gzip.GzipFile(fileobj=raw) if magic == GZIP_MAGIC else raw  # type: ignore[assignment]
+        self.start = 0
+        index = 0
+        if part is not None and part.of > 1:
+            index = part.index
+            if magic != GZIP_MAGIC:
+                self._stream = lines = Lines(raw, part.start, part.stop)
+                self.start = lines.first
+            elif index:
+                self._stream = io.BytesIO()
         self._held = self._read(BLOCK_BYTES)
+        if index:
+            return
         if not self._held and self.failure is not None:
             raise self.failure
         check_head(self._held[:HEAD_BYTES], kind, is_inflated=magic == GZIP_MAGIC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +28,7 @@ from metaclip_spark.extract.tabular.dialect import (
 )
 from metaclip_spark.extract.tabular.header import DELIMITERS, Header, begins_with_mark, header_of
 from metaclip_spark.extract.tabular.names import file_options
+from metaclip_spark.extract.tabular.parts import PART_ROWS, shown_row
 from metaclip_spark.extract.tabular.rows import Cutter, Reject
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.open import open_source
@@ -64,23 +66,27 @@ class Delimited:
         is_settled: whether the quoting will not change any more.
     """
 
-    def __init__(self, blocks: Blocks, kind: str, quoting: str, headless: bool) -> None:
+    def __init__(self, blocks: Blocks, kind: str, quoting: str, headless: bool, header: Header | None = None) -> None:
         """Read the header.
 
         Args:
             quoting: one of `candidates.options.QUOTINGS`.
             headless: the file has no header line.
+            header: the header of the file, if the blocks are a later part of it.
 
         Raises:
             DamagedSourceError: the file has no line.
         """
         self._blocks, self._setting = blocks, quoting
         data = blocks.next()
-        while b"\n" not in data and not blocks.ended and len(data) <= MAX_ROW_BYTES:
-            data = blocks.next(data)
-        header = header_of(data, kind, headless, quoting != NONE)
-        if header is None or (header.end >= len(data) and blocks.failure):
-            raise blocks.failure or DamagedSourceError("the file has no line of text")
+        if header is not None:
+            header = replace(header, end=0)
+        else:
+            while b"\n" not in data and not blocks.ended and len(data) <= MAX_ROW_BYTES:
+                data = blocks.next(data)
+            header = header_of(data, kind, headless, quoting != NONE)
+            if header is None or (header.end >= len(data) and blocks.failure):
+                raise blocks.failure or DamagedSourceError("the file has no line of text")
         self.header: Header = header
         default = NONE if header.delimiter == b"\t" else DOUBLE
         self.dialect = Dialect(
@@ -101,7 +107,7 @@ class Delimited:
         Raises:
             DamagedSourceError: the fields contradict the dialect that earlier ones showed.
         """
-        cutter = Cutter(len(self.header.names), self.header.line, reject, self.header.end)
+        cutter = Cutter(len(self.header.names), self.header.line, reject, self._blocks.start + self.header.end)
         while True:
             ended = self._blocks.ended
             final = ended and self._blocks.failure is None
@@ -183,10 +189,13 @@ def read_delimited(split: Split, options: ExtractOptions, ledger: Ledger) -> Ite
         DamagedSourceError: a wanted column is missing, or the file's quotation marks contradict each other.
         Exception: any error of a damaged file, after the rows before it.
     """
-    position = 0
+    position, kind = split.index * PART_ROWS, split.source.format
     with open_source(split.source.uri) as raw:
-        blocks = Blocks(raw, split.source.format)
-        file = Delimited(blocks, split.source.format, options.quoting, options.by_position)
+        header = None
+        if split.index:
+            header = Delimited(Blocks(raw, kind), kind, options.quoting, options.by_position).header
+        blocks = Blocks(raw, kind, split)
+        file = Delimited(blocks, kind, options.quoting, options.by_position, header)
         places = _places(file.header.names, options, split.source.source_path)
 
         def broken_row(where: str, what: str) -> None:
@@ -197,10 +206,10 @@ def read_delimited(split: Split, options: ExtractOptions, ledger: Ledger) -> Ite
             columns = _parsed(block, file, places, broken_row, position)
             rows = len(next(iter(columns.values())))
             for start in range(0, rows, BATCH_ROWS):
-                ledger.bytes_read = raw.tell()
+                ledger.bytes_read = raw.tell() - split.start
                 yield position + start, {name: column.slice(start, BATCH_ROWS) for name, column in columns.items()}
             position += rows
-        ledger.bytes_read = raw.tell()
+        ledger.bytes_read = split.stop - split.start if split.of > 1 else raw.tell()
         ledger.opened(raw)
     if blocks.failure is not None:
         raise blocks.failure
@@ -229,7 +238,7 @@ def _parsed(block: memoryview, file: Delimited, places: dict[str, int], reject: 
 
     def broken_row(row: pa_csv.InvalidRow) -> str:
         detail = f"{row.actual_columns} columns, expected {row.expected_columns}: {row.text}"
-        rejects.append((f"row {position + row.number + bool(file.header.line)}", detail))
+        rejects.append((shown_row(position + row.number + bool(file.header.line)), detail))
         return "skip"
 
     if _is_utf8(block):

@@ -17,6 +17,7 @@ from metaclip_spark.errors import WrongKindError
 from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
 from metaclip_spark.extract.tabular.columns import BATCH_ROWS, Columns
 from metaclip_spark.extract.tabular.names import file_options
+from metaclip_spark.extract.tabular.parts import PART_ROWS, shown_row
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.magic import BYTE_ORDER_MARK
 from metaclip_spark.storage.open import open_source
@@ -50,23 +51,34 @@ def read_jsonl(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterato
         ColumnError: none of the first rows has a url, or none a text.
         Exception: any error of a damaged file, after the rows before it.
     """
-    position, is_named = 0, False
+    position, is_named, path = split.index * PART_ROWS, False, split.source.source_path
     with open_source(split.source.uri) as raw:
-        blocks = Blocks(raw, "jsonl")
+        if split.index:  # the names are those of the file's first rows, in every part
+            for first, lines in lines_of(Blocks(raw, "jsonl")):
+                rows = _rows_of(lines, first, Ledger(), check_kind=True)
+                if rows.values:
+                    options, is_named = _named(rows, options, path), True
+                    break
+        blocks = Blocks(raw, "jsonl", split)
         for first, lines in lines_of(blocks):
-            rows = _rows_of(lines, first, ledger, check_kind=not is_named)
+            rows = _rows_of(lines, position - position % PART_ROWS + first, ledger, check_kind=not is_named)
             if rows.values and not is_named:
-                names = list(dict.fromkeys(name for row in rows.values for name in row))
-                options, is_named = file_options(names, options, split.source.source_path, by_row=True), True
+                options, is_named = _named(rows, options, path), True
             columns = _columns_of(rows, options, ledger)
             for start in range(0, len(columns[options.url_column]), BATCH_ROWS):
-                ledger.bytes_read = raw.tell()
+                ledger.bytes_read = raw.tell() - split.start
                 yield position + start, {name: column.slice(start, BATCH_ROWS) for name, column in columns.items()}
             position += len(rows.values)
-        ledger.bytes_read = raw.tell()
+        ledger.bytes_read = split.stop - split.start if split.of > 1 else raw.tell()
         ledger.opened(raw)
     if blocks.failure is not None:
         raise blocks.failure
+
+
+def _named(rows: Rows, options: ExtractOptions, path: str) -> ExtractOptions:
+    """Return the options with the names that the first rows have for the wanted columns."""
+    names = list(dict.fromkeys(name for row in rows.values for name in row))
+    return file_options(names, options, path, by_row=True)
 
 
 def lines_of(blocks: Blocks) -> Iterator[tuple[int, list[bytes]]]:
@@ -125,7 +137,7 @@ def _rows_of(lines: list[bytes], first: int, ledger: Ledger, check_kind: bool) -
             problem = str(error)
             if not problems and not rows.values and isinstance(error, json.JSONDecodeError):
                 is_cut = line[:1] == b"{" and error.pos >= len(error.doc)
-        first_problem = first_problem or f"line {first + place}: {problem}: {line[:_SHOWN_BYTES]!r}"
+        first_problem = first_problem or f"{_line(first + place)}: {problem}: {line[:_SHOWN_BYTES]!r}"
         problems += 1
         _reject(ledger, "broken_json", first + place, problem, line)
     if check_kind and problems and (not rows.values or (is_cut and problems > len(rows.values))):
@@ -188,7 +200,11 @@ def _repeated_keys(line: bytes) -> set[str]:
 
 def _reject(ledger: Ledger, reason: str, number: int, problem: str, line: bytes) -> None:
     ledger.records_read += 1
-    ledger.reject(reason, f"line {number}", f"{problem}: {line[:_SHOWN_BYTES]!r}")
+    ledger.reject(reason, _line(number), f"{problem}: {line[:_SHOWN_BYTES]!r}")
+
+
+def _line(number: int) -> str:
+    return shown_row(number).replace("row", "line", 1)
 
 
 def _kind_of(value: object) -> str:

@@ -22,8 +22,9 @@ from metaclip_spark.extract.tabular.delimited import delimited_names, read_delim
 from metaclip_spark.extract.tabular.jsonl import read_jsonl
 from metaclip_spark.extract.tabular.names import partition_values, without_partitions
 from metaclip_spark.extract.tabular.parquet import parquet_names, read_parquet
+from metaclip_spark.extract.tabular.parts import shown_row
 from metaclip_spark.extract.tabular.sizes import URL_BYTES, Sizes, byte_caps, shortened
-from metaclip_spark.sources.files import Source, Split, splits_of
+from metaclip_spark.sources.files import Source, Split, whole
 
 # This matches texts that clean_text may change: a control character or line end is inside, or an edge is not printable
 # ASCII. Only these texts become Python strings.
@@ -84,8 +85,7 @@ def column_names(source: Source, options: ExtractOptions) -> list[str]:
         return parquet_names(source.uri)
     if source.format != "jsonl":
         return [] if options.by_position else delimited_names(source.uri, source.format, options.quoting)
-    (split,) = splits_of([source])
-    for _, columns in read_jsonl(split, options, Ledger()):
+    for _, columns in read_jsonl(whole(source), options, Ledger()):
         return list(columns)
     return []
 
@@ -197,7 +197,7 @@ class _Keep:
         dropped = self.mask & pc.fill_null(where, False).to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(dropped)
         if len(rows):
-            examples = ((f"row {self._position + row}", note or detail(int(row))) for row in rows)
+            examples = ((shown_row(self._position + int(row)), note or detail(int(row))) for row in rows)
             self._ledger.reject_many(reason, len(rows), examples)
             self.mask &= ~dropped
 

@@ -42,7 +42,13 @@ def test_ids_of_settings_never_change(flags, run_id, extract_id):
     [
         {"warehouse": "/w", "metadata": "list.json", "input": "pool.parquet"},
         {"matcher": "naive", "files_per_commit": 3, "max_fetches": 2, "lease_seconds": 9, "whole_pool": True},
-        {"allow_incomplete": "2%", "rejects_per_reason": 0, "retry": "failed", "crawl_root": "/mirror"},
+        {
+            "allow_incomplete": "2%",
+            "max_failed": "5%",
+            "rejects_per_reason": 0,
+            "retry": "failed",
+            "crawl_root": "/mirror",
+        },
         {"master": "local[2]", "remote": "sc://h:1", "driver_memory": "2g", "spark": "a=b"},
         {"run_id": "r", "pinned": "pairs=3", "outcome": "o.json"},
         {"tail_fraction": 0.06, "languages": "en"},

@@ -42,7 +42,7 @@ def test_defaults_are_those_of_the_paper():
     assert settings == Settings()
     assert settings.chosen_tail_fraction == TAIL_FRACTION == 0.06
     assert (settings.seed, settings.unit, settings.url_column, settings.text_column) == (0, "pair", "url", "text")
-    assert (settings.files_per_commit, settings.allow_incomplete, settings.master) == (500, "0", None)
+    assert (settings.files_per_commit, settings.allow_incomplete, settings.master) == (None, "0", None)
     assert settings.snapshot == "default"
 
 
