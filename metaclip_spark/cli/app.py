@@ -6,6 +6,7 @@ Errors go to stderr, tables and numbers to stdout.
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from metaclip_spark.cli.interrupts import REASON, STATUS
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import MetaclipError, WorkerError
 from metaclip_spark.version import full_version
 
@@ -533,17 +535,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(REASON, STATUS)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        print(masked(said.getvalue()), end="", file=sys.stderr)
         return error.exit_code
     except MetaclipError as error:
         if debug:
-            traceback.print_exc()
+            _print_trace()
         # An error that another one caused says where; the failure of the machine says why.
         failure = failure_of(error) if error.exit_code == 1 and error.__cause__ is not None else None
         return _fail(*(failure or (str(error), error.exit_code)))
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _print_trace()
         from metaclip_spark.spark.probe import worker_problem
 
         problem = worker_problem(error)
@@ -553,7 +557,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(*(failure or (f"failed: {cause_of(error)} (--debug shows the stack trace).", 1)))
 
 
+def _print_trace() -> None:
+    print(masked(traceback.format_exc()), end="", file=sys.stderr)
+
+
 def _fail(message: str, status: int) -> int:
-    for line in message.splitlines():
+    for line in masked(message).splitlines():
         print(f"metaclip-spark: {line}", file=sys.stderr)
     return status

@@ -10,6 +10,7 @@ from typing import Any
 
 from metaclip_spark.commands.opening import open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
@@ -82,9 +83,9 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     with leased(warehouse, settings.lease_seconds) if inside else contextlib.nullcontext():
         summary = _write_export(warehouse, reporter, request, run, earlier, place)
     if as_json:
-        print(json.dumps({"output": place.output, **summary}, ensure_ascii=False))
+        print(json.dumps({"output": masked(place.output), **summary}, ensure_ascii=False))
     else:
-        print_summary(place.output, summary)
+        print_summary(masked(place.output), summary)
     return 0
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.report.account import SHOWN as GROUPS_SHOWN
 from metaclip_spark.report.account import WithoutPairs, by_reason
@@ -98,5 +99,5 @@ def say_if_nothing_was_done(ctx: RunContext, state: str) -> None:
 def write_outcome(ctx: RunContext, outcome: Mapping[str, Any]) -> None:
     """Write the outcome to --outcome, if it is given."""
     if ctx.settings.outcome is not None:
-        text = json.dumps(outcome, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(masked(outcome), ensure_ascii=False, indent=1) + "\n"
         write_text(ctx.settings.outcome, text, "outcome", "--outcome")

@@ -28,14 +28,13 @@ from metaclip_spark.candidates.options import (
 from metaclip_spark.config import numbers
 from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
 
 WHOLE_POOL = "pool"
 """The value of --drawn-from for survivors of the whole matched pool."""
-
-_SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
 class Settings(BaseModel):
@@ -484,9 +483,8 @@ class Settings(BaseModel):
         return values | {"tail_fraction": self.chosen_tail_fraction, "languages": self.wanted_languages}
 
     def without_secrets(self) -> dict[str, Any]:
-        """Return all values by name, as they are stored and shown: secrets of Spark's configuration are hidden."""
-        values = self.model_dump()
-        values["spark"] = {name: "(hidden)" if _SECRET.search(name) else text for name, text in self.spark.items()}
+        """Return all values by name, as they are stored and shown; see `core.secrets`."""
+        values: dict[str, Any] = masked(self.model_dump())
         return values
 
     def extract_options(

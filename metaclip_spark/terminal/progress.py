@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted, duration, size
 from metaclip_spark.spark.session import is_connect
 from metaclip_spark.storage.tally import Progress as Read
@@ -48,11 +49,11 @@ class Reporter:
 
     def say(self, text: str) -> None:
         """Print one line on stderr."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(masked(text), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        self.console.print(f"warning: {masked(text)}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(

@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 import metaclip_spark
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.schemas import RUNS
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -44,7 +45,7 @@ class Event:
     @cached_property
     def detail(self) -> Mapping[str, Any]:
         """The parsed `config`."""
-        detail: dict[str, Any] = json.loads(self.config)
+        detail: dict[str, Any] = masked(json.loads(self.config))  # releases before 0.1 stored some secrets
         return detail
 
 
@@ -122,7 +123,7 @@ class Attempt:
             "event": event,
             "at": datetime.now(timezone.utc),
             "stage": stage,
-            "config": json.dumps(detail, default=str),
+            "config": json.dumps(masked(detail), default=str),
             "versions": dict(versions or {}),
             "metadata_ids": self._metadata_ids,
             "rows": rows,
