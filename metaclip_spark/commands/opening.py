@@ -26,8 +26,8 @@ from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.events import new_attempt_id
-from metaclip_spark.warehouse.holder import refuse_before_spark
-from metaclip_spark.warehouse.lease import leased
+from metaclip_spark.warehouse.holder import refuse_before_spark, waited_for
+from metaclip_spark.warehouse.lease import Lease, leased
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -102,7 +102,7 @@ def _attempted(
 ) -> Iterator[WritingContext]:
     run_id = settings.run_id or _run_id(settings, metadata.metadata_id, given)
     config = settings.without_secrets()
-    with leased(warehouse, settings.lease_seconds):
+    with held(warehouse, settings, reporter):
         log = RunLog(warehouse)  # read again: another run may have written until the lease was taken
         attempt = log.attempt(run_id, config, [metadata.metadata_id])
         refuse_unfinished(warehouse)
@@ -118,6 +118,11 @@ def _attempted(
                 attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
             raise
         attempt.record("finished")
+
+
+def held(warehouse: Warehouse, settings: Settings, reporter: Reporter) -> contextlib.AbstractContextManager[Lease]:
+    """Return a context that holds the lease of the warehouse, and waits for it as the settings say."""
+    return leased(warehouse, settings.lease_seconds, settings.wait, reporter.say, reporter.warn)
 
 
 @contextlib.contextmanager
@@ -158,14 +163,15 @@ def open_warehouse(
 
     Raises:
         ConfigError: no warehouse is given, its folder is missing, or the folder cannot be written.
-        LeaseError: another run holds the lease of a local warehouse.
+        HeldError: another run holds the lease of a local warehouse.
     """
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     if settings.warehouse is not None and "://" not in settings.warehouse:
         _check_folder(settings.warehouse, create, writes=takes_lease)
     if settings.warehouse is not None and settings.remote is None and takes_lease:
-        refuse_before_spark(settings.warehouse, settings.lease_seconds)
+        root = settings.warehouse
+        waited_for(lambda: refuse_before_spark(root, settings.lease_seconds), settings.wait, reporter.say)
     small = is_small(settings.warehouse, given or {})
     engine = open_engine(replace(engine_settings(settings), small=small), reporter.say)
     return Warehouse(engine, settings.warehouse, settings.catalog)

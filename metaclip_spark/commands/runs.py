@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metaclip_spark.commands.opening import open_warehouse
+from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted, size
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import PRUNED
-from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -93,16 +93,16 @@ def prune_runs(
     if bool(run_ids) == (keep_last is not None):
         raise ConfigError("runs prune takes the ids of the runs to delete, or --keep-last N; `runs list` shows them.")
     warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run)
-    runs = known_runs(warehouse)
-    chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
-    freed = sum(run.size for run in chosen)
-    if not dry_run:
-        with leased(warehouse, settings.lease_seconds):
+    with contextlib.nullcontext() if dry_run else held(warehouse, settings, reporter):
+        runs = known_runs(warehouse)
+        chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
+        if not dry_run:
             for run in chosen:
                 prune(warehouse, run)
             if retain_hours is not None:
                 for name in OF_A_RUN:
                     warehouse.vacuum(name, retain_hours)
+    freed = sum(run.size for run in chosen)
     if as_json:
         pruned = [{"run_id": run.run_id, "bytes": run.size} for run in chosen]
         print(json.dumps({"pruned": pruned, "dry_run": dry_run}, ensure_ascii=False))

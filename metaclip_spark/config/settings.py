@@ -267,6 +267,12 @@ class Settings(BaseModel):
         "Seconds until the lease on the warehouse expires when its holder no longer renews it.",
         ge=5,
     )
+    wait: float = setting(
+        0.0,
+        Setting(Group.WAREHOUSE, "SECONDS", default_text="0", run_id=NEVER, of_command=True),
+        "Wait for a run that holds the lease on the warehouse, instead of ending at once.",
+        ge=0,
+    )
     rejects_per_reason: int = setting(
         10,
         Setting(Group.READING, "N", run_id=NEVER),

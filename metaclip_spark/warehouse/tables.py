@@ -319,6 +319,18 @@ class Warehouse:
         """Return the latest version of a table; None where the table is absent."""
         return self._logs.last(name).version if self.exists(name) else None
 
+    def lease_folder(self) -> str | None:
+        """Return the folder of the lease where it is in a store, and Delta's own commits hold it; None elsewhere.
+
+        Databricks has a service for commits, which keeps drivers apart on every store.
+        """
+        if self.root is not None:
+            return self.root if isinstance(self._logs, SparkLogs) else None
+        if "DATABRICKS_RUNTIME_VERSION" in os.environ or self.engine.is_remote:
+            return None
+        self.ensure("lease")
+        return self._statements.location("lease").rstrip("/").removesuffix("/lease")
+
     def set_fence(self, generation: int) -> None:
         """Refuse commits of this process after commits of a holder of a later lease, where delta-rs makes them."""
         if isinstance(self._logs, DeltaLogs):
