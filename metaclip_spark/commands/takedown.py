@@ -103,6 +103,7 @@ def _print(summary: Summary, reporter: Reporter) -> None:
         )
     elif summary.retain_hours:
         reporter.say(
-            f"Files that a version of the last {summary.retain_hours:g} hours needs still hold the rows. Vacuum the "
-            "tables again when that time is over."
+            f"Files that a version of the last {summary.retain_hours:g} hours needs still hold the rows, those of this "
+            f"takedown among them. When that time is over, `takedown --retain-hours {summary.retain_hours:g}` removes "
+            "them; --retain-hours 0 does so now."
         )

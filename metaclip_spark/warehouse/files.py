@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.warehouse.alias import plain_path
+from metaclip_spark.warehouse.conflicts import retried
 from metaclip_spark.warehouse.delta_rs import DataFile, DeltaLogs
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class LocalFiles:
                     place = self._root / name / file.path
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(staged, place)
-                version = self._logs.commit(name, [file for _, file in files], token, replaced, txn)
+                listed = [file for _, file in files]
+                version = retried(lambda: self._logs.commit(name, listed, token, replaced, txn))
             except BaseException:
                 self._remove_unless_committed(name, token, [file for _, file in files])
                 raise
@@ -93,7 +95,7 @@ class LocalFiles:
         return version, sum(file.rows for _, file in files)
 
     def _remove_unless_committed(self, name: str, token: str, files: list[DataFile]) -> None:
-        if self._logs.last(name).token == token:
+        if self._logs.commit_of(name, token).token == token:
             return  # an interrupt came after the commit
         self._remove(name, files)
 

@@ -20,17 +20,17 @@ from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from pyspark.errors import PySparkException
 
 from metaclip_spark.errors import HeldError, LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
 from metaclip_spark.warehouse.claims import Claims, is_on_s3
+from metaclip_spark.warehouse.conflicts import is_conflict
 from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process, waited_for
 from metaclip_spark.warehouse.tables import Warehouse
 
 TABLE = LEASE.name
-_CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
 
 
 class Lease:
@@ -175,11 +175,10 @@ class Lease:
 
 
 def _explained(error: Exception, where: str) -> LeaseError | WarehouseError:
-    # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
+    if is_conflict(error):
+        return HeldError(f"another run took {where} at the same moment; try again later (--wait SECONDS).")
     java: Any = getattr(error, "java_exception", None)
     message = str(error) if java is None else str(java.toString())
-    if isinstance(error, CommitFailedError) or any(word in message for word in _CONFLICTS):
-        return HeldError(f"another run took {where} at the same moment; try again later (--wait SECONDS).")
     return WarehouseError(
         f"{where} cannot be written: {message.splitlines()[0]} Give another --warehouse, or the right to write there."
     )

@@ -21,6 +21,8 @@ from deltalake.exceptions import DeltaProtocolError
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
+from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
@@ -197,22 +199,41 @@ class Warehouse:
         """Return value of a partition column -> bytes of the table's current files, from the log alone."""
         return self._logs.bytes_by(name, column)
 
-    def append(self, name: str, rows: DataFrame | pa.Table, txn: str | None = None, txn_version: int = 1) -> Commit:
+    def append(
+        self,
+        name: str,
+        rows: DataFrame | pa.Table,
+        txn: str | None = None,
+        txn_version: int = 1,
+        files: int | None = None,
+    ) -> Commit:
         """Append rows.
 
         Args:
             rows: a DataFrame, or an Arrow table for a few rows of a table without partitions.
             txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
+            files: number of files to write where Spark would write one per task; see `data_files.few_files`.
         """
-        return self._write(name, rows, None, txn, txn_version)
+        return self._write(name, self._in_files(rows, files), None, txn, txn_version)
 
-    def replace(self, name: str, rows: DataFrame | pa.Table, *, txn: str | None = None, **where: str) -> Commit:
+    def replace(
+        self, name: str, rows: DataFrame | pa.Table, *, txn: str | None = None, files: int | None = None, **where: str
+    ) -> Commit:
         """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append.
 
         Args:
             rows: a DataFrame, or an Arrow table, whose rows all are of that partition.
+            files: as in append.
         """
-        return self._write(name, rows, where, txn, 1)
+        return self._write(name, self._in_files(rows, files), where, txn, 1)
+
+    def _in_files(self, rows: DataFrame | pa.Table, files: int | None) -> DataFrame | pa.Table:
+        """Return rows in so many partitions, each of which becomes a file; the embedded engine writes few anyway."""
+        if files is None or isinstance(rows, pa.Table) or self.engine.is_embedded:
+            return rows
+        # Fewer tasks than cores would also read on few cores: then the few rows are shuffled instead.
+        wide = not self.engine.is_remote and files >= self.spark.sparkContext.defaultParallelism
+        return rows.coalesce(files) if wide else rows.repartition(files)
 
     def merge(
         self,
@@ -233,9 +254,10 @@ class Warehouse:
             return 0
         self.guard()
         if self._rows_by_files:
-            assert isinstance(self._logs, DeltaLogs)
-            return self._logs.merge(name, rows.toArrow(), on, update, delete)
-        return self._statements.merge(name, rows, on, update, delete)
+            logs, few = self._logs, rows.toArrow()
+            assert isinstance(logs, DeltaLogs)
+            return retried(lambda: logs.merge(name, few, on, update, delete))
+        return retried(lambda: self._statements.merge(name, rows, on, update, delete))
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
@@ -244,7 +266,8 @@ class Warehouse:
         self.guard()
         # Whole partitions are removed from the log. For other rows files are rewritten: that is work for the engine.
         whole = set(where) <= set(TABLES[name].partitioned_by)
-        (self._logs if whole or self._rows_by_files else self._statements).delete(name, **where)
+        logs = self._logs if whole or self._rows_by_files else self._statements
+        retried(lambda: logs.delete(name, **where))
 
     def remove_files(self, name: str) -> None:
         """Remove the data files of a table that has no rows; the log stays, so an interruption breaks nothing.
@@ -294,6 +317,44 @@ class Warehouse:
         if self.exists(name):
             self.guard()
             (self._logs if self._rows_by_files else self._statements).vacuum(name, retain_hours)
+
+    def files(self, name: str, target: int = TARGET_BYTES) -> list[PartitionFiles]:
+        """Return the current data files of a table by partition, from the log where it can be read.
+
+        Args:
+            target: size in bytes below which a file is small.
+        """
+        return by_partition(self._logs.files(name), target) if self.exists(name) else []
+
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+        """Merge small files of a table up to a size; no row changes. Return how many files were merged.
+
+        Args:
+            partitions: the partitions with small files.
+        """
+        self.guard()
+        try:
+            return self._logs.compact(name, target, partitions)
+        except DeltaProtocolError as error:  # a table with deletion vectors, which Spark's settings may ask for
+            if self.engine.is_embedded:
+                raise WarehouseError(
+                    f"table {name} has features that the embedded engine cannot write: {error}. Run the same command "
+                    "with --engine spark."
+                ) from error
+            return self._statements.compact(name, target, partitions)
+
+    def old_files(self, name: str, retain_hours: float) -> int:
+        """Count the files that `vacuum` would remove; Spark's statement lists 1,000 at most."""
+        return self._logs.vacuum(name, retain_hours, dry_run=True) if self.exists(name) else 0
+
+    def clean_log(self, name: str, days: int | None) -> None:
+        """Checkpoint the log of a table, and remove entries that are older than their retention.
+
+        Args:
+            days: the retention from now on; None: it stays.
+        """
+        self.guard()
+        self._logs.clean_log(name, days)
 
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
@@ -387,10 +448,10 @@ class Warehouse:
         # A write has rows of one partition, or of few. Without this setting Spark would sort whole rows by partition.
         with set_for_now(self.spark, **{_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}):
             if self.root is not None:
-                writer.save(self.where(name))
+                retried(lambda: writer.save(self.where(name)))
             else:
-                writer.saveAsTable(self.identifier(name))
-        last = self._logs.last(name)
+                retried(lambda: writer.saveAsTable(self.identifier(name)))
+        last = self._logs.commit_of(name, token)
         was_new = last.token == token
         return Commit(name, last.version, last.rows if was_new else 0, was_new)
 
