@@ -29,6 +29,7 @@ def settings_options(*names: str | Group, without: Sequence[str] = ()) -> Callab
         names: settings by name, or all settings of a group.
         without: settings that the command does not take.
     """
+    names = (*names, Group.LOGS)
     chosen = [name for part in names for name in (settings_in(part) if isinstance(part, Group) else [part])]
     headings = list(Group)
     chosen.sort(key=lambda name: headings.index(SETTINGS[name].group))  # stable: in a group, in the order of Settings

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from metaclip_spark.commands.lineage import lineage
 from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
@@ -25,7 +26,7 @@ from metaclip_spark.steps.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
-from metaclip_spark.warehouse.events import new_attempt_id
+from metaclip_spark.warehouse.events import USED, new_attempt_id
 from metaclip_spark.warehouse.holder import refuse_before_spark, waited_for
 from metaclip_spark.warehouse.lease import Lease, leased
 from metaclip_spark.warehouse.runs import RunLog
@@ -107,17 +108,24 @@ def _attempted(
         attempt = log.attempt(run_id, config, [metadata.metadata_id])
         refuse_unfinished(warehouse)
         attempt.record("started")
+        reporter.events.common.update(run_id=run_id, attempt_id=attempt.attempt_id)
+        reporter.events.emit("started", warehouse=settings.warehouse or settings.catalog)
+        place = settings.warehouse or settings.catalog or ""
         try:
-            yield WritingContext(
-                warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
-            )
+            with lineage(place, run_id, attempt.attempt_id, config, log.events):
+                yield WritingContext(
+                    warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
+                )
         except BaseException as error:
             last = stopping(warehouse.engine) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
             # The user must see the first error, not a failure to log it.
+            text = f"{type(error).__name__}: {str(error)[:2000]}"
+            reporter.events.emit("failed", error=text)
             with last, contextlib.suppress(Exception):
-                attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
+                attempt.record("failed", detail={"error": text, USED: reporter.usage()})
             raise
-        attempt.record("finished")
+        attempt.record("finished", detail={**config, USED: reporter.usage()})
+        reporter.events.emit("finished")
 
 
 def held(warehouse: Warehouse, settings: Settings, reporter: Reporter) -> contextlib.AbstractContextManager[Lease]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -65,6 +66,26 @@ def source_outcomes(found: Mapping[str, Outcome]) -> dict[str, Any]:
     named = [dict(zip(("source_path", "status", "reason"), each, strict=True)) for each in incomplete[:SHOWN]]
     without = [group.plain for group in sources_without_pairs(found)]
     return {"sources": dict(statuses), "incomplete": named, "sources_without_pairs": without}
+
+
+def emit_sources(reporter: Reporter, found: Mapping[str, Outcome]) -> None:
+    """Emit how many sources ended with each status, and of the incomplete ones, for which kind of reason."""
+    kinds = Counter((outcome.status, kind_of(outcome.reason)) for outcome in found.values())
+    for (status, kind), number in sorted(kinds.items(), key=str):
+        reporter.events.emit("sources", status=status, kind=kind, number=number)
+
+
+def kind_of(reason: str | None) -> str | None:
+    """Return the kind of a reason: its words, without the addresses, names and numbers that differ by source.
+
+    >>> kind_of("https://h/a.gz could not be fetched: status 503 (5 times)")
+    'could not be fetched: status 503 (N times)'
+    """
+    if reason is None:
+        return None
+    words = [word for word in reason.partition(";")[0].split() if "/" not in word]
+    text = re.sub(r"(?<!status )\b\d[\d,.]*", "N", " ".join(words))
+    return text[:100]
 
 
 def sources_without_pairs(found: Mapping[str, Outcome]) -> list[WithoutPairs]:

@@ -64,6 +64,9 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
     ]
     print_rows(["stage", "snapshot", "done, UTC", "rows"], stages)
     out.print()
+    if run.used:
+        print_rows(["stage", "snapshot", "seconds", "core-hours", "MB read", "MB shuffled"], _used_rows(run.used))
+        out.print()
     attempts = [[attempt, f"{at:%Y-%m-%d %H:%M:%S}", event, error] for attempt, at, event, error in run.attempts]
     print_rows(["attempt", "last event, UTC", "", ""], attempts)
     out.print()
@@ -140,6 +143,25 @@ def prune(warehouse: Warehouse, run: Run) -> None:
         warehouse.delete(name, run_id=run.run_id)
 
 
+def _used_rows(used: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Return what stages took as rows of a table; what could not be measured is empty."""
+
+    def number(one: Mapping[str, Any], name: str, unit: float, digits: int) -> str:
+        return "" if one.get(name) is None else f"{one[name] / unit:,.{digits}f}"
+
+    return [
+        [
+            str(one["stage"]),
+            str(one.get("snapshot") or ""),
+            number(one, "seconds", 1, 1),
+            number(one, "core_seconds", 3600, 4),
+            number(one, "read_bytes", 1e6, 1),
+            number(one, "shuffled_bytes", 1e6, 1),
+        ]
+        for one in used
+    ]
+
+
 def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> list[Run]:
     by_id = {run.run_id: run for run in runs}
     for run_id in run_ids:
@@ -178,5 +200,6 @@ def _plain(run: Run) -> dict[str, Any]:
             {"attempt_id": attempt, "at": at.isoformat(), "event": event, "error": error}
             for attempt, at, event, error in run.attempts
         ],
+        "used": run.used,
         "config": run.config,
     }

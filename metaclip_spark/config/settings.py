@@ -328,6 +328,18 @@ class Settings(BaseModel):
         "Set this Spark configuration (repeatable; a map in YAML).",
     )
 
+    log_format: Literal["text", "json"] = setting(
+        "text",
+        Setting(Group.LOGS, "text|json", run_id=NEVER, of_command=True),
+        "Write progress and messages to stderr as text, or as JSON, one object per line (docs/LOGS.md).",
+    )
+    metrics: str | None = setting(
+        None,
+        Setting(Group.LOGS, "PLACE", run_id=NEVER, of_command=True),
+        "Send rates, bytes and core-seconds to a file, statsd://HOST:PORT or otlp://HOST:PORT; the last two need the "
+        "extra [metrics].",
+    )
+
     @field_validator("*", mode="before")
     @classmethod
     def _read_number(cls, value: Any, info: ValidationInfo) -> Any:

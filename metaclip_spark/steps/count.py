@@ -47,7 +47,7 @@ def counted_snapshots(ctx: Context) -> list[str]:
 def _count_snapshot(ctx: WritingContext, snapshot: str, fingerprint: str, version: int) -> None:
     metadata = ctx.metadata
     version = ctx.warehouse.readable_version("pairs", version)
-    with ctx.reporter.stage("count", ctx.spark) as stage:
+    with ctx.reporter.stage("count", ctx.spark, snapshot=snapshot) as stage:
         pairs = in_pool(ctx, "pairs", snapshot, version)
         counts = _rows(ctx, snapshot, count(pairs, len(metadata.entries)).toArrow())
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)

@@ -8,6 +8,7 @@ missing.
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -30,12 +31,15 @@ from metaclip_spark.stages.dedup import (
     suspect_hashes,
 )
 from metaclip_spark.steps.context import WritingContext, in_pool
+from metaclip_spark.warehouse.data_files import few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.tables import filter_equal
 
 FILTER_FROM = 1_000_000
 """Minimum number of known keys for which a Bloom filter drops keys before the join. There must also be at least as many
 known keys as new ones. With fewer known keys the join alone is faster."""
+BYTES_OF_A_REJECT = 200
+"""About how many bytes a stored reject takes: its record and its content, shortened."""
 FILTER_UP_TO = 1 << 27
 """Maximum number of new keys for which the Bloom filter is used. The filter takes 1.5 bytes per new key in each Python
 worker. With more new keys the join moves all known keys."""
@@ -58,7 +62,7 @@ def dedup_step(ctx: WritingContext) -> int:
 
 def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
-    with ctx.reporter.stage("dedup", ctx.spark) as stage:
+    with ctx.reporter.stage("dedup", ctx.spark, snapshot=snapshot) as stage:
         there = _staged_batches(ctx, snapshot)
         if set(there) & set(batch_ids):
             staged = in_pool(ctx, "extracted", snapshot).where(F.col("batch_id").isin(batch_ids))
@@ -70,9 +74,10 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str) -> int:
             if ctx.settings.id_column is None:
                 stored = _stored_keys(ctx, "sightings", snapshot)
                 warehouse.append("sightings", sightings(staged, stored, suspects), txn=fingerprint)
-            warehouse.append("rejects", rejects(staged), txn=fingerprint)
-            closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
-            warehouse.append("sources", closed.toArrow(), txn=fingerprint)
+            closed = sources(staged).withColumn("batch_id", F.lit(fingerprint)).toArrow()
+            files = _files_of_rejects(ctx, closed)
+            warehouse.append("rejects", rejects(staged), txn=fingerprint, files=files)
+            warehouse.append("sources", closed, txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids, others=set(there) - set(batch_ids))
         # The files are removed before the event `done`, because no later attempt would remove them.
         warehouse.remove_files("extracted")
@@ -155,6 +160,17 @@ def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], other
         ctx.warehouse.delete("extracted", **here, batch_id=batch_ids)
     else:
         ctx.warehouse.delete("extracted", **here)
+
+
+def _files_of_rejects(ctx: WritingContext, closed: pa.Table) -> int | None:
+    """Return the number of files for the sampled rejects of some sources; None: one per task, as few tasks read them.
+
+    Args:
+        closed: the outcomes of the sources, which count all rejects by reason.
+    """
+    cap = ctx.settings.rejects_per_reason
+    numbers = (min(number, cap) for counts in closed["rejected"].to_pylist() for _, number in counts or ())
+    return few_files(sum(numbers) * BYTES_OF_A_REJECT, closed.num_rows)
 
 
 def _versions(ctx: WritingContext) -> dict[str, int]:

@@ -32,7 +32,7 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"
     planned = [split.bytes for split in plan.todo]
     total = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
-    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total) as stage:
+    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total, snapshot) as stage:
         for batch in batches(plan.todo, ctx.settings.files_per_commit):
             names = [(split.source.source_path, split.index, split.source.etag) for split in batch]
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)

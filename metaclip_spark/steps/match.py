@@ -34,7 +34,7 @@ def match_step(ctx: WritingContext) -> int:
 
 
 def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, version: int, fingerprint: str) -> int:
-    with ctx.reporter.stage("match", ctx.spark) as stage:
+    with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail={"origin": origin})
         version = ctx.warehouse.readable_version("pairs", version)
         stored = filter_equal(ctx.warehouse.read("pairs", version), metadata_id=origin, snapshot=snapshot)
