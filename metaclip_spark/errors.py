@@ -36,6 +36,10 @@ class LeaseError(MetaclipError):
     """A lease that another run holds, or that this run lost (exit status 1)."""
 
 
+class HeldError(LeaseError):
+    """A lease that another run holds; `--wait` waits for it (exit status 1)."""
+
+
 class WarehouseError(MetaclipError):
     """A table that is missing, cannot be written, or is not what was expected (exit status 1)."""
 

@@ -283,7 +283,7 @@ RUNS = Table(
         RUN_ID,
         Column("attempt_id", "string", "new for each attempt"),
         Column("event", "string", "started, stage started, stage done, finished, failed; pruned: subset deleted"),
-        Column("at", "timestamp", "time of the event, by the driver's clock"),
+        Column("at", "timestamp", "time of the event, by the driver's clock; later than that of every earlier event"),
         Column("stage", "string", "the stage; null for events of the whole attempt"),
         Column("config", "string", "resolved configuration as JSON, without secrets; for a stage: its details"),
         Column("versions", "map<string,bigint>", "Delta versions of the tables that the stage wrote or read"),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.text import without_surrogates
 from metaclip_spark.errors import DamagedSourceError, WrongKindError
 
@@ -125,7 +126,7 @@ class Ledger:
         nothing = not self.records_read or (isinstance(error, WrongKindError) and not self.texts_read)
         self.status = "failed" if nothing else "partial"
         text = str(error) or type(error).__name__
-        self.reason = text if isinstance(error, DamagedSourceError) else f"{type(error).__name__}: {text}"
+        self.reason = masked(text if isinstance(error, DamagedSourceError) else f"{type(error).__name__}: {text}")
 
 
 def _shown(value: object) -> str:

@@ -6,6 +6,7 @@ Errors go to stderr, tables and numbers to stdout.
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -13,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from metaclip_spark.cli.failures import cause_of, failure_of, quiet_servers
+from metaclip_spark.cli.failures import cause_of, failure_of, forget, last_settings, quiet_servers
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.interrupts import REASON, STATUS
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import MetaclipError, WorkerError
 from metaclip_spark.version import full_version
 
@@ -29,10 +31,18 @@ READ_SOURCES = (Group.INPUT, Group.CRAWL, Group.TABULAR, Group.LANGUAGE, Group.F
 """The settings of commands that read sources."""
 
 
+_REPORTERS: list[Reporter] = []
+"""The reporter of the command that runs."""
+
+
 def _reporter(quiet: bool = False) -> Reporter:
+    """Return the reporter of a command, as its settings say; they are made first."""
     from metaclip_spark.terminal.progress import Reporter
 
-    return Reporter(quiet)
+    settings = last_settings()
+    log_format = "text" if settings is None else settings.log_format
+    _REPORTERS[:] = [Reporter(quiet, log_format, None if settings is None else settings.metrics)]
+    return _REPORTERS[0]
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -576,6 +586,60 @@ def upgrade(config: str | None, debug: bool, dry_run: bool, as_json: bool, **fla
     return upgrade.upgrade(settings_from(flags, config), _reporter(quiet=as_json), dry_run, as_json)
 
 
+@cli.command()
+@settings_options(Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option(
+    "--target-size",
+    "target",
+    metavar="SIZE",
+    default="128m",
+    show_default=True,
+    help="Merge small files of a partition up to this size.",
+)
+@click.option(
+    "--retain-hours",
+    metavar="H",
+    type=click.FloatRange(0),
+    default=168,
+    show_default=True,
+    help="Keep files that a version of the last H hours needs (0: remove all others at once, while nobody reads).",
+)
+@click.option(
+    "--log-days",
+    metavar="N",
+    type=click.IntRange(1),
+    help="Keep entries of the tables' logs for N days, from now on.  [default: as the tables say, which is 30]",
+)
+@click.option("--no-compact", is_flag=True, help="Do not merge files.")
+@click.option("--no-vacuum", is_flag=True, help="Do not remove files.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def maintain(
+    config: str | None,
+    debug: bool,
+    target: str,
+    retain_hours: float,
+    log_days: int | None,
+    no_compact: bool,
+    no_vacuum: bool,
+    dry_run: bool,
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Merge small files, remove old ones, and shorten the logs of all tables.
+
+    No row changes. Run it between runs, for example once a month: it takes the lease. A file that no table needs any
+    more is removed, also one that a failed attempt left. Runs do not mind that other tools (OPTIMIZE, VACUUM) did the
+    same.
+    """
+    from metaclip_spark.commands import maintain as command
+    from metaclip_spark.core.machine import size_in_bytes
+    from metaclip_spark.steps.maintain import Upkeep
+
+    upkeep = Upkeep(size_in_bytes(target, "--target-size"), retain_hours, log_days, not no_compact, not no_vacuum)
+    return command.maintain(settings_from(flags, config), _reporter(quiet=as_json), upkeep, dry_run, as_json)
+
+
 cli.add_command(metadata)
 
 
@@ -620,23 +684,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status (0 done, 1 failed, 2 wrong usage, 3 incomplete, 130 interrupted)."""
     words = spread_variadic(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
+    forget()
+    _REPORTERS.clear()
     try:
         with contextlib.nullcontext() if debug else quiet_servers():
             return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(REASON, STATUS)
     except click.ClickException as error:
-        error.show()
+        said = io.StringIO()
+        error.show(said)
+        print(masked(said.getvalue()), end="", file=sys.stderr)
         return error.exit_code
     except MetaclipError as error:
         if debug:
-            traceback.print_exc()
+            _print_trace()
         # An error that another one caused says where; the failure of the machine says why.
         failure = failure_of(error) if error.exit_code == 1 and error.__cause__ is not None else None
         return _fail(*(failure or (str(error), error.exit_code)))
     except Exception as error:
         if debug:
-            traceback.print_exc()
+            _print_trace()
         from metaclip_spark.spark.probe import worker_problem
 
         problem = worker_problem(error)
@@ -644,9 +712,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _fail(problem, WorkerError.exit_code)
         failure = failure_of(error)
         return _fail(*(failure or (f"failed: {cause_of(error)} (--debug shows the stack trace).", 1)))
+    finally:
+        for reporter in _REPORTERS:
+            reporter.events.close()
+
+
+def _print_trace() -> None:
+    print(masked(traceback.format_exc()), end="", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> int:
-    for line in message.splitlines():
+    for reporter in _REPORTERS:
+        reporter.events.emit("ended", status=status, message=message)
+    settings = last_settings()
+    if _REPORTERS and settings is not None and settings.log_format == "json":
+        return status
+    for line in masked(message).splitlines():
         print(f"metaclip-spark: {line}", file=sys.stderr)
     return status

@@ -62,6 +62,16 @@ def remember(settings: Settings) -> None:
     _LAST[:] = [settings]
 
 
+def last_settings() -> Settings | None:
+    """Return the settings of the command; None before they are known."""
+    return _LAST[0] if _LAST else None
+
+
+def forget() -> None:
+    """Forget the settings of an earlier command of this process."""
+    _LAST.clear()
+
+
 def failure_of(error: BaseException) -> Failure | None:
     """Return the sentence for an error that a full disk, missing memory, permission or connection caused; else None.
 

@@ -13,6 +13,8 @@ from metaclip_spark.cli.metadata import VARIADIC as METADATA_VARIADIC
 from metaclip_spark.config.merge import make_settings
 from metaclip_spark.config.setting import Group
 from metaclip_spark.config.settings import SETTINGS, Settings, settings_in
+from metaclip_spark.core.secrets import remember as remember_secrets
+from metaclip_spark.core.secrets import secrets_in
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -27,6 +29,7 @@ def settings_options(*names: str | Group, without: Sequence[str] = ()) -> Callab
         names: settings by name, or all settings of a group.
         without: settings that the command does not take.
     """
+    names = (*names, Group.LOGS)
     chosen = [name for part in names for name in (settings_in(part) if isinstance(part, Group) else [part])]
     headings = list(Group)
     chosen.sort(key=lambda name: headings.index(SETTINGS[name].group))  # stable: in a group, in the order of Settings
@@ -69,7 +72,9 @@ def settings_from(flags: dict[str, Any], config: str | None) -> Settings:
         ConfigError: a setting is wrong.
     """
     given = {name: value for name, value in flags.items() if value not in (None, ())}
+    remember_secrets(secrets_in(given))  # before the check, whose error may quote them
     settings = make_settings(given, config)
+    remember_secrets(secrets_in(settings.model_dump()))
     remember(settings)
     return settings
 

@@ -11,6 +11,7 @@ from typing import Any
 from metaclip_spark.commands.opening import Given, checked_input, need_metadata, writing, writing_pool
 from metaclip_spark.commands.outcome import (
     SHOWN,
+    emit_sources,
     outcome_of,
     say_if_nothing_was_done,
     source_outcomes,
@@ -213,6 +214,7 @@ def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, Outcome]])
         ended.update((source.source_path, of_snapshot.get(source.source_path, lost)) for source in plan.given)
     incomplete = [(path, outcome) for path, outcome in ended.items() if outcome.status != "done"]
     ctx = plans[0][0]
+    emit_sources(ctx.reporter, ended)
     warn_without_pairs(ctx.reporter, ended)
     for path, outcome in incomplete[:SHOWN]:
         ctx.reporter.warn(f"{path} is {outcome.status}: {outcome.reason}")

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from metaclip_spark.commands.opening import open_warehouse
+from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
@@ -19,7 +20,6 @@ from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.events import software_versions
-from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -83,12 +83,16 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     place.check()
     # An export in the warehouse needs the lease, too: a takedown must not miss a half-written export.
     inside = warehouse.root is not None and f"{place.output}/".startswith(f"{warehouse.root}/")
-    with leased(warehouse, settings.lease_seconds) if inside else contextlib.nullcontext():
+    with held(warehouse, settings, reporter) if inside else contextlib.nullcontext():
+        if inside and settings.wait:
+            log = RunLog(warehouse)
+            refuse_unfinished(warehouse, log)
+            run = log.drawn_run(run.run_id)  # it may have been pruned until the lease was free
         summary = _write_export(warehouse, reporter, request, run, earlier, place)
     if as_json:
-        print(json.dumps({"output": place.output, **summary}, ensure_ascii=False))
+        print(json.dumps({"output": masked(place.output), **summary}, ensure_ascii=False))
     else:
-        print_summary(place.output, summary)
+        print_summary(masked(place.output), summary)
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from metaclip_spark.commands.lineage import lineage
 from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
@@ -25,10 +26,10 @@ from metaclip_spark.steps.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
-from metaclip_spark.warehouse.events import new_attempt_id
+from metaclip_spark.warehouse.events import USED, new_attempt_id
 from metaclip_spark.warehouse.format import check_format
-from metaclip_spark.warehouse.holder import refuse_before_spark
-from metaclip_spark.warehouse.lease import leased
+from metaclip_spark.warehouse.holder import refuse_before_spark, waited_for
+from metaclip_spark.warehouse.lease import Lease, leased
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -103,22 +104,34 @@ def _attempted(
 ) -> Iterator[WritingContext]:
     run_id = settings.run_id or run_id_of(settings, metadata.metadata_id, given)
     config = settings.without_secrets()
-    with leased(warehouse, settings.lease_seconds):
+    with held(warehouse, settings, reporter):
         log = RunLog(warehouse)  # read again: another run may have written until the lease was taken
         attempt = log.attempt(run_id, config, [metadata.metadata_id])
         refuse_unfinished(warehouse, log)
         attempt.record("started")
+        reporter.events.common.update(run_id=run_id, attempt_id=attempt.attempt_id)
+        reporter.events.emit("started", warehouse=settings.warehouse or settings.catalog)
+        place = settings.warehouse or settings.catalog or ""
         try:
-            yield WritingContext(
-                warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
-            )
+            with lineage(place, run_id, attempt.attempt_id, config, log.events):
+                yield WritingContext(
+                    warehouse, settings, metadata, reporter, log, run_id, attempt.attempt_id, config, attempt
+                )
         except BaseException as error:
             last = stopping(warehouse.engine) if isinstance(error, KeyboardInterrupt) else contextlib.nullcontext()
             # The user must see the first error, not a failure to log it.
+            text = f"{type(error).__name__}: {str(error)[:2000]}"
+            reporter.events.emit("failed", error=text)
             with last, contextlib.suppress(Exception):
-                attempt.record("failed", detail={"error": f"{type(error).__name__}: {str(error)[:2000]}"})
+                attempt.record("failed", detail={"error": text, USED: reporter.usage()})
             raise
-        attempt.record("finished")
+        attempt.record("finished", detail={**config, USED: reporter.usage()})
+        reporter.events.emit("finished")
+
+
+def held(warehouse: Warehouse, settings: Settings, reporter: Reporter) -> contextlib.AbstractContextManager[Lease]:
+    """Return a context that holds the lease of the warehouse, and waits for it as the settings say."""
+    return leased(warehouse, settings.lease_seconds, settings.wait, reporter.say, reporter.warn)
 
 
 @contextlib.contextmanager
@@ -162,14 +175,15 @@ def open_warehouse(
     Raises:
         ConfigError: no warehouse is given, its folder is missing, or the folder cannot be written.
         WarehouseError: the format is newer, or older and has to be upgraded first.
-        LeaseError: another run holds the lease of a local warehouse.
+        HeldError: another run holds the lease of a local warehouse.
     """
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     if settings.warehouse is not None and "://" not in settings.warehouse:
         _check_folder(settings.warehouse, create, writes=takes_lease)
     if settings.warehouse is not None and settings.remote is None and takes_lease:
-        refuse_before_spark(settings.warehouse, settings.lease_seconds)
+        root = settings.warehouse
+        waited_for(lambda: refuse_before_spark(root, settings.lease_seconds), settings.wait, reporter.say)
     small = is_small(settings.warehouse, given or {})
     engine = open_engine(replace(engine_settings(settings), small=small), reporter.say)
     warehouse = Warehouse(engine, settings.warehouse, settings.catalog)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.report.account import SHOWN as GROUPS_SHOWN
 from metaclip_spark.report.account import WithoutPairs, by_reason
@@ -66,6 +68,26 @@ def source_outcomes(found: Mapping[str, Outcome]) -> dict[str, Any]:
     return {"sources": dict(statuses), "incomplete": named, "sources_without_pairs": without}
 
 
+def emit_sources(reporter: Reporter, found: Mapping[str, Outcome]) -> None:
+    """Emit how many sources ended with each status, and of the incomplete ones, for which kind of reason."""
+    kinds = Counter((outcome.status, kind_of(outcome.reason)) for outcome in found.values())
+    for (status, kind), number in sorted(kinds.items(), key=str):
+        reporter.events.emit("sources", status=status, kind=kind, number=number)
+
+
+def kind_of(reason: str | None) -> str | None:
+    """Return the kind of a reason: its words, without the addresses, names and numbers that differ by source.
+
+    >>> kind_of("https://h/a.gz could not be fetched: status 503 (5 times)")
+    'could not be fetched: status 503 (N times)'
+    """
+    if reason is None:
+        return None
+    words = [word for word in reason.partition(";")[0].split() if "/" not in word]
+    text = re.sub(r"(?<!status )\b\d[\d,.]*", "N", " ".join(words))
+    return text[:100]
+
+
 def sources_without_pairs(found: Mapping[str, Outcome]) -> list[WithoutPairs]:
     """Group the sources that are done, have records, and gave no pair, by their most common reason."""
     return by_reason(
@@ -98,5 +120,5 @@ def say_if_nothing_was_done(ctx: RunContext, state: str) -> None:
 def write_outcome(ctx: RunContext, outcome: Mapping[str, Any]) -> None:
     """Write the outcome to --outcome, if it is given."""
     if ctx.settings.outcome is not None:
-        text = json.dumps(outcome, ensure_ascii=False, indent=1) + "\n"
+        text = json.dumps(masked(outcome), ensure_ascii=False, indent=1) + "\n"
         write_text(ctx.settings.outcome, text, "outcome", "--outcome")

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from metaclip_spark.commands.opening import open_warehouse
+from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted, size
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 from metaclip_spark.warehouse.events import PRUNED
-from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -66,6 +66,9 @@ def show_run(settings: Settings, reporter: Reporter, run_id: str, as_json: bool)
     ]
     print_rows(["stage", "snapshot", "done, UTC", "rows"], stages)
     out.print()
+    if run.used:
+        print_rows(["stage", "snapshot", "seconds", "core-hours", "MB read", "MB shuffled"], _used_rows(run.used))
+        out.print()
     attempts = [[attempt, f"{at:%Y-%m-%d %H:%M:%S}", event, error] for attempt, at, event, error in run.attempts]
     print_rows(["attempt", "last event, UTC", "", ""], attempts)
     out.print()
@@ -95,16 +98,16 @@ def prune_runs(
     if bool(run_ids) == (keep_last is not None):
         raise ConfigError("runs prune takes the ids of the runs to delete, or --keep-last N; `runs list` shows them.")
     warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run)
-    runs = known_runs(warehouse)
-    chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
-    freed = sum(run.size for run in chosen)
-    if not dry_run:
-        with leased(warehouse, settings.lease_seconds):
+    with contextlib.nullcontext() if dry_run else held(warehouse, settings, reporter):
+        runs = known_runs(warehouse)
+        chosen = _named(runs, run_ids, settings) if run_ids else older_than_last(runs, keep_last or 1)
+        if not dry_run:
             for run in chosen:
                 prune(warehouse, run)
             if retain_hours is not None:
                 for name in OF_A_RUN:
                     warehouse.vacuum(name, retain_hours)
+    freed = sum(run.size for run in chosen)
     if as_json:
         pruned = [{"run_id": run.run_id, "bytes": run.size} for run in chosen]
         print(json.dumps({"pruned": pruned, "dry_run": dry_run}, ensure_ascii=False))
@@ -140,6 +143,25 @@ def prune(warehouse: Warehouse, run: Run) -> None:
     attempt.record(PRUNED, "balance", fingerprint=PRUNED, rows=0, detail=detail)
     for name in OF_A_RUN:
         warehouse.delete(name, run_id=run.run_id)
+
+
+def _used_rows(used: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Return what stages took as rows of a table; what could not be measured is empty."""
+
+    def number(one: Mapping[str, Any], name: str, unit: float, digits: int) -> str:
+        return "" if one.get(name) is None else f"{one[name] / unit:,.{digits}f}"
+
+    return [
+        [
+            str(one["stage"]),
+            str(one.get("snapshot") or ""),
+            number(one, "seconds", 1, 1),
+            number(one, "core_seconds", 3600, 4),
+            number(one, "read_bytes", 1e6, 1),
+            number(one, "shuffled_bytes", 1e6, 1),
+        ]
+        for one in used
+    ]
 
 
 def _named(runs: Iterable[Run], run_ids: Sequence[str], settings: Settings) -> list[Run]:
@@ -185,5 +207,6 @@ def _plain(run: Run) -> dict[str, Any]:
             {"attempt_id": attempt, "at": at.isoformat(), "event": event, "error": error}
             for attempt, at, event, error in run.attempts
         ],
+        "used": run.used,
         "config": run.config,
     }

@@ -6,7 +6,7 @@ import json
 import uuid
 from typing import Any
 
-from metaclip_spark.commands.opening import open_warehouse
+from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
@@ -16,7 +16,6 @@ from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL
 from metaclip_spark.takedown.lists import read_lists
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
-from metaclip_spark.warehouse.lease import leased
 
 _NAMES = {URL: ("url", "urls"), DOMAIN: ("domain", "domains"), PAGE_DOMAIN: ("domain of pages", "domains of pages")}
 
@@ -53,7 +52,7 @@ def takedown(
     if dry_run:
         preview(warehouse, lists, summary)
     else:
-        with leased(warehouse, settings.lease_seconds):
+        with held(warehouse, settings, reporter):
             take_down(warehouse, reporter, lists, summary)
     if as_json:
         print(json.dumps(_plain(summary), ensure_ascii=False))
@@ -104,6 +103,7 @@ def _print(summary: Summary, reporter: Reporter) -> None:
         )
     elif summary.retain_hours:
         reporter.say(
-            f"Files that a version of the last {summary.retain_hours:g} hours needs still hold the rows. Vacuum the "
-            "tables again when that time is over."
+            f"Files that a version of the last {summary.retain_hours:g} hours needs still hold the rows, those of this "
+            f"takedown among them. When that time is over, `takedown --retain-hours {summary.retain_hours:g}` removes "
+            "them; --retain-hours 0 does so now."
         )

@@ -26,6 +26,7 @@ class Group(str, Enum):
     SCHEDULING = "Scheduling"
     ENGINE = "Engine"
     SPARK = "Spark"
+    LOGS = "Logs and metrics"
 
 
 class InRunId(str, Enum):

@@ -28,6 +28,7 @@ from metaclip_spark.candidates.options import (
 from metaclip_spark.config import numbers
 from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
@@ -37,8 +38,6 @@ WHOLE_POOL = "pool"
 
 MIN_FAILED = 50
 """Number of sources that may be partial or failed by default, however few were read."""
-
-_SECRET = re.compile(r"secret|password|token|credential|access\.?key|sas", re.IGNORECASE)
 
 
 class Settings(BaseModel):
@@ -277,6 +276,12 @@ class Settings(BaseModel):
         "Seconds until the lease on the warehouse expires when its holder no longer renews it.",
         ge=5,
     )
+    wait: float = setting(
+        0.0,
+        Setting(Group.WAREHOUSE, "SECONDS", default_text="0", run_id=NEVER, of_command=True),
+        "Wait for a run that holds the lease on the warehouse, instead of ending at once.",
+        ge=0,
+    )
     rejects_per_reason: int = setting(
         10,
         Setting(Group.READING, "N", run_id=NEVER),
@@ -330,6 +335,18 @@ class Settings(BaseModel):
         {},
         Setting(Group.SPARK, "NAME=VALUE", repeatable=True, run_id=NEVER, of_command=True),
         "Set this Spark configuration (repeatable; a map in YAML).",
+    )
+
+    log_format: Literal["text", "json"] = setting(
+        "text",
+        Setting(Group.LOGS, "text|json", run_id=NEVER, of_command=True),
+        "Write progress and messages to stderr as text, or as JSON, one object per line (docs/LOGS.md).",
+    )
+    metrics: str | None = setting(
+        None,
+        Setting(Group.LOGS, "PLACE", run_id=NEVER, of_command=True),
+        "Send rates, bytes and core-seconds to a file, statsd://HOST:PORT or otlp://HOST:PORT; the last two need the "
+        "extra [metrics].",
     )
 
     @field_validator("*", mode="before")
@@ -493,9 +510,8 @@ class Settings(BaseModel):
         return values | {"tail_fraction": self.chosen_tail_fraction, "languages": self.wanted_languages}
 
     def without_secrets(self) -> dict[str, Any]:
-        """Return all values by name, as they are stored and shown: secrets of Spark's configuration are hidden."""
-        values = self.model_dump()
-        values["spark"] = {name: "(hidden)" if _SECRET.search(name) else text for name, text in self.spark.items()}
+        """Return all values by name, as they are stored and shown; see `core.secrets`."""
+        values: dict[str, Any] = masked(self.model_dump())
         return values
 
     def extract_options(

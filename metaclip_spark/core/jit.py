@@ -5,9 +5,11 @@ numba takes half a second to import, so it is imported when a kernel is called f
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
+import stat
 import tempfile
 import threading
 import warnings
@@ -83,8 +85,9 @@ def _names_of(code: CodeType) -> Iterator[str]:
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function at its first call. The compiled code runs without the interpreter's lock.
 
-    The code is cached next to the package or in the user's cache folder, for all processes of a machine. Where neither
-    folder is writable, every process compiles the function, which takes some seconds. A change of any kernel's module
+    The code is cached next to the package or in the user's cache folder, for all processes of a machine; where neither
+    is writable, in a private temporary folder. Where that cannot be made either, every process compiles the function,
+    which takes some seconds. A change of any kernel's module
     makes the cache obsolete. numba itself checks only the function's own file, but a kernel contains the kernels that
     it calls.
     """
@@ -97,8 +100,7 @@ def _compiled(function: Any) -> Any:
     if not os.path.exists(function.__code__.co_filename) and not _cache_is_writable():
         return numba.njit(nogil=True)(function)
     try:
-        # Kernels are called by name, from Python and from each other, never through a pointer: no wrapper for C.
-        compiled: Any = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)(function)
+        compiled = _cached(numba, function)
         # numba compares this version before it reads the rest of a cached file.
         compiled._cache._cache_file._version += f" {_sources_digest()}"
         _ignore_literals(compiled)
@@ -107,6 +109,47 @@ def _compiled(function: Any) -> Any:
         # There is no folder for the cache, or this version of numba caches in another way.
         warnings.warn(f"{function.__name__} is recompiled in every process: {error}", stacklevel=2)
         return numba.njit(nogil=True)(function)
+
+
+def _cached(numba: Any, function: Any) -> Any:
+    """Return a function that is compiled at its first call, and cached.
+
+    On a machine where neither the package's folder nor the user's is writable, the cache is a private folder in the
+    temporary one, so that a process compiles once for all later ones of this user.
+
+    Raises:
+        RuntimeError: there is no folder for the cache.
+    """
+    # Kernels are called by name, from Python and from each other, never through a pointer: no wrapper for C.
+    compile_ = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
+    try:
+        return compile_(function)
+    except RuntimeError:
+        folder = private_folder()
+        if folder is None or numba.config.CACHE_DIR:
+            raise
+        numba.config.CACHE_DIR = folder
+        try:
+            return compile_(function)
+        except RuntimeError:
+            numba.config.CACHE_DIR = ""
+            raise
+
+
+def private_folder() -> str | None:
+    """Return a folder for compiled code in the temporary one that only this user can write; None if there is none.
+
+    Its name can be foreseen, and code is loaded from it. So a folder, or a link, that another user made is not used.
+    """
+    folder = os.path.join(tempfile.gettempdir(), f"metaclip-kernels-{os.getuid()}")
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o700)
+        found = os.lstat(folder)
+    except OSError:
+        return None
+    mine = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() and not found.st_mode & 0o077
+    return folder if mine else None
 
 
 def _ignore_literals(compiled: Any) -> None:

@@ -16,6 +16,7 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
+from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.errors import CredentialsError
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
 from metaclip_spark.extract.tabular.parts import shown_row
@@ -84,6 +85,7 @@ def extract_split(
     Yields:
         Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
+    remember(secrets_in(split.source.uri))  # an error of a library may quote them
     task = _Task(options, tools, ledger if ledger is not None else Ledger(sample_cap=options.sample_cap))
     tally = Tally(stamp.tally, split.source.source_path, split.index, size=split.bytes)
     try:

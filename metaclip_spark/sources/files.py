@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from metaclip_spark.core.secrets import without_secrets
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.sources import lists
 from metaclip_spark.sources.kinds import advice_for, format_of, suffixes_text
@@ -83,7 +84,7 @@ def _plain(uri: str) -> str:
     scheme, rest = scheme_of(uri), uri.partition("://")[2]
     signed = any(sign in uri.lower() for sign in ("signature=", "sig=", "token="))
     uri = ("s3" if scheme == "s3a" else scheme) + "://" + rest
-    return shown(uri) if signed else uri
+    return shown(uri) if signed else without_secrets(uri)
 
 
 def find_sources(inputs: Sequence[str], say: Callable[[str], None] | None = None) -> list[Source]:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.core.machine import size_in_bytes
 from metaclip_spark.errors import ConfigError, MetaclipError
@@ -87,6 +87,14 @@ class Engine:
         if self.has_started:
             return self.session.version
         return importlib.metadata.version("pyspark" if importlib.util.find_spec("py4j") else "pyspark-client")
+
+    def hadoop_settings(self, prefix: str) -> dict[str, str]:
+        """Return the settings of Spark's Hadoop under a prefix, without the prefix; empty where they are not here."""
+        if self.is_embedded or self.is_remote:
+            return {}
+        hadoop: Any = self.session.sparkContext._jsc.hadoopConfiguration()
+        found = hadoop.getPropsWithPrefix(prefix)
+        return {str(name): str(found[name]) for name in found}
 
     def stop_jobs(self) -> None:
         """Cancel the running jobs, if the session runs; do not wait for their end."""

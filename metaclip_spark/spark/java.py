@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark.jars import ivy_folder
 
@@ -139,7 +140,7 @@ def _keep(log: IO[bytes]) -> str:
     """Copy the end of the file to a new private file, and return its path."""
     number, path = tempfile.mkstemp(prefix="metaclip-spark-", suffix=".log")
     with os.fdopen(number, "wb") as kept:
-        kept.write(_content(log, 16 << 20))
+        kept.write(masked(_content(log, 16 << 20).decode(errors="replace")).encode())
     return path
 
 

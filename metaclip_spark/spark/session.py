@@ -60,9 +60,15 @@ _DEFAULTS = {
     # The limit in bytes is off: to enforce it, Spark sums a batch's bytes at every row, which took most of a pass.
     "spark.sql.execution.arrow.maxBytesPerBatch": "2147483647",
     "spark.sql.debug.maxToStringFields": "200",
+    # As the embedded engine writes: 42% smaller than snappy, Spark's default, in key order.
+    "spark.sql.parquet.compression.codec": "zstd",
+    "parquet.compression.codec.zstd.level": "1",
     # Otherwise each call of pyspark looks for its caller, and tells the JVM.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
+_REDACTED = r"(?i)secret|passw|token|credential|access[.]?key|account[.]key|[.]sas[.]"
+"""Names of settings whose values Spark itself hides in its page, its logs and its event log. By default it shows the
+keys of Azure's accounts."""
 _WAREHOUSE = "spark.sql.warehouse.dir"
 _CATALOG = "spark.sql.catalogImplementation"
 
@@ -195,6 +201,7 @@ def local_settings(
     return {
         "spark.driver.memory": driver_memory or f"{max(1, _memory_gib() // 2)}g",
         "spark.ui.enabled": "false",
+        "spark.redaction.regex": _REDACTED,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         **jars,

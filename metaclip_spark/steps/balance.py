@@ -28,6 +28,7 @@ from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
+from metaclip_spark.warehouse.data_files import TARGET_BYTES, few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.pools import batches_of
 from metaclip_spark.warehouse.runs import Drawn
@@ -161,13 +162,22 @@ def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tupl
     commits = [
         warehouse.replace("entry_probabilities", probabilities, run_id=run_id),
         warehouse.replace("run_statistics", sums, run_id=run_id),
-        warehouse.replace("curated_pairs", curated, run_id=run_id),
     ]
-    kept = commits[-1].rows
     expected = sums.filter(pc.equal(sums["name"], "curated"))["value"].to_pylist()
+    files = _files_for(ctx, sum(expected))
+    commits.append(warehouse.replace("curated_pairs", curated, files=files, run_id=run_id))
+    kept = commits[-1].rows
     if expected != [kept]:
         raise WarehouseError(
             f"balance wrote {kept} pairs, but the statistics of the same pool say {expected}. "
             "The pool changed meanwhile; run balance again."
         )
     return kept, {commit.table: commit.version for commit in commits}
+
+
+def _files_for(ctx: WritingContext, kept: int) -> int | None:
+    """Return the number of files for the pairs that are kept; None: one per task, which reads a part of the pool."""
+    pool = [part for part in ctx.warehouse.files("pairs") if part.partition.get("metadata_id") == ctx.metadata_id]
+    stored, rows = sum(part.bytes for part in pool), sum(part.rows or 0 for part in pool)
+    tasks = max(stored // TARGET_BYTES, sum(part.files for part in pool))
+    return few_files(kept * stored / rows, tasks) if rows else None

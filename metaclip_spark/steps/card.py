@@ -13,6 +13,7 @@ import numpy.typing as npt
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.matchability import never_ids
@@ -63,7 +64,7 @@ def make_card(ctx: RunContext) -> Card:
         metaclip_spark_version=metaclip_spark.version.__version__,
         snapshots=snapshots,
         metadata_id=ctx.metadata_id,
-        metadata_path=ctx.settings.metadata or "",
+        metadata_path=masked(ctx.settings.metadata or ""),
         n_entries=len(ctx.metadata.entries),
         seed=ctx.settings.seed,
         threshold=threshold,

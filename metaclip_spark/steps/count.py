@@ -47,7 +47,7 @@ def counted_snapshots(ctx: Context) -> list[str]:
 
 def _count_snapshot(ctx: WritingContext, snapshot: str, state: PoolState) -> None:
     metadata = ctx.metadata
-    with ctx.reporter.stage("count", ctx.spark) as stage:
+    with ctx.reporter.stage("count", ctx.spark, snapshot=snapshot) as stage:
         pairs = pairs_of(ctx, {snapshot: state})
         counts = _rows(ctx, snapshot, count(pairs, len(metadata.entries)).toArrow())
         commit = ctx.warehouse.replace("entry_counts", counts, metadata_id=metadata.metadata_id, snapshot=snapshot)

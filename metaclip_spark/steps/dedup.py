@@ -7,6 +7,7 @@ repeated with the same batches and the same prefixes. Each write happens once (`
 
 from __future__ import annotations
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -19,6 +20,7 @@ from metaclip_spark.spark.embedded import is_embedded, rows_in_memory
 from metaclip_spark.stages.dedup import CONSTANT, dedup, of_prefix, rejects, sightings, sources, staged_pairs
 from metaclip_spark.stages.known_keys import filter_shards, keys_in_filter, known_keys
 from metaclip_spark.steps.context import WritingContext, in_pool
+from metaclip_spark.warehouse.data_files import few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.tables import filter_equal
 
@@ -33,6 +35,8 @@ MOST_SMALL_BUCKETS = 64
 FILTER_FROM = 1_000_000
 """Minimum number of known keys of a prefix for which a Bloom filter drops keys before they are moved. There must also
 be at least as many known keys as new ones. With fewer known keys it is faster to move all."""
+BYTES_OF_A_REJECT = 200
+"""About how many bytes a stored reject takes: its record and its content, shortened."""
 
 
 def dedup_step(ctx: WritingContext) -> int:
@@ -60,7 +64,7 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: i
         again: whether an earlier attempt may have moved some.
     """
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
-    with ctx.reporter.stage("dedup", ctx.spark) as stage:
+    with ctx.reporter.stage("dedup", ctx.spark, snapshot=snapshot) as stage:
         there = _staged_batches(ctx, snapshot)
         if set(there) & set(batch_ids):
             staged = _staged(ctx, batch_ids)
@@ -68,9 +72,10 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: i
             for prefix in prefixes(number):
                 stage.pairs += moved.pairs_of(prefix)
                 moved.sightings_of(prefix)
-            warehouse.append("rejects", rejects(staged), txn=fingerprint)
-            closed = sources(staged).withColumn("batch_id", F.lit(fingerprint))
-            warehouse.append("sources", closed.toArrow(), txn=fingerprint)
+            closed = sources(staged).withColumn("batch_id", F.lit(fingerprint)).toArrow()
+            files = _files_of_rejects(ctx, closed)
+            warehouse.append("rejects", rejects(staged), txn=fingerprint, files=files)
+            warehouse.append("sources", closed, txn=fingerprint)
             _drop_staged(ctx, snapshot, batch_ids, others=set(there) - set(batch_ids))
         if again:
             stage.pairs = _of_batch(ctx, fingerprint).count()
@@ -207,6 +212,17 @@ def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], other
         ctx.warehouse.delete("extracted", **here, batch_id=batch_ids)
     else:
         ctx.warehouse.delete("extracted", **here)
+
+
+def _files_of_rejects(ctx: WritingContext, closed: pa.Table) -> int | None:
+    """Return the number of files for the sampled rejects of some sources; None: one per task, as few tasks read them.
+
+    Args:
+        closed: the outcomes of the sources, which count all rejects by reason.
+    """
+    cap = ctx.settings.rejects_per_reason
+    numbers = (min(number, cap) for counts in closed["rejected"].to_pylist() for _, number in counts or ())
+    return few_files(sum(numbers) * BYTES_OF_A_REJECT, closed.num_rows)
 
 
 def _versions(ctx: WritingContext) -> dict[str, int]:

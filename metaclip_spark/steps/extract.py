@@ -64,7 +64,7 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     cores = cores_of(ctx.spark)
     pace = Pace(ctx.settings.max_fetches or cores)
     size = sources_per_commit(ctx.settings.files_per_commit, cores)
-    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total) as stage:
+    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total, snapshot) as stage:
         starts, done = starts_of_sources(plan.todo), 0
         while done < len(sources):
             first, done = done, min(done + pace.limit(size), len(sources))

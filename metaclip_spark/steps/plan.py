@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.digest import digest_of
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import ColumnError, InputError
 from metaclip_spark.extract.tabular.delimited import dialect_of
 from metaclip_spark.extract.tabular.names import choices
@@ -63,7 +64,8 @@ def make_plan(ctx: Context, given: list[Source], options: ExtractOptions) -> Pla
                 "(--retry, if it was not read to its end)."
             )
     unplanned = [source for source in given if source.source_path not in etags]
-    splits = [_split_of(row) for row in stored.open] + splits_of(unplanned, quoting=options.quoting)
+    uris = {source.source_path: source.uri for source in given}
+    splits = [_split_of(row, uris) for row in stored.open] + splits_of(unplanned, quoting=options.quoting)
     todo = [split for split in splits if (split.source.source_path, split.index) not in stored.staged]
     todo.sort(key=lambda split: (split.source.source_path, split.index))
     read = [source.source_path for source in given if source.source_path in stored.read]
@@ -87,7 +89,7 @@ def store_plan(ctx: ExtractContext, plan: Plan) -> None:
             ctx.settings.snapshot,
             ctx.metadata_id,
             split.source.source_path,
-            split.source.uri,
+            masked(split.source.uri),
             split.source.format,
             split.source.bytes,
             split.source.etag,
@@ -134,6 +136,12 @@ def check_input_columns(sources: Iterable[Source], options: ExtractOptions) -> l
     return [sentence for sentence in dict.fromkeys(said) if sentence]
 
 
-def _split_of(row: Mapping[str, Any]) -> Split:
-    source = Source(row["source_path"], row["uri"], row["format"], row["bytes"], row["etag"])
+def _split_of(row: Mapping[str, Any], uris: Mapping[str, str]) -> Split:
+    """Return a planned split.
+
+    Args:
+        uris: source_path -> uri of the sources of this command: the table has uris without their secrets.
+    """
+    uri = uris.get(row["source_path"], row["uri"])
+    source = Source(row["source_path"], uri, row["format"], row["bytes"], row["etag"])
     return Split(source, row["split"], row["splits"], row["start"], row["stop"])

@@ -129,11 +129,11 @@ def _fill_batches(warehouse: Warehouse, log: RunLog) -> list[Task]:
     """Fill `pairs.batch_id`, one commit per list and snapshot, in the order of the rows."""
     tasks = []
     for metadata_id, snapshot in _without_batch(warehouse, "pairs", "metadata_id", "snapshot"):
-        pool = {"metadata_id": metadata_id, "snapshot": snapshot}
 
-        def work(pool: Mapping[str, str] = pool) -> None:
-            rows = filter_equal(warehouse.read("pairs"), **pool)
-            warehouse.replace("pairs", _with_batches(warehouse, log, rows, [pool]), **pool)
+        def work(metadata_id: str = metadata_id, snapshot: str = snapshot) -> None:
+            pool = {"metadata_id": metadata_id, "snapshot": snapshot}
+            rows = _with_batches(warehouse, log, filter_equal(warehouse.read("pairs"), **pool), [pool])
+            warehouse.replace("pairs", rows, metadata_id=metadata_id, snapshot=snapshot)
 
         tasks.append(Task(f"fill batch_id of pairs: snapshot {snapshot}, list {metadata_id[:16]}", work))
     return tasks

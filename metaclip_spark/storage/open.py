@@ -6,7 +6,8 @@ import os
 from hashlib import blake2b
 from typing import BinaryIO
 
-from metaclip_spark.errors import InputError
+from metaclip_spark.core.secrets import HIDDEN
+from metaclip_spark.errors import DamagedSourceError, InputError
 from metaclip_spark.storage.fetch import Patience
 from metaclip_spark.storage.remote_file import RemoteFile
 from metaclip_spark.storage.transport import scheme_of, shown
@@ -37,6 +38,10 @@ def open_source(uri: str, patience: Patience | None = None) -> BinaryIO:
     A remote source is never in memory whole. A read resumes after a lost connection. A read raises
     `DamagedSourceError` if the source does not exist, has changed, or fails more often than `patience` allows.
     """
+    if HIDDEN in uri:
+        raise DamagedSourceError(
+            f"{shown(uri)} was given with a secret, which is not stored; give the source again (--input)"
+        )
     if is_remote(uri):
         # In typeshed, only the standard library's own files derive from BinaryIO.
         return RemoteFile(uri, patience or PATIENCE)  # type: ignore[return-value]

@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted, duration, size
 from metaclip_spark.spark.session import is_connect
+from metaclip_spark.spark.usage import Meter, Usage, described
 from metaclip_spark.storage.tally import Progress as Read
 from metaclip_spark.storage.tally import Tallies
+from metaclip_spark.terminal.events import Events, JsonLines, metrics_sink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -36,23 +39,36 @@ class Reporter:
 
     Args:
         quiet: print nothing (for --json and tests).
+        log_format: text, or json: one JSON object per line (`terminal.events`), and no bar.
+        metrics: where numbers go to, as `--metrics` takes it; None: nowhere.
 
     Attributes:
         stages: names of the stages that ended, in order; none where a command found all work done.
+        used: (stage, snapshot, what it took) of the stages that ended, in order.
+        events: gets all that happens.
     """
 
-    def __init__(self, quiet: bool = False) -> None:
+    def __init__(self, quiet: bool = False, log_format: str = "text", metrics: str | None = None) -> None:
         # A notebook's cell has no terminal: plain lines, on the cell's stderr.
-        self.console = Console(stderr=True, quiet=quiet, highlight=False, emoji=False, force_jupyter=False)
+        silent = quiet or log_format == "json"
+        self.console = Console(stderr=True, quiet=silent, highlight=False, emoji=False, force_jupyter=False)
         self.stages: list[str] = []
+        self.used: list[tuple[str, str | None, Usage]] = []
+        self.events = Events()
+        if metrics is not None:
+            self.events.sinks.append(metrics_sink(metrics))
+        if log_format == "json":
+            self.events.sinks.append(JsonLines(sys.stderr))
 
     def say(self, text: str) -> None:
         """Print one line on stderr."""
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.events.emit("message", level="info", message=text)
+        self.console.print(masked(text), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""
-        self.console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+        self.events.emit("message", level="warning", message=text)
+        self.console.print(f"warning: {masked(text)}", style="yellow", markup=False, soft_wrap=True)
 
     @contextmanager
     def stage(
@@ -63,6 +79,7 @@ class Reporter:
         unit: str = "task",
         record: str = "record",
         planned: int = 0,
+        snapshot: str | None = None,
     ) -> Iterator[Stage]:
         """Show the progress of a stage while its body runs, then print one line with its duration.
 
@@ -71,24 +88,52 @@ class Reporter:
             unit: name of a unit, in the singular.
             record: name of what a unit consists of, in the singular.
             planned: bytes of all units, for the time left; 0 if they are unknown.
+            snapshot: of the stage; None if it has not exactly one.
         """
-        tallies = None if self.console.quiet or total is None else Tallies()
+        shown = not self.console.quiet or bool(self.events.sinks)
+        tallies = None if not shown or total is None else Tallies()
         stage = Stage(name, spark, total, unit, record, planned, tallies)
-        started = time.monotonic()
+        of_stage = {"stage": name, "snapshot": snapshot}
+        self.events.emit("stage_started", **of_stage)
+        meter = Meter(spark, time.monotonic)
+        run_id = self.events.common.get("run_id", "")
+        where = f" of snapshot {snapshot}" if snapshot else ""
+        group = "-".join(part for part in ("metaclip", run_id, name, snapshot) if part)
         try:
-            with self._live(stage):
+            with described(spark, group, f"metaclip {name}{where}, run {run_id}"), self._live(stage, of_stage):
                 yield stage
         finally:
             if tallies is not None:
                 tallies.remove()
-        seconds = time.monotonic() - started
-        rate = f", {stage.pairs / seconds:,.0f} pairs/s" if stage.pairs and seconds > 0 else ""
+        used = meter.read()
+        self.used.append((name, snapshot, used))
+        numbers = {**of_stage, **stage.numbers(), **used.plain}
+        self.events.emit("stage_done", **numbers, note=stage.note or None)
+        rate = f", {stage.pairs / used.seconds:,.0f} pairs/s" if stage.pairs and used.seconds > 0 else ""
         note = f"{stage.note}, " if stage.note else ""
-        self.say(f"{name:<8} {note}{seconds:.1f} s{rate}")
+        if not self.console.quiet:
+            self.console.print(masked(f"{name:<8} {note}{used.seconds:.1f} s{rate}"), markup=False, soft_wrap=True)
         self.stages.append(name)
 
+    def usage(self) -> list[dict[str, object]]:
+        """Return what each stage took that ended, as plain values."""
+        return [{"stage": name, "snapshot": snapshot, **used.plain} for name, snapshot, used in self.used]
+
     @contextmanager
-    def _live(self, stage: Stage) -> Iterator[None]:
+    def _live(self, stage: Stage, of_stage: dict[str, str | None]) -> Iterator[None]:
+        if self.events.sinks:
+
+            def emit() -> None:
+                self.events.emit("progress", **of_stage, **stage.numbers())
+
+            with _ticking(emit, _PLAIN_SECONDS), self._shown(stage):
+                yield
+            return
+        with self._shown(stage):
+            yield
+
+    @contextmanager
+    def _shown(self, stage: Stage) -> Iterator[None]:
         if self.console.quiet:
             yield
             return
@@ -214,6 +259,21 @@ class Stage:
         if left is not None:
             parts.append(f"about {duration(left)} left")
         return "  ".join(parts)
+
+    def numbers(self) -> dict[str, float | int]:
+        """Return how far the stage is, as numbers by name; those that are 0 or unknown are left out."""
+        seconds = time.monotonic() - self._started
+        done, total = self.done()
+        read = self.read()
+        values = {
+            "done": done if total else 0,
+            "total": total,
+            "records": read.records,
+            "source_bytes": read.bytes,
+            "pairs": self.pairs,
+            "pairs_per_second": round(self.pairs / max(seconds, 1e-9), 1),
+        }
+        return {**{name: value for name, value in values.items() if value}, "seconds": round(seconds, 3)}
 
     def line(self) -> str:
         """Return the state of the stage as one plain line."""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from deltalake.transaction import AddAction
 
@@ -30,6 +32,8 @@ TRIES = 5
 
 delta-rs repeats a commit by itself, and overlooks an OPTIMIZE meanwhile: the compacted rows that a replacement should
 have removed would stay. So commits that remove files have no repetition of delta-rs, and are made anew here."""
+LOG_RETENTION = "delta.logRetentionDuration"
+"""The property of a table that says how long entries of its log are kept."""
 REFUSED = "%?#[]^|\\"
 """Characters in the path of a folder with which delta-rs 1.6 opens another folder, or none, or finds no history."""
 
@@ -286,10 +290,57 @@ class DeltaLogs:
         done = self._again(name, work)
         return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
 
-    def vacuum(self, name: str, retain_hours: float) -> None:
-        """Remove the files that no version of the last `retain_hours` needs."""
+    def vacuum(self, name: str, retain_hours: float, dry_run: bool = False) -> int:
+        """Remove the files that no version of the last `retain_hours` needs, and files of no version; return how many.
+
+        Args:
+            dry_run: count, and remove nothing.
+        """
         table = self._existing(name)
-        table.vacuum(int(retain_hours), dry_run=False, enforce_retention_duration=False, full=True)
+        hours = math.ceil(retain_hours)  # whole hours: rather keep a file too long
+        listed = table.vacuum(hours, dry_run=dry_run, enforce_retention_duration=False, full=True)
+        if not dry_run or "://" in self.root:
+            return len(listed)
+        # delta-rs also lists files that an earlier VACUUM removed, as long as the log has them.
+        places = (os.path.join(self.root, name, path) for path in listed)
+        return sum(os.path.exists(place) or os.path.exists(unquote(place)) for place in places)
+
+    def files(self, name: str) -> list[tuple[dict[str, str], int, int | None]]:
+        """Return (partition, bytes, rows) of each current data file."""
+        actions = pa.table(self._existing(name).get_add_actions(flatten=True))
+        prefix = "partition."
+        keys = [column for column in actions.column_names if column.startswith(prefix)]
+        columns = [actions[column].to_pylist() for column in ("size_bytes", "num_records", *keys)]
+        return [
+            ({key.removeprefix(prefix): value for key, value in zip(keys, values, strict=True)}, size, rows)
+            for size, rows, *values in zip(*columns, strict=True)
+        ]
+
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+        """Merge small files of a table up to a size, in one commit that changes no row; return how many were merged.
+
+        Args:
+            partitions: the partitions with small files. delta-rs finds them itself.
+        """
+        table = self._existing(name)
+        done = table.optimize.compact(
+            target_size=target,
+            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
+            commit_properties=CommitProperties(app_transactions=self._fences(table)),
+        )
+        return int(done["numFilesRemoved"])
+
+    def clean_log(self, name: str, days: int | None) -> None:
+        """Write a checkpoint of a table's log, and remove the entries that are older than their retention.
+
+        Args:
+            days: the retention from now on; None: it stays.
+        """
+        if days is not None:
+            self.set_property(name, LOG_RETENTION, f"interval {days} days")
+        table = self._existing(name)
+        table.create_checkpoint()
+        table.cleanup_metadata()
 
     def rows(
         self,

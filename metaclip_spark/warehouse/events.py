@@ -7,13 +7,14 @@ import platform
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 import metaclip_spark
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.schemas import RUNS
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -21,6 +22,8 @@ DONE = "stage done"
 STARTED = "stage started"
 PRUNED = "pruned"
 """Event of the stage balance: the subset of the run was deleted. Another balance would have to draw it again."""
+USED = "used"
+"""Key in the details of the last event of an attempt: what each of its stages took, as `Reporter.usage` returns it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class Event:
     @cached_property
     def detail(self) -> Mapping[str, Any]:
         """The parsed `config`."""
-        detail: dict[str, Any] = json.loads(self.config)
+        detail: dict[str, Any] = masked(json.loads(self.config))  # releases before 0.1 stored some secrets
         return detail
 
 
@@ -77,6 +80,7 @@ class Attempt:
 
     Args:
         written: called with each event after it is written.
+        last: returns the time of the last event of the log; None where the log is empty.
 
     Attributes:
         run_id: hash of the resolved configuration, the entry list and the input.
@@ -91,6 +95,7 @@ class Attempt:
         config: Mapping[str, object],
         metadata_ids: Sequence[str],
         written: Callable[[Event], None],
+        last: Callable[[], datetime | None] = lambda: None,
     ) -> None:
         self.run_id = run_id
         self.config = config
@@ -98,6 +103,7 @@ class Attempt:
         self._warehouse = warehouse
         self._metadata_ids = list(metadata_ids)
         self._written = written
+        self._last = last
 
     def record(
         self,
@@ -120,9 +126,9 @@ class Attempt:
             "run_id": self.run_id,
             "attempt_id": self.attempt_id,
             "event": event,
-            "at": datetime.now(timezone.utc),
+            "at": self._now(),
             "stage": stage,
-            "config": json.dumps(detail, default=str),
+            "config": json.dumps(masked(detail), default=str),
             "versions": dict(versions or {}),
             "metadata_ids": self._metadata_ids,
             "rows": rows,
@@ -133,6 +139,14 @@ class Attempt:
         maps = {name: sorted(row[name].items()) for name in ("versions", "software")}  # type: ignore[attr-defined]
         self._warehouse.append("runs", pa.Table.from_pylist([{**row, **maps}], RUNS.arrow))
         self._written(event_of(row))
+
+    def _now(self) -> datetime:
+        """Return the time, or the moment after the last event of the log if this machine's clock is behind it.
+
+        So events in the order of their times are in the order of the log, whichever drivers wrote them.
+        """
+        now, last = datetime.now(timezone.utc), self._last()
+        return now if last is None or last < now else last + timedelta(microseconds=1)
 
 
 def new_attempt_id() -> str:

@@ -90,7 +90,8 @@ class LocalFiles:
                     place = self._root / name / file.path
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(staged, place)
-                version = self._logs.commit(name, [file for _, file in files], token, replaced, txn)
+                listed = [file for _, file in files]
+                version = self._logs.commit(name, listed, token, replaced, txn)
             except BaseException:
                 if self._logs.find(name, token, before) is None:  # otherwise an interrupt came after the commit
                     self._remove(name, [file for _, file in files])

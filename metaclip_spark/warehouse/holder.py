@@ -10,18 +10,20 @@ import os
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from metaclip_spark.errors import LeaseError
+from metaclip_spark.errors import HeldError
 from metaclip_spark.schemas import LEASE
 
 PROPERTY = "metaclip.lease"
 """The property of the table `lease` that has the lease as JSON."""
 MARGIN = 0.1
 """Share of the lease's length that other runs wait after its end, because clocks differ."""
+ASK_SECONDS, SAY_SECONDS = 2.0, 30.0
+"""Seconds between two questions, and between two lines, of a command that waits for the lease."""
 _COMMITS = 20
 """Maximum number of commits of the table that are read. The newest one almost always has the lease."""
 
@@ -36,17 +38,45 @@ def refuse_if_held(held: Mapping[str, Any] | None, seconds: float, where: str, n
         now: the time, in seconds since the epoch.
 
     Raises:
-        LeaseError: another run holds the lease; the error names its process, and the time until the lease ends.
+        HeldError: another run holds the lease; the error names its process, and the time until the lease ends.
     """
     if held is None or not held["expires"]:
         return
     remaining = held["expires"] + seconds * MARGIN - now
     who = json.loads(held["who"])
     if remaining > 0 and not has_ended(who):
-        raise LeaseError(
+        raise HeldError(
             f"another run holds {where}: process {who.get('pid')} on {who.get('host')}, for "
-            f"{remaining:.0f} s more unless it renews. Wait for it, or use another --warehouse."
+            f"{remaining:.0f} s more unless it renews. Wait for it (--wait SECONDS), or use another --warehouse."
         )
+
+
+def waited_for(take: Callable[[], None], wait: float, say: Callable[[str], None]) -> None:
+    """Call a function until no other run holds the lease, or `wait` seconds are over.
+
+    Args:
+        take: raises HeldError while another run holds the lease.
+        say: called with a line at the start and then twice a minute.
+
+    Raises:
+        HeldError: another run still holds the lease; the error names its process.
+    """
+    started = time.monotonic()
+    said = -SAY_SECONDS
+    while True:
+        try:
+            return take()
+        except HeldError as error:
+            over = time.monotonic() - started
+            if over >= wait:
+                if not wait:
+                    raise
+                raise HeldError(f"waited {wait:g} s (--wait), and {error}") from error
+            if over - said >= SAY_SECONDS:
+                said = over
+                holder = str(error).partition(". ")[0]
+                say(f"waiting for the lease, for {wait - over:.0f} s more (--wait {wait:g}): {holder}.")
+        time.sleep(min(ASK_SECONDS, max(0.05, wait - over)))
 
 
 def refuse_before_spark(root: str, seconds: float) -> None:
@@ -55,7 +85,7 @@ def refuse_before_spark(root: str, seconds: float) -> None:
     A doubt is no refusal: Spark reads the lease again.
 
     Raises:
-        LeaseError: another run holds the lease.
+        HeldError: another run holds the lease.
     """
     try:
         address = urlsplit(root) if "://" in root else None

@@ -1,9 +1,12 @@
-"""The lease of a warehouse: it lets one run write at a time, expires, and is stored in a Delta table.
+"""The lease of a warehouse: it lets one run write at a time, and expires.
 
-A run takes the lease by an append whose transaction version is the next generation of the lease: Delta gives it to
-exactly one writer, on every store. The holder renews the lease in a table property. A renewal is a commit without a
-Spark job, so a busy cluster cannot delay it. A lease whose holder died expires. On the holder's own machine the next
-run takes the lease over at once, because it can see that the process has ended.
+The lease has a generation, which exactly one writer gets. Where a store refuses to overwrite a commit, the lease is in
+a Delta table: a run takes it by an append whose transaction version is the next generation. The holder renews it in a
+table property, which is a commit without a Spark job, so a busy cluster cannot delay it. On S3, where Delta's commits
+of two drivers can overwrite each other, the lease is an object that is created conditionally (`warehouse/claims.py`).
+
+A lease whose holder died expires. On the holder's own machine the next run takes the lease over at once, because it can
+see that the process has ended.
 """
 
 from __future__ import annotations
@@ -12,18 +15,19 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
-from deltalake.exceptions import CommitFailedError, DeltaError
+from deltalake.exceptions import DeltaError
 from pyspark.errors import PySparkException
 
-from metaclip_spark.errors import LeaseError, WarehouseError
+from metaclip_spark.errors import HeldError, LeaseError, WarehouseError
 from metaclip_spark.schemas import LEASE
-from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process
-from metaclip_spark.warehouse.statements import is_conflict
+from metaclip_spark.warehouse.claims import Claims, is_on_s3
+from metaclip_spark.warehouse.conflicts import is_conflict
+from metaclip_spark.warehouse.holder import PROPERTY, refuse_if_held, this_process, waited_for
 from metaclip_spark.warehouse.tables import Warehouse
 
 TABLE = LEASE.name
@@ -34,11 +38,13 @@ class Lease:
 
     Args:
         seconds: duration of the lease without renewal.
+        claims: the objects of a warehouse on S3; None: the lease is in the Delta table.
     """
 
-    def __init__(self, warehouse: Warehouse, seconds: float = 300.0) -> None:
+    def __init__(self, warehouse: Warehouse, seconds: float = 300.0, claims: Claims | None = None) -> None:
         self._warehouse = warehouse
         self._seconds = seconds
+        self._claims = claims
         self._mine: dict[str, Any] = {}
         self._until = 0.0
         self._stop = threading.Event()
@@ -48,15 +54,16 @@ class Lease:
         """Take the lease.
 
         Raises:
-            LeaseError: another run holds the lease; the error names its process, and the time until the lease ends.
+            HeldError: another run holds the lease; the error names its process, and the time until the lease ends.
             WarehouseError: the warehouse cannot be written.
         """
         try:
-            self._warehouse.ensure(TABLE)
-            held = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
+            if self._claims is None:
+                self._warehouse.ensure(TABLE)
+            held = self._last()
             while not self._take(held):
                 # Another run took the next generation and has not announced it yet. A killed run never announces it.
-                held = self._stored(held["generation"] + 1 if held else 1)
+                held = self._last() if self._claims else self._stored(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
         except (DeltaError, OSError, PySparkException) as error:
@@ -77,8 +84,7 @@ class Lease:
             "who": json.dumps(this_process()),
             "expires": time.time() + self._seconds,
         }
-        row = pa.Table.from_pylist([{name: mine[name] for name in LEASE.names}], LEASE.arrow)
-        if not self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new:
+        if not self._create(mine):
             return False
         if time.time() >= mine["expires"]:
             return False  # the store was so slow that the lease ended meanwhile: the next generation is free
@@ -86,6 +92,22 @@ class Lease:
         self._announce(mine)
         self._mine, self._until = mine, mine["expires"]
         return True
+
+    def _create(self, mine: dict[str, Any]) -> bool:
+        """Store a lease of the next generation; return False where another run was first."""
+        if self._claims is not None:
+            return self._claims.create(mine)
+        row = pa.Table.from_pylist([{name: mine[name] for name in LEASE.names}], LEASE.arrow)
+        return self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new
+
+    def _last(self) -> dict[str, Any] | None:
+        """Return the lease of the latest generation that was announced; None where there is none."""
+        claimed = self._claims.last() if self._claims is not None else None
+        if claimed is not None:
+            return claimed
+        # On S3, an earlier release may have left, or may hold, a lease in the table.
+        lease: dict[str, Any] | None = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
+        return lease
 
     def _stored(self, generation: int) -> dict[str, Any]:
         rows: list[dict[str, Any]] = self._warehouse.rows(TABLE).to_pylist()
@@ -109,6 +131,11 @@ class Lease:
             held = json.loads((self._warehouse.properties(TABLE) or {}).get(PROPERTY, "null"))
             if held is not None and held["generation"] > self._mine["generation"]:
                 raise LeaseError(f"another run has taken the lease on {self._where()}. Run the same command again.")
+
+    @property
+    def is_exclusive(self) -> bool:
+        """Whether the store keeps other runs from taking the lease that is held."""
+        return self._claims is None or self._claims.refuses(self._mine)
 
     @property
     def generation(self) -> int:
@@ -138,6 +165,9 @@ class Lease:
                 continue
 
     def _announce(self, mine: dict[str, Any]) -> None:
+        if self._claims is not None:
+            self._claims.replace(mine)
+            return
         self._warehouse.set_property(TABLE, PROPERTY, json.dumps(mine))
 
     def _where(self) -> str:
@@ -145,8 +175,8 @@ class Lease:
 
 
 def _explained(error: Exception, where: str) -> LeaseError | WarehouseError:
-    if isinstance(error, CommitFailedError) or is_conflict(error):
-        return LeaseError(f"another run took {where} at the same moment; try again later.")
+    if is_conflict(error):
+        return HeldError(f"another run took {where} at the same moment; try again later (--wait SECONDS).")
     java: Any = getattr(error, "java_exception", None)
     message = str(error) if java is None else str(java.toString())
     return WarehouseError(
@@ -154,11 +184,58 @@ def _explained(error: Exception, where: str) -> LeaseError | WarehouseError:
     )
 
 
+def _nothing(line: str) -> None:
+    """Say nothing."""
+
+
+def claims_of(warehouse: Warehouse, warn: Callable[[str], None]) -> Claims | None:
+    """Return the objects that hold the lease of a warehouse on S3; None where Delta's own commits are enough.
+
+    Args:
+        warn: called with a line where the store cannot be asked, so that Delta has to hold the lease.
+    """
+    place = warehouse.lease_folder()
+    if place is None or not is_on_s3(place):
+        return None
+    try:
+        claims = Claims(place, warehouse.engine.hadoop_settings("fs.s3a."))
+        claims.last()
+        return claims
+    except (WarehouseError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        warn(
+            f"two runs can take the lease of {place} at once: this machine cannot ask S3 for it ({reason}), and Delta "
+            "does not keep drivers apart there. Start one run at a time, or give this machine s3fs and credentials."
+        )
+        return None
+
+
 @contextmanager
-def leased(warehouse: Warehouse, seconds: float) -> Iterator[Lease]:
-    """Hold the lease while the body runs. Every write of the warehouse checks that the lease is still held."""
-    lease = Lease(warehouse, seconds)
-    lease.acquire()
+def leased(
+    warehouse: Warehouse,
+    seconds: float,
+    wait: float = 0.0,
+    say: Callable[[str], None] = _nothing,
+    warn: Callable[[str], None] = _nothing,
+) -> Iterator[Lease]:
+    """Hold the lease while the body runs. Every write of the warehouse checks that the lease is still held.
+
+    Args:
+        seconds: duration of the lease without renewal.
+        wait: seconds to wait for another run that holds the lease.
+        say: called with lines while the command waits.
+        warn: called with a line where the store does not keep two runs apart.
+
+    Raises:
+        HeldError: another run holds the lease after `wait` seconds.
+    """
+    lease = Lease(warehouse, seconds, claims_of(warehouse, warn))
+    waited_for(lease.acquire, wait, say)
+    if not lease.is_exclusive:
+        warn(
+            f"{warehouse.root or warehouse.catalog} is in a store that ignores If-None-Match, so two runs can take its "
+            "lease at once. Start one run at a time."
+        )
     warehouse.guard = lease.check
     warehouse.set_fence(lease.generation)
     warehouse.clear_staging()

@@ -10,7 +10,7 @@ from typing import Any
 
 from metaclip_spark.config.settings import OF_COMMAND, THINNING
 from metaclip_spark.errors import ConfigError, WarehouseError
-from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, Attempt, Event, StageEvent, event_of
+from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, USED, Attempt, Event, StageEvent, event_of
 from metaclip_spark.warehouse.pools import (
     DROP,
     OF_POOL,
@@ -48,6 +48,7 @@ class Run:
         bytes: table -> bytes of the files that store rows of the run.
         stages: (stage, snapshot, at, rows) of the stages that are done, oldest first.
         attempts: (attempt_id, at, event, error) of the last event of each attempt, oldest first.
+        used: what each stage of each attempt took (stage, snapshot, seconds, core_seconds, ...), oldest first.
     """
 
     run_id: str
@@ -66,6 +67,7 @@ class Run:
     bytes: dict[str, int] = field(default_factory=dict)
     stages: list[tuple[str, str | None, datetime, int | None]] = field(default_factory=list)
     attempts: list[tuple[str, datetime, str, str]] = field(default_factory=list)
+    used: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def has_subset(self) -> bool:
@@ -153,7 +155,10 @@ class RunLog:
 
     def attempt(self, run_id: str, config: Mapping[str, object], metadata_ids: Sequence[str]) -> Attempt:
         """Return a new attempt of a run, whose events also appear in this log."""
-        return Attempt(self._warehouse, run_id, config, metadata_ids, self._add)
+        return Attempt(self._warehouse, run_id, config, metadata_ids, self._add, self._last_at)
+
+    def _last_at(self) -> datetime | None:
+        return self.events[-1].at if self.events else None
 
     def _add(self, event: Event) -> None:
         if "events" in self.__dict__:  # a log that was not read yet finds the event in the table
@@ -382,6 +387,7 @@ def _run_of(run_id: str, events: list[Event]) -> Run:
         (attempt, e.at, e.event, e.detail.get("error", "") if e.event == "failed" else "")
         for attempt, e in ends.items()
     ]
+    run.used = [{"attempt_id": attempt, **used} for attempt, e in ends.items() for used in e.detail.get(USED) or ()]
     return run
 
 

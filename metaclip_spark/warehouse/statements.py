@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
@@ -17,22 +17,29 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
-from metaclip_spark.warehouse.delta_rs import TRIES, LastCommit, may_have_deletion_vectors
+from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+_IGNORE_HOURS = "spark.databricks.delta.vacuum.retentionWindowIgnore.enabled"
+"""Where it is true, Delta (4.4 on) ignores the hours of a VACUUM unless they are 0, and takes those of the table."""
+_PARALLEL = "spark.databricks.delta.vacuum.parallelDelete.enabled"
+_LARGEST = "spark.databricks.delta.optimize.maxFileSize"
+_SMALLEST = "spark.databricks.delta.optimize.minFileSize"
 _LISTING = "spark.sql.sources.parallelPartitionDiscovery.parallelism"
 _LISTING_TASKS = "50"
 """Number of tasks in which VACUUM lists folders. Most of Spark's default of 10,000 tasks are empty, and take most of
 the time on a small table."""
 _NOT_EMPTY = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION"
 _NO_SCHEMA = ("SCHEMA_NOT_FOUND", "CATALOG_NOT_FOUND", "NO_SUCH_CATALOG_EXCEPTION", "REQUIRES_SINGLE_PART_NAMESPACE")
+_LOOKED_AT = 50
+"""Number of last commits in which a write looks for its own."""
 _CREATION_TRIES = 10
 _CREATION_SECONDS = 5.0
 _CONFLICTS = ("Concurrent", "CONCURRENT", "MetadataChanged", "ProtocolChanged")
 _MORE = 20
 """Commits that others may make between two questions about a table."""
-_T = TypeVar("_T")
 _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND")
 
 
@@ -134,7 +141,7 @@ class SparkLogs:
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
         condition = equal_to(**where) if where else "true"
-        again(lambda: self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}"))
+        retried(lambda: self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}"))
 
     def merge(
         self, name: str, rows: DataFrame, on: Sequence[str], update: Mapping[str, str] | None, delete: str
@@ -152,15 +159,80 @@ class SparkLogs:
             then += " WHEN MATCHED THEN UPDATE SET " + ", ".join(f"t.{key} = {value}" for key, value in update.items())
         try:
             statement = f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}"
-            changed: int = again(lambda: self._spark.sql(statement).collect()[0]["num_affected_rows"])
+            changed: int = retried(lambda: self._spark.sql(statement).collect()[0]["num_affected_rows"])
             return changed
         finally:
             self._spark.catalog.dropTempView(view)
 
-    def vacuum(self, name: str, retain_hours: float) -> None:
-        """Remove the files that no version of the last `retain_hours` needs; 0 keeps only the latest version's."""
-        with set_for_now(self._spark, **{_RETENTION_CHECK: "false", _LISTING: _LISTING_TASKS}):
-            self._spark.sql(f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS").collect()
+    def vacuum(self, name: str, retain_hours: float, dry_run: bool = False) -> int:
+        """Remove the files that no version of the last `retain_hours` needs, and files of no version.
+
+        Args:
+            dry_run: count up to 1,000 of them, and remove nothing.
+
+        Returns:
+            The number of files; 0 where they are removed, because Delta does not say it.
+        """
+        settings = {_RETENTION_CHECK: "false", _LISTING: _LISTING_TASKS, _IGNORE_HOURS: "false", _PARALLEL: "true"}
+        with set_for_now(self._spark, **settings):
+            statement = f"VACUUM {self.identifier(name)} RETAIN {retain_hours:g} HOURS"
+            rows = self._spark.sql(f"{statement} DRY RUN" if dry_run else statement).collect()
+            return sum(row[0].endswith(".parquet") for row in rows) if dry_run else 0  # folders are listed, too
+
+    def files(self, name: str) -> list[tuple[dict[str, str], int, int | None]]:
+        """Return (partition, bytes, rows) of each current data file, from the log where Spark's JVM can be asked.
+
+        Over Spark Connect the rows are read without a column, and the numbers of rows are unknown.
+        """
+        if not self._engine.is_remote:
+            with contextlib.suppress(Exception):  # a log that Delta's own classes do not open, as in some catalogs
+                return self._files_in_log(name)
+        keys = TABLES[name].partitioned_by
+        place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
+        found = self.read(name).select(*keys, *place).distinct().select("size", *keys).toArrow().to_pylist()
+        return [({key: row[key] for key in keys}, row["size"], None) for row in found]
+
+    def _files_in_log(self, name: str) -> list[tuple[dict[str, str], int, int | None]]:
+        log = self._delta_log(name)
+        adds = DataFrame(log.unsafeVolatileSnapshot().allFiles().toDF(), self._spark)
+        rows = F.get_json_object("stats", "$.numRecords").cast("bigint").alias("rows")
+        keys = [F.col("partitionValues")[key].alias(key) for key in TABLES[name].partitioned_by]
+        found = adds.select("size", rows, *keys).toArrow().to_pylist()
+        return [
+            ({k: v for k, v in row.items() if k not in ("size", "rows")}, row["size"], row["rows"]) for row in found
+        ]
+
+    def _delta_log(self, name: str) -> Any:
+        """Return Delta's own object for the log of a table, as of now; Spark Connect has no JVM to ask."""
+        spark: Any = self._spark
+        place = self.location(name)  # this reads the log again
+        return spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, place)
+
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+        """Merge small files of a table up to a size, in commits that change no row; return how many were merged.
+
+        Args:
+            partitions: the partitions with small files; other partitions are not touched.
+        """
+        parts = [f"({equal_to(**partition)})" for partition in partitions if partition]
+        where = f" WHERE {' OR '.join(parts)}" if parts else ""
+        with set_for_now(self._spark, **{_LARGEST: str(target), _SMALLEST: str(target)}):
+            done = self._spark.sql(f"OPTIMIZE {self.identifier(name)}{where}").select("metrics.numFilesRemoved")
+            return int(done.collect()[0][0])
+
+    def clean_log(self, name: str, days: int | None) -> None:
+        """Write a checkpoint of a table's log, and remove the entries that are older than their retention.
+
+        Over Spark Connect, Delta does both by itself, every ten commits.
+
+        Args:
+            days: the retention from now on; None: it stays.
+        """
+        if days is not None:
+            self.set_property(name, LOG_RETENTION, f"interval {days} days")
+        if not self._engine.is_remote:
+            with contextlib.suppress(Exception):  # some catalogs keep the log themselves
+                self._delta_log(name).checkpoint()
 
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
@@ -201,33 +273,15 @@ class SparkLogs:
         """Return value of a partition column -> bytes of the table's current files."""
         if self.properties(name) is None:
             return {}
-        place = F.col("_metadata.file_path"), F.col("_metadata.file_size").alias("size")
-        files = self.read(name).select(column, *place).groupBy(column, "file_path").agg(F.max("size").alias("size"))
-        return {row[0]: row[1] for row in files.groupBy(column).agg(F.sum("size")).collect()}
+        sizes: dict[str, int] = {}
+        for partition, size, _ in self.files(name):
+            sizes[partition[column]] = sizes.get(partition[column], 0) + size
+        return sizes
 
 
 def _commit_of(row: Row) -> LastCommit:
     metrics = row["operationMetrics"] or {}
     return LastCommit(row["version"], row["userMetadata"], int(metrics.get("numOutputRows", 0)))
-
-
-def is_conflict(error: Exception) -> bool:
-    """Return whether Delta refused a commit because another writer committed meanwhile."""
-    # pyspark has no class for Delta's conflicts: they arrive as errors of Java.
-    java: Any = getattr(error, "java_exception", None)
-    message = str(error) if java is None else str(java.toString())
-    return any(word in message for word in _CONFLICTS)
-
-
-def again(work: Callable[[], _T]) -> _T:
-    """Do work that may be repeated; where another writer (a foreign OPTIMIZE) committed meanwhile, do it again."""
-    for _ in range(TRIES - 1):
-        try:
-            return work()
-        except Exception as error:
-            if not is_conflict(error):
-                raise
-    return work()
 
 
 @contextlib.contextmanager

@@ -21,10 +21,12 @@ from deltalake.exceptions import DeltaProtocolError
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
+from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
-from metaclip_spark.warehouse.statements import SparkLogs, again, set_for_now
+from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -209,22 +211,41 @@ class Warehouse:
         """Return value of a partition column -> bytes of the table's current files, from the log alone."""
         return self._logs.bytes_by(name, column)
 
-    def append(self, name: str, rows: DataFrame | pa.Table, txn: str | None = None, txn_version: int = 1) -> Commit:
+    def append(
+        self,
+        name: str,
+        rows: DataFrame | pa.Table,
+        txn: str | None = None,
+        txn_version: int = 1,
+        files: int | None = None,
+    ) -> Commit:
         """Append rows.
 
         Args:
             rows: a DataFrame, or an Arrow table for a few rows of a table without partitions.
             txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
+            files: number of files to write where Spark would write one per task; see `data_files.few_files`.
         """
-        return self._write(name, rows, None, txn, txn_version)
+        return self._write(name, self._in_files(rows, files), None, txn, txn_version)
 
-    def replace(self, name: str, rows: DataFrame | pa.Table, *, txn: str | None = None, **where: str) -> Commit:
+    def replace(
+        self, name: str, rows: DataFrame | pa.Table, *, txn: str | None = None, files: int | None = None, **where: str
+    ) -> Commit:
         """Replace the rows of one partition, e.g. `replace("entry_counts", rows, snapshot="a")`; `txn` as in append.
 
         Args:
             rows: a DataFrame, or an Arrow table, whose rows all are of that partition.
+            files: as in append.
         """
-        return self._write(name, rows, where, txn, 1)
+        return self._write(name, self._in_files(rows, files), where, txn, 1)
+
+    def _in_files(self, rows: DataFrame | pa.Table, files: int | None) -> DataFrame | pa.Table:
+        """Return rows in so many partitions, each of which becomes a file; the embedded engine writes few anyway."""
+        if files is None or isinstance(rows, pa.Table) or self.engine.is_embedded:
+            return rows
+        # Fewer tasks than cores would also read on few cores: then the few rows are shuffled instead.
+        wide = not self.engine.is_remote and files >= self.spark.sparkContext.defaultParallelism
+        return rows.coalesce(files) if wide else rows.repartition(files)
 
     def merge(
         self,
@@ -307,6 +328,44 @@ class Warehouse:
             self.guard()
             (self._logs if self._rows_by_files else self._statements).vacuum(name, retain_hours)
 
+    def files(self, name: str, target: int = TARGET_BYTES) -> list[PartitionFiles]:
+        """Return the current data files of a table by partition, from the log where it can be read.
+
+        Args:
+            target: size in bytes below which a file is small.
+        """
+        return by_partition(self._logs.files(name), target) if self.exists(name) else []
+
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+        """Merge small files of a table up to a size; no row changes. Return how many files were merged.
+
+        Args:
+            partitions: the partitions with small files.
+        """
+        self.guard()
+        try:
+            return self._logs.compact(name, target, partitions)
+        except DeltaProtocolError as error:  # a table with deletion vectors, which Spark's settings may ask for
+            if self.engine.is_embedded:
+                raise WarehouseError(
+                    f"table {name} has features that the embedded engine cannot write: {error}. Run the same command "
+                    "with --engine spark."
+                ) from error
+            return self._statements.compact(name, target, partitions)
+
+    def old_files(self, name: str, retain_hours: float) -> int:
+        """Count the files that `vacuum` would remove; Spark's statement lists 1,000 at most."""
+        return self._logs.vacuum(name, retain_hours, dry_run=True) if self.exists(name) else 0
+
+    def clean_log(self, name: str, days: int | None) -> None:
+        """Checkpoint the log of a table, and remove entries that are older than their retention.
+
+        Args:
+            days: the retention from now on; None: it stays.
+        """
+        self.guard()
+        self._logs.clean_log(name, days)
+
     def purge(self, name: str) -> None:
         """Rewrite the files with rows that are only marked as deleted, if the table may have deletion vectors."""
         self.guard()
@@ -329,6 +388,18 @@ class Warehouse:
     def version(self, name: str) -> int | None:
         """Return the latest version of a table; None where the table is absent."""
         return self._logs.last(name).version if self.exists(name) else None
+
+    def lease_folder(self) -> str | None:
+        """Return the folder of the lease where it is in a store, and Delta's own commits hold it; None elsewhere.
+
+        Databricks has a service for commits, which keeps drivers apart on every store.
+        """
+        if self.root is not None:
+            return self.root if isinstance(self._logs, SparkLogs) else None
+        if "DATABRICKS_RUNTIME_VERSION" in os.environ or self.engine.is_remote:
+            return None
+        self.ensure("lease")
+        return self._statements.location("lease").rstrip("/").removesuffix("/lease")
 
     def set_fence(self, generation: int) -> None:
         """Refuse commits of this process after commits of a holder of a later lease, where delta-rs makes them."""
@@ -411,7 +482,7 @@ class Warehouse:
         with set_for_now(self.spark, **settings):
             # A transaction is committed once, and a replaced partition is replaced whole. Another append may not be
             # repeated, and has no conflicts with maintenance.
-            save() if txn is None and where is None else again(save)
+            save() if txn is None and where is None else retried(save)
         made = self._logs.find(name, token, before)
         if made is None:
             return Commit(name, self._logs.last(name).version, 0, False)

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,9 @@ import pytest
 from e2e_world import appends, assert_same, call, commits, table_state
 from other_engine import OTHER
 from started import FLAGS
+
+from metaclip_spark.warehouse.lease import Lease
+from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = [
     pytest.mark.spark,
@@ -138,3 +142,26 @@ def test_a_run_that_was_suspended_beyond_its_lease_writes_no_more(spark, undistu
     assert {name: len(commits(warehouse, name)) for name in names} == before
     assert_same(table_state(spark, warehouse), state)
     assert_same(state, undisturbed.state)
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_a_command_waits_for_the_lease_and_then_runs(spark, world, monkeypatch, early):
+    """With --wait a run says who holds the lease, starts when it is free, and else ends with who holds it still."""
+    if not early:  # as on a store where only the lease itself can be asked
+        monkeypatch.setattr("metaclip_spark.commands.opening.refuse_before_spark", lambda *args: None)
+    warehouse = world.root / "warehouse"
+    lease = Lease(Warehouse(spark, str(warehouse)))
+    lease.acquire()
+    ended = call("run", *world.words("warehouse", "--wait", 0.1))
+    assert ended.status == 1
+    assert f"waited 0.1 s (--wait), and another run holds warehouse {warehouse}: process {os.getpid()} on" in ended.err
+    assert commits(warehouse, "runs") == []
+    timer = threading.Timer(3, lease.release)
+    timer.start()
+    try:
+        ended = call("run", *world.words("warehouse", "--wait", 300))
+    finally:
+        timer.join()
+    assert ended.status == 0, ended.err
+    assert "waiting for the lease, for 300 s more (--wait 300): another run holds warehouse" in ended.err
+    assert appends(warehouse, "curated_pairs") == 1

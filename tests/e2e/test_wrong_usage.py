@@ -172,7 +172,7 @@ def test_second_run_on_a_held_warehouse_is_refused(spark, world, metaclip, monke
     assert (ended.status, ended.out) == (1, "")
     sentence = ended.err.splitlines()[-1]
     assert sentence.startswith(f"metaclip-spark: another run holds warehouse {warehouse}: process ")
-    assert sentence.endswith("s more unless it renews. Wait for it, or use another --warehouse.")
+    assert sentence.endswith("s more unless it renews. Wait for it (--wait SECONDS), or use another --warehouse.")
     assert "Traceback" not in ended.err
     assert commits(warehouse, "planned") == []
     assert commits(warehouse, "runs") == []

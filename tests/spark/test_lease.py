@@ -95,7 +95,9 @@ def test_second_holder_is_refused_with_who_holds_it_and_for_how_long(warehouse, 
     assert str(refused.value).startswith(
         f"another run holds warehouse {warehouse.root}: process {os.getpid()} on {HERE()['host']}, for "
     )
-    assert str(refused.value).endswith(" s more unless it renews. Wait for it, or use another --warehouse.")
+    assert str(refused.value).endswith(
+        " s more unless it renews. Wait for it (--wait SECONDS), or use another --warehouse."
+    )
     assert stored(warehouse) == before
     first.check()
 

@@ -22,7 +22,6 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import ENTRY_COUNTS, TABLES
 from metaclip_spark.stages.count import count
-from metaclip_spark.stages.dedup import missing_keys
 from metaclip_spark.stages.snapshot import moved
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE, STARTED, StageEvent
@@ -230,7 +229,6 @@ class _Drop:
                 numbers = self._numbers(move)
                 summary.moved.update({(move.metadata_id, owner): number for owner, number in numbers.items()})
                 if move.metadata_id == move.origin and numbers:
-                    self._add_keys(move)
             counts = {key: self._correct_counts(*key) for key in summary.moved}
             *tables, last = OF_A_SNAPSHOT
             for name in tables:
@@ -260,13 +258,6 @@ class _Drop:
         rows = self._rows_of(move).groupBy("snapshot").agg(F.count("*").alias("n")).collect() if move.owners else []
         return {row["snapshot"]: row["n"] for row in sorted(rows, key=lambda row: move.order.index(row["snapshot"]))}
 
-    def _add_keys(self, move: _Move) -> None:
-        """Add the keys of the moved pairs, so that later crawls do not bring them again."""
-        known = filter_equal(self.warehouse.read("pair_keys"), metadata_id=move.metadata_id, snapshot=move.owners)
-        self.warehouse.append(
-            "pair_keys", missing_keys(self._rows_of(move), known), txn=f"{self.drop_id}:{move.origin}"
-        )
-
     def _correct_counts(self, metadata_id: str, owner: str) -> int | None:
         """Add the moved pairs to the counts of a snapshot; return the version of the counts, or None.
 
@@ -293,7 +284,8 @@ class _Drop:
             for entry_id, number in sums.items()
         ]
         table = pa.Table.from_pylist(rows, ENTRY_COUNTS.arrow)
-        return warehouse.replace("entry_counts", table, txn=f"{self.drop_id}:{metadata_id}:{owner}", **pool).version
+        txn = f"{self.drop_id}:{metadata_id}:{owner}"
+        return warehouse.replace("entry_counts", table, txn=txn, metadata_id=metadata_id, snapshot=owner).version
 
     def _state_before(self, move: _Move, owner: str) -> str | None:
         """Return the pool of a snapshot before it got pairs by this drop."""

@@ -343,7 +343,7 @@ def test_a_value_has_a_metavar_and_a_switch_has_none():
 def test_sets_of_settings_are_these():
     """A new setting joins one of these sets only on purpose."""
     assert THINNING == ("survivors", "drawn_from", "where", "group")
-    assert {"run_id", "pinned", "outcome", "spark"} == OF_COMMAND
+    assert {"run_id", "pinned", "outcome", "spark", "wait", "log_format", "metrics"} == OF_COMMAND
 
 
 def test_extraction_and_settings_have_the_same_defaults():

@@ -100,3 +100,42 @@ def test_bytes_of_any_buffer_are_one_type(make):
     assert not found.flags.writeable
     assert np.shares_memory(found, np.frombuffer(buffer, np.uint8))
     assert jit.bytes_of(make(b"")).shape == (0,)
+
+
+def test_kernels_are_cached_in_a_private_folder_where_no_other_is_writable(tmp_path):
+    """On a node with a read-only package and home, a second process takes the code that the first one compiled."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "kernels.py").write_text(
+        "from metaclip_spark.core.jit import kernel\n\n@kernel\ndef doubled(value):\n    return value * 2\n"
+    )
+    script = (
+        "import numba.core.caching as caching\n"
+        "for name in dir(caching):\n"
+        "    if 'InTree' in name or 'UserWide' in name:\n"
+        "        getattr(caching, name).ensure_cache_path = lambda self: (_ for _ in ()).throw(OSError('read-only'))\n"
+        "from kernels import doubled\n"
+        "print(doubled(21), sum(doubled.stats.cache_hits.values()))\n"
+    )
+    env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    env.pop("NUMBA_CACHE_DIR", None)
+    said = [
+        subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert said == ["42 0\n", "42 1\n"]
+    (folder,) = tmp_path.glob("metaclip-kernels-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_folder_for_code_that_others_can_write_is_not_used(tmp_path, monkeypatch):
+    """Code is loaded from it, and its name can be foreseen: another user could put code there, or a link."""
+    monkeypatch.setattr(jit.tempfile, "gettempdir", lambda: str(tmp_path))
+    folder = jit.private_folder()
+    assert folder is not None
+    assert jit.private_folder() == folder
+    os.chmod(folder, 0o770)
+    assert jit.private_folder() is None
+    os.rmdir(folder)
+    os.symlink(tmp_path, folder)
+    assert jit.private_folder() is None

@@ -8,6 +8,7 @@ import pytest
 from metaclip_spark.schemas import EXTRACTED, TABLES
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.delta_rs import DeltaLogs
+from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.tables import Warehouse
 
 
@@ -90,3 +91,44 @@ def test_last_commit_is_that_of_the_opened_version(warehouse, monkeypatch):
     monkeypatch.setattr(logs, "_existing", lambda name: opened)
     assert logs.last("planned") == last
     assert last.token
+
+
+def test_a_write_beside_a_foreign_commit_is_repeated(tmp_path, monkeypatch):
+    """A tool changes the table between the reading of the log and the commit, which then conflicts."""
+    logs = DeltaLogs(str(tmp_path))
+    files = LocalFiles(str(tmp_path), logs, lambda: None)
+    logs.create(TABLES["run_statistics"])
+
+    def rows(value: int) -> pa.Table:
+        row = {"run_id": "r", "name": "n", "key": 0, "value": value}
+        return pa.Table.from_pylist([row], TABLES["run_statistics"].arrow)
+
+    assert files.write("run_statistics", rows(1), {"run_id": "r"}) == (1, 1)
+    fences, came = logs._fences, []
+
+    def between(table):
+        if not came:
+            came.append(True)
+            logs.set_property("run_statistics", "delta.logRetentionDuration", "interval 9 days")
+        return fences(table)
+
+    monkeypatch.setattr(logs, "_fences", between)
+    assert files.write("run_statistics", rows(2), {"run_id": "r"}, ("t", 1)) == (3, 1)
+    assert logs.rows("run_statistics")["value"].to_pylist() == [2]
+    assert files.write("run_statistics", rows(3), {"run_id": "r"}, ("t", 1)) is None
+
+
+def test_the_commit_of_a_write_is_found_behind_those_of_other_tools(tmp_path):
+    """Compaction after a write is the last commit; the write's own is before it."""
+    logs = DeltaLogs(str(tmp_path))
+    files = LocalFiles(str(tmp_path), logs, lambda: None)
+    logs.create(TABLES["takedowns"])
+    row = pa.Table.from_pylist([dict.fromkeys(TABLES["takedowns"].names)], TABLES["takedowns"].arrow)
+    for _ in range(2):
+        files.write("takedowns", row)
+    token = logs.last("takedowns").token
+    assert logs.compact("takedowns", 1 << 20, []) == 2
+    assert logs.last("takedowns").token is None
+    found = logs.commit_of("takedowns", token)
+    assert (found.version, found.token) == (2, token)
+    assert logs.commit_of("takedowns", "another").version == 3

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from metaclip_spark.errors import LeaseError
+from metaclip_spark.errors import HeldError, LeaseError
+from metaclip_spark.warehouse import holder
 from metaclip_spark.warehouse.holder import PROPERTY, has_ended, logged_lease, refuse_before_spark, this_process
 
 
@@ -65,7 +66,7 @@ def test_a_held_lease_is_refused_with_the_sentence_of_the_lease(write):
     assert start == f"another run holds warehouse {folder}: process 1 on elsewhere,"
     seconds, _, end = end.partition(" ")
     assert 125 <= int(seconds) <= 130  # a tenth of the wanted lease is the margin
-    assert end == "s more unless it renews. Wait for it, or use another --warehouse."
+    assert end == "s more unless it renews. Wait for it (--wait SECONDS), or use another --warehouse."
 
 
 @pytest.mark.parametrize("uri", ["file://{}", "file://localhost{}"])
@@ -157,3 +158,54 @@ def test_the_lease_of_a_process_that_has_ended_is_free(write):
     held = logged_lease(str(folder))
     assert held is not None
     assert json.loads(held["who"]) == this_process()
+
+
+class Turns:
+    """A lease that is free from the n-th question on, and the clock that a waiting command sees."""
+
+    def __init__(self, monkeypatch, free_at: int) -> None:
+        self.now, self.asked, self.said = 0.0, 0, []
+        self._free_at = free_at
+        monkeypatch.setattr(holder, "time", self)
+
+    def monotonic(self) -> float:
+        """Return the time."""
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Let the time pass."""
+        self.now += seconds
+
+    def take(self) -> None:
+        """Take the lease, if it is free."""
+        self.asked += 1
+        if self.asked < self._free_at:
+            raise HeldError("another run holds it: process 1 on there. Wait for it.")
+
+
+def test_a_command_waits_until_the_lease_is_free(monkeypatch):
+    """It says at once who holds the lease, and again twice a minute."""
+    lease = Turns(monkeypatch, free_at=40)
+    holder.waited_for(lease.take, 600, lease.said.append)
+    assert lease.asked == 40
+    assert 60 < lease.now < 100
+    assert [line.partition(":")[0] for line in lease.said] == [
+        f"waiting for the lease, for {left} s more (--wait 600)" for left in (600, 570, 540)
+    ]
+    assert "another run holds it: process 1 on there." in lease.said[0]
+
+
+def test_a_command_that_waited_in_vain_says_who_holds_the_lease(monkeypatch):
+    """The last question is asked when the time is over, not before."""
+    lease = Turns(monkeypatch, free_at=10**6)
+    with pytest.raises(HeldError, match=r"^waited 9 s \(--wait\), and another run holds it: process 1 on there"):
+        holder.waited_for(lease.take, 9, lease.said.append)
+    assert 9 <= lease.now < 9.1
+
+
+def test_without_wait_a_command_asks_once(monkeypatch):
+    """The sentence has no word about waiting in vain."""
+    lease = Turns(monkeypatch, free_at=2)
+    with pytest.raises(HeldError, match="^another run holds it"):
+        holder.waited_for(lease.take, 0, lease.said.append)
+    assert (lease.asked, lease.said) == (1, [])

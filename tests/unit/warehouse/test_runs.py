@@ -107,3 +107,17 @@ def test_events_that_are_added_are_seen_once_read_and_never_twice():
     assert log.events == []
     log._add(event)
     assert log.stage_events == [event]
+
+
+def test_an_event_is_later_than_all_earlier_ones_whatever_the_clock_says():
+    """A driver whose clock is behind writes events after those of another driver: their order is that of the log."""
+    ahead = datetime.now(timezone.utc) + timedelta(hours=3)
+    log = log_of({"event": "started", "at": ahead})
+    rows: list[dict[str, Any]] = []
+    log._warehouse.append = lambda name, table: rows.extend(table.to_pylist())
+    log._warehouse.engine = SimpleNamespace(version="1")
+    attempt = log.attempt("a", {}, ["m"])
+    attempt.record("started")
+    attempt.record("finished")
+    assert [row["at"] - ahead for row in rows] == [timedelta(microseconds=1), timedelta(microseconds=2)]
+    assert [event.event for event in log.events] == ["started", "started", "finished"]

@@ -1,0 +1,134 @@
+"""No secret that a command was given is in a byte that it writes or prints: each is searched for in all of them."""
+
+from __future__ import annotations
+
+import gzip
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from e2e_world import World, call, flag_words
+
+pytestmark = pytest.mark.spark
+
+CANARIES = {
+    "signature": "canary0signature0aaaa",
+    "sas": "canary0sas0bbbb",
+    "password": "canary0password0cccc",
+    "token": "canary0token0dddd",
+    "account key": "canary0account0key0eeee==",
+    "spark password": "canary0spark0password0ffff",
+    "java": "canary0java0gggg",
+    "environment": "canary0environment0hhhh",
+}
+"""Kind of secret -> its value."""
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    """Serve a folder without logging; refuse what is not there as an object store does."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Log nothing."""
+
+
+@pytest.fixture
+def served(world) -> Iterator[str]:
+    """Yield the address of a server of the world's input."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(world.pool)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def texts_below(folder: Path, besides: Path) -> Iterator[tuple[Path, str]]:
+    """Yield every file below a folder and its content as text: Parquet decoded, gzip inflated, the rest as Latin-1."""
+    for file in sorted(folder.rglob("*")):
+        if not file.is_file() or file.is_relative_to(besides):
+            continue
+        yield file, file.read_bytes().decode("latin-1")
+        if file.suffix == ".parquet":
+            yield file, str(pq.read_table(file, partitioning=None).to_pydict())
+        if file.suffix == ".gz":
+            yield file, gzip.decompress(file.read_bytes()).decode("latin-1")
+
+
+def found(world: World, *said: str) -> list[str]:
+    """Return the kinds of canaries that are in a file of the world's folder or in a text, with the place."""
+    places = [*((str(file), text) for file, text in texts_below(world.root, world.pool)), *(("said", t) for t in said)]
+    return [f"{kind} in {place}" for kind, value in CANARIES.items() for place, text in places if value in text]
+
+
+def words_with_secrets(world: World, served: str, engine: str) -> list[object]:
+    """Return the words of a run whose settings and sources have all kinds of secrets."""
+    inputs = [
+        f"http://{served}/a.parquet?X-Amz-Credential=c&X-Amz-Signature={CANARIES['signature']}",
+        f"http://{served}/b.tsv?sv=2022&sig={CANARIES['sas']}",
+        f"http://me:{CANARIES['password']}@{served}/c.wat.gz?page=1.wat.gz",
+    ]
+    spark = {
+        "fs.azure.account.key.acc.dfs.core.windows.net": CANARIES["account key"],
+        "spark.my.password": CANARIES["spark password"],
+        "spark.executor.extraJavaOptions": f"-Djavax.net.ssl.trustStorePassword={CANARIES['java']}",
+    }
+    words = world.words("warehouse", "--outcome", world.root / "outcome.json", input=inputs)
+    words += [word for name, value in spark.items() for word in ("--spark", f"{name}={value}")]
+    if engine == "spark":  # the session of the tests is used, whatever the address
+        words += ["--remote", f"sc://127.0.0.1:1/;token={CANARIES['token']};user_id=me"]
+    return words
+
+
+def test_no_byte_of_a_run_has_a_secret(world, served, engine, monkeypatch):
+    """Tables, logs, page, sidecar, outcome, export and output of a run have none of the secrets of its settings."""
+    monkeypatch.setenv("MY_STORE_SECRET", CANARIES["environment"])
+    words = words_with_secrets(world, served, engine)
+    ended = [call("run", *words)]
+    assert ended[0].status == 0, ended[0].err
+    at = flag_words(warehouse=world.root / "warehouse")
+    of_plan = list(words)
+    for flag in ("--outcome", "--threshold"):
+        del of_plan[of_plan.index(flag) : of_plan.index(flag) + 2]
+    ended += [call("plan", *of_plan), call("report", *at), call("runs", "list", *at)]
+    ended += [call("export", *at, "--json"), call("balance", *at, "--threshold", 3, "--debug")]
+    assert [each.status for each in ended] == [0] * len(ended), [each.err[-300:] for each in ended if each.status]
+    assert found(world, *(each.out + each.err for each in ended)) == []
+    texts = [text for file, text in texts_below(world.root, world.pool) if file.parent.name == "runs"]
+    assert any("X-Amz-Signature=(hidden)" in text for text in texts)
+    assert any("'fs.azure.account.key.acc.dfs.core.windows.net': '(hidden)'" in t.replace('"', "'") for t in texts)
+
+
+def test_no_word_of_an_error_has_a_secret(world, served, engine, monkeypatch):
+    """Errors of settings, of sources and of libraries quote what they got, without secrets; the log of runs, too."""
+    monkeypatch.setenv("MY_STORE_SECRET", CANARIES["environment"])
+    missing = f"http://me:{CANARIES['password']}@{served}/missing.tsv?sig={CANARIES['sas']}"
+    listed = world.pool / "sources.paths"
+    listed.write_text(missing + "\n", encoding="utf-8")
+    ended = [
+        call("run", *world.words(), "--threshold", f"token={CANARIES['token']}"),
+        call("run", *world.words(), "--nonsense", f"--api-key={CANARIES['signature']}"),
+        call("run", *world.words(input=missing)),
+        call("run", *world.words("failing", input=listed)),
+    ]
+    assert all(each.status for each in ended), [each.err for each in ended]
+
+    def fails(*_: object) -> None:
+        raise OSError(f"store says {CANARIES['environment']} and password={CANARIES['spark password']}")
+
+    monkeypatch.setattr("metaclip_spark.pipeline.count_step", fails)
+    ended.append(call("run", *world.words("broken"), "--debug"))
+    assert ended[-1].status == 1
+    assert "(hidden)" in ended[-1].err
+    assert found(world, *(each.out + each.err for each in ended)) == []
+
+
+def test_a_source_is_read_again_with_a_new_signature(world, served):
+    """The key of a source has no signature, and its stored address neither: a new signature reads the same source."""
+    first = call("run", *world.words(input=f"http://{served}/b.tsv?sig={CANARIES['sas']}"))
+    assert first.status == 0, first.err
+    again = call("run", *world.words(input=f"http://{served}/b.tsv?sig=another0signature"))
+    assert again.status == 0, again.err
+    assert "1 done already" in again.err

@@ -1,0 +1,126 @@
+"""What counts as a secret, and what does not: sentences, conditions and data stay as they are."""
+
+from __future__ import annotations
+
+import pytest
+
+from metaclip_spark.core import secrets
+from metaclip_spark.core.secrets import HIDDEN, is_secret_name, masked, remember, secrets_in, without_secrets
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("sc://h:15002/;token=abc;user_id=x", "abc"),
+        ("https://b.s3.amazonaws.com/a?X-Amz-Credential=AK%2F1&X-Amz-Date=2", "AK%2F1"),
+        ("https://b.s3.amazonaws.com/a?X-Amz-Security-Token=xyz", "xyz"),
+        ("https://a.blob.core.windows.net/c/a.parquet?sv=1&sig=abc%3D&se=2", "abc%3D"),
+        ("https://storage.googleapis.com/b/a?X-Goog-Signature=0f", "0f"),
+        ("DefaultEndpointsProtocol=https;AccountName=n;AccountKey=QUJD==;EndpointSuffix=x", "QUJD=="),
+        ("jdbc:postgresql://h/db?user=u&password=pw", "pw"),
+        ("-Djavax.net.ssl.keyStorePassword=pw -Dx=1", "pw"),
+        ("{'fs.azure.account.key.acc': 'QUJD=='}", "QUJD=="),
+        ('{"client_secret": "s3"}', "s3"),
+        ("s3a://AKIA:SK@bucket/x", "SK"),
+        ("https://ghp_0a1b@github.com/x", "ghp_0a1b"),
+        ("ftp://me@host/x", "me"),
+        ("Authorization: Bearer abcdefghijkl", "abcdefghijkl"),
+        ("secret: hunter22", "hunter22"),
+    ],
+)
+def test_secrets_are_hidden_by_their_form(text, value):
+    """The text around the secret stays, and a text that was masked stays as it is."""
+    assert masked(text) == text.replace(value, HIDDEN) or masked(text) == text.replace(f"AKIA:{value}", HIDDEN)
+    assert value not in masked(text)
+    assert masked(masked(text)) == masked(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "column key: url",
+        "--where source_key='abc'",
+        "tokens: 1,234,567",
+        "abfss://container@account.dfs.core.windows.net/pool",
+        "s3://bucket/a.parquet?versionId=1",
+        "write to a@b.org: the key is the first column",
+        "a design = 3, signal=4",
+    ],
+)
+def test_other_texts_stay(text):
+    """Words such as key and token are no secrets in a sentence; a container before @ is none either."""
+    assert masked(text) == text
+    assert list(secrets_in(text)) == []
+
+
+def test_values_are_hidden_by_the_name_of_their_key():
+    """Mappings of any depth, in lists and tuples; numbers and empty texts stay."""
+    value = {"spark": {"fs.s3a.access.key": "AKIA", "spark.ui": "x"}, "a": [{"db_password": "p"}, (1,)], "token": ""}
+    assert masked(value) == {
+        "spark": {"fs.s3a.access.key": HIDDEN, "spark.ui": "x"},
+        "a": [{"db_password": HIDDEN}, (1,)],
+        "token": "",
+    }
+
+
+def test_a_remembered_value_is_hidden_in_any_form(monkeypatch):
+    """A library's error may have it without its name. A short value could be part of any word, and is not searched."""
+    monkeypatch.setattr(secrets, "_remembered", set())
+    remember(["long0enough", "short"])
+    assert masked("the server said long0enough is wrong, shortly") == f"the server said {HIDDEN} is wrong, shortly"
+
+
+def test_variables_with_the_name_of_a_secret_are_hidden(monkeypatch):
+    """Paths are no secrets, whatever the name of their variable."""
+    monkeypatch.setenv("MY_API_TOKEN", "0123456789")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "credentials.ini")
+    monkeypatch.setenv("KUBE_TOKEN_AT", "/var/run/token")
+    text = "0123456789 in credentials.ini and /var/run/token"
+    assert masked(text) == text.replace("0123456789", HIDDEN)
+
+
+@pytest.mark.parametrize(
+    ("uri", "stored"),
+    [
+        ("https://me:pw@h/a.parquet", "https://h/a.parquet"),
+        ("https://h/a.parquet?api_key=1", "https://h/a.parquet"),
+        ("https://h/a.parquet?id=7", "https://h/a.parquet?id=7"),
+        ("abfss://box@acc/a", "abfss://box@acc/a"),
+        ("/data/a=b/c.parquet", "/data/a=b/c.parquet"),
+    ],
+)
+def test_uris_are_stored_without_secrets(uri, stored):
+    """A parameter that is no secret is part of the key of a source."""
+    assert without_secrets(uri) == stored
+
+
+def test_two_keys_are_two_sources():
+    """`?key=` may name a file: the stored uris differ, and have none of the keys."""
+    one, other = (without_secrets(f"https://h/get?key={name}") for name in ("a.parquet", "b.parquet"))
+    assert one != other
+    assert "a.parquet" not in one
+
+
+def test_names():
+    """Settings of Spark that hold a secret, and some that only sound like it."""
+    assert all(
+        is_secret_name(name)
+        for name in (
+            "fs.azure.account.key.acc.dfs.core.windows.net",
+            "fs.azure.sas.container.account",
+            "fs.azure.account.oauth2.client.secret.acc",
+            "spark.hadoop.fs.s3a.session.token",
+            "spark.ssl.keyPassword",
+            "accessKey",
+            "api_key",
+        )
+    )
+    assert not any(
+        is_secret_name(name)
+        for name in (
+            "spark.io.encryption.keySizeBits",
+            "spark.sql.requireAllClusterKeysForDistribution",
+            "spark.sql.shuffle.partitions",
+            "spark.databricks.delta.snapshotPartitions",
+        )
+    )
