@@ -228,7 +228,6 @@ class _Drop:
             for move in self.moves:
                 numbers = self._numbers(move)
                 summary.moved.update({(move.metadata_id, owner): number for owner, number in numbers.items()})
-                if move.metadata_id == move.origin and numbers:
             counts = {key: self._correct_counts(*key) for key in summary.moved}
             *tables, last = OF_A_SNAPSHOT
             for name in tables:
