@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from metaclip_spark.commands.opening import _run_id
+from metaclip_spark.commands.opening import run_id_of
 from metaclip_spark.config.merge import make_settings
 
 FLAGS = [
@@ -33,7 +33,7 @@ FLAGS = [
 def test_ids_of_settings_never_change(flags, run_id, extract_id):
     """The ids are written down here: a new setting must not change the ids of runs without it."""
     settings = make_settings(flags)
-    assert _run_id(settings, "list", {}) == run_id
+    assert run_id_of(settings, "list", {}) == run_id
     assert settings.extract_options().extract_id == extract_id
 
 
@@ -51,4 +51,4 @@ def test_ids_of_settings_never_change(flags, run_id, extract_id):
 )
 def test_what_changes_no_result_is_not_in_the_run_id(flags):
     """Where things are, how fast, and how much is shown; a default that is written out is the same setting."""
-    assert _run_id(make_settings(flags), "list", {}) == FLAGS[0][1]
+    assert run_id_of(make_settings(flags), "list", {}) == FLAGS[0][1]
