@@ -212,7 +212,7 @@ _ADVICE = {
     "digits": "leave --no-digits out",
 }
 _OPT_OUT_ADVICE = "--opt-outs names the opt-outs that are honoured"
-_AGAIN = "A source is read once per warehouse and snapshot: to read it with other settings, give a new --warehouse."
+_AGAIN = "A source is read once per warehouse and snapshot: to read it with other settings, use `snapshots replace`."
 
 
 def advice_on(counts: Mapping[str, int]) -> str:

@@ -159,7 +159,8 @@ def check_settings(ctx: Context, stored: Stored, given: Iterable[Source], option
             raise ConfigError(
                 f"snapshot {snapshot!r} was extracted with other settings: {changed}. New sources would be mixed with "
                 f"its pairs, so nothing was read. To add them to this snapshot, {as_before}. To read them with the "
-                "settings of now, give another --snapshot, or a new --warehouse to read all sources with them."
+                f"settings of now, give another --snapshot, or use `snapshots replace {snapshot}` to read all sources "
+                "with them."
             )
 
 
@@ -192,12 +193,13 @@ def _refusal(ctx: Context, stored: Stored, others: list[str], options: ExtractOp
     if unread:
         sources = counted(len(unread), "source")
         what = f"snapshot {snapshot!r} has {sources} of an unfinished extraction with other settings"
-        way = f"To finish it, {as_before}. To read everything with the settings of now, give a new --warehouse."
+        again = f"use `snapshots replace {snapshot}`"
+        way = f"To finish it, {as_before}. To read everything with the settings of now, {again}."
     else:
         what = f"snapshot {snapshot!r} was extracted with other settings"
         way = (
-            f"To go on with this snapshot, {as_before}. To read the sources with the settings of now, give a new "
-            "--warehouse: in this one, another --snapshot would get only the pairs that this snapshot lacks. "
+            f"To go on with this snapshot, {as_before}. To read the sources with the settings of now, use "
+            f"`snapshots replace {snapshot}`: another --snapshot would get only the pairs that this snapshot lacks. "
             "`metaclip-spark balance` draws from the stored pairs as they are."
         )
     if stored.failed.issuperset(others):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import posixpath
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -81,6 +81,17 @@ def exported_files(root: str) -> list[str]:
         elif path.endswith(".parquet"):
             found.append(_uri_of(files, path))
     return sorted(found)
+
+
+def ids_of_export(uri: str) -> Iterator[pa.Array]:
+    """Yield the pair ids of a Parquet file, a row group at a time; nothing if the file has no column of them."""
+    files, path = filesystem_of(uri)
+    with files.open(path, "rb") as raw:
+        file = pq.ParquetFile(raw)
+        column = next((name for name in PAIR_COLUMNS if name in file.schema_arrow.names), None)
+        for group in range(file.num_row_groups if column is not None else 0):
+            ids = _column(file.read_row_group(group, columns=[column]), column or "")
+            yield (pc.list_flatten(ids) if column == _LIST else ids).cast(pa.string())
 
 
 def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dry_run: bool = False) -> RewrittenFile:

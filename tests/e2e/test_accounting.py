@@ -12,7 +12,7 @@ from metaclip_spark.core.draw import draws, pair_keys
 
 pytestmark = pytest.mark.spark
 
-AGAIN = "A source is read once per warehouse and snapshot: to read it with other settings, give a new --warehouse."
+AGAIN = "A source is read once per warehouse and snapshot: to read it with other settings, use `snapshots replace`."
 
 
 def assert_adds_up(funnel: list[dict]) -> None:

@@ -11,8 +11,9 @@ from e2e_world import DATA_TABLES, call, flag_words, row, rows_of, versions, wri
 pytestmark = pytest.mark.spark
 
 WAYS = (
-    "To read the sources with the settings of now, give a new --warehouse: in this one, another --snapshot would get "
-    "only the pairs that this snapshot lacks. `metaclip-spark balance` draws from the stored pairs as they are."
+    "To read the sources with the settings of now, use `snapshots replace default`: another "
+    "--snapshot would get only the pairs that this snapshot lacks. `metaclip-spark balance` draws from the stored "
+    "pairs as they are."
 )
 
 
@@ -49,8 +50,8 @@ def test_other_settings_are_refused_before_the_work_and_change_no_table(spark, w
     assert mixed == (
         "snapshot 'default' was extracted with other settings: --min-words was 0 and is 3. New sources would be mixed "
         "with its pairs, so nothing was read. To add them to this snapshot, give the settings as they were (without "
-        "--min-words). To read them with the settings of now, give another --snapshot, or a new --warehouse to read "
-        "all sources with them."
+        "--min-words). To read them with the settings of now, give another --snapshot, or use `snapshots "
+        "replace default` to read all sources with them."
     )
     assert versions(warehouse) == before
     again = call("run", *words)

@@ -161,6 +161,7 @@ def test_runs_that_used_a_dropped_snapshot_say_so_and_others_stay_what_they_were
     assert call("snapshots", "list", *at).status == 0
 
 
+@pytest.mark.slow
 def test_a_drop_that_dies_after_any_write_ends_in_the_same_tables(spark, pools):
     """Until it is finished, nothing else writes. The same command finishes it, whatever was written."""
     pools.run("made", POOLS)

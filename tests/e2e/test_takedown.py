@@ -36,6 +36,7 @@ from e2e_world import (
 )
 
 from metaclip_spark.core.sampling import fixed_point
+from metaclip_spark.warehouse.delta_rs import DeltaLogs
 
 pytestmark = pytest.mark.spark
 
@@ -166,8 +167,7 @@ def test_taken_down_pairs_are_nowhere_and_the_numbers_are_those_of_the_remaining
     export = write_export(spark, warehouse)
     before = undisturbed.state
     for name in ("pairs", "curated_pairs"):
-        table = f"delta.`{warehouse / name}`"
-        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.checkpointInterval' = '1')")
+        DeltaLogs(str(warehouse)).set_property(name, "delta.checkpointInterval", "1")
     shown = {"reports"}  # may show some pairs of the pool and of the subset
     assert places_of(SHARED[0], warehouse) - shown == {"pairs"}
     for word in (URLS[1], URLS[2], TAIL[0]):

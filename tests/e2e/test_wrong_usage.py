@@ -190,7 +190,8 @@ def test_unfinished_extraction_refuses_other_settings_and_other_bytes(world, met
         2,
         "snapshot 'default' has 1 source of an unfinished extraction with other settings: --keep-unmatched was off "
         f"and is on (e.g. {world.pool / 'b.tsv'}). Nothing was read. To finish it, give the settings as they were "
-        "(without --keep-unmatched). To read everything with the settings of now, give a new --warehouse.",
+        "(without --keep-unmatched). To read everything with the settings of now, "
+        "use `snapshots replace default`.",
     )
 
     path = world.pool / "b.tsv"

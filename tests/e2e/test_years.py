@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from crashing import Crash, CrashAt, watched
 from deltalake import DeltaTable
 from e2e_world import ENTRIES, World, call, flag_words, row, rows_of, write_parquet
 
@@ -59,6 +60,7 @@ class Years:
         self.at = flag_words(warehouse=self.warehouse)
         write_parquet(self.root / "one" / "1.parquet", [row("a", n) for n in range(20)])
         self.runs = [self._run(world, "one")]
+        self.first = self.pool(self.runs[0], "first")
         write_parquet(self.root / "one" / "2.parquet", [row("a", n) for n in range(10, 36)])
         self.runs.append(self._run(world, "one"))
         write_parquet(self.root / "two" / "1.parquet", [row("a", n) for n in range(30, 50)])
@@ -94,6 +96,7 @@ def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, worl
     years = Years(world)
     pools = {run_id: years.pool(run_id, "before") for run_id in years.runs}
     assert [len(pools[run_id]) for run_id in years.runs] == [20, 36, 50]
+    assert pools[years.runs[0]] == years.first  # a second run added to the same snapshot since
     cards = {run_id: years.card(run_id) for run_id in years.runs}
     maintain(spark, years.warehouse)
 
@@ -135,3 +138,74 @@ def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, worl
     assert grown.status == 0, grown.err
     assert json.loads(grown.out)["unique_pairs"] == 58
     assert "balance reads the subset of run" in grown.err
+
+
+def test_a_deduplication_that_is_not_complete_is_invisible(spark, world):
+    """Its rows are in the table and in no answer: of reports, exports, sweeps, explanations, counts, matches, draws."""
+    years = Years(world)
+    run_id = years.runs[1]
+    before = years.pool(run_id, "before"), years.card(run_id)
+    write_parquet(years.root / "one" / "3.parquet", [row("a", n) for n in range(60, 70)])
+    words = world.words("warehouse", "--keep-unmatched", input=years.root / "one", snapshot="one")
+    watch = CrashAt(lambda point: point == "after append pairs")
+    with watched(watch), pytest.raises(Crash):
+        call("run", *words)
+    assert len(rows_of(spark, years.warehouse, "pairs", ("pair_id",))) == 60
+
+    metadata = ["--metadata", world.metadata]
+    assert years.pool(run_id, "after") == before[0]
+    card = years.card(run_id)
+    # Sightings of the new pairs may be there in part, so repeats and pairs of earlier snapshots share one line.
+    assert {name for name in card if card[name] != before[1][name]} <= {"funnel"}
+    assert years.json_of("sweep", *years.at, *metadata, "--thresholds", "2", "--json")["pairs"] == 50
+    explained = call("explain", *years.at, *metadata, "--url", row("a", 61)[0])
+    assert "the pool holds no pair" in explained.err
+    balanced = call("balance", *years.at, *metadata, "-t", 3, "--json")
+    assert balanced.status == 0, balanced.err
+    assert json.loads(balanced.out)["unique_pairs"] == 50
+    assert "the last pairs of snapshot one are left out: their deduplication was interrupted" in balanced.err
+    other = ["--metadata", years.root / "other.json"]
+    for command in ("match", "count"):
+        assert call(command, *years.at, *other).status == 0
+    assert years.json_of("balance", *years.at, *other, "-t", 3, "--json")["unique_pairs"] == 50
+    assert call("run", *words).status == 0
+    assert call("match", *years.at, *other).status == 0
+    assert call("count", *years.at, *other).status == 0
+    assert years.json_of("balance", *years.at, *other, "-t", 3, "--json")["unique_pairs"] == 60
+    pairs = rows_of(spark, years.warehouse, "pairs", ("metadata_id", "pair_id"))
+    assert len(pairs) == len(set(pairs)) == 120
+
+
+def test_a_new_list_says_what_the_old_one_left_out(spark, world):
+    """At run time and on the card; with --keep-unmatched there is nothing to say."""
+    (world.root / "other.json").write_text(json.dumps(["a", "road", *ENTRIES[4:]]), encoding="utf-8")
+    other = ["--metadata", world.root / "other.json"]
+    for name, more in (("dropped", []), ("kept", ["--keep-unmatched"])):
+        at = flag_words(warehouse=world.root / name)
+        assert call("run", *world.words(name, *more)).status == 0
+        matched = call("match", *at, *other)
+        assert call("count", *at, *other).status == 0
+        balanced = call("balance", *at, *other, "-t", 2, "--json")
+        assert (matched.status, balanced.status) == (0, 0), balanced.err
+        sentence = "texts that match only entries that this list has are missing, from pairs and from counts."
+        assert (sentence in matched.err) == (not more)
+        assert any(sentence in note for note in json.loads(balanced.out)["notes"]) == (not more)
+
+
+def test_a_takedown_looks_at_what_can_fail_before_its_first_write(spark, world):
+    """An export that cannot be read stops it while nothing is written; other commands go on."""
+    at = flag_words(warehouse=world.root / "warehouse")
+    assert call("run", *world.words()).status == 0
+    assert call("export", *at).status == 0
+    (exported,) = (world.root / "warehouse" / "exports").rglob("*.parquet")
+    whole = exported.read_bytes()
+    exported.write_bytes(whole[:-20])
+    (world.root / "urls.txt").write_text(row("a", 3)[0], encoding="utf-8")
+    words = ["takedown", *at, "--urls", world.root / "urls.txt"]
+    failed = call(*words)
+    assert failed.status == 1
+    assert f"the exported file {exported} cannot be read" in failed.err
+    assert not (world.root / "warehouse" / "takedowns").exists()
+    assert call("count", *at).status == 0
+    exported.write_bytes(whole)
+    assert call(*words).status == 0

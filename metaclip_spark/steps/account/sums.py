@@ -124,7 +124,7 @@ def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
     return [
         f"Most of the input is not English: of {left_out + kept:,} texts {looked_at}, {left_out:,} are left out for "
         "their language. English is the default: --languages all keeps every language, --languages en,de keeps these "
-        "(with a new --warehouse). The tables do not count which languages were left out."
+        "(with `snapshots replace`). The tables do not count which languages were left out."
     ]
 
 

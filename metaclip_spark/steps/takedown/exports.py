@@ -10,14 +10,13 @@ from itertools import groupby
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType
 
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.takedown.copies import (
-    PAIR_COLUMNS,
     RewrittenFile,
     correct_manifests,
     exported_files,
+    ids_of_export,
     rewrite_export,
 )
 from metaclip_spark.takedown.hashes import Takedowns
@@ -71,11 +70,17 @@ def _rewrite_folder(
 
 def _ids_by_file(warehouse: Warehouse, files: list[str], removed: DataFrame) -> DataFrame:
     """Return (name, pair ids to remove) of the files of a folder that hold pairs of `removed`."""
-    exported = warehouse.spark.read.parquet(*files)
-    column = next((name for name in PAIR_COLUMNS if name in exported.columns), None)
-    if column is None:
-        return warehouse.spark.createDataFrame([], "name string, ids array<string>")
-    pair_id = F.explode(column) if isinstance(exported.schema[column].dataType, ArrayType) else F.col(column)
-    ids = exported.select(F.col("_metadata.file_name").alias("name"), pair_id.alias("pair_id"))
+    folder = posixpath.dirname(files[0])
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for name in batch.column(0).to_pylist():
+                for ids in ids_of_export(posixpath.join(folder, name)):
+                    names = pa.repeat(pa.scalar(name, pa.string()), len(ids))
+                    yield pa.record_batch({"name": names, "pair_id": ids})
+
+    # Each task reads its files by itself: the embedded engine has no column with the name of a row's file.
+    names = warehouse.spark.createDataFrame([(posixpath.basename(file),) for file in files], "name string")
+    ids = names.repartition(len(files), "name").mapInArrow(read, "name string, pair_id string")
     to_remove = ids.join(removed.select("pair_id").distinct(), on="pair_id", how="left_semi")
     return to_remove.groupBy("name").agg(F.collect_set("pair_id").alias("ids"))

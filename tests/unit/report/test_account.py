@@ -6,7 +6,7 @@ import pytest
 
 from metaclip_spark.report.account import Account, WithoutPairs, by_reason, in_words, split_reasons, why_no_pair
 
-AGAIN = " A source is read once per warehouse and snapshot: to read it with other settings, give a new --warehouse."
+AGAIN = " A source is read once per warehouse and snapshot: to read it with other settings, use `snapshots replace`."
 
 
 def account(**changes) -> Account:

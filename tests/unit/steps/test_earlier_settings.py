@@ -90,8 +90,8 @@ def test_other_languages_are_refused_with_both_values_and_the_ways_out(past):
     assert past.read("a", "b").refusal("a", "b", languages=("en", "de")) == (
         "snapshot 's' was extracted with other settings: --languages was en and is en,de (e.g. a). Nothing was read. "
         "To go on with this snapshot, give the settings as they were (--languages en). To read the sources with the "
-        "settings of now, give a new --warehouse: in this one, another --snapshot would get only the pairs that this "
-        "snapshot lacks. `metaclip-spark balance` draws from the stored pairs as they are."
+        "settings of now, use `snapshots replace s`: another --snapshot would get "
+        "only the pairs that this snapshot lacks. `metaclip-spark balance` draws from the stored pairs as they are."
     )
 
 
@@ -213,8 +213,8 @@ def test_new_sources_with_other_rules_are_refused(past):
     assert past.read("a", min_words=3).refusal("b") == (
         "snapshot 's' was extracted with other settings: --min-words was 3 and is 0. New sources would be mixed with "
         "its pairs, so nothing was read. To add them to this snapshot, give the settings as they were (--min-words 3). "
-        "To read them with the settings of now, give another --snapshot, or a new --warehouse to read all sources with "
-        "them."
+        "To read them with the settings of now, give another --snapshot, or use `snapshots replace s` to "
+        "read all sources with them."
     )
 
 
@@ -270,7 +270,7 @@ def test_an_unfinished_extraction_is_finished_with_its_settings(past):
         assert past.refusal(given, text_column="t") == (
             "snapshot 's' has 2 sources of an unfinished extraction with other settings: --text-column was text and is "
             "t (e.g. a). Nothing was read. To finish it, give the settings as they were (--text-column text). To read "
-            "everything with the settings of now, give a new --warehouse."
+            "everything with the settings of now, use `snapshots replace s`."
         )
 
 
@@ -296,8 +296,8 @@ def test_another_version_of_the_identifier_is_named(past):
         "snapshot 's' was extracted with other settings: all flags are the same, so what differs is the model or the "
         "release of the language identifier lid176 (e.g. a). Nothing was read. To go on with this snapshot, use the "
         "versions as they were (`metaclip-spark runs show` names the releases of the earlier run). To read the sources "
-        "with the settings of now, give a new --warehouse: in this one, another --snapshot would get only the pairs "
-        "that this snapshot lacks. `metaclip-spark balance` draws from the stored pairs as they are."
+        "with the settings of now, use `snapshots replace s`: another --snapshot would get "
+        "only the pairs that this snapshot lacks. `metaclip-spark balance` draws from the stored pairs as they are."
     )
     assert "New sources would be mixed" in past.refusal("b")
 
