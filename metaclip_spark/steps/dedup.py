@@ -22,6 +22,7 @@ from metaclip_spark.stages.known_keys import filter_shards, keys_in_filter, know
 from metaclip_spark.steps.context import WritingContext, in_pool
 from metaclip_spark.warehouse.data_files import few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
+from metaclip_spark.warehouse.statements import set_for_now
 from metaclip_spark.warehouse.tables import filter_equal
 
 PAIRS_PER_PREFIX = 1 << 29
@@ -37,6 +38,11 @@ FILTER_FROM = 1_000_000
 be at least as many known keys as new ones. With fewer known keys it is faster to move all."""
 BYTES_OF_A_REJECT = 200
 """About how many bytes a stored reject takes: its record and its content, shortened."""
+
+_SPLIT_BYTES = "spark.sql.files.maxPartitionBytes"
+_USUAL_SPLIT = 128 << 20
+_PARTS_PER_SPLIT = 4
+"""With K prefixes, a task takes K / 4 times as many bytes of staging files as usual, of which it reads a part."""
 
 
 def dedup_step(ctx: WritingContext) -> int:
@@ -69,9 +75,12 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: i
         if set(there) & set(batch_ids):
             staged = _staged(ctx, batch_ids)
             moved = _Move(ctx, staged, fingerprint, number, again)
-            for prefix in prefixes(number):
-                stage.pairs += moved.pairs_of(prefix)
-                moved.sightings_of(prefix)
+            # A prefix reads a part of each staging file, so a task takes more files.
+            size = {_SPLIT_BYTES: str(_USUAL_SPLIT * number // _PARTS_PER_SPLIT)} if number > _PARTS_PER_SPLIT else {}
+            with set_for_now(ctx.spark, **size):
+                for prefix in prefixes(number):
+                    stage.pairs += moved.pairs_of(prefix)
+                    moved.sightings_of(prefix)
             closed = sources(staged).withColumn("batch_id", F.lit(fingerprint)).toArrow()
             files = _files_of_rejects(ctx, closed)
             warehouse.append("rejects", rejects(staged), txn=fingerprint, files=files)
@@ -152,7 +161,10 @@ class _Move:
         ctx = self._ctx
         if not self._known:
             return None
-        known = known_keys(filter_equal(ctx.warehouse.read("pairs"), metadata_id=ctx.metadata_id), prefix)
+        # At a version: else Delta would take the write for one that depends on all files of the table that it adds to,
+        # and refuse it where another program compacts them meanwhile.
+        pairs = ctx.warehouse.read("pairs", ctx.warehouse.version("pairs"))
+        known = known_keys(filter_equal(pairs, metadata_id=ctx.metadata_id), prefix)
         if self._known < FILTER_FROM or self._known < self._new:
             return known
         number = shards_for(self._new)

@@ -24,8 +24,9 @@ def halt(marks: str, phase: str) -> None:
     """Report that a task of this phase runs in this process, and wait until its executor is killed."""
     from pyspark import TaskContext
 
-    attempt = TaskContext.get().attemptNumber()
-    Path(marks, f"{phase}.running.{os.getpid()}.{attempt}").touch()
+    task = TaskContext.get()
+    # A stage that lost shuffled rows starts anew, and counts the attempts of its tasks from 0 again.
+    Path(marks, f"{phase}.running.{os.getpid()}.{task.stageId()}-{task.partitionId()}.{task.taskAttemptId()}").touch()
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not Path(marks, f"{phase}.killed").exists():
         if time.monotonic() > deadline:
