@@ -135,7 +135,7 @@ def sizes_at(sums: pa.Table, counts: npt.NDArray[np.int64], thresholds: Sequence
     """Return one row per t: the expected size of the subset, and how the counts divide into head and tail.
 
     Args:
-        sums: rows of EXPECTED_DDL, of any groups; no rows for an empty pool.
+        sums: rows of EXPECTED_DDL, of any groups, with integer or decimal sums; no rows for an empty pool.
         counts: int64, by entry id, zeros included.
         thresholds: the t.
 
@@ -148,7 +148,7 @@ def sizes_at(sums: pa.Table, counts: npt.NDArray[np.int64], thresholds: Sequence
     totals: dict[int, list[int]] = {int(t): [0, 0, 0, 0] for t in thresholds}
     for row in sums.select(["threshold", *_COLUMNS]).to_pylist():
         total = totals[row["threshold"]]
-        total[:] = [before + row[name] for before, name in zip(total, _COLUMNS, strict=True)]
+        total[:] = [before + int(row[name]) for before, name in zip(total, _COLUMNS, strict=True)]
     return pa.Table.from_pylist([_size_at(t, total, counts) for t, total in totals.items()], SIZES)
 
 

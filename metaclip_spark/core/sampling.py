@@ -5,6 +5,7 @@ Source: "Demystifying CLIP Data" (arXiv 2309.16671), section 3.4 and algorithm 1
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,8 @@ LOW_THRESHOLD = 20
 
 DRAW_SCALE = 2.0**-53
 
+_TOP, _LIMB_BITS = "_top", 40
+_IN_ONE_LIMB = 1 << 62
 WEIGHT_SCALE = 1 << 20
 """Weights of drawn pairs are multiples of one over this; their sums stay below 2**63 up to 8 * 10**12 pairs."""
 
@@ -127,10 +130,31 @@ def drawn_again(probability: npt.NDArray[np.float64], within: npt.NDArray[np.flo
 def fixed_point(values: npt.NDArray[np.float64]) -> tuple[int, int]:
     """Return the sum of float64 values in [0, 1] as two integers: order-independent, and exact to 2**-53 per value.
 
-    The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 2**36 values.
+    The sum is `(high * 2**27 + low) * 2**-53`; both parts stay below 2**63 up to 2**36 values. Sums over
+    more values are added as integers of any size, and stored by `limbs`.
     """
     scaled = np.rint(values * 2.0**53).astype(np.int64)
     return int((scaled >> 27).sum()), int((scaled & ((1 << 27) - 1)).sum())
+
+
+def limbs(name: str, total: int) -> dict[str, int]:
+    """Return a sum by name in parts that fit int64: itself, or from 2**62 on its lower 40 bits and the part above them.
+
+    >>> limbs("expected_high", 5), limbs("expected_high", 2**62 + 3)
+    ({'expected_high': 5}, {'expected_high': 3, 'expected_high_top': 4194304})
+    """
+    if abs(total) < _IN_ONE_LIMB:
+        return {name: total}
+    return {name: total & ((1 << _LIMB_BITS) - 1), f"{name}{_TOP}": total >> _LIMB_BITS}
+
+
+def joined(sums: Mapping[str, int]) -> dict[str, int]:
+    """Return sums by name, of any size, from parts that `limbs` returned; parts may have been added or subtracted."""
+    return {
+        name: value + (sums.get(f"{name}{_TOP}", 0) << _LIMB_BITS)
+        for name, value in sums.items()
+        if not name.endswith(_TOP)
+    }
 
 
 def from_fixed_point(high: int, low: int) -> float:

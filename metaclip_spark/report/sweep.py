@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,10 @@ def make_sweep(
         values: the t, ascending.
         chosen: the t that the settings choose.
     """
-    rows = sums.to_pylist()
+    rows: list[dict[str, Any]] = [
+        {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
+        for row in sums.to_pylist()
+    ]
     kept: dict[int, dict[tuple[str, str], float]] = {t: {} for t in values}
     for row in rows:
         row["group"] = (row["text_source"] or "", row["lang"] or "")

@@ -2,7 +2,8 @@
 
 Names in `run_statistics`: `pairs` and `curated` (sizes), `matches` and `curated_matches` (key: number of matched
 entries), `curated_count` (key: entry id), and `expected_high/low`, `variance_high/low` (sums of p and p(1 - p)
-in fixed point, see `sampling.fixed_point`). With --unit image also `images`: the images with a matched text.
+in fixed point, see `sampling.fixed_point`). A sum of 2**62 or more has a second row, NAME_top
+(`sampling.limbs`). With --unit image also `images`: the images with a matched text.
 For pairs that an earlier run sampled, p is the conditional probability that the pair is kept, given that the earlier
 run kept it. `capped` counts the pairs whose new probability exceeds the earlier one.
 """
@@ -20,7 +21,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.counts import EntrySums
-from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point
+from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point, limbs
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
@@ -153,9 +154,10 @@ def _totals(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for row in batch.filter(pc.invert(packed)).to_pylist():
             totals[row["name"], row["key"]] += row["value"]
     counted = of_entries.to_arrow()
-    names = [name for name, _ in totals] + [_CURATED_COUNT] * len(counted)
-    keys = [key for _, key in totals] + counted.column("entry_id").to_pylist()
-    values = [*totals.values(), *counted.column("count").to_pylist()]
+    parts = [(part, key, value) for (name, key), total in totals.items() for part, value in limbs(name, total).items()]
+    names = [name for name, _, _ in parts] + [_CURATED_COUNT] * len(counted)
+    keys = [key for _, key, _ in parts] + counted.column("entry_id").to_pylist()
+    values = [value for _, _, value in parts] + counted.column("count").to_pylist()
     yield _rows(names, keys, values)
 
 

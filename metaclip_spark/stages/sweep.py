@@ -16,6 +16,7 @@ from metaclip_spark.stages.columns import need_columns
 
 _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")
+_EXACT = "decimal(38,0)"
 
 
 def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = True) -> DataFrame:
@@ -38,15 +39,22 @@ def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = 
             sums.add(*batch.columns)
         yield sums.to_arrow()
 
-    partial = pairs.select(*columns).mapInArrow(partial_sums, EXPECTED_DDL)
+    return total(pairs.select(*columns).mapInArrow(partial_sums, EXPECTED_DDL))
+
+
+def total(partial: DataFrame) -> DataFrame:
+    """Sum rows of `EXPECTED_DDL` by group and t. The sums are decimals: those of 2**37 pairs would not fit bigint.
+
+    Rows: n:1 per group and t. Shuffle: the rows.
+    """
     summed = [name for name in partial.columns if name not in _KEYS]
-    return partial.groupBy(*_KEYS).agg(*[F.sum(name).alias(name) for name in summed])
+    return partial.groupBy(*_KEYS).agg(*[F.sum(F.col(name).cast(_EXACT)).alias(name) for name in summed])
 
 
 def expected_sums(
     pairs: DataFrame, counts: npt.NDArray[np.int64], thresholds: Sequence[int], by_group: bool = True
 ) -> pa.Table:
-    """Run a sweep in one pass over the pool; return one row of `EXPECTED_DDL` per group and t.
+    """Run a sweep in one pass over the pool; return one row of `EXPECTED_DDL` per group and t, with decimal sums.
 
     Args:
         pairs: the pool.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
-from metaclip_spark.core.sampling import from_fixed_point, tail_fraction
+from metaclip_spark.core.sampling import from_fixed_point, joined, tail_fraction
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import WarehouseError
@@ -188,7 +188,7 @@ def _statistics(
         for name in ("matches", "curated_matches")
     }
     single = set(names.tolist()) - {*histograms, "curated_count"}
-    return counts, curated, {name: int(values[names == name][0]) for name in single}, histograms
+    return counts, curated, joined({name: int(values[names == name][0]) for name in single}), histograms
 
 
 def as_json(card: Card, report: str | None) -> dict[str, object]:

@@ -31,8 +31,8 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.in
     def sizes(thresholds: Sequence[int]) -> list[int]:
         nonlocal matched, passes
         sums = expected_sums(pairs, counts, thresholds, by_group=False).to_pylist()
-        exact = {row["threshold"]: (row["expected_high"] << 27) + row["expected_low"] for row in sums}
-        matched, passes = max((row["matched"] for row in sums), default=0), passes + 1
+        exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
+        matched, passes = max((int(row["matched"]) for row in sums), default=0), passes + 1
         return [exact.get(threshold, 0) for threshold in thresholds]
 
     threshold = smallest_threshold(size, max(1, int(counts.max(initial=0))), sizes)
