@@ -39,6 +39,7 @@ class Card(Account):
         expected_sd: Standard deviation of the curated subset's size, in pairs.
         incomplete_sources: (source_path, status, reason) of the first sources that were not read to the end.
         config: The resolved configuration, without secrets.
+        used: What each stage of the run took: stage, snapshot, seconds, and core_seconds and bytes where known.
         pairs_seen: Unique pairs of the snapshots, summed, with those that an earlier snapshot has and those that were
             taken down; None if unknown.
         pairs_rematched: Pairs of snapshots whose pairs `match` stored. Their sources belong to another list.
@@ -93,6 +94,7 @@ class Card(Account):
     impossible: Sequence[int] = ()
     composition: Composition | None = None
     classes: ClassCounts | None = None
+    used: Sequence[Mapping[str, Any]] = ()
 
     def __post_init__(self) -> None:
         """Check that both arrays have one count per entry."""

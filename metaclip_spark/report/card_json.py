@@ -86,6 +86,7 @@ def as_plain(card: Card) -> dict[str, Any]:
         "class_names": _classes(card),
         "config": dict(card.config),
         "versions": dict(card.versions),
+        "used": [dict(one) for one in card.used],
         "notes": list(card.notes),
     }
 

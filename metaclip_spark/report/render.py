@@ -87,6 +87,7 @@ def _context(card: Card) -> dict[str, Any]:
         "no_composition": sections.NO_COMPOSITION,
         "classes": sections.classes(card),
         "config": flat(card.config),
+        "used": tables.used_rows(card),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.core.wording import agrees, counted, size
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent
@@ -172,3 +172,18 @@ def paper_rows(card: Card) -> list[tuple[str, str, str, str]]:
         ("Texts that match", matched, "about half", _NOT_GIVEN),
         ("Sd of the subset's size", number(card.expected_sd, 1), "4,035 (3 runs)", _NOT_GIVEN),
     ]
+
+
+def used_rows(card: Card) -> list[tuple[str, str]]:
+    """Return (stage and snapshot, what it took) of the stages of a run, oldest first."""
+    rows = []
+    for one in card.used:
+        parts = [f"{one['seconds']:,.1f} s"]
+        if one.get("core_seconds") is not None:
+            parts.append(f"{one['core_seconds'] / 3600:,.3g} core-hours")
+        if one.get("read_bytes"):
+            parts.append(f"{size(one['read_bytes'])} read")
+        if one.get("shuffled_bytes"):
+            parts.append(f"{size(one['shuffled_bytes'])} shuffled")
+        rows.append((" ".join(str(part) for part in (one["stage"], one.get("snapshot")) if part), ", ".join(parts)))
+    return rows

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +27,7 @@ from metaclip_spark.steps.account.taken_down import TakenDown, read_taken
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.match import limited_snapshots, limits_of
-from metaclip_spark.warehouse.events import DONE, StageEvent
+from metaclip_spark.warehouse.events import DONE, USED, StageEvent
 
 PUBLIC_TABLES = (
     "sources",
@@ -85,6 +86,7 @@ def make_card(ctx: RunContext) -> Card:
         curated_matches_per_text=histograms["curated_matches"],
         impossible=_impossible(ctx, counts),
         config=ctx.config,
+        used=_used(ctx),
         versions=event.software,
         notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
@@ -194,3 +196,11 @@ def _statistics(
 def as_json(card: Card, report: str | None) -> dict[str, object]:
     """Return the numbers of the summary, for JSON."""
     return {**closing_numbers(card), "notes": list(card.notes), "report": report}
+
+
+def _used(ctx: RunContext) -> list[dict[str, Any]]:
+    """Return what the stages of the run took, those of this attempt last."""
+    ended = [event for event in ctx.log.events if event.run_id == ctx.run_id and not isinstance(event, StageEvent)]
+    stored = [dict(one) for event in ended for one in event.detail.get(USED) or ()]
+    # The page itself is left out: it is the same however often it is written.
+    return [one for one in (*stored, *ctx.reporter.usage()) if one["stage"] != "report"]

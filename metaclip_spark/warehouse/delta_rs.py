@@ -268,14 +268,27 @@ class DeltaLogs:
                 return work(self._existing(name))
         return work(self._existing(name))
 
-    def merge(self, name: str, rows: pa.Table, on: Sequence[str], update: Mapping[str, str] | None, delete: str) -> int:
+    def merge(
+        self,
+        name: str,
+        rows: pa.Table,
+        on: Sequence[str],
+        update: Mapping[str, str] | None,
+        delete: str,
+        parts: Mapping[str, Sequence[str]] = {},
+    ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
 
         Args:
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
+            parts: partition column -> the values that `rows` has; files of other partitions are not read.
         """
+        if any(not values for values in parts.values()):
+            return 0
         condition = " AND ".join(f't."{column}" = s."{column}"' for column in on)
+        for column, values in parts.items():
+            condition += f" AND t.{_predicate({column: list(values)})}"
 
         def work(table: DeltaTable) -> dict[str, Any]:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))

@@ -265,10 +265,16 @@ class Warehouse:
         if not self.exists(name):
             return 0
         self.guard()
+        keys = [column for column in TABLES[name].partitioned_by if column in on]
         if self._rows_by_files:
+            few = rows.toArrow()
             assert isinstance(self._logs, DeltaLogs)
-            return self._logs.merge(name, rows.toArrow(), on, update, delete)
-        return self._statements.merge(name, rows, on, update, delete)
+            parts = {key: sorted({value for value in few[key].to_pylist() if value is not None}) for key in keys}
+            return self._logs.merge(name, few, on, update, delete, parts)
+        # With literals for the partitions, Delta reads no file of the others.
+        found = rows.select(*keys).distinct().collect() if keys else []
+        parts = {key: sorted({row[key] for row in found if row[key] is not None}) for key in keys}
+        return self._statements.merge(name, rows, on, update, delete, parts)
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""

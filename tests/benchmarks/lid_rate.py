@@ -6,8 +6,8 @@ The first table times the identifier as the job calls it, with Arrow arrays of 8
 fastText's own prediction on prepared lines. The bar is 6 times. The second table shows the share of texts that get the
 right code, by preparation. "end" adds the line end that the model was trained with, "80" keeps 80 characters, and
 "letters" keeps only letters, in lower case. The texts are in eight languages: unchanged, in capitals, in title case,
-and their first three words. cc3m is English, unchanged and in capitals. For laion, the table shows the share identified as
-English.
+and their first three words. cc3m is English, unchanged and in capitals. For laion, the table shows the
+share identified as English.
 """
 
 from __future__ import annotations

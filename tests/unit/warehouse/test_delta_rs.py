@@ -132,3 +132,25 @@ def test_the_commit_of_a_write_is_found_behind_those_of_other_tools(tmp_path):
     found = logs.commit_of("takedowns", token)
     assert (found.version, found.token) == (2, token)
     assert logs.commit_of("takedowns", "another").version == 3
+
+
+def test_a_merge_reads_only_the_partitions_of_its_rows(tmp_path):
+    """A takedown of one snapshot does not read the files of the others."""
+    logs = DeltaLogs(str(tmp_path))
+    files = LocalFiles(str(tmp_path), logs, lambda: None)
+    logs.create(TABLES["entry_counts"])
+    schema = TABLES["entry_counts"].arrow
+
+    def rows(snapshot: str) -> pa.Table:
+        row = {"metadata_id": "m", "lang": "und", "snapshot": snapshot, "entry_id": 1, "entry": "a", "count": 1}
+        return pa.Table.from_pylist([row], schema)
+
+    for snapshot in ("a", "b'c", "d"):
+        files.write("entry_counts", rows(snapshot), {"metadata_id": "m", "snapshot": snapshot})
+    on = ("metadata_id", "snapshot", "entry_id")
+    parts = {"metadata_id": ["m"], "snapshot": ["b'c"]}
+    assert logs.merge("entry_counts", rows("b'c").select(on), on, None, "true", parts) == 1
+    metrics = logs.open("entry_counts").history(1)[0]["operationMetrics"]
+    assert int(metrics["num_target_files_scanned"]) == 1, metrics
+    assert sorted(logs.rows("entry_counts")["snapshot"].to_pylist()) == ["a", "d"]
+    assert logs.merge("entry_counts", rows("a").select(on)[:0], on, None, "true", {"snapshot": []}) == 0
