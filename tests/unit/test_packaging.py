@@ -175,6 +175,7 @@ def test_the_operators_application_is_the_job_with_the_settings_of_a_cluster():
     fields = {
         "spark.driver.memory": spec["driver"]["memory"],
         "spark.executor.cores": str(spec["executor"]["cores"]),
+        "spark.driver.memoryOverhead": spec["driver"]["memoryOverhead"],
         "spark.executor.memory": spec["executor"]["memory"],
         "spark.executor.memoryOverhead": spec["executor"]["memoryOverhead"],
     }
