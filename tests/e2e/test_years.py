@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,19 @@ class Years:
         return {name: value for name, value in card.items() if name != "created_at"}
 
 
-def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, world):
-    """OPTIMIZE, VACUUM, a short retention and an old log: an earlier run's pool is its batches, and what it was."""
+@pytest.fixture
+def compacting(spark) -> Iterator[None]:
+    """Switch auto compaction on where the engine has it: other commits come right after ours."""
+    settings = {"autoCompact.enabled": "true", "autoCompact.minNumFiles": "2"}
+    for name, value in settings.items() if not is_embedded(spark) else ():
+        spark.conf.set(f"spark.databricks.delta.{name}", value)
+    yield
+    for name in settings if not is_embedded(spark) else ():
+        spark.conf.unset(f"spark.databricks.delta.{name}")
+
+
+def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, world, compacting):
+    """Auto compaction, OPTIMIZE, VACUUM, a short retention, an old log: an earlier pool is its batches, as it was."""
     years = Years(world)
     pools = {run_id: years.pool(run_id, "before") for run_id in years.runs}
     assert [len(pools[run_id]) for run_id in years.runs] == [20, 36, 50]
