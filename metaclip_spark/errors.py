@@ -7,6 +7,9 @@ record; extraction catches them and counts the source as partial or failed, or t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 
 class MetaclipError(Exception):
     """Base of all errors of this package.
@@ -67,6 +70,20 @@ class IncompleteError(MetaclipError):
     """More sources are partial or failed than are allowed; nothing was deduplicated (exit status 3)."""
 
     exit_code = 3
+
+
+class ExpectationError(MetaclipError):
+    """An expectation of `--expect` that is violated; nothing was balanced (exit status 4).
+
+    Attributes:
+        violations: what differs, one object per bound.
+    """
+
+    exit_code = 4
+
+    def __init__(self, what: str, violations: Sequence[Any] = ()) -> None:
+        super().__init__(what)
+        self.violations = tuple(violations)
 
 
 class EmptyPoolError(MetaclipError):

@@ -20,9 +20,10 @@ from metaclip_spark.commands.outcome import (
     write_outcome,
 )
 from metaclip_spark.commands.report import closing_report
+from metaclip_spark.config.expectations import load_expectations
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
-from metaclip_spark.errors import ConfigError, EmptyPoolError, IncompleteError
+from metaclip_spark.errors import ConfigError, EmptyPoolError, ExpectationError, IncompleteError
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.report.card import Card
@@ -33,6 +34,7 @@ from metaclip_spark.steps.context import Context, ExtractContext, RunContext, Wr
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.earlier_settings import check_dedup, check_settings, read_stored
+from metaclip_spark.steps.expect import HEADERS, expect_step
 from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.match import match_step
@@ -52,6 +54,7 @@ Plans = list[tuple[ExtractContext, Plan]]
 
 def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """Run all steps and write the report; return the exit status."""
+    expectations = load_expectations(settings.expect) if settings.expect else None
     metadata = need_metadata(settings, reporter)
     given, extraction = checked_input(settings, reporter)
     with writing(settings, reporter, metadata, given) as ctx:
@@ -62,10 +65,14 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
 
             preload()
         try:
-            card = curate(ctx, plans)
+            card = curate(ctx, plans, expectations)
         except IncompleteError as error:
             _, sources = _outcome(plans, extracted_outcomes)
             write_outcome(ctx, outcome_of(ctx, "run", error.exit_code, **sources, error=str(error)))
+            raise
+        except ExpectationError as error:
+            _, sources = _outcome(plans, deduplicated_outcomes)
+            _violated(ctx, "run", error, as_json_text, **sources)
             raise
         except EmptyPoolError as error:
             _, sources = _outcome(plans, deduplicated_outcomes)
@@ -151,9 +158,14 @@ def count(settings: Settings, reporter: Reporter) -> int:
 
 def balance(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> int:
     """Choose t and draw the curated subset from the counted pool; return the exit status."""
+    expectations = load_expectations(settings.expect) if settings.expect else None
     with writing_pool(settings, reporter) as ctx:
         try:
+            expect_step(ctx, expectations, None)
             balance_step(ctx, count_step(ctx))
+        except ExpectationError as error:
+            _violated(ctx, "balance", error, as_json_text)
+            raise
         except EmptyPoolError as error:
             write_outcome(ctx, outcome_of(ctx, "balance", error.exit_code, error=str(error)))
             raise
@@ -227,6 +239,18 @@ def _outcome(plans: Plans, outcomes: Callable[[Context], Mapping[str, Outcome]])
         )
         return INCOMPLETE, source_outcomes(ended)
     return 0, source_outcomes(ended)
+
+
+def _violated(ctx: RunContext, command: str, error: ExpectationError, as_json_text: bool, **more: Any) -> None:
+    """Print what differs from the expectations, and write it to the outcome."""
+    violations = [vars(violation) for violation in error.violations]
+    write_outcome(ctx, outcome_of(ctx, command, error.exit_code, **more, error=str(error), violations=violations))
+    if as_json_text:
+        print(json.dumps({"violations": violations}, ensure_ascii=False))
+        return
+    from metaclip_spark.terminal.tables import print_rows
+
+    print_rows(HEADERS, [violation.row for violation in error.violations])
 
 
 def _empty(ctx: RunContext, card: Card) -> int:

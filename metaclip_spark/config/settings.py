@@ -223,6 +223,12 @@ class Settings(BaseModel):
         Setting(Group.EARLIER_RUNS, run_id=NEVER),
         "Read the whole pool, even where an earlier run's subset and the new snapshots give the same result.",
     )
+    expect: str | None = setting(
+        None,
+        Setting(Group.EARLIER_RUNS, "FILE", run_id=NEVER),
+        "Check the snapshots against the expectations of this YAML file before the draw; if one is violated, draw "
+        "nothing and exit with status 4 (docs/EXPECTATIONS.md).",
+    )
     survivors: str | None = setting(
         None,
         Setting(Group.PART_OF_POOL, "PATH", run_id=WHEN_GIVEN, thins=True),
@@ -570,7 +576,7 @@ def settings_in(*groups: Group) -> tuple[str, ...]:
     """Return the names of the settings in these groups.
 
     >>> settings_in(Group.EARLIER_RUNS)
-    ('freeze_counts', 'whole_pool')
+    ('freeze_counts', 'whole_pool', 'expect')
     """
     return tuple(name for name, setting in SETTINGS.items() if setting.group in groups)
 
