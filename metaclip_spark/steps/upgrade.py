@@ -154,7 +154,25 @@ def _fill_subsets(warehouse: Warehouse, log: RunLog) -> list[Task]:
     return tasks
 
 
-STEPS = (Step(2, _add_columns), Step(2, _set_properties), Step(2, _fill_batches), Step(2, _fill_subsets))
+def _empty_keys(warehouse: Warehouse, log: RunLog) -> list[Task]:
+    """Empty `pair_keys`: deduplication reads the keys of `pairs`."""
+    if warehouse.is_empty("pair_keys"):
+        return []
+
+    def work() -> None:
+        warehouse.delete("pair_keys")
+        warehouse.remove_files("pair_keys")
+
+    return [Task("empty pair_keys, which nothing reads any more", work)]
+
+
+STEPS = (
+    Step(2, _add_columns),
+    Step(2, _set_properties),
+    Step(2, _fill_batches),
+    Step(2, _fill_subsets),
+    Step(2, _empty_keys),
+)
 """The steps from the first format to this release's, in order. A new column needs no step unless it is to be filled."""
 
 
