@@ -17,9 +17,9 @@ from metaclip_spark.spark.parallelism import cores_of
 from metaclip_spark.spark.workers import is_worker_death, texts_of
 from metaclip_spark.stages.extract import extract
 from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
-from metaclip_spark.steps.gate import Gate
-from metaclip_spark.steps.pace import Pace, sources_per_commit
 from metaclip_spark.steps.plan import Plan, store_plan
+from metaclip_spark.steps.reading.gate import Gate
+from metaclip_spark.steps.reading.pace import Pace, sources_per_commit
 from metaclip_spark.warehouse.tables import filter_equal
 
 _REFUSED = re.compile(r"CredentialsError: ([^\n]*)")

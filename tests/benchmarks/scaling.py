@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from metaclip_spark.steps.pace import sources_per_commit
+from metaclip_spark.steps.reading.pace import sources_per_commit
 from metaclip_spark.terminal.tables import print_rows
 
 FILES = 90_000
