@@ -296,6 +296,16 @@ RUNS = Table(
     properties=((FORMAT_PROPERTY, str(FORMAT)), ("delta.appendOnly", "true"), *_NOT_COMPACTED),
 )
 
+CURRENT_RUN = Table(
+    "current_run",
+    "One row names the run whose subset consumers read: the last one that was drawn, and not deleted since",
+    (
+        Column("run_id", "string", "the run: curated_pairs has its pairs under this run_id"),
+        Column("subset", "string", "the name of the subset: curated"),
+    ),
+    partitioned_by=("subset",),
+)
+
 TAKEDOWNS = Table(
     "takedowns",
     "One row is a url or a domain that was taken down, as a keyed hash; its images stay excluded",
@@ -350,6 +360,7 @@ TABLES = {
         CURATED_PAIRS,
         RUN_STATISTICS,
         RUNS,
+        CURRENT_RUN,
         TAKEDOWNS,
         TAKEN,
         LEASE,

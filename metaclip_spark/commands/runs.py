@@ -13,6 +13,7 @@ from metaclip_spark.core.wording import counted, size
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.events import PRUNED
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs
 from metaclip_spark.warehouse.tables import Warehouse
@@ -104,6 +105,7 @@ def prune_runs(
         if not dry_run:
             for run in chosen:
                 prune(warehouse, run)
+            name_current_run(warehouse, RunLog(warehouse))
             if retain_hours is not None:
                 for name in OF_A_RUN:
                     warehouse.vacuum(name, retain_hours)

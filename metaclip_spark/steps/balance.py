@@ -28,6 +28,7 @@ from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import threshold_for_size
+from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.pools import batches_of
@@ -44,6 +45,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
     fingerprint = _fingerprint(ctx, counted)
     last = ctx.last("balance", run_id=ctx.run_id)
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
+        name_current_run(ctx.warehouse, ctx.log)  # an interrupted attempt may not have
         return False
     with ctx.reporter.stage("balance", ctx.spark) as stage, opened_pool(ctx, list(counted)) as pool:
         refuse_empty(ctx, pool, counted)
@@ -77,6 +79,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
             "earlier": None if earlier is None else earlier.run_id,
         },
     )
+    name_current_run(ctx.warehouse, ctx.log)
     return True
 
 

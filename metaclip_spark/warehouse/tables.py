@@ -120,6 +120,17 @@ class Warehouse:
         """Return the name of a table in SQL."""
         return self._statements.identifier(name)
 
+    def define_view(self, name: str, select: str) -> None:
+        """Create or replace a view of a catalog; a warehouse in a folder has no place for one.
+
+        Args:
+            select: its query; `{table}` stands for a table.
+        """
+        if self.catalog is not None:
+            self.guard()
+            query = select.format_map({table: self.identifier(table) for table in TABLES})
+            self.spark.sql(f"CREATE OR REPLACE VIEW {self.identifier(name)} AS {query}")
+
     def properties(self, name: str) -> dict[str, str] | None:
         """Return the properties of a table; None where there is no such table. Runs no Spark job."""
         return self._logs.properties(name)

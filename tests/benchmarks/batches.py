@@ -25,7 +25,7 @@ from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.files import find_sources, splits_of
-from metaclip_spark.steps.pace import sources_per_commit
+from metaclip_spark.steps.reading.pace import sources_per_commit
 from metaclip_spark.terminal.tables import print_rows
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ import pytest
 from bad_server import BadServer, status
 from e2e_world import call, row, rows_of, wat_of
 
-from metaclip_spark.steps import pace
+from metaclip_spark.steps.reading import pace
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 

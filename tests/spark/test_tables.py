@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
@@ -16,6 +17,7 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.embedded import is_embedded
+from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -394,6 +396,28 @@ def test_missing_schema_is_reported_with_what_to_do(spark, catalog):
     sentence = rf"schema {catalog} does not exist, .* Make it first: CREATE SCHEMA {catalog}"
     with pytest.raises(WarehouseError, match=sentence):
         Warehouse(spark, catalog=catalog).ensure("entry_counts")
+
+
+def test_a_catalog_has_a_view_of_the_current_subset(spark, tmp_path):
+    """The view `curated_current` follows `current_run`; a folder has the table alone."""
+    if is_embedded(spark):
+        pytest.skip("the embedded engine has no catalogs")
+    spark.sql(f"CREATE SCHEMA IF NOT EXISTS viewed LOCATION '{tmp_path}/viewed'")
+    try:
+        warehouse = Warehouse(spark, catalog="spark_catalog.viewed")
+        warehouse.ensure("curated_pairs")
+        values = "SELECT id, 1.0D, 0.5D FROM VALUES ('r1'), ('r2') AS t(id)"
+        where = "spark_catalog.viewed.curated_pairs (run_id, sampling_probability, draw)"
+        spark.sql(f"INSERT INTO {where} {values}")
+        for run_id in ("r1", "r2"):
+            log = SimpleNamespace(draws=lambda named=run_id: {named: None})
+            name_current_run(warehouse, log)
+            found = spark.sql("SELECT run_id FROM spark_catalog.viewed.curated_current").collect()
+            assert [row["run_id"] for row in found] == [run_id]
+        name_current_run(warehouse, SimpleNamespace(draws=dict))
+        assert spark.sql("SELECT * FROM spark_catalog.viewed.curated_current").isEmpty()
+    finally:
+        spark.sql("DROP SCHEMA IF EXISTS viewed CASCADE")
 
 
 def test_a_catalog_has_the_tables_by_name(spark, tmp_path):

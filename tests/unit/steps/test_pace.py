@@ -6,8 +6,8 @@ import pytest
 
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import IncompleteError
-from metaclip_spark.steps.gate import Gate
-from metaclip_spark.steps.pace import PAUSES, Pace, sources_per_commit
+from metaclip_spark.steps.reading.gate import Gate
+from metaclip_spark.steps.reading.pace import PAUSES, Pace, sources_per_commit
 
 BUSY = "http://a/b could not be fetched: got status 503 8 times; run again with --retry partial,failed"
 AWAY = "http://a/b could not be fetched: got a read timeout 8 times; run again with --retry partial,failed"

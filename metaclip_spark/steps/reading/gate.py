@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import IncompleteError
-from metaclip_spark.steps.pace import WORDS
+from metaclip_spark.steps.reading.pace import WORDS
 from metaclip_spark.storage.refusal import transient_kind
 
 FIRST = 100

@@ -1,0 +1,1 @@
+"""How extraction reads many sources: its pace, and the gate after it."""
