@@ -12,8 +12,8 @@ from metaclip_spark.steps.context import ExtractContext, WritingContext
 from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.expect import expect_step
-from metaclip_spark.steps.extract import extract_step
-from metaclip_spark.steps.plan import Plan
+from metaclip_spark.steps.reading.extract import extract_step
+from metaclip_spark.steps.reading.plan import Plan
 
 
 def curate(

@@ -35,11 +35,11 @@ from metaclip_spark.steps.count import count_step
 from metaclip_spark.steps.dedup import dedup_step
 from metaclip_spark.steps.earlier_settings import check_dedup, check_settings, read_stored
 from metaclip_spark.steps.expect import HEADERS, expect_step
-from metaclip_spark.steps.extract import extract_step
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.match import match_step
-from metaclip_spark.steps.plan import Plan, make_plan, unread_splits
-from metaclip_spark.steps.retry import retry_step
+from metaclip_spark.steps.reading.extract import extract_step
+from metaclip_spark.steps.reading.plan import Plan, make_plan, unread_splits
+from metaclip_spark.steps.reading.retry import retry_step
 from metaclip_spark.terminal.progress import Reporter
 
 EMPTY = EmptyPoolError.exit_code

@@ -22,7 +22,7 @@ from metaclip_spark.spark.engine import Engine, EngineSettings, open_engine
 from metaclip_spark.steps.context import NO_METADATA, Context, RunContext, WritingContext
 from metaclip_spark.steps.earlier_runs import drawn_alike
 from metaclip_spark.steps.extraction import Extraction, load_extraction
-from metaclip_spark.steps.plan import check_input_columns
+from metaclip_spark.steps.reading.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name

@@ -10,7 +10,7 @@ from e2e_world import call, row, rows_of, table_state, write_tsv
 
 from metaclip_spark.extract import task
 from metaclip_spark.sources.files import splits_of
-from metaclip_spark.steps import plan
+from metaclip_spark.steps.reading import plan
 
 pytestmark = [pytest.mark.spark, pytest.mark.timeout(900)]
 

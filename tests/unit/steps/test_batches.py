@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from metaclip_spark.steps.extract import starts_of_sources
+from metaclip_spark.steps.reading.extract import starts_of_sources
 from metaclip_spark.steps.reading.pace import sources_per_commit
 
 ROOT = Path(__file__).resolve().parents[3]

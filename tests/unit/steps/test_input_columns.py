@@ -10,7 +10,7 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import InputError
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.sources.files import find_sources
-from metaclip_spark.steps.plan import check_input_columns
+from metaclip_spark.steps.reading.plan import check_input_columns
 
 
 def sentences(folder, **options) -> list[str]:

@@ -20,9 +20,9 @@ from metaclip_spark.spark.workers import is_worker_death, texts_of
 from metaclip_spark.stages.extract import extract
 from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
 from metaclip_spark.steps.dedup import pairs_per_prefix
-from metaclip_spark.steps.plan import Plan, store_plan
 from metaclip_spark.steps.reading.gate import Gate
 from metaclip_spark.steps.reading.pace import Pace, sources_per_commit
+from metaclip_spark.steps.reading.plan import Plan, store_plan
 from metaclip_spark.warehouse.tables import filter_equal
 
 _BYTES_OF_A_CRAWL_FILE, _BYTES_PER_PAIR_OF_A_CRAWL = 300_000_000, 1500
