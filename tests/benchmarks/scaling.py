@@ -54,6 +54,16 @@ def print_costs(crawl: Crawl, crawls: int, cores: int, prices: Prices) -> None:
     rows.append([f"a peer's {PEER_SECONDS} s per file", *(f"{peer * n:,.0f}" for n in (1, 1, crawls))])
     print_rows(["core-hours", *names], rows)
     print()
+    extract, texts = by_crawl[0][0], crawl.files * crawl.texts_per_file
+    seconds = extract.core_seconds / cores
+    print(
+        f"while {cores:,} cores extract: {seconds / 3600:.2f} hours, {extract.read * 8e-9 / seconds:,.0f} Gbit/s, ",
+        end="",
+    )
+    print(f"{extract.gets / seconds:,.0f} GET requests/s")
+    every = texts * rates.identify_seconds / 3600
+    print(f"identifying every text first, and not only those that match, would take {every:,.0f} core-hours a crawl")
+    print()
     works = [crawl.work(number) for number in range(1, crawls + 1)]
     stored = [stored_bytes(work, rates) for work in works]
     amounts: dict[str, list[float]] = {

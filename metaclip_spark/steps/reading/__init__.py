@@ -1,1 +1,1 @@
-"""How extraction reads many sources: its pace, and the gate after it."""
+"""Read the sources of a snapshot: the plan, extraction, its pace, the gate after it, and reading again."""
