@@ -129,9 +129,10 @@ def test_the_commit_of_a_write_is_found_behind_those_of_other_tools(tmp_path):
     token = logs.last("takedowns").token
     assert logs.compact("takedowns", 1 << 20, []) == 2
     assert logs.last("takedowns").token is None
-    found = logs.commit_of("takedowns", token)
+    found = logs.find("takedowns", token, 0)
     assert (found.version, found.token) == (2, token)
-    assert logs.commit_of("takedowns", "another").version == 3
+    assert logs.find("takedowns", token, 2) is None
+    assert logs.find("takedowns", "another", 0) is None
 
 
 def test_a_merge_reads_only_the_partitions_of_its_rows(tmp_path):
