@@ -84,9 +84,9 @@ class Prices:
 def costs(work: Work, rates: Rates) -> list[Cost]:
     """Return the cost of each stage, in the order in which `run` works."""
     staged_bytes, new_bytes = work.staged * rates.staged_bytes, work.new * rates.pair_bytes
-    keys = (work.new + work.staged) * rates.key_bytes
+    keys = work.staged * rates.key_bytes
     pool_bytes, kept_bytes = work.pool * rates.pair_bytes, work.kept * rates.curated_bytes
-    known_bytes = work.known * rates.key_bytes
+    known_bytes = work.known * rates.key_bytes  # the column pair_id of the pool takes about as much
     read = sum(work.megabytes.values()) * 1e6
     reading = sum(megabytes * rates.read_seconds[form] for form, megabytes in work.megabytes.items())
     extract = reading + work.identified * rates.identify_seconds
@@ -113,13 +113,13 @@ def total(of: Iterable[Cost], name: str = "all") -> Cost:
 
 
 def stored_bytes(work: Work, rates: Rates) -> dict[str, float]:
-    """Return what lies on the store after a crawl, what it added, in bytes: pairs, keys and sightings, subset.
+    """Return what lies on the store after a crawl, what it added, in bytes: pairs, sightings, subset.
 
     The staged pairs lie there until deduplication has moved them; they are no part of this.
     """
     return {
         "pairs": work.new * rates.pair_bytes,
-        "keys": (work.new + work.staged) * rates.key_bytes,
+        "keys": work.staged * rates.key_bytes,
         "subset": work.kept * rates.curated_bytes,
     }
 

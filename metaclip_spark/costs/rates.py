@@ -27,7 +27,7 @@ class Rates:
         count_seconds, balance_seconds, report_seconds: per pair of the pool.
         export_seconds: per pair of the subset.
         staged_bytes, pair_bytes, curated_bytes: of Parquet, per pair that is staged, in the pool, in the subset.
-        key_bytes: per key, in `pair_keys` and in `sightings`.
+        key_bytes: per key, in `sightings`.
         shuffled_bytes: of deduplication, per staged pair.
     """
 

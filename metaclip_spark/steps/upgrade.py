@@ -17,10 +17,11 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.schemas import FORMAT, TABLES, TAKEN
+from metaclip_spark.schemas import CURRENT_RUN, FORMAT, TABLES, TAKEN
 from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.format import FIRST, set_format, stored_format
 from metaclip_spark.warehouse.runs import RunLog
@@ -166,12 +167,20 @@ def _empty_keys(warehouse: Warehouse, log: RunLog) -> list[Task]:
     return [Task("empty pair_keys, which nothing reads any more", work)]
 
 
+def _name_current(warehouse: Warehouse, log: RunLog) -> list[Task]:
+    """Name the run that was drawn last in `current_run`."""
+    if warehouse.exists(CURRENT_RUN.name) or not log.draws():
+        return []
+    return [Task("name the run that was drawn last in current_run", partial(name_current_run, warehouse, log))]
+
+
 STEPS = (
     Step(2, _add_columns),
     Step(2, _set_properties),
     Step(2, _fill_batches),
     Step(2, _fill_subsets),
     Step(2, _empty_keys),
+    Step(2, _name_current),
 )
 """The steps from the first format to this release's, in order. A new column needs no step unless it is to be filled."""
 

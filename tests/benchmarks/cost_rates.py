@@ -207,7 +207,7 @@ def measure_stages(bench: Bench, rows: int) -> dict[str, float]:
     sizes |= {
         "pair_bytes": bench.bytes_per_row("stages", "pairs"),
         "curated_bytes": bench.bytes_per_row("stages", "curated_pairs"),
-        "key_bytes": bench.bytes_per_row("stages", "pair_keys"),
+        "key_bytes": bench.bytes_per_row("stages", "sightings"),
     }
     rates = {f"{name}_seconds": _slope(each) for name, each in seconds.items()}
     return {**rates, **sizes, "known_seconds": _known(bench, rows, amounts["pool"][LARGER * rows], seconds["dedup"])}

@@ -71,7 +71,7 @@ def print_costs(crawl: Crawl, crawls: int, cores: int, prices: Prices) -> None:
         "billions of pairs staged": [work.staged / 1e9 for work in works],
         "billions of new pairs": [work.new / 1e9 for work in works],
         "TB of pairs, added": [each["pairs"] / 1e12 for each in stored],
-        "TB of keys, added": [each["keys"] / 1e12 for each in stored],
+        "TB of sightings, added": [each["keys"] / 1e12 for each in stored],
     }
     rows = [[name, *_formatted(values[0], values[-1], sum(values))] for name, values in amounts.items()]
     rows.append(["TB of the subset", *_formatted(*(each["subset"] / 1e12 for each in (stored[0], *[stored[-1]] * 2)))])

@@ -22,7 +22,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.timeout(1800)]
 YEAR = 365 * 24 * 3600
 MAINTAINED = (
     "pairs",
-    "pair_keys",
     "sightings",
     "sources",
     "rejects",
