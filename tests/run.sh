@@ -57,8 +57,7 @@ if [ -z "$spark" ]; then "$venv/bin/python" -m mypy || lint=$?; fi
 "$venv/bin/python" -m metaclip_spark.warmup > /dev/null
 
 # With the classes of Spark in an archive, each JVM of the tests starts in half the time. Without it, they start slowly.
-"$venv/bin/python" -m metaclip_spark.spark.class_archive > /dev/null 2>&1 &
-archive=$!
+make_archive() { "$venv/bin/python" -m metaclip_spark.spark.class_archive > /dev/null 2>&1 || true; }
 
 # End-to-end tests that run on Spark, too.
 both=()
@@ -69,20 +68,21 @@ if [ -n "$all" ]; then both=(tests/e2e); fi
 
 status=0
 if [ "${#pytest[@]}" = 0 ]; then
-  # All of them: those without Spark run beside those with it, and say how they ended after them.
+  # All of them: those that need no Spark run beside those with it, which say how they ended after them.
   said=$(mktemp)
   trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
-  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit > "$said" 2>&1 &
+  # On Spark its own tests, and a part of those end to end that shows that both engines give the same.
+  if [ -z "$spark" ]; then set -- tests/spark tests/cluster "${both[@]}"; else set -- --ignore=tests/unit; fi
+  (
+    make_archive
+    exec "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider "$@"
+  ) > "$said" 2>&1 &
   beside=$!
-  # End to end on the embedded engine; on Spark its own tests, and a part that shows that both engines give the same.
   if [ -z "$spark" ]; then
-    "$venv/bin/python" -m pytest -m "$marks" --engine embedded --ignore=tests/e2e/test_engines.py \
-      --ignore=tests/e2e/test_crossing.py tests/e2e || status=$?
-    wait "$archive" || true
-    "$venv/bin/python" -m pytest -m "$marks" tests/spark tests/cluster "${both[@]}" || status=$?
-  else
-    "$venv/bin/python" -m pytest -m "$marks" --ignore=tests/unit || status=$?
+    "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider --engine embedded \
+      --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py tests/e2e || status=$?
   fi
+  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit || status=$?
   wait "$beside" || status=$?
   cat -- "$said"
 else

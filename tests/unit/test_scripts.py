@@ -557,11 +557,12 @@ BOTH = "".join(
     f"<tests/e2e/test_{name}.py>"
     for name in ("engines", "crossing", "second_run", "object_store", "databricks", "connect")
 )
+QUIET = "<-m><{0}><-p><no:cacheprovider>"
 ALL = (
-    "<-m><{0}><--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py><tests/e2e>\n"
-    "<-m><{0}><tests/spark><tests/cluster>{1}\n<-m><{0}><-p><no:cacheprovider><tests/unit>"
+    f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py><tests/e2e>\n"
+    f"{QUIET}<tests/unit>\n{QUIET}<tests/spark><tests/cluster>{{1}}"
 )
-"""If no test is named: those without an engine run beside those on the embedded engine, and then on Spark."""
+"""If no test is named: those on Spark run beside all others, and say after them how they ended."""
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_a_missing_package_is_named(monkeypatch):
         check_transport("s3://pool/a.bin")
     before, _, command = str(caught.value).partition("(")
     assert before == "s3:// needs a package that is not installed "
-    assert command.endswith("pip install 's3fs>=2024.2'), here and on the workers.")
+    assert command.endswith("pip install 's3fs>=2024.10'), here and on the workers.")
 
 
 def test_reading_local_files_imports_no_network(tmp_path):
