@@ -235,11 +235,12 @@ def _in_parts(rows: int, seed: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(blocks[first : first + step])
 
 
-def measure(engine: str, work: Path, rows: int, copies: int, before: Rates | None) -> Rates:
+def measure(engine: str, work: Path, rows: int, copies: int, before: Rates | None, reads: bool) -> Rates:
     """Return the rates of an engine.
 
     Args:
         before: the rates of formats that have no input here.
+        reads: whether reading is measured; if not, all its rates are those before.
     """
     inputs = write_inputs(work, rows)
     with bucket(work) as endpoint:
@@ -252,7 +253,7 @@ def measure(engine: str, work: Path, rows: int, copies: int, before: Rates | Non
         bench.run("run", "start", *given)
         start = time.perf_counter() - began
         bench.drop("warm", "start")
-        reading = measure_reading(bench, inputs, copies)
+        reading = _unmeasured(before) if before is not None and not reads else measure_reading(bench, inputs, copies)
         stages = measure_stages(bench, rows)
         bench.drop("stages")
     for name in ("read_seconds", "texts_per_mb", "pairs_per_mb"):
@@ -271,6 +272,11 @@ def measure(engine: str, work: Path, rows: int, copies: int, before: Rates | Non
     return rates_of(_rounded(values))
 
 
+def _unmeasured(before: Rates) -> dict[str, dict[str, float]]:
+    names = ("read_seconds", "texts_per_mb", "pairs_per_mb")
+    return {**{name: dict(getattr(before, name)) for name in names}, "identify": {"seconds": before.identify_seconds}}
+
+
 def _rounded(values: object) -> dict[str, object]:
     def three(value: object) -> object:
         if isinstance(value, dict):
@@ -286,14 +292,20 @@ def main() -> None:
     parser.add_argument("--engine", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--rows", type=int, default=200_000, help="rows of the smaller input (default 200,000)")
     parser.add_argument("--copies", type=int, default=2, help="files of the smaller input of a format (default 2)")
+    parser.add_argument(
+        "--reading-of",
+        choices=ENGINES,
+        help="measure no reading: take its rates of this engine (the code is the same)",
+    )
     parser.add_argument("--save", action="store_true", help="write metaclip_spark/costs/rates.json")
     args = parser.parse_args()
     stored = json.loads(RATES.read_text(encoding="utf-8")) if RATES.exists() else {}
     for engine in args.engine:
         work = Path(tempfile.mkdtemp(prefix="cost-rates-"))
         try:
-            before = rates_of(stored[engine]) if engine in stored else None
-            rates = measure(engine, work, args.rows, args.copies, before)
+            origin = args.reading_of or engine
+            before = rates_of(stored[origin]) if origin in stored else None
+            rates = measure(engine, work, args.rows, args.copies, before, args.reading_of is None)
         finally:
             shutil.rmtree(work)
         stored[engine] = rates.as_json()
