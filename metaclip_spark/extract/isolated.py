@@ -48,7 +48,7 @@ def read_isolated(
         The batches of `extract_split`. After `TRIES` deaths the outcome says so: failed if no process gave a pair,
         otherwise partial.
     """
-    ledger, passed, is_closing = Ledger(sample_cap=options.sample_cap), 0, False
+    ledger, passed, kind = Ledger(sample_cap=options.sample_cap), 0, "pair"
     deaths: list[str] = []
     while len(deaths) < TRIES:
         try:
@@ -57,15 +57,15 @@ def read_isolated(
                     continue
                 ledger, passed = pickle.loads(batch.schema.metadata[_LEDGER]), number
                 kind = batch.column("kind")[0].as_py()
-                is_closing = kind != "pair"
                 yield batch.replace_schema_metadata(None)
-                if kind == "source":
-                    return
+            return  # a process whose answer is read to its end takes the next split
         except WorkerDiedError as error:
+            if kind == "source":  # the outcome is passed on, so nothing is missing
+                return
             deaths.append(error.how)
         except MemoryError as error:
             deaths.append(f"no memory was left ({error})" if str(error) else "no memory was left")
-    if is_closing:  # the rejects are passed on, and the outcome is not
+    if kind != "pair":  # the rejects are passed on, and the outcome is not
         ledger.sample.clear()
     yield from closing_rows(split, options, _after_death(ledger, deaths), takedowns, stamp)
 

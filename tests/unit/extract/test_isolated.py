@@ -84,6 +84,29 @@ def test_an_isolated_read_gives_the_same_batches(split):
     assert all(batch.schema.metadata is None for batch in isolated)
 
 
+def test_an_answer_is_read_to_its_end(split):
+    """A process whose answer was not read to its end is ended, and the next split would have to wait for a new one."""
+    ended = []
+
+    def run():
+        yield from read_with_ledger(Tools(), split, OPTIONS, STAMP)
+        ended.append(True)
+
+    assert list(read_isolated(run, split, OPTIONS, None, STAMP))[-1].column("kind")[0].as_py() == "source"
+    assert ended == [True]
+
+
+def test_a_death_after_the_outcome_loses_nothing(split):
+    """The outcome is the last row of a split: it is there once."""
+
+    def run():
+        yield from read_with_ledger(Tools(), split, OPTIONS, STAMP)
+        raise WorkerDiedError("signal 9")
+
+    plain = list(extract_split(split, OPTIONS, Tools(), STAMP))
+    assert list(read_isolated(run, split, OPTIONS, None, STAMP)) == plain
+
+
 @pytest.mark.parametrize(
     ("end", "how"),
     [
