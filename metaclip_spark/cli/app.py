@@ -64,8 +64,7 @@ def cli() -> None:
     """Curate image-text pairs as MetaCLIP does: match texts against metadata, count, balance."""
 
 
-@cli.command()
-@settings_options(
+of_a_run = settings_options(
     *READ_SOURCES,
     Group.LIST,
     Group.WAREHOUSE,
@@ -76,6 +75,11 @@ def cli() -> None:
     Group.SPARK,
     without=["pinned"],
 )
+"""The settings of `run`, and of `snapshots replace`, which runs."""
+
+
+@cli.command()
+@of_a_run
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     """Run all steps and write the report.
@@ -548,17 +552,7 @@ def snapshots_drop(config: str | None, debug: bool, name: str, dry_run: bool, as
 
 
 @snapshots_group.command("replace")
-@settings_options(
-    *READ_SOURCES,
-    Group.LIST,
-    Group.WAREHOUSE,
-    Group.SAMPLING,
-    Group.EARLIER_RUNS,
-    Group.SCHEDULING,
-    Group.ENGINE,
-    Group.SPARK,
-    without=["pinned"],
-)
+@of_a_run
 @click.argument("name", metavar="NAME")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def snapshots_replace(config: str | None, debug: bool, name: str, as_json: bool, **flags: Any) -> int:

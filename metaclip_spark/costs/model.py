@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from metaclip_spark.costs.rates import Rates
+from metaclip_spark.storage.fetch import Patience
 
-BLOCK = 8 << 20
-"""Bytes of one request to an object store (metaclip_spark.storage.fetch.Patience)."""
+BLOCK = Patience.block_bytes
+"""Bytes of one request to an object store."""
 KEPT = 0.25
 """Share of the pool that a balance keeps, where it is not known yet: 400 million of the paper's 1.6 billion pairs."""
 GB = 1e9

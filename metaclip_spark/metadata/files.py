@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import json
 import lzma
 import os
@@ -93,15 +92,6 @@ def byte_lines(path: Path) -> Iterator[bytes]:
 
 def _open_plain(path: Path) -> BinaryIO:
     return path.open("rb")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def origin_of(path: str | os.PathLike[str]) -> Origin:

@@ -14,11 +14,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from metaclip_spark.core.hashing.digest import sha256_of
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.assemble import BUDGET, AssembledList, Part, SourceCounts, assemble
 from metaclip_spark.metadata.build import Source, build, check_output
 from metaclip_spark.metadata.counts import read_bigrams, read_counts
-from metaclip_spark.metadata.files import input_files, origin_of, sha256_of
+from metaclip_spark.metadata.files import input_files, origin_of
 from metaclip_spark.metadata.load import Metadata
 from metaclip_spark.metadata.ngrams import (
     MIN_COUNT,

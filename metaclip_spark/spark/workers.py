@@ -62,24 +62,16 @@ class Workers:
             Exception: the error of the function, as it was raised in the process.
         """
         process = self._take()
-        finished = False
+        assert process.stdout is not None
+        answer = _Answer(process.stdout)
         try:
             assert process.stdin is not None
-            assert process.stdout is not None
             _send(process.stdin, _END, pickle.dumps((function, arguments), protocol=pickle.HIGHEST_PROTOCOL))
-            while True:
-                kind, content = _receive(process.stdout)
-                if kind == _BATCH:
-                    yield from _batches_in(content)
-                    continue
-                finished = True
-                if kind == _ERROR:
-                    raise pickle.loads(content)  # our own process wrote it
-                return
+            yield from answer
         except (EOFError, BrokenPipeError) as error:
             raise WorkerDiedError(_end_of(process)) from error
         finally:
-            self._give_back(process, finished)
+            self._give_back(process, answer.is_read)
 
     def stop(self) -> None:
         """End all processes; a later `run` starts new ones."""
@@ -154,24 +146,17 @@ def in_fork(function: Generator, *arguments: Any) -> Iterator[pa.RecordBatch]:
         os.close(receiving)
         _answer_and_exit(sending, function, arguments)
     os.close(sending)
-    finished = False
+    answers = os.fdopen(receiving, "rb")
+    answer = _Answer(answers)
     try:
-        with os.fdopen(receiving, "rb") as answers:
-            while True:
-                kind, content = _receive(answers)
-                if kind == _BATCH:
-                    yield from _batches_in(content)
-                    continue
-                finished = True
-                if kind == _ERROR:
-                    raise pickle.loads(content)  # our own process wrote it
-                return
+        with answers:
+            yield from answer
     except EOFError as error:
         status, pid = _status_of(pid), 0
         raise WorkerDiedError(_said(status)) from error
     finally:
         if pid:
-            if not finished:
+            if not answer.is_read:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             _status_of(pid)
@@ -243,9 +228,32 @@ def _answer(answers: IO[bytes], start: Callable[[], Iterator[pa.RecordBatch]]) -
     return True
 
 
-def _batches_in(content: bytes) -> Iterator[pa.RecordBatch]:
-    with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
-        yield from stream
+class _Answer:
+    """The batches of a function that runs in another process, as `_answer` writes them to a pipe.
+
+    Attributes:
+        is_read: whether the pipe was read to the end of the answer, so that the process is ready for more.
+
+    Raises:
+        EOFError: while it is read, if the process ended before its answer did.
+        Exception: the error of the function.
+    """
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self.is_read = False
+        self._pipe = pipe
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            kind, content = _receive(self._pipe)
+            if kind == _BATCH:
+                with pa.ipc.open_stream(pa.py_buffer(content)) as stream:
+                    yield from stream
+                continue
+            self.is_read = True
+            if kind == _ERROR:
+                raise pickle.loads(content)  # our own process wrote it
+            return
 
 
 def _portable(error: Exception) -> bytes:

@@ -23,13 +23,13 @@ def is_conflict(error: BaseException) -> bool:
     return isinstance(error, CommitFailedError) or any(word in message for word in _OF_DELTA)
 
 
-def retried(work: Callable[[], T]) -> T:
+def retried(work: Callable[[], T], tries: int = TRIES) -> T:
     """Do something that commits, again where another writer came between: OPTIMIZE, auto compaction.
 
     A commit that conflicts leaves nothing. So this is safe for what may be done again from the start: an append with a
     transaction, the replacement of a partition, the removal of given rows.
     """
-    for left in reversed(range(TRIES)):
+    for left in reversed(range(tries)):
         try:
             return work()
         except Exception as error:

@@ -5,14 +5,13 @@ delta-rs creates a version with a conditional create on every store, so of two w
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -23,10 +22,10 @@ from deltalake.transaction import AddAction
 
 from metaclip_spark.errors import LeaseError
 from metaclip_spark.schemas import TABLES, Table
+from metaclip_spark.warehouse.conflicts import retried
 
 _TOKEN = "userMetadata"
 _FENCE = "metaclip-spark:lease"
-_T = TypeVar("_T")
 TRIES = 5
 """Number of times that a commit is made where other writers, such as a foreign OPTIMIZE, are in its way.
 
@@ -166,8 +165,7 @@ class DeltaLogs:
         """Return the last commit of a table."""
         table = self._existing(name)
         commit = table.history(1)[-1]  # the first ones are of writers that committed since the table was opened
-        rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
-        return LastCommit(table.version(), commit.get(_TOKEN), int(rows))
+        return _commit_of(commit, table.version())
 
     def find(self, name: str, token: str, after: int) -> LastCommit | None:
         """Return the commit after a version that has a token; None where there is none.
@@ -178,8 +176,7 @@ class DeltaLogs:
         number = table.version() - after
         for commit in table.history(number) if number > 0 else []:
             if commit.get(_TOKEN) == token:
-                rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
-                return LastCommit(commit["version"], token, int(rows))
+                return _commit_of(commit, commit["version"])
         return None
 
     def committed(self, name: str, txn: str, version: int) -> bool:
@@ -255,18 +252,7 @@ class DeltaLogs:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
             table.delete(_predicate(where) if where else None, commit_properties=properties)
 
-        self._again(name, work)
-
-    def _again(self, name: str, work: Callable[[DeltaTable], _T]) -> _T:
-        """Do work that may be repeated on a table; where another writer committed meanwhile, do it on the new version.
-
-        Raises:
-            deltalake.exceptions.CommitFailedError: other writers committed meanwhile, each time.
-        """
-        for _ in range(TRIES - 1):
-            with contextlib.suppress(CommitFailedError):
-                return work(self._existing(name))
-        return work(self._existing(name))
+        retried(lambda: work(self._existing(name)), TRIES)
 
     def merge(
         self,
@@ -300,7 +286,7 @@ class DeltaLogs:
                 merger = merger.when_matched_update(dict(update))
             return dict(merger.execute())
 
-        done = self._again(name, work)
+        done = retried(lambda: work(self._existing(name)), TRIES)
         return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
 
     def vacuum(self, name: str, retain_hours: float, dry_run: bool = False) -> int:
@@ -498,3 +484,9 @@ def stats_properties(table: Table) -> dict[str, str]:
     if not table.stats_columns:
         return {"delta.dataSkippingNumIndexedCols": "0"}
     return {"delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
+
+
+def _commit_of(commit: Mapping[str, Any], version: int) -> LastCommit:
+    """Return a commit of a table's history."""
+    rows = (commit.get("operationMetrics") or {}).get("numOutputRows", 0)
+    return LastCommit(version, commit.get(_TOKEN), int(rows))

@@ -190,7 +190,6 @@ def measure_stages(bench: Bench, rows: int) -> dict[str, float]:
     """Return the rates of the stages after extraction."""
     seconds: dict[str, dict[int, float]] = {}
     given = ("--metadata", str(entry_list()))
-    amounts: dict[str, dict[int, int]] = {"staged": {}, "pool": {}, "kept": {}}
     for number in (rows, LARGER * rows):
         bench.drop("stages")
         pool = bench.work / f"rows-{number}"
@@ -203,23 +202,19 @@ def measure_stages(bench: Bench, rows: int) -> dict[str, float]:
             "count": lambda: bench.run("count", "stages", *given),
             "balance": lambda: bench.run("balance", "stages", *given),
             "report": lambda: bench.run("report", "stages", *given),
-            "export": lambda: bench.run("export", "stages", "--output", str(bench.work / "export")),
         }
         taken = {name: step() for name, step in steps.items()}
-        shutil.rmtree(bench.work / "export")
         new = DeltaTable(bench.work / "stages" / "pairs").count()
-        kept = DeltaTable(bench.work / "stages" / "curated_pairs").count()
-        by = {"dedup": staged, "count": new, "balance": new, "report": new, "export": kept}
+        by = {"dedup": staged, "count": new, "balance": new, "report": new}
         for name, each in taken.items():
             seconds.setdefault(name, {})[by[name]] = each
-        amounts["staged"][number], amounts["pool"][number], amounts["kept"][number] = staged, new, kept
     sizes |= {
         "pair_bytes": bench.bytes_per_row("stages", "pairs"),
         "curated_bytes": bench.bytes_per_row("stages", "curated_pairs"),
         "key_bytes": bench.bytes_per_row("stages", "sightings"),
     }
     rates = {f"{name}_seconds": _slope(each) for name, each in seconds.items()}
-    return {**rates, **sizes, "known_seconds": _known(bench, rows, amounts["pool"][LARGER * rows], seconds["dedup"])}
+    return {**rates, **sizes, "known_seconds": _known(bench, rows, new, seconds["dedup"])}
 
 
 def _known(bench: Bench, rows: int, known: int, dedup: dict[int, float]) -> float:

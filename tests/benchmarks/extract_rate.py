@@ -2,8 +2,8 @@
 
     python tests/benchmarks/extract_rate.py [--texts 200000]
 
-Also prints the bytes stored per byte read. `metaclip-spark plan` estimates with these figures, rounded down
-(metaclip_spark.commands.plan).
+Also prints the bytes stored per byte read. The rates that `metaclip-spark plan` computes with are those of
+tests/benchmarks/cost_rates.py, which runs the whole job.
 """
 
 from __future__ import annotations

@@ -271,6 +271,13 @@ def _find_ngrams(tables: Any, room: Any, chars: int) -> int:
 
 
 @kernel
+def _row(place: np.uint64, tables: Any) -> np.uint64:
+    """Return the row of a bucket that has one, in a pruned model: how many buckets before it have one."""
+    word, bit = place >> _SIX, place & _SIXTY_THREE
+    return np.uint64(tables.kept_before[word] + count_ones(tables.kept_bits[word] & ((_ONE << bit) - _ONE)))
+
+
+@kernel
 def _add_places(places: Places, made: int, tables: Any, hidden: npt.NDArray[np.float32]) -> None:
     """Add the vectors of buckets that have one."""
     grams, width = tables.grams, len(hidden)
@@ -278,9 +285,7 @@ def _add_places(places: Places, made: int, tables: Any, hidden: npt.NDArray[np.f
     for at in range(made):
         row = places[at]
         if tables.is_pruned:
-            word, bit = row >> _SIX, row & _SIXTY_THREE
-            before = count_ones(tables.kept_bits[word] & ((_ONE << bit) - _ONE))
-            row = np.uint64(tables.kept_before[word] + before)
+            row = _row(row, tables)
             places[at] = row
         prefetch(flat, np.int64(row) * width)
     for at in range(made):
@@ -360,11 +365,9 @@ def _add_word_ngrams(hashes: npt.NDArray[np.int32], words: int, tables: Any, hid
             value = np.uint64(value * _WORDS_FACTOR + np.uint64(np.int64(hashes[last])))
             row = value % tables.bucket
             if tables.is_pruned:
-                word, bit = row >> _SIX, row & _SIXTY_THREE
-                bits = tables.kept_bits[word]
-                if not bits >> bit & _ONE:
+                if not tables.kept_bits[row >> _SIX] >> (row & _SIXTY_THREE) & _ONE:
                     continue
-                row = np.uint64(tables.kept_before[word] + count_ones(bits & ((_ONE << bit) - _ONE)))
+                row = _row(row, tables)
             _add(hidden, tables.grams, row)
             added += 1
     return added

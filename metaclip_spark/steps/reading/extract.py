@@ -42,8 +42,8 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     """
     store_plan(ctx, plan)
     sources = {split.source.source_path for split in plan.todo}
-    total = len(sources | {source.source_path for source in plan.given})
-    gate = Gate(ctx.settings, total, plan.read, dict.fromkeys(plan.incomplete, ""))
+    of_snapshot = len(sources | {source.source_path for source in plan.given})
+    gate = Gate(ctx.settings, of_snapshot, plan.read, dict.fromkeys(plan.incomplete, ""))
     if not plan.todo:
         if plan.staged:
             gate.check(transient=True)
@@ -58,13 +58,13 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
     known_to_kill = ctx.tools.workers is not None and (len(plan.todo) > 1 or not plan.unplanned)
     record = "record" if {split.source.format for split in plan.todo} & {*RECORD_FORMATS} else "row"
     planned = [split.bytes for split in plan.todo]
-    total = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
+    size_of_all = sum(planned) if all(planned) else 0  # an unknown size makes a share of bytes meaningless
     # Deduplication in several prefixes reads the rows of each one. In files in key order, it skips the others.
     sort = not ctx.settings.no_dedup and pairs_at_most(plan.todo) > pairs_per_prefix(ctx.spark)
     cores = cores_of(ctx.spark)
     pace = Pace(ctx.settings.max_fetches or cores)
     size = sources_per_commit(ctx.settings.files_per_commit, cores)
-    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, total, snapshot) as stage:
+    with ctx.reporter.stage("extract", ctx.spark, len(planned), unit, record, size_of_all, snapshot) as stage:
         starts, done = starts_of_sources(plan.todo), 0
         while done < len(sources):
             first, done = done, min(done + pace.limit(size), len(sources))

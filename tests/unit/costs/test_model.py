@@ -24,7 +24,6 @@ RATES = Rates(
     count_seconds=1e-6,
     balance_seconds=8e-6,
     report_seconds=5e-6,
-    export_seconds=3e-5,
     staged_bytes=100.0,
     pair_bytes=90.0,
     curated_bytes=110.0,
