@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from metaclip_spark.commands import curation
-from metaclip_spark.commands.opening import checked_input, need_metadata, open_warehouse, run_id_of
+from metaclip_spark.commands.opening import checked_input, held, need_metadata, open_warehouse, run_id_of
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
@@ -17,7 +17,6 @@ from metaclip_spark.steps.takedown.rows import refuse_open_takedown
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.events import STARTED
-from metaclip_spark.warehouse.lease import leased
 from metaclip_spark.warehouse.runs import RunLog
 
 
@@ -60,7 +59,7 @@ def drop_snapshot(settings: Settings, reporter: Reporter, name: str, dry_run: bo
         refuse_open_takedown(warehouse)
         summary = preview_drop(warehouse, RunLog(warehouse), name)
     else:
-        with leased(warehouse, settings.lease_seconds):
+        with held(warehouse, settings, reporter):
             refuse_open_takedown(warehouse)
             summary = drop_step(warehouse, reporter, RunLog(warehouse), name)
     if as_json:
@@ -83,7 +82,7 @@ def replace_snapshot(settings: Settings, reporter: Reporter, name: str, as_json:
     given, _ = checked_input(settings, Reporter(quiet=True))  # before anything is dropped
     run_id = settings.run_id or run_id_of(settings, metadata.metadata_id, given)
     warehouse = open_warehouse(settings, reporter, takes_lease=True)
-    with leased(warehouse, settings.lease_seconds):
+    with held(warehouse, settings, reporter):
         refuse_open_takedown(warehouse)
         log = RunLog(warehouse)
         last = log.last_drop(name)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 
-from metaclip_spark.commands.opening import open_warehouse
+from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.schemas import FORMAT
 from metaclip_spark.steps.upgrade import upgrade_step, upgraded
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.format import stored_format
-from metaclip_spark.warehouse.lease import leased
 
 
 def upgrade(settings: Settings, reporter: Reporter, dry_run: bool, as_json: bool) -> int:
@@ -23,7 +22,7 @@ def upgrade(settings: Settings, reporter: Reporter, dry_run: bool, as_json: bool
     """
     warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run, takes_older=True)
     found = stored_format(warehouse)
-    with contextlib.nullcontext() if dry_run else leased(warehouse, settings.lease_seconds):
+    with contextlib.nullcontext() if dry_run else held(warehouse, settings, reporter):
         done = upgrade_step(warehouse, reporter, dry_run)
     if as_json:
         print(json.dumps({"from": found, "to": FORMAT, "dry_run": dry_run, "changes": done}, ensure_ascii=False))

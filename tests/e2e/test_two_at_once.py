@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e_world import appends, assert_same, call, commits, table_state
+from e2e_world import appends, assert_same, call, commits, flag_words, table_state
 from other_engine import OTHER
 from started import FLAGS
 
@@ -165,3 +165,19 @@ def test_a_command_waits_for_the_lease_and_then_runs(spark, world, monkeypatch, 
     assert ended.status == 0, ended.err
     assert "waiting for the lease, for 300 s more (--wait 300): another run holds warehouse" in ended.err
     assert appends(warehouse, "curated_pairs") == 1
+
+
+@pytest.mark.parametrize("words", [("snapshots", "drop", "default"), ("upgrade",), ("maintain",)], ids=lambda w: w[0])
+def test_every_command_that_takes_the_lease_waits_for_it(spark, world, monkeypatch, words):
+    """Also on a store, where nothing but the lease itself can be asked."""
+    monkeypatch.setattr("metaclip_spark.commands.opening.refuse_before_spark", lambda *args: None)
+    warehouse = world.root / "warehouse"
+    assert call("run", *world.words("warehouse")).status == 0
+    lease = Lease(Warehouse(spark, str(warehouse)))
+    lease.acquire()
+    try:
+        ended = call(*words, *flag_words(warehouse=warehouse, wait=0.1))
+    finally:
+        lease.release()
+    assert ended.status == 1
+    assert "waited 0.1 s (--wait), and another run holds warehouse" in ended.err
