@@ -9,7 +9,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.hashing.bloom_filter import build_shard, key_array, may_hold
+from metaclip_spark.core.hashing.bloom_filter import binary_keys, build_shard, key_array, keys_of_ids, may_hold
 from metaclip_spark.core.hashing.key_prefix import WHOLE, KeyPrefix, buckets_of
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import bucket, of_prefix, staged_pairs
@@ -44,27 +44,28 @@ def filter_shards(extracted: DataFrame, shards: int, prefix: KeyPrefix = WHOLE) 
 
 
 def keys_in_filter(
-    known: DataFrame, shards: Mapping[int, Broadcast[bytes]], of: int, prefix: KeyPrefix = WHOLE
+    pairs: DataFrame, shards: Mapping[int, Broadcast[bytes]], of: int, prefix: KeyPrefix = WHOLE
 ) -> DataFrame:
-    """Return the keys that a Bloom filter reports as members: all that are, and a few false positives.
+    """Return the `known_keys` that a Bloom filter reports as members: all that are, and a few false positives.
 
     Rows: subset. Shuffle: none. A task reads a shard when it meets a key of it: where `pairs` lies in key order, that
-    is one shard or two.
+    is one shard or two. Ids are read as text, because Spark takes several times as long to test and decode them.
 
     Args:
+        pairs: pair_id.
         shards: number of a shard -> its bytes; a missing shard has no keys.
         of: number of shards, those without keys included.
     """
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            keys = key_array(batch.column(0))
+            keys = keys_of_ids(batch.column(0))
             numbers = buckets_of(keys, prefix, of)
             found = np.zeros(len(keys), dtype=bool)
             for number in np.unique(numbers).tolist():
                 if number in shards:
                     rows = np.flatnonzero(numbers == number)
                     found[rows] = may_hold(shards[number].value, keys[rows])
-            yield batch.filter(pa.array(found))
+            yield pa.record_batch({"pair_key": binary_keys(keys[found])})
 
-    return known.select("pair_key").mapInArrow(keep, "pair_key binary")
+    return of_prefix(pairs, prefix).select("pair_id").mapInArrow(keep, "pair_key binary")

@@ -164,13 +164,13 @@ class _Move:
         # At a version: else Delta would take the write for one that depends on all files of the table that it adds to,
         # and refuse it where another program compacts them meanwhile.
         pairs = ctx.warehouse.read("pairs", ctx.warehouse.version("pairs"))
-        known = known_keys(filter_equal(pairs, metadata_id=ctx.metadata_id), prefix)
+        pairs = filter_equal(pairs, metadata_id=ctx.metadata_id)
         if self._known < FILTER_FROM or self._known < self._new:
-            return known
+            return known_keys(pairs, prefix)
         number = shards_for(self._new)
         for row in filter_shards(self._staged, number, prefix).collect():
             shards[row["shard"]] = Broadcast.of(ctx.spark, bytes(row["bits"]))
-        return keys_in_filter(known, shards, number, prefix)
+        return keys_in_filter(pairs, shards, number, prefix)
 
     def _buckets(self, pairs_per_bucket: int = PAIRS_PER_BUCKET) -> int:
         """Return the number of tasks that sort a prefix, each of which writes a file."""

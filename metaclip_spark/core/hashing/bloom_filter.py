@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 KEY_BYTES = 16
 BITS_PER_KEY = 12
@@ -50,6 +51,42 @@ def key_array(keys: pa.Array) -> npt.NDArray[np.uint8]:
     fixed = keys.cast(pa.binary(KEY_BYTES))
     raw = np.frombuffer(fixed.buffers()[1], dtype=np.uint8) if len(fixed) else np.zeros(0, dtype=np.uint8)
     return raw.reshape(-1, KEY_BYTES)[fixed.offset : fixed.offset + len(fixed)]
+
+
+_NIBBLES = np.full(256, 255, np.uint8)
+_NIBBLES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+
+
+def keys_of_ids(ids: pa.Array) -> npt.NDArray[np.uint8]:
+    """Return the keys of the ids that are 32 lower-case hexadecimal digits, uint8, shape (n, 16); others are left out.
+
+    The ids that an input brings are left out so: they have any form.
+
+    Args:
+        ids: string array; nulls are left out, too.
+
+    >>> keys_of_ids(pa.array(["00" * 15 + "ff", "own id", None]))[:, 14:].tolist()
+    [[0, 255]]
+    """
+    ids = ids.cast(pa.string()) if not pa.types.is_string(ids.type) else ids
+    lengths = pc.fill_null(pc.equal(pc.binary_length(ids), 2 * KEY_BYTES), False)
+    if not pc.all(lengths).as_py():
+        ids = ids.filter(lengths)
+    if not len(ids):
+        return np.zeros((0, KEY_BYTES), np.uint8)
+    start = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset]
+    digits = np.frombuffer(ids.buffers()[2], np.uint8)[start : start + 2 * KEY_BYTES * len(ids)]
+    nibbles = _NIBBLES[digits]
+    keys = (nibbles[::2] << 4 | nibbles[1::2]).reshape(-1, KEY_BYTES)
+    if nibbles.max() > 15:
+        keys = keys[nibbles.reshape(-1, 2 * KEY_BYTES).max(axis=1) < 16]
+    return keys
+
+
+def binary_keys(keys: npt.NDArray[np.uint8]) -> pa.Array:
+    """Return keys (uint8, shape (n, 16)) as a binary array."""
+    raw = pa.py_buffer(np.ascontiguousarray(keys))
+    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(KEY_BYTES), len(keys), [None, raw]).cast(pa.binary())
 
 
 def _all_set(blocks: npt.NDArray[np.uint64], keys: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:

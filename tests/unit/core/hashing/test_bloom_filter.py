@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.core.hashing.bloom_filter import KEY_BYTES, build_shard, may_hold, shards_for
+from metaclip_spark.core.hashing.bloom_filter import (
+    KEY_BYTES,
+    binary_keys,
+    build_shard,
+    keys_of_ids,
+    may_hold,
+    shards_for,
+)
 from metaclip_spark.core.hashing.key_prefix import KeyPrefix, buckets_of
 
 
@@ -51,3 +61,25 @@ def test_shards_hold_about_a_million_keys(keys, shards):
 def test_number_of_shards_is_bounded():
     """A prefix has at most 64 shards: they grow with the largest prefixes."""
     assert shards_for(1 << 40) == 64
+
+
+@given(st.lists(st.one_of(st.none(), st.text(max_size=40), st.binary(min_size=16, max_size=16).map(bytes.hex))))
+def test_ids_of_32_lower_case_digits_become_keys_and_no_others(ids):
+    """The keys of an array, of a part of it and of a large_string are those of Python's own decoding, in order."""
+    for array, expected in (
+        (pa.array(ids, pa.string()), ids),
+        (pa.array(ids, pa.large_string()), ids),
+        (pa.array(ids, pa.string()).slice(1), ids[1:]),
+    ):
+        digits = re.compile("[0-9a-f]{32}")
+        right = [bytes.fromhex(one) for one in expected if one is not None and digits.fullmatch(one)]
+        keys = keys_of_ids(array)
+        assert keys.dtype == np.uint8
+        assert binary_keys(keys).to_pylist() == right
+
+
+@pytest.mark.parametrize("wrong", ["A", "g", "/", ":", "`", " ", "\0", "é"])
+def test_one_other_character_makes_no_key(wrong):
+    """The other ids of the batch stay."""
+    ids = ["0" * 32, "1" * 31 + wrong, wrong + "2" * (32 - len(wrong.encode())), "f" * 32]
+    assert [bytes(key).hex() for key in keys_of_ids(pa.array(ids))] == ["0" * 32, "f" * 32]

@@ -1,0 +1,151 @@
+"""Choose t for the list of each language: the rules of worldwide curation (MetaCLIP 2), without Spark.
+
+Source: arXiv 2507.22062, algorithm 1 (one tail fraction for all languages), and the reference code (t given for
+English, whose tail fraction gives the t of all other languages).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from metaclip_spark.core.sampling import LOW_THRESHOLD, tail_fraction, threshold_for_tail_fraction
+from metaclip_spark.core.sections import Sections
+from metaclip_spark.errors import ConfigError
+
+ENGLISH = "en"
+NO_PAIRS = "no pairs"
+RAISED = "raised to 1"
+LOW = "low"
+FRACTION_STEPS = 1_000_000
+"""Tail fractions are searched in millionths."""
+
+
+@dataclass(frozen=True)
+class LanguageThresholds:
+    """The t of each section of a list.
+
+    Attributes:
+        values: int64, t by section, at least 1.
+        fraction: the tail fraction that gave them; None where every t was given.
+        given: the sections whose t was given.
+    """
+
+    sections: Sections
+    values: npt.NDArray[np.int64]
+    fraction: float | None
+    given: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_one(cls, threshold: int, n_entries: int, fraction: float | None = None) -> LanguageThresholds:
+        """Return the t of a list that is used for all languages."""
+        return cls(Sections.whole(n_entries), np.array([threshold], np.int64), fraction)
+
+    @property
+    def by_entry(self) -> npt.NDArray[np.int64]:
+        """The t of each entry, int64 by entry id."""
+        return self.sections.spread(self.values)
+
+    @property
+    def main(self) -> int:
+        """The t that stands for all: that of English where there is a list of it, otherwise the largest."""
+        if ENGLISH in self.sections.names:
+            return int(self.values[self.sections.names.index(ENGLISH)])
+        return int(self.values.max())
+
+    @property
+    def by_name(self) -> dict[str, int]:
+        """Language -> t."""
+        return dict(zip(self.sections.names, self.values.tolist(), strict=True))
+
+
+def for_tail_fraction(
+    counts: npt.NDArray[np.int64], sections: Sections, fraction: float, given: Mapping[str, int] | None = None
+) -> LanguageThresholds:
+    """Return the t of each language whose tail fraction is nearest to `fraction`; see `threshold_for_tail_fraction`.
+
+    Args:
+        counts: int64 by entry id, zeros included.
+        fraction: in (0, 1].
+        given: language -> t of languages for which the fraction does not decide.
+    """
+    chosen = dict(given or {})
+    _check_names(chosen, sections)
+    values = [
+        chosen.get(name) or threshold_for_tail_fraction(part, fraction)
+        for name, part in zip(sections.names, sections.parts(counts), strict=True)
+    ]
+    return LanguageThresholds(sections, np.array(values, np.int64), fraction, frozenset(chosen))
+
+
+def for_english(
+    counts: npt.NDArray[np.int64], sections: Sections, threshold: int, given: Mapping[str, int] | None = None
+) -> LanguageThresholds:
+    """Return `threshold` for English, and for every other language the t of English's tail fraction at it.
+
+    Raises:
+        ConfigError: there is no list or no count of English, so its tail fraction is not known.
+    """
+    if ENGLISH not in sections.names:
+        raise ConfigError(
+            f"--threshold is the t of English in a worldwide curation, and the lists have no {ENGLISH}: "
+            f"{', '.join(sections.names)}. Give --tail-fraction instead."
+        )
+    start, stop = sections.range(ENGLISH)
+    english = counts[start:stop]
+    if not english.any():
+        raise ConfigError(
+            "--threshold is the t of English, and no pair of the pool matches an entry of English: its tail fraction "
+            "is not known. Give --tail-fraction instead."
+        )
+    fraction = tail_fraction(english, threshold)
+    return for_tail_fraction(counts, sections, fraction, {**(given or {}), ENGLISH: threshold})
+
+
+def remarks(counts: npt.NDArray[np.int64], chosen: LanguageThresholds) -> dict[str, str]:
+    """Return language -> what is unusual about its t: NO_PAIRS, RAISED (the fraction gives 0) or LOW."""
+    found = {}
+    for name, part, t in zip(chosen.sections.names, chosen.sections.parts(counts), chosen.values.tolist(), strict=True):
+        if not part.any():
+            found[name] = NO_PAIRS
+        elif t == 1 and name not in chosen.given and chosen.fraction is not None and _is_raised(part, chosen.fraction):
+            found[name] = RAISED
+        elif t < LOW_THRESHOLD:
+            found[name] = LOW
+    return found
+
+
+def sentences(found: Mapping[str, str], chosen: LanguageThresholds) -> list[str]:
+    """Return what `remarks` found as sentences, one for each kind, with what was done."""
+    meanings = {
+        NO_PAIRS: "no pair of the pool matches their lists; t = {t} has no effect",
+        RAISED: "the tail fraction gives t = 0, which would drop every pair; t = 1 is used",
+        LOW: "t is below " + str(LOW_THRESHOLD) + ": the pool is small for this tail fraction",
+    }
+    lines = []
+    for kind, meaning in meanings.items():
+        names = [name for name, remark in found.items() if remark == kind]
+        if names:
+            t = chosen.by_name[names[0]]
+            listed = ", ".join(names) if kind != LOW else ", ".join(f"{n} ({chosen.by_name[n]})" for n in names)
+            lines.append(f"{listed}: {meaning.format(t=t)}. --language-thresholds sets t of a language.")
+    return lines
+
+
+def _is_raised(counts: npt.NDArray[np.int64], fraction: float) -> bool:
+    """Return whether the definition gives t = 0, which upstream's code uses."""
+    ordered = np.sort(counts)
+    share = np.cumsum(ordered) / ordered.sum()
+    return int(ordered[int(np.argmin(np.abs(share - fraction)))]) < 1
+
+
+def _check_names(given: Mapping[str, int], sections: Sections) -> None:
+    unknown = [name for name in given if name not in sections.names]
+    if unknown:
+        raise ConfigError(
+            f"--language-thresholds names {', '.join(unknown)}, which the lists do not have; they are "
+            f"{', '.join(sections.names)}."
+        )
