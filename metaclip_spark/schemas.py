@@ -5,7 +5,7 @@ The module does not import Spark. Spark's and Arrow's types are both derived fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -62,7 +62,7 @@ class Table:
         return [c.name for c in self.columns]
 
 
-FORMAT = 2
+FORMAT = 3
 """The format of the tables. `metaclip_spark.steps.upgrade` has the steps from older formats."""
 FORMAT_PROPERTY = "metaclip.format"
 """The property of the table `runs` that has the format of the warehouse; without it, the format is 1."""
@@ -148,9 +148,29 @@ EXTRACTED = Table(
         Column("bytes_read", "bigint", "source rows: bytes of the source read"),
         Column("etag", "string", "source rows: fingerprint of the source's bytes"),
         Column("extract_id", "string", "source rows: hash of the extraction settings"),
+        Column("retries", "map<string,bigint>", "source rows: numbers of retries, by what was tried again and why"),
     ),
     partitioned_by=("metadata_id", "snapshot"),
     stats_columns=("kind", "batch_id"),
+    properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
+)
+
+_OF_AN_OUTCOME = (
+    *("snapshot", "metadata_id", "batch_id", "source_path", "split", "splits", "format", "status", "reason"),
+    *("records_read", "texts_read", "texts_matched", "pairs_written", "rejected", "bytes_read", "etag", "extract_id"),
+    "retries",
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    "One row is the outcome of a split in `extracted`, copied so that questions open no file of pairs (internal)",
+    tuple(
+        replace(column, comment=column.comment.removeprefix("source rows: "))
+        for column in EXTRACTED.columns
+        if column.name in _OF_AN_OUTCOME
+    ),
+    partitioned_by=("metadata_id", "snapshot"),
+    stats_columns=("batch_id",),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
 
@@ -349,6 +369,7 @@ TABLES = {
     for table in (
         PLANNED,
         EXTRACTED,
+        OUTCOMES,
         SOURCES,
         REJECTS,
         PAIRS,

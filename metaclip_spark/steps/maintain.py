@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.warehouse.conflicts import is_conflict, retried
+from metaclip_spark.warehouse.conflicts import TRIES, is_conflict, retried
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles
 from metaclip_spark.warehouse.tables import Warehouse
 
 RETAIN_HOURS = 168.0
 """Hours for which files are kept that an older version of a table needs: Delta's own default."""
+KEY = "pair_id"
+"""The column in whose order tables are stored that have statistics on it."""
 _PASSES = 5
 """Maximum number of times that the files of a table are merged in turn."""
 
@@ -88,7 +90,7 @@ def _maintained(warehouse: Warehouse, name: str, upkeep: Upkeep, dry_run: bool) 
         if not dry_run:
             warehouse.vacuum(name, upkeep.retain_hours)
     if not dry_run:
-        problem = problem or _without_conflict(lambda: warehouse.clean_log(name, upkeep.log_days))[0]
+        problem = problem or _without_conflict(warehouse, name, lambda: warehouse.clean_log(name, upkeep.log_days))[0]
     return Maintained(
         table=name,
         partitions=len(found),
@@ -105,14 +107,24 @@ def _maintained(warehouse: Warehouse, name: str, upkeep: Upkeep, dry_run: bool) 
 def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFiles]) -> tuple[str | None, int]:
     """Merge the small files of a table; return why that failed, if it did, and how many files were merged.
 
-    A merged file is smaller than its parts, most of all where these are tiny: then it may be merged again.
+    A merged file is smaller than its parts, most of all where these are tiny: then it may be merged again. Where many
+    files of pairs become several, they are written in the order of `pair_id`: takedowns, `explain` and deduplication
+    read the files that the statistics on it leave.
     """
     merged = 0
+    in_order = [part.partition for part in found if part.shall_be_sorted]
+    if in_order and KEY in TABLES[name].stats_columns:
+        work = functools.partial(warehouse.compact, name, target, in_order, KEY)
+        problem, number = _without_conflict(warehouse, name, work)
+        if problem is not None:
+            return problem, merged
+        merged, found = number or 0, warehouse.files(name, target)
     for _ in range(_PASSES):
         to_merge = [part.partition for part in found if part.can_shrink]
         if not to_merge:
             break
-        problem, number = _without_conflict(functools.partial(warehouse.compact, name, target, to_merge))
+        work = functools.partial(warehouse.compact, name, target, to_merge)
+        problem, number = _without_conflict(warehouse, name, work)
         if problem is not None:
             return problem, merged
         merged += number or 0
@@ -122,14 +134,14 @@ def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFi
     return None, merged
 
 
-def _without_conflict(work: Callable[[], int | None]) -> tuple[str | None, int | None]:
+def _without_conflict(warehouse: Warehouse, name: str, work: Callable[[], int | None]) -> tuple[str | None, int | None]:
     """Do something to a table, again where another writer came between.
 
     Returns:
         The conflict that did not end, or None; and what the work returned.
     """
     try:
-        return None, retried(work)
+        return None, retried(work, TRIES, name, warehouse.on_conflict)
     except Exception as error:
         if not is_conflict(error):
             raise

@@ -24,11 +24,12 @@ def match_step(ctx: WritingContext) -> int:
         ConfigError: there are pairs of no other list, or of several.
     """
     origin = _origin_list(ctx)
-    limited = [name for name in _complete_snapshots(ctx, origin) if has_matched_only(ctx, origin, name)]
+    complete = _complete_snapshots(ctx, origin)
+    limited = [name for name in complete if has_matched_only(ctx, origin, name)]
     if limited:
         ctx.reporter.warn(f"{limits_of(origin, limited)} To see them, read the sources with this list: `run`.")
     written = 0
-    for snapshot, state in _complete_snapshots(ctx, origin).items():
+    for snapshot, state in complete.items():
         wanted = batch_digest("match", state.fingerprint, ctx.metadata_id)
         before = _matched(ctx, snapshot)
         there = _origins_of(ctx, origin, snapshot, before)
@@ -45,7 +46,8 @@ def match_step(ctx: WritingContext) -> int:
 def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, batches: list[str], fingerprint: str) -> int:
     before = _matched(ctx, snapshot)
     detail = {"origin": origin, "batches": batches}
-    with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage:
+    bounded = ctx.warehouse.bounded_batches("pairs")
+    with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage, bounded:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
         stored = stored_pairs(ctx.warehouse, origin, {snapshot: PoolState(fingerprint, tuple(batches))})
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)

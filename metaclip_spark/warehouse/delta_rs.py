@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from metaclip_spark.errors import LeaseError
 from metaclip_spark.schemas import TABLES, Table
-from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.conflicts import OnConflict, ignored, retried
 
 _TOKEN = "userMetadata"
 _FENCE = "metaclip-spark:lease"
@@ -31,6 +31,8 @@ TRIES = 5
 
 delta-rs repeats a commit by itself, and overlooks an OPTIMIZE meanwhile: the compacted rows that a replacement should
 have removed would stay. So commits that remove files have no repetition of delta-rs, and are made anew here."""
+_SORT_BYTES = 1 << 30
+"""Bytes in memory while a partition is sorted; more are spilled."""
 LOG_RETENTION = "delta.logRetentionDuration"
 """The property of a table that says how long entries of its log are kept."""
 REFUSED = "%?#[]^|\\"
@@ -56,7 +58,7 @@ def can_name(folder: str) -> bool:
     return not any(character in folder for character in REFUSED)
 
 
-_LONGEST_OF_SPARK = 32
+LONGEST_OF_SPARK = 32
 """Spark writes the first characters of a string as its statistic, so many at most."""
 
 
@@ -100,10 +102,12 @@ class DeltaLogs:
     Args:
         root: an absolute path, or a uri that delta-rs reads (s3://, gs://, az://).
         options: of delta-rs's object stores; the environment gives the rest.
+        on_conflict: gets each conflict after which a commit is made again.
     """
 
-    def __init__(self, root: str, options: Mapping[str, str] = {}) -> None:
+    def __init__(self, root: str, options: Mapping[str, str] = {}, on_conflict: OnConflict = ignored) -> None:
         self.root = root
+        self._on_conflict = on_conflict
         self.fence: int | None = None
         """The generation of the lease that this process holds. A commit is refused after one of a later generation."""
         self._options = dict(options)
@@ -208,12 +212,13 @@ class DeltaLogs:
         for left in reversed(range(TRIES)):
             try:
                 return self._commit(name, files, token, replaced, txn)
-            except CommitFailedError:
+            except CommitFailedError as error:
                 made = self.find(name, token, before)
                 if made is not None:
                     return made.version
                 if not left:
                     raise
+                self._on_conflict(name, error)
         raise AssertionError("unreachable")
 
     def _commit(
@@ -252,7 +257,7 @@ class DeltaLogs:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
             table.delete(_predicate(where) if where else None, commit_properties=properties)
 
-        retried(lambda: work(self._existing(name)), TRIES)
+        retried(lambda: work(self._existing(name)), TRIES, name, self._on_conflict)
 
     def merge(
         self,
@@ -262,6 +267,7 @@ class DeltaLogs:
         update: Mapping[str, str] | None,
         delete: str,
         parts: Mapping[str, Sequence[str]] = {},
+        only: Sequence[str] = (),
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
 
@@ -269,12 +275,14 @@ class DeltaLogs:
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
             parts: partition column -> the values that `rows` has; files of other partitions are not read.
+            only: conditions on t that hold for all rows to change; files without such a row are not read.
         """
         if any(not values for values in parts.values()):
             return 0
         condition = " AND ".join(f't."{column}" = s."{column}"' for column in on)
         for column, values in parts.items():
             condition += f" AND t.{_predicate({column: list(values)})}"
+        condition = " AND ".join([condition, *only])
 
         def work(table: DeltaTable) -> dict[str, Any]:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
@@ -286,7 +294,7 @@ class DeltaLogs:
                 merger = merger.when_matched_update(dict(update))
             return dict(merger.execute())
 
-        done = retried(lambda: work(self._existing(name)), TRIES)
+        done = retried(lambda: work(self._existing(name)), TRIES, name, self._on_conflict)
         return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
 
     def vacuum(self, name: str, retain_hours: float, dry_run: bool = False) -> int:
@@ -315,19 +323,31 @@ class DeltaLogs:
             for size, rows, *values in zip(*columns, strict=True)
         ]
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size, in one commit that changes no row; return how many were merged.
 
         Args:
-            partitions: the partitions with small files. delta-rs finds them itself.
+            partitions: the partitions with small files. delta-rs finds them itself, unless `key` is given.
+            key: see `Warehouse.compact`; one commit per partition.
         """
-        table = self._existing(name)
-        done = table.optimize.compact(
-            target_size=target,
-            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
-            commit_properties=CommitProperties(app_transactions=self._fences(table)),
-        )
-        return int(done["numFilesRemoved"])
+        table, how = self._existing(name), WriterProperties(compression="ZSTD", compression_level=1)
+        if key is None:
+            commit = CommitProperties(app_transactions=self._fences(table))
+            done = table.optimize.compact(target_size=target, writer_properties=how, commit_properties=commit)
+            return int(done["numFilesRemoved"])
+        removed = 0
+        for partition in partitions:
+            table = self._existing(name)
+            done = table.optimize.z_order(
+                [key],
+                [(column, "=", value) for column, value in partition.items()] or None,
+                target_size=target,
+                max_spill_size=_SORT_BYTES,
+                writer_properties=how,
+                commit_properties=CommitProperties(app_transactions=self._fences(table)),
+            )
+            removed += int(done["numFilesRemoved"])
+        return removed
 
     def clean_log(self, name: str, days: int | None) -> None:
         """Write a checkpoint of a table's log, and remove the entries that are older than their retention.
@@ -396,7 +416,7 @@ class DeltaLogs:
         if smallest is None or smallest != largest:
             return None
         # Spark cuts longer values.
-        is_whole = all(value is not None and len(value) < _LONGEST_OF_SPARK for value in smallest)
+        is_whole = all(value is not None and len(value) < LONGEST_OF_SPARK for value in smallest)
         return list(set(smallest)) if is_whole else None
 
     def _of_files(self, name: str, column: str, where: Mapping[str, str]) -> list[Any] | None:

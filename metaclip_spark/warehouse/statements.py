@@ -17,8 +17,8 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
-from metaclip_spark.warehouse.conflicts import retried
-from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LastCommit, may_have_deletion_vectors
+from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
+from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LONGEST_OF_SPARK, LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -46,8 +46,11 @@ _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW
 class SparkLogs:
     """The Delta logs of the tables at `root`/<table>, or at `catalog`.<table>; see `DeltaLogs`."""
 
-    def __init__(self, engine: Engine, root: str | None, catalog: str | None) -> None:
+    def __init__(
+        self, engine: Engine, root: str | None, catalog: str | None, on_conflict: OnConflict = ignored
+    ) -> None:
         self._engine = engine
+        self._on_conflict = on_conflict
         self._root = root
         self._catalog = catalog
 
@@ -141,7 +144,8 @@ class SparkLogs:
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
         condition = equal_to(**where) if where else "true"
-        retried(lambda: self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}"))
+        statement = f"DELETE FROM {self.identifier(name)} WHERE {condition}"
+        retried(lambda: self._spark.sql(statement), TRIES, name, self._on_conflict)
 
     def merge(
         self,
@@ -151,14 +155,16 @@ class SparkLogs:
         update: Mapping[str, str] | None,
         delete: str,
         parts: Mapping[str, Sequence[str]] = {},
+        only: Sequence[str] = (),
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
 
-        Delta's log keeps the condition of a statement. Here the condition has only names of columns, and values of
-        partitions. The condition of a DELETE would keep the values in the log for good.
+        Delta's log keeps the condition of a statement. Here the condition has only names of columns, values of
+        partitions, and ranges of ids. The condition of a DELETE would keep the values in the log for good.
 
         Args:
             parts: partition column -> the values that `rows` has; files of other partitions are not read.
+            only: conditions on t that hold for all rows to change; files without such a row are not read.
         """
         if any(not values for values in parts.values()):
             return 0
@@ -167,13 +173,14 @@ class SparkLogs:
         condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
         for column, values in parts.items():
             condition += f" AND t.{equal_to(**{column: list(values)})}"
+        condition = " AND ".join([condition, *only])
         then = f"WHEN MATCHED AND {delete} THEN DELETE"
         if update is not None:
             then += " WHEN MATCHED THEN UPDATE SET " + ", ".join(f"t.{key} = {value}" for key, value in update.items())
         try:
             statement = f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}"
-            changed: int = retried(lambda: self._spark.sql(statement).collect()[0]["num_affected_rows"])
-            return changed
+            merged = retried(lambda: self._spark.sql(statement).collect()[0], TRIES, name, self._on_conflict)
+            return int(merged["num_affected_rows"])
         finally:
             self._spark.catalog.dropTempView(view)
 
@@ -205,12 +212,51 @@ class SparkLogs:
         found = self.read(name).select(*keys, *place).distinct().select("size", *keys).toArrow().to_pylist()
         return [({key: row[key] for key in keys}, row["size"], None) for row in found]
 
+    def count(self, name: str, **where: str) -> int | None:
+        """Return the number of rows of some partitions; None where the log does not tell it. See `DeltaLogs.count`."""
+        files = self._files_of(name, where)
+        if files is None:
+            return None
+        unknown = F.col("rows").isNull() | F.col("deletionVector").isNotNull()
+        sums = files.agg(F.sum("rows").alias("rows"), F.count_if(unknown).alias("unknown")).collect()[0]
+        return None if sums["unknown"] else int(sums["rows"] or 0)
+
+    def values(self, name: str, column: str, **where: str) -> list[str] | None:
+        """Return the values of a column whose files have one value each; None where the log does not tell it.
+
+        See `DeltaLogs.values`. One task reads the log that Spark's Delta has in memory: no data file is opened.
+        """
+        files = self._files_of(name, where)
+        if files is None:
+            return None
+        sides = (F.get_json_object("stats", f"$.{side}.{column}").alias(side) for side in ("minValues", "maxValues"))
+        rows = files.where("rows IS NULL OR rows <> 0").select(*sides).distinct().collect()
+        is_whole = all(low is not None and low == high and len(low) < LONGEST_OF_SPARK for low, high in rows)
+        return [row[0] for row in rows] if is_whole else None
+
+    def _files_of(self, name: str, where: Mapping[str, str]) -> DataFrame | None:
+        """Return the entries of the current data files of some partitions, and `rows`; None where the log is not read.
+
+        Over Spark Connect there is no JVM to ask, and some catalogs have logs that Delta's own classes do not open.
+        """
+        if self._engine.is_remote:
+            return None
+        try:
+            files = self._adds(name)
+        except Exception:
+            return None
+        for column, value in where.items():
+            files = files.where(F.col("partitionValues")[column] == value)
+        return files
+
+    def _adds(self, name: str) -> DataFrame:
+        """Return the entries of the current data files in the log, and their number of `rows`."""
+        adds = DataFrame(self._delta_log(name).unsafeVolatileSnapshot().allFiles().toDF(), self._spark)
+        return adds.withColumn("rows", F.get_json_object("stats", "$.numRecords").cast("bigint"))
+
     def _files_in_log(self, name: str) -> list[tuple[dict[str, str], int, int | None]]:
-        log = self._delta_log(name)
-        adds = DataFrame(log.unsafeVolatileSnapshot().allFiles().toDF(), self._spark)
-        rows = F.get_json_object("stats", "$.numRecords").cast("bigint").alias("rows")
         keys = [F.col("partitionValues")[key].alias(key) for key in TABLES[name].partitioned_by]
-        found = adds.select("size", rows, *keys).toArrow().to_pylist()
+        found = self._adds(name).select("size", "rows", *keys).toArrow().to_pylist()
         return [
             ({k: v for k, v in row.items() if k not in ("size", "rows")}, row["size"], row["rows"]) for row in found
         ]
@@ -221,14 +267,16 @@ class SparkLogs:
         place = self.location(name)  # this reads the log again
         return spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, place)
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size, in commits that change no row; return how many were merged.
 
         Args:
             partitions: the partitions with small files; other partitions are not touched.
+            key: see `Warehouse.compact`.
         """
         parts = [f"({equal_to(**partition)})" for partition in partitions if partition]
         where = f" WHERE {' OR '.join(parts)}" if parts else ""
+        where += f" ZORDER BY ({quoted(key)})" if key is not None else ""
         with set_for_now(self._spark, **{_LARGEST: str(target), _SMALLEST: str(target)}):
             done = self._spark.sql(f"OPTIMIZE {self.identifier(name)}{where}").select("metrics.numFilesRemoved")
             return int(done.collect()[0][0])

@@ -18,14 +18,21 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from deltalake.exceptions import DeltaProtocolError
 
+from metaclip_spark.core.hashing.key_prefix import Ranges
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
-from metaclip_spark.warehouse.conflicts import retried
-from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
+from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
+from metaclip_spark.warehouse.data_files import (
+    MOST_ROWS,
+    TARGET_BYTES,
+    PartitionFiles,
+    by_partition,
+    rows_per_batch,
+)
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
-from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
+from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string, within
 from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ __all__ = ["Commit", "Warehouse", "equal_to", "filter_equal", "quoted", "sql_str
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _COMPACTS = "spark.databricks.delta.autoCompact.enabled"
 _AUTO_COMPACT = "delta.autoOptimize.autoCompact"
+_BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _GROUP_BYTES = "parquet.block.size"
 _BYTES_OF_A_ROW = 256
 """Bytes of a wide row in a row group, before compression."""
@@ -69,6 +77,9 @@ class Warehouse:
         engine: the engine, or its session.
         guard: called before every write. It raises where this process may no longer write (a lost lease).
 
+    Attributes:
+        on_conflict: gets each conflict with another writer after which a commit is made again.
+
     Raises:
         WarehouseError: neither or both of `root` and `catalog` are given, or the engine cannot write there.
     """
@@ -86,16 +97,17 @@ class Warehouse:
         self.root = None if root is None else _plain(root)
         self.catalog = catalog
         self.guard = guard
+        self.on_conflict: OnConflict = ignored
         self._known: set[str] = set()
         self._versions: dict[str, int] = {}
         """Table -> a version that it had: one that Spark's Delta committed for this process."""
-        self._statements = SparkLogs(self.engine, self.root, catalog)
+        self._statements = SparkLogs(self.engine, self.root, catalog, self._conflict)
         self._files: LocalFiles | None = None
         embedded = self.engine.is_embedded
         # A server of Spark Connect has its own disk. Its paths are not this machine's.
         local = self.root is not None and "://" not in self.root and not self.engine.is_remote
         if self.root is not None and local and can_name(self.root):
-            logs = DeltaLogs(self.root)
+            logs = DeltaLogs(self.root, on_conflict=self._conflict)
             self._files = LocalFiles(self.root, logs, lambda: self.guard())
             self._logs: DeltaLogs | SparkLogs = logs
         elif embedded:
@@ -106,6 +118,9 @@ class Warehouse:
         else:
             self._logs = self._statements
         self._rows_by_files = embedded
+
+    def _conflict(self, name: str, error: BaseException) -> None:
+        self.on_conflict(name, error)
 
     @property
     def spark(self) -> SparkSession:
@@ -201,7 +216,7 @@ class Warehouse:
         """
         if not self.exists(name):
             return 0
-        known = self._logs.count(name, **where) if isinstance(self._logs, DeltaLogs) else None
+        known = self._logs.count(name, **where)
         return filter_equal(self.read(name), **where).count() if known is None else known
 
     def values(self, name: str, column: str, **where: str) -> list[str]:
@@ -212,7 +227,7 @@ class Warehouse:
         """
         if not self.exists(name):
             return []
-        known = self._logs.values(name, column, **where) if isinstance(self._logs, DeltaLogs) else None
+        known = self._logs.values(name, column, **where)
         if known is None:
             rows = filter_equal(self.read(name), **where).select(column).distinct().collect()
             known = [row[0] for row in rows]
@@ -233,7 +248,7 @@ class Warehouse:
         """Append rows.
 
         Args:
-            rows: a DataFrame, or an Arrow table for a few rows of a table without partitions.
+            rows: a DataFrame, or an Arrow table for a few rows, which all are of one partition.
             txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
             files: number of files to write where Spark would write one per task; see `data_files.few_files`.
         """
@@ -265,6 +280,7 @@ class Warehouse:
         on: Sequence[str],
         update: Mapping[str, str] | None = None,
         delete: str = "true",
+        ranges: Mapping[str, Ranges] = {},
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return the number of changed rows.
 
@@ -272,20 +288,23 @@ class Warehouse:
             on: columns of both; a null is equal to nothing.
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
+            ranges: column of `on` -> ranges that have all values of `rows`. Files without such a value are not read.
+                Delta's log keeps the ranges.
         """
         if not self.exists(name):
             return 0
+        only = [within(f"t.{column}", of_column) for column, of_column in ranges.items() if of_column]
         self.guard()
         keys = [column for column in TABLES[name].partitioned_by if column in on]
         if self._rows_by_files:
             few = rows.toArrow()
             assert isinstance(self._logs, DeltaLogs)
             parts = {key: sorted({value for value in few[key].to_pylist() if value is not None}) for key in keys}
-            return self._logs.merge(name, few, on, update, delete, parts)
+            return self._logs.merge(name, few, on, update, delete, parts, only)
         # With literals for the partitions, Delta reads no file of the others.
         found = rows.select(*keys).distinct().collect() if keys else []
         parts = {key: sorted({row[key] for row in found if row[key] is not None}) for key in keys}
-        return self._statements.merge(name, rows, on, update, delete, parts)
+        return self._statements.merge(name, rows, on, update, delete, parts, only)
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
@@ -353,22 +372,23 @@ class Warehouse:
         """
         return by_partition(self._logs.files(name), target) if self.exists(name) else []
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size; no row changes. Return how many files were merged.
 
         Args:
             partitions: the partitions with small files.
+            key: write all files of the partitions anew, in the order of this column; None: merge files by size.
         """
         self.guard()
         try:
-            return self._logs.compact(name, target, partitions)
+            return self._logs.compact(name, target, partitions, key)
         except DeltaProtocolError as error:  # a table with deletion vectors, which Spark's settings may ask for
             if self.engine.is_embedded:
                 raise WarehouseError(
                     f"table {name} has features that the embedded engine cannot write: {error}. Run the same command "
                     "with --engine spark."
                 ) from error
-            return self._statements.compact(name, target, partitions)
+            return self._statements.compact(name, target, partitions, key)
 
     def old_files(self, name: str, retain_hours: float) -> int:
         """Count the files that `vacuum` would remove; Spark's statement lists 1,000 at most."""
@@ -441,6 +461,22 @@ class Warehouse:
             with set_for_now(self.spark, **{_GROUP_BYTES: str(rows * _BYTES_OF_A_ROW)}):
                 yield
 
+    @contextlib.contextmanager
+    def bounded_batches(self, name: str) -> Iterator[None]:
+        """Send the rows of a table to Python in batches of a bounded number of bytes while the body runs.
+
+        Spark's own limit in bytes sums a batch at every row, which takes most of a pass. So the number of rows follows
+        from the size of the files, where a log tells it without a job. The embedded engine has one number of rows,
+        which follows from its memory.
+        """
+        if self.engine.is_embedded or self.engine.is_remote:
+            yield
+            return
+        given = self.spark.conf.get(_BATCH_ROWS, str(MOST_ROWS)) or ""
+        most = int(given) if given.isdigit() and int(given) else MOST_ROWS
+        with set_for_now(self.spark, **{_BATCH_ROWS: str(min(most, rows_per_batch(self.files(name))))}):
+            yield
+
     def _write(
         self, name: str, rows: DataFrame | pa.Table, where: Mapping[str, str] | None, txn: str | None, version: int
     ) -> Commit:
@@ -499,7 +535,7 @@ class Warehouse:
         with set_for_now(self.spark, **settings):
             # A transaction is committed once, and a replaced partition is replaced whole. Another append may not be
             # repeated, and has no conflicts with maintenance.
-            save() if txn is None and where is None else retried(save)
+            save() if txn is None and where is None else retried(save, TRIES, name, self._conflict)
         made = self._logs.find(name, token, before)
         if made is None:
             return Commit(name, self._logs.last(name).version, 0, False)

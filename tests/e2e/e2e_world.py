@@ -30,7 +30,7 @@ CONTRACT_TABLES = (
     "curated_pairs",
     "runs",
 )
-DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "sightings", "run_statistics")
+DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "outcomes", "sightings", "run_statistics")
 """All tables but the log of events and the lease. A second run does not change them."""
 
 OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
@@ -49,7 +49,8 @@ tests/spark uses the settings of users."""
 _DIFFERS = {
     "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
     "sources": {"batch_id"},
-    "extracted": {"batch_id"},
+    "extracted": {"batch_id", "retries"},
+    "outcomes": {"batch_id", "retries"},
 }
 
 
