@@ -71,7 +71,9 @@ METADATA_ID = Column("metadata_id", "string", "sha256 of the entry list that the
 SNAPSHOT = Column("snapshot", "string", "the crawl's name")
 SOURCE_PATH = Column("source_path", "string", "the input file: its path in the crawl, or its absolute path")
 RUN_ID = Column("run_id", "string", "hash of the resolved configuration, the entry list and the input")
-ENTRY_ID = Column("entry_id", "int", "0-based position of the entry in its list")
+ENTRY_ID = Column(
+    "entry_id", "int", "0-based position of the entry in its list, or in the lists of all languages one after the other"
+)
 ENTRY = Column("entry", "string", "the entry, as it is in the list")
 LIST_LANG = Column("lang", "string", "language of the entry list; 'und' if one list is used for all texts")
 COUNT = Column("count", "bigint", "pairs of the pool that match the entry")
@@ -91,6 +93,7 @@ _PAIR = (
     Column("page_url", "string", "the page that contains the image; null if the input does not name it"),
     Column("lang", "string", "language of the text; 'und' if unknown, never null"),
     Column("lang_score", "float", "score of the language identifier; null if no language was identified"),
+    Column("list_lang", "string", "language of the entry list that the text was matched against; null for one list"),
     Column(
         "entry_ids",
         "array<int>",
@@ -144,6 +147,8 @@ EXTRACTED = Table(
         Column("texts_read", "bigint", "source rows: texts found (not empty)"),
         Column("texts_matched", "bigint", "source rows: texts that match at least one entry"),
         Column("pairs_written", "bigint", "source rows: pairs extracted"),
+        Column("list_texts", "map<string,bigint>", "source rows: texts that were matched, by list; null for one list"),
+        Column("list_matched", "map<string,bigint>", "source rows: those with at least one match, by list"),
         Column("rejected", "map<string,bigint>", "source rows: numbers of rejected records and texts, by reason"),
         Column("bytes_read", "bigint", "source rows: bytes of the source read"),
         Column("etag", "string", "source rows: fingerprint of the source's bytes"),
@@ -158,7 +163,7 @@ EXTRACTED = Table(
 _OF_AN_OUTCOME = (
     *("snapshot", "metadata_id", "batch_id", "source_path", "split", "splits", "format", "status", "reason"),
     *("records_read", "texts_read", "texts_matched", "pairs_written", "rejected", "bytes_read", "etag", "extract_id"),
-    "retries",
+    *("retries", "list_texts", "list_matched"),
 )
 
 OUTCOMES = Table(
@@ -187,6 +192,12 @@ SOURCES = Table(
         Column("texts_read", "bigint", "texts found (not empty)"),
         Column("texts_matched", "bigint", "texts that match at least one entry"),
         Column("pairs_written", "bigint", "pairs extracted from the source, before deduplication"),
+        Column(
+            "list_texts",
+            "map<string,bigint>",
+            "texts that were matched, by the language of the list; null for one list",
+        ),
+        Column("list_matched", "map<string,bigint>", "those with at least one match, by the language of the list"),
         Column("rejected", "map<string,bigint>", "numbers of rejected records and texts, by reason"),
         Column("bytes_read", "bigint", "bytes of the source read"),
         Column("etag", "string", "fingerprint of the source's bytes"),
@@ -263,7 +274,11 @@ ENTRY_PROBABILITIES = Table(
         ENTRY_ID,
         ENTRY,
         COUNT,
-        Column("threshold", "bigint", "t: entries with a lower count are tail entries and keep every pair"),
+        Column(
+            "threshold",
+            "bigint",
+            "t of the entry's list: entries with a lower count are tail entries and keep every pair",
+        ),
         Column("probability", "double", "t / max(count, t)"),
     ),
     partitioned_by=("run_id",),

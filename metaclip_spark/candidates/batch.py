@@ -19,6 +19,7 @@ class Candidates:
         extra: map<string, string>: the kept columns.
         entry_ids: list<int32>, after matching.
         lang_score: float32, after language identification.
+        list_lang: the language of the list that the text is matched against, where each language has one.
     """
 
     url: pa.Array
@@ -31,6 +32,7 @@ class Candidates:
     extra: pa.Array | None = None
     entry_ids: pa.Array | None = None
     lang_score: pa.Array | None = None
+    list_lang: pa.Array | None = None
 
     def __len__(self) -> int:
         return len(self.url)

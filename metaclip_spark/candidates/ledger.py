@@ -55,6 +55,8 @@ TEXT_REASONS = {
     "digits": "the text has digits but no letters",
     "image_extension": "the image's url does not end in a wanted extension",
     "language": "the text is not in one of the wanted languages",
+    "no_list": "there is no list for the language of the text",
+    "unsure": "the language of the text is not known (--unsure other matches it against the list `other`)",
     "no_match": "the text matches no entry",
     "repeat": "the same url and text occur elsewhere in the same source",
 }
@@ -76,6 +78,7 @@ class Ledger:
         status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
         rejected: reason -> number of rejects, and of records passed over.
         requests: kind of failure -> number of requests to a remote source that were made again after one.
+        list_texts, list_matched: language of a list -> texts that were matched against it, and those with a match.
         sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
@@ -91,6 +94,8 @@ class Ledger:
     reason: str | None = None
     rejected: Counter[str] = field(default_factory=Counter)
     requests: Counter[str] = field(default_factory=Counter)
+    list_texts: Counter[str] = field(default_factory=Counter)
+    list_matched: Counter[str] = field(default_factory=Counter)
     sample: list[tuple[str, str, str]] = field(default_factory=list)
 
     def reject(self, reason: str, record: str, detail: str) -> None:

@@ -21,7 +21,7 @@ LINK_CAP = 20_000
 """Maximum number of image links with a text that are read from one page."""
 QUOTINGS = ("auto", "none", "double", "backslash")
 """The ways to read quotation marks in TSV and CSV; see `extract/tabular/delimited.py`."""
-_LATER = {"text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto"}
+_LATER = {"text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto", "unsure": None}
 """Options of later releases with their defaults, which change no `extract_id` of earlier ones."""
 
 
@@ -48,6 +48,8 @@ class ExtractOptions:
         text_cap: leave out texts with more characters.
         link_cap: leave out image links of a page beyond this number.
         quoting: how TSV and CSV quote their fields, one of `QUOTINGS`.
+        unsure: with a list per language, what happens to a text of unknown language: `other` or `drop`; None: one list
+            is used for all texts.
         sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.
     """
 
@@ -75,6 +77,7 @@ class ExtractOptions:
     text_cap: int = TEXT_CAP
     link_cap: int = LINK_CAP
     quoting: str = "auto"
+    unsure: str | None = None
     sample_cap: int = 10
 
     @property

@@ -67,6 +67,7 @@ def cli() -> None:
 of_a_run = settings_options(
     *READ_SOURCES,
     Group.LIST,
+    Group.WORLDWIDE,
     Group.WAREHOUSE,
     Group.SAMPLING,
     Group.EARLIER_RUNS,
@@ -93,7 +94,14 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
 @cli.command()
 @settings_options(
-    *READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK, without=["pinned"]
+    *READ_SOURCES,
+    Group.LIST,
+    Group.WORLDWIDE,
+    Group.WAREHOUSE,
+    Group.SCHEDULING,
+    Group.ENGINE,
+    Group.SPARK,
+    without=["pinned", "language_thresholds"],
 )
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources into the staging table `extracted`.
@@ -109,6 +117,7 @@ def extract(config: str | None, debug: bool, **flags: Any) -> int:
 @settings_options(
     "snapshot",
     "metadata",
+    "worldwide",
     "no_dedup",
     "id_column",
     Group.WAREHOUSE,
@@ -129,7 +138,16 @@ def dedup(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options(Group.LIST, Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK, without=["pinned"])
+@settings_options(
+    Group.LIST,
+    "worldwide",
+    "unsure",
+    Group.WAREHOUSE,
+    Group.SCHEDULING,
+    Group.ENGINE,
+    Group.SPARK,
+    without=["pinned"],
+)
 def match(config: str | None, debug: bool, **flags: Any) -> int:
     """Match the stored pairs with another entry list.
 
@@ -142,7 +160,7 @@ def match(config: str | None, debug: bool, **flags: Any) -> int:
 
 
 @cli.command()
-@settings_options("metadata", "snapshots", Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK)
+@settings_options("metadata", "worldwide", "snapshots", Group.WAREHOUSE, Group.SCHEDULING, Group.ENGINE, Group.SPARK)
 def count(config: str | None, debug: bool, **flags: Any) -> int:
     """Count the pairs of each snapshot that match each entry."""
     from metaclip_spark.commands import curation
@@ -153,6 +171,8 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
 @cli.command()
 @settings_options(
     "metadata",
+    "worldwide",
+    "language_thresholds",
     Group.WAREHOUSE,
     Group.SAMPLING,
     Group.EARLIER_RUNS,
@@ -175,7 +195,7 @@ def balance(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int
 
 
 @cli.command()
-@settings_options(*READ_SOURCES, Group.LIST, Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@settings_options(*READ_SOURCES, Group.LIST, Group.WORLDWIDE, Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
 @click.option("--price-core-hour", type=float, default=0.0, metavar="P", help="Price of one core for an hour.")
 @click.option("--price-gb-month", type=float, default=0.0, metavar="P", help="Price of storing a GB for a month.")
 @click.option("--price-million-gets", type=float, default=0.0, metavar="P", help="Price of a million GET requests.")
@@ -205,11 +225,21 @@ def plan(
 
 
 @cli.command()
-@settings_options("metadata", Group.WAREHOUSE, Group.SAMPLING, "freeze_counts", Group.ENGINE, Group.SPARK)
+@settings_options(
+    "metadata",
+    "worldwide",
+    "language_thresholds",
+    Group.WAREHOUSE,
+    Group.SAMPLING,
+    "freeze_counts",
+    Group.ENGINE,
+    Group.SPARK,
+)
 @click.option(
     "--thresholds",
     metavar="T,T,...",
-    help="Use these values of t.  [default: 1, 2, 5, 10, ... up to the highest count]",
+    help="Use these values of t; in a worldwide curation, these tail fractions of every language.  [default: 1, 2, 5, "
+    "10, ... up to the highest count]",
 )
 @click.option("--plot", metavar="FILE", help="Draw a plot, too: .svg, .png or .pdf; needs the extra [report].")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")

@@ -24,7 +24,6 @@ from metaclip_spark.config.expectations import load_expectations
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError, EmptyPoolError, ExpectationError, IncompleteError
-from metaclip_spark.metadata import load_metadata
 from metaclip_spark.pipeline import curate
 from metaclip_spark.report.card import Card
 from metaclip_spark.steps.account.outcome import Outcome, deduplicated_outcomes, extracted_outcomes
@@ -94,7 +93,7 @@ def run(settings: Settings, reporter: Reporter, as_json_text: bool = False) -> i
 
 def extract(settings: Settings, reporter: Reporter) -> int:
     """Read the input and match its texts into `extracted`; return the exit status."""
-    metadata = need_metadata(settings, reporter) if settings.metadata else None
+    metadata = need_metadata(settings, reporter) if settings.has_list else None
     if metadata is None and not settings.keep_unmatched:
         settings = settings.model_copy(update={"keep_unmatched": True})
     given, extraction = checked_input(settings, reporter)
@@ -117,7 +116,7 @@ def extract(settings: Settings, reporter: Reporter) -> int:
 
 def dedup(settings: Settings, reporter: Reporter) -> int:
     """Deduplicate the extracted pairs into `pairs`; return 0."""
-    metadata = load_metadata(settings.metadata) if settings.metadata else None
+    metadata = need_metadata(settings) if settings.has_list else None
     with writing(settings, reporter, metadata) as ctx:
         unread = unread_splits(ctx)
         if unread:

@@ -13,7 +13,10 @@ from metaclip_spark.core.draw import draws
 from metaclip_spark.core.hashing.ids import image_id, pair_id
 from metaclip_spark.core.text import clean_text, spaced
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.extract.language import keep_languages, load_identifier
 from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers.worldwide.by_section import list_matcher
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.explain import (
     counts_of_entries,
@@ -60,6 +63,7 @@ class _Pair:
     text: str
     pair_id: str | None
     in_pool: bool
+    list_lang: str | None = None
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Explanation:
 
     Attributes:
         seen_in: the snapshots that hold the pair.
+        list_lang: the language of the list that the text is matched against; None where one list is used for all.
         kept_from_threshold: the smallest t that keeps the pair, at the counts of the run; None where the draw is not
             known, or no t would keep it.
     """
@@ -86,6 +91,7 @@ class Explanation:
     draw: float | None = None
     kept_from_threshold: int | None = None
     verdict: str = ""
+    list_lang: str | None = None
 
 
 def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
@@ -116,12 +122,13 @@ def _pairs_to_explain(ctx: RunContext, question: Question) -> list[_Pair]:
 
 def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     settings, metadata = ctx.settings, ctx.metadata
-    ids = compile_matcher(metadata).match(pa.array([pair.text], pa.string())).ids.tolist()
+    ids, lang = _matched_ids(ctx, pair)
     counts = counts_of_entries(ctx, ids)
     answer = Explanation(
         text=pair.text,
         spaced=spaced(pair.text),
-        threshold=threshold_of(ctx),
+        threshold=threshold_of(ctx, lang),
+        list_lang=lang,
         seed=settings.seed,
         run_id=ctx.run_id,
         pair_id=pair.pair_id,
@@ -130,7 +137,12 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
         seen_in=snapshots_of_pair(ctx, pair.pair_id),
     )
     answer.matches += matches_of(
-        answer.spaced, ids, metadata.entries, lambda entry_id: counts.get(entry_id, 0), answer.threshold
+        answer.spaced,
+        ids,
+        metadata.entries,
+        lambda entry_id: counts.get(entry_id, 0),
+        answer.threshold,
+        lang is not None,
     )
     answer.sampling_probability = sampling_probability(answer.matches)
     image = image_id(answer.url) if settings.unit == "image" and answer.url else None
@@ -143,6 +155,23 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     elif settings.is_thinned and answer.in_pool and answer.matches:
         _judge_by_subset(ctx, answer)
     return answer
+
+
+def _matched_ids(ctx: RunContext, pair: _Pair) -> tuple[list[int], str | None]:
+    """Return the ids of the entries that a text matches, and the language of its list if each has its own."""
+    texts = pa.array([pair.text], pa.string())
+    if ctx.lists is None:
+        return compile_matcher(ctx.metadata).match(texts).ids.tolist(), None
+    lang = pair.list_lang
+    if lang is None:
+        codes, scores = load_identifier(ctx.settings.lid).identify(texts)
+        code, _, _ = keep_languages(codes, scores, ctx.settings.extract_options())
+        lang = ctx.lists.choose(code)[0].as_py()
+        if lang is None:
+            raise ConfigError(f"the text is in language {code[0].as_py()!r}, for which there is no list.")
+    assert isinstance(ctx.metadata, WorldwideMetadata)
+    lists, first = list_matcher(ctx.metadata, lang)
+    return (lists.get(lang).match(texts).ids + first).tolist(), lang
 
 
 def _judge_by_subset(ctx: RunContext, answer: Explanation) -> None:
@@ -179,6 +208,7 @@ def _print(answer: Explanation) -> None:
         ("url", answer.url),
         ("text", repr(answer.text)),
         ("spaced", repr(answer.spaced)),
+        ("list", answer.list_lang),
         ("seen in", ", ".join(answer.seen_in) or None),
     ]
     out.print()

@@ -13,9 +13,13 @@ from metaclip_spark.commands.lineage import lineage
 from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
+from metaclip_spark.core.list_choice import OTHER
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError, MetaclipError, WarehouseError
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
+from metaclip_spark.metadata.worldwide.lists import SHIPPED, WorldwideLists
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.spark.engine import Engine, EngineSettings, open_engine
@@ -242,12 +246,25 @@ def need_metadata(settings: Settings, reporter: Reporter | None = None) -> Metad
         ConfigError: the settings name no list.
         MetadataError: the list cannot be used, or, with a reporter, none of its entries can match a text.
     """
-    if settings.metadata is None:
+    if settings.language_thresholds and not settings.worldwide:
+        raise ConfigError("--language-thresholds is for the lists of languages; add --worldwide.")
+    if settings.worldwide:
+        lists = WorldwideLists.open(settings.metadata or SHIPPED)
+        metadata: Metadata = WorldwideMetadata.read(lists)
+        if reporter is not None:
+            reporter.say(
+                f"{counted(len(metadata.sections.names), 'list')} of {lists.folder}, {len(metadata.entries):,} entries."
+            )
+            if OTHER not in metadata.sections.names and settings.unsure != "drop":
+                reporter.say(f"There is no list {OTHER}: texts of an unknown language are rejected as unsure.")
+    elif settings.metadata is None:
         raise ConfigError("metadata is missing; expected --metadata NAME or PATH, e.g. --metadata en.")
-    metadata = load_metadata(settings.metadata)
+    else:
+        metadata = load_metadata(settings.metadata)
     if reporter is not None:
-        found = check_matchability(metadata.entries, settings.metadata)
-        line = found.sentence(settings.metadata)
+        name = settings.metadata or SHIPPED
+        found = check_matchability(metadata.entries, name)
+        line = found.sentence(name)
         if line is not None:
             (reporter.warn if found.is_notable else reporter.say)(line)
     return metadata
@@ -306,5 +323,7 @@ def _with_list(log: RunLog, settings: Settings, run_id: str | None = None) -> tu
     """
     config = log.started(run_id).detail
     if settings.metadata is None:
-        settings = settings.model_copy(update={"metadata": config["metadata"]})
+        settings = settings.model_copy(
+            update={"metadata": config["metadata"], "worldwide": bool(config.get("worldwide"))}
+        )
     return settings, need_metadata(settings)

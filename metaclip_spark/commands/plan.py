@@ -18,7 +18,7 @@ from metaclip_spark.costs.model import GB, KEPT, Cost, Prices, costs, stored_byt
 from metaclip_spark.costs.rates import Rates, load_rates
 from metaclip_spark.costs.table import cost_rows, storage_sentence
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.metadata import Metadata
 from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.sources.crawl import sample_sizes, warnings_of
 from metaclip_spark.sources.files import Source
@@ -43,7 +43,7 @@ def plan(settings: Settings, reporter: Reporter, as_json: bool, prices: Prices =
     if settings.warehouse is None and settings.catalog is None:
         raise ConfigError("warehouse is missing; expected --warehouse DIR, or --catalog CATALOG.SCHEMA.")
     given, extraction = checked_input(settings, reporter)
-    metadata = load_metadata(settings.metadata) if settings.metadata is not None else None
+    metadata = need_metadata(settings) if settings.has_list else None
     sources = [source for listed in given.values() for source in listed]
     done, todo, known = _split(settings, reporter, given, extraction, metadata)
     engine = choose_engine(engine_settings(settings))[0]

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
+import numpy.typing as npt
+
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.language_thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
@@ -13,13 +17,16 @@ from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.account.empty_pool import refuse_empty
-from metaclip_spark.steps.balance import choose_threshold
+from metaclip_spark.steps.balance import choose_thresholds
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
 from metaclip_spark.terminal.progress import Reporter
 
 GROUPS_SHOWN = 6
 """Number of text sources, and of languages, that get a column in the printed table; --json has all."""
+
+FRACTIONS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
+"""Tail fractions that a sweep of a worldwide curation tries by default."""
 
 
 def sweep(
@@ -34,7 +41,8 @@ def sweep(
     Raises:
         ConfigError: the thresholds or the plot cannot be used.
     """
-    requested = _parse_thresholds(thresholds)
+    if not settings.worldwide and "." not in (thresholds or ""):
+        _parse_thresholds(thresholds)  # refuse a wrong value before the engine starts
     if plot is not None:
         from metaclip_spark.report.plots import sweep as sweep_plot
 
@@ -44,12 +52,13 @@ def sweep(
     pool = whole_pool(ctx, snapshots)
     refuse_empty(ctx, pool, snapshots)
     counts = pool.safe_counts
-    chosen = choose_threshold(ctx, pool)
-    values = sorted({*(requested or round_thresholds(int(counts.max(initial=1)))), chosen})
+    chosen = choose_thresholds(ctx, pool)
+    is_one = chosen.sections.is_one
+    values, by_section, of_choice = (_thresholds if is_one else _fractions)(thresholds, pool.counts, chosen)
     with reporter.stage("sweep", ctx.spark) as stage:
-        sums = expected_sums(pool.pairs, counts, values)
-        stage.note = counted(len(values), "value of t", "values of t")
-    result = make_sweep(sums, pool.counts, values, chosen, ctx.settings.unit, snapshots, ctx.metadata_id)
+        sums = expected_sums(pool.pairs, counts, values, by_section=by_section)
+        stage.note = counted(len(values), *(("value of t", "values of t") if is_one else ("tail fraction",)))
+    result = make_sweep(sums, pool.counts, values, of_choice, ctx.settings.unit, snapshots, ctx.metadata_id, by_section)
     if as_json:
         print(json.dumps(plain(result), ensure_ascii=False))
     else:
@@ -58,6 +67,44 @@ def sweep(
         sweep_plot.draw(result, plot)
         reporter.say(f"plot     {plot}")
     return 0
+
+
+def _thresholds(
+    words: str | None, counts: npt.NDArray[np.int64], chosen: LanguageThresholds
+) -> tuple[list[int], None, int]:
+    """Return the t to sweep, and the t that the settings choose."""
+    requested = _parse_thresholds(words)
+    return sorted({*(requested or round_thresholds(int(counts.max(initial=1)))), chosen.main}), None, chosen.main
+
+
+def _fractions(
+    words: str | None, counts: npt.NDArray[np.int64], chosen: LanguageThresholds
+) -> tuple[list[int], list[LanguageThresholds], int]:
+    """Return the tail fractions to sweep, in millionths, the t of each language at each, and the chosen fraction.
+
+    Raises:
+        ConfigError: `words` are no tail fractions.
+    """
+    if words is None:
+        steps = {round(share * FRACTION_STEPS) for share in FRACTIONS}
+    else:
+        try:
+            shares = [float(word) for word in words.split(",") if word.strip()]
+        except ValueError:
+            shares = []
+        steps = {round(share * FRACTION_STEPS) for share in shares if 0 < share < 1}
+        if len(steps) < len(shares) or not shares:
+            raise ConfigError(
+                "--thresholds takes tail fractions between 0 and 1 with commas between them in a worldwide curation, "
+                f"where each language has its t; got {words!r}."
+            )
+    of_choice = round((chosen.fraction or 0) * FRACTION_STEPS)
+    fixed = {name: t for name, t in chosen.by_name.items() if name in chosen.given}
+    at = {step: for_tail_fraction(counts, chosen.sections, step / FRACTION_STEPS, fixed) for step in steps}
+    if chosen.fraction is not None:
+        at[of_choice] = chosen
+    values = sorted(at)
+    return values, [at[step] for step in values], of_choice
 
 
 def _parse_thresholds(thresholds: str | None) -> list[int]:
@@ -73,10 +120,21 @@ def _print(result: Sweep) -> None:
     out = console()
     out.print()
     print_rows(
-        ["t", "", "expected", "± sd", "kept", "tail fraction", "head", "head counts", "tail", "tail counts"],
+        [
+            "tail" if result.by_fraction else "t",
+            "",
+            "expected",
+            "± sd",
+            "kept",
+            "tail fraction",
+            "head",
+            "head counts",
+            "tail",
+            "tail counts",
+        ],
         [
             [
-                f"{row.threshold:,}",
+                row.label,
                 "<" if row.chosen else "",
                 f"{row.expected_size:,.0f}",
                 f"{row.expected_sd:,.0f}",
@@ -114,7 +172,8 @@ def _print_parts(result: Sweep, at: int, name: str) -> None:
     rows = []
     for row in result.rows:
         kept = [sum(size for group, size in row.groups.items() if group[at] == part) for part in shown]
-        rows.append([f"{row.threshold:,}", *[f"{size:,.0f}" for size in kept]])
+        rows.append([row.label, *[f"{size:,.0f}" for size in kept]])
     more = f"; {len(sizes) - len(shown)} more with --json" if len(sizes) > len(shown) else ""
     console().print(f"\nexpected by {name}{more}")
-    print_rows(["t", *[f"{part or '-'} of {sizes[part]:,}" for part in shown]], rows)
+    name = "tail" if result.by_fraction else "t"
+    print_rows([name, *[f"{part or '-'} of {sizes[part]:,}" for part in shown]], rows)

@@ -19,6 +19,7 @@ class Group(str, Enum):
     WAREHOUSE = "Warehouse"
     SAMPLING = "Threshold and sampling"
     LANGUAGE = "Language"
+    WORLDWIDE = "Worldwide"
     FILTERS = "Filters"
     READING = "Reading sources"
     EARLIER_RUNS = "Earlier runs"

@@ -146,6 +146,23 @@ class Settings(BaseModel):
         Setting(Group.LANGUAGE, "S|S%"),
         "Treat a language that is identified with a lower score as unknown ('und').",
     )
+    worldwide: bool = setting(
+        False,
+        Setting(Group.WORLDWIDE, run_id=NEVER),
+        "Match each text against the list of its language, with a t for each language. --metadata is then a folder of "
+        "lists (docs/WORLDWIDE.md); without it, the lists that ship.",
+    )
+    unsure: Literal["other", "drop"] | None = setting(
+        None,
+        Setting(Group.WORLDWIDE, "other|drop", default_text="other", run_id=WHEN_GIVEN),
+        "With --worldwide: match texts whose language is not known against the list `other`, or reject them.",
+    )
+    language_thresholds: dict[str, int] | None = setting(
+        None,
+        Setting(Group.WORLDWIDE, "en=T,de=T", run_id=WHEN_GIVEN),
+        "With --worldwide: set t of these languages. --threshold is the t of English, whose tail fraction gives the t "
+        "of all other languages; --tail-fraction and --target-size choose one tail fraction for all languages.",
+    )
     text_fields: Names = setting(
         DEFAULT_TEXT_FIELDS,
         Setting(Group.INPUT, "A,B"),
@@ -413,6 +430,25 @@ class Settings(BaseModel):
             raise ValueError(f"expected TABLE=VERSION pairs with commas between them, got {value!r}")
         return dict(part.split("=") for part in str(value).split(","))
 
+    @field_validator("language_thresholds", mode="before")
+    @classmethod
+    def _read_thresholds(cls, value: Any) -> Any:
+        if value is None or isinstance(value, Mapping):
+            return None if not value else dict(value)
+        parts = [part.strip().partition("=") for part in str(value).split(",") if part.strip()]
+        names = [name.strip() for name, _, _ in parts]
+        if not parts or len(set(names)) < len(names) or any(not t.strip().isdigit() for _, _, t in parts):
+            raise ValueError(f"expected LANGUAGE=T pairs with commas between them, each language once, got {value!r}")
+        return {name: numbers.whole(t.strip()) for name, (_, _, t) in zip(names, parts, strict=True)}
+
+    @field_validator("language_thresholds", mode="after")
+    @classmethod
+    def _check_thresholds(cls, value: dict[str, int] | None) -> dict[str, int] | None:
+        low = {name: t for name, t in (value or {}).items() if t < 1}
+        if low:
+            raise ValueError(f"every t must be >= 1, got {low}")
+        return value
+
     @field_validator("allow_incomplete", "max_failed", mode="before")
     @classmethod
     def _check_amount(cls, value: Any) -> Any:
@@ -480,6 +516,10 @@ class Settings(BaseModel):
             raise ValueError("--languages needs the language of each text: remove --no-lid, or give --lang-column")
         if self.crawl and self.input:
             raise ValueError("--input and --crawl both say what to read; give one of them")
+        if not self.worldwide and self.unsure:
+            raise ValueError("--unsure is for the lists of languages; add --worldwide")
+        if self.worldwide and self.no_lid and self.lang_column is None:
+            raise ValueError("--worldwide needs the language of each text: remove --no-lid, or give --lang-column")
         return self
 
     @property
@@ -499,11 +539,16 @@ class Settings(BaseModel):
         return None if given else (self.tail_fraction or TAIL_FRACTION)
 
     @property
+    def has_list(self) -> bool:
+        """Whether texts are matched: with the list of `metadata`, or with the lists of languages."""
+        return self.metadata is not None or self.worldwide
+
+    @property
     def wanted_languages(self) -> tuple[str, ...]:
-        """The languages to keep; empty keeps all. It is empty where texts get no language code."""
+        """The languages to keep; empty keeps all, as it is where texts get no language code, or each has a list."""
         if self.no_lid and self.lang_column is None or self.languages == ("all",):
             return ()
-        return ("en",) if self.languages is None else self.languages
+        return (() if self.worldwide else ("en",)) if self.languages is None else self.languages
 
     @property
     def run_id_values(self) -> dict[str, Any]:
@@ -541,6 +586,7 @@ class Settings(BaseModel):
             "text_cap": self.text_cap or TEXT_CAP,
             "link_cap": self.link_cap or LINK_CAP,
             "quoting": self.quoting or "auto",
+            "unsure": (self.unsure or "other") if self.worldwide else None,
         }
         names = [field.name for field in fields(ExtractOptions) if field.name not in computed]
         return ExtractOptions(**{name: getattr(self, name) for name in names}, **computed)

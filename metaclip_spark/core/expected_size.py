@@ -17,7 +17,9 @@ import pyarrow.compute as pc
 
 from metaclip_spark.core.entry_lists import list_layout
 from metaclip_spark.core.jit import kernel
-from metaclip_spark.core.sampling import entry_probability, from_fixed_point, tail_fraction
+from metaclip_spark.core.language_thresholds import LanguageThresholds
+from metaclip_spark.core.sampling import entry_probability, from_fixed_point
+from metaclip_spark.core.sections import Sections
 from metaclip_spark.errors import InputError
 
 EXPECTED_DDL = (
@@ -50,21 +52,49 @@ class Thresholds:
     """The t of a sweep, and the factors of every entry at each t.
 
     Attributes:
-        values: the t, int64, ascending, shape (k,).
+        values: int64, ascending, shape (k,): the t; or what stands for them where each language has a t of its own.
         rows: int32, by entry id: the entry's row of factors; -1 for an entry that was never counted.
     """
 
-    def __init__(self, counts: npt.NDArray[np.int64], values: Sequence[int]) -> None:
-        """Take counts (int64, by entry id, 0 for an entry without a match) and at least one t."""
-        self.values = np.unique(np.asarray(values, dtype=np.int64))
-        # Row 0 belongs to the entries with p = 1 at every t: their counts are at most the smallest t.
-        least = self.values[:1]
-        self._counts, rows = np.unique(np.concatenate([least, np.maximum(counts, least)]), return_inverse=True)
-        self.rows = np.where(counts > 0, rows[1:], _NEVER).astype(np.int32)
+    def __init__(
+        self,
+        counts: npt.NDArray[np.int64],
+        values: Sequence[int],
+        by_section: Sequence[LanguageThresholds] | None = None,
+    ) -> None:
+        """Take counts (int64, by entry id, 0 for an entry without a match) and at least one t.
+
+        Args:
+            by_section: for each of `values`, the t of every section of the list; each of them at least as high as the
+                one before it. None: the values are t of all entries.
+        """
+        given = np.asarray(values, dtype=np.int64)
+        self.values, first = np.unique(given, return_index=True)
+        if by_section is None:
+            sections, t = Sections.whole(len(counts)), self.values[None, :]
+        else:
+            chosen = [by_section[at] for at in first.tolist()]
+            sections = chosen[0].sections
+            t = np.stack([one.values for one in chosen], axis=1)
+        # Row 0 belongs to the entries with p = 1 at every t: their counts are at most the smallest t. The other rows
+        # belong to the entries of a section with the same count.
+        self.rows = np.full(len(counts), _NEVER, dtype=np.int32)
+        row_counts, row_t = [t[:1, 0]], [t[:1]]
+        number = 1
+        for section, (part, at) in enumerate(zip(sections.parts(counts), sections.starts, strict=False)):
+            least = t[section, 0]
+            distinct, rows = np.unique(part[part > least], return_inverse=True)
+            of_part = self.rows[at : at + len(part)]
+            of_part[(part > 0) & (part <= least)] = 0
+            of_part[part > least] = number + rows
+            row_counts.append(distinct)
+            row_t.append(np.broadcast_to(t[section], (len(distinct), len(self.values))))
+            number += len(distinct)
+        self._counts, self._t = np.concatenate(row_counts), np.concatenate(row_t)
 
     def misses(self) -> npt.NDArray[np.float64]:
         """Return 1 - p(entry) by row and t, float64, shape (rows, k)."""
-        return np.stack([1.0 - entry_probability(self._counts, int(t)) for t in self.values], axis=1)
+        return np.stack([1.0 - entry_probability(self._counts, t) for t in self._t.T], axis=1)
 
 
 class ExpectedSums:
@@ -131,13 +161,19 @@ class ExpectedSums:
         return numbers
 
 
-def sizes_at(sums: pa.Table, counts: npt.NDArray[np.int64], thresholds: Sequence[int]) -> pa.Table:
+def sizes_at(
+    sums: pa.Table,
+    counts: npt.NDArray[np.int64],
+    thresholds: Sequence[int],
+    by_section: Sequence[LanguageThresholds] | None = None,
+) -> pa.Table:
     """Return one row per t: the expected size of the subset, and how the counts divide into head and tail.
 
     Args:
         sums: rows of EXPECTED_DDL, of any groups, with integer or decimal sums; no rows for an empty pool.
         counts: int64, by entry id, zeros included.
         thresholds: the t.
+        by_section: as `Thresholds` takes it.
 
     Returns:
         `threshold` (int64); `expected_size` and `expected_sd`, the mean and the standard deviation of the subset's size
@@ -149,17 +185,24 @@ def sizes_at(sums: pa.Table, counts: npt.NDArray[np.int64], thresholds: Sequence
     for row in sums.select(["threshold", *_COLUMNS]).to_pylist():
         total = totals[row["threshold"]]
         total[:] = [before + int(row[name]) for before, name in zip(total, _COLUMNS, strict=True)]
-    return pa.Table.from_pylist([_size_at(t, total, counts) for t, total in totals.items()], SIZES)
+    of_value = {} if by_section is None else dict(zip(map(int, thresholds), by_section, strict=True))
+    rows = []
+    for value, total in totals.items():
+        t = of_value[value].by_entry if of_value else np.int64(value)
+        rows.append({"threshold": value, **_size_at(t, total, counts)})
+    return pa.Table.from_pylist(rows, SIZES)
 
 
-def _size_at(t: int, total: Sequence[int], counts: npt.NDArray[np.int64]) -> dict[str, float]:
+def _size_at(
+    t: np.int64 | npt.NDArray[np.int64], total: Sequence[int], counts: npt.NDArray[np.int64]
+) -> dict[str, float]:
     expected_high, expected_low, variance_high, variance_low = total
     head = counts >= t
+    in_all = int(counts.sum())
     return {
-        "threshold": t,
         "expected_size": from_fixed_point(expected_high, expected_low),
         "expected_sd": math.sqrt(from_fixed_point(variance_high, variance_low)),
-        "tail_fraction": tail_fraction(counts, t),
+        "tail_fraction": float(int(counts[~head].sum()) / in_all) if in_all else 0.0,
         "entries_head": int(head.sum()),
         "entries_tail": int((~head & (counts > 0)).sum()),
         "counts_head": int(counts[head].sum()),

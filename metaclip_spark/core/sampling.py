@@ -38,12 +38,12 @@ def draw_key(seed: int, purpose: str) -> str:
     return f"{purpose}:{seed}"
 
 
-def entry_probability(counts: npt.NDArray[np.int64], threshold: int) -> npt.NDArray[np.float64]:
+def entry_probability(counts: npt.NDArray[np.int64], threshold: int | npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     """Return t / max(count, t) for each entry.
 
     Args:
         counts: int64, shape (entries,).
-        threshold: t, at least 1.
+        threshold: t, at least 1: one for all entries, or one for each.
 
     >>> entry_probability(np.array([0, 10, 20, 40]), 20).tolist()
     [1.0, 1.0, 1.0, 0.5]
@@ -91,8 +91,13 @@ def threshold_for_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) 
     return max(1, int(ordered[int(np.argmin(np.abs(share - fraction)))]))
 
 
-def tail_fraction(counts: npt.NDArray[np.int64], threshold: int) -> float:
-    """Return the share of all counts that belongs to entries with count < t; 0 where all counts are 0."""
+def tail_fraction(counts: npt.NDArray[np.int64], threshold: int | npt.NDArray[np.int64]) -> float:
+    """Return the share of all counts that belongs to entries with count < t; 0 where all counts are 0.
+
+    Args:
+        counts: int64, shape (entries,).
+        threshold: t: one for all entries, or one for each.
+    """
     counts = np.asarray(counts, dtype=np.int64)
     total = int(counts.sum())
     return float(int(counts[counts < threshold].sum()) / total) if total else 0.0

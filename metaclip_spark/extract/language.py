@@ -22,13 +22,11 @@ import pyarrow.compute as pc
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.extras import how_to_install_package
 from metaclip_spark.core.hashing.digest import sha256_of
+from metaclip_spark.core.list_choice import UNKNOWN
 from metaclip_spark.core.plugins import load_named
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.fasttext.model import load_model
 from metaclip_spark.extract.language_codes import LID176_CODES
-
-UNKNOWN = "und"
-"""The code of a text in an unknown language (ISO 639-2, undetermined)."""
 
 MAX_CHARS = 200
 """Maximum number of characters of a text that lid176 reads; more cost time and do not improve the result."""

@@ -17,6 +17,7 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
+from metaclip_spark.core.list_choice import ListChoice
 from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.errors import CredentialsError
 from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
@@ -65,6 +66,7 @@ class Tools:
     matcher: Matcher | None = None
     identifier: Identifier | None = None
     takedowns: Takedowns | None = None
+    lists: ListChoice | None = None
 
 
 @dataclass
@@ -112,7 +114,7 @@ def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.
         except Exception as error:  # any error of the reader is a damaged source; the error's text becomes its reason
             ledger.damaged(error)
             break
-        for step in STEPS:
+        for step in STEPS if task.tools.lists is None else STEPS_BY_LANGUAGE:
             candidates = step(candidates, task)
         if len(candidates):
             ledger.pairs_written += len(candidates)
@@ -143,11 +145,31 @@ def _filter(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(pc.is_null(reasons))
 
 
+def _choose_list(candidates: Candidates, task: _Task) -> Candidates:
+    """Choose the list of each text by its language; drop texts without a list."""
+    if task.tools.lists is None or not len(candidates):
+        return candidates
+    candidates = replace(candidates, list_lang=task.tools.lists.choose(candidates.lang))
+    missing = candidates.list_lang.is_null().to_numpy(zero_copy_only=False)
+    if not missing.any():
+        return candidates
+    unknown = pc.equal(candidates.lang, UNKNOWN).to_numpy(zero_copy_only=False)
+    for reason, where in (("unsure", missing & unknown), ("no_list", missing & ~unknown)):
+        if where.any():
+            _reject(task.ledger, reason, candidates, where)
+    return candidates.select(pa.array(~missing))
+
+
 def _match(candidates: Candidates, task: _Task) -> Candidates:
     """Match each text against the entries; drop texts without a match."""
     if task.tools.matcher is None or not len(candidates):
         return candidates
-    matches = task.tools.matcher.match(candidates.text)
+    if candidates.list_lang is None:
+        matches = task.tools.matcher.match(candidates.text)
+    else:
+        matches = task.tools.matcher.match(candidates.text, candidates.list_lang)
+        _count_values(candidates.list_lang, task.ledger.list_texts)
+        _count_values(candidates.list_lang.filter(pa.array(matches.counts > 0)), task.ledger.list_matched)
     hit = matches.counts > 0
     task.ledger.texts_matched += int(hit.sum())
     candidates = replace(candidates, entry_ids=matches.to_arrow())
@@ -214,10 +236,16 @@ def _identify(candidates: Candidates, task: _Task) -> Candidates:
 
 
 STEPS = (_take_down, _filter, _match, _drop_repeats, _identify)
-"""The order of the work after parsing: expensive steps run last, on the fewest texts.
+"""The order of the work after parsing: expensive steps run last, on the fewest texts."""
 
-A run with one list per language would need `_identify` before `_match`.
-"""
+STEPS_BY_LANGUAGE = (_take_down, _filter, _identify, _choose_list, _match, _drop_repeats)
+"""The order where each language has a list: the language of a text decides what it is matched against."""
+
+
+def _count_values(values: pa.Array, counter: Counter[str]) -> None:
+    """Add the number of each value to the counter."""
+    for row in pc.value_counts(values).to_pylist():
+        counter[row["values"]] += row["counts"]
 
 
 def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
@@ -230,6 +258,7 @@ def _columns(candidates: Candidates) -> dict[str, pa.Array | None]:
         "page_url": candidates.page_url,
         "lang": candidates.lang,
         "lang_score": candidates.lang_score,
+        "list_lang": candidates.list_lang,
         "entry_ids": candidates.entry_ids,
         "extra": candidates.extra,
         "position": candidates.position,
@@ -265,6 +294,8 @@ def closing_rows(
         "texts_matched": ledger.texts_matched,
         "pairs_written": ledger.pairs_written,
         "rejected": sorted(ledger.rejected.items()),
+        "list_texts": sorted(ledger.list_texts.items()) or None,
+        "list_matched": sorted(ledger.list_matched.items()) or None,
         "bytes_read": ledger.bytes_read,
         "etag": split.source.etag or ledger.etag,
         "extract_id": options.extract_id,

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.core.sections import Sections
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.shipped import is_name, shipped_list, shipped_names
@@ -46,10 +47,19 @@ class Metadata:
     Attributes:
         entries: The entries, verbatim, without repeats.
         metadata_id: `metadata_id(entries)`. It is stored with every match and count of this list.
+        of_languages: The lists of languages that lie one after the other in `entries`; None for one list for all texts.
+        list_of: Code of a language -> the name of its list, for codes whose list is there; None for one list.
     """
 
-    entries: tuple[str, ...] = field(repr=False)
+    entries: Sequence[str] = field(repr=False)
     metadata_id: str
+    of_languages: Sections | None = None
+    list_of: Mapping[str, str] | None = field(default=None, repr=False)
+
+    @property
+    def sections(self) -> Sections:
+        """The lists of languages, or the one section of a list for all texts."""
+        return Sections.whole(len(self.entries)) if self.of_languages is None else self.of_languages
 
     @classmethod
     def from_entries(cls, entries: Iterable[str], source: str = "metadata") -> Metadata:

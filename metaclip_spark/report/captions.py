@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from metaclip_spark.report.card import Card, share
-from metaclip_spark.report.formatting import number, percent
+from metaclip_spark.report.formatting import number, percent, visible
+from metaclip_spark.report.languages import pool_sizes, sizes_after
 
 NOTHING = "Nothing to plot: no text of the pool matched an entry."
 
@@ -14,9 +15,9 @@ def ranks(card: Card) -> str:
     curated_highest = int(card.curated_entry_counts.max())
     return (
         "The curves show the entry counts, highest first. Each curve is sorted separately, and both axes are "
-        f"logarithmic. {_entries(card.entries_head)} with a count of at least t (dashed) {_have(card.entries_head)} "
-        f"{percent(card.head_share_of_counts)} of all counts. The highest count is {number(highest)} in the pool and "
-        f"{number(curated_highest)} in the curated subset. {_entries(card.entries_unmatched)} with count 0 "
+        f"logarithmic. {_entries(card.entries_head)} with a count of at least t{_dashed(card)} "
+        f"{_have(card.entries_head)} {percent(card.head_share_of_counts)} of all counts. The highest count is "
+        f"{number(highest)} in the pool and {number(curated_highest)} in the curated subset. {_entries(card.entries_unmatched)} with count 0 "
         f"{'is' if card.entries_unmatched == 1 else 'are'} not shown."
     )
 
@@ -26,7 +27,8 @@ def cumulative(card: Card) -> str:
     curated_tail = 1 - card.curated_head_share_of_counts if card.curated_total_counts else 0.0
     return (
         "The curves show the share of all counts in the entries up to a rank, from tail to head in the order of the "
-        "pool. The axis of ranks is logarithmic. The tail, left of t (dashed), has "
+        "pool. The axis of ranks is logarithmic. "
+        f"The tail{', left of t (dashed),' if not card.languages else ''} has "
         f"{percent(card.tail_fraction)} of the counts in the pool and {percent(curated_tail)} in the curated subset."
     )
 
@@ -54,8 +56,25 @@ def top(card: Card) -> str:
     )
 
 
+def languages(card: Card) -> str:
+    """Write the caption of the shares of languages."""
+    rows = card.languages
+    pool, curated = pool_sizes(rows), sizes_after(rows)
+    first = max(range(len(rows)), key=lambda at: pool[at])
+    before, after = share(pool[first], sum(pool)), share(curated[first], sum(curated))
+    return (
+        "The bars show the share of each language's list, in the pool and in the curated subset; each add up to 100% "
+        f"over all {len(rows)} lists. {visible(rows[first].name, 40)} has {percent(before)} of the pool and "
+        f"{percent(after)} of the subset."
+    )
+
+
 def _entries(n: int) -> str:
     return f"{number(n)} {'entry' if n == 1 else 'entries'}"
+
+
+def _dashed(card: Card) -> str:
+    return " of their language" if card.languages else " (dashed)"
 
 
 def _have(n: int) -> str:

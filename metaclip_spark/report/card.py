@@ -13,6 +13,7 @@ import numpy.typing as npt
 from metaclip_spark.report.account import Account
 from metaclip_spark.report.class_counts import ClassCounts
 from metaclip_spark.report.composition.model import Composition
+from metaclip_spark.report.languages import LanguageRow
 
 TOP = 20
 """The number of most frequent entries that the page shows."""
@@ -52,6 +53,9 @@ class Card(Account):
         impossible: Ids of the entries with count 0 that no text can match.
         composition: Composition of the pool and the subset, which takes a pass over both; None if not computed.
         classes: Counts of class names; None if none were given.
+        languages: A row per language where each has a list of its own; empty for one list.
+        entry_thresholds: int64[n_entries], the t of each entry where each language has a list; None for one list, whose
+            t is `threshold`. Then `threshold` is that of English, or the largest without English.
     """
 
     run_id: str
@@ -95,6 +99,8 @@ class Card(Account):
     composition: Composition | None = None
     classes: ClassCounts | None = None
     used: Sequence[Mapping[str, Any]] = ()
+    languages: Sequence[LanguageRow] = ()
+    entry_thresholds: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         """Check that both arrays have one count per entry."""
@@ -108,6 +114,10 @@ class Card(Account):
         if callable(self.entries):
             return self.entries(entry_id)
         return self.entries[entry_id]
+
+    def threshold_of(self, entry_id: int) -> int:
+        """Return the t of an entry."""
+        return self.threshold if self.entry_thresholds is None else int(self.entry_thresholds[entry_id])
 
     @property
     def total_counts(self) -> int:
@@ -127,7 +137,7 @@ class Card(Account):
     @property
     def entries_tail(self) -> int:
         """Number of entries with 0 < count < t."""
-        return int(((self.entry_counts > 0) & (self.entry_counts < self.threshold)).sum())
+        return int(((self.entry_counts > 0) & (self.entry_counts < self._t)).sum())
 
     @property
     def entries_head(self) -> int:
@@ -187,7 +197,11 @@ class Card(Account):
 
     @property
     def _is_head(self) -> npt.NDArray[np.bool_]:
-        return (self.entry_counts > 0) & (self.entry_counts >= self.threshold)
+        return (self.entry_counts > 0) & (self.entry_counts >= self._t)
+
+    @property
+    def _t(self) -> int | npt.NDArray[np.int64]:
+        return self.threshold if self.entry_thresholds is None else self.entry_thresholds
 
 
 def share(part: float, whole: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from metaclip_spark.core.text import without_surrogates
@@ -47,6 +48,7 @@ def closing_numbers(card: Card) -> dict[str, Any]:
         "head_share_of_counts": card.head_share_of_counts,
         "tail_fraction": card.tail_fraction,
         "threshold": card.threshold,
+        **_languages(card),
         "seed": card.seed,
         "curated_size": card.curated_size,
         "expected_size": card.expected_size,
@@ -96,6 +98,14 @@ def as_text(plain: dict[str, Any]) -> str:
     return without_surrogates(json.dumps(plain, ensure_ascii=False, indent=1, allow_nan=False, default=str)) + "\n"
 
 
+def _languages(card: Card) -> dict[str, Any]:
+    """Return the rows of the lists of languages, and the tail fraction that gave their t; nothing for one list."""
+    if not card.languages:
+        return {}
+    rows = [asdict(row) for row in card.languages]
+    return {"tail_fraction_of_languages": card.tail_fraction_target, "language_lists": rows}
+
+
 def _never_matched(card: Card) -> dict[str, Any]:
     impossible = [int(at) for at in card.impossible]
     return {
@@ -113,7 +123,7 @@ def _entry(card: Card, at: int) -> dict[str, Any]:
         "entry": card.entry(at),
         "pool": count,
         "curated": int(card.curated_entry_counts[at]),
-        "probability": card.threshold / max(count, card.threshold),
+        "probability": card.threshold_of(at) / max(count, card.threshold_of(at)),
     }
 
 

@@ -100,6 +100,20 @@ def with_pairs(rows: Sequence[LanguageRow], lists: Parts) -> list[LanguageRow]:
     return sorted(filled, key=lambda row: (-(row.pool or 0), row.name))
 
 
+def pool_sizes(rows: Sequence[LanguageRow]) -> list[int]:
+    """Return the pairs of each language in the pool, or its counts where pairs are not computed."""
+    return [row.pool or 0 if _has_pairs(rows) else row.counts for row in rows]
+
+
+def sizes_after(rows: Sequence[LanguageRow]) -> list[int]:
+    """Return the pairs of each language in the subset, or its counts where pairs are not computed."""
+    return [row.curated or 0 if _has_pairs(rows) else row.curated_counts for row in rows]
+
+
+def _has_pairs(rows: Sequence[LanguageRow]) -> bool:
+    return all(row.pool is not None for row in rows)
+
+
 def shown(rows: Sequence[LanguageRow], target: float | None) -> dict[str, Any] | None:
     """Return the values of the page's table of languages; None where one list is used for all texts.
 
@@ -110,8 +124,8 @@ def shown(rows: Sequence[LanguageRow], target: float | None) -> dict[str, Any] |
     """
     if not rows:
         return None
-    by_pairs = all(row.pool is not None for row in rows)
-    sizes = [(row.pool or 0, row.curated or 0) if by_pairs else (row.counts, row.curated_counts) for row in rows]
+    by_pairs = _has_pairs(rows)
+    sizes = list(zip(pool_sizes(rows), sizes_after(rows), strict=True))
     pool, curated = (max(1, sum(each[side] for each in sizes)) for side in (0, 1))
     widest = max(max(before / pool, after / curated) for before, after in sizes) or 1.0
     of = "pairs" if by_pairs else "counts"

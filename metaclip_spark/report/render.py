@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from metaclip_spark.report import sections, tables
+from metaclip_spark.report import languages, sections, tables
 from metaclip_spark.report.account import SHOWN
 from metaclip_spark.report.card import TOP, Card, share
 from metaclip_spark.report.compare import Compared
@@ -77,6 +77,7 @@ def _context(card: Card) -> dict[str, Any]:
         "paper_rows": tables.paper_rows(card),
         "splits": _splits(card),
         "top": _top(card),
+        "languages": languages.shown(card.languages, card.tail_fraction_target),
         "rejects": tables.rejects(card),
         "opt_outs": tables.opt_out_sentence(card),
         "passed_over": tables.passed_over(card),
@@ -120,7 +121,7 @@ def _top(card: Card) -> list[dict[str, Any]]:
             "entry": card.entry(i),
             "before": int(card.entry_counts[i]),
             "after": int(card.curated_entry_counts[i]),
-            "probability": card.threshold / max(int(card.entry_counts[i]), card.threshold),
+            "probability": card.threshold_of(i) / max(int(card.entry_counts[i]), card.threshold_of(i)),
         }
         for i in card.top_entry_ids(TOP)
     ]

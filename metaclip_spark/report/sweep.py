@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.expected_size import sizes_at
+from metaclip_spark.core.language_thresholds import FRACTION_STEPS, LanguageThresholds
 from metaclip_spark.core.sampling import from_fixed_point
 from metaclip_spark.report.card import share
 
@@ -29,6 +30,9 @@ class At:
         entries_head, entries_tail: numbers of matched entries with count >= t, and with count < t.
         counts_head, counts_tail: sums of the counts of these entries.
         groups: (text source, language) -> expected size.
+        fraction: the tail fraction of every language, where each has a list and a t; `threshold` is then that of the
+            largest language.
+        thresholds: language -> t, where each language has one.
     """
 
     threshold: int
@@ -41,6 +45,13 @@ class At:
     counts_head: int
     counts_tail: int
     groups: dict[tuple[str, str], float]
+    fraction: float | None = None
+    thresholds: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """What stands in front of the row: t, or the tail fraction of all languages."""
+        return f"{self.threshold:,}" if self.fraction is None else f"{self.fraction:g}"
 
 
 @dataclass(frozen=True)
@@ -60,6 +71,11 @@ class Sweep:
     groups: dict[tuple[str, str], int]
     rows: list[At]
 
+    @property
+    def by_fraction(self) -> bool:
+        """Whether the rows are of tail fractions, because each language has its t."""
+        return any(row.fraction is not None for row in self.rows)
+
 
 def make_sweep(
     sums: pa.Table,
@@ -69,14 +85,16 @@ def make_sweep(
     unit: str,
     snapshots: Sequence[str],
     metadata_id: str,
+    by_section: Sequence[LanguageThresholds] | None = None,
 ) -> Sweep:
     """Combine the sums over the pool with the entry counts.
 
     Args:
         sums: rows of `EXPECTED_DDL`.
         counts: int64 by entry id, zeros included.
-        values: the t, ascending.
-        chosen: the t that the settings choose.
+        values: the t, ascending; or, with `by_section`, the tail fractions in steps of 1 / FRACTION_STEPS.
+        chosen: which of them the settings choose.
+        by_section: the t of each language, for each of the values.
     """
     rows: list[dict[str, Any]] = [
         {name: int(value) if isinstance(value, Decimal) else value for name, value in row.items()}
@@ -90,9 +108,15 @@ def make_sweep(
     sizes = {row["group"]: row["pairs"] for row in first if row["pairs"]}
     groups = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
     at = []
-    for size in sizes_at(sums, counts, values).to_pylist():
-        t = size["threshold"]
-        at.append(At(**size, chosen=t == chosen, groups={group: kept[t][group] for group in groups}))
+    for size in sizes_at(sums, counts, values, by_section).to_pylist():
+        value = size["threshold"]
+        of_groups = {group: kept[value][group] for group in groups}
+        if by_section is None:
+            at.append(At(**size, chosen=value == chosen, groups=of_groups))
+        else:
+            t = by_section[list(values).index(value)]
+            size |= {"threshold": t.main, "fraction": value / FRACTION_STEPS, "thresholds": t.by_name}
+            at.append(At(**size, chosen=value == chosen, groups=of_groups))
     return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
 
 
@@ -118,6 +142,7 @@ def plain(result: Sweep) -> dict[str, Any]:
         "sweep": [
             {
                 **{name: getattr(row, name) for name in names},
+                **({} if row.fraction is None else {"fraction": row.fraction, "thresholds": row.thresholds}),
                 "kept_share": share(row.expected_size, result.pairs),
                 "groups": [
                     {"text_source": source, "lang": lang, "pairs": result.groups[source, lang], "expected_size": size}

@@ -12,6 +12,7 @@ import atexit
 import functools
 import hashlib
 import pickle
+import re
 import shutil
 import tempfile
 import uuid
@@ -22,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from pyspark.sql import SparkSession
 
 from metaclip_spark.matchers import Matcher
+from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, SentLists
 from metaclip_spark.spark.embedded import is_embedded, spill_folder
 from metaclip_spark.spark.session import is_connect
 
@@ -106,6 +108,27 @@ def broadcast_matcher(spark: SparkSession, matcher: Matcher) -> Broadcast[Matche
         return Broadcast(load, held, release, in_file)
     name = _send(spark, _written(matcher))
     return Broadcast(lambda: kind.read(_sent(name), metadata_id), key)  # type: ignore[attr-defined]
+
+
+def broadcast_lists(spark: SparkSession, matcher: SectionMatcher) -> Broadcast[Any]:
+    """Broadcast the lists of many languages: each a file, which a task maps when it meets its language.
+
+    On one machine, tasks map the files of the driver. On a cluster, the files are sent to every executor.
+    """
+    key = f"{matcher.metadata_id}:{matcher.name}:{matcher.lists.engine}"
+    if is_embedded(spark) or _is_local(spark):
+        return Broadcast.of(spark, matcher, key)
+    files = {}
+    for name, (path, source) in matcher.lists.compiled_files().items():
+        files[name] = _send(spark, path), source
+    sent = SentLists(files, matcher.lists.switches, _sent, max_bytes=matcher.lists.max_bytes)
+    return Broadcast.of(spark, SectionMatcher(matcher.metadata_id, matcher.sections, sent), key)
+
+
+def _is_local(spark: SparkSession) -> bool:
+    """Return whether the tasks of a session run on the driver's machine."""
+    master = "" if is_connect(spark) else spark.sparkContext.master
+    return re.fullmatch(r"local(\[.*\])?", master) is not None
 
 
 def _written(matcher: Matcher) -> Path:

@@ -13,7 +13,7 @@ from metaclip_spark.report.composition.task_sums import PARTIAL_DDL, Plan, TaskS
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
 
-_COLUMNS = ("url", "text", "lang", "text_source", "pair_id")
+_COLUMNS = ("url", "text", "lang", "text_source", "list_lang", "pair_id")
 
 
 def composition(
@@ -67,6 +67,7 @@ def _inputs(
         "url",
         "lang",
         "text_source",
+        "list_lang",
         entry_ids.alias("entry_ids"),
         F.when(shown, F.col("pair_id")).alias("pair_id"),
         F.when(shown, F.col("text")).alias("text"),

@@ -27,6 +27,9 @@ CONSTANT = ("metadata_id", "snapshot", "batch_id")
 _NEW = "new"
 """A column that is null in known keys."""
 
+_MAPS = ("rejected", "list_texts", "list_matched")
+"""Columns of outcomes whose maps are summed by key."""
+
 
 def staged_pairs(extracted: DataFrame, prefix: KeyPrefix = WHOLE) -> DataFrame:
     """Return the rows of kind pair whose pair_id is in a prefix. With `--no-dedup`, they are stored as they are."""
@@ -181,12 +184,11 @@ def sources(outcomes: DataFrame) -> DataFrame:
         F.max("etag").alias("etag"),
         F.max("extract_id").alias("extract_id"),
         F.max("batch_id").alias("batch_id"),
-        F.flatten(F.collect_list(F.map_entries("rejected"))).alias("rejected"),
+        *[F.flatten(F.collect_list(F.map_entries(name))).alias(name) for name in _MAPS],
         *[F.sum(name).cast("bigint").alias(name) for name in sums],
     )
-    return merged.withColumns({"reason": F.expr("nullif(reason, '')"), "rejected": _summed_map("rejected")}).select(
-        *SOURCES.names
-    )
+    maps = {name: _summed_map(name) for name in _MAPS}
+    return merged.withColumns({"reason": F.expr("nullif(reason, '')"), **maps}).select(*SOURCES.names)
 
 
 def _summed_map(entries: str) -> Column:

@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.core.list_choice import ListChoice
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.isolated import read_isolated, read_with_ledger
 from metaclip_spark.extract.language import load_identifier
@@ -38,6 +39,7 @@ class BroadcastTools:
     identifier: str | None = None
     takedowns: Broadcast[Takedowns] | None = None
     workers: Broadcast[Workers] | None = None
+    lists: ListChoice | None = None
 
     def with_workers(self, spark: SparkSession, options: ExtractOptions) -> BroadcastTools:
         """Return the tools, with processes that read sources if the session is the embedded engine's."""
@@ -48,6 +50,7 @@ class BroadcastTools:
             None if self.matcher is None else self.matcher.in_file(),
             self.identifier,
             None if self.takedowns is None else self.takedowns.in_file(),
+            lists=self.lists,
         )
         return replace(self, workers=Broadcast.of(spark, Workers(unpacked, in_files, options)))
 
@@ -68,6 +71,7 @@ class BroadcastTools:
             matcher=self.matcher.value if self.matcher is not None else None,
             identifier=identifier,
             takedowns=self.takedowns.value if self.takedowns is not None else None,
+            lists=self.lists,
         )
 
 

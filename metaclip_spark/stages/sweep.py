@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
+from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
 
@@ -52,7 +53,11 @@ def total(partial: DataFrame) -> DataFrame:
 
 
 def expected_sums(
-    pairs: DataFrame, counts: npt.NDArray[np.int64], thresholds: Sequence[int], by_group: bool = True
+    pairs: DataFrame,
+    counts: npt.NDArray[np.int64],
+    thresholds: Sequence[int],
+    by_group: bool = True,
+    by_section: Sequence[LanguageThresholds] | None = None,
 ) -> pa.Table:
     """Run a sweep in one pass over the pool; return one row of `EXPECTED_DDL` per group and t, with decimal sums.
 
@@ -60,8 +65,9 @@ def expected_sums(
         pairs: the pool.
         counts: int64 by entry id, zeros included.
         by_group: compute sums per text source and language.
+        by_section: see `Thresholds`.
     """
-    broadcast = Broadcast.of(pairs.sparkSession, Thresholds(counts, thresholds))
+    broadcast = Broadcast.of(pairs.sparkSession, Thresholds(counts, thresholds, by_section))
     try:
         return sweep(pairs, broadcast, by_group).toArrow()
     finally:

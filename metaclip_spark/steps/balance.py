@@ -12,6 +12,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
+from metaclip_spark.core.language_thresholds import (
+    LanguageThresholds,
+    for_english,
+    for_tail_fraction,
+    remarks,
+    sentences,
+)
 from metaclip_spark.core.sampling import (
     LOW_THRESHOLD,
     TAIL_FRACTION,
@@ -27,7 +34,7 @@ from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
-from metaclip_spark.steps.sweep import threshold_for_size
+from metaclip_spark.steps.sweep import fraction_for_size, threshold_for_size
 from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
@@ -53,16 +60,16 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         opened_pool(ctx, list(counted)) as pool,
     ):
         refuse_empty(ctx, pool, counted)
-        threshold = choose_threshold(ctx, pool)
-        by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)
-        earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, threshold)
+        chosen = choose_thresholds(ctx, pool)
+        by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, chosen.by_entry), np.nan)
+        earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, chosen)
         draw = _draw_from(ctx, pool, counted, by_entry, earlier)
         # The subset is replaced table by table. Until all tables are written, the log must not call the balance done.
         if last is not None:
             ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
-        kept, written = _write(ctx, pool, draw, threshold)
+        kept, written = _write(ctx, pool, draw, chosen)
         stage.pairs = kept
-        stage.note = f"t = {threshold:,}, {number_of(kept, 'pair')} kept"
+        stage.note = f"{_named(chosen)}, {number_of(kept, 'pair')} kept"
     ctx.attempt.record(
         DONE,
         "balance",
@@ -70,7 +77,8 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         versions={**pool.versions, **written},
         rows=kept,
         detail={
-            "threshold": threshold,
+            "threshold": chosen.main,
+            **_of_languages(pool, chosen),
             "snapshots": sorted(counted),
             "seed": ctx.settings.seed,
             "unit": ctx.settings.unit,
@@ -91,10 +99,52 @@ def _fingerprint(ctx: WritingContext, counted: dict[str, str]) -> str:
     settings = ctx.settings
     chosen_by: list[Any] = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
     chosen_by += [settings.target_size] if settings.target_size is not None else []
+    chosen_by += [sorted(given.items())] if (given := settings.language_thresholds) else []
     return batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by, *origin_digest(ctx))
 
 
-def choose_threshold(ctx: Context, pool: Pool) -> int:
+def choose_thresholds(ctx: Context, pool: Pool) -> LanguageThresholds:
+    """Return the t of the list, or of the list of each language, as the settings say.
+
+    Raises:
+        ConfigError: t cannot be chosen as the settings say.
+    """
+    sections = ctx.metadata.sections
+    if sections.is_one:
+        return LanguageThresholds.of_one(_choose_threshold(ctx, pool), len(pool.counts))
+    settings, given = ctx.settings, ctx.settings.language_thresholds or {}
+    if settings.threshold is not None:
+        chosen = for_english(pool.counts, sections, settings.threshold, given)
+    elif settings.target_size is not None:
+        chosen = fraction_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size, given)
+    else:
+        fraction = settings.chosen_tail_fraction or TAIL_FRACTION
+        chosen = for_tail_fraction(pool.counts, sections, fraction, given)
+    for sentence in sentences(remarks(pool.counts, chosen), chosen):
+        ctx.reporter.warn(sentence)
+    return chosen
+
+
+def _named(chosen: LanguageThresholds) -> str:
+    """Return the t of a draw, in words."""
+    if chosen.sections.is_one:
+        return f"t = {chosen.main:,}"
+    return f"t from {chosen.values.min():,} to {chosen.values.max():,} in {number_of(len(chosen.values), 'language')}"
+
+
+def _of_languages(pool: Pool, chosen: LanguageThresholds) -> dict[str, Any]:
+    """Return what the log keeps about the t of the languages; nothing for a list that is used for all texts."""
+    if chosen.sections.is_one:
+        return {}
+    return {
+        "thresholds": chosen.by_name,
+        "tail_fraction": chosen.fraction,
+        "remarks": remarks(pool.counts, chosen),
+        "given": sorted(chosen.given),
+    }
+
+
+def _choose_threshold(ctx: Context, pool: Pool) -> int:
     """Return t as given, or the t of the target size or of the tail fraction; warn if the fraction gives a low t."""
     settings = ctx.settings
     if settings.threshold is not None:
@@ -162,7 +212,7 @@ def _draw_from(
     return _Draw(pool.pairs, sums, broadcast, key, pool.within)
 
 
-def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:
+def _write(ctx: WritingContext, pool: Pool, draw: _Draw, chosen: LanguageThresholds) -> tuple[int, dict[str, int]]:
     """Write the run's three tables; return how many pairs are kept, and the tables' versions."""
     run_id, warehouse = ctx.run_id, ctx.warehouse
     if draw.is_of_images:
@@ -170,7 +220,7 @@ def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tupl
     else:
         curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     sums = draw.sums.toArrow()
-    probabilities = entry_probabilities(pool.counts, ctx.metadata.entries, threshold, run_id, ctx.metadata_id)
+    probabilities = entry_probabilities(pool.counts, ctx.metadata.entries, chosen, run_id, ctx.metadata_id)
     commits = [
         warehouse.replace("entry_probabilities", probabilities, run_id=run_id),
         warehouse.replace("run_statistics", sums, run_id=run_id),

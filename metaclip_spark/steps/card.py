@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
+from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import from_fixed_point, joined, tail_fraction
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
@@ -21,6 +22,7 @@ from metaclip_spark.metadata.matchability import never_ids
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
+from metaclip_spark.report.languages import LanguageRow, language_rows, with_pairs
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.steps.account.sums import ReadAccount, is_last_pool, language_notes, pairs_seen, read_account
 from metaclip_spark.steps.account.taken_down import TakenDown, read_taken
@@ -55,6 +57,7 @@ def make_card(ctx: RunContext) -> Card:
     pools = event.detail.get("counted") or event.detail.get("pools") or dict.fromkeys(snapshots)
     account = read_account(ctx, pools)
     threshold = int(event.detail["threshold"])
+    by_language = _by_language(ctx, event)
     left_of = event.detail.get("left_of")
     # The numbers of survivors are those of the draw, and so are those of the pool before them.
     taken = read_taken(ctx, pools, event if left_of is not None else None)
@@ -65,12 +68,12 @@ def make_card(ctx: RunContext) -> Card:
         metaclip_spark_version=metaclip_spark.version.__version__,
         snapshots=snapshots,
         metadata_id=ctx.metadata_id,
-        metadata_path=masked(ctx.settings.metadata or ""),
+        metadata_path=masked(ctx.settings.metadata or ("worldwide" if ctx.settings.worldwide else "")),
         n_entries=len(ctx.metadata.entries),
         seed=ctx.settings.seed,
         threshold=threshold,
-        tail_fraction_target=ctx.settings.chosen_tail_fraction,
-        tail_fraction=tail_fraction(counts, threshold),
+        tail_fraction_target=event.detail.get("tail_fraction") or ctx.settings.chosen_tail_fraction,
+        tail_fraction=tail_fraction(counts, threshold if by_language is None else by_language.by_entry),
         entry_counts=counts,
         curated_entry_counts=curated_counts,
         entries=ctx.metadata.entries,
@@ -87,6 +90,8 @@ def make_card(ctx: RunContext) -> Card:
         impossible=_impossible(ctx, counts),
         config=ctx.config,
         used=_used(ctx),
+        languages=_language_rows(by_language, event, counts, curated_counts, account),
+        entry_thresholds=None if by_language is None else by_language.by_entry,
         versions=event.software,
         notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
         table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
@@ -99,6 +104,37 @@ def make_card(ctx: RunContext) -> Card:
         pool_pairs=event.detail.get("pool_pairs"),
         pairs_before=event.detail.get("pairs_before"),
         **account.values,
+    )
+
+
+def _by_language(ctx: RunContext, event: StageEvent) -> LanguageThresholds | None:
+    """Return the t of each language; None where one list is used for all texts."""
+    thresholds = event.detail.get("thresholds")
+    if not thresholds:
+        return None
+    sections = ctx.metadata.sections
+    values = np.array([thresholds[name] for name in sections.names], np.int64)
+    return LanguageThresholds(sections, values, event.detail.get("tail_fraction"))
+
+
+def _language_rows(
+    chosen: LanguageThresholds | None,
+    event: StageEvent,
+    counts: npt.NDArray[np.int64],
+    curated_counts: npt.NDArray[np.int64],
+    account: ReadAccount,
+) -> list[LanguageRow]:
+    if chosen is None:
+        return []
+    return language_rows(
+        chosen.sections,
+        chosen.by_name,
+        counts,
+        curated_counts,
+        event.detail.get("given", ()),
+        event.detail.get("remarks", {}),
+        account.list_texts,
+        account.list_matched,
     )
 
 
@@ -143,7 +179,12 @@ def with_composition(ctx: RunContext, card: Card) -> Card:
     if ctx.log.drawn_run(ctx.run_id).gone:
         return card  # a note says so
     composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
-    return replace(card, composition=composition, notes=[*card.notes, *_differences(card, composition)])
+    return replace(
+        card,
+        composition=composition,
+        languages=with_pairs(card.languages, composition.lists),
+        notes=[*card.notes, *_differences(card, composition)],
+    )
 
 
 def _without_pool(gone: Sequence[str]) -> str:

@@ -12,11 +12,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.list_choice import OTHER, ListChoice
+from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
+from metaclip_spark.matchers.worldwide.by_section import compiled_lists
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_lists, broadcast_matcher
 from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.takedown.list import stored_takedowns
@@ -67,8 +71,21 @@ class Context:
 
     @cached_property
     def matcher(self) -> Broadcast[Matcher]:
-        """The list, compiled in the driver once and broadcast to the workers."""
+        """The list, or the lists of all languages, compiled in the driver once and broadcast to the workers."""
+        if isinstance(self.metadata, WorldwideMetadata):
+            with self.reporter.stage("lists", self.spark) as stage:
+                matcher = compiled_lists(self.metadata, self.settings.matcher)
+                stage.note = f"{counted(len(matcher.sections.names), 'list')} compiled or found compiled"
+            return broadcast_lists(self.spark, matcher)
         return broadcast_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
+
+    @property
+    def lists(self) -> ListChoice | None:
+        """The list of each language; None where one list is used for all texts."""
+        if self.metadata.list_of is None:
+            return None
+        unknown = OTHER if self.settings.unsure != "drop" and OTHER in self.metadata.sections.names else None
+        return ListChoice(self.metadata.list_of, unknown)
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
         """Return the last event of a stage for this list; events later than the pinned versions are ignored."""
@@ -197,7 +214,7 @@ def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
     matcher = ctx.matcher if ctx.has_list else None
     stored = stored_takedowns(ctx.warehouse)
     takedowns = None if stored is None else Broadcast.of(ctx.spark, stored, key=f"takedowns:{stored.id}")
-    tools = BroadcastTools(filters, matcher, extraction.identifier, takedowns)
+    tools = BroadcastTools(filters, matcher, extraction.identifier, takedowns, lists=ctx.lists)
     return tools.with_workers(ctx.spark, extraction.options)
 
 

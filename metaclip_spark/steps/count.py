@@ -6,7 +6,6 @@ import pyarrow as pa
 
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import ENTRY_COUNTS
 from metaclip_spark.stages.count import count
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
@@ -65,8 +64,9 @@ def _count_snapshot(ctx: WritingContext, snapshot: str, state: PoolState) -> Non
 
 def _rows(ctx: WritingContext, snapshot: str, counts: pa.Table) -> pa.Table:
     """Return the rows of `entry_counts`: one row per entry that matched."""
-    constant = {"metadata_id": ctx.metadata_id, "lang": UNKNOWN, "snapshot": snapshot}
+    constant = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
     columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(counts)) for name, value in constant.items()}
     entries = [ctx.metadata.entries[at] for at in counts["entry_id"].to_pylist()]
+    columns["lang"] = pa.array(ctx.metadata.sections.names_of(counts["entry_id"].to_numpy()), pa.string())
     columns |= {"entry_id": counts["entry_id"], "entry": pa.array(entries, pa.string()), "count": counts["count"]}
     return pa.table(columns).select(ENTRY_COUNTS.names).cast(ENTRY_COUNTS.arrow)

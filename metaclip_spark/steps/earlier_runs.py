@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.run_probabilities import drawn_with
@@ -51,7 +52,7 @@ def drawn_alike(log: RunLog, settings: Settings) -> Settings:
 
 
 def reusable_run(
-    ctx: Context, pools: Mapping[str, str], by_entry: npt.NDArray[np.float64], threshold: int
+    ctx: Context, pools: Mapping[str, str], by_entry: npt.NDArray[np.float64], chosen: LanguageThresholds
 ) -> Drawn | None:
     """Return a run whose subset can replace the part of the pool that it was drawn from.
 
@@ -64,7 +65,7 @@ def reusable_run(
     Args:
         pools: snapshot -> fingerprint of the pool to balance now.
         by_entry: float64, the entry probabilities now; NaN where an entry was not counted.
-        threshold: t now.
+        chosen: t now.
     """
     settings = ctx.settings
     alike = [
@@ -79,7 +80,7 @@ def reusable_run(
         return None
     reasons = []
     for run in sorted(alike, key=lambda run: len(run.pools or ()), reverse=True):
-        reason = _other_pool(run, pools) or _risen(ctx, run, by_entry, threshold)
+        reason = _other_pool(run, pools) or _risen(ctx, run, by_entry, chosen)
         if reason is None:
             return run
         reasons.append(f"the subset of run {run.run_id} cannot replace it: {reason}")
@@ -100,13 +101,17 @@ def _other_pool(run: Drawn, pools: Mapping[str, str]) -> str | None:
     return None
 
 
-def _risen(ctx: Context, run: Drawn, by_entry: npt.NDArray[np.float64], threshold: int) -> str | None:
+def _risen(ctx: Context, run: Drawn, by_entry: npt.NDArray[np.float64], chosen: LanguageThresholds) -> str | None:
     """Return the reason, in words, why an entry's probability has risen; None where no probability has."""
     before = drawn_with(ctx.warehouse, run.run_id, 1.0, len(by_entry))
     risen = np.flatnonzero(by_entry > before)  # a NaN is never higher: no pair matches that entry
     if not len(risen):
         return None
-    if threshold > run.threshold:
-        return f"t was {run.threshold:,} and is {threshold:,}"
+    section = chosen.sections.index_of(risen[:1])[0]
+    name, t = chosen.sections.names[section], int(chosen.values[section])
+    before_t = run.thresholds.get(name, run.threshold)
+    if t > before_t:
+        of = "" if chosen.sections.is_one else f" of {name}"
+        return f"t{of} was {before_t:,} and is {t:,}"
     entry = ctx.metadata.entries[risen[0]]
     return f"counts have fallen, for example that of {entry!r}"

@@ -37,7 +37,7 @@ LAYOUT = ("url_column", "text_column", "lang_column", "keep_columns", "quoting")
 _SETS = ("languages", "opt_outs", "image_extensions")
 """Deciding settings whose order makes no difference, although `extract_id` depends on it."""
 
-_DEFAULTS = vars(Settings().extract_options())
+_DEFAULTS = vars(Settings(worldwide=True).extract_options())
 """Values of deciding settings that are None by default."""
 
 _NONE = {"opt_outs": "none", "languages": "all"}

@@ -20,18 +20,18 @@ MOST_PAIRS = 20
 
 
 def pairs_of_url(ctx: Context, url: str) -> list[dict[str, str]]:
-    """Return url, text and pair_id of the pool's pairs of an image, at most MOST_PAIRS, by pair_id."""
+    """Return url, text, pair_id and list_lang of the pool's pairs of an image, at most MOST_PAIRS, by pair_id."""
     return _pairs(ctx, image_id=image_id(url), url=url)
 
 
 def pairs_of_id(ctx: Context, pair_id: str) -> list[dict[str, str]]:
-    """Return url, text and pair_id of the pool's pairs with an id, at most MOST_PAIRS."""
+    """Return url, text, pair_id and list_lang of the pool's pairs with an id, at most MOST_PAIRS."""
     return _pairs(ctx, pair_id=pair_id)
 
 
 def _pairs(ctx: Context, **where: str) -> list[dict[str, str]]:
     rows = filter_equal(_pool(ctx), **where)
-    rows = rows.select("url", "text", "pair_id").orderBy("pair_id").limit(MOST_PAIRS)
+    rows = rows.select("url", "text", "pair_id", "list_lang").orderBy("pair_id").limit(MOST_PAIRS)
     return [row.asDict() for row in rows.collect()]
 
 
@@ -47,9 +47,14 @@ def counts_of_entries(ctx: RunContext, entry_ids: Sequence[int]) -> dict[int, in
     return dict(zip(rows["entry_id"].to_pylist(), rows["count"].to_pylist(), strict=True))
 
 
-def threshold_of(ctx: RunContext) -> int:
-    """Return the t of the run; 0 where the run counted no entry."""
-    rows = ctx.warehouse.rows("entry_probabilities", ["threshold"], run_id=ctx.run_id)
+def threshold_of(ctx: RunContext, lang: str | None = None) -> int:
+    """Return the t of the run, or of the list of a language; 0 where the run counted no entry of it.
+
+    Args:
+        lang: the language of the list; None where one list is used for all texts.
+    """
+    of_list = {} if lang is None else {"lang": lang}
+    rows = ctx.warehouse.rows("entry_probabilities", ["threshold"], run_id=ctx.run_id, **of_list)
     return rows["threshold"][0].as_py() if rows.num_rows else 0
 
 

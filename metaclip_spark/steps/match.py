@@ -50,7 +50,7 @@ def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, batches: li
     with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage, bounded:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
         stored = stored_pairs(ctx.warehouse, origin, {snapshot: PoolState(fingerprint, tuple(batches))})
-        pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)
+        pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched, ctx.lists)
         pairs = pairs.withColumn("batch_id", F.lit(fingerprint))
         if before:
             commit = ctx.warehouse.append("pairs", pairs, txn=fingerprint)

@@ -75,7 +75,7 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("  tail", f"{tail:,}", f"{_share(tail, card.n_entries)}, count < t: every pair is kept"),
         ("  head", f"{head:,}", f"{_share(head, card.n_entries)}, count >= t"),
         ("head's share", f"{card.head_share_of_counts:.1%}", "of all counts"),
-        ("t", f"{card.threshold:,}", f"tail fraction {card.tail_fraction:.3f}"),
+        *_t_rows(card),
         *_between(card, drawn),
         (
             "curated subset",
@@ -85,6 +85,24 @@ def card_rows(card: Card) -> list[tuple[str, str, str]]:
         ("  expected", f"{card.expected_size:,.0f}", f"± {card.expected_sd:,.0f}; {_away(card)}"),
         *([] if card.capped is None else [("  capped", f"{card.capped:,}", _CAPPED)]),
     ]
+
+
+_LANGUAGES = 10
+"""Number of languages with a line in the summary; the report has all."""
+
+
+def _t_rows(card: Card) -> list[tuple[str, str, str]]:
+    """Return the line of t, or one for each of the languages with the highest counts."""
+    if not card.languages:
+        return [("t", f"{card.threshold:,}", f"tail fraction {card.tail_fraction:.3f}")]
+    target = "" if card.tail_fraction_target is None else f", for a tail fraction of {card.tail_fraction_target:.4g}"
+    rows = [("t", "", f"of {len(card.languages):,} languages{target}")]
+    for row in card.languages[:_LANGUAGES]:
+        note = f"{row.counts:,} counts, {_share(row.curated_counts, row.counts)} kept"
+        note += f", tail fraction {row.tail_fraction:.3f}" + (f" ({row.remark})" if row.remark else "")
+        rows.append((f"  {row.name}", f"{row.threshold:,}", note))
+    left = len(card.languages) - _LANGUAGES
+    return rows if left <= 0 else [*rows, ("  ...", "", f"{left:,} more in the report")]
 
 
 _LINES = 15

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.sampling import entry_probability, pair_probability
-from metaclip_spark.core.text import spaced, spaced_entry
+from metaclip_spark.core.text import spaced
+from metaclip_spark.core.worldwide.edge_rule import kept_spaces
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata.load import Metadata
@@ -64,7 +65,12 @@ class Match:
 
 
 def matches_of(
-    text: str, ids: Sequence[int], entries: Sequence[str], count: Callable[[int], int] | None, threshold: int
+    text: str,
+    ids: Sequence[int],
+    entries: Sequence[str],
+    count: Callable[[int], int] | None,
+    threshold: int,
+    at_edges: bool = False,
 ) -> list[Match]:
     """Return the matches of a text, in the order of the ids.
 
@@ -74,6 +80,7 @@ def matches_of(
         entries: all entries of the list.
         count: returns an entry's count by its id, 0 for an entry without a match in the pool; None without counts.
         threshold: t.
+        at_edges: whether entries follow the edge rule of worldwide mode.
     """
     matches = []
     for entry_id in ids:
@@ -84,14 +91,15 @@ def matches_of(
             part = "head" if entry_count >= threshold else "tail"
             # An entry without a match in the pool would keep every text that matches it.
             probability = threshold / max(entry_count, threshold) if entry_count else 1.0
-        matches.append(Match(entry_id, entry, _positions(text, entry), entry_count, part, probability))
+        matches.append(Match(entry_id, entry, _positions(text, entry, at_edges), entry_count, part, probability))
     return matches
 
 
-def _positions(text: str, entry: str) -> list[int]:
-    pattern, positions, at = spaced_entry(entry), [], -1
+def _positions(text: str, entry: str, at_edges: bool) -> list[int]:
+    left, right = kept_spaces(entry) if at_edges else (True, True)
+    pattern, positions, at = " " * left + entry + " " * right, [], -1
     while (at := text.find(pattern, at + 1)) >= 0:
-        positions.append(at + 1)
+        positions.append(at + left)
     return positions
 
 

@@ -121,6 +121,7 @@ class Drawn:
     Attributes:
         pools: snapshot -> fingerprint of the pool that was drawn from; None where the run drew from survivors.
         fingerprint: hash of what the subset depends on.
+        thresholds: language -> t of its list; empty where one list is used for all texts.
     """
 
     run_id: str
@@ -130,6 +131,7 @@ class Drawn:
     unit: str
     pools: Mapping[str, str] | None
     fingerprint: str
+    thresholds: Mapping[str, int] = field(default_factory=dict)
 
 
 class RunLog:
@@ -282,6 +284,7 @@ class RunLog:
                 event.detail["unit"],
                 event.detail["pools"],
                 event.fingerprint,
+                event.detail.get("thresholds") or {},
             )
             for run_id, event in self.draws().items()
             if "seed" in event.detail  # earlier releases did not store it

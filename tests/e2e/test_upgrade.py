@@ -94,7 +94,7 @@ def test_an_upgraded_warehouse_equals_one_of_this_release(spark, tmp_path, fresh
     at, before = ["--warehouse", warehouse], versions_of(warehouse)
     wanted = json_of("upgrade", *at, "--dry-run", "--json")
     assert (wanted["from"], wanted["to"], versions_of(warehouse)) == (1, FORMAT, before)
-    assert "add batch_id to pairs" in wanted["changes"]
+    assert "add list_lang, batch_id to pairs" in wanted["changes"]
     assert sum("batch_id of pairs" in each for each in wanted["changes"]) == 4
     for point in ("after replace pairs", "after replace pairs", "after replace curated_pairs"):
         watch = CrashAt(lambda reached, point=point: reached == point)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 
@@ -14,7 +16,7 @@ from metaclip_spark.metadata.load import Metadata
 
 
 class LanguageEntries(Sequence[str]):
-    """The entries of several lists, by their position in all of them. Strings of an entry are made when it is read.
+    """The entries of several lists, by their position in all of them. The string of an entry is made when it is read.
 
     Attributes:
         sections: the lists, in the order of their ids.
@@ -26,12 +28,23 @@ class LanguageEntries(Sequence[str]):
 
     @classmethod
     def read(cls, lists: WorldwideLists) -> LanguageEntries:
-        """Read and check every list."""
+        """Read and check every list.
+
+        Raises:
+            MetadataError: a list cannot be used.
+        """
         return cls({name: pa.array(lists.load(name).entries, pa.large_string()) for name in sorted(lists.files)})
 
-    def of(self, name: str) -> pa.LargeStringArray:
-        """Return the entries of one list."""
-        return self._lists[self.sections.names.index(name)]
+    def take(self, ids: npt.NDArray[np.integer]) -> pa.LargeStringArray:
+        """Return the entries with some ids, which must be ascending."""
+        cuts = np.searchsorted(ids, np.array(self.sections.starts))
+        parts = [
+            entries.take(pa.array(ids[start:stop] - first))
+            for entries, first, start, stop in zip(
+                self._lists, self.sections.starts, cuts.tolist(), cuts[1:].tolist(), strict=False
+            )
+        ]
+        return pa.concat_arrays(parts) if parts else pa.array([], pa.large_string())
 
     def __len__(self) -> int:
         return self.sections.starts[-1]
@@ -57,13 +70,24 @@ class LanguageEntries(Sequence[str]):
             yield from entries.to_pylist()
 
 
-def as_metadata(lists: WorldwideLists) -> Metadata:
-    """Return the lists of all languages as one list of entries; its id is that of all lists and of the map of codes.
+@dataclass(frozen=True)
+class WorldwideMetadata(Metadata):
+    """The lists of all languages as one list of entries; its id is that of all lists and of the map of codes.
 
-    Raises:
-        MetadataError: a list cannot be used.
+    Attributes:
+        lists: The folder of the lists.
     """
-    entries = LanguageEntries.read(lists)
-    of_codes = {code: lists.list_of(code) for code in lists.languages.codes}
-    list_of = {code: name for code, name in of_codes.items() if name is not None}
-    return Metadata(entries, lists.worldwide_id, entries.sections, list_of)
+
+    lists: WorldwideLists | None = None
+
+    @classmethod
+    def read(cls, lists: WorldwideLists) -> WorldwideMetadata:
+        """Read and check every list.
+
+        Raises:
+            MetadataError: A list cannot be used.
+        """
+        entries = LanguageEntries.read(lists)
+        of_codes = {code: lists.list_of(code) for code in lists.languages.codes}
+        list_of = {code: name for code, name in of_codes.items() if name is not None}
+        return cls(entries, lists.worldwide_id, entries.sections, list_of, lists)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Part, Parts
 from metaclip_spark.report.composition.task_sums import (
     ENTRIES,
+    LISTS,
     PAIR,
     PARTIAL,
     PARTS,
@@ -27,6 +28,8 @@ SHOWN_PAIRS = 50
 """Number of kept pairs and of dropped pairs that the page shows."""
 LISTED = 100
 """Number of most frequent values of the pool, and of the subset, that are listed by name."""
+LISTS_LISTED = 1000
+"""The same for the lists of languages: more than there are, so that all are listed."""
 
 
 def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -57,13 +60,14 @@ def composition_of(rows: pa.Table, plan: Plan, counts: npt.NDArray[np.int64]) ->
     Args:
         counts: int64 by entry id.
     """
-    parts = {kind: _parts(rows.filter(pc.equal(rows["kind"], kind))) for kind in PARTS}
+    parts = {kind: _parts(kind, rows.filter(pc.equal(rows["kind"], kind))) for kind in PARTS}
     entries = rows.filter(pc.equal(rows["kind"], ENTRIES))["packed"]
     pairs = list(_lowest_pairs(rows.filter(pc.equal(rows["kind"], PAIR)).to_pylist()))
     drawn = [row for batch in pairs for row in batch.to_pylist()]
     return Composition(
         languages=parts["lang"],
         text_sources=parts["text_source"],
+        lists=parts[LISTS],
         domains=parts["domain"],
         domain_share=plan.domain_share,
         entry_domains=_entry_domains([_unpacked(blob) for blob in entries], counts),
@@ -76,16 +80,19 @@ def _most_frequent(kind: str, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         return
     sums = rows.group_by("value").aggregate([("pool", "sum"), ("curated", "sum")])
     values, pool, curated = (sums[name].combine_chunks() for name in ("value", "pool_sum", "curated_sum"))
-    chosen = pa.array(_listed(values, pool.to_numpy(), curated.to_numpy()))
+    chosen = pa.array(_listed(kind, values, pool.to_numpy(), curated.to_numpy()))
     yield partial_rows(kind, values.take(chosen), pool.take(chosen), curated.take(chosen))
     yield partial_rows(kind, [None], [pc.sum(pool).as_py()], [pc.sum(curated).as_py()], [b"%d" % len(values)])
 
 
-def _listed(values: pa.Array, pool: npt.NDArray[np.int64], curated: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _listed(
+    kind: str, values: pa.Array, pool: npt.NDArray[np.int64], curated: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     """Return the positions of the most frequent values, in the order of the pool. Ties are ordered by name."""
+    most = LISTS_LISTED if kind == LISTS else LISTED
     by_name = pc.rank(values).to_numpy()
     first = np.lexsort((by_name, -pool))
-    chosen = np.union1d(first[:LISTED], np.lexsort((by_name, -curated))[:LISTED])
+    chosen = np.union1d(first[:most], np.lexsort((by_name, -curated))[:most])
     return first[np.isin(first, chosen)]
 
 
@@ -154,7 +161,7 @@ def _pair_drawn(row: dict[str, Any]) -> PairDrawn:
     return PairDrawn(row["value"], url, text, bool(row["curated"]), p, u)
 
 
-def _parts(rows: pa.Table) -> Parts:
+def _parts(kind: str, rows: pa.Table) -> Parts:
     named = rows.filter(pc.is_valid(rows["value"]))
     sums = rows.filter(pc.is_null(rows["value"]))
     if not len(sums):
@@ -162,7 +169,8 @@ def _parts(rows: pa.Table) -> Parts:
     pool, curated = named["pool"].to_numpy(), named["curated"].to_numpy()
     values = named["value"].combine_chunks()
     listed = [
-        Part(values[at].as_py(), int(pool[at]), int(curated[at])) for at in _listed(values, pool, curated).tolist()
+        Part(values[at].as_py(), int(pool[at]), int(curated[at]))
+        for at in _listed(kind, values, pool, curated).tolist()
     ]
     number = sum(int(digits) for digits in sums["packed"].to_pylist())
     return Parts(listed, number, pc.sum(sums["pool"]).as_py(), pc.sum(sums["curated"]).as_py())

@@ -94,6 +94,7 @@ class Composition:
     """The composition of a run's pool and its curated subset.
 
     Attributes:
+        lists: pairs by the language of their list; one value, "", where one list is used for all texts.
         domain_share: share of the pairs whose domains `domains` counts, sampled by a keyed hash; 1 for all pairs.
         entry_domains: None if no entry has enough pairs.
         drawn: pairs sampled uniformly by a keyed hash: first the kept ones, then the dropped ones, each in the order of
@@ -102,6 +103,7 @@ class Composition:
 
     languages: Parts = Parts()
     text_sources: Parts = Parts()
+    lists: Parts = Parts()
     domains: Parts = Parts()
     domain_share: float = 1.0
     entry_domains: EntryDomains | None = None

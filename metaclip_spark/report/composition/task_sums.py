@@ -3,7 +3,7 @@
 `merge` merges the sums of all tasks. A task yields rows of one schema (`PARTIAL`). All rows of equal (kind, value) are
 merged in one task:
 
-- `lang`, `text_source`, `domain`: pairs of the pool and of the subset with this value;
+- `lang`, `text_source`, `list_lang`, `domain`: pairs of the pool and of the subset with this value;
 - `entries`: (entry, domain, pairs) of one block of entries, packed as an Arrow stream with its dictionary of domains;
 - `pair`: a pair that the page may show, packed as JSON. A pair that is also in the subset was kept.
 """
@@ -40,7 +40,8 @@ PER_ENTRY = 100
 """Expected number of pairs per entry whose domains are counted. All pairs of a rarer entry are counted."""
 DOMAIN_PAIRS = 30_000_000
 """Expected number of pairs of the pool whose domains are counted. All pairs of a smaller pool are counted."""
-PARTS = ("lang", "text_source", "domain")
+LISTS = "list_lang"
+PARTS = ("lang", "text_source", LISTS, "domain")
 ENTRIES, PAIR = "entries", "pair"
 _FLUSH = 1 << 22
 """Rows of (entry, domain) that a task buffers before it yields them."""
@@ -96,7 +97,7 @@ class TaskSums:
     _hosts: dict[str, int] = field(default_factory=dict)
     _written: dict[str, int] = field(default_factory=dict)
     _sums: dict[str, tuple[Counter[str], Counter[str]]] = field(
-        default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:2]}
+        default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:-1]}
     )
     _domains: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros((2, 1024), np.int64))
     _entries: list[npt.NDArray[np.int64]] = field(default_factory=list)

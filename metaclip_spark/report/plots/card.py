@@ -1,4 +1,4 @@
-"""Draw the four plots of the data card as inline SVG.
+"""Draw the plots of the data card as inline SVG.
 
 matplotlib is optional (extra `[report]`): call `available` before `draw`.
 """
@@ -16,6 +16,7 @@ import numpy as np
 from metaclip_spark.report import captions
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent, short, visible
+from metaclip_spark.report.languages import pool_sizes, sizes_after
 from metaclip_spark.report.plots.canvas import T_LINE, blank, decades, entitle, frame, sampled
 from metaclip_spark.report.plots.svg import INK, inline
 
@@ -26,6 +27,8 @@ BINS = 12
 """Maximum number of matches with a separate bar. The last bar also counts all higher numbers."""
 
 _ENTRY_COLUMNS = 17
+LANGUAGES = 20
+"""Number of languages with bars: those with the most pairs."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +55,14 @@ def preload() -> None:
 
 
 def draw(card: Card) -> list[Plot]:
-    """Draw the four plots in reading order. This needs matplotlib."""
+    """Draw the four plots in reading order, and those of the languages' shares. This needs matplotlib."""
+    languages = [_plot("languages", "Languages", captions.languages, 480, _languages, card)] if card.languages else []
     return [
         _plot("ranks", "Entry counts, sorted", captions.ranks, 340, _ranks, card),
         _plot("cumulative", "Cumulative counts", captions.cumulative, 340, _cumulative, card),
         _plot("matches", "Matches per text", captions.matches, 480, _matches, card),
         _plot("top", "Most frequent entries", captions.top, 480, _top, card),
+        *languages,
     ]
 
 
@@ -98,6 +103,9 @@ def _ranks(figure: Figure, card: Card) -> dict[str, str]:
     axes.set_yticks(decades(highest), labels=[short(d) for d in decades(highest)])
     axes.set_xlim(0.8, max(matched, 10) * 1.25)
     axes.set_ylim(0.6, highest * 2.5)
+    entitle(axes, "Rank of the entry", "Entry count")
+    if card.languages:
+        return {}  # each language has a t of its own
     axes.axhline(card.threshold, **T_LINE)
     # With a head, both curves start above the line, so the label fits below its left end.
     below = card.entries_head > 0 and card.threshold > 4
@@ -109,7 +117,6 @@ def _ranks(figure: Figure, card: Card) -> dict[str, str]:
         textcoords="offset points",
         color=INK["t"],
     )
-    entitle(axes, "Rank of the entry", "Entry count")
     return {}
 
 
@@ -132,6 +139,9 @@ def _cumulative(figure: Figure, card: Card) -> dict[str, str]:
     left, right = max(matched, 10) * 1.25, 0.8
     axes.set_xlim(left, right)
     axes.set_ylim(-0.02, 1.08)
+    entitle(axes, "Rank of the entry, from tail to head", "Share of counts reached")
+    if card.languages:
+        return {}
     boundary = min(max(card.entries_head, 0.8), left)
     axes.axvline(boundary, **T_LINE)
     late = np.log(left / boundary) > 0.35 * np.log(left / right)
@@ -144,7 +154,6 @@ def _cumulative(figure: Figure, card: Card) -> dict[str, str]:
         textcoords="offset points",
         color=INK["t"],
     )
-    entitle(axes, "Rank of the entry, from tail to head", "Share of counts reached")
     return {}
 
 
@@ -173,6 +182,27 @@ def _matches(figure: Figure, card: Card) -> dict[str, str]:
     axes.grid(visible=False, axis="x")
     entitle(axes, "Entries that the text matches", "Share of pairs")
     return {}
+
+
+def _languages(figure: Figure, card: Card) -> dict[str, str]:
+    rows = card.languages[:LANGUAGES]
+    axes = frame(figure, 480, left=92, top=10)
+    at = np.arange(len(rows))
+    for offset, name, sizes in (
+        (-0.2, "pool", pool_sizes(card.languages)),
+        (0.2, "curated", sizes_after(card.languages)),
+    ):
+        whole = max(1, sum(sizes))
+        axes.barh(at + offset, [size / whole for size in sizes[: len(rows)]], 0.38, color=INK[name])
+    placeholders = [f"@{row}@" for row in at]
+    axes.set_yticks(at, labels=placeholders)
+    axes.tick_params(axis="y", labelcolor=INK["fg"])
+    axes.set_ylim(max(len(rows), 5) - 0.4, -0.6)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:g}%")
+    axes.locator_params(axis="x", nbins=5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("Share before and after balancing", labelpad=8)
+    return {p: visible(row.name, _ENTRY_COLUMNS) for p, row in zip(placeholders, rows, strict=True)}
 
 
 def _top(figure: Figure, card: Card) -> dict[str, str]:

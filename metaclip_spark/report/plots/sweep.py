@@ -60,7 +60,7 @@ def draw(sweep: Sweep, place: str) -> None:
 
 
 def _paint(figure: Figure, sweep: Sweep) -> None:
-    t = [row.threshold for row in sweep.rows]
+    t: list[float] = [row.threshold if row.fraction is None else row.fraction for row in sweep.rows]
     sizes = [row.expected_size for row in sweep.rows]
     axes = figure.add_subplot()
     axes.fill_between(
@@ -73,22 +73,24 @@ def _paint(figure: Figure, sweep: Sweep) -> None:
         label="± 5 sd",
     )
     axes.plot(t, sizes, color=_SIZE, marker=".", label="expected size")
-    axes.set_xscale("log")
-    axes.minorticks_off()
-    ticks = [decade for decade in decades(t[-1]) if decade <= t[-1]]
-    axes.set_xticks(ticks, labels=[short(decade) for decade in ticks])
+    if not sweep.by_fraction:
+        axes.set_xscale("log")
+        axes.minorticks_off()
+        ticks = [decade for decade in decades(int(t[-1])) if decade <= t[-1]]
+        axes.set_xticks(ticks, labels=[short(decade) for decade in ticks])
     axes.set_ylim(0, max(*sizes, 1) * 1.08)
     axes.yaxis.set_major_formatter(lambda value, _: short(value))
-    axes.set_xlabel("t")
+    axes.set_xlabel("Tail fraction of every language" if sweep.by_fraction else "t")
     axes.set_ylabel("Expected size of the curated subset, pairs", color=_SIZE)
     axes.grid(alpha=0.3)
     other = axes.twinx()
     other.plot(t, [row.tail_fraction for row in sweep.rows], color=_TAIL, linestyle="--", label="tail fraction")
     other.set_ylim(0, 1.08)
     other.set_ylabel("Tail fraction: share of counts below t", color=_TAIL)
-    for row in sweep.rows:
+    for at, row in zip(t, sweep.rows, strict=True):
         if row.chosen:
-            axes.axvline(row.threshold, color=_CHOSEN, linestyle=":", label=f"t = {number(row.threshold)}")
+            label = f"t = {number(row.threshold)}" if row.fraction is None else f"tail fraction {row.fraction:g}"
+            axes.axvline(at, color=_CHOSEN, linestyle=":", label=label)
     figure.legend(*_joined(axes, other), loc="outside upper center", ncols=4, frameon=False)
 
 

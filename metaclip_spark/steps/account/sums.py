@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -24,6 +24,7 @@ _BEFORE_LANGUAGE = ("text_cap", "no_url", "data_url", "not_http", "bad_url", *OP
 """Reasons to leave a text out before the language that the input names is looked at."""
 
 _SUMS = ("records_read", "texts_read", "texts_matched", "pairs_written")
+_BY_LIST = ("list_texts", "list_matched")
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,15 @@ class ReadAccount:
         incomplete: (source_path, status, reason) of the first sources that are not done, by path.
         rematched: number of pairs that `match` stored, of snapshots that it matched again.
         earlier: whether the list has pairs of several snapshots, or had them.
+        list_texts, list_matched: language of a list -> texts that were matched against it, and those with a match.
     """
 
     values: Mapping[str, Any]
     incomplete: list[tuple[str, str, str]]
     rematched: int
     earlier: bool
+    list_texts: Mapping[str, int] = field(default_factory=dict)
+    list_matched: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
@@ -52,12 +56,15 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
     statuses: Counter[str] = Counter({"done": 0, "partial": 0, "failed": 0})
     reasons: Counter[str] = Counter()
     sums: Counter[str] = Counter()
+    by_list: dict[str, Counter[str]] = {name: Counter() for name in _BY_LIST}
     incomplete: list[tuple[str, str, str]] = []
     without: list[tuple[str, str, int, int, int]] = []
     for sources in _sources_of(ctx, pools):
         statuses.update(sources["status"].to_pylist())
         sums.update({name: pc.sum(sources[name]).as_py() or 0 for name in _SUMS})
         reasons.update(_summed(sources["rejected"]))
+        for name, of_list in by_list.items():
+            of_list.update(_summed(sources[name]))
         open_ones = sources.filter(pc.not_equal(sources["status"], "done")).select(["source_path", "status", "reason"])
         incomplete = _first([*incomplete, *zip(*(column.to_pylist() for column in open_ones.columns), strict=True)])
         without += _without_pairs(sources)
@@ -77,12 +84,13 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
         [(path, status, reason or "") for path, status, reason in incomplete],
         _rematched(ctx, pools),
         len(ctx.pool_snapshots()) > 1 or any(event.stage == DROP for event in ctx.log.stage_events),
+        **by_list,
     )
 
 
 def _sources_of(ctx: Context, pools: Mapping[str, str | None]) -> Iterator[pa.Table]:
     """Yield the outcomes of the sources of each snapshot; see `read_account`. A crawl has up to 90,000."""
-    columns = ["source_path", "status", "reason", "rejected", "batch_id", *_SUMS]
+    columns = ["source_path", "status", "reason", "rejected", "batch_id", *_BY_LIST, *_SUMS]
     for snapshot, fingerprint in pools.items():
         sources = rows_in_pool(ctx, "sources", snapshot, columns)
         batches = _batches_until(ctx, snapshot, fingerprint)

@@ -19,7 +19,6 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.language import UNKNOWN
 from metaclip_spark.schemas import ENTRY_COUNTS, TABLES
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.snapshot import moved
@@ -278,18 +277,18 @@ class _Drop:
         last = self.log.last("count", snapshot=owner, metadata_id=metadata_id)
         if state is None or last is None or last.event != DONE or last.fingerprint != state:
             return None
-        before = warehouse.rows("entry_counts", ["entry_id", "entry", "count"], **pool).to_pylist()
+        before = warehouse.rows("entry_counts", ["lang", "entry_id", "entry", "count"], **pool).to_pylist()
         of_dropped = warehouse.rows(
-            "entry_counts", ["entry_id", "entry"], metadata_id=metadata_id, snapshot=self.snapshot
+            "entry_counts", ["lang", "entry_id", "entry"], metadata_id=metadata_id, snapshot=self.snapshot
         )
-        entries = {row["entry_id"]: row["entry"] for row in [*of_dropped.to_pylist(), *before]}
+        entries = {row["entry_id"]: (row["lang"], row["entry"]) for row in [*of_dropped.to_pylist(), *before]}
         sums = {row["entry_id"]: row["count"] for row in before}
         for row in count(self._rows_of(move, owner)).toArrow().to_pylist():
             sums[row["entry_id"]] = sums.get(row["entry_id"], 0) + row["count"]
         if not sums.keys() <= entries.keys():
             return None
         rows = [
-            {**pool, "lang": UNKNOWN, "entry_id": entry_id, "entry": entries[entry_id], "count": number}
+            {**pool, "lang": entries[entry_id][0], "entry_id": entry_id, "entry": entries[entry_id][1], "count": number}
             for entry_id, number in sums.items()
         ]
         table = pa.Table.from_pylist(rows, ENTRY_COUNTS.arrow)

@@ -132,8 +132,15 @@ def test_every_setting_that_decides_about_rows_is_refused_by_name(past, name):
 
 def test_the_table_of_cases_has_every_deciding_setting():
     """A setting that is added to extraction gets a case; those that name objects have tests of their own."""
-    assert set(CASES) == set(DECIDING) - {"id_column", "blocklist", "lid", "filter"}
+    assert set(CASES) == set(DECIDING) - {"id_column", "blocklist", "lid", "filter", "unsure"}
     assert set(LAYOUT) < set(DECIDING)
+
+
+def test_what_happens_to_unsure_texts_decides_where_each_language_has_a_list(past):
+    """Without lists of languages, the setting does not exist."""
+    refused = past.read("a", worldwide=True).refusal("a", worldwide=True, unsure="drop")
+    assert "other settings: --unsure was other and is drop (e.g. a)." in refused
+    past.check("a", "b", worldwide=True, unsure="other")
 
 
 @pytest.mark.parametrize(

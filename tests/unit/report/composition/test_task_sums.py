@@ -33,6 +33,7 @@ class Pool:
         self.urls[:3] = ["no url", "http:///x", "http://shop1.example"]
         self.texts = [f"text {i}" for i in numbers]
         self.langs = [["en", "de", None][i % 3] for i in numbers]
+        self.lists = [[None, "en", "other", "zh"][i % 7 % 4] for i in numbers]
         self.sources = [["alt", "title"][i % 5 // 4] for i in numbers]
         # Entry 0 matches every pair. Entry 8999 matches few pairs, all of one host.
         self.ids = [
@@ -64,6 +65,7 @@ class Pool:
                         "url": self.urls[i],
                         "lang": self.langs[i],
                         "text_source": self.sources[i],
+                        "list_lang": self.lists[i],
                         "entry_ids": None if curated else self.ids[i],
                         "pair_id": self.keys[i] if shown else None,
                         "text": self.texts[i] if shown else None,
@@ -78,6 +80,7 @@ class Pool:
                 ("url", pa.string()),
                 ("lang", pa.string()),
                 ("text_source", pa.string()),
+                ("list_lang", pa.string()),
                 ("entry_ids", pa.list_(pa.int32())),
                 ("pair_id", pa.string()),
                 ("text", pa.string()),
@@ -129,9 +132,10 @@ def test_languages_sources_and_domains_are_counted_in_pool_and_subset(pool):
     found = found_in(pool, pool.plan())
     assert found.languages.listed == as_parts(pool, lambda i: pool.langs[i] or "")
     assert found.text_sources.listed == as_parts(pool, lambda i: pool.sources[i])
+    assert found.lists.listed == as_parts(pool, lambda i: pool.lists[i] or "")
     assert found.domains.listed == as_parts(pool, pool.host)
     assert [one.pool for one in found.domains.listed if not one.value] == [2]
-    for parts in (found.languages, found.text_sources, found.domains):
+    for parts in (found.languages, found.text_sources, found.lists, found.domains):
         assert (parts.pool, parts.curated) == (3_000, int(pool.kept.sum()))
         assert parts.values == len(parts.listed)
     assert found.domain_share == 1.0
@@ -178,7 +182,7 @@ def test_batches_and_tasks_change_nothing(pool, monkeypatch, size, tasks, places
     wanted = found_in(pool, pool.plan())
     monkeypatch.setattr(task_sums, "_FLUSH", 500)
     got = found_in(pool, pool.plan(), size, tasks, places)
-    for name in ("languages", "text_sources", "domains", "drawn"):
+    for name in ("languages", "text_sources", "lists", "domains", "drawn"):
         assert getattr(got, name) == getattr(wanted, name), name
     for name in ("entry_ids", "pairs", "effective", "top_pairs"):
         assert np.array_equal(getattr(got.entry_domains, name), getattr(wanted.entry_domains, name)), name
