@@ -7,6 +7,7 @@ text into the next.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import chain
 
 import ahocorasick
@@ -26,14 +27,26 @@ class AhocorasickMatcher:
 
     name = "ahocorasick"
 
-    def __init__(self, metadata: Metadata) -> None:
+    def __init__(self, metadata: Metadata, searched: Sequence[str | None] | None = None) -> None:
+        """Compile a list.
+
+        Args:
+            metadata: the entry list.
+            searched: the string that is searched for each entry, or None for an entry that is not searched; by
+                default, the entry between two spaces.
+        """
         self.metadata_id = metadata.metadata_id
         automaton = ahocorasick.Automaton(ahocorasick.STORE_INTS)
-        for entry_id, entry in enumerate(metadata.entries):
-            if _NEVER.isdisjoint(entry):  # a spaced text has none of these: the entry can never match
-                automaton.add_word(spaced_entry(entry), entry_id)
+        for entry_id, entry in enumerate(map(spaced_entry, metadata.entries) if searched is None else searched):
+            if entry is not None and _NEVER.isdisjoint(entry):  # a spaced text has none of these
+                automaton.add_word(entry, entry_id)
         automaton.make_automaton()
         self._automaton = automaton
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the automaton."""
+        return int(self._automaton.get_stats()["total_size"])
 
     def match(self, texts: pa.Array) -> Matches:
         """See `Matcher.match`."""

@@ -37,7 +37,7 @@ class PhraseMatcher:
     def __init__(self, metadata_id: str, tables: compiled_list.Compiled) -> None:
         self.metadata_id = metadata_id
         # All arrays are read-only. A writable array is another type to a kernel, and would need another compilation.
-        self._tables = compiled_list.Compiled(*(_read_only(array) for array in tables))
+        self._tables = compiled_list.Compiled(*(read_only(array) for array in tables))
         self._per_thread = threading.local()
 
     @classmethod
@@ -59,16 +59,11 @@ class PhraseMatcher:
 
     def match(self, texts: pa.Array | pa.ChunkedArray) -> Matches:
         """See `Matcher.match`."""
-        parts = [self._match_part(part) for part in _parts(texts)]
+        parts = [self._match_part(part) for part in parts_of(texts)]
         return concat_matches(parts) if parts else Matches(np.zeros(1, np.int32), np.zeros(0, np.int32))
 
     def _match_part(self, texts: pa.Array) -> Matches:
-        offsets = _offsets(texts)
-        valid = texts.is_valid().to_numpy(zero_copy_only=False) if texts.null_count else _NO_NULLS
-        data = texts.buffers()[2]
-        if data is None or data.size < SHORT:  # kernels read this many bytes at once
-            data = (data.to_pybytes() if data is not None else b"").ljust(SHORT, b"\0")
-        return Matches(*scan(bytes_of(data), offsets, valid, self._tables, self._buffers(), self.window))
+        return Matches(*scan(*arrays_of(texts), self._tables, self._buffers(), self.window))
 
     def _buffers(self) -> Buffers:
         """Return the buffers of this thread."""
@@ -78,27 +73,37 @@ class PhraseMatcher:
         return buffers
 
 
-def _parts(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
+def parts_of(texts: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array]:
     """Split texts into arrays of strings for one call each."""
     for chunk in texts.chunks if isinstance(texts, pa.ChunkedArray) else [texts]:
         if len(chunk) == 0:
             continue
         plain = in_one_buffer(chunk)
-        ends = _offsets(plain)
+        ends = offsets_of(plain)
         if ends[-1] - ends[0] <= SLICE_BYTES:
             yield plain
         else:
             yield from slices_by_bytes(plain, SLICE_BYTES)
 
 
-def _offsets(texts: pa.Array) -> npt.NDArray[np.int64]:
+def arrays_of(texts: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """Return the arguments `data`, `offsets` and `valid` of `scan` for an array of string or large_string."""
+    valid = texts.is_valid().to_numpy(zero_copy_only=False) if texts.null_count else _NO_NULLS
+    data = texts.buffers()[2]
+    if data is None or data.size < SHORT:  # kernels read this many bytes at once
+        data = (data.to_pybytes() if data is not None else b"").ljust(SHORT, b"\0")
+    return bytes_of(data), offsets_of(texts), valid
+
+
+def offsets_of(texts: pa.Array) -> npt.NDArray[np.int64]:
     """Return the offsets of an array's texts in its buffer, (texts + 1,) int64."""
     kind = np.int64 if pa.types.is_large_string(texts.type) else np.int32
     offsets: npt.NDArray[Any] = np.frombuffer(texts.buffers()[1], kind)
     return offsets[texts.offset : texts.offset + len(texts) + 1].astype(np.int64)
 
 
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a read-only view of an array."""
     view = array.view(np.ndarray)
     view.flags.writeable = False
     return view

@@ -58,7 +58,7 @@ def build(metadata: Metadata, hash_bits: int = 64) -> Compiled:
             break
     tokens, rest_starts, rest, displacements = tables
     set_single_entries(tokens, firsts, slot_of_token)
-    transitions, transition_displacements, depths = _transition_tables(tokens, firsts, slot_of_token, seed, hash_bits)
+    transitions, transition_displacements, depths = transition_tables(tokens, firsts, slot_of_token, seed, hash_bits)
     head = np.zeros(HEAD, np.int64)
     head[[SLOTS, BUCKETS, OVERFLOW]] = len(rest_starts) - 1 - overflow, len(displacements), overflow
     head[[SEED, HASH_BITS]] = seed, hash_bits
@@ -85,7 +85,7 @@ def _token_tables(
     return (*tables, displacements), slot_of_key[inverse], overflow
 
 
-def _transition_tables(
+def transition_tables(
     tokens: npt.NDArray[np.uint64],
     firsts: npt.NDArray[np.int64],
     slot_of_token: npt.NDArray[np.int64],

@@ -13,18 +13,14 @@ So a phrase is found token by token, and each token of a text is compared with t
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import xxhash
 
 from metaclip_spark.core.jit import inline
-from metaclip_spark.errors import MetadataError
-from metaclip_spark.storage.write import open_atomic
+from metaclip_spark.matchers.array_file import Kind, read_arrays, write_arrays
 
 NO_ENTRY = 0xFFFFFFFF
 TOKEN_WORDS = 4
@@ -79,32 +75,15 @@ def transition_bit(following: np.uint64) -> np.uint64:
     return ((following * _SPREAD) >> _TOP & _TRANSITION_BITS) + _FIRST_BIT
 
 
-FORMAT = 1
-"""The format of the file. A change of the tables or of the hashes needs another format."""
-_NAMES = ("head", "tokens", "rest_at", "rest", "token_moves", "steps", "step_moves", "levels")
+KIND = Kind(b"metaclip-spark compiled list\n", "a compiled list", 1)
+"""The kind of the file. A change of the tables or of the hashes needs another format."""
+NAMES = ("head", "tokens", "rest_at", "rest", "token_moves", "steps", "step_moves", "levels")
 """The names of the arrays in the file, in the order of `Compiled`."""
-_MAGIC = b"metaclip-spark compiled list\n"
-_ALIGN = 64
-_HEADER = 4096
-_REMEDY = "delete it, and it is recompiled"
 
 
 def write(path: Path, compiled: Compiled, metadata_id: str) -> None:
     """Write a compiled list to a file, atomically."""
-    entries: dict[str, dict[str, Any]] = {}
-    body = bytearray()
-    arrays: list[npt.NDArray[Any]] = [getattr(compiled, field) for field in Compiled._fields]
-    for name, array in zip(_NAMES, arrays, strict=True):
-        entries[name] = {"dtype": array.dtype.str, "shape": list(array.shape), "at": _HEADER + len(body)}
-        body += array.tobytes()
-        body += bytes(-array.nbytes % _ALIGN)
-    size = _HEADER + len(body)
-    summary = {"format": FORMAT, "metadata_id": metadata_id, "bytes": size, "xxh3": xxhash.xxh3_64_hexdigest(body)}
-    header = (_MAGIC + json.dumps({**summary, "arrays": entries}).encode()).ljust(_HEADER)
-    with open_atomic(path) as file:
-        os.chmod(file.name, 0o644)  # workers may run as another user
-        file.write(header)
-        file.write(body)
+    write_arrays(path, KIND, {"metadata_id": metadata_id}, dict(zip(NAMES, compiled, strict=True)))
 
 
 def read(path: Path, metadata_id: str) -> Compiled:
@@ -113,37 +92,4 @@ def read(path: Path, metadata_id: str) -> Compiled:
     Raises:
         MetadataError: the file is not a compiled list, is of another list or format, is truncated, or is damaged.
     """
-    try:
-        mapped = np.memmap(path, np.uint8, mode="r")
-    except (OSError, ValueError) as error:
-        raise MetadataError(f"{path}: cannot be mapped as a compiled list ({error}); {_REMEDY}.") from error
-    arrays = _checked_header(path, mapped, metadata_id)["arrays"]
-    return Compiled(*(_array(mapped, arrays[name]) for name in _NAMES))
-
-
-def _array(mapped: npt.NDArray[np.uint8], entry: dict[str, Any]) -> npt.NDArray[Any]:
-    dtype, shape = np.dtype(entry["dtype"]), entry["shape"]
-    size = dtype.itemsize * int(np.prod(shape))
-    return np.frombuffer(mapped[entry["at"] : entry["at"] + size].data, dtype).reshape(shape)
-
-
-def _checked_header(path: Path, mapped: npt.NDArray[np.uint8], metadata_id: str) -> dict[str, Any]:
-    """Return the header of a file, and check that the content of the file agrees with the header."""
-    raw = mapped[:_HEADER].tobytes()
-    if not raw.startswith(_MAGIC) or len(raw) < _HEADER:
-        raise MetadataError(f"{path}: is not a compiled list (starts with {raw[:16]!r}); {_REMEDY}.")
-    try:
-        header: dict[str, Any] = json.loads(raw[len(_MAGIC) :])
-    except ValueError as error:
-        raise MetadataError(f"{path}: the header is damaged ({error}); {_REMEDY}.") from error
-    if header["format"] != FORMAT:
-        raise MetadataError(f"{path}: got format {header['format']}, expected {FORMAT}; {_REMEDY}.")
-    if header["metadata_id"] != metadata_id:
-        raise MetadataError(
-            f"{path}: got a compilation of list {header['metadata_id'][:16]}, expected {metadata_id[:16]}; {_REMEDY}."
-        )
-    if header["bytes"] != len(mapped):
-        raise MetadataError(f"{path}: got {len(mapped):,} bytes, expected {header['bytes']:,}; {_REMEDY}.")
-    if xxhash.xxh3_64_hexdigest(mapped[_HEADER:].data) != header["xxh3"]:
-        raise MetadataError(f"{path}: the content is damaged (its checksum differs); {_REMEDY}.")
-    return header
+    return Compiled(*read_arrays(path, KIND, {"metadata_id": metadata_id}, NAMES)[1])

@@ -1,0 +1,33 @@
+"""The compiled edge entries: tables of characters, and of transitions between them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from metaclip_spark.matchers.phrases.compiled_list import Compiled
+
+PAGE_BITS = 8
+PAGE = 1 << PAGE_BITS
+"""Code points per page."""
+PAGES = 0x110000 // PAGE
+
+
+class EdgeTables(NamedTuple):
+    """The arrays of compiled edge entries.
+
+    A character's slot is a number that only characters of the entries have. Frequent characters have low slots, so that
+    they are close to each other in memory. The last slot means a character of no entry.
+
+    Attributes:
+        phrases: the tables of a phrase matcher whose tokens are single characters. Of its `tokens`, only the filter
+            and the entry are used: a character is identified by its slot.
+        pages: (PAGES,) uint16, the page of each 256 code points in `slots`; page 0 has no character.
+        slots: (pages * PAGE,) int32, the slot of each code point.
+    """
+
+    phrases: Compiled
+    pages: npt.NDArray[np.uint16]
+    slots: npt.NDArray[np.int32]
