@@ -6,7 +6,8 @@ The verbs `match`, `count_entries`, `sweep`, `balance` and `explain` take a Spar
 take rows that Arrow can read (pyarrow, pandas, Polars, DuckDB, Hugging Face datasets, Parquet files), and return a
 pyarrow Table. `curate` is match, count and balance in one call. `mc.local` has the verbs without Spark.
 `session` starts the embedded engine: Spark's DataFrames on this machine, without Java. `choose_threshold` finds t by
-its tail fraction. `load_metadata` reads an entry list, `Metadata` is one.
+its tail fraction. `load_metadata` reads an entry list, `Metadata` is one. `load_worldwide` reads the lists of many
+languages, and `language_probabilities` finds a t for each.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ __all__ = [
     "count_entries",
     "curate",
     "explain",
+    "language_probabilities",
     "load_metadata",
+    "load_worldwide",
     "local",
     "match",
     "session",
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from metaclip_spark.spark.engine import session
     from metaclip_spark.verbs.arguments import choose_threshold
     from metaclip_spark.verbs.facade import balance, count_entries, curate, explain, match, sweep
+    from metaclip_spark.verbs.worldwide import language_probabilities, load_worldwide
 
 _MODULES = {
     **dict.fromkeys(("balance", "count_entries", "curate", "explain", "match", "sweep"), "metaclip_spark.verbs.facade"),
@@ -44,6 +48,8 @@ _MODULES = {
     "session": "metaclip_spark.spark.engine",
     "load_metadata": "metaclip_spark.metadata.load",
     "choose_threshold": "metaclip_spark.verbs.arguments",
+    "language_probabilities": "metaclip_spark.verbs.worldwide",
+    "load_worldwide": "metaclip_spark.verbs.worldwide",
 }
 
 

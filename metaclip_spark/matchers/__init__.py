@@ -52,8 +52,10 @@ def compile_matcher(metadata: Metadata, engine: str = "auto") -> Matcher:
         engine: a name of `ENGINES`, or "auto" for the fastest engine that is installed.
 
     Raises:
-        ConfigError: the engine is unknown.
+        ConfigError: the engine is unknown, or the metadata is of the lists of languages.
     """
+    if metadata.of_languages is not None:
+        raise ConfigError("one entry list is expected here, got the lists of many languages.")
     name = _fastest() if engine == "auto" else engine
     if name not in ENGINES:
         known = ", ".join(["auto", *ENGINES])

@@ -17,8 +17,8 @@ def ranks(card: Card) -> str:
         "The curves show the entry counts, highest first. Each curve is sorted separately, and both axes are "
         f"logarithmic. {_entries(card.entries_head)} with a count of at least t{_dashed(card)} "
         f"{_have(card.entries_head)} {percent(card.head_share_of_counts)} of all counts. The highest count is "
-        f"{number(highest)} in the pool and {number(curated_highest)} in the curated subset. {_entries(card.entries_unmatched)} with count 0 "
-        f"{'is' if card.entries_unmatched == 1 else 'are'} not shown."
+        f"{number(highest)} in the pool and {number(curated_highest)} in the curated subset. "
+        f"{_entries(card.entries_unmatched)} with count 0 {'is' if card.entries_unmatched == 1 else 'are'} not shown."
     )
 
 

@@ -9,10 +9,12 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.list_choice import ListChoice
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.base import matched_ids
+from metaclip_spark.matchers.worldwide.by_section import compiled_lists, matched_by_list
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
-from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_lists, broadcast_matcher
 from metaclip_spark.stages.columns import need_columns
 
 
@@ -65,6 +67,18 @@ def register_match_entries(
 def match_entries_function(spark: SparkSession, metadata: Metadata, engine: str = "auto") -> ColumnFunction:
     """Return a function of columns: texts -> array<int>. See `register_match_entries`."""
     return _entry_ids(broadcast_matcher(spark, compile_matcher(metadata, engine)))
+
+
+def match_languages_function(
+    spark: SparkSession, metadata: WorldwideMetadata, lists: ListChoice, engine: str = "auto"
+) -> ColumnFunction:
+    """Return a function of columns: texts, codes of languages -> array<int>, each text by the list of its language."""
+    matcher = broadcast_lists(spark, compiled_lists(metadata, engine))
+
+    def ids(texts: pa.Array, codes: pa.Array) -> pa.Array:
+        return matched_by_list(matcher.value, texts, lists.choose(codes))
+
+    return column_function(ids, "array<int>", pa.string(), pa.string())
 
 
 def _list_lang(lists: ListChoice | None) -> Column:

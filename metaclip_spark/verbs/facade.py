@@ -26,7 +26,7 @@ In the examples, `spark` is a session.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -48,6 +48,8 @@ def curate(
     url_column: str = "url",
     key: str | None = None,
     engine: str = "auto",
+    lang_column: str | None = None,
+    language_thresholds: Mapping[str, int] | None = None,
 ) -> Frame | pa.Table:
     """Return the curated subset of a pool of pairs: `match`, `count_entries` and `balance` in one call.
 
@@ -67,6 +69,9 @@ def curate(
         url_column: the column of image urls. Without `key` and `pair_id`, url and text give the row's key.
         key: the column that identifies a row: strings, integers, decimals, UUIDs or bytes.
         engine: the matcher: auto, phrases, ahocorasick or naive; all give the same ids.
+        lang_column: the column with the language of each text, where `metadata` is `load_worldwide(...)`. Then
+            `threshold` is the t of English, whose tail fraction gives the t of all other languages.
+        language_thresholds: language -> t, for languages for which the fraction does not decide.
 
     Returns:
         The kept rows, with `entry_ids`, `sampling_probability` and `draw`.
@@ -118,11 +123,20 @@ def curate(
         url_column=url_column,
         key=key,
         engine=engine,
+        lang_column=lang_column,
+        language_thresholds=language_thresholds,
     )
     return curated
 
 
-def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> Frame | pa.Table:
+def match(
+    df: Frame | Rows,
+    metadata: Entries,
+    *,
+    text_column: str = "text",
+    engine: str = "auto",
+    lang_column: str | None = None,
+) -> Frame | pa.Table:
     """Match each text: add the column `entry_ids` with the ids of the entries that the text matches.
 
     Args:
@@ -130,6 +144,9 @@ def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", eng
         metadata: the entry list: its path, its entries in order (a list or a column), or a `Metadata`.
         text_column: the column of texts, matched verbatim: case and punctuation count, as in the paper.
         engine: the matcher: auto, phrases, ahocorasick or naive; all give the same ids.
+        lang_column: the column with the language of each text (a code such as en), where `metadata` is
+            `load_worldwide(...)`: each text is matched against the list of its language, with the edge rule. A text
+            whose language has no list matches nothing. Ids are those of the lists one after the other.
 
     Returns:
         All rows. `entry_ids` (`array<int>`, in Arrow `list<int32>`) is ascending and distinct; it is empty where
@@ -162,7 +179,9 @@ def match(df: Frame | Rows, metadata: Entries, *, text_column: str = "text", eng
         +-------------------+---------+
         <BLANKLINE>
     """
-    matched: Frame | pa.Table = _backend(df, "match").match(df, metadata, text_column=text_column, engine=engine)
+    matched: Frame | pa.Table = _backend(df, "match").match(
+        df, metadata, text_column=text_column, engine=engine, lang_column=lang_column
+    )
     return matched
 
 

@@ -6,7 +6,7 @@ backends give the same results, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,6 @@ from metaclip_spark.verbs.arguments import (
     MATCH_FIRST,
     Counts,
     Entries,
-    curate_threshold,
     entry_probabilities,
     image_column,
     key_columns,
@@ -38,6 +37,7 @@ from metaclip_spark.verbs.columns import ids_of, key_strings, slices, strings_of
 from metaclip_spark.verbs.entries import as_metadata
 from metaclip_spark.verbs.explanation import EXPLANATION, Explainer
 from metaclip_spark.verbs.rows import Rows, to_table
+from metaclip_spark.verbs.worldwide import LANG_HINT, chosen_t, known_entries, list_choice, matched_by_language
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
@@ -56,24 +56,32 @@ def curate(
     url_column: str = "url",
     key: str | None = None,
     engine: str = "auto",
+    lang_column: str | None = None,
+    language_thresholds: Mapping[str, int] | None = None,
 ) -> pa.Table:
     """Return the curated subset of a Table of pairs; see `metaclip_spark.curate`."""
     known, table = as_metadata(metadata), to_table(table, "curate")
     refuse_present(table.column_names, "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(table.column_names, "curate", key, url_column, text_column)
-    matched = match(table, known, text_column=text_column, engine=engine)
-    counts = count_entries(matched)
-    t = curate_threshold(counts, known, threshold, tail_fraction)
+    matched = match(table, known, text_column=text_column, engine=engine, lang_column=lang_column)
+    counts, t = chosen_t(count_entries(matched), known, threshold, tail_fraction, language_thresholds)
     return balance(matched, counts, threshold=t, seed=seed, key=key, url_column=url_column, text_column=text_column)
 
 
-def match(table: Rows, metadata: Entries, *, text_column: str = "text", engine: str = "auto") -> pa.Table:
+def match(
+    table: Rows, metadata: Entries, *, text_column: str = "text", engine: str = "auto", lang_column: str | None = None
+) -> pa.Table:
     """Match each text of a Table; see `metaclip_spark.match`."""
-    table = to_table(table, "match")
+    table, known = to_table(table, "match"), as_metadata(metadata)
     refuse_present(table.column_names, "match", MATCH_COLUMNS)
     texts = _texts(table, text_column, "match")
+    lists = list_choice(known, lang_column, "match")
+    if lists is not None:
+        langs = strings_of(table, lang_column or "", "match", LANG_HINT).cast(pa.string())
+        found = matched_by_language(texts.combine_chunks(), langs.combine_chunks(), known, lists, engine)
+        return table.append_column("entry_ids", found)
     name = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
-    matcher = compile_matcher(as_metadata(metadata), name)
+    matcher = compile_matcher(known, name)
     ids = [matched_ids(matcher, part) for part in slices(texts)]
     return table.append_column("entry_ids", pa.chunked_array(ids, pa.list_(pa.int32())))
 
@@ -86,8 +94,10 @@ def count_entries(table: Rows, metadata: Entries | None = None) -> pa.Table:
     counts = pa.Table.from_batches([sums.to_arrow()])
     if metadata is None:
         return counts
-    entries = pa.array(as_metadata(metadata).entries, pa.string())
-    return counts.add_column(1, "entry", entries.take(counts["entry_id"].combine_chunks()))
+    entries = known_entries(as_metadata(metadata), counts["entry_id"].to_numpy())
+    for at, name in enumerate(entries.schema.names):
+        counts = counts.add_column(1 + at, name, entries.column(name))
+    return counts
 
 
 def sweep(table: Rows, counts: Counts, thresholds: Sequence[int] | None = None) -> pa.Table:

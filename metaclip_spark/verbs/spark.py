@@ -5,7 +5,7 @@ The docstrings are in `verbs/facade.py`, which passes every argument.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import cast
 
@@ -19,13 +19,14 @@ from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.values import KEY_TYPES
 from metaclip_spark.errors import InputError
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.spark.probe import check_workers, working
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
 from metaclip_spark.stages.count import count, with_entry
-from metaclip_spark.stages.match import match_entries_function
+from metaclip_spark.stages.match import match_entries_function, match_languages_function
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.verbs.arguments import (
     BALANCE_COLUMNS,
@@ -34,7 +35,6 @@ from metaclip_spark.verbs.arguments import (
     Counts,
     Entries,
     counts_table,
-    curate_threshold,
     entry_probabilities,
     image_column,
     key_columns,
@@ -45,6 +45,7 @@ from metaclip_spark.verbs.arguments import (
 from metaclip_spark.verbs.columns import text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
 from metaclip_spark.verbs.explanation import EXPLANATION, EXPLANATION_DDL, Explainer
+from metaclip_spark.verbs.worldwide import LANG_HINT, chosen_t, known_entries, list_choice
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
@@ -63,18 +64,21 @@ def curate(
     url_column: str,
     key: str | None,
     engine: str,
+    lang_column: str | None,
+    language_thresholds: Mapping[str, int] | None,
 ) -> DataFrame:
     """Return the curated subset of a DataFrame of pairs."""
     known = as_metadata(metadata)
     refuse_present(df.columns, "curate", (*MATCH_COLUMNS, *BALANCE_COLUMNS))
     key_columns(df.columns, "curate", key, url_column, text_column)
-    matched = match(df, known, text_column=text_column, engine=engine)
+    matched = match(df, known, text_column=text_column, engine=engine, lang_column=lang_column)
     with working(df.sparkSession):
         counts = counts_table(count_entries(matched, None), "curate", "count")
+    counts, t = chosen_t(counts, known, threshold, tail_fraction, language_thresholds)
     return balance(
         matched,
         counts,
-        threshold=curate_threshold(counts, known, threshold, tail_fraction),
+        threshold=t,
         seed=seed,
         unit="pair",
         key=key,
@@ -83,13 +87,19 @@ def curate(
     )
 
 
-def match(df: DataFrame, metadata: Entries, *, text_column: str, engine: str) -> DataFrame:
+def match(df: DataFrame, metadata: Entries, *, text_column: str, engine: str, lang_column: str | None) -> DataFrame:
     """Match each text of a DataFrame."""
     refuse_present(df.columns, "match", MATCH_COLUMNS)
-    text = _text(df, text_column, "match")
+    text, known = _text(df, text_column, "match"), as_metadata(metadata)
+    lists = list_choice(known, lang_column, "match")
     check_workers(df.sparkSession)
-    function = computed_once(match_entries_function(df.sparkSession, as_metadata(metadata), engine))
-    return settled(df.withColumn("entry_ids", function(text)))
+    if lists is None:
+        function = computed_once(match_entries_function(df.sparkSession, known, engine))
+        return settled(df.withColumn("entry_ids", function(text)))
+    assert isinstance(known, WorldwideMetadata)
+    lang = _string(df, lang_column or "", "match", LANG_HINT)
+    function = computed_once(match_languages_function(df.sparkSession, known, lists, engine))
+    return settled(df.withColumn("entry_ids", function(text, lang)))
 
 
 def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
@@ -98,8 +108,15 @@ def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
     check_workers(df.sparkSession)
     if metadata is None:
         return count(df)
-    entries = as_metadata(metadata).entries
-    return with_entry(count(df, len(entries)), Broadcast.of(df.sparkSession, pa.array(entries, pa.string())))
+    known = as_metadata(metadata)
+    if known.list_of is not None:
+        counts = counts_table(count_entries(df, None), "count_entries", "count").sort_by("entry_id")
+        named = known_entries(known, counts["entry_id"].to_numpy())
+        columns = {name: named.column(name) for name in named.schema.names}
+        table = pa.table({"entry_id": counts["entry_id"], **columns, "count": counts["count"]})
+        return df.sparkSession.createDataFrame(table)
+    entries = pa.array(known.entries, pa.string())
+    return with_entry(count(df, len(entries)), Broadcast.of(df.sparkSession, entries))
 
 
 def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None) -> DataFrame:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from metaclip_spark.matchers.worldwide.compiled import CompiledList
-from metaclip_spark.matchers.worldwide.lists import ListMatcher
 
 from metaclip_spark.core.jit import private_folder
 from metaclip_spark.core.sections import Sections
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.matchers.base import Matches
 from metaclip_spark.matchers.worldwide import MAX_BYTES, Lists, Switches, WorldwideMatcher
+from metaclip_spark.matchers.worldwide.compiled import CompiledList
+from metaclip_spark.matchers.worldwide.lists import ListMatcher
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 
 
@@ -53,6 +53,22 @@ class SectionMatcher:
         starts = np.array([self._starts.get(name, 0) for name in names.dictionary.to_pylist()], np.int32)
         of_text = starts[names.indices.to_numpy(zero_copy_only=False)] if len(starts) else np.zeros(0, np.int32)
         return Matches(matches.offsets, matches.ids + np.repeat(of_text, matches.counts))
+
+
+def matched_by_list(matcher: SectionMatcher, texts: pa.Array, lists: pa.Array) -> pa.ListArray:
+    """Return the entry ids of each text, `list<int32>`, ascending; null for a null text, empty for one without a list.
+
+    Args:
+        texts, lists: string arrays; a null list is none.
+    """
+    known = lists.is_valid()
+    found = matcher.match(texts.filter(known), lists.filter(known))
+    lengths = np.zeros(len(texts), np.int32)
+    lengths[known.to_numpy(zero_copy_only=False)] = found.counts
+    offsets = np.zeros(len(texts) + 1, np.int32)
+    np.cumsum(lengths, out=offsets[1:])
+    nulls = texts.is_null() if texts.null_count else None
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(found.ids), mask=nulls)
 
 
 class SentLists(Lists):

@@ -165,6 +165,19 @@ class Lists:
             infos[code] = ListInfo(found.metadata_id, found.n_entries, found.nbytes)
         return infos
 
+    def compiled_files(self) -> dict[str, tuple[Path, str]]:
+        """Return code -> its compiled file and the hash of the list's own file, after `prepare`.
+
+        Raises:
+            MetadataError: a list cannot be read.
+        """
+        sources = {code: _hash_of(path) for code, path in self._paths.items()}
+        return {code: (self._file(code, source), source) for code, source in sources.items()}
+
+    def _file(self, code: str, source: str) -> Path:
+        assert self._compiled is not None
+        return self._compiled / f"{code}-{source}-{self.switches.rule}.list"
+
     def _load(self, code: str) -> ListMatcher:
         if code not in self._paths:
             known = ", ".join(self.codes[:20]) + (", ..." if len(self.codes) > 20 else "")
@@ -174,7 +187,7 @@ class Lists:
             made: ListMatcher = _ENGINES[self.engine](load_metadata(path), self.switches)
             return made
         source = _hash_of(path)
-        file = self._compiled / f"{code}-{source}-{self.switches.rule}.list"
+        file = self._file(code, source)
         if not file.exists():
             with _only_one(file):
                 if not file.exists():  # another process may have compiled it while this one waited

@@ -80,6 +80,11 @@ class WorldwideMetadata(Metadata):
 
     lists: WorldwideLists | None = None
 
+    def entries_of(self, ids: npt.NDArray[np.integer]) -> pa.Array:
+        """Return the entries with some ids, which must be ascending, as strings."""
+        assert isinstance(self.entries, LanguageEntries)
+        return self.entries.take(ids).cast(pa.string())
+
     @classmethod
     def read(cls, lists: WorldwideLists) -> WorldwideMetadata:
         """Read and check every list.
