@@ -22,6 +22,7 @@ from metaclip_spark.cli import main
 from metaclip_spark.metadata.dumps import find_dumps, splits_of
 from metaclip_spark.metadata.wikipedia import pages_of
 from metaclip_spark.metadata.words import phrases_of
+from metaclip_spark.metadata.worldwide.tokens import phrases_for, tokeniser_of
 
 pytestmark = pytest.mark.spark
 
@@ -34,14 +35,14 @@ def lines(counts: Counter, least: int = 1) -> bytes:
     return "".join(f"{gram}\t{count}\n" for gram, count in ordered if count >= least).encode()
 
 
-def single_process(path: Path) -> tuple[Counter, Counter]:
+def single_process(path: Path, tokenize=phrases_of) -> tuple[Counter, Counter]:
     """Count words and bigrams by a plain loop over the pages of the whole file, and over the tree of each page."""
     words, bigrams = Counter(), Counter()
     for dump in find_dumps([str(path)]):
         (split,) = splits_of([dump], 1 << 40)
         for page in pages_of(split):
             if page.namespace == "0" and not page.redirect and page.model == "wikitext":
-                for run in phrases_of(tree_text(page.text, dump.link_prefixes)):
+                for run in tokenize(tree_text(page.text, dump.link_prefixes)):
                     words.update(run)
                     bigrams.update(f"{first} {second}" for first, second in zip(run, run[1:], strict=False))
     return words, bigrams
@@ -65,6 +66,27 @@ def test_the_command_writes_what_one_process_counts(spark, tmp_path, capsys):
     assert sidecars[0] == sidecars[1]
     assert reports[0]["statistics"]["words"] == words.total()
     assert reports[0]["statistics"]["pages_read"] == 2 * 6 + 60
+
+
+def test_another_language_has_the_tokens_of_the_recipe(spark, tmp_path, capsys):
+    """`--language` counts Spanish and Thai as one process does; the sidecar says how, and a wrong name is said."""
+    pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")
+    for code, text in (("es", "«Perro», ¿gato? don't perro gato"), ("th", "แมวสองตัว (หมา)")):
+        page = f"<page><title>A</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
+        path = tmp_path / f"{code}wiki-latest-pages-articles.xml.bz2"
+        path.write_bytes(multistream(f"<mediawiki>{page * 9}</mediawiki>\n".encode()))
+        out = tmp_path / code
+        words = ["metadata", "count-words", str(path), "--language", code, "--output", str(out), "--split-bytes", "300"]
+        assert main(words) == 0
+        expected = single_process(path, phrases_for(code))
+        assert [(out / name).read_bytes() for name in ("words.tsv", "bigrams.tsv")] == [lines(one) for one in expected]
+        sidecar = json.loads((out / "counts.json").read_text())
+        assert (sidecar["language"], sidecar["tokeniser"]) == (code, tokeniser_of(code))
+        assert "is named as the Wikipedia" not in capsys.readouterr().err
+    assert main(["metadata", "count-words", str(path), "--output", str(tmp_path / "plain")]) == 0
+    assert "named as the Wikipedia th, and is counted by the tokens of the English list" in capsys.readouterr().err
+    assert main(["metadata", "count-words", str(path), "--language", "xx", "--output", str(tmp_path / "none")]) == 2
+    assert "--language: 'xx' is the code of no Wikipedia" in capsys.readouterr().err
 
 
 def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):
