@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,7 @@ from metaclip_spark.cli import main
 from metaclip_spark.metadata.dumps import find_dumps, splits_of
 from metaclip_spark.metadata.wikipedia import pages_of
 from metaclip_spark.metadata.words import phrases_of
+from metaclip_spark.metadata.worldwide import WorldwideLists
 from metaclip_spark.metadata.worldwide.tokens import phrases_for, tokeniser_of
 
 pytestmark = pytest.mark.spark
@@ -87,6 +89,29 @@ def test_another_language_has_the_tokens_of_the_recipe(spark, tmp_path, capsys):
     assert "named as the Wikipedia th, and is counted by the tokens of the English list" in capsys.readouterr().err
     assert main(["metadata", "count-words", str(path), "--language", "xx", "--output", str(tmp_path / "none")]) == 2
     assert "--language: 'xx' is the code of no Wikipedia" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_page_build_lists_of_two_languages(spark, tmp_path, monkeypatch, capsys):
+    """Word for word, from generated dumps and page views to lists that open."""
+    pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "WORLDWIDE.md").read_text(encoding="utf-8")
+    block = re.search(r"## Build lists of your own.*?```\n(.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    for code, text in (("fi", "Koira juoksee. Kissa nukkuu"), ("th", "แมวสองตัว (หมา)")):
+        pages = (
+            f"<page><title>A</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
+        )
+        (tmp_path / f"{code}wiki").mkdir()
+        dump = tmp_path / f"{code}wiki" / f"{code}wiki-latest-pages-articles.xml.bz2"
+        dump.write_bytes(bz2.compress(f"<mediawiki>{pages * 30}</mediawiki>\n".encode()))
+    (tmp_path / "pageviews").mkdir()
+    views = "fi Koira 5 0\nfi.m Koira 3 0\nfi Kissa 2 0\nth แมว_ดำ 3 0\nth หมา 1 0\n"
+    (tmp_path / "pageviews" / "pageviews-20240101-000000").write_text(views)
+    for command in block.strip().splitlines():
+        assert main(command.split()[1:]) == 0
+    assert "2 lists, worldwide_id " in capsys.readouterr().out
+    lists = WorldwideLists.open(tmp_path / "lists")
+    assert [lists.load(name).entries[100:] for name in ("fi", "th")] == [("Koira",), ("แมว ดำ",)]
 
 
 def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):

@@ -33,7 +33,7 @@ FILE_NAME = "languages.yaml"
 FORMAT = 1
 OTHER = "other"
 """The list of languages without one of their own."""
-SWITCHES = ("hangul_edges", "kana_edges", "nfc", "other_punctuation", "zero_width")
+SWITCHES = ("kana_hangul_edges", "nfc", "pad_punctuation", "zero_width")
 """Names of the matching switches that a list may turn on; all are off by default (docs/WORLDWIDE.md)."""
 DECIDERS = ("upstream", "ours")
 

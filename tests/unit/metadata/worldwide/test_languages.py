@@ -19,7 +19,7 @@ codes:
   yue: {list: zh, by: ours, reason: "Cantonese."}
   zh: {list: zh, by: upstream, reason: "Its own Wikipedia."}
 lists:
-  th: {file: th.json, segmenter: words, switches: [nfc, kana_edges], wikipedia: [th]}
+  th: {file: th.json, segmenter: words, switches: [nfc, kana_hangul_edges], wikipedia: [th]}
   zh: {missing: "No source.", wikipedia: [zh, zh_yue]}
 """
 
@@ -91,7 +91,7 @@ def test_the_example_is_read(tmp_path):
     """Codes and lists are sorted; switches, too."""
     languages = read_languages(write(tmp_path, GOOD))
     assert languages.list_of("yue").name == "zh"
-    assert languages.lists["th"].switches == ("kana_edges", "nfc")
+    assert languages.lists["th"].switches == ("kana_hangul_edges", "nfc")
     assert set(languages.lists["th"].switches) < set(SWITCHES)
     assert languages.wikipedias() == {"th": "th", "zh": "zh", "zh_yue": "zh"}
 
@@ -122,7 +122,7 @@ def test_an_unknown_code_is_refused(tmp_path):
         ("file: th.json, ", "", "lists.th: got none of them, expected exactly one of file, shipped and missing"),
         ("file: th.json", "file: ../th.json", "lists.th: file is '../th.json', expected a name without a folder"),
         ("segmenter: words", "segmenter: mecab", "lists.th: segmenter is 'mecab', expected one of spaces, words"),
-        ("[nfc, kana_edges]", "[nfkc]", "lists.th: unknown switch nfkc, expected some of hangul_edges"),
+        ("[nfc, kana_hangul_edges]", "[nfkc]", "lists.th: unknown switch nfkc, expected some of kana_hangul_edges"),
         ("[zh, zh_yue]", "[no]", r"lists.zh: wikipedia is \[False\], expected a list of texts; quote a bare no"),
         ("  zh: {missing", "  ab: {file: ab.json}\n  zh: {missing", "no code has the list ab; add a code for it"),
         ('missing: "No source."', "file: th.json", "lists.th and lists.zh have the same file th.json"),
