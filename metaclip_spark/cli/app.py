@@ -681,6 +681,11 @@ cli.add_command(metadata)
     show_default=True,
     help="Drop words and bigrams that occur less often in all dumps together.",
 )
+@click.option(
+    "--language",
+    metavar="CODE",
+    help="Tokenize as MetaCLIP 2 does for the Wikipedia CODE, such as de, th or zh_yue.  [default: as for English]",
+)
 @click.option("--split-bytes", metavar="N", type=click.IntRange(1), help="Bytes of bz2 per task.  [default: 16 MiB]")
 @click.option("--json", "as_json", is_flag=True, help="Print the content of counts.json as JSON.")
 def metadata_count_words(
@@ -689,19 +694,23 @@ def metadata_count_words(
     dumps: tuple[str, ...],
     output: str,
     min_count: int,
+    language: str | None,
     split_bytes: int | None,
     as_json: bool,
     **flags: Any,
 ) -> int:
     """Count the words and bigrams of Wikipedia's dumps, for `metadata build`.
 
-    A DUMP is a pages-articles file, .xml.bz2 or .xml.
+    A DUMP is a pages-articles file, .xml.bz2 or .xml. Languages without spaces (bo dz ja km lo my ryu th zh) need
+    icu4py and Python 3.11.
     """
     from metaclip_spark.commands import count_words
     from metaclip_spark.metadata.dumps import SPLIT_BYTES
 
     settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
-    return count_words.count_words(settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json)
+    return count_words.count_words(
+        settings, reporter, dumps, output, min_count, split_bytes or SPLIT_BYTES, as_json, language
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 VARIADIC = ("--unigrams", "--bigrams", "--pmi-unigrams", "--pageviews", "--titles")
 """Flags that take every word up to the next flag."""
 
-WORDNET, WORDS, BIGRAMS, TITLES = "WordNet", "Words", "Bigrams", "Titles"
+WORDNET, WORDS, BIGRAMS, TITLES, LANGUAGES = "WordNet", "Words", "Bigrams", "Titles", "Several languages"
 """Headings of the options of `build`."""
 
 _DEBUG = click.option("--debug", is_flag=True, help="Show stack traces.")
@@ -57,7 +57,12 @@ def metadata() -> None:
 
 
 @metadata.command("build", short_help="Build an entry list from its sources.")
-@click.option("--output", metavar="FILE", required=True, help="Write the list to this file, FILE.json.gz.")
+@click.option(
+    "--output",
+    metavar="FILE",
+    required=True,
+    help="Write the list to this file, FILE.json.gz; with --languages, the lists to this folder.",
+)
 @click.option(
     "--numbers", metavar="N", type=int, default=100, show_default=True, help="Add the first N whole numbers, from 0."
 )
@@ -95,6 +100,30 @@ def metadata() -> None:
     help="Drop bigrams with a lower PMI.  [default: 30, or none with --best-bigrams]",
 )
 @_headed(BIGRAMS, "--best-bigrams", metavar="N", type=int, help="Maximum number of bigrams, in the order of their PMI.")
+@_headed(
+    BIGRAMS,
+    "--bigram-score",
+    type=click.Choice(["pmi", "metaclip2"]),
+    help="Rank bigrams by PMI or by MetaCLIP 2's score.  [default: pmi, or metaclip2 with --languages]",
+)
+@_headed(
+    BIGRAMS,
+    "--min-score",
+    metavar="SCORE",
+    type=float,
+    default=30,
+    show_default=True,
+    help="Drop bigrams whose score is not higher (metaclip2).",
+)
+@_headed(
+    BIGRAMS,
+    "--log-base",
+    metavar="BASE",
+    type=float,
+    default=2,
+    show_default=True,
+    help="Base of the logarithm in the score (metaclip2).",
+)
 @_files(TITLES, "--pageviews", "Read hourly dumps of page views, domain title count bytes, and add them up.")
 @_headed(
     TITLES, "--domain", metavar="NAME", default="en", show_default=True, help="Read the page views of this domain."
@@ -113,25 +142,65 @@ def metadata() -> None:
 )
 @_files(TITLES, "--titles", "Read titles with a number, title<TAB>number, instead of page views.")
 @_headed(TITLES, "--best-titles", metavar="N", type=int, help="Maximum number of titles, in the order of their views.")
+@_headed(
+    LANGUAGES,
+    "--languages",
+    metavar="A,B",
+    help="Build these lists of other languages than English by MetaCLIP 2's recipe, or all that have inputs.",
+)
+@_headed(LANGUAGES, "--sources", metavar="DIR", help="Read the inputs of each language from its folder in DIR.")
+@_headed(
+    LANGUAGES,
+    "--unigram-share",
+    metavar="SHARE",
+    type=float,
+    default=0.1,
+    show_default=True,
+    help="Maximum number of words, as a share of the distinct words.",
+)
+@_headed(
+    LANGUAGES,
+    "--title-share",
+    metavar="SHARE",
+    type=float,
+    default=0.76,
+    show_default=True,
+    help="Maximum number of titles, as a share of the distinct titles.",
+)
+@_headed(LANGUAGES, "--no-provenance", is_flag=True, help="Do not write the source of each entry beside a list.")
 @_JSON
 @_DEBUG
 def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
-    """Build an entry list from its sources.
+    """Build an entry list from its sources, or the lists of several languages.
 
     The sources are numbers, WordNet, words, bigrams and titles, in this order, until the budget is full. The defaults
     are those of the paper. The same inputs give the same bytes. A file FILE.source.json next to an input (name,
     version, licence, notice) is copied into the sidecar of the list.
 
+    With --languages, each list has the quotas of MetaCLIP 2, and no budget: the best 251,465 words, 100,646 bigrams and
+    61,235 titles, unless --best-... says otherwise (docs/WORLDWIDE.md).
+
     \b
     metaclip-spark metadata build --wordnet /usr/share/wordnet \\
       --unigrams counts/words.tsv --bigrams counts/bigrams.tsv \\
       --pageviews pageviews-202401*.gz --output mine.json.gz
+    metaclip-spark metadata build --languages de,th --sources counts --output lists
     """
+    from metaclip_spark.cli.metadata_languages import build_languages, refuse_flags_of_the_other_mode
+
+    refuse_flags_of_the_other_mode(several=flags["languages"] is not None)
+    flags["bigram_score"] = flags["bigram_score"] or ("pmi" if flags["languages"] is None else "metaclip2")
+    if flags["languages"] is not None:
+        return build_languages(output, as_json, flags)
+    return _build_one(output, as_json, flags)
+
+
+def _build_one(output: str, as_json: bool, flags: dict[str, Any]) -> int:
     from metaclip_spark.cli.metadata_tables import print_sources
     from metaclip_spark.metadata.build import provenance_path, sidecar_path
     from metaclip_spark.metadata.recipe import Recipe, build_from
 
-    recipe = Recipe(**flags)
+    recipe = Recipe(**{name: value for name, value in flags.items() if name in Recipe.__dataclass_fields__})
     built = build_from(recipe, Path(output), say=lambda line: print(line, file=sys.stderr))
     if as_json:
         print(
@@ -140,7 +209,7 @@ def build(output: str, as_json: bool, debug: bool, **flags: Any) -> int:
                     "output": output,
                     "metadata_id": built.metadata.metadata_id,
                     "entries": len(built.metadata.entries),
-                    "sources": [asdict(counts) for counts in built.source_counts],
+                    "sources": [counts.as_json() for counts in built.source_counts],
                 },
                 indent=2,
             )
@@ -250,3 +319,19 @@ def _difference_json(difference: Difference, change: CoverageChange | None) -> d
             "fewer": change.fewer,
         }
     return values
+
+
+@metadata.command("languages", short_help="Show the lists of a folder: entries and licence by source.")
+@click.argument("folder", metavar="[FOLDER]", default="worldwide")
+@click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
+@_JSON
+@_DEBUG
+def languages(folder: str, markdown: bool, as_json: bool, debug: bool) -> int:
+    """Show the lists of several languages: entries, sources and licences of each, and the id of the whole.
+
+    FOLDER has <language>.json[.gz] and, if its codes are not the shipped ones, languages.yaml. The default is the
+    folder that ships. Lists are opened only where a sidecar does not say their id.
+    """
+    from metaclip_spark.cli.metadata_languages import show_languages
+
+    return show_languages(folder, markdown, as_json)

@@ -15,9 +15,12 @@ from typing import TYPE_CHECKING, Any
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError, DumpError, MetaclipError
 from metaclip_spark.metadata.dumps import SPLIT_BYTES, Dump, find_dumps, splits_of
+from metaclip_spark.metadata.shipped import shipped_languages
 from metaclip_spark.metadata.wikipedia import BIGRAM, STATISTIC, STATISTICS, WORD
 from metaclip_spark.metadata.wikitext import parser_version
 from metaclip_spark.metadata.words import TOKENISER
+from metaclip_spark.metadata.worldwide.languages import read_languages
+from metaclip_spark.metadata.worldwide.tokens import tokeniser_of
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.version import __version__
 
@@ -38,6 +41,7 @@ def count_words(
     min_count: int = 1,
     split_bytes: int = SPLIT_BYTES,
     as_json: bool = False,
+    language: str | None = None,
 ) -> int:
     """Count the words and bigrams of Wikipedia's dumps into a new folder; return 0.
 
@@ -46,15 +50,18 @@ def count_words(
         output: a folder that does not exist, or is empty.
         min_count: see `total_counts`.
         split_bytes: bytes of bzip2 that one task reads.
+        language: the code of the Wikipedia, for the tokens of MetaCLIP 2's recipe; None has those of the English list.
 
     Raises:
-        MetaclipError: the output exists, or a file is not a dump or is damaged. Nothing is left at `output`.
+        MetaclipError: the output exists, the language is unknown, its segmenter is not installed, or a file is not a
+            dump or is damaged. Nothing is left at `output`.
     """
-    parser = parser_version()
+    parser, tokeniser = parser_version(), _tokeniser(language)
     folder = Path(output)
     _check_output(folder)
     files = find_dumps(dumps)
     splits = splits_of(files, split_bytes)
+    _warn_of_languages(reporter, files, language)
     size = sum(dump.bytes for dump in files)
     reporter.say(f"dumps: {len(files):,} ({size / 1e6:,.1f} MB); tasks: {len(splits):,}. Starting Spark ...")
     from metaclip_spark.spark.engine import LOCAL_MASTER
@@ -66,9 +73,9 @@ def count_words(
     local = {} if under_spark_submit() else {"spark.sql.shuffle.partitions": str(partitions)}
     spark = get_session(settings.master or LOCAL_MASTER, settings.driver_memory, {**local, **settings.spark})
     with _staging(folder) as staging, reporter.stage("count", spark) as stage:
-        totals = total_counts(partial_counts(spark, splits), min_count)
+        totals = total_counts(partial_counts(spark, splits, language=language), min_count)
         written = _write(as_lines(totals), staging)
-        summary = _sidecar(files, written, min_count, parser)
+        summary = _sidecar(files, written, min_count, parser, {"language": language, "tokeniser": tokeniser})
         (staging / SIDECAR).write_text(json.dumps(summary, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         stage.note = f"{summary['statistics']['pages_read']:,} pages"
     _warn(reporter, summary)
@@ -133,14 +140,45 @@ def _from_workers(lines: DataFrame) -> Iterator[Row]:
         raise
 
 
-def _sidecar(dumps: Sequence[Dump], written: dict[int, dict[str, Any]], min_count: int, parser: str) -> dict[str, Any]:
+def _tokeniser(language: str | None) -> str:
+    """Return the name and version of the tokenizer; raise MetaclipError if the language has none, or it is missing."""
+    if language is None:
+        return TOKENISER
+    known = read_languages(shipped_languages()).wikipedias()
+    if language not in known:
+        raise ConfigError(
+            f"--language: {language!r} is the code of no Wikipedia that a list is made from, expected a code such as"
+            " de, th or zh_yue (the keys wikipedia of metadata/worldwide/languages.yaml)."
+        )
+    return tokeniser_of(language)
+
+
+def _warn_of_languages(reporter: Reporter, dumps: Sequence[Dump], language: str | None) -> None:
+    """Warn if the name of a dump says another language than the one that is counted."""
+    for dump in dumps:
+        named = re.match(r"([a-z_]+?)wiki\b", os.path.basename(dump.path))
+        if named and named[1] != (language or "en"):
+            counted = f"as {language}" if language else "by the tokens of the English list"
+            reporter.warn(
+                f"{os.path.basename(dump.path)} is named as the Wikipedia {named[1]}, and is counted {counted}; give"
+                f" --language {named[1]} if that is its language."
+            )
+
+
+def _sidecar(
+    dumps: Sequence[Dump],
+    written: dict[int, dict[str, Any]],
+    min_count: int,
+    parser: str,
+    tokens: dict[str, str | None],
+) -> dict[str, Any]:
     """Return the content of the sidecar, without times and paths, so that equal input gives equal bytes."""
     counted = dict(line.split("\t") for line in written[STATISTIC].get("lines", ()))
     return {
         "sources": [{"file": os.path.basename(dump.path), "bytes": dump.bytes} for dump in dumps],
         "statistics": {name: int(counted.get(name, 0)) for name in STATISTICS},
         "min_count": min_count,
-        "tokeniser": TOKENISER,
+        **{name: value for name, value in tokens.items() if value is not None},
         "wikitext": parser,
         "metaclip_spark": __version__,
         "files": {

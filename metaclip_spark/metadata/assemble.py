@@ -9,6 +9,7 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from metaclip_spark.metadata.load import never_matching
 from metaclip_spark.metadata.ngrams import Ranking
@@ -18,7 +19,8 @@ BUDGET = 500_000
 MAX_CHARS = 256
 """Maximum length of an entry in characters, as in the code of the paper's successor."""
 
-_PUNCTUATION = frozenset(string.punctuation)
+PUNCTUATION = frozenset(string.punctuation)
+"""ASCII punctuation: an entry of nothing else is dropped."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,13 @@ class Part:
         name: The name of the source in the sidecar and the provenance.
         ranking: Its entries, the best first.
         limit: Maximum number of entries that no earlier source has; None is no limit.
+        any_length: Keep entries of more than 256 characters, too.
     """
 
     name: str
     ranking: Ranking
     limit: int | None = None
+    any_length: bool = False
 
 
 @dataclass
@@ -58,6 +62,10 @@ class SourceCounts:
     first_id: int | None = None
     cut: Counter[str] = field(default_factory=Counter)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the numbers as JSON has them."""
+        return {**vars(self), "cut": dict(self.cut)}
+
 
 @dataclass
 class AssembledList:
@@ -81,7 +89,12 @@ class AssembledList:
     source_counts: list[SourceCounts] = field(default_factory=list)
 
 
-def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: bool = False) -> AssembledList:
+def assemble(
+    parts: Sequence[Part],
+    budget: int | None = BUDGET,
+    drop_never_matching: bool = False,
+    punctuation: frozenset[str] = PUNCTUATION,
+) -> AssembledList:
     """Take entries from the sources in order until the budget is full.
 
     The first source that offers an entry determines its position. Entries of punctuation alone and entries of more than
@@ -89,8 +102,9 @@ def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: b
 
     Args:
         parts: The sources in order.
-        budget: Maximum number of entries in the list.
+        budget: Maximum number of entries in the list; None is no limit.
         drop_never_matching: Drop entries that no text can match. The paper's own list keeps them.
+        punctuation: Characters; an entry of nothing else is dropped.
 
     Returns:
         The list, with the number of dropped candidates by source and reason.
@@ -110,7 +124,8 @@ def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: b
         counts = SourceCounts(part.name, part.ranking.candidates, len(ranked), cut=Counter(part.ranking.excluded))
         impossible = never_matching([entry for entry, _ in ranked]) if drop_never_matching else None
         for rank, (entry, score) in enumerate(ranked):
-            reason = _drop_reason(entry, bool(impossible is not None and impossible[rank]))
+            longest = None if part.any_length else MAX_CHARS
+            reason = _drop_reason(entry, bool(impossible is not None and impossible[rank]), punctuation, longest)
             if reason is None and entry in ids:
                 same = result.sources[ids[entry]] == index
                 reason = "repeated" if same else "brought by an earlier source"
@@ -118,7 +133,7 @@ def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: b
                     result.also_in.setdefault(ids[entry], []).append(index)
             elif reason is None and part.limit is not None and counts.taken >= part.limit:
                 reason = "not among the best"
-            elif reason is None and len(result.entries) >= budget:
+            elif reason is None and budget is not None and len(result.entries) >= budget:
                 reason = f"over the budget of {budget:,}"
             if reason is not None:
                 counts.cut[reason] += 1
@@ -135,11 +150,11 @@ def assemble(parts: Sequence[Part], budget: int = BUDGET, drop_never_matching: b
     return result
 
 
-def _drop_reason(entry: str, impossible: bool) -> str | None:
+def _drop_reason(entry: str, impossible: bool, punctuation: frozenset[str], longest: int | None) -> str | None:
     if not entry or entry.isspace():
         return "blank"
-    if _PUNCTUATION.issuperset(entry):
+    if punctuation.issuperset(entry):
         return "punctuation alone"
-    if len(entry) > MAX_CHARS:
-        return f"over {MAX_CHARS} characters"
+    if longest is not None and len(entry) > longest:
+        return f"over {longest} characters"
     return "can never match" if impossible else None

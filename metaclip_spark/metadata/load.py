@@ -98,7 +98,7 @@ def metadata_id(entries: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(stream)).hexdigest()
 
 
-def load_metadata(path: str | os.PathLike[str]) -> Metadata:
+def load_metadata(path: str | os.PathLike[str] | Traversable) -> Metadata:
     """Read an entry list that ships with the package, or from a file.
 
     Args:
@@ -117,7 +117,7 @@ def load_metadata(path: str | os.PathLike[str]) -> Metadata:
     return Metadata(entries, metadata_id(entries))
 
 
-def read_entries(path: str | os.PathLike[str]) -> list[object]:
+def read_entries(path: str | os.PathLike[str] | Traversable) -> list[object]:
     """Read the elements of a list without a check; `metadata inspect` reports what is wrong with them.
 
     Args:
@@ -126,7 +126,7 @@ def read_entries(path: str | os.PathLike[str]) -> list[object]:
     Raises:
         MetadataError: The name or the file is unknown, the file cannot be read, or its JSON is not an array.
     """
-    file = (shipped_list(path) if isinstance(path, str) else None) or Path(path)
+    file = _file_of(path)
     name = file.name.lower()
     if not name.endswith(SUFFIXES):
         known = ", ".join(shipped_names()) or "none is installed"
@@ -136,6 +136,12 @@ def read_entries(path: str | os.PathLike[str]) -> list[object]:
         )
     text = _decode(_read_bytes(file, path, name.endswith(".gz")), path)
     return list(_parse_json(text, path) if ".json" in name[-8:] else split_lines(text))
+
+
+def _file_of(path: str | os.PathLike[str] | Traversable) -> Path | Traversable:
+    if not isinstance(path, (str, os.PathLike)):
+        return path  # a shipped list in a zip of modules
+    return (shipped_list(path) if isinstance(path, str) else None) or Path(path)
 
 
 def never_matching(entries: Sequence[str]) -> npt.NDArray[np.bool_]:
@@ -166,7 +172,7 @@ def never_matching(entries: Sequence[str]) -> npt.NDArray[np.bool_]:
     return flags
 
 
-def _read_bytes(file: Path | Traversable, path: str | os.PathLike[str], compressed: bool) -> bytes:
+def _read_bytes(file: Path | Traversable, path: str | os.PathLike[str] | Traversable, compressed: bool) -> bytes:
     if file.is_dir():
         raise MetadataError(f"{path}: is a folder, expected a file; name one entry list.")
     try:
@@ -190,7 +196,7 @@ def _read_bytes(file: Path | Traversable, path: str | os.PathLike[str], compress
         raise MetadataError(f"{path}: the gzip data is damaged ({error}); fetch or build the file again.") from error
 
 
-def _decode(raw: bytes, path: str | os.PathLike[str]) -> str:
+def _decode(raw: bytes, path: str | os.PathLike[str] | Traversable) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -199,7 +205,7 @@ def _decode(raw: bytes, path: str | os.PathLike[str]) -> str:
         ) from error
 
 
-def _parse_json(text: str, path: str | os.PathLike[str]) -> list[object]:
+def _parse_json(text: str, path: str | os.PathLike[str] | Traversable) -> list[object]:
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError) as error:

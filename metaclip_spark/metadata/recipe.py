@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from metaclip_spark.metadata.ngrams import (
     bigram_entries,
     unigram_entries,
 )
+from metaclip_spark.metadata.scores import LOG_BASE, MIN_SCORE, BigramScore, check_log_base, metaclip2_entries
 from metaclip_spark.metadata.titles import MIN_VIEWS, read_pageviews, title_entries
 from metaclip_spark.metadata.wordnet import WordnetNames, wordnet_entries, wordnet_origin
 
@@ -52,6 +54,9 @@ class Recipe:
         pmi_unigrams: Word counts of the corpus of the bigrams; empty if these are `unigrams`.
         min_pmi: Minimum PMI of a bigram in bits; None is 30, or no minimum if `best_bigrams` is given.
         best_bigrams: Maximum number of bigrams.
+        bigram_score: `pmi`, or `metaclip2` (see `metaclip2_entries`).
+        min_score: Bigrams whose score is not higher are excluded, with `metaclip2`.
+        log_base: Base of the logarithm of the PMI, with `metaclip2`.
         pageviews: Hourly dumps of page views.
         domain: The domain whose lines are read from `pageviews`.
         min_views: Minimum number of views of a title.
@@ -73,6 +78,9 @@ class Recipe:
     pmi_unigrams: tuple[str, ...] = ()
     min_pmi: float | None = None
     best_bigrams: int | None = None
+    bigram_score: BigramScore = "pmi"
+    min_score: float = MIN_SCORE
+    log_base: float = LOG_BASE
     pageviews: tuple[str, ...] = ()
     domain: str = "en"
     min_views: int = MIN_VIEWS
@@ -95,6 +103,9 @@ class Recipe:
             )
         if self.pageviews and self.titles:
             raise MetadataError("--titles replaces --pageviews, got both; remove one of them.")
+        if self.bigram_score == "metaclip2" and self.min_pmi is not None:
+            raise MetadataError("--min-pmi needs --bigram-score pmi; with metaclip2 give --min-score.")
+        check_log_base(self.log_base)
         for name in ("numbers", "min_count", "best_unigrams", "best_bigrams", "min_views", "best_titles", "budget"):
             value = getattr(self, name)
             least = 1 if name == "budget" or name.startswith("best") else 0
@@ -104,12 +115,17 @@ class Recipe:
     @property
     def min_bigram_pmi(self) -> float | None:
         """The minimum PMI of a bigram in bits; None is no minimum."""
+        if self.bigram_score == "metaclip2":
+            return None
         return MIN_PMI if self.min_pmi is None and self.best_bigrams is None else self.min_pmi
 
     def parameters(self) -> dict[str, Any]:
         """Return the parameters for the sidecar, with the names of the given inputs but not their paths."""
         inputs = ("wordnet", "unigrams", "bigrams", "pmi_unigrams", "pageviews", "titles")
         values = {name: value for name, value in asdict(self).items() if name not in inputs}
+        if self.bigram_score == "pmi":
+            for name in ("bigram_score", "min_score", "log_base"):
+                del values[name]
         return values | {"min_pmi": self.min_bigram_pmi, "inputs": [name for name in inputs if getattr(self, name)]}
 
 
@@ -135,14 +151,15 @@ def build_from(recipe: Recipe, output: Path, say: Callable[[str], None] = lambda
     output = check_output(output)
     parts, sources = _gather(recipe, say)
     assembled = assemble(parts, recipe.budget, recipe.drop_never_matching)
-    counted = [_with_counts(source, counts) for source, counts in zip(sources, assembled.source_counts, strict=True)]
+    counted = [with_counts(source, counts) for source, counts in zip(sources, assembled.source_counts, strict=True)]
     metadata = build(
         assembled.entries, output, counted, ORDER, parameters=recipe.parameters(), provenance=provenance(assembled)
     )
     return BuildResult(metadata, assembled.source_counts)
 
 
-def _with_counts(source: Source, counts: SourceCounts) -> Source:
+def with_counts(source: Source, counts: SourceCounts) -> Source:
+    """Return the source with the numbers of entries that a list took from it."""
     return replace(
         source,
         entries=counts.offered,
@@ -165,27 +182,31 @@ def _gather(recipe: Recipe, say: Callable[[str], None]) -> tuple[list[Part], lis
 
     if recipe.numbers:
         numbers = [str(number) for number in range(recipe.numbers)]
-        add(Part("numbers", _unranked(numbers)), Source("numbers", "-", "none needed", len(numbers), {}))
+        add(Part("numbers", unranked(numbers)), Source("numbers", "-", "none needed", len(numbers), {}))
     if recipe.wordnet:
         folder = Path(recipe.wordnet)
         names, origin = wordnet_entries(folder, recipe.wordnet_names), wordnet_origin(folder)
         licence = f"WordNet {origin.version} licence"
         source = Source("WordNet", origin.version, licence, len(names), origin.files, origin.notice)
-        add(Part("wordnet", _unranked(names)), source)
+        add(Part("wordnet", unranked(names)), source)
     counts: dict[str, int] = {}
     if recipe.unigrams:
         files = input_files(recipe.unigrams, "--unigrams")
         counts = read_counts(files)
         ranking = unigram_entries(counts, recipe.min_count, recipe.word_case)
-        add(Part("unigrams", ranking, recipe.best_unigrams), _source_of(recipe.unigrams, files))
+        add(Part("unigrams", ranking, recipe.best_unigrams), source_of(recipe.unigrams, files))
     if recipe.bigrams:
         files = input_files(recipe.bigrams, "--bigrams")
         count_files = input_files(recipe.pmi_unigrams, "--pmi-unigrams")
         counts = read_counts(count_files) if count_files else counts
         # An earlier source may have some of the best bigrams, so more than `best_bigrams` may be needed.
         best = recipe.best_bigrams and recipe.best_bigrams + sum(len(part.ranking.entries) for part in parts)
-        ranking = bigram_entries(read_bigrams(files), counts, recipe.min_bigram_pmi, best)
-        add(Part("bigrams", ranking, recipe.best_bigrams), _source_of(recipe.bigrams, files + count_files))
+        if recipe.bigram_score == "metaclip2":
+            read = partial(read_bigrams, files)
+            ranking = metaclip2_entries(read, counts, recipe.min_score, best, recipe.log_base).ranking
+        else:
+            ranking = bigram_entries(read_bigrams(files), counts, recipe.min_bigram_pmi, best)
+        add(Part("bigrams", ranking, recipe.best_bigrams), source_of(recipe.bigrams, files + count_files))
     if recipe.pageviews:
         files = input_files(recipe.pageviews, "--pageviews")
         pageviews = read_pageviews(files, recipe.domain, recipe.min_hourly_views)
@@ -193,19 +214,21 @@ def _gather(recipe: Recipe, say: Callable[[str], None]) -> tuple[list[Part], lis
         malformed = {f"malformed line: {reason}": number for reason, number in pageviews.rejected.items()}
         lines = {**pageviews.skipped, **malformed}
         ranking = ranking._replace(excluded={**lines, **ranking.excluded})
-        add(Part("titles", ranking, recipe.best_titles), _source_of(recipe.pageviews, files))
+        add(Part("titles", ranking, recipe.best_titles), source_of(recipe.pageviews, files))
     if recipe.titles:
         files = input_files(recipe.titles, "--titles")
         ranking = title_entries(read_counts(files, "title"), min_views=0)
-        add(Part("titles", ranking, recipe.best_titles), _source_of(recipe.titles, files))
+        add(Part("titles", ranking, recipe.best_titles), source_of(recipe.titles, files))
     return parts, sources
 
 
-def _unranked(entries: list[str]) -> Ranking:
+def unranked(entries: list[str]) -> Ranking:
+    """Return a ranking of entries without scores, in their order."""
     return Ranking([RankedEntry(entry, 0.0) for entry in entries], len(entries), {})
 
 
-def _source_of(paths: tuple[str, ...], files: list[Path]) -> Source:
+def source_of(paths: tuple[str, ...], files: list[Path]) -> Source:
+    """Describe a source by its files and the `.source.json` beside its first path."""
     origin = origin_of(paths[0])
     return Source(
         origin.name, origin.version, origin.licence, 0, {file.name: sha256_of(file) for file in files}, origin.notice

@@ -7,6 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from metaclip_spark.errors import MetadataError
+
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
@@ -36,6 +38,28 @@ def shipped_list(name: str) -> Traversable | None:
     if not is_name(name):
         return None
     return next((file for file in _files() if file.name == name + _SUFFIX), None)
+
+
+def shipped_folder(name: str) -> Traversable | None:
+    """Return a folder of lists that ships, such as `worldwide`; None if no folder has the name."""
+    if not is_name(name):
+        return None
+    return next((file for file in _files() if file.name == name and file.is_dir()), None)
+
+
+def shipped_languages() -> Traversable:
+    """Return the `languages.yaml` that ships: the list of each identified language.
+
+    Raises:
+        MetadataError: The package was copied without its lists.
+    """
+    folder = shipped_folder("worldwide")
+    if folder is None or not folder.joinpath("languages.yaml").is_file():
+        raise MetadataError(
+            "languages.yaml, which ships with the entry lists, is not installed; install the package as a whole, or"
+            " give a folder that has a languages.yaml."
+        )
+    return folder.joinpath("languages.yaml")
 
 
 def _files() -> list[Traversable]:

@@ -18,6 +18,7 @@ from metaclip_spark.errors import DumpError
 from metaclip_spark.metadata.dumps import DumpSplit, open_pieces
 from metaclip_spark.metadata.wikitext import plain_text
 from metaclip_spark.metadata.words import phrases_of
+from metaclip_spark.metadata.worldwide.tokens import phrases_for
 
 STATISTIC, WORD, BIGRAM = 0, 1, 2
 """The kinds of rows of COUNTS."""
@@ -78,8 +79,14 @@ def pages_of(split: DumpSplit) -> Iterator[Page]:
             ) from error
 
 
-def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.RecordBatch]:
+def count_split(split: DumpSplit, max_keys: int = MAX_KEYS, language: str | None = None) -> Iterator[pa.RecordBatch]:
     """Count the words and bigrams of a split's articles.
+
+    Args:
+        split: the byte range.
+        max_keys: see `Yields`.
+        language: the code of the Wikipedia, whose texts are tokenized as the recipe of MetaCLIP 2 does; None tokenizes
+            as for the English list.
 
     Yields:
         Batches of COUNTS with partial sums: a word may occur again in a later batch. A new batch starts at `max_keys`
@@ -87,9 +94,11 @@ def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.Recor
 
     Raises:
         DumpError: the dump is damaged.
+        ConfigError: the language needs a segmenter that is not installed.
     """
     from mwparserfromhell.parser import ParserError
 
+    tokenize = phrases_of if language is None else phrases_for(language)
     words: Counter[str] = Counter()
     bigrams: Counter[str] = Counter()
     statistics: Counter[str] = Counter()
@@ -103,7 +112,7 @@ def count_split(split: DumpSplit, max_keys: int = MAX_KEYS) -> Iterator[pa.Recor
                 kind = "not_parsed"
             else:
                 statistics["text_bytes"] += len(text.encode())
-                runs = phrases_of(text)
+                runs = tokenize(text)
                 # One update per page: a call of Counter.update costs more than counting the few words of a run.
                 words.update(chain.from_iterable(runs))
                 bigrams.update([pair for run in runs for pair in map(" ".join, pairwise(run))])

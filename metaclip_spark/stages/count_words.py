@@ -16,11 +16,14 @@ LINES_DDL = "kind tinyint, lines binary, rows bigint, total bigint"
 _LINES_BYTES = 1 << 20
 
 
-def partial_counts(spark: SparkSession, splits: Sequence[DumpSplit], max_keys: int = MAX_KEYS) -> DataFrame:
+def partial_counts(
+    spark: SparkSession, splits: Sequence[DumpSplit], max_keys: int = MAX_KEYS, language: str | None = None
+) -> DataFrame:
     """Count words and bigrams of each split in the workers.
 
     Args:
         max_keys: maximum number of distinct words and bigrams that a task keeps in memory, whatever the split's size.
+        language: the code of the Wikipedia; see `count_split`.
 
     Reads: the dumps themselves. Writes: nothing. Rows: 1:n, partial sums by (kind, gram), of all words and bigrams.
     Statistics of the reading are rows of the same stream (kind STATISTIC), so a retried task counts once in both.
@@ -31,7 +34,7 @@ def partial_counts(spark: SparkSession, splits: Sequence[DumpSplit], max_keys: i
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for index in batch.column(0).to_pylist():
-                yield from count_split(listed[index], max_keys)
+                yield from count_split(listed[index], max_keys, language)
 
     return spark.range(0, len(listed), 1, max(1, len(listed))).mapInArrow(work, COUNTS_DDL)
 

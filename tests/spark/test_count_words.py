@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -22,6 +23,8 @@ from metaclip_spark.cli import main
 from metaclip_spark.metadata.dumps import find_dumps, splits_of
 from metaclip_spark.metadata.wikipedia import pages_of
 from metaclip_spark.metadata.words import phrases_of
+from metaclip_spark.metadata.worldwide import WorldwideLists
+from metaclip_spark.metadata.worldwide.tokens import phrases_for, tokeniser_of
 
 pytestmark = pytest.mark.spark
 
@@ -34,14 +37,14 @@ def lines(counts: Counter, least: int = 1) -> bytes:
     return "".join(f"{gram}\t{count}\n" for gram, count in ordered if count >= least).encode()
 
 
-def single_process(path: Path) -> tuple[Counter, Counter]:
+def single_process(path: Path, tokenize=phrases_of) -> tuple[Counter, Counter]:
     """Count words and bigrams by a plain loop over the pages of the whole file, and over the tree of each page."""
     words, bigrams = Counter(), Counter()
     for dump in find_dumps([str(path)]):
         (split,) = splits_of([dump], 1 << 40)
         for page in pages_of(split):
             if page.namespace == "0" and not page.redirect and page.model == "wikitext":
-                for run in phrases_of(tree_text(page.text, dump.link_prefixes)):
+                for run in tokenize(tree_text(page.text, dump.link_prefixes)):
                     words.update(run)
                     bigrams.update(f"{first} {second}" for first, second in zip(run, run[1:], strict=False))
     return words, bigrams
@@ -65,6 +68,50 @@ def test_the_command_writes_what_one_process_counts(spark, tmp_path, capsys):
     assert sidecars[0] == sidecars[1]
     assert reports[0]["statistics"]["words"] == words.total()
     assert reports[0]["statistics"]["pages_read"] == 2 * 6 + 60
+
+
+def test_another_language_has_the_tokens_of_the_recipe(spark, tmp_path, capsys):
+    """`--language` counts Spanish and Thai as one process does; the sidecar says how, and a wrong name is said."""
+    pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")
+    for code, text in (("es", "«Perro», ¿gato? don't perro gato"), ("th", "แมวสองตัว (หมา)")):
+        page = f"<page><title>A</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
+        path = tmp_path / f"{code}wiki-latest-pages-articles.xml.bz2"
+        path.write_bytes(multistream(f"<mediawiki>{page * 9}</mediawiki>\n".encode()))
+        out = tmp_path / code
+        words = ["metadata", "count-words", str(path), "--language", code, "--output", str(out), "--split-bytes", "300"]
+        assert main(words) == 0
+        expected = single_process(path, phrases_for(code))
+        assert [(out / name).read_bytes() for name in ("words.tsv", "bigrams.tsv")] == [lines(one) for one in expected]
+        sidecar = json.loads((out / "counts.json").read_text())
+        assert (sidecar["language"], sidecar["tokeniser"]) == (code, tokeniser_of(code))
+        assert "is named as the Wikipedia" not in capsys.readouterr().err
+    assert main(["metadata", "count-words", str(path), "--output", str(tmp_path / "plain")]) == 0
+    assert "named as the Wikipedia th, and is counted by the tokens of the English list" in capsys.readouterr().err
+    assert main(["metadata", "count-words", str(path), "--language", "xx", "--output", str(tmp_path / "none")]) == 2
+    assert "--language: 'xx' is the code of no Wikipedia" in capsys.readouterr().err
+
+
+def test_the_commands_of_the_page_build_lists_of_two_languages(spark, tmp_path, monkeypatch, capsys):
+    """Word for word, from generated dumps and page views to lists that open."""
+    pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")
+    page = (Path(__file__).resolve().parents[2] / "docs" / "WORLDWIDE.md").read_text(encoding="utf-8")
+    block = re.search(r"## Build lists of your own.*?```\n(.*?)```", page, re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    for code, text in (("fi", "Koira juoksee. Kissa nukkuu"), ("th", "แมวสองตัว (หมา)")):
+        pages = (
+            f"<page><title>A</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
+        )
+        (tmp_path / f"{code}wiki").mkdir()
+        dump = tmp_path / f"{code}wiki" / f"{code}wiki-latest-pages-articles.xml.bz2"
+        dump.write_bytes(bz2.compress(f"<mediawiki>{pages * 30}</mediawiki>\n".encode()))
+    (tmp_path / "pageviews").mkdir()
+    views = "fi Koira 5 0\nfi.m Koira 3 0\nfi Kissa 2 0\nth แมว_ดำ 3 0\nth หมา 1 0\n"
+    (tmp_path / "pageviews" / "pageviews-20240101-000000").write_text(views)
+    for command in block.strip().splitlines():
+        assert main(command.split()[1:]) == 0
+    assert "2 lists, worldwide_id " in capsys.readouterr().out
+    lists = WorldwideLists.open(tmp_path / "lists")
+    assert [lists.load(name).entries[100:] for name in ("fi", "th")] == [("Koira",), ("แมว ดำ",)]
 
 
 def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):

