@@ -5,7 +5,7 @@ The module does not import Spark. Spark's and Arrow's types are both derived fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
@@ -151,6 +151,24 @@ EXTRACTED = Table(
     ),
     partitioned_by=("metadata_id", "snapshot"),
     stats_columns=("kind", "batch_id"),
+    properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
+)
+
+_OF_AN_OUTCOME = (
+    *("snapshot", "metadata_id", "batch_id", "source_path", "split", "splits", "format", "status", "reason"),
+    *("records_read", "texts_read", "texts_matched", "pairs_written", "rejected", "bytes_read", "etag", "extract_id"),
+)
+
+OUTCOMES = Table(
+    "outcomes",
+    "One row is the outcome of a split in `extracted`, copied so that questions open no file of pairs (internal)",
+    tuple(
+        replace(column, comment=column.comment.removeprefix("source rows: "))
+        for column in EXTRACTED.columns
+        if column.name in _OF_AN_OUTCOME
+    ),
+    partitioned_by=("metadata_id", "snapshot"),
+    stats_columns=("batch_id",),
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
 
@@ -349,6 +367,7 @@ TABLES = {
     for table in (
         PLANNED,
         EXTRACTED,
+        OUTCOMES,
         SOURCES,
         REJECTS,
         PAIRS,

@@ -167,13 +167,12 @@ def rejects(extracted: DataFrame) -> DataFrame:
     return extracted.where("kind = 'reject'").select(*REJECTS.names)
 
 
-def sources(extracted: DataFrame) -> DataFrame:
+def sources(outcomes: DataFrame) -> DataFrame:
     """Merge the outcomes of splits into the outcome of each source.
 
-    Rows: n:1 per source. Shuffle: the outcomes (one row per split). A source is done if all its splits are done, failed
-    if all its splits failed, and partial otherwise.
+    Reads: outcomes. Rows: n:1 per source. Shuffle: the outcomes (one row per split). A source is done if all its splits
+    are done, failed if all its splits failed, and partial otherwise.
     """
-    outcomes = extracted.where("kind = 'source'")
     statuses = F.collect_set("status")
     sums = ["records_read", "texts_read", "texts_matched", "pairs_written", "bytes_read"]
     merged = outcomes.groupBy("snapshot", "source_path", "metadata_id").agg(

@@ -15,7 +15,7 @@ from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.metadata import Metadata
-from metaclip_spark.schemas import EXTRACTED, TABLES
+from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_matcher
 from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
@@ -232,18 +232,6 @@ def rows_in_pool(ctx: Context, table: str, snapshot: str, columns: Sequence[str]
     Shape: one row per split (`planned`) or source (`sources`) of the snapshot.
     """
     return ctx.warehouse.rows(table, columns, metadata_id=ctx.metadata_id, snapshot=snapshot)
-
-
-def staged_outcomes(ctx: Context, columns: Sequence[str]) -> pa.Table:
-    """Return columns of the outcomes of the snapshot's splits that are extracted and not deduplicated.
-
-    The engine is not asked where nothing is staged.
-    """
-    if not ctx.warehouse.count("extracted", metadata_id=ctx.metadata_id, snapshot=ctx.settings.snapshot):
-        schema = EXTRACTED.arrow
-        return pa.schema([schema.field(name) for name in columns]).empty_table()
-    outcomes = filter_equal(in_pool(ctx, "extracted", ctx.settings.snapshot), kind="source")
-    return outcomes.select(*columns).toArrow()
 
 
 def in_pool(ctx: Context, table: str, snapshot: str) -> DataFrame:

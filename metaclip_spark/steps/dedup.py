@@ -20,6 +20,14 @@ from metaclip_spark.spark.embedded import is_embedded, rows_in_memory
 from metaclip_spark.stages.dedup import CONSTANT, dedup, of_prefix, rejects, sightings, sources, staged_pairs
 from metaclip_spark.stages.known_keys import filter_shards, keys_in_filter, known_keys
 from metaclip_spark.steps.context import WritingContext, in_pool
+from metaclip_spark.steps.staging import (
+    complete_outcomes,
+    delete_staged,
+    pairs_staged,
+    staged_batches,
+    staged_outcome_rows,
+    staged_rows,
+)
 from metaclip_spark.warehouse.data_files import few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
 from metaclip_spark.warehouse.statements import set_for_now
@@ -49,14 +57,15 @@ def dedup_step(ctx: WritingContext) -> int:
     """Move the extracted batches of the snapshot into `pairs`; return the number of pairs added."""
     snapshot = ctx.settings.snapshot
     added = 0
+    complete_outcomes(ctx)
     last = ctx.last("dedup", snapshot)
     if last is not None and last.event == STARTED:
         number = last.detail.get("prefixes", 1)  # one, where an earlier version of this program was interrupted
         added += _move(ctx, last.detail["batches"], last.fingerprint, number, again=True)
-    batch_ids = _staged_batches(ctx, snapshot)
+    batch_ids = staged_batches(ctx)
     if batch_ids:
         fingerprint = batch_digest("dedup", snapshot, ctx.metadata_id, batch_ids)
-        number = _number_of_prefixes(ctx, _number_of_pairs(_staged(ctx, batch_ids)))
+        number = _number_of_prefixes(ctx, pairs_staged(ctx, batch_ids))
         detail = {"batches": batch_ids, "prefixes": number}
         ctx.attempt.record(STARTED, "dedup", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
         added += _move(ctx, batch_ids, fingerprint, number)
@@ -71,21 +80,20 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: i
     """
     snapshot, warehouse = ctx.settings.snapshot, ctx.warehouse
     with ctx.reporter.stage("dedup", ctx.spark, snapshot=snapshot) as stage:
-        there = _staged_batches(ctx, snapshot)
-        if set(there) & set(batch_ids):
-            staged = _staged(ctx, batch_ids)
-            moved = _Move(ctx, staged, fingerprint, number, again)
+        if set(staged_batches(ctx)) & set(batch_ids):
+            staged = staged_rows(ctx, batch_ids)
+            moved = _Move(ctx, staged, pairs_staged(ctx, batch_ids), fingerprint, number, again)
             # A prefix reads a part of each staging file, so a task takes more files.
             size = {_SPLIT_BYTES: str(_USUAL_SPLIT * number // _PARTS_PER_SPLIT)} if number > _PARTS_PER_SPLIT else {}
             with set_for_now(ctx.spark, **size):
                 for prefix in prefixes(number):
                     stage.pairs += moved.pairs_of(prefix)
                     moved.sightings_of(prefix)
-            closed = sources(staged).withColumn("batch_id", F.lit(fingerprint)).toArrow()
+            closed = sources(staged_outcome_rows(ctx, batch_ids)).withColumn("batch_id", F.lit(fingerprint)).toArrow()
             files = _files_of_rejects(ctx, closed)
             warehouse.append("rejects", rejects(staged), txn=fingerprint, files=files)
             warehouse.append("sources", closed, txn=fingerprint)
-            _drop_staged(ctx, snapshot, batch_ids, others=set(there) - set(batch_ids))
+            delete_staged(ctx, batch_ids)
         if again:
             stage.pairs = _of_batch(ctx, fingerprint).count()
         # The files are removed before the event `done`, because no later attempt would remove them.
@@ -108,15 +116,18 @@ class _Move:
 
     Args:
         staged: the rows of the batches.
+        pairs: number of pairs among them.
         number: number of prefixes.
         again: whether an earlier attempt may have moved some.
     """
 
-    def __init__(self, ctx: WritingContext, staged: DataFrame, fingerprint: str, number: int, again: bool) -> None:
+    def __init__(
+        self, ctx: WritingContext, staged: DataFrame, pairs: int, fingerprint: str, number: int, again: bool
+    ) -> None:
         self._ctx, self._staged, self._fingerprint = ctx, staged, fingerprint
         self._number, self._again = number, again
         snapshot = ctx.settings.snapshot
-        self._new = -(-_number_of_pairs(staged) // number)
+        self._new = -(-pairs // number)
         self._known = -(-ctx.warehouse.count("pairs", metadata_id=ctx.metadata_id) // number)
         # A prefix has no key of the prefixes before it, so what this deduplication stores is not asked for.
         self._seen = ctx.warehouse.count("sightings", metadata_id=ctx.metadata_id, snapshot=snapshot)
@@ -199,31 +210,8 @@ def _tasks(ctx: WritingContext) -> int:
     return int(wanted) if wanted.isdigit() else MOST_SMALL_BUCKETS  # some platforms choose it themselves: auto
 
 
-def _number_of_pairs(staged: DataFrame) -> int:
-    """Return the number of staged pairs, as the outcomes of their sources say."""
-    return int(staged.where("kind = 'source'").agg(F.sum("pairs_written")).collect()[0][0] or 0)
-
-
-def _staged(ctx: WritingContext, batch_ids: list[str]) -> DataFrame:
-    return in_pool(ctx, "extracted", ctx.settings.snapshot).where(F.col("batch_id").isin(batch_ids))
-
-
-def _staged_batches(ctx: WritingContext, snapshot: str) -> list[str]:
-    """Return the batches of a snapshot that are extracted and not deduplicated, in order."""
-    return ctx.warehouse.values("extracted", "batch_id", metadata_id=ctx.metadata_id, snapshot=snapshot)
-
-
 def _of_batch(ctx: WritingContext, fingerprint: str) -> DataFrame:
     return filter_equal(in_pool(ctx, "pairs", ctx.settings.snapshot), batch_id=fingerprint)
-
-
-def _drop_staged(ctx: WritingContext, snapshot: str, batch_ids: list[str], others: set[str]) -> None:
-    here = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
-    # Delta deletes whole partitions without reading a file. A condition on the batches would read all files.
-    if others:
-        ctx.warehouse.delete("extracted", **here, batch_id=batch_ids)
-    else:
-        ctx.warehouse.delete("extracted", **here)
 
 
 def _files_of_rejects(ctx: WritingContext, closed: pa.Table) -> int | None:

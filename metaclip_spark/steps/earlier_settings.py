@@ -20,7 +20,8 @@ from metaclip_spark.errors import ConfigError, MetaclipError
 from metaclip_spark.extract.language import IDENTIFIERS, load_identifier
 from metaclip_spark.schemas import PLANNED
 from metaclip_spark.sources.files import Source
-from metaclip_spark.steps.context import POOL, Context, rows_in_pool, staged_outcomes
+from metaclip_spark.steps.context import POOL, Context, rows_in_pool
+from metaclip_spark.steps.staging import staged_outcomes
 from metaclip_spark.version import __version__
 from metaclip_spark.warehouse.events import Event, StageEvent
 

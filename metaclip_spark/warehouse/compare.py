@@ -31,6 +31,7 @@ BY_NATURE: Mapping[str, tuple[str, ...]] = {
     "runs": ("attempt_id", "at", "config", "versions", "software", "fingerprint"),
     "sources": ("batch_id",),
     "extracted": ("batch_id",),
+    "outcomes": ("batch_id",),
     # The salt is random, and all hashes depend on it.
     "takedowns": ("hash", "takedown_id", "at"),
     "taken": ("takedown_id",),

@@ -56,7 +56,7 @@ def can_name(folder: str) -> bool:
     return not any(character in folder for character in REFUSED)
 
 
-_LONGEST_OF_SPARK = 32
+LONGEST_OF_SPARK = 32
 """Spark writes the first characters of a string as its statistic, so many at most."""
 
 
@@ -396,7 +396,7 @@ class DeltaLogs:
         if smallest is None or smallest != largest:
             return None
         # Spark cuts longer values.
-        is_whole = all(value is not None and len(value) < _LONGEST_OF_SPARK for value in smallest)
+        is_whole = all(value is not None and len(value) < LONGEST_OF_SPARK for value in smallest)
         return list(set(smallest)) if is_whole else None
 
     def _of_files(self, name: str, column: str, where: Mapping[str, str]) -> list[Any] | None:

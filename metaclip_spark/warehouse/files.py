@@ -77,7 +77,7 @@ class LocalFiles:
         staging = self._root / STAGING / token
         try:
             if isinstance(rows, pa.Table):
-                _write_arrow(table, rows, staging, replaced or {})
+                _write_arrow(table, rows, staging, replaced or _partition(table, rows))
             else:
                 _write_rows(table, rows, staging, self._options)
             files = list(_files_of(table, staging, token))
@@ -130,6 +130,14 @@ def _write_rows(table: Table, rows: DataFrame, staging: Path, options: Mapping[s
         writer = writer.partitionBy(*table.partitioned_by)
     staging.parent.mkdir(parents=True, exist_ok=True)
     writer.options(**options).mode("append").parquet(f"{plain_path(str(staging.parent))}/{staging.name}")
+
+
+def _partition(table: Table, rows: pa.Table) -> dict[str, str]:
+    """Return partition column -> value of the rows of a small table, which all are of one partition."""
+    partition: dict[str, str] = {}
+    for column in table.partitioned_by:
+        (partition[column],) = rows[column].unique().to_pylist()
+    return partition
 
 
 def _write_arrow(table: Table, rows: pa.Table, staging: Path, partition: Mapping[str, str]) -> None:

@@ -18,7 +18,7 @@ from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
 from metaclip_spark.warehouse.conflicts import retried
-from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LastCommit, may_have_deletion_vectors
+from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LONGEST_OF_SPARK, LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -205,12 +205,51 @@ class SparkLogs:
         found = self.read(name).select(*keys, *place).distinct().select("size", *keys).toArrow().to_pylist()
         return [({key: row[key] for key in keys}, row["size"], None) for row in found]
 
+    def count(self, name: str, **where: str) -> int | None:
+        """Return the number of rows of some partitions; None where the log does not tell it. See `DeltaLogs.count`."""
+        files = self._files_of(name, where)
+        if files is None:
+            return None
+        unknown = F.col("rows").isNull() | F.col("deletionVector").isNotNull()
+        sums = files.agg(F.sum("rows").alias("rows"), F.count_if(unknown).alias("unknown")).collect()[0]
+        return None if sums["unknown"] else int(sums["rows"] or 0)
+
+    def values(self, name: str, column: str, **where: str) -> list[str] | None:
+        """Return the values of a column whose files have one value each; None where the log does not tell it.
+
+        See `DeltaLogs.values`. One task reads the log that Spark's Delta has in memory: no data file is opened.
+        """
+        files = self._files_of(name, where)
+        if files is None:
+            return None
+        sides = (F.get_json_object("stats", f"$.{side}.{column}").alias(side) for side in ("minValues", "maxValues"))
+        rows = files.where("rows IS NULL OR rows <> 0").select(*sides).distinct().collect()
+        is_whole = all(low is not None and low == high and len(low) < LONGEST_OF_SPARK for low, high in rows)
+        return [row[0] for row in rows] if is_whole else None
+
+    def _files_of(self, name: str, where: Mapping[str, str]) -> DataFrame | None:
+        """Return the entries of the current data files of some partitions, and `rows`; None where the log is not read.
+
+        Over Spark Connect there is no JVM to ask, and some catalogs have logs that Delta's own classes do not open.
+        """
+        if self._engine.is_remote:
+            return None
+        try:
+            files = self._adds(name)
+        except Exception:
+            return None
+        for column, value in where.items():
+            files = files.where(F.col("partitionValues")[column] == value)
+        return files
+
+    def _adds(self, name: str) -> DataFrame:
+        """Return the entries of the current data files in the log, and their number of `rows`."""
+        adds = DataFrame(self._delta_log(name).unsafeVolatileSnapshot().allFiles().toDF(), self._spark)
+        return adds.withColumn("rows", F.get_json_object("stats", "$.numRecords").cast("bigint"))
+
     def _files_in_log(self, name: str) -> list[tuple[dict[str, str], int, int | None]]:
-        log = self._delta_log(name)
-        adds = DataFrame(log.unsafeVolatileSnapshot().allFiles().toDF(), self._spark)
-        rows = F.get_json_object("stats", "$.numRecords").cast("bigint").alias("rows")
         keys = [F.col("partitionValues")[key].alias(key) for key in TABLES[name].partitioned_by]
-        found = adds.select("size", rows, *keys).toArrow().to_pylist()
+        found = self._adds(name).select("size", "rows", *keys).toArrow().to_pylist()
         return [
             ({k: v for k, v in row.items() if k not in ("size", "rows")}, row["size"], row["rows"]) for row in found
         ]

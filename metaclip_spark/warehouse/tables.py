@@ -201,7 +201,7 @@ class Warehouse:
         """
         if not self.exists(name):
             return 0
-        known = self._logs.count(name, **where) if isinstance(self._logs, DeltaLogs) else None
+        known = self._logs.count(name, **where)
         return filter_equal(self.read(name), **where).count() if known is None else known
 
     def values(self, name: str, column: str, **where: str) -> list[str]:
@@ -212,7 +212,7 @@ class Warehouse:
         """
         if not self.exists(name):
             return []
-        known = self._logs.values(name, column, **where) if isinstance(self._logs, DeltaLogs) else None
+        known = self._logs.values(name, column, **where)
         if known is None:
             rows = filter_equal(self.read(name), **where).select(column).distinct().collect()
             known = [row[0] for row in rows]
@@ -233,7 +233,7 @@ class Warehouse:
         """Append rows.
 
         Args:
-            rows: a DataFrame, or an Arrow table for a few rows of a table without partitions.
+            rows: a DataFrame, or an Arrow table for a few rows, which all are of one partition.
             txn: a hash of the values that determine the rows. Rows with the same hash are appended only once.
             files: number of files to write where Spark would write one per task; see `data_files.few_files`.
         """

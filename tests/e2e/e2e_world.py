@@ -30,7 +30,7 @@ CONTRACT_TABLES = (
     "curated_pairs",
     "runs",
 )
-DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "sightings", "run_statistics")
+DATA_TABLES = (*CONTRACT_TABLES[:-1], "planned", "extracted", "outcomes", "sightings", "run_statistics")
 """All tables but the log of events and the lease. A second run does not change them."""
 
 OVER_CRAWLS = ("pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "draw")
@@ -50,6 +50,7 @@ _DIFFERS = {
     "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
     "sources": {"batch_id"},
     "extracted": {"batch_id"},
+    "outcomes": {"batch_id"},
 }
 
 

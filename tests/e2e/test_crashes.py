@@ -23,13 +23,17 @@ WRITES = (
     "after append runs: started",
     "after append planned",
     "after append extracted",
+    "after append outcomes",
     "after append extracted #2",
+    "after append outcomes #2",
     "after append extracted #3",
+    "after append outcomes #3",
     "after append runs: dedup stage started",
     "after append pairs",
     "after append sightings",
     "after append rejects",
     "after append sources",
+    "after delete outcomes",
     "after delete extracted",
     "after remove_files extracted",
     "after append runs: dedup stage done",
@@ -43,7 +47,14 @@ WRITES = (
 )
 """Every write of a run, in order. The point before a write is the point after the previous write."""
 
-BETWEEN_STEPS = tuple(point for point in WRITES if point not in (WRITES[0], WRITES[4], WRITES[10], WRITES[-1]))
+_AS_BEFORE = (
+    "after append extracted #3",
+    "after append outcomes #3",
+    "after delete outcomes",
+    "after delete extracted",
+)
+"""The writes of BETWEEN_STEPS that other tests die after: the next attempt is that of a neighbour."""
+BETWEEN_STEPS = tuple(point for point in WRITES[1:-1] if point not in _AS_BEFORE)
 BETWEEN_TABLES = (
     "after append extracted #2",
     "after append pairs",
@@ -53,6 +64,7 @@ BETWEEN_TABLES = (
 INSIDE = (
     "planned",
     "extracted",
+    "outcomes",
     "pairs",
     "sightings",
     "rejects",
@@ -136,14 +148,14 @@ def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spar
     """Each attempt dies after a write that no earlier attempt reached. The last attempt ends well."""
     warehouse, words = tmp_path / "wh", ["run", *undisturbed.world.words(tmp_path / "wh")]
     crashed: list[str] = []
-    extracted = 0
+    before = {"extracted": 0, "outcomes": 0}
     while len(crashed) < len(points):
         # Committed batches are not read again, so each attempt's first commit is the next batch.
         remaining = [point for point in points if point not in crashed]
-        watch = crash(words, lambda point: _absolute(point, extracted) in remaining)  # noqa: B023 - called at once
+        watch = crash(words, lambda point: _absolute(point, before) in remaining)  # noqa: B023 - called at once
         assert watch.crashed is not None, f"never reached: {remaining}"
-        crashed.append(_absolute(watch.crashed, extracted))
-        extracted = appends(warehouse, "extracted") if (warehouse / "extracted").exists() else 0
+        crashed.append(_absolute(watch.crashed, before))
+        before = {name: appends(warehouse, name) for name in before}
     assert crashed == list(points)
     ended = call(*words)
     assert ended.status == 0, ended.err
@@ -151,12 +163,13 @@ def test_run_that_dies_after_one_write_after_another_ends_as_if_undisturbed(spar
     compare(spark, undisturbed, warehouse)
 
 
-def _absolute(point: str, before: int) -> str:
+def _absolute(point: str, before: dict[str, int]) -> str:
     """Return a point with extraction's commits numbered over all attempts, of which `before` are earlier."""
     name, _, number = point.partition(" #")
-    if name != "after append extracted":
+    table = name.removeprefix("after append ")
+    if table not in before:
         return point
-    number_of_all = before + int(number or 1)
+    number_of_all = before[table] + int(number or 1)
     return name if number_of_all == 1 else f"{name} #{number_of_all}"
 
 

@@ -17,8 +17,10 @@ from pyspark.testing import assertDataFrameEqual, assertSchemaEqual
 from metaclip_spark.errors import LeaseError, WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.embedded import is_embedded
+from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
+from metaclip_spark.warehouse.statements import SparkLogs
 from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -241,6 +243,31 @@ def test_rows_of_the_log_of_runs_cannot_be_deleted(full):
     """`runs` is append-only for Delta, not only by convention."""
     with pytest.raises(Exception, match="DELTA_CANNOT_MODIFY_APPEND_ONLY|append"):
         full.delete("runs", run_id="x")
+
+
+def test_logs_answer_through_spark_as_through_delta_rs(spark, warehouse):
+    """Numbers of rows, and values of columns, come from the log for stores that delta-rs does not read, too.
+
+    No data file is there. Where a file has several values, the log has no answer, and the file is read.
+    """
+    if is_embedded(spark):
+        pytest.skip("the embedded engine reads all logs through delta-rs")
+    for snapshot, batches in (("a", "xy"), ("a", "z"), ("b", "x")):
+        rows = [(snapshot, "m", batch) for batch in batches]
+        frame = spark.createDataFrame(rows, "snapshot string, metadata_id string, batch_id string").coalesce(1)
+        columns = [c for c in TABLES["outcomes"].columns if c.name not in frame.columns]
+        nulls = {column.name: F.lit(None).cast(column.type) for column in columns}
+        warehouse.append("outcomes", frame.withColumns(nulls))
+    for path in Path(warehouse.root, "outcomes").rglob("*.parquet"):
+        path.unlink()
+    through_spark = SparkLogs(Engine.of(spark), warehouse.root, None)
+    for logs in (through_spark, DeltaLogs(warehouse.root)):
+        assert [logs.count("outcomes", snapshot=name) for name in "abc"] == [3, 1, 0]
+        assert logs.count("outcomes") == 4
+        assert logs.values("outcomes", "batch_id", snapshot="b") == ["x"]
+        assert logs.values("outcomes", "batch_id", snapshot="c") == []
+        assert logs.values("outcomes", "batch_id", snapshot="a") is None
+        assert logs.values("outcomes", "source_path", snapshot="a") is None
 
 
 def test_deleted_staged_rows_are_removed_with_their_files(spark, warehouse):

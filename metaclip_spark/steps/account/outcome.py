@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from metaclip_spark.stages.dedup import sources as merged
 from metaclip_spark.steps.account.sums import is_without_pairs, most_common
-from metaclip_spark.steps.context import Context, in_pool, rows_in_pool
+from metaclip_spark.steps.context import Context, rows_in_pool
+from metaclip_spark.steps.staging import staged_batches, staged_outcome_rows
 
 
 class Outcome(NamedTuple):
@@ -38,10 +39,10 @@ Outcomes = dict[str, Outcome]
 
 def extracted_outcomes(ctx: Context) -> Outcomes:
     """Return the outcomes of the snapshot's sources that are extracted, whether they are deduplicated or not."""
-    done, snapshot = deduplicated_outcomes(ctx), ctx.settings.snapshot
-    if not ctx.warehouse.count("extracted", metadata_id=ctx.metadata_id, snapshot=snapshot):
+    done, batches = deduplicated_outcomes(ctx), staged_batches(ctx)
+    if not batches:
         return done
-    return done | _outcomes(merged(in_pool(ctx, "extracted", snapshot)).select(*_COLUMNS).toArrow())
+    return done | _outcomes(merged(staged_outcome_rows(ctx, batches)).select(*_COLUMNS).toArrow())
 
 
 def deduplicated_outcomes(ctx: Context) -> Outcomes:

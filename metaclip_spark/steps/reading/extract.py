@@ -18,12 +18,12 @@ from metaclip_spark.sources.files import SPLIT_BYTES, Split
 from metaclip_spark.spark.parallelism import cores_of
 from metaclip_spark.spark.workers import is_worker_death, texts_of
 from metaclip_spark.stages.extract import extract
-from metaclip_spark.steps.context import ExtractContext, append_missing, in_pool
+from metaclip_spark.steps.context import ExtractContext, append_missing
 from metaclip_spark.steps.dedup import pairs_per_prefix
 from metaclip_spark.steps.reading.gate import Gate
 from metaclip_spark.steps.reading.pace import Pace, sources_per_commit
 from metaclip_spark.steps.reading.plan import Plan, store_plan
-from metaclip_spark.warehouse.tables import filter_equal
+from metaclip_spark.steps.staging import complete_outcomes, store_outcomes
 
 _BYTES_OF_A_CRAWL_FILE, _BYTES_PER_PAIR_OF_A_CRAWL = 300_000_000, 1500
 """Of WAT and WARC files, compressed. A WAT has some 3,000 bytes per matched pair."""
@@ -41,6 +41,7 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
         CredentialsError: a server refused the credentials; the sources of the commit count as not read.
     """
     store_plan(ctx, plan)
+    complete_outcomes(ctx)
     sources = {split.source.source_path for split in plan.todo}
     of_snapshot = len(sources | {source.source_path for source in plan.given})
     gate = Gate(ctx.settings, of_snapshot, plan.read, dict.fromkeys(plan.incomplete, ""))
@@ -122,12 +123,11 @@ def _extract_batch(
 
 
 def _outcomes_of(ctx: ExtractContext, batch_id: str) -> tuple[int, dict[str, str | None]]:
-    """Return the number of pairs of a batch, and for each source why it is incomplete, None if it is done."""
-    staged = in_pool(ctx, "extracted", ctx.settings.snapshot)
-    rows = filter_equal(staged, batch_id=batch_id, kind="source")
-    table = rows.select("source_path", "status", "reason", "pairs_written").toArrow()
+    """Copy the outcomes of a batch; return its pairs, and for each source why it is incomplete, None if it is done."""
+    table = store_outcomes(ctx, batch_id)
     outcomes: dict[str, str | None] = {}
-    for path, status, reason in zip(*(table[name].to_pylist() for name in table.column_names[:3]), strict=True):
+    columns = (table[name].to_pylist() for name in ("source_path", "status", "reason"))
+    for path, status, reason in zip(*columns, strict=True):
         outcomes[path] = outcomes.get(path) if status == "done" else reason or status
     return pc.sum(table["pairs_written"]).as_py() or 0, outcomes
 

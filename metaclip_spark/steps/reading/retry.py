@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from metaclip_spark.sources.files import Source
-from metaclip_spark.steps.context import WritingContext, rows_in_pool, staged_outcomes
+from metaclip_spark.steps.context import WritingContext, rows_in_pool
+from metaclip_spark.steps.staging import forget_outcomes, staged_outcomes
 from metaclip_spark.storage.open import same_source
 
 _PER_STATEMENT = 500
@@ -48,6 +49,7 @@ def _delete(ctx: WritingContext, paths: list[str]) -> None:
     if ctx.settings.no_dedup:
         lists = [ctx.metadata_id, *_matched_from(ctx, snapshot)]
         ctx.warehouse.delete("pairs", metadata_id=lists, snapshot=snapshot, source_path=paths)
+    forget_outcomes(ctx, paths)
     for table in ("extracted", "rejects", "sources", "planned"):
         ctx.warehouse.delete(table, metadata_id=ctx.metadata_id, snapshot=snapshot, source_path=paths)
 

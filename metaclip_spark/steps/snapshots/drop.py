@@ -29,7 +29,17 @@ from metaclip_spark.warehouse.pools import DROP
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
-OF_A_SNAPSHOT = ("pairs", "pair_keys", "sightings", "extracted", "sources", "rejects", "planned", "entry_counts")
+OF_A_SNAPSHOT = (
+    "pairs",
+    "pair_keys",
+    "sightings",
+    "outcomes",
+    "extracted",
+    "sources",
+    "rejects",
+    "planned",
+    "entry_counts",
+)
 """Tables with rows of one snapshot, in the order in which a drop deletes them. Subsets of runs are kept."""
 
 
