@@ -62,7 +62,7 @@ class Table:
         return [c.name for c in self.columns]
 
 
-FORMAT = 2
+FORMAT = 3
 """The format of the tables. `metaclip_spark.steps.upgrade` has the steps from older formats."""
 FORMAT_PROPERTY = "metaclip.format"
 """The property of the table `runs` that has the format of the warehouse; without it, the format is 1."""
@@ -148,6 +148,7 @@ EXTRACTED = Table(
         Column("bytes_read", "bigint", "source rows: bytes of the source read"),
         Column("etag", "string", "source rows: fingerprint of the source's bytes"),
         Column("extract_id", "string", "source rows: hash of the extraction settings"),
+        Column("retries", "map<string,bigint>", "source rows: numbers of retries, by what was tried again and why"),
     ),
     partitioned_by=("metadata_id", "snapshot"),
     stats_columns=("kind", "batch_id"),
@@ -157,6 +158,7 @@ EXTRACTED = Table(
 _OF_AN_OUTCOME = (
     *("snapshot", "metadata_id", "batch_id", "source_path", "split", "splits", "format", "status", "reason"),
     *("records_read", "texts_read", "texts_matched", "pairs_written", "rejected", "bytes_read", "etag", "extract_id"),
+    "retries",
 )
 
 OUTCOMES = Table(

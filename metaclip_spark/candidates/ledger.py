@@ -75,6 +75,7 @@ class Ledger:
         etag: the fingerprint that the server of a remote source reports, or ""; used if the plan does not know it.
         status, reason: the outcome (`done`, `partial` or `failed`), and why it is not `done`.
         rejected: reason -> number of rejects, and of records passed over.
+        requests: kind of failure -> number of requests to a remote source that were made again after one.
         sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
@@ -89,6 +90,7 @@ class Ledger:
     status: str = "done"
     reason: str | None = None
     rejected: Counter[str] = field(default_factory=Counter)
+    requests: Counter[str] = field(default_factory=Counter)
     sample: list[tuple[str, str, str]] = field(default_factory=list)
 
     def reject(self, reason: str, record: str, detail: str) -> None:
@@ -118,8 +120,14 @@ class Ledger:
             self.sample.append((_shown(record), reason, _shown(detail)))
 
     def opened(self, raw: object) -> None:
-        """Store the etag that an opened source's server reports."""
+        """Store the etag that an opened source's server reports, and the counter of its requests."""
         self.etag = getattr(raw, "info", (0, ""))[1]
+        counter: Counter[str] | None = getattr(raw, "retries", None)
+        self.requests = self.requests if counter is None else counter
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the state for pickle. A thread that fetches the next block may be counting meanwhile."""
+        return {**self.__dict__, "requests": self.requests.copy()}
 
     def damaged(self, error: Exception) -> None:
         """Set the outcome to partial, or to failed if nothing was read."""

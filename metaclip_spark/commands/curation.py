@@ -189,6 +189,8 @@ def _make_plans(ctx: WritingContext, given: Given, extraction: Extraction) -> Pl
     for name, at in snapshots.items():
         if retry:
             again = retry_step(at, given[name])
+            if again:
+                at.reporter.retried("source", ",".join(retry), again, snapshot=name)
             at.reporter.say(
                 f"{counted(again, 'source')} of snapshot {name} {agrees(again, 'is', 'are')} read again (--retry)."
             )

@@ -25,6 +25,7 @@ from metaclip_spark.steps.extraction import Extraction, load_extraction
 from metaclip_spark.steps.reading.plan import check_input_columns
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
+from metaclip_spark.warehouse.conflicts import kind_of_conflict
 from metaclip_spark.warehouse.delta_rs import DeltaLogs, can_name
 from metaclip_spark.warehouse.events import USED, new_attempt_id
 from metaclip_spark.warehouse.format import check_format
@@ -187,6 +188,7 @@ def open_warehouse(
     small = is_small(settings.warehouse, given or {})
     engine = open_engine(replace(engine_settings(settings), small=small), reporter.say)
     warehouse = Warehouse(engine, settings.warehouse, settings.catalog)
+    warehouse.on_conflict = lambda name, error: reporter.retried("commit", kind_of_conflict(error), table=name)
     check_format(warehouse, takes_older)
     return warehouse
 

@@ -8,6 +8,7 @@ each time that it is read.
 from __future__ import annotations
 
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ import pyarrow as pa
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, TEXT_REASONS, Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import DamagedSourceError, WorkerDiedError
-from metaclip_spark.extract.task import Stamp, Tools, closing_rows, extract_split
+from metaclip_spark.extract.task import PROCESS, Stamp, Tools, closing_rows, extract_split, retry_key, with_retries
 from metaclip_spark.sources.files import Split
 from metaclip_spark.takedown.hashes import Takedowns
 
@@ -57,7 +58,7 @@ def read_isolated(
                     continue
                 ledger, passed = pickle.loads(batch.schema.metadata[_LEDGER]), number
                 kind = batch.column("kind")[0].as_py()
-                yield batch.replace_schema_metadata(None)
+                yield with_retries(batch.replace_schema_metadata(None), _again(deaths))
             return  # a process whose answer is read to its end takes the next split
         except WorkerDiedError as error:
             if kind == "source":  # the outcome is passed on, so nothing is missing
@@ -67,7 +68,13 @@ def read_isolated(
             deaths.append(f"no memory was left ({error})" if str(error) else "no memory was left")
     if kind != "pair":  # the rejects are passed on, and the outcome is not
         ledger.sample.clear()
-    yield from closing_rows(split, options, _after_death(ledger, deaths), takedowns, stamp)
+    for rows in closing_rows(split, options, _after_death(ledger, deaths), takedowns, stamp):
+        yield with_retries(rows, _again(deaths[:-1]))
+
+
+def _again(deaths: list[str]) -> dict[str, int]:
+    """Return the retries after deaths of processes."""
+    return dict(Counter(retry_key(PROCESS, how.partition(" (")[0]) for how in deaths))
 
 
 def _after_death(ledger: Ledger, deaths: list[str]) -> Ledger:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from typing import Any
@@ -34,6 +35,8 @@ _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
 READERS: dict[str, Reader] = {"wat": read_wat, "warc": read_warc}
 """Format -> reader; every other format is tabular."""
+REQUEST, PROCESS, TASK = "request", "process", "task"
+"""What is tried again while a split is read."""
 REMEMBERED = 500_000
 """Maximum number of keys that a task remembers of its split, 222 bytes each. A WAT has half as many."""
 Origins = dict[bytes, tuple[str, str]]
@@ -265,8 +268,32 @@ def closing_rows(
         "bytes_read": ledger.bytes_read,
         "etag": split.source.etag or ledger.etag,
         "extract_id": options.extract_id,
+        "retries": [(retry_key(REQUEST, kind), number) for kind, number in sorted(ledger.requests.items())],
     }
     yield _rows("source", 1, split, stamp, {name: [value] for name, value in outcome.items()})
+
+
+def retry_key(what: str, why: str) -> str:
+    """Return the key of a retry in the column `retries`.
+
+    >>> retry_key(REQUEST, "status 503")
+    'request: status 503'
+    """
+    return f"{what}: {why}"
+
+
+def with_retries(batch: pa.RecordBatch, retries: Mapping[str, int]) -> pa.RecordBatch:
+    """Add retries to the outcome of a split; other batches of its rows stay as they are.
+
+    Args:
+        retries: `retry_key` -> number.
+    """
+    if not retries or batch.column("kind")[0].as_py() != "source":
+        return batch
+    (known,) = batch.column("retries").to_pylist()
+    sums = Counter(dict(known or ())) + Counter(retries)
+    at = batch.schema.get_field_index("retries")
+    return batch.set_column(at, batch.schema.field(at), pa.array([sorted(sums.items())], batch.schema.field(at).type))
 
 
 def _not_covered(sample: list[tuple[str, str, str]], takedowns: Takedowns) -> list[tuple[str, str, str]]:

@@ -108,7 +108,7 @@ def _below(pid: int) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def described(spark: SparkSession, group: str, text: str) -> Iterator[None]:
+def described(spark: SparkSession, group: str, text: str, part: str = "") -> Iterator[None]:
     """Name the jobs of the body: their group and description in Spark's page; over Spark Connect, a tag.
 
     The embedded engine has no page.
@@ -116,11 +116,14 @@ def described(spark: SparkSession, group: str, text: str) -> Iterator[None]:
     Args:
         group: the run and the stage, without spaces.
         text: the description.
+        part: the part of the stage, such as a batch. It follows the description; over Spark Connect, the tag.
     """
     if is_embedded(spark):
         yield
         return
-    tag = group.replace(",", ".")
+    if part:
+        text = f"{text}, {part}"
+    tag = "-".join([group, *part.split()]).replace(",", ".")
     before = _name_jobs(spark, group, text, tag)
     try:
         yield

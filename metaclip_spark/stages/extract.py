@@ -15,7 +15,7 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.isolated import read_isolated, read_with_ledger
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.sorted_runs import in_sorted_runs
-from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.extract.task import TASK, Stamp, Tools, extract_split, retry_key, with_retries
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.schemas import EXTRACTED
@@ -112,15 +112,19 @@ def extract(
         # Arrow's default allocator retains about 50 MB of freed memory. The system's allocator keeps the worker small.
         pa.set_memory_pool(pa.system_memory_pool())
         own = tools.unpack(options)
-        alone = isolated or _attempt() >= ISOLATED_FROM
+        attempt = _attempt()
+        # The first split of the task counts its attempts.
+        again = {retry_key(TASK, "attempted again"): attempt} if attempt else {}
         for batch in batches:
             for index in batch.column(0).to_pylist():
                 split = listed[index]
-                if alone:
+                if isolated or attempt >= ISOLATED_FROM:
                     run = partial(in_fork, read_with_ledger, own, split, options, stamp)
-                    yield from read_isolated(run, split, options, own.takedowns, stamp)
+                    read = read_isolated(run, split, options, own.takedowns, stamp)
                 else:
-                    yield from extract_split(split, options, own, stamp)
+                    read = extract_split(split, options, own, stamp)
+                yield from (with_retries(rows, again) for rows in read)
+                again = {}
 
     tasks = max(1, min(len(listed), max_tasks or len(listed)))
     rows = in_sorted_runs(work) if in_key_order else work

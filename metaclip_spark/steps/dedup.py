@@ -87,8 +87,9 @@ def _move(ctx: WritingContext, batch_ids: list[str], fingerprint: str, number: i
             size = {_SPLIT_BYTES: str(_USUAL_SPLIT * number // _PARTS_PER_SPLIT)} if number > _PARTS_PER_SPLIT else {}
             with set_for_now(ctx.spark, **size):
                 for prefix in prefixes(number):
-                    stage.pairs += moved.pairs_of(prefix)
-                    moved.sightings_of(prefix)
+                    with stage.describe(f"prefix {prefix.number + 1} of {prefix.of}"):
+                        stage.pairs += moved.pairs_of(prefix)
+                        moved.sightings_of(prefix)
             closed = sources(staged_outcome_rows(ctx, batch_ids)).withColumn("batch_id", F.lit(fingerprint)).toArrow()
             files = _files_of_rejects(ctx, closed)
             warehouse.append("rejects", rejects(staged), txn=fingerprint, files=files)

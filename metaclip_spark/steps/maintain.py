@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.warehouse.conflicts import is_conflict, retried
+from metaclip_spark.warehouse.conflicts import TRIES, is_conflict, retried
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -88,7 +88,7 @@ def _maintained(warehouse: Warehouse, name: str, upkeep: Upkeep, dry_run: bool) 
         if not dry_run:
             warehouse.vacuum(name, upkeep.retain_hours)
     if not dry_run:
-        problem = problem or _without_conflict(lambda: warehouse.clean_log(name, upkeep.log_days))[0]
+        problem = problem or _without_conflict(warehouse, name, lambda: warehouse.clean_log(name, upkeep.log_days))[0]
     return Maintained(
         table=name,
         partitions=len(found),
@@ -112,7 +112,8 @@ def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFi
         to_merge = [part.partition for part in found if part.can_shrink]
         if not to_merge:
             break
-        problem, number = _without_conflict(functools.partial(warehouse.compact, name, target, to_merge))
+        work = functools.partial(warehouse.compact, name, target, to_merge)
+        problem, number = _without_conflict(warehouse, name, work)
         if problem is not None:
             return problem, merged
         merged += number or 0
@@ -122,14 +123,14 @@ def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFi
     return None, merged
 
 
-def _without_conflict(work: Callable[[], int | None]) -> tuple[str | None, int | None]:
+def _without_conflict(warehouse: Warehouse, name: str, work: Callable[[], int | None]) -> tuple[str | None, int | None]:
     """Do something to a table, again where another writer came between.
 
     Returns:
         The conflict that did not end, or None; and what the work returned.
     """
     try:
-        return None, retried(work)
+        return None, retried(work, TRIES, name, warehouse.on_conflict)
     except Exception as error:
         if not is_conflict(error):
             raise

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.schemas import CURRENT_RUN, FORMAT, TABLES, TAKEN
+from metaclip_spark.schemas import CURRENT_RUN, EXTRACTED, FORMAT, OUTCOMES, TABLES, TAKEN
 from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.terminal.progress import Reporter
@@ -174,15 +174,24 @@ def _name_current(warehouse: Warehouse, log: RunLog) -> list[Task]:
     return [Task("name the run that was drawn last in current_run", partial(name_current_run, warehouse, log))]
 
 
+def _create_outcomes(warehouse: Warehouse, log: RunLog) -> list[Task]:
+    """Create `outcomes`. The next command that writes fills it, if something is staged."""
+    if not warehouse.exists(EXTRACTED.name) or warehouse.exists(OUTCOMES.name):
+        return []
+    return [Task("create outcomes", partial(warehouse.ensure, OUTCOMES.name))]
+
+
 STEPS = (
-    Step(2, _add_columns),
-    Step(2, _set_properties),
+    Step(FORMAT, _add_columns),
+    Step(FORMAT, _set_properties),
+    Step(3, _create_outcomes),
     Step(2, _fill_batches),
     Step(2, _fill_subsets),
     Step(2, _empty_keys),
     Step(2, _name_current),
 )
-"""The steps from the first format to this release's, in order. A new column needs no step unless it is to be filled."""
+"""The steps from the first format to this release's, in order. A new column needs a new format, and no step of its own
+unless it is to be filled."""
 
 
 def _without_batch(warehouse: Warehouse, name: str, *columns: str) -> list[tuple[str, ...]]:

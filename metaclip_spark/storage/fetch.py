@@ -46,11 +46,13 @@ class Fetch:
     Attributes:
         identity: the size and etag of the first response; a later response that differs ends the source.
         failure: the error that ended the source after the last returned bytes, or None.
+        retries: kind of failure -> number of requests that were made again after one.
     """
 
     def __init__(self, uri: str, patience: Patience) -> None:
         self.identity: Identity | None = None
         self.failure: DamagedSourceError | None = None
+        self.retries: Counter[str] = Counter()
         self._uri = uri
         self._patience = patience
         self._transport = _transport_of(uri, patience)
@@ -170,6 +172,7 @@ class Fetch:
             alike = len(self._failures) == 1
             summary = f"got {lost} {_times(number)}" if alike else f"{_times(number)} in a row, the last with {lost}"
             raise FetchError(f"{shown(self._uri)} could not be fetched: {summary}")
+        self.retries[_kind(lost)] += 1
         delay = min(patience.max_delay, patience.base_delay * 2 ** (number - 1))
         # This is not a keyed draw: the time of a retry decides nothing about a row, and tasks must not retry in unison.
         delay *= random.uniform(0.5, 1.0)
@@ -190,6 +193,11 @@ def _transport_of(uri: str, patience: Patience) -> Transport:
     from metaclip_spark.storage.object_store import FsspecTransport
 
     return FsspecTransport(uri, patience.connect_seconds, patience.read_seconds)
+
+
+def _kind(lost: ConnectionLostError) -> str:
+    """Return the kind of a failure: its first words, without the details that differ by request."""
+    return str(lost).partition(" (")[0].partition(":")[0]
 
 
 def _times(number: int) -> str:

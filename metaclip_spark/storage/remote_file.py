@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections import Counter
 
 from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.storage.fetch import Fetch, Patience
@@ -63,6 +64,11 @@ class RemoteFile(io.BufferedIOBase):
         """Size in bytes and etag from the server's first response; (0, "") before that response."""
         found = self._fetch.identity or Identity(None, "")
         return found.size or 0, found.etag
+
+    @property
+    def retries(self) -> Counter[str]:
+        """The requests made again so far, by kind of failure; the counter goes on counting."""
+        return self._fetch.retries
 
     def learn(self) -> tuple[int, str]:
         """Return `info`; request one byte if no request was made yet."""

@@ -18,9 +18,9 @@ from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import ConfigError
 
 Event = Mapping[str, Any]
-LABELS = ("stage", "snapshot", "run_id", "status", "kind")
+LABELS = ("stage", "snapshot", "run_id", "status", "kind", "what", "table")
 """Fields of an event that say which series a number belongs to; all other numbers are values."""
-MEASURED = ("progress", "stage_done", "sources", "finished", "failed")
+MEASURED = ("progress", "stage_done", "sources", "retried", "finished", "failed")
 """Events that have numbers for a monitor."""
 
 

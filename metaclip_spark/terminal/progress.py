@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -55,6 +55,7 @@ class Reporter:
         self.stages: list[str] = []
         self.used: list[tuple[str, str | None, Usage]] = []
         self.events = Events()
+        self._running: dict[str, str | None] = {}
         if metrics is not None:
             self.events.sinks.append(metrics_sink(metrics))
         if log_format == "json":
@@ -69,6 +70,16 @@ class Reporter:
         """Print a warning on stderr."""
         self.events.emit("message", level="warning", message=text)
         self.console.print(f"warning: {masked(text)}", style="yellow", markup=False, soft_wrap=True)
+
+    def retried(self, what: str, kind: str, number: int = 1, **of: str | None) -> None:
+        """Emit that something was tried again.
+
+        Args:
+            what: request, task, process, batch, source or commit.
+            kind: why, without what differs from one time to the next.
+            of: stage and snapshot, or the table of a commit.
+        """
+        self.events.emit("retried", **{**self._running, **of}, what=what, kind=kind, retries=number)
 
     @contextmanager
     def stage(
@@ -100,9 +111,13 @@ class Reporter:
         where = f" of snapshot {snapshot}" if snapshot else ""
         group = "-".join(part for part in ("metaclip", run_id, name, snapshot) if part)
         try:
-            with described(spark, group, f"metaclip {name}{where}, run {run_id}"), self._live(stage, of_stage):
+            text = f"metaclip {name}{where}, run {run_id}"
+            stage.describe = lambda part: described(spark, group, text, part)
+            self._running = of_stage
+            with described(spark, group, text), self._live(stage, of_stage):
                 yield stage
         finally:
+            self._running = {}
             if tallies is not None:
                 tallies.remove()
         used = meter.read()
@@ -159,6 +174,7 @@ class Stage:
     Attributes:
         pairs: number of pairs committed; 0 where the stage counts none.
         note: text for the last line.
+        describe: returns a context in which Spark's jobs are also named after a part of the stage, such as a batch.
     """
 
     def __init__(
@@ -174,6 +190,7 @@ class Stage:
         self.name = name
         self.pairs = 0
         self.note = ""
+        self.describe: Callable[[str], AbstractContextManager[None]] = lambda part: nullcontext()
         self._waits = ""
         self._unit, self._record = unit, record
         self._total, self._planned = total, planned

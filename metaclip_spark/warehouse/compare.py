@@ -30,8 +30,8 @@ BY_NATURE: Mapping[str, tuple[str, ...]] = {
     # New for each attempt, or a number or a version that other commits to the table change.
     "runs": ("attempt_id", "at", "config", "versions", "software", "fingerprint"),
     "sources": ("batch_id",),
-    "extracted": ("batch_id",),
-    "outcomes": ("batch_id",),
+    "extracted": ("batch_id", "retries"),
+    "outcomes": ("batch_id", "retries"),
     # The salt is random, and all hashes depend on it.
     "takedowns": ("hash", "takedown_id", "at"),
     "taken": ("takedown_id",),

@@ -22,7 +22,7 @@ from deltalake.transaction import AddAction
 
 from metaclip_spark.errors import LeaseError
 from metaclip_spark.schemas import TABLES, Table
-from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.conflicts import OnConflict, ignored, retried
 
 _TOKEN = "userMetadata"
 _FENCE = "metaclip-spark:lease"
@@ -100,10 +100,12 @@ class DeltaLogs:
     Args:
         root: an absolute path, or a uri that delta-rs reads (s3://, gs://, az://).
         options: of delta-rs's object stores; the environment gives the rest.
+        on_conflict: gets each conflict after which a commit is made again.
     """
 
-    def __init__(self, root: str, options: Mapping[str, str] = {}) -> None:
+    def __init__(self, root: str, options: Mapping[str, str] = {}, on_conflict: OnConflict = ignored) -> None:
         self.root = root
+        self._on_conflict = on_conflict
         self.fence: int | None = None
         """The generation of the lease that this process holds. A commit is refused after one of a later generation."""
         self._options = dict(options)
@@ -208,12 +210,13 @@ class DeltaLogs:
         for left in reversed(range(TRIES)):
             try:
                 return self._commit(name, files, token, replaced, txn)
-            except CommitFailedError:
+            except CommitFailedError as error:
                 made = self.find(name, token, before)
                 if made is not None:
                     return made.version
                 if not left:
                     raise
+                self._on_conflict(name, error)
         raise AssertionError("unreachable")
 
     def _commit(
@@ -252,7 +255,7 @@ class DeltaLogs:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))
             table.delete(_predicate(where) if where else None, commit_properties=properties)
 
-        retried(lambda: work(self._existing(name)), TRIES)
+        retried(lambda: work(self._existing(name)), TRIES, name, self._on_conflict)
 
     def merge(
         self,
@@ -286,7 +289,7 @@ class DeltaLogs:
                 merger = merger.when_matched_update(dict(update))
             return dict(merger.execute())
 
-        done = retried(lambda: work(self._existing(name)), TRIES)
+        done = retried(lambda: work(self._existing(name)), TRIES, name, self._on_conflict)
         return int(done["num_target_rows_deleted"]) + int(done["num_target_rows_updated"])
 
     def vacuum(self, name: str, retain_hours: float, dry_run: bool = False) -> int:

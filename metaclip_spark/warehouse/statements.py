@@ -17,7 +17,7 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
-from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
 from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LONGEST_OF_SPARK, LastCommit, may_have_deletion_vectors
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
@@ -46,8 +46,11 @@ _MISSING = ("DELTA_MISSING_DELTA_TABLE", "DELTA_TABLE_NOT_FOUND", "TABLE_OR_VIEW
 class SparkLogs:
     """The Delta logs of the tables at `root`/<table>, or at `catalog`.<table>; see `DeltaLogs`."""
 
-    def __init__(self, engine: Engine, root: str | None, catalog: str | None) -> None:
+    def __init__(
+        self, engine: Engine, root: str | None, catalog: str | None, on_conflict: OnConflict = ignored
+    ) -> None:
         self._engine = engine
+        self._on_conflict = on_conflict
         self._root = root
         self._catalog = catalog
 
@@ -141,7 +144,8 @@ class SparkLogs:
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""
         condition = equal_to(**where) if where else "true"
-        retried(lambda: self._spark.sql(f"DELETE FROM {self.identifier(name)} WHERE {condition}"))
+        statement = f"DELETE FROM {self.identifier(name)} WHERE {condition}"
+        retried(lambda: self._spark.sql(statement), TRIES, name, self._on_conflict)
 
     def merge(
         self,
@@ -172,8 +176,8 @@ class SparkLogs:
             then += " WHEN MATCHED THEN UPDATE SET " + ", ".join(f"t.{key} = {value}" for key, value in update.items())
         try:
             statement = f"MERGE INTO {self.identifier(name)} t USING {view} s ON {condition} {then}"
-            changed: int = retried(lambda: self._spark.sql(statement).collect()[0]["num_affected_rows"])
-            return changed
+            merged = retried(lambda: self._spark.sql(statement).collect()[0], TRIES, name, self._on_conflict)
+            return int(merged["num_affected_rows"])
         finally:
             self._spark.catalog.dropTempView(view)
 

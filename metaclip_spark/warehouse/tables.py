@@ -21,7 +21,7 @@ from deltalake.exceptions import DeltaProtocolError
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
-from metaclip_spark.warehouse.conflicts import retried
+from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
@@ -69,6 +69,9 @@ class Warehouse:
         engine: the engine, or its session.
         guard: called before every write. It raises where this process may no longer write (a lost lease).
 
+    Attributes:
+        on_conflict: gets each conflict with another writer after which a commit is made again.
+
     Raises:
         WarehouseError: neither or both of `root` and `catalog` are given, or the engine cannot write there.
     """
@@ -86,16 +89,17 @@ class Warehouse:
         self.root = None if root is None else _plain(root)
         self.catalog = catalog
         self.guard = guard
+        self.on_conflict: OnConflict = ignored
         self._known: set[str] = set()
         self._versions: dict[str, int] = {}
         """Table -> a version that it had: one that Spark's Delta committed for this process."""
-        self._statements = SparkLogs(self.engine, self.root, catalog)
+        self._statements = SparkLogs(self.engine, self.root, catalog, self._conflict)
         self._files: LocalFiles | None = None
         embedded = self.engine.is_embedded
         # A server of Spark Connect has its own disk. Its paths are not this machine's.
         local = self.root is not None and "://" not in self.root and not self.engine.is_remote
         if self.root is not None and local and can_name(self.root):
-            logs = DeltaLogs(self.root)
+            logs = DeltaLogs(self.root, on_conflict=self._conflict)
             self._files = LocalFiles(self.root, logs, lambda: self.guard())
             self._logs: DeltaLogs | SparkLogs = logs
         elif embedded:
@@ -106,6 +110,9 @@ class Warehouse:
         else:
             self._logs = self._statements
         self._rows_by_files = embedded
+
+    def _conflict(self, name: str, error: BaseException) -> None:
+        self.on_conflict(name, error)
 
     @property
     def spark(self) -> SparkSession:
@@ -499,7 +506,7 @@ class Warehouse:
         with set_for_now(self.spark, **settings):
             # A transaction is committed once, and a replaced partition is replaced whole. Another append may not be
             # repeated, and has no conflicts with maintenance.
-            save() if txn is None and where is None else retried(save)
+            save() if txn is None and where is None else retried(save, TRIES, name, self._conflict)
         made = self._logs.find(name, token, before)
         if made is None:
             return Commit(name, self._logs.last(name).version, 0, False)

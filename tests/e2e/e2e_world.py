@@ -49,8 +49,8 @@ tests/spark uses the settings of users."""
 _DIFFERS = {
     "runs": {"run_id", "attempt_id", "at", "config", "versions", "rows", "software", "fingerprint"},
     "sources": {"batch_id"},
-    "extracted": {"batch_id"},
-    "outcomes": {"batch_id"},
+    "extracted": {"batch_id", "retries"},
+    "outcomes": {"batch_id", "retries"},
 }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import socket
+import threading
 from pathlib import Path
 
 import pytest
-from e2e_world import call, flag_words, rows_of
+from bad_server import BadServer, Behaviour, reset, status, well
+from e2e_world import call, flag_words, row, rows_of, wat_of
 
 pytestmark = pytest.mark.spark
 
@@ -40,6 +43,46 @@ def test_stderr_is_one_json_object_per_line(spark, world):
     assert "broken.parquet" not in sources["failed"]["kind"]
     levels = {event["level"] for event in events if event["event"] == "message"}
     assert levels == {"info", "warning"}
+
+
+def one_after_another(*behaviours: Behaviour) -> Behaviour:
+    """Return a behaviour that is each of several in turn, then sends the file."""
+    left = list(behaviours)
+
+    def answer(handler, data: bytes, start: int, stop: int) -> None:
+        (left.pop(0) if left else well)(handler, data, start, stop)
+
+    return answer
+
+
+def test_what_is_tried_again_is_an_event(world):
+    """Requests by the kind of their failure, summed over the commit, and the sources of --retry."""
+    server = BadServer()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    try:
+        rows = [row("f", n)[:2] for n in range(3)]
+        server.add("/f.wat.gz", b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows)))
+        listed = world.root / "files.paths"
+        listed.write_text(f"{server.root}/f.wat.gz\n{server.root}/gone.wat.gz\n")
+        server.always = {"/f.wat.gz": one_after_another(status(503, "0"), reset(10))}
+        words = world.words("warehouse", "--log-format", "json", "--allow-incomplete", 1, input=listed)
+        first = call("run", *words)
+        assert first.status == 0, first.err
+        again = [event for event in lines_of(first.err) if event["event"] == "retried"]
+        assert {(e["what"], e["kind"], e["retries"], e["stage"], e["snapshot"]) for e in again} == {
+            ("request", "status 503", 1, "extract", "default"),
+            ("request", "a connection reset", 1, "extract", "default"),
+        }
+        second = call("run", *words, "--retry", "failed")
+        assert second.status == 0, second.err
+        again = [event for event in lines_of(second.err) if event["event"] == "retried"]
+        assert [(e["what"], e["kind"], e["retries"]) for e in again] == [("source", "failed", 1)]
+    finally:
+        server.stop_waiting.set()
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def test_a_command_that_fails_ends_with_an_event(world):
@@ -121,8 +164,15 @@ def test_an_attempt_is_a_run_of_openlineage(world, monkeypatch):
     assert failed["run"]["facets"]["errorMessage"]["message"] == "OSError: password=(hidden)"
 
 
+def described(spark, group: str) -> set[str]:
+    """Return the descriptions of the jobs of a group."""
+    jobs = spark.sparkContext._jsc.sc().statusStore().jobsList(None)
+    of_group = [job for job in map(jobs.apply, range(jobs.size())) if job.jobGroup().contains(group)]
+    return {job.description().get() for job in of_group if job.description().isDefined()}
+
+
 def test_jobs_have_a_group_and_a_description(spark, world, engine):
-    """Spark's page shows which run, stage and snapshot a job is of."""
+    """Spark's page shows which run, stage, snapshot, and batch or key prefix a job is of."""
     if engine == "embedded" or "METACLIP_TEST_REMOTE" in os.environ:
         pytest.skip("the embedded engine has no page, and the page of a server is not this session's")
     assert call("run", *world.words()).status == 0
@@ -130,4 +180,10 @@ def test_jobs_have_a_group_and_a_description(spark, world, engine):
     tracker = spark.sparkContext.statusTracker()
     for group in (f"metaclip-{run_id}-dedup-default", f"metaclip-{run_id}-balance"):
         assert tracker.getJobIdsForGroup(group), group
+    texts = described(spark, f"metaclip-{run_id}-extract-default")
+    # Delta adds what it does to the description of its own jobs.
+    batches = {text.partition(" (")[2].partition(")")[0] for text in texts if f"run {run_id}, batch " in text}
+    assert batches == {f"sources {n} to {n} of 3" for n in (1, 2, 3)}
+    texts = described(spark, f"metaclip-{run_id}-dedup-default")
+    assert f"metaclip dedup of snapshot default, run {run_id}, prefix 1 of 1" in texts
     assert spark.sparkContext.getLocalProperty("spark.jobGroup.id") is None

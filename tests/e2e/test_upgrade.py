@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from crashing import Crash, CrashAt, watched
-from e2e_world import call, row, rows_of
+from deltalake import write_deltalake
+from e2e_world import assert_same, call, row, rows_of, table_state
 from format_1 import ONE, TWO, commands, run_words, write_file
 
 from metaclip_spark.schemas import FORMAT, FORMAT_PROPERTY, TABLES
@@ -116,6 +118,33 @@ def test_an_upgraded_warehouse_equals_one_of_this_release(spark, tmp_path, fresh
     assert (
         comments["batch_id"] == {field.name: field.metadata for field in new.open("pairs").schema().fields}["batch_id"]
     )
+
+
+def test_sources_that_are_staged_in_format_2_go_on_after_an_upgrade(spark, undisturbed, tmp_path):
+    """Format 2 has no table `outcomes`, and no retries in `extracted`. The run ends as one that was undisturbed."""
+    world, warehouse = undisturbed.world, tmp_path / "wh"
+    words = ["run", *world.words(warehouse)]
+    watch = CrashAt(lambda point: point == "after append extracted #2")
+    with watched(watch), pytest.raises(Crash):
+        call(*words)
+    logs = DeltaLogs(str(warehouse))
+    staged = logs.rows("extracted").drop_columns("retries")
+    for name in ("extracted", "outcomes"):
+        shutil.rmtree(warehouse / name)
+    write_deltalake(
+        str(warehouse / "extracted"),
+        staged,
+        partition_by=["metadata_id", "snapshot"],
+        configuration={"delta.dataSkippingStatsColumns": "kind,batch_id"},
+    )
+    logs.set_property("runs", FORMAT_PROPERTY, "2")
+    assert call(*words).status == 1
+    done = json_of("upgrade", "--warehouse", warehouse, "--json")
+    assert (done["from"], done["to"]) == (2, FORMAT)
+    assert {"add retries to extracted", "create outcomes"} <= set(done["changes"])
+    ended = call(*words)
+    assert ended.status == 0, ended.err
+    assert_same(table_state(spark, warehouse), undisturbed.state)
 
 
 def test_every_command_works_on_an_upgraded_warehouse(spark, tmp_path, fresh):

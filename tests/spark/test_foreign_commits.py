@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.warehouse import delta_rs, statements
+from metaclip_spark.warehouse.conflicts import kind_of_conflict
 from metaclip_spark.warehouse.lease import Lease
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -118,6 +119,8 @@ def test_an_optimize_in_the_middle_of_a_replacement_is_no_error(spark, warehouse
         return fences(self, table)
 
     monkeypatch.setattr(delta_rs.DeltaLogs, "_fences", late)
+    said = []
+    warehouse.on_conflict = lambda name, error: said.append((name, kind_of_conflict(error)))
     left.append(1)
     commit = warehouse.replace("run_statistics", rows(spark, 7, 8), txn="r", run_id="a")
     assert (commit.was_new, commit.rows, left) == (True, 2, [])
@@ -129,6 +132,7 @@ def test_an_optimize_in_the_middle_of_a_replacement_is_no_error(spark, warehouse
     left.append(1)
     warehouse.delete("run_statistics", run_id="a")
     assert (warehouse.read("run_statistics").count(), left) == (0, [])
+    assert said == [("run_statistics", "CommitFailedError")] * 3
 
 
 def test_a_conflict_of_spark_is_repeated_where_that_is_safe(spark, warehouse, monkeypatch):
@@ -146,10 +150,14 @@ def test_a_conflict_of_spark_is_repeated_where_that_is_safe(spark, warehouse, mo
         save(self, *args, **kwargs)
 
     monkeypatch.setattr(DataFrameWriter, "save", failing)
+    said = []
+    warehouse.on_conflict = lambda name, error: said.append((name, str(error).partition(":")[0]))
     failures[:] = ["[DELTA_CONCURRENT_APPEND] ConcurrentAppendException: files were added"] * 2
     assert warehouse.append("run_statistics", rows(spark, 1), txn="t").rows == 1
     failures[:] = ["ConcurrentDeleteReadException"]
     assert warehouse.replace("run_statistics", rows(spark, 2, 3), run_id="a").rows == 2
+    appended = ("run_statistics", "[DELTA_CONCURRENT_APPEND] ConcurrentAppendException")
+    assert said == [appended, appended, ("run_statistics", "ConcurrentDeleteReadException")]
     failures[:] = ["ConcurrentAppendException"]
     with pytest.raises(RuntimeError, match="ConcurrentAppend"):
         warehouse.append("run_statistics", rows(spark, 4))

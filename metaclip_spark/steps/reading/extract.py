@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections import Counter
 from collections.abc import Iterable
 
 import pyarrow.compute as pc
@@ -74,8 +75,9 @@ def extract_step(ctx: ExtractContext, plan: Plan) -> int:
             batch_id = batch_digest(snapshot, ctx.metadata_id, options.extract_id, names, before)
             stamp = Stamp(snapshot, ctx.metadata_id, batch_id, stage.tally)
             fetches = pace.fetches if pace.fetches != cores else None
-            _extract_batch(ctx, batch, stamp, known_to_kill, fetches, sort)
-            pairs, outcomes = _outcomes_of(ctx, batch_id)
+            with stage.describe(f"batch {batch_id} (sources {first + 1:,} to {done:,} of {len(sources):,})"):
+                _extract_batch(ctx, batch, stamp, known_to_kill, fetches, sort)
+                pairs, outcomes = _outcomes_of(ctx, batch_id)
             stage.commit(len(batch), sum(split.bytes for split in batch), pairs)
             gate.add(outcomes)
             seconds, why = pace.after(outcomes.values())
@@ -115,6 +117,7 @@ def _extract_batch(
             raise CredentialsError(refusal[1].rstrip(".") + ".") from None
         if isolated or not is_worker_death(error):
             raise
+        ctx.reporter.retried("batch", "a source ended the process that read it")
         ctx.reporter.warn(
             f"a source ended the process that read it. The {counted(len(batch), 'split')} of this commit "
             f"{agrees(len(batch), 'is', 'are')} read again, each in a process of its own."
@@ -129,6 +132,12 @@ def _outcomes_of(ctx: ExtractContext, batch_id: str) -> tuple[int, dict[str, str
     columns = (table[name].to_pylist() for name in ("source_path", "status", "reason"))
     for path, status, reason in zip(*columns, strict=True):
         outcomes[path] = outcomes.get(path) if status == "done" else reason or status
+    retries: Counter[str] = Counter()
+    for numbers in table["retries"].to_pylist():
+        retries.update(dict(numbers or ()))
+    for key, number in sorted(retries.items()):
+        what, _, kind = key.partition(": ")
+        ctx.reporter.retried(what, kind, number)
     return pc.sum(table["pairs_written"]).as_py() or 0, outcomes
 
 

@@ -125,6 +125,7 @@ def test_the_rows_before_the_death_are_kept_once(split, end, how):
     assert (outcome["kind"], outcome["status"]) == ("source", "partial")
     assert outcome["reason"].startswith(f"the worker died reading it, {TRIES} times ({how}")
     assert (outcome["pairs_written"], outcome["texts_read"], outcome["rejected"]) == (50, 50, [])
+    assert outcome["retries"] == [(f"process: {how}", TRIES - 1)]
 
 
 def test_a_split_without_a_pair_fails(split):
@@ -140,6 +141,7 @@ def test_a_death_that_does_not_come_again_loses_nothing(split, tmp_path, dies_at
     found = rows(split, deadly(crash, "text 57", tmp_path / "marks", dies_at))
     assert found[-1]["status"] == "done"
     assert dict(found[-1]["rejected"]) == {"repeat": 5}
+    assert found[-1]["retries"] == ([("process: signal 11", 1)] if dies_at == 1 else [])
     assert [row["url"] for row in found if row["kind"] == "pair"] == [f"http://ex.org/{n}.jpg" for n in range(90)]
 
 

@@ -113,6 +113,19 @@ def test_a_cut_body_is_continued_where_it_was_cut(server, url):
     assert [requested for _, requested in server.requests] == [None, "bytes=100000-", "bytes=150000-"]
 
 
+def test_requests_that_are_made_again_are_counted_by_kind(server, url):
+    """The counter has no address and no number that differs by request. The failure that ends a source is no retry."""
+    server.plan = [bad.status(503), bad.reset(90_000), bad.status(503), bad.reset(1)]
+    with open_source(url, QUICK) as file:
+        assert len(file.read()) == len(DATA)
+        assert dict(file.retries) == {"status 503": 2, "a connection reset": 2}
+    server.plan = [bad.status(503)] * QUICK.attempts
+    with open_source(url, QUICK) as file:
+        with pytest.raises(DamagedSourceError):
+            file.read()
+        assert dict(file.retries) == {"status 503": QUICK.attempts - 1}
+
+
 def test_more_failures_than_attempts_are_fine_while_bytes_come(server, url):
     """Only failures in a row count: a connection that breaks every 30,000 bytes still gives the file."""
     server.plan = [bad.reset(30_000) for _ in range(10)]
