@@ -265,6 +265,7 @@ class DeltaLogs:
         update: Mapping[str, str] | None,
         delete: str,
         parts: Mapping[str, Sequence[str]] = {},
+        only: Sequence[str] = (),
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
 
@@ -272,12 +273,14 @@ class DeltaLogs:
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
             parts: partition column -> the values that `rows` has; files of other partitions are not read.
+            only: conditions on t that hold for all rows to change; files without such a row are not read.
         """
         if any(not values for values in parts.values()):
             return 0
         condition = " AND ".join(f't."{column}" = s."{column}"' for column in on)
         for column, values in parts.items():
             condition += f" AND t.{_predicate({column: list(values)})}"
+        condition = " AND ".join([condition, *only])
 
         def work(table: DeltaTable) -> dict[str, Any]:
             properties = CommitProperties(max_commit_retries=0, app_transactions=self._fences(table))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from metaclip_spark.core.hashing.key_prefix import Ranges
 from metaclip_spark.schemas import Table
 from metaclip_spark.warehouse.delta_rs import stats_properties
 
@@ -54,6 +55,22 @@ def equal_to(**columns: str | Sequence[str]) -> str:
         else:
             parts.append(f"{column} IN ({', '.join(map(sql_string, value))})")
     return " AND ".join(parts)
+
+
+def within(column: str, ranges: Ranges) -> str:
+    """Return the condition that a column is in one of some ranges, one at least.
+
+    The depth of the condition is the logarithm of the number of ranges.
+
+    >>> print(within("t.pair_id", (("00", "02"), ("ff", None))))
+    ((t.pair_id >= '00' AND t.pair_id < '02') OR t.pair_id >= 'ff')
+    """
+    if len(ranges) == 1:
+        ((first, end),) = ranges
+        from_first = f"{column} >= {sql_string(first)}"
+        return from_first if end is None else f"({from_first} AND {column} < {sql_string(end)})"
+    half = len(ranges) // 2
+    return f"({within(column, ranges[:half])} OR {within(column, ranges[half:])})"
 
 
 def declared_properties(table: Table) -> dict[str, str]:

@@ -155,14 +155,16 @@ class SparkLogs:
         update: Mapping[str, str] | None,
         delete: str,
         parts: Mapping[str, Sequence[str]] = {},
+        only: Sequence[str] = (),
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return their number.
 
-        Delta's log keeps the condition of a statement. Here the condition has only names of columns, and values of
-        partitions. The condition of a DELETE would keep the values in the log for good.
+        Delta's log keeps the condition of a statement. Here the condition has only names of columns, values of
+        partitions, and ranges of ids. The condition of a DELETE would keep the values in the log for good.
 
         Args:
             parts: partition column -> the values that `rows` has; files of other partitions are not read.
+            only: conditions on t that hold for all rows to change; files without such a row are not read.
         """
         if any(not values for values in parts.values()):
             return 0
@@ -171,6 +173,7 @@ class SparkLogs:
         condition = " AND ".join(f"t.`{column}` = s.`{column}`" for column in on)
         for column, values in parts.items():
             condition += f" AND t.{equal_to(**{column: list(values)})}"
+        condition = " AND ".join([condition, *only])
         then = f"WHEN MATCHED AND {delete} THEN DELETE"
         if update is not None:
             then += " WHEN MATCHED THEN UPDATE SET " + ", ".join(f"t.{key} = {value}" for key, value in update.items())

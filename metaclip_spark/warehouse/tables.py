@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from deltalake.exceptions import DeltaProtocolError
 
+from metaclip_spark.core.hashing.key_prefix import Ranges
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
@@ -25,7 +26,7 @@ from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retri
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
-from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string
+from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string, within
 from metaclip_spark.warehouse.statements import SparkLogs, set_for_now
 
 if TYPE_CHECKING:
@@ -272,6 +273,7 @@ class Warehouse:
         on: Sequence[str],
         update: Mapping[str, str] | None = None,
         delete: str = "true",
+        ranges: Mapping[str, Ranges] = {},
     ) -> int:
         """Change the rows t that are equal to one of `rows` (s) in the columns `on`; return the number of changed rows.
 
@@ -279,20 +281,23 @@ class Warehouse:
             on: columns of both; a null is equal to nothing.
             update: column of t -> expression of s, for the rows that are not deleted; None: none is updated.
             delete: SQL condition on s and t, of the rows to delete.
+            ranges: column of `on` -> ranges that have all values of `rows`. Files without such a value are not read.
+                Delta's log keeps the ranges.
         """
         if not self.exists(name):
             return 0
+        only = [within(f"t.{column}", of_column) for column, of_column in ranges.items() if of_column]
         self.guard()
         keys = [column for column in TABLES[name].partitioned_by if column in on]
         if self._rows_by_files:
             few = rows.toArrow()
             assert isinstance(self._logs, DeltaLogs)
             parts = {key: sorted({value for value in few[key].to_pylist() if value is not None}) for key in keys}
-            return self._logs.merge(name, few, on, update, delete, parts)
+            return self._logs.merge(name, few, on, update, delete, parts, only)
         # With literals for the partitions, Delta reads no file of the others.
         found = rows.select(*keys).distinct().collect() if keys else []
         parts = {key: sorted({row[key] for row in found if row[key] is not None}) for key in keys}
-        return self._statements.merge(name, rows, on, update, delete, parts)
+        return self._statements.merge(name, rows, on, update, delete, parts, only)
 
     def delete(self, name: str, **where: str | Sequence[str]) -> None:
         """Delete the rows whose columns are equal to a value, or to one of several; without columns, all rows."""

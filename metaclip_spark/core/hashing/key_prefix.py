@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +67,28 @@ def prefixes_for(keys: int, most: int) -> int:
     (1, 2, 8)
     """
     return 1 << min(16, (max(1, -(-keys // max(1, most))) - 1).bit_length())
+
+
+Ranges = tuple[tuple[str, str | None], ...]
+"""Ranges of keys, as hexadecimal digits: from the first one on, and before the second one; None: to the last key."""
+
+
+def ranges_of(leading: Iterable[str]) -> Ranges:
+    """Return the ranges of the keys that begin with some digits; neighbours are one range.
+
+    Args:
+        leading: hexadecimal digits in lower case, as many in each.
+
+    >>> ranges_of(["01", "00", "ff", "1f"])
+    (('00', '02'), ('1f', '20'), ('ff', None))
+    """
+    ranges: list[tuple[str, str | None]] = []
+    for digits in sorted(set(leading)):
+        after = int(digits, 16) + 1
+        end = f"{after:0{len(digits)}x}" if after < 16 ** len(digits) else None
+        first = ranges.pop()[0] if ranges and ranges[-1][1] == digits else digits
+        ranges.append((first, end))
+    return tuple(ranges)
 
 
 def buckets_of(keys: npt.NDArray[np.uint8], prefix: KeyPrefix, buckets: int) -> npt.NDArray[np.int64]:

@@ -25,6 +25,7 @@ from metaclip_spark.steps.takedown.rows import (
     count_rows,
     find_taken,
     purge_files,
+    ranges_of_ids,
     recount,
     refuse_open_drop,
     remove_pairs,
@@ -150,8 +151,8 @@ class _Takedown:
 
     def _correct_runs(self, removed: DataFrame, takedown_id: str) -> list[Run]:
         """Correct the sums of every run that has a subset; return the runs that lose pairs of their pool."""
-        drawn = [run for run in self.log.runs() if run.has_subset]
-        return [run for run in drawn if correct_run(self.warehouse, removed, run, takedown_id)]
+        drawn, ranges = [run for run in self.log.runs() if run.has_subset], ranges_of_ids(removed)
+        return [run for run in drawn if correct_run(self.warehouse, removed, ranges, run, takedown_id)]
 
     def _log_pool(self, pool: TakenOfPool, takedown_id: str) -> None:
         """Log how many pairs a pool loses, under the run that stored its pairs last. The first such event counts."""

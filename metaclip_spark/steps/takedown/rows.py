@@ -7,11 +7,13 @@ next takedown finishes an interrupted one, and until then no other command may w
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.hashing.key_prefix import Ranges, ranges_of
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, TAKEDOWNS, TAKEN
 from metaclip_spark.spark.broadcast import Broadcast
@@ -31,6 +33,7 @@ from metaclip_spark.steps.context import stored_pairs
 from metaclip_spark.steps.run_probabilities import drawn_with
 from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.warehouse.runs import Run, RunLog
+from metaclip_spark.warehouse.sql import within
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
 
 PAIR_TABLES = tuple(name for name, table in TABLES.items() if {"url", "pair_id"} <= set(table.names))
@@ -39,6 +42,11 @@ KEY_TABLES = tuple(name for name, table in TABLES.items() if "pair_key" in table
 """Tables that store pairs by their ids only."""
 REJECT_TABLES = tuple(name for name, table in TABLES.items() if {"record", "detail"} <= set(table.names))
 """Tables that store rejects, whose text may contain urls."""
+NEAR_DIGITS = 5
+"""Leading hexadecimal digits of the removed ids that conditions on files name: they say little about a pair, and divide
+the ids of a snapshot into more parts than it has files."""
+MOST_NEAR = 500
+"""Maximum number of different leading digits. So many pairs lie in nearly all files of most snapshots."""
 _CHANGED = tuple(dict.fromkeys((*PAIR_TABLES, *KEY_TABLES, *REJECT_TABLES, TAKEN.name)))
 """Tables that a takedown changes."""
 _OF_A_REJECT = ("metadata_id", "snapshot", "source_path", "record", "reason", "detail")
@@ -96,25 +104,49 @@ def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast[Takedowns])
     return taken_in_text(warehouse.read(name), takedowns, ("record", "detail")).select(*_OF_A_REJECT).distinct()
 
 
+def ranges_of_ids(removed: DataFrame) -> Ranges:
+    """Return ranges of pair_id that have all removed pairs; none where they would not leave out files.
+
+    Rows of `pairs` lie in the order of their ids, so the statistics of files answer for ranges of ids. There are no
+    ranges for many pairs, and for ids of the input that are no hexadecimal digits.
+    """
+    leading = removed.select(F.substring("pair_id", 1, NEAR_DIGITS).alias("leading")).distinct().limit(MOST_NEAR + 1)
+    digits = [row["leading"] for row in leading.collect()]
+    is_hex = all(value is not None and re.fullmatch(f"[0-9a-f]{{{NEAR_DIGITS}}}", value) for value in digits)
+    return ranges_of(digits) if is_hex and len(digits) <= MOST_NEAR else ()
+
+
+def _near(warehouse: Warehouse, name: str, ranges: Ranges) -> DataFrame:
+    """Return the rows of a table whose id is in one of some ranges; all rows where there are none, or it has no ids."""
+    rows = warehouse.read(name)
+    return rows.where(within("pair_id", ranges)) if ranges and "pair_id" in TABLES[name].names else rows
+
+
 def count_rows(warehouse: Warehouse, removed: DataFrame, takedowns: Broadcast[Takedowns]) -> dict[str, int]:
     """Return table -> number of rows to remove; write nothing."""
-    rows = {}
+    rows, ranges = {}, ranges_of_ids(removed)
     for name in (*PAIR_TABLES, *KEY_TABLES):
         if warehouse.exists(name):
             on = _key(name)
-            rows[name] = warehouse.read(name).join(keys_of(removed, on), on=on, how="left_semi").count()
+            rows[name] = _near(warehouse, name, ranges).join(keys_of(removed, on), on=on, how="left_semi").count()
     for name in REJECT_TABLES:
         rows[name] = rows.get(name, 0) + rejects_of(warehouse, name, takedowns).count()
     return rows
 
 
 def remove_pairs(warehouse: Warehouse, removed: DataFrame) -> dict[str, int]:
-    """Remove the pairs from every table; return table -> number of rows removed."""
-    return {
-        name: warehouse.merge(name, keys_of(removed, _key(name)), _key(name))
-        for name in (*PAIR_TABLES, *KEY_TABLES)
-        if warehouse.exists(name)
-    }
+    """Remove the pairs from every table; return table -> number of rows removed.
+
+    Of tables in the order of `pair_id`, only files whose ids are near those of removed pairs are read. `sightings` has
+    no statistics on its keys, 16 bytes per row: all of its files are read, and those with a removed key rewritten.
+    """
+    ranges = ranges_of_ids(removed)
+    rows = {}
+    for name in (*PAIR_TABLES, *KEY_TABLES):
+        if warehouse.exists(name):
+            near = {"pair_id": ranges} if "pair_id" in _key(name) else {}
+            rows[name] = warehouse.merge(name, keys_of(removed, _key(name)), _key(name), ranges=near)
+    return rows
 
 
 def remove_rejects(warehouse: Warehouse, takedowns: Broadcast[Takedowns]) -> dict[str, int]:
@@ -144,16 +176,19 @@ def recount(warehouse: Warehouse, log: RunLog, metadata_id: str, snapshot: str) 
     return warehouse.merge("entry_counts", rows, on, update={"count": "s.now"}, delete="s.now = 0")
 
 
-def correct_run(warehouse: Warehouse, removed: DataFrame, run: Run, takedown_id: str) -> bool:
+def correct_run(warehouse: Warehouse, removed: DataFrame, ranges: Ranges, run: Run, takedown_id: str) -> bool:
     """Subtract the removed pairs from the statistics of a run, once; return whether the run loses pairs.
 
     The t, the probabilities and the draws of the run stay. Pairs that came after the draw are not in the statistics. If
     the run balanced a part of its snapshots (survivors of a download), only the statistics of the subset can be
     corrected. The expected size and sd are corrected only where the tables still give each pair's part in them
     (`Run.knows_its_odds`).
+
+    Args:
+        ranges: `ranges_of_ids` of the removed pairs.
     """
     key = _key("curated_pairs")
-    subset = filter_equal(warehouse.read("curated_pairs"), run_id=run.run_id)
+    subset = filter_equal(_near(warehouse, "curated_pairs", ranges), run_id=run.run_id)
     lost = subset.join(keys_of(removed, key), on=key, how="left_semi")
     mine = filter_equal(removed.where("origin = 'pairs'"), metadata_id=run.metadata_ids[0], snapshot=run.snapshots)
     # A source that was read again may have a later batch. But a pair of the subset was in the pool at the draw.
