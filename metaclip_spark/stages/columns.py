@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.checks import need_names
+from metaclip_spark.core.hashing.key_prefix import values_for_partitions
 from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 
 _SIGN = -(2**63)
@@ -26,6 +27,19 @@ def keyed_order(key: str | Column, seed: int, purpose: str) -> Column:
     The sign bit is flipped, so that Spark's signed order is the order of the unsigned hashes.
     """
     return F.xxhash64(F.lit(draw_key(seed, purpose)), key).bitwiseXOR(F.lit(_SIGN))
+
+
+def in_partition(number: Column, partitions: int) -> Column:
+    """Return an integer that Spark's `repartition(partitions, ...)` sends to the partition of this number.
+
+    Spark hashes what it partitions by, so numbers themselves would share some partitions and leave others empty.
+    Spark 4.1 has `repartitionById`; this does the same on every version.
+
+    Args:
+        number: an integer in [0, partitions).
+    """
+    values = F.lit(",".join(map(str, values_for_partitions(partitions))))
+    return F.get(F.split(values, ",").cast("array<int>"), number)
 
 
 def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:

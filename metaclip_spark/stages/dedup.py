@@ -13,10 +13,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.first_rows import rows_of_first
-from metaclip_spark.core.hashing.key_prefix import LEADING_DIGITS, WHOLE, KeyPrefix, values_for_partitions
+from metaclip_spark.core.hashing.key_prefix import LEADING_DIGITS, WHOLE, KeyPrefix
 from metaclip_spark.schemas import PAIRS, REJECTS, SOURCES
 from metaclip_spark.spark.embedded import is_embedded
-from metaclip_spark.stages.columns import need_columns
+from metaclip_spark.stages.columns import in_partition, need_columns
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
@@ -134,9 +134,8 @@ def _first_and_new(
         return _first_in_arrow(rows, order, columns, constants)
     # The window asks for rows that are clustered by (pair_key, _bucket); rows that are clustered by _bucket are. So it
     # adds no shuffle of its own. It sorts by pair_key first, whose leading bytes sort as integers.
-    partitions = F.lit(",".join(map(str, values_for_partitions(buckets))))
     number = bucket(F.hex(F.substring("pair_key", 1, LEADING_DIGITS // 2)), prefix, buckets)
-    rows = rows.withColumn("_bucket", F.get(F.split(partitions, ",").cast("array<int>"), number))
+    rows = rows.withColumn("_bucket", in_partition(number, buckets))
     first = Window.partitionBy("pair_key", "_bucket").orderBy(*order)
     ranked = rows.repartition(buckets, "_bucket").withColumn("_rank", F.row_number().over(first))
     kept = ranked.where((F.col("_rank") == 1) & F.col(order[0]).isNotNull())

@@ -8,7 +8,8 @@ from pyspark.sql.window import WindowSpec
 
 from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 from metaclip_spark.spark.arrow_udf import sorted_for_python
-from metaclip_spark.stages.columns import keyed_order, need_columns
+from metaclip_spark.spark.embedded import is_embedded
+from metaclip_spark.stages.columns import in_partition, keyed_order, need_columns
 
 PAIR = ("image_id", "pair_id", "url", "text", "lang", "entry_ids", "sampling_probability", "extra")
 _HINT = "Export reads pairs or curated_pairs as this package writes them."
@@ -16,6 +17,8 @@ _HINT = "Export reads pairs or curated_pairs as this package writes them."
 
 def in_shards(pairs: DataFrame, shards: int, seed: int, texts: int, earlier: DataFrame | None = None) -> DataFrame:
     """Assign the pairs to shards. All pairs of a shard are in one partition, in the order of the export.
+
+    On Spark, a partition has exactly one shard: no task writes several while others have none.
 
     Images are ordered by u, the draw of image_id for the purpose "shard". Shard k has the images with u in
     [k/N, (k+1)/N), so the order of all images is the same for any number of shards. The pairs of an image are ordered
@@ -41,10 +44,10 @@ def in_shards(pairs: DataFrame, shards: int, seed: int, texts: int, earlier: Dat
         need_columns(earlier, "export", ["image_id", "pair_id"], _HINT)
         ids = earlier.select("image_id", "pair_id", F.lit(False).alias("current"))
         rows = rows.unionByName(ids, allowMissingColumns=True)
-    # Every window is partitioned by shard and more, so Spark does not shuffle the rows again. All windows have the
+    # Every window is partitioned by `_task` and more, so Spark does not shuffle the rows again. All windows have the
     # order of the result, so Spark sorts once.
     order = [F.col(name) for name in ("choice", "pair_id", "current")]
-    neighbours = Window.partitionBy("at", "shard", "image_id").orderBy(*order)
+    neighbours = Window.partitionBy("at", "_task", "image_id").orderBy(*order)
     image = neighbours.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     compared = _without_common(_placed(rows, shards, seed), neighbours, image)
     current = F.col("current").cast("bigint")
@@ -54,18 +57,23 @@ def in_shards(pairs: DataFrame, shards: int, seed: int, texts: int, earlier: Dat
     placed = counted.where(~F.col("current") | (F.col("rank") <= texts)).withColumns(
         {"missing": ~F.col("current"), "over_limit": over}
     )
-    ordered = sorted_for_python(placed, "at", "shard", "image_id", *order, within="shard")
+    ordered = sorted_for_python(placed, "at", "_task", "image_id", *order, within="shard")
     return ordered.select("shard", "known", "missing", "over_limit", *PAIR, *ordered.columns[len(placed.columns) :])
 
 
 def _placed(rows: DataFrame, shards: int, seed: int) -> DataFrame:
-    """Add each image's position in the order (at, the 53 bits of its draw), and repartition the rows by shard."""
+    """Add each image's position in the order (at, the 53 bits of its draw), its shard, and the key of its partition.
+
+    The rows are repartitioned by that key (_task): one partition per shard.
+    """
     h = F.xxhash64(F.lit(draw_key(seed, "shard")), "image_id")
     at = F.shiftrightunsigned(h, 11)  # an integer sorts without conversion
     # Rounding could make u * N equal N if u is close to one.
     shard = F.least(F.floor(F.col("at").cast("double") * DRAW_SCALE * shards), F.lit(shards - 1)).cast("int")
     placed = rows.withColumns({"at": at, "choice": keyed_order("pair_id", seed, "choose")})
-    return placed.withColumn("shard", shard).repartition(shards, "shard")
+    placed = placed.withColumn("shard", shard)
+    task = F.col("shard") if is_embedded(rows.sparkSession) else in_partition(F.col("shard"), shards)
+    return placed.withColumn("_task", task).repartition(shards, "_task")
 
 
 def _without_common(placed: DataFrame, neighbours: WindowSpec, image: WindowSpec) -> DataFrame:
