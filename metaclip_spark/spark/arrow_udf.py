@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ColumnFunction = Callable[..., Column]
 
+SLICE_BYTES = 16 << 20
+"""Bytes of a batch's columns that a function works on at a time."""
 _FIRST_WITH_ARROW = (4, 1)
 """The first Spark that has `arrow_udf`."""
 
@@ -38,6 +40,27 @@ def column_function(work: Callable[..., pa.Array], returns: str, *takes: pa.Data
     if minor_version(pyspark.__version__) >= _FIRST_WITH_ARROW:
         return _arrow_function(work, returns)
     return _pandas_function(work, returns, takes)
+
+
+def sliced(work: Callable[..., pa.Array]) -> Callable[..., pa.Array]:
+    """Return a function that calls `work` on slices of about SLICE_BYTES of its arrays, and joins the results.
+
+    An engine counts the rows of a batch, not their bytes. What `work` makes of its input, such as copies of texts, is
+    so bounded in bytes.
+
+    Args:
+        work: takes arrays of one length, and returns an array of that length, element by element.
+    """
+
+    def on_slices(*columns: pa.Array) -> pa.Array:
+        rows, size = len(columns[0]), sum(column.nbytes for column in columns)
+        step = max(1, rows * SLICE_BYTES // max(size, 1))
+        if step >= rows:
+            return work(*columns)
+        parts = (work(*(column.slice(at, step) for column in columns)) for at in range(0, rows, step))
+        return pa.concat_arrays([_one(part) for part in parts])
+
+    return on_slices
 
 
 def computed_once(function: ColumnFunction) -> ColumnFunction:
@@ -89,8 +112,10 @@ def _as_they_are(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _arrow_function(work: Callable[..., pa.Array], returns: str) -> ColumnFunction:
+    on_slices = sliced(work)
+
     def on_arrow(*columns: pa.Array) -> pa.Array:
-        return work(*(_one(column) for column in columns))
+        return on_slices(*(_one(column) for column in columns))
 
     functions: Any = F  # pyspark 4.0 has no arrow_udf
     function: ColumnFunction = functions.arrow_udf(on_arrow, returns)
@@ -101,9 +126,11 @@ def _pandas_function(work: Callable[..., pa.Array], returns: str, takes: tuple[p
     # Spark reads the kind of function from the annotations, so pd must be a global name, not a local one.
     globals()["pd"] = import_module("pandas")
 
+    on_slices = sliced(work)
+
     def on_pandas(*columns: pd.Series) -> pd.Series:
         arrays = [_one(pa.array(column, kind)) for column, kind in zip(columns, takes, strict=True)]
-        return work(*arrays).to_pandas()
+        return on_slices(*arrays).to_pandas()
 
     functions: Any = F  # pyspark's types do not export pandas_udf
     function: ColumnFunction = functions.pandas_udf(on_pandas, returns)

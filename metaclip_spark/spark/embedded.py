@@ -30,6 +30,8 @@ PYTHON_BYTES = 600 << 20
 """Memory of this process besides Sail's operators: Python, its libraries, a compiled entry list, writers' buffers."""
 WORKER_BYTES = 350 << 20
 """Memory of a process that extracts: Python, its libraries, the keys and the batches of a split."""
+TEXT_BYTES = 1 << 14
+"""Bytes of the longest text that extraction keeps by default, in ASCII."""
 LEAST_BYTES = 1 << 30
 """The smallest memory that a session takes."""
 ROW_BYTES = 600
@@ -81,6 +83,19 @@ def pool_bytes(memory: int) -> int:
     True
     """
     return int((memory - PYTHON_BYTES) * _POOL_SHARE)
+
+
+def batch_rows(memory: int, tasks: int) -> int:
+    """Return the number of rows of a batch: fewer in little memory, because a batch of long texts is large.
+
+    Each task may hold a batch whose texts are all as long as `--text-cap` allows by default, in an eighth of the memory
+    for all tasks. Texts of several bytes per character take up to four times as much.
+
+    >>> batch_rows(4 << 30, 2), batch_rows(1 << 30, 2), batch_rows(64 << 30, 64)
+    (8192, 4096, 8192)
+    """
+    rows = memory // 8 // max(1, tasks) // TEXT_BYTES
+    return int(min(8192, max(1024, 1 << max(0, rows.bit_length() - 1))))
 
 
 def embedded_session(memory: int | None = None) -> SparkSession:
@@ -180,6 +195,7 @@ def _sail_settings(memory: int, spills: Path) -> dict[str, str]:
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{spills}"]',
         "SAIL_RUNTIME__TEMPORARY_FILES__MAX_SIZE": str(1 << 50),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(cores()),
+        "SAIL_EXECUTION__BATCH_SIZE": str(batch_rows(memory, cores())),
         # A hash join keeps one side in memory and cannot spill. A sort-merge join can.
         "SAIL_OPTIMIZER__PREFER_HASH_JOIN": "false",
         "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(10 * 24 * 3600),

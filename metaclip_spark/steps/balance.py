@@ -47,7 +47,11 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
     if last is not None and last.event == DONE and last.fingerprint == fingerprint:
         name_current_run(ctx.warehouse, ctx.log)  # an interrupted attempt may not have
         return False
-    with ctx.reporter.stage("balance", ctx.spark) as stage, opened_pool(ctx, list(counted)) as pool:
+    with (
+        ctx.reporter.stage("balance", ctx.spark) as stage,
+        ctx.warehouse.bounded_batches("pairs"),
+        opened_pool(ctx, list(counted)) as pool,
+    ):
         refuse_empty(ctx, pool, counted)
         threshold = choose_threshold(ctx, pool)
         by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, threshold), np.nan)

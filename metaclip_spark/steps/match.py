@@ -45,7 +45,8 @@ def match_step(ctx: WritingContext) -> int:
 def _match_snapshot(ctx: WritingContext, origin: str, snapshot: str, batches: list[str], fingerprint: str) -> int:
     before = _matched(ctx, snapshot)
     detail = {"origin": origin, "batches": batches}
-    with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage:
+    bounded = ctx.warehouse.bounded_batches("pairs")
+    with ctx.reporter.stage("match", ctx.spark, snapshot=snapshot) as stage, bounded:
         ctx.attempt.record(STARTED, "match", snapshot=snapshot, fingerprint=fingerprint, detail=detail)
         stored = stored_pairs(ctx.warehouse, origin, {snapshot: PoolState(fingerprint, tuple(batches))})
         pairs = match(stored, ctx.matcher, ctx.metadata_id, ctx.settings.keep_unmatched)

@@ -81,6 +81,29 @@ def _bins(sizes: Iterable[int], target: int) -> int:
     return bins
 
 
+BATCH_BYTES = 64 << 20
+"""About how many bytes of rows go to a Python worker at a time."""
+MOST_ROWS, LEAST_ROWS = 8192, 128
+"""Rows of a batch, at most and at least."""
+_EXPANSION = 4
+"""Bytes of a row in memory for each byte of it in a file: texts are compressed to a half, and ids to less."""
+
+
+def rows_per_batch(parts: Iterable[PartitionFiles]) -> int:
+    """Return how many rows of a table a batch may have, from the bytes of a row in its files.
+
+    Rows of `pairs` lie in the order of hashes. So long ones do not lie together, and a batch is as large as so many
+    rows are on average.
+
+    >>> rows_per_batch([PartitionFiles({}, 1, 115_000_000, 1, 1, 1_000_000)])
+    8192
+    >>> rows_per_batch([PartitionFiles({}, 1, 8_000_000_000, 0, 0, 1_000_000)])
+    2097
+    """
+    wide = max((part.bytes / part.rows for part in parts if part.rows), default=0.0)
+    return max(LEAST_ROWS, min(MOST_ROWS, int(BATCH_BYTES / max(_EXPANSION * wide, 1))))
+
+
 FEW_TASKS = 64
 """With fewer tasks a write makes few files anyway, and maintenance merges them."""
 

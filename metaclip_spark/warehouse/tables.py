@@ -23,7 +23,13 @@ from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
-from metaclip_spark.warehouse.data_files import TARGET_BYTES, PartitionFiles, by_partition
+from metaclip_spark.warehouse.data_files import (
+    MOST_ROWS,
+    TARGET_BYTES,
+    PartitionFiles,
+    by_partition,
+    rows_per_batch,
+)
 from metaclip_spark.warehouse.delta_rs import REFUSED, DeltaLogs, can_name, may_have_deletion_vectors
 from metaclip_spark.warehouse.files import LocalFiles
 from metaclip_spark.warehouse.sql import equal_to, filter_equal, quoted, sql_string, within
@@ -37,6 +43,7 @@ __all__ = ["Commit", "Warehouse", "equal_to", "filter_equal", "quoted", "sql_str
 _UNSORTED = "spark.sql.maxConcurrentOutputFileWriters"
 _COMPACTS = "spark.databricks.delta.autoCompact.enabled"
 _AUTO_COMPACT = "delta.autoOptimize.autoCompact"
+_BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
 _GROUP_BYTES = "parquet.block.size"
 _BYTES_OF_A_ROW = 256
 """Bytes of a wide row in a row group, before compression."""
@@ -452,6 +459,22 @@ class Warehouse:
         else:
             with set_for_now(self.spark, **{_GROUP_BYTES: str(rows * _BYTES_OF_A_ROW)}):
                 yield
+
+    @contextlib.contextmanager
+    def bounded_batches(self, name: str) -> Iterator[None]:
+        """Send the rows of a table to Python in batches of a bounded number of bytes while the body runs.
+
+        Spark's own limit in bytes sums a batch at every row, which takes most of a pass. So the number of rows follows
+        from the size of the files, where a log tells it without a job. The embedded engine has one number of rows,
+        which follows from its memory.
+        """
+        if self.engine.is_embedded or self.engine.is_remote:
+            yield
+            return
+        given = self.spark.conf.get(_BATCH_ROWS, str(MOST_ROWS)) or ""
+        most = int(given) if given.isdigit() and int(given) else MOST_ROWS
+        with set_for_now(self.spark, **{_BATCH_ROWS: str(min(most, rows_per_batch(self.files(name))))}):
+            yield
 
     def _write(
         self, name: str, rows: DataFrame | pa.Table, where: Mapping[str, str] | None, txn: str | None, version: int

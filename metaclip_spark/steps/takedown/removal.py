@@ -120,7 +120,8 @@ class _Takedown:
 
     def find(self) -> None:
         """Stage the pairs to remove in the table `taken`."""
-        with self.reporter.stage("find", self.warehouse.spark) as stage:
+        bounded = self.warehouse.bounded_batches("pairs")
+        with self.reporter.stage("find", self.warehouse.spark) as stage, bounded:
             removed = find_taken(self.warehouse, self.takedowns, self.summary.takedown_id)
             rows = self.warehouse.append(TAKEN.name, removed).rows
             stage.note = f"{counted(rows, 'row')} of pairs to remove"
