@@ -16,6 +16,8 @@ from metaclip_spark.warehouse.tables import Warehouse
 
 RETAIN_HOURS = 168.0
 """Hours for which files are kept that an older version of a table needs: Delta's own default."""
+KEY = "pair_id"
+"""The column in whose order tables are stored that have statistics on it."""
 _PASSES = 5
 """Maximum number of times that the files of a table are merged in turn."""
 
@@ -105,18 +107,25 @@ def _maintained(warehouse: Warehouse, name: str, upkeep: Upkeep, dry_run: bool) 
 def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFiles]) -> tuple[str | None, int]:
     """Merge the small files of a table; return why that failed, if it did, and how many files were merged.
 
-    A merged file is smaller than its parts, most of all where these are tiny: then it may be merged again.
+    A merged file is smaller than its parts, most of all where these are tiny: then it may be merged again. Where many
+    files of pairs become several, they are written in the order of `pair_id`: takedowns, `explain` and deduplication
+    read the files that the statistics on it leave.
     """
-    merged = 0
+    merged, has_key = 0, KEY in TABLES[name].stats_columns
     for _ in range(_PASSES):
-        to_merge = [part.partition for part in found if part.can_shrink]
-        if not to_merge:
-            break
-        work = functools.partial(warehouse.compact, name, target, to_merge)
-        problem, number = _without_conflict(warehouse, name, work)
-        if problem is not None:
-            return problem, merged
-        merged += number or 0
+        to_merge = [part for part in found if part.can_shrink]
+        in_order = [part.partition for part in to_merge if has_key and part.shall_be_sorted]
+        others = [part.partition for part in to_merge if part.partition not in in_order]
+        number = 0
+        # delta-rs merges by size in all partitions, so what is to be in order comes last.
+        for partitions, key in ((others, None), (in_order, KEY)):
+            if partitions:
+                work = functools.partial(warehouse.compact, name, target, partitions, key)
+                problem, done = _without_conflict(warehouse, name, work)
+                if problem is not None:
+                    return problem, merged + number
+                number += done or 0
+        merged += number
         if not number:
             break
         found = warehouse.files(name, target)

@@ -24,11 +24,12 @@ def match_step(ctx: WritingContext) -> int:
         ConfigError: there are pairs of no other list, or of several.
     """
     origin = _origin_list(ctx)
-    limited = [name for name in _complete_snapshots(ctx, origin) if has_matched_only(ctx, origin, name)]
+    complete = _complete_snapshots(ctx, origin)
+    limited = [name for name in complete if has_matched_only(ctx, origin, name)]
     if limited:
         ctx.reporter.warn(f"{limits_of(origin, limited)} To see them, read the sources with this list: `run`.")
     written = 0
-    for snapshot, state in _complete_snapshots(ctx, origin).items():
+    for snapshot, state in complete.items():
         wanted = batch_digest("match", state.fingerprint, ctx.metadata_id)
         before = _matched(ctx, snapshot)
         there = _origins_of(ctx, origin, snapshot, before)

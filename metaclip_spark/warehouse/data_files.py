@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 TARGET_BYTES = 128 << 20
 """Size of a data file that maintenance aims at."""
+_SORTED_SHARE = 0.25
+"""Share of a partition's bytes in small files from which on it is written anew in the order of its keys."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class PartitionFiles:
         small: number of files that are smaller than the target.
         merged: about how many files the small ones become when they are merged up to the target.
         rows: None where the log does not tell it.
+        small_bytes: bytes of the small files.
     """
 
     partition: Mapping[str, str]
@@ -28,6 +31,7 @@ class PartitionFiles:
     small: int
     merged: int
     rows: int | None
+    small_bytes: int = 0
 
     @property
     def after(self) -> int:
@@ -38,6 +42,15 @@ class PartitionFiles:
     def can_shrink(self) -> bool:
         """Whether merging small files makes fewer."""
         return self.merged < self.small
+
+    @property
+    def shall_be_sorted(self) -> bool:
+        """Whether the partition shall be written anew in the order of its keys, where it has one.
+
+        Engines merge files by size, whatever their keys: the merged files then span all keys, and statistics leave out
+        none of them. For one merged file, or few bytes of a large partition, writing all of it anew does not pay.
+        """
+        return self.can_shrink and self.merged > 1 and self.small_bytes >= _SORTED_SHARE * self.bytes
 
 
 def by_partition(files: Iterable[tuple[Mapping[str, str], int, int | None]], target: int) -> list[PartitionFiles]:
@@ -62,6 +75,7 @@ def by_partition(files: Iterable[tuple[Mapping[str, str], int, int | None]], tar
                 small=len(small),
                 merged=_bins(small, target),
                 rows=sum(numbers) if len(numbers) == len(sizes) else None,
+                small_bytes=sum(small),
             )
         )
     return found

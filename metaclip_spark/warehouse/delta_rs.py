@@ -31,6 +31,8 @@ TRIES = 5
 
 delta-rs repeats a commit by itself, and overlooks an OPTIMIZE meanwhile: the compacted rows that a replacement should
 have removed would stay. So commits that remove files have no repetition of delta-rs, and are made anew here."""
+_SORT_BYTES = 1 << 30
+"""Bytes in memory while a partition is sorted; more are spilled."""
 LOG_RETENTION = "delta.logRetentionDuration"
 """The property of a table that says how long entries of its log are kept."""
 REFUSED = "%?#[]^|\\"
@@ -321,19 +323,31 @@ class DeltaLogs:
             for size, rows, *values in zip(*columns, strict=True)
         ]
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size, in one commit that changes no row; return how many were merged.
 
         Args:
-            partitions: the partitions with small files. delta-rs finds them itself.
+            partitions: the partitions with small files. delta-rs finds them itself, unless `key` is given.
+            key: see `Warehouse.compact`; one commit per partition.
         """
-        table = self._existing(name)
-        done = table.optimize.compact(
-            target_size=target,
-            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
-            commit_properties=CommitProperties(app_transactions=self._fences(table)),
-        )
-        return int(done["numFilesRemoved"])
+        table, how = self._existing(name), WriterProperties(compression="ZSTD", compression_level=1)
+        if key is None:
+            commit = CommitProperties(app_transactions=self._fences(table))
+            done = table.optimize.compact(target_size=target, writer_properties=how, commit_properties=commit)
+            return int(done["numFilesRemoved"])
+        removed = 0
+        for partition in partitions:
+            table = self._existing(name)
+            done = table.optimize.z_order(
+                [key],
+                [(column, "=", value) for column, value in partition.items()] or None,
+                target_size=target,
+                max_spill_size=_SORT_BYTES,
+                writer_properties=how,
+                commit_properties=CommitProperties(app_transactions=self._fences(table)),
+            )
+            removed += int(done["numFilesRemoved"])
+        return removed
 
     def clean_log(self, name: str, days: int | None) -> None:
         """Write a checkpoint of a table's log, and remove the entries that are older than their retention.

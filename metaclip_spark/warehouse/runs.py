@@ -142,6 +142,8 @@ class RunLog:
     def __init__(self, warehouse: Warehouse) -> None:
         self._warehouse = warehouse
         self._where = warehouse.root or warehouse.catalog
+        self._states: dict[tuple[tuple[str, int], ...], tuple[int, States]] = {}
+        """Pinned versions -> the number of events, and the states after them."""
 
     @cached_property
     def events(self) -> list[Event]:
@@ -195,7 +197,11 @@ class RunLog:
         Args:
             pinned: table -> version; events that name a later version are ignored, except for a drop.
         """
-        return states_of_pools(self.stage_events, pinned)
+        key, number = tuple(sorted(pinned.items())), len(self.events)
+        known = self._states.get(key)
+        if known is None or known[0] != number:
+            known = self._states[key] = number, states_of_pools(self.stage_events, pinned)
+        return known[1]
 
     def pool_state(
         self, metadata_id: str, snapshot: str, fingerprint: str | None = None, pinned: Mapping[str, int] = {}

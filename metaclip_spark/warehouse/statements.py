@@ -267,14 +267,16 @@ class SparkLogs:
         place = self.location(name)  # this reads the log again
         return spark.sparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, place)
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size, in commits that change no row; return how many were merged.
 
         Args:
             partitions: the partitions with small files; other partitions are not touched.
+            key: see `Warehouse.compact`.
         """
         parts = [f"({equal_to(**partition)})" for partition in partitions if partition]
         where = f" WHERE {' OR '.join(parts)}" if parts else ""
+        where += f" ZORDER BY ({quoted(key)})" if key is not None else ""
         with set_for_now(self._spark, **{_LARGEST: str(target), _SMALLEST: str(target)}):
             done = self._spark.sql(f"OPTIMIZE {self.identifier(name)}{where}").select("metrics.numFilesRemoved")
             return int(done.collect()[0][0])

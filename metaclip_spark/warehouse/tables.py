@@ -372,22 +372,23 @@ class Warehouse:
         """
         return by_partition(self._logs.files(name), target) if self.exists(name) else []
 
-    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]]) -> int:
+    def compact(self, name: str, target: int, partitions: Sequence[Mapping[str, str]], key: str | None = None) -> int:
         """Merge small files of a table up to a size; no row changes. Return how many files were merged.
 
         Args:
             partitions: the partitions with small files.
+            key: write all files of the partitions anew, in the order of this column; None: merge files by size.
         """
         self.guard()
         try:
-            return self._logs.compact(name, target, partitions)
+            return self._logs.compact(name, target, partitions, key)
         except DeltaProtocolError as error:  # a table with deletion vectors, which Spark's settings may ask for
             if self.engine.is_embedded:
                 raise WarehouseError(
                     f"table {name} has features that the embedded engine cannot write: {error}. Run the same command "
                     "with --engine spark."
                 ) from error
-            return self._statements.compact(name, target, partitions)
+            return self._statements.compact(name, target, partitions, key)
 
     def old_files(self, name: str, retain_hours: float) -> int:
         """Count the files that `vacuum` would remove; Spark's statement lists 1,000 at most."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -12,10 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 from metaclip_spark.schemas import TABLES
 from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.steps.maintain import Upkeep, maintained
+from metaclip_spark.warehouse.data_files import by_partition
 from metaclip_spark.warehouse.tables import Warehouse
 
 pytestmark = pytest.mark.spark
@@ -136,3 +139,53 @@ def test_writes_are_counted_with_auto_compaction_on(spark, named):
     assert (repeated.was_new, repeated.rows) == (False, 0)
     assert (replaced.was_new, replaced.rows) == (True, 7)
     assert warehouse.read("entry_counts").count() == 7
+
+
+@pytest.mark.parametrize("through", ["this engine", "Spark's statements"])
+def test_merged_files_of_pairs_are_neighbours(spark, warehouse, monkeypatch, through):
+    """Two batches of files that each span all ids become files of which each spans a part; no row changes."""
+    if through != "this engine":
+        if is_embedded(spark):
+            pytest.skip("the embedded engine maintains through delta-rs only")
+        monkeypatch.setattr(warehouse, "_logs", warehouse._statements)
+    for batch in range(2):
+        ids = sorted(uuid.uuid5(uuid.NAMESPACE_URL, f"{batch}/{number}").hex for number in range(4000))
+        for part in range(4):
+            rows = [
+                {
+                    "metadata_id": "m",
+                    "snapshot": "s",
+                    "batch_id": f"b{batch}",
+                    "pair_id": key,
+                    "text": hashlib.sha512(key.encode()).hexdigest(),
+                }
+                for key in ids[part * 1000 : (part + 1) * 1000]
+            ]
+            full = [tuple(row.get(name) for name in TABLES["pairs"].names) for row in rows]
+            warehouse.append("pairs", spark.createDataFrame(full, TABLES["pairs"].ddl).coalesce(1))
+    before = sorted(row["pair_id"] for row in warehouse.read("pairs").select("pair_id").collect())
+    (part,) = warehouse.files("pairs")
+    target = part.bytes // 3
+    (part,) = warehouse.files("pairs", target)
+    assert (part.files, part.shall_be_sorted) == (8, True)
+    done = {table.table: table for table in maintained(warehouse, Upkeep(target=target, vacuums=False))}
+    assert (done["pairs"].merged >= 8, done["pairs"].problem) == (True, None)
+    actions = pa.table(DeltaTable(warehouse.where("pairs")).get_add_actions(flatten=True))
+    assert 2 <= actions.num_rows < 8
+    first, last = (
+        [int(key[:8], 16) / 2**32 for key in actions[f"{end}.pair_id"].to_pylist()] for end in ("min", "max")
+    )
+    # Spark divides the order into a thousand ranges, so the files may share the ids of a range. Two batches would be 2.
+    assert sum(b - a for a, b in zip(first, last, strict=True)) < 1.02
+    assert sorted(row["pair_id"] for row in warehouse.read("pairs").select("pair_id").collect()) == before
+
+
+def test_a_partition_is_sorted_where_that_pays():
+    """One merged file needs no order, and a few small files are no reason to write a large partition anew."""
+    sizes = {"one file": [10] * 5, "several": [30] * 10, "few bytes": [100] * 40 + [30] * 10}
+    found = {name: by_partition([({}, size, 1) for size in of], 100)[0] for name, of in sizes.items()}
+    assert {name: part.shall_be_sorted for name, part in found.items()} == {
+        "one file": False,
+        "several": True,
+        "few bytes": False,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.warehouse import runs
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, StageEvent, event_of
+from metaclip_spark.warehouse.pools import states_of_pools
 from metaclip_spark.warehouse.runs import TAKEN_DOWN, RunLog
 
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
@@ -121,3 +124,23 @@ def test_an_event_is_later_than_all_earlier_ones_whatever_the_clock_says():
     attempt.record("finished")
     assert [row["at"] - ahead for row in rows] == [timedelta(microseconds=1), timedelta(microseconds=2)]
     assert [event.event for event in log.events] == ["started", "started", "finished"]
+
+
+def test_states_of_pools_are_computed_once_for_the_same_events(monkeypatch):
+    """Each snapshot of a command asks for them; a new event is seen, and so are other pinned versions."""
+    calls = []
+
+    def counting(events, pinned):
+        calls.append(dict(pinned))
+        return states_of_pools(events, pinned)
+
+    monkeypatch.setattr(runs, "states_of_pools", counting)
+    done = {"stage": "dedup", "event": DONE, "snapshot": "s", "fingerprint": "b1", "versions": [("pairs", 3)]}
+    log = log_of(done, {**done, "snapshot": "t"})
+    for name in "ststst":
+        assert log.pool_state("m", name).batches == ("b1",)
+    assert calls == [{}]
+    assert log.pool_state("m", "s", pinned={"pairs": 2}) is None
+    log.events.append(replace(log.events[0], fingerprint="b2"))
+    assert log.pool_state("m", "s").batches == ("b1", "b2")
+    assert calls == [{}, {"pairs": 2}, {}]
