@@ -21,6 +21,19 @@ def files_of(warehouse, name, run_id):
     return sorted((warehouse / name / f"run_id={run_id}").glob("*.parquet"))
 
 
+def test_runs_are_listed_without_reading_their_rows(undisturbed, tmp_path):
+    """Bytes are in the logs, and all else is in the events: no data file of another table is there."""
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    at = flag_words(warehouse=warehouse)
+    listed = [call("runs", *words, *at, "--json") for words in (["list"], ["show", undisturbed.run_id])]
+    others = [path for path in warehouse.rglob("*.parquet") if not {"_delta_log", "runs"} & set(path.parts)]
+    assert len(others) > 5
+    for path in others:
+        path.unlink()
+    again = [call("runs", *words, *at, "--json") for words in (["list"], ["show", undisturbed.run_id])]
+    assert [(ended.status, ended.out) for ended in again] == [(0, ended.out) for ended in listed]
+
+
 def test_a_run_is_listed_shown_pruned_and_drawn_again(spark, undisturbed, tmp_path):
     """A run's bytes are those of its files. Pruning removes them. The same command draws the subset again."""
     warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
