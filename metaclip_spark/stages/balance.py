@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability, entry_probability
 from metaclip_spark.extract.language import UNKNOWN
-from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES
+from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS
 from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
 
 _HINT = "Run extract with --metadata, or match, first."
@@ -85,3 +86,24 @@ def balance(
         }
     )
     return settled(drawn).where(F.col("draw") < F.col("sampling_probability")).select(*CURATED_PAIRS.names)
+
+
+def balance_images(
+    pairs: DataFrame, probabilities: Broadcast[npt.NDArray[np.float64]], seed: int, run_id: str
+) -> DataFrame:
+    """Sample the curated subset of `--unit image`: the same rows as `balance(choose(pairs, seed), ..., "image_id")`.
+
+    Reads: pairs. Writes: nothing. Rows: subset, at most one per image. Shuffle: one, by image_id. A pair is drawn
+    before the shuffle, because the draw depends on its image alone: only pairs that their draw keeps carry their texts
+    and urls through it. The others only compete to be the text of their image.
+    """
+    need_columns(pairs, "balance", ["image_id", "pair_id", "entry_ids"], _HINT)
+    drawn = pairs.where(F.size("entry_ids") > 0).withColumns(
+        {"sampling_probability": pair_probability(probabilities)("entry_ids"), "draw": draw("image_id", seed)}
+    )
+    kept = F.col("draw") < F.col("sampling_probability")
+    known = ("image_id", "pair_id")
+    wide = [F.when(kept, F.col(name)).alias(name) for name in PAIRS.names if name not in known]
+    narrow = settled(drawn).select(*known, "sampling_probability", "draw", *wide)
+    chosen = smallest_of(narrow, F.col("image_id"), F.col("pair_id"), seed)
+    return chosen.where(kept).withColumn("run_id", F.lit(run_id)).select(*CURATED_PAIRS.names)

@@ -21,7 +21,7 @@ from metaclip_spark.core.sampling import (
 from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
-from metaclip_spark.stages.balance import balance, entry_probabilities
+from metaclip_spark.stages.balance import balance, balance_images, entry_probabilities
 from metaclip_spark.stages.statistics import grown_statistics, image_statistics, statistics
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
@@ -122,6 +122,7 @@ class _Draw:
         probabilities: float64, entry probabilities by entry id.
         key: the column that the draw is keyed by.
         within: the column with the probability of an earlier draw of each pair; None where there is no such draw.
+        is_of_images: whether one text of each image is to be chosen from the rows.
     """
 
     rows: DataFrame
@@ -129,6 +130,7 @@ class _Draw:
     probabilities: Broadcast[npt.NDArray[np.float64]]
     key: str = "pair_id"
     within: str | None = None
+    is_of_images: bool = False
 
 
 def _draw_from(
@@ -154,7 +156,7 @@ def _draw_from(
         return _Draw(rows, grown_statistics(kept, new, before, broadcast, seed, run_id), broadcast, within=WITHIN)
     if pool.every_pair is not None:
         sums = image_statistics(pool.every_pair, pool.pairs, broadcast, seed, run_id)
-        return _Draw(pool.pairs, sums, broadcast, "image_id")
+        return _Draw(pool.every_pair, sums, broadcast, "image_id", is_of_images=True)
     key = "image_id" if ctx.settings.unit == "image" else "pair_id"
     sums = statistics(pool.pairs, broadcast, seed, run_id, key, pool.within)
     return _Draw(pool.pairs, sums, broadcast, key, pool.within)
@@ -163,7 +165,10 @@ def _draw_from(
 def _write(ctx: WritingContext, pool: Pool, draw: _Draw, threshold: int) -> tuple[int, dict[str, int]]:
     """Write the run's three tables; return how many pairs are kept, and the tables' versions."""
     run_id, warehouse = ctx.run_id, ctx.warehouse
-    curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
+    if draw.is_of_images:
+        curated = balance_images(draw.rows, draw.probabilities, ctx.settings.seed, run_id)
+    else:
+        curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     sums = draw.sums.toArrow()
     probabilities = entry_probabilities(pool.counts, ctx.metadata.entries, threshold, run_id, ctx.metadata_id)
     commits = [

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 
+import numpy as np
 import pyarrow as pa
 import pytest
 import reference
+from pyspark.sql import functions as F
 
 import metaclip_spark as mc
 from metaclip_spark.errors import ConfigError, InputError
+from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.embedded import is_embedded
+from metaclip_spark.stages.balance import balance, balance_images
+from metaclip_spark.stages.choose import choose
 
 pytestmark = pytest.mark.spark
 
@@ -86,3 +92,30 @@ def test_rows_without_an_image_are_refused():
     unknown = matched.append_column("url", pa.nulls(1, pa.string()))
     with pytest.raises(InputError, match="^balance: a matched row has no key: column 'url' is null; "):
         mc.local.balance(unknown, counts, threshold=1, unit="image", key="id")
+
+
+def moved(spark) -> int:
+    """Return the bytes that all stages of Spark have written to shuffles; the embedded engine does not count them."""
+    if is_embedded(spark):
+        return 0
+    executors = spark.sparkContext._jsc.sc().statusStore().executorList(False)
+    return sum(executors.apply(at).totalShuffleWrite() for at in range(executors.size()))
+
+
+def test_texts_that_are_not_drawn_are_not_shuffled(spark, make_pairs):
+    """The rows are those of a choice and a draw after it; four of five images are dropped, and with them the bytes."""
+    rng = np.random.default_rng(0)
+    ids = [f"{rng.integers(1 << 63):016x}{number:016x}" for number in range(4000)]
+    pairs = make_pairs([(key, [0, 1] if number % 3 else [0]) for number, key in enumerate(ids)])
+    noise = F.concat(*[F.sha2(F.concat("pair_id", F.lit(part)), 512) for part in range(6)])
+    image = F.concat(F.lit("image "), F.conv(F.substring("pair_id", 20, 13), 16, 10).cast("bigint") % 2500)
+    pairs = pairs.withColumns({"image_id": image, "text": noise, "url": noise})
+    probabilities = Broadcast.of(spark, np.array([0.15, 0.1]))
+    before = moved(spark)
+    apart = balance(choose(pairs, 3), probabilities, 3, "r", "image_id").sort("pair_id").collect()
+    between = moved(spark)
+    together = balance_images(pairs, probabilities, 3, "r").sort("pair_id").collect()
+    assert together == apart
+    assert 200 < len(together) < 1000
+    if not is_embedded(spark):
+        assert moved(spark) - between < 0.5 * (between - before)
