@@ -127,7 +127,8 @@ class Ledger:
     def opened(self, raw: object) -> None:
         """Store the etag that an opened source's server reports, and the counter of its requests."""
         self.etag = getattr(raw, "info", (0, ""))[1]
-        self.requests = getattr(raw, "retries", self.requests)
+        counter: Counter[str] | None = getattr(raw, "retries", None)
+        self.requests = self.requests if counter is None else counter
 
     def __getstate__(self) -> dict[str, object]:
         """Return the state for pickle. A thread that fetches the next block may be counting meanwhile."""

@@ -111,23 +111,21 @@ def _merge(warehouse: Warehouse, name: str, target: int, found: list[PartitionFi
     files of pairs become several, they are written in the order of `pair_id`: takedowns, `explain` and deduplication
     read the files that the statistics on it leave.
     """
-    merged = 0
-    in_order = [part.partition for part in found if part.shall_be_sorted]
-    if in_order and KEY in TABLES[name].stats_columns:
-        work = functools.partial(warehouse.compact, name, target, in_order, KEY)
-        problem, number = _without_conflict(warehouse, name, work)
-        if problem is not None:
-            return problem, merged
-        merged, found = number or 0, warehouse.files(name, target)
+    merged, has_key = 0, KEY in TABLES[name].stats_columns
     for _ in range(_PASSES):
-        to_merge = [part.partition for part in found if part.can_shrink]
-        if not to_merge:
-            break
-        work = functools.partial(warehouse.compact, name, target, to_merge)
-        problem, number = _without_conflict(warehouse, name, work)
-        if problem is not None:
-            return problem, merged
-        merged += number or 0
+        to_merge = [part for part in found if part.can_shrink]
+        in_order = [part.partition for part in to_merge if has_key and part.shall_be_sorted]
+        others = [part.partition for part in to_merge if part.partition not in in_order]
+        number = 0
+        # delta-rs merges by size in all partitions, so what is to be in order comes last.
+        for partitions, key in ((others, None), (in_order, KEY)):
+            if partitions:
+                work = functools.partial(warehouse.compact, name, target, partitions, key)
+                problem, done = _without_conflict(warehouse, name, work)
+                if problem is not None:
+                    return problem, merged + number
+                number += done or 0
+        merged += number
         if not number:
             break
         found = warehouse.files(name, target)

@@ -17,6 +17,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from deltalake.exceptions import DeltaProtocolError
+from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.key_prefix import Ranges
 from metaclip_spark.errors import WarehouseError
@@ -514,19 +515,25 @@ class Warehouse:
         options = {"userMetadata": token}
         if txn is not None:
             options |= {"txnAppId": txn[0], "txnVersion": str(txn[1])}
-        if where is not None:
-            options["replaceWhere"] = equal_to(**where)
-        mode = "append" if where is None else "overwrite"
-        writer = rows.select(*table.names).write.format("delta").mode(mode).options(**options)
-        if table.partitioned_by:
-            writer = writer.partitionBy(*table.partitioned_by)
         # A write has rows of one partition, or of few. Without this setting Spark would sort whole rows by partition.
         settings = {_UNSORTED: _FILES_AT_ONCE} if table.partitioned_by else {}
         if (_AUTO_COMPACT, "false") in table.properties:
             settings[_COMPACTS] = "false"
         before = self._versions[name] if name in self._versions else self._logs.last(name).version
 
+        rows = rows.select(*table.names)
+
         def save() -> None:
+            if self.root is None and where is not None:
+                # saveAsTable would define the table anew, which Spark's own catalog refuses unless the partition
+                # columns are the last ones.
+                rows.writeTo(self.identifier(name)).options(**options).overwrite(F.expr(equal_to(**where)))
+                return
+            replaced = {} if where is None else {"replaceWhere": equal_to(**where)}
+            writer = rows.write.format("delta").mode("overwrite" if replaced else "append").options(**options)
+            writer = writer.options(**replaced)
+            if table.partitioned_by:
+                writer = writer.partitionBy(*table.partitioned_by)
             if self.root is not None:
                 writer.save(self.where(name))
             else:

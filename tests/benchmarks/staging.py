@@ -73,7 +73,6 @@ def main() -> None:
             table.append([name, f"{files.files:,}", size(files.bytes), f"{seconds:.3f}"])
         print(f"{args.sources:,} sources in {len(batches)} batches, {args.engine}")
         print_rows(["read from", "files", "bytes", "seconds"], table)
-        engine.stop()
 
 
 if __name__ == "__main__":

@@ -37,15 +37,16 @@ def test_no_question_opens_a_file_of_pairs(spark, undisturbed, tmp_path):
     """`plan`, `extract` again, --retry, `snapshots list` and `runs list` answer without the files of `extracted`."""
     world, warehouse = undisturbed.world, tmp_path / "wh"
     words = world.words(warehouse)
+    planning = world.words(warehouse, threshold=None)
     extracting = ["extract", *world.words(warehouse, threshold=None)]
     assert call(*extracting).status == 0
-    before = planned(words)
+    before = planned(planning)
     assert appends(warehouse, "outcomes") == appends(warehouse, "extracted") == 3
     with without_files(warehouse / "extracted"):
-        assert planned(words) == before
+        assert planned(planning) == before
         again = call(*extracting)
         assert again.status == 0, again.err
-        assert "3 done already" in again.err
+        assert "3 sources are extracted already" in again.err
         retried = call(*extracting, "--retry", "partial,failed")
         assert retried.status == 0, retried.err
         for question in (("snapshots", "list"), ("runs", "list")):
@@ -62,7 +63,7 @@ def test_a_batch_whose_copy_is_missing_is_read_from_its_files(spark, undisturbed
     words = ["run", *world.words(warehouse)]
     assert crash(words, lambda point: point == "after append extracted #2").crashed is not None
     assert (appends(warehouse, "extracted"), appends(warehouse, "outcomes")) == (2, 1)
-    assert planned(words[1:])["done"] == 2
+    assert planned(world.words(warehouse, threshold=None))["done"] == 2
     assert crash(words, lambda point: point == "after append outcomes").crashed is not None
     assert (appends(warehouse, "extracted"), appends(warehouse, "outcomes")) == (2, 2)
     ended = call(*words)

@@ -60,7 +60,7 @@ SOME = {f"{number:04}": f"image{number * number % 391}" for number in range(900)
 
 def test_shards_are_slices_of_one_shuffled_order(spark):
     """All rows of a shard are in one partition, and the concatenated shards are all pairs in the keyed order."""
-    for shards, seed in ((4, 0), (1, 3), (37, 1)):
+    for shards, seed in ((4, 0), (1, 3), (12, 1)):
         rows = collected(in_shards(pairs_of(spark, SOME), shards, seed, texts=1000))
         by_shard: dict[int, list[str]] = {}
         for row in rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import json
 import os
 import time
@@ -143,7 +143,7 @@ def test_writes_are_counted_with_auto_compaction_on(spark, named):
 
 @pytest.mark.parametrize("through", ["this engine", "Spark's statements"])
 def test_merged_files_of_pairs_are_neighbours(spark, warehouse, monkeypatch, through):
-    """Two batches of files that each span all ids become files whose ids do not overlap; no row changes."""
+    """Two batches of files that each span all ids become files of which each spans a part; no row changes."""
     if through != "this engine":
         if is_embedded(spark):
             pytest.skip("the embedded engine maintains through delta-rs only")
@@ -152,7 +152,13 @@ def test_merged_files_of_pairs_are_neighbours(spark, warehouse, monkeypatch, thr
         ids = sorted(uuid.uuid5(uuid.NAMESPACE_URL, f"{batch}/{number}").hex for number in range(4000))
         for part in range(4):
             rows = [
-                {"metadata_id": "m", "snapshot": "s", "batch_id": f"b{batch}", "pair_id": key, "text": key[::-1] * 4}
+                {
+                    "metadata_id": "m",
+                    "snapshot": "s",
+                    "batch_id": f"b{batch}",
+                    "pair_id": key,
+                    "text": hashlib.sha512(key.encode()).hexdigest(),
+                }
                 for key in ids[part * 1000 : (part + 1) * 1000]
             ]
             full = [tuple(row.get(name) for name in TABLES["pairs"].names) for row in rows]
@@ -163,11 +169,14 @@ def test_merged_files_of_pairs_are_neighbours(spark, warehouse, monkeypatch, thr
     (part,) = warehouse.files("pairs", target)
     assert (part.files, part.shall_be_sorted) == (8, True)
     done = {table.table: table for table in maintained(warehouse, Upkeep(target=target, vacuums=False))}
-    assert (done["pairs"].merged, done["pairs"].problem) == (8, None)
+    assert (done["pairs"].merged >= 8, done["pairs"].problem) == (True, None)
     actions = pa.table(DeltaTable(warehouse.where("pairs")).get_add_actions(flatten=True))
     assert 2 <= actions.num_rows < 8
-    ranges = sorted(zip(actions["min.pair_id"].to_pylist(), actions["max.pair_id"].to_pylist(), strict=True))
-    assert all(one[1] < other[0] for one, other in itertools.pairwise(ranges))
+    first, last = (
+        [int(key[:8], 16) / 2**32 for key in actions[f"{end}.pair_id"].to_pylist()] for end in ("min", "max")
+    )
+    # Spark divides the order into a thousand ranges, so the files may share the ids of a range. Two batches would be 2.
+    assert sum(b - a for a, b in zip(first, last, strict=True)) < 1.02
     assert sorted(row["pair_id"] for row in warehouse.read("pairs").select("pair_id").collect()) == before
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -243,6 +244,42 @@ def test_rows_of_the_log_of_runs_cannot_be_deleted(full):
     """`runs` is append-only for Delta, not only by convention."""
     with pytest.raises(Exception, match="DELTA_CANNOT_MODIFY_APPEND_ONLY|append"):
         full.delete("runs", run_id="x")
+
+
+@pytest.mark.parametrize("first", ["replace", "append"])
+@pytest.mark.parametrize("name", ["run_statistics", "entry_counts"])
+def test_the_first_write_into_a_table_of_a_catalog_may_replace_a_partition(spark, tmp_path, first, name):
+    """The partition columns are not the last ones, which Spark's own catalog expects of a table that it replaces."""
+    if is_embedded(spark):
+        pytest.skip("the embedded engine has no catalogs")
+    schema = f"first_{uuid.uuid4().hex[:8]}"
+    spark.sql(f"CREATE SCHEMA {schema} LOCATION '{tmp_path}/tables'")
+    try:
+        warehouse = Warehouse(spark, catalog=f"spark_catalog.{schema}")
+        place = {key: "a" for key in TABLES[name].partitioned_by}
+
+        def of(number: int, **instead: str):
+            row = {**place, "name": "n", "key": number, "value": 1, "lang": "en", "entry_id": number, "count": 1}
+            full = tuple({**row, **instead}.get(column) for column in TABLES[name].names)
+            return spark.createDataFrame([full], TABLES[name].ddl)
+
+        other = {TABLES[name].partitioned_by[-1]: "b"}
+        if first == "append":
+            assert warehouse.append(name, of(1), txn="t").rows == 1
+        for number in (2, 3):
+            commit = warehouse.replace(name, of(number), txn=f"r{number}", **place)
+            assert (commit.was_new, commit.rows) == (True, 1)
+        assert not warehouse.replace(name, of(4), txn="r3", **place).was_new
+        assert warehouse.append(name, of(5, **other), txn="u").rows == 1
+        with pytest.raises(Exception, match="(?i)replacewhere|constraint|DELTA_REPLACE_WHERE_MISMATCH"):
+            warehouse.replace(name, of(6, **other), **place)
+        key = "key" if name == "run_statistics" else "entry_id"
+        assert sorted(row[key] for row in warehouse.read(name).collect()) == [3, 5]
+        assert warehouse.columns(name) == TABLES[name].names
+        (part,) = [part for part in warehouse.files(name) if part.partition == place]
+        assert part.rows == 1
+    finally:
+        spark.sql(f"DROP SCHEMA {schema} CASCADE")
 
 
 def test_logs_answer_through_spark_as_through_delta_rs(spark, warehouse):

@@ -24,7 +24,7 @@ def ids_of(part: str) -> list[str]:
 
 def table_of(spark, name: str, ids: list[str], **known: str):
     """Return rows of a table with these ids; the other columns are null."""
-    given = {"metadata_id": "m", "snapshot": "s", "run_id": "r", **known}
+    given = {"metadata_id": "m", "snapshot": "s", "run_id": "r", "sampling_probability": 1.0, "draw": 0.5, **known}
     full = [tuple({**given, "pair_id": key}.get(column) for column in TABLES[name].names) for key in ids]
     return spark.createDataFrame(full, TABLES[name].ddl)
 
@@ -32,11 +32,11 @@ def table_of(spark, name: str, ids: list[str], **known: str):
 @pytest.fixture
 def stored(spark, warehouse):
     """Store four files of pairs in two tables, in the order of their ids; return the files that no taken pair is in."""
-    for name in ("pairs", "survivors"):
+    for name in ("pairs", "curated_pairs"):
         for part in PARTS:
             warehouse.append(name, table_of(spark, name, ids_of(part)).coalesce(1))
     others = []
-    for name in ("pairs", "survivors"):
+    for name in ("pairs", "curated_pairs"):
         files = [file for file in Path(warehouse.root, name).rglob("*.parquet") if "_delta_log" not in file.parts]
         assert len(files) == len(PARTS)
         others += [file for file in files if pq.read_table(file, partitioning=None)["pair_id"][0].as_py()[0] != "4"]
@@ -56,8 +56,8 @@ def test_only_files_near_the_taken_ids_are_opened(spark, warehouse, stored):
     found = remove_pairs(warehouse, removed)
     for file in stored:
         file.with_suffix(".away").rename(file)
-    assert (found["pairs"], found["survivors"]) == (1, 1)
-    for name in ("pairs", "survivors"):
+    assert (found["pairs"], found["curated_pairs"]) == (1, 1)
+    for name in ("pairs", "curated_pairs"):
         assert left_in(warehouse, name) == {key for part in PARTS for key in ids_of(part)} - {gone}
 
 

@@ -141,7 +141,7 @@ def test_a_death_that_does_not_come_again_loses_nothing(split, tmp_path, dies_at
     found = rows(split, deadly(crash, "text 57", tmp_path / "marks", dies_at))
     assert found[-1]["status"] == "done"
     assert dict(found[-1]["rejected"]) == {"repeat": 5}
-    assert found[-1]["retries"] == [("process: signal 11", dies_at)]
+    assert found[-1]["retries"] == ([("process: signal 11", 1)] if dies_at == 1 else [])
     assert [row["url"] for row in found if row["kind"] == "pair"] == [f"http://ex.org/{n}.jpg" for n in range(90)]
 
 

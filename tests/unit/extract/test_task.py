@@ -65,6 +65,7 @@ def test_outcome_comes_last_and_says_everything(page):
         "bytes_read": page.stat().st_size,
         "etag": split.source.etag,
         "extract_id": options.extract_id,
+        "retries": [],
     }
 
 
