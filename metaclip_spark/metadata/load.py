@@ -61,6 +61,10 @@ class Metadata:
         """The lists of languages, or the one section of a list for all texts."""
         return Sections.whole(len(self.entries)) if self.of_languages is None else self.of_languages
 
+    def entries_of(self, ids: npt.NDArray[np.integer[Any]]) -> pa.Array:
+        """Return the entries with some ids, as strings."""
+        return pa.array([self.entries[at] for at in ids.tolist()], pa.string())
+
     @classmethod
     def from_entries(cls, entries: Iterable[str], source: str = "metadata") -> Metadata:
         """Check entries and compute the id of the list.

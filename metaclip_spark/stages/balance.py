@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -12,6 +10,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import batch_probability, entry_probability
+from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS
 from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
@@ -31,7 +30,7 @@ def pair_probability(probabilities: Broadcast[npt.NDArray[np.float64]]) -> Colum
 
 
 def entry_probabilities(
-    counts: npt.NDArray[np.int64], entries: Sequence[str], chosen: LanguageThresholds, run_id: str, metadata_id: str
+    counts: npt.NDArray[np.int64], metadata: Metadata, chosen: LanguageThresholds, run_id: str
 ) -> pa.Table:
     """Compute the probability t / max(count, t) of each counted entry, as rows of `entry_probabilities`.
 
@@ -39,19 +38,19 @@ def entry_probabilities(
 
     Args:
         counts: int64, by entry id, summed over the snapshots; an entry with count 0 gets no row.
-        entries: the entry list.
+        metadata: the entry list.
         chosen: the t of each section of the list.
     """
     ids = np.flatnonzero(counts)
     counted = counts[ids]
     section = chosen.sections.index_of(ids)
     t = chosen.values[section]
-    constant = {"run_id": run_id, "metadata_id": metadata_id}
+    constant = {"run_id": run_id, "metadata_id": metadata.metadata_id}
     columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(ids)) for name, value in constant.items()}
     columns |= {
         "lang": pa.array(chosen.sections.names, pa.string()).take(pa.array(section)),
         "entry_id": pa.array(ids.astype(np.int32)),
-        "entry": pa.array([entries[at] for at in ids.tolist()], pa.string()),
+        "entry": metadata.entries_of(ids),
         "count": pa.array(counted),
         "threshold": pa.array(t),
         "probability": pa.array(entry_probability(counted, t)),

@@ -220,7 +220,7 @@ def _write(ctx: WritingContext, pool: Pool, draw: _Draw, chosen: LanguageThresho
     else:
         curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
     sums = draw.sums.toArrow()
-    probabilities = entry_probabilities(pool.counts, ctx.metadata.entries, chosen, run_id, ctx.metadata_id)
+    probabilities = entry_probabilities(pool.counts, ctx.metadata, chosen, run_id)
     commits = [
         warehouse.replace("entry_probabilities", probabilities, run_id=run_id),
         warehouse.replace("run_statistics", sums, run_id=run_id),

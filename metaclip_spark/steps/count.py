@@ -66,7 +66,8 @@ def _rows(ctx: WritingContext, snapshot: str, counts: pa.Table) -> pa.Table:
     """Return the rows of `entry_counts`: one row per entry that matched."""
     constant = {"metadata_id": ctx.metadata_id, "snapshot": snapshot}
     columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(counts)) for name, value in constant.items()}
-    entries = [ctx.metadata.entries[at] for at in counts["entry_id"].to_pylist()]
-    columns["lang"] = pa.array(ctx.metadata.sections.names_of(counts["entry_id"].to_numpy()), pa.string())
-    columns |= {"entry_id": counts["entry_id"], "entry": pa.array(entries, pa.string()), "count": counts["count"]}
+    counts = counts.sort_by("entry_id")
+    ids = counts["entry_id"].to_numpy()
+    columns["lang"] = pa.array(ctx.metadata.sections.names_of(ids), pa.string())
+    columns |= {"entry_id": counts["entry_id"], "entry": ctx.metadata.entries_of(ids), "count": counts["count"]}
     return pa.table(columns).select(ENTRY_COUNTS.names).cast(ENTRY_COUNTS.arrow)

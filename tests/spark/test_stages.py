@@ -18,8 +18,10 @@ from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
+from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import entry_probability, from_fixed_point
 from metaclip_spark.errors import InputError
+from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import (
     CURATED_PAIRS,
     ENTRY_PROBABILITIES,
@@ -475,7 +477,8 @@ def test_entry_probabilities_are_of_counts_over_snapshots(spark):
     counts = np.zeros(5, dtype=np.int64)
     for _, _, _, entry_id, _, number in rows:
         counts[entry_id] += number
-    found = spark.createDataFrame(entry_probabilities(counts, ["x", "y", "z", "w", "never"], 20, "r", "m"))
+    metadata = Metadata(("x", "y", "z", "w", "never"), "m")
+    found = spark.createDataFrame(entry_probabilities(counts, metadata, LanguageThresholds.of_one(20, 5), "r"))
     expected = spark.createDataFrame(
         [
             ("r", "m", "und", 0, "x", 40, 20, 0.5),

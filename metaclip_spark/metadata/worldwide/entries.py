@@ -4,45 +4,46 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 
 from metaclip_spark.core.sections import Sections
 from metaclip_spark.metadata.load import Metadata
+from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 
 
 class LanguageEntries(Sequence[str]):
-    """The entries of several lists, by their position in all of them. The string of an entry is made when it is read.
+    """The entries of several lists, by their position in all of them. A list is read when an entry of it is needed.
 
     Attributes:
         sections: the lists, in the order of their ids.
     """
 
-    def __init__(self, lists: dict[str, pa.LargeStringArray]) -> None:
-        self.sections = Sections.of({name: len(entries) for name, entries in lists.items()})
-        self._lists = list(lists.values())
+    def __init__(self, lists: WorldwideLists) -> None:
+        self.sections = Sections.of({name: lists.sizes[name] for name in sorted(lists.files)})
+        self._lists = lists
+        self._read: dict[str, pa.LargeStringArray] = {}
 
-    @classmethod
-    def read(cls, lists: WorldwideLists) -> LanguageEntries:
-        """Read and check every list.
+    def of(self, name: str) -> pa.LargeStringArray:
+        """Return the entries of one list.
 
         Raises:
-            MetadataError: a list cannot be used.
+            MetadataError: the list cannot be used.
         """
-        return cls({name: pa.array(lists.load(name).entries, pa.large_string()) for name in sorted(lists.files)})
+        if name not in self._read:
+            self._read[name] = pa.array(self._lists.load(name).entries, pa.large_string())
+        return self._read[name]
 
-    def take(self, ids: npt.NDArray[np.integer]) -> pa.LargeStringArray:
+    def take(self, ids: npt.NDArray[np.integer[Any]]) -> pa.LargeStringArray:
         """Return the entries with some ids, which must be ascending."""
-        cuts = np.searchsorted(ids, np.array(self.sections.starts))
+        cuts = np.searchsorted(ids, np.array(self.sections.starts)).tolist()
         parts = [
-            entries.take(pa.array(ids[start:stop] - first))
-            for entries, first, start, stop in zip(
-                self._lists, self.sections.starts, cuts.tolist(), cuts[1:].tolist(), strict=False
-            )
+            self.of(name).take(pa.array(ids[start:stop] - first))
+            for name, first, start, stop in zip(self.sections.names, self.sections.starts, cuts, cuts[1:], strict=False)
+            if start < stop
         ]
         return pa.concat_arrays(parts) if parts else pa.array([], pa.large_string())
 
@@ -62,12 +63,12 @@ class LanguageEntries(Sequence[str]):
         if not 0 <= index < len(self):
             raise IndexError(f"entry {at} of {len(self)}")
         section = int(self.sections.index_of(np.array([index]))[0])
-        entry: str = self._lists[section][index - self.sections.starts[section]].as_py()
+        entry: str = self.of(self.sections.names[section])[index - self.sections.starts[section]].as_py()
         return entry
 
     def __iter__(self) -> Iterator[str]:
-        for entries in self._lists:
-            yield from entries.to_pylist()
+        for name in self.sections.names:
+            yield from self.of(name).to_pylist()
 
 
 @dataclass(frozen=True)
@@ -80,19 +81,22 @@ class WorldwideMetadata(Metadata):
 
     lists: WorldwideLists | None = None
 
-    def entries_of(self, ids: npt.NDArray[np.integer]) -> pa.Array:
+    def lists_to_check(self) -> dict[str, tuple[str, ...]]:
+        """Return the entries of the lists that may have some that no text can match: no sidecar says otherwise."""
+        assert isinstance(self.entries, LanguageEntries)
+        assert self.lists is not None
+        names = [name for name in self.entries.sections.names if name not in self.lists.all_can_match]
+        return {name: tuple(self.entries.of(name).to_pylist()) for name in names}
+
+    def entries_of(self, ids: npt.NDArray[np.integer[Any]]) -> pa.Array:
         """Return the entries with some ids, which must be ascending, as strings."""
         assert isinstance(self.entries, LanguageEntries)
         return self.entries.take(ids).cast(pa.string())
 
     @classmethod
     def read(cls, lists: WorldwideLists) -> WorldwideMetadata:
-        """Read and check every list.
-
-        Raises:
-            MetadataError: A list cannot be used.
-        """
-        entries = LanguageEntries.read(lists)
+        """Return the lists of a folder. A list is read, and its id verified, when an entry of it is needed."""
+        entries = LanguageEntries(lists)
         of_codes = {code: lists.list_of(code) for code in lists.languages.codes}
         list_of = {code: name for code, name in of_codes.items() if name is not None}
         return cls(entries, lists.worldwide_id, entries.sections, list_of, lists)

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.load import Metadata, load_metadata
@@ -32,6 +32,8 @@ class WorldwideLists:
         languages: Which list a code has.
         files: Name of a list to its file, for the lists that are there. `languages.lists` also has those that are not.
         ids: Name of a list to its `metadata_id`, for the lists that are there.
+        sizes: Name of a list to the number of its entries, for the lists that are there.
+        all_can_match: The lists whose sidecar states that a text can match each entry.
         worldwide_id: sha256 in hex over the map of codes, the switches and the ids of the lists.
 
     Examples:
@@ -44,7 +46,9 @@ class WorldwideLists:
     languages: Languages = field(repr=False)
     files: Mapping[str, Path | Traversable] = field(repr=False)
     ids: Mapping[str, str] = field(repr=False)
+    sizes: Mapping[str, int] = field(repr=False)
     worldwide_id: str
+    all_can_match: frozenset[str] = field(default=frozenset(), repr=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str] = SHIPPED) -> WorldwideLists:
@@ -67,8 +71,11 @@ class WorldwideLists:
         files = _declared(place, name, languages, found) if own.is_file() else found
         if not files:
             raise MetadataError(f"{name}: the folder contains no list, expected <language>.json or .json.gz; check it.")
-        ids = {list_name: _id_of(file) for list_name, file in sorted(files.items())}
-        return cls(name, languages, files, ids, _worldwide_id(languages, ids))
+        about = {list_name: _about(file) for list_name, file in sorted(files.items())}
+        ids = {list_name: each.metadata_id for list_name, each in about.items()}
+        sizes = {list_name: each.entries for list_name, each in about.items()}
+        can_match = frozenset(list_name for list_name, each in about.items() if each.all_can_match)
+        return cls(name, languages, files, ids, sizes, _worldwide_id(languages, ids), can_match)
 
     def list_of(self, code: str) -> str | None:
         """Return the name of a code's list; None if the list of this language is not there.
@@ -105,7 +112,7 @@ class WorldwideLists:
             )
         file = self.files[name]
         metadata = load_metadata(file)
-        if metadata.metadata_id != self.ids[name]:
+        if (metadata.metadata_id, len(metadata.entries)) != (self.ids[name], self.sizes[name]):
             raise MetadataError(
                 f"{file}: its entries have the id {metadata.metadata_id}, expected {self.ids[name]} (from its"
                 " sidecar, or from when the folder was opened); build the list again, or remove the sidecar."
@@ -175,9 +182,19 @@ def _shipped_file(item: LanguageList, name: str) -> Path | Traversable:
     return file
 
 
-def _id_of(file: Path | Traversable) -> str:
+class _About(NamedTuple):
+    metadata_id: str
+    entries: int
+    all_can_match: bool
+
+
+def _about(file: Path | Traversable) -> _About:
+    """Return what the sidecar of a list states, or what the list itself shows."""
     sidecar = sidecar_of(file)
-    return _stated_id(sidecar) if sidecar is not None else load_metadata(file).metadata_id
+    if sidecar is not None:
+        return _stated(sidecar)
+    metadata = load_metadata(file)
+    return _About(metadata.metadata_id, len(metadata.entries), False)
 
 
 def sidecar_of(file: Path | Traversable) -> Path | Traversable | None:
@@ -186,16 +203,19 @@ def sidecar_of(file: Path | Traversable) -> Path | Traversable | None:
     return _beside(file, f"{stem}.sidecar.json")
 
 
-def _stated_id(beside: Path | Traversable) -> str:
+def _stated(beside: Path | Traversable) -> _About:
     try:
-        value = json.loads(beside.read_text(encoding="utf-8"))["metadata_id"]
+        content = json.loads(beside.read_text(encoding="utf-8"))
+        value, entries = content["metadata_id"], content["entries"]
     except (ValueError, KeyError, TypeError) as error:
         raise MetadataError(
-            f"{beside}: has no metadata_id ({error!r}); build the list again, or remove the sidecar."
+            f"{beside}: has no metadata_id and entries ({error!r}); build the list again, or remove the sidecar."
         ) from error
     if not isinstance(value, str) or len(value) != 64:
         raise MetadataError(f"{beside}: metadata_id is {value!r}, expected a sha256 in hex; build the list again.")
-    return value
+    if type(entries) is not int or entries < 1:
+        raise MetadataError(f"{beside}: entries is {entries!r}, expected their number; build the list again.")
+    return _About(value, entries, content.get("never_matching") == 0)
 
 
 def _beside(file: Path | Traversable, name: str) -> Path | Traversable | None:
