@@ -20,6 +20,8 @@ ENGLISH = "en"
 NO_PAIRS = "no pairs"
 RAISED = "raised to 1"
 LOW = "low"
+NAMED = 12
+"""Maximum number of languages that a sentence names; the report has all."""
 FRACTION_STEPS = 1_000_000
 """Tail fractions are searched in millionths."""
 
@@ -130,7 +132,8 @@ def sentences(found: Mapping[str, str], chosen: LanguageThresholds) -> list[str]
         names = [name for name, remark in found.items() if remark == kind]
         if names:
             t = chosen.by_name[names[0]]
-            listed = ", ".join(names) if kind != LOW else ", ".join(f"{n} ({chosen.by_name[n]})" for n in names)
+            shown = names[:NAMED] if kind != LOW else [f"{name} ({chosen.by_name[name]})" for name in names[:NAMED]]
+            listed = ", ".join(shown) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
             lines.append(f"{listed}: {meaning.format(t=t)}. --language-thresholds sets t of a language.")
     return lines
 

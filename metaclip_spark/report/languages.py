@@ -124,35 +124,51 @@ def shown(rows: Sequence[LanguageRow], target: float | None) -> dict[str, Any] |
     """
     if not rows:
         return None
-    by_pairs = _has_pairs(rows)
-    sizes = list(zip(pool_sizes(rows), sizes_after(rows), strict=True))
-    pool, curated = (max(1, sum(each[side] for each in sizes)) for side in (0, 1))
-    widest = max(max(before / pool, after / curated) for before, after in sizes) or 1.0
-    of = "pairs" if by_pairs else "counts"
+    named = [row for row in rows if row.remark != NO_PAIRS]
+    before, after = pool_sizes(rows), sizes_after(rows)
+    wholes = max(1, sum(before)), max(1, sum(after))
+    shares = {
+        row.name: (pool / wholes[0], curated / wholes[1])
+        for row, pool, curated in zip(rows, before, after, strict=True)
+    }
+    widest = max(max(pair) for pair in shares.values()) or 1.0
+    sizes = {row.name: pair for row, pair in zip(rows, zip(before, after, strict=True), strict=True)}
+    of = "pairs" if _has_pairs(rows) else "counts"
     how = "Every t was given." if target is None else f"t is chosen for a tail fraction of {percent(target)}."
+    without = [row.name for row in rows if row.remark == NO_PAIRS]
     return {
         "sentence": f"{how} Shares are of the {of} of all languages; bars show them in the pool and in the subset.",
-        "rows": [
-            {
-                "name": row.name,
-                "note": ", ".join(part for part in ("t was given" if row.given else "", _in_words(row.remark)) if part),
-                "t": row.threshold,
-                "tail_fraction": row.tail_fraction,
-                "pool": number(before),
-                "pool_share": before / pool,
-                "curated": number(after),
-                "curated_share": after / curated,
-                "kept": after / before if before else 0.0,
-                "matched_share": percent(row.matched / row.texts) if row.texts else NOT_COMPUTED,
-                "entries": row.entries,
-                "unmatched": row.unmatched / row.entries if row.entries else 0.0,
-                "pool_width": 100 * before / pool / widest,
-                "curated_width": 100 * after / curated / widest,
-            }
-            for row, (before, after) in zip(rows, sizes, strict=True)
-        ],
+        "rows": [_row(row, sizes[row.name], shares[row.name], widest) for row in named],
+        "without": f"No pair of the pool matches the lists of {', '.join(without)}." if without else "",
+    }
+
+
+def _row(row: LanguageRow, sizes: tuple[int, int], shares: tuple[float, float], widest: float) -> dict[str, Any]:
+    """Return the values of a row of the page: its cells are (text, value to sort by)."""
+    before, after = sizes
+    kept = after / before if before else 0.0
+    matched = row.matched / row.texts if row.texts else -1.0
+    unmatched = row.unmatched / row.entries if row.entries else 0.0
+    cells: list[tuple[str, float]] = [
+        (number(row.threshold), row.threshold),
+        (percent(row.tail_fraction), row.tail_fraction),
+        (number(before), before),
+        (percent(shares[0]), shares[0]),
+        (number(after), after),
+        (percent(shares[1]), shares[1]),
+        (percent(kept), kept),
+        (percent(matched) if row.texts else NOT_COMPUTED, matched),
+        (number(row.entries), row.entries),
+        (percent(unmatched), unmatched),
+    ]
+    return {
+        "name": row.name,
+        "note": ", ".join(part for part in ("t was given" if row.given else "", _in_words(row.remark)) if part),
+        "cells": cells,
+        "pool_width": 100 * shares[0] / widest,
+        "curated_width": 100 * shares[1] / widest,
     }
 
 
 def _in_words(remark: str) -> str:
-    return f"t is {remark}" if remark and remark != NO_PAIRS else remark
+    return f"t is {remark}" if remark else ""

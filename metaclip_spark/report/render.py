@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from hashlib import sha256
 from importlib import resources
 from typing import Any
 
@@ -19,7 +21,8 @@ from metaclip_spark.report.plots import card as card_plots
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'matplotlib>=3.8'."
 
 POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
-"""The page's security policy: nothing is loaded and nothing runs, even if a text is not escaped. Styles are inline."""
+"""The page's security policy: nothing is loaded and nothing runs, even if a text is not escaped. Styles are inline.
+A page with a table that can be sorted also allows the one script that sorts, by its hash."""
 EXAMPLES = 12
 """Number of unmatched entries that the page names."""
 
@@ -36,7 +39,14 @@ def render(card: Card) -> str:
         A complete HTML document, to be written as UTF-8.
     """
     template = _environment().get_template("card.html.j2")
-    return template.render(card=card, policy=POLICY, **_context(card))
+    script = Markup(_template("sort.js.j2")) if card.languages else ""
+    policy = f"{POLICY}; script-src 'sha256-{_hash_of(script)}'" if script else POLICY
+    return template.render(card=card, policy=policy, script=script, **_context(card))
+
+
+def _hash_of(script: str) -> str:
+    """Return the hash of a script, as a security policy names it."""
+    return b64encode(sha256(script.encode()).digest()).decode()
 
 
 def render_compared(compared: Compared) -> str:
@@ -72,6 +82,7 @@ def _context(card: Card) -> dict[str, Any]:
         "deviation": tables.deviation(card),
         "gauge": tables.gauge(card),
         "target": tables.target(card),
+        "t_of": tables.name_of_t(card),
         "numbers": tables.numbers(card),
         "paper": tables.PAPER,
         "paper_rows": tables.paper_rows(card),

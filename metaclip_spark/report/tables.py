@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from metaclip_spark.core.language_thresholds import ENGLISH
 from metaclip_spark.core.wording import agrees, counted, size
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card, share
@@ -81,6 +82,13 @@ def target(card: Card) -> str:
     return f"for a tail fraction of {percent(card.tail_fraction_target)}"
 
 
+def name_of_t(card: Card) -> str:
+    """Name the t that the page shows first: of one list, of English, or the largest of the languages."""
+    if not card.languages:
+        return "t"
+    return "t of English" if any(row.name == ENGLISH for row in card.languages) else "largest t"
+
+
 def numbers(card: Card) -> list[tuple[str, list[tuple[str, str, str]]]]:
     """Return (title, rows) of the table of numbers; a row is (name, value, meaning)."""
     return [
@@ -136,7 +144,7 @@ def _entry_rows(card: Card) -> list[tuple[str, str, str]]:
 
 def _balance_rows(card: Card) -> list[tuple[str, str, str]]:
     return [
-        ("t", number(card.threshold), target(card)),
+        (name_of_t(card), number(card.threshold), target(card)),
         ("Tail fraction", percent(card.tail_fraction), "share of the counts in tail entries"),
         ("Curated subset", number(card.curated_size), f"{percent(card.kept_share)} of the pool"),
         ("Expected size", number(card.expected_size, 1), "sum of the sampling probabilities"),
