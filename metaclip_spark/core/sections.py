@@ -60,7 +60,8 @@ class Sections:
     @property
     def sizes(self) -> npt.NDArray[np.int64]:
         """The number of entries of each section, int64."""
-        return np.diff(np.array(self.starts, np.int64))
+        starts = np.array(self.starts, np.int64)
+        return starts[1:] - starts[:-1]
 
     def range(self, name: str) -> tuple[int, int]:
         """Return the first entry id of a section, and the id after its last one."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import repeat
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,10 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
-from metaclip_spark.core.list_choice import ListChoice
+from metaclip_spark.core.list_choice import UNKNOWN, ListChoice
 from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.errors import CredentialsError
-from metaclip_spark.extract.language import UNKNOWN, Identifier, keep_languages
+from metaclip_spark.extract.language import Identifier, keep_languages
 from metaclip_spark.extract.tabular.parts import shown_row
 from metaclip_spark.extract.tabular.reader import read_tabular
 from metaclip_spark.extract.warc.reader import read_warc
@@ -31,6 +31,9 @@ from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.tally import Tally
 from metaclip_spark.takedown.hashes import Takedowns
+
+if TYPE_CHECKING:
+    from metaclip_spark.matchers.worldwide.by_section import SectionMatcher
 
 _ARROW = EXTRACTED.arrow
 Reader = Callable[[Split, ExtractOptions, Ledger], Iterator[Candidates]]
@@ -149,8 +152,9 @@ def _choose_list(candidates: Candidates, task: _Task) -> Candidates:
     """Choose the list of each text by its language; drop texts without a list."""
     if task.tools.lists is None or not len(candidates):
         return candidates
-    candidates = replace(candidates, list_lang=task.tools.lists.choose(candidates.lang))
-    missing = candidates.list_lang.is_null().to_numpy(zero_copy_only=False)
+    chosen = task.tools.lists.choose(candidates.lang)
+    candidates = replace(candidates, list_lang=chosen)
+    missing = chosen.is_null().to_numpy(zero_copy_only=False)
     if not missing.any():
         return candidates
     unknown = pc.equal(candidates.lang, UNKNOWN).to_numpy(zero_copy_only=False)
@@ -167,7 +171,7 @@ def _match(candidates: Candidates, task: _Task) -> Candidates:
     if candidates.list_lang is None:
         matches = task.tools.matcher.match(candidates.text)
     else:
-        matches = task.tools.matcher.match(candidates.text, candidates.list_lang)
+        matches = cast("SectionMatcher", task.tools.matcher).match(candidates.text, candidates.list_lang)
         _count_values(candidates.list_lang, task.ledger.list_texts)
         _count_values(candidates.list_lang.filter(pa.array(matches.counts > 0)), task.ledger.list_matched)
     hit = matches.counts > 0

@@ -110,9 +110,9 @@ def matchability_of(entries: Sequence[str]) -> Matchability:
     )
 
 
-def never_ids(entries: tuple[str, ...]) -> npt.NDArray[np.int64]:
+def never_ids(entries: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return the ids of the entries that no text can match, ascending."""
-    ids, impossible = _suspects(entries)
+    ids, impossible = _suspects(tuple(entries))
     return ids[impossible]
 
 

@@ -134,7 +134,8 @@ def _chosen(scores: npt.NDArray[np.float64], min_score: float, best: int | None)
     if best < 1:
         return np.zeros(len(scores), np.bool_)
     last = np.partition(scores[passing], passing.sum() - best)[passing.sum() - best]
-    return passing & (scores >= last)
+    chosen: npt.NDArray[np.bool_] = passing & (scores >= last)
+    return chosen
 
 
 def _sum_repeats(

@@ -127,8 +127,8 @@ def broadcast_lists(spark: SparkSession, matcher: SectionMatcher) -> Broadcast[A
 
 def _is_local(spark: SparkSession) -> bool:
     """Return whether the tasks of a session run on the driver's machine."""
-    master = "" if is_connect(spark) else spark.sparkContext.master
-    return re.fullmatch(r"local(\[.*\])?", master) is not None
+    master = None if is_connect(spark) else spark.sparkContext.master
+    return re.fullmatch(r"local(\[.*\])?", master or "") is not None
 
 
 def _written(matcher: Matcher) -> Path:

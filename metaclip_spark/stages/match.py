@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -9,7 +11,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.list_choice import ListChoice
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.base import matched_ids
-from metaclip_spark.matchers.worldwide.by_section import compiled_lists, matched_by_list
+from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, compiled_lists, matched_by_list
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.schemas import PAIRS
@@ -90,7 +92,7 @@ def _list_lang(lists: ListChoice | None) -> Column:
 
 def _entry_ids_by_list(matcher: Broadcast[Matcher]) -> ColumnFunction:
     def ids(texts: pa.Array, lists: pa.Array) -> pa.Array:
-        return matcher.value.match(texts, lists).to_arrow()
+        return cast("SectionMatcher", matcher.value).match(texts, lists).to_arrow()
 
     return column_function(ids, "array<int>", pa.string(), pa.string())
 

@@ -165,7 +165,7 @@ class Explainer:
     """
 
     matcher: Matcher
-    entries: tuple[str, ...]
+    entries: Sequence[str]
     counts: npt.NDArray[np.int64] | None
     threshold: int
 

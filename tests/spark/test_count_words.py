@@ -11,7 +11,10 @@ import zipfile
 from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "metadata"))
 pytest.importorskip("mwparserfromhell", reason="mwparserfromhell is not installed (pip install '.[wikipedia]')")
@@ -91,13 +94,14 @@ def test_another_language_has_the_tokens_of_the_recipe(spark, tmp_path, capsys):
     assert "--language: 'xx' is the code of no Wikipedia" in capsys.readouterr().err
 
 
-def test_the_commands_of_the_page_build_lists_of_two_languages(spark, tmp_path, monkeypatch, capsys):
-    """Word for word, from generated dumps and page views to lists that open."""
+def test_the_commands_of_the_page_go_from_dumps_to_a_balanced_subset(spark, tmp_path, monkeypatch, capsys):
+    """Word for word, from generated dumps and page views of three languages to lists, a subset and its page."""
     pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")
     page = (Path(__file__).resolve().parents[2] / "docs" / "WORLDWIDE.md").read_text(encoding="utf-8")
     block = re.search(r"## Build lists of your own.*?```\n(.*?)```", page, re.DOTALL)[1]
     monkeypatch.chdir(tmp_path)
-    for code, text in (("fi", "Koira juoksee. Kissa nukkuu"), ("th", "แมวสองตัว (หมา)")):
+    texts = {"de": "Hund bellt. Katze schläft", "fi": "Koira juoksee. Kissa nukkuu", "th": "แมวสองตัว (หมา)"}
+    for code, text in texts.items():
         pages = (
             f"<page><title>A</title><ns>0</ns><revision><model>wikitext</model><text>{text}</text></revision></page>"
         )
@@ -105,13 +109,31 @@ def test_the_commands_of_the_page_build_lists_of_two_languages(spark, tmp_path, 
         dump = tmp_path / f"{code}wiki" / f"{code}wiki-latest-pages-articles.xml.bz2"
         dump.write_bytes(bz2.compress(f"<mediawiki>{pages * 30}</mediawiki>\n".encode()))
     (tmp_path / "pageviews").mkdir()
-    views = "fi Koira 5 0\nfi.m Koira 3 0\nfi Kissa 2 0\nth แมว_ดำ 3 0\nth หมา 1 0\n"
+    views = "de Hund 4 0\nde Katze 2 0\nfi Koira 5 0\nfi.m Koira 3 0\nfi Kissa 2 0\nth แมว_ดำ 3 0\nth หมา 1 0\n"
     (tmp_path / "pageviews" / "pageviews-20240101-000000").write_text(views)
+    captions = {
+        "de": "Der große Hund läuft heute schnell über die grüne Wiese im Garten",
+        "fi": "Pieni musta Koira juoksee metsässä hyvin nopeasti kohti vanhaa taloa",
+        "th": "แมว ดำ ตัวหนึ่งกำลังนอนหลับอยู่บนเก้าอี้ในบ้านของเรา",
+    }
+    rows = [(f"https://example.org/{code}/{at}.jpg", text) for code, text in captions.items() for at in range(40)]
+    urls, lines_of_text = zip(*rows, strict=True)
+    pq.write_table(pa.table({"url": urls, "text": lines_of_text}), tmp_path / "pairs.parquet")
     for command in block.strip().splitlines():
-        assert main(command.split()[1:]) == 0
-    assert "2 lists, worldwide_id " in capsys.readouterr().out
+        assert main(command.split()[1:]) == 0, command
+    printed = capsys.readouterr().out
+    assert "3 lists, worldwide_id " in printed
     lists = WorldwideLists.open(tmp_path / "lists")
-    assert [lists.load(name).entries[100:] for name in ("fi", "th")] == [("Koira",), ("แมว ดำ",)]
+    entries = {name: lists.load(name).entries[100:] for name in texts}
+    assert entries == {"de": ("Hund",), "fi": ("Koira",), "th": ("แมว ดำ",)}
+    assert re.search(r"unique pairs +120 ", printed)
+    counts = DeltaTable(str(tmp_path / "out" / "entry_counts")).to_pyarrow_table().to_pylist()
+    assert {(row["lang"], row["entry"]): row["count"] for row in counts} == {
+        (code, words[0]): 40 for code, words in entries.items()
+    }
+    kept = DeltaTable(str(tmp_path / "out" / "curated_pairs")).to_pyarrow_table()
+    assert set(kept["list_lang"].to_pylist()) <= set(texts)
+    assert list((tmp_path / "out" / "reports").glob("*.html"))
 
 
 def test_damage_leaves_nothing_at_the_output(spark, tmp_path, capsys):

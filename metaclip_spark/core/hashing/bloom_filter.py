@@ -77,7 +77,7 @@ def keys_of_ids(ids: pa.Array) -> npt.NDArray[np.uint8]:
     start = np.frombuffer(ids.buffers()[1], np.int32)[ids.offset]
     digits = np.frombuffer(ids.buffers()[2], np.uint8)[start : start + 2 * KEY_BYTES * len(ids)]
     nibbles = _NIBBLES[digits]
-    keys = (nibbles[::2] << 4 | nibbles[1::2]).reshape(-1, KEY_BYTES)
+    keys = (nibbles[::2] << np.uint8(4) | nibbles[1::2]).reshape(-1, KEY_BYTES)
     if nibbles.max() > 15:
         keys = keys[nibbles.reshape(-1, 2 * KEY_BYTES).max(axis=1) < 16]
     return keys

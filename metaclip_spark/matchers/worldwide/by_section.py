@@ -124,9 +124,12 @@ def list_matcher(metadata: WorldwideMetadata, name: str, engine: str = "auto") -
 
 
 def _path_of(file: object, folder: Path) -> Path:
-    """Return the path of a list. A list in an archive of modules is written to the folder."""
+    """Return the absolute path of a list: a worker may have another working directory.
+
+    A list in an archive of modules is written to the folder.
+    """
     if isinstance(file, Path):
-        return file
+        return file.absolute()
     with as_file(file) as path:  # type: ignore[arg-type]
         copy = folder / path.name
         copy.write_bytes(path.read_bytes())
