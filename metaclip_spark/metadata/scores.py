@@ -134,8 +134,7 @@ def _chosen(scores: npt.NDArray[np.float64], min_score: float, best: int | None)
     if best < 1:
         return np.zeros(len(scores), np.bool_)
     last = np.partition(scores[passing], passing.sum() - best)[passing.sum() - best]
-    chosen: npt.NDArray[np.bool_] = passing & (scores >= last)
-    return chosen
+    return np.asarray(passing & (scores >= last), np.bool_)
 
 
 def _sum_repeats(

