@@ -320,7 +320,7 @@ class Settings(BaseModel):
     memory: str | None = setting(
         None,
         Setting(Group.ENGINE, "SIZE", default_text="half of the machine's memory", run_id=NEVER),
-        "Memory of the embedded engine, for all its processes together, e.g. 4g.",
+        "Memory of the embedded engine, for all its processes together, e.g. 4g; 1280m at least.",
     )
     master: str | None = setting(
         None,

@@ -26,14 +26,15 @@ from metaclip_spark.spark.installation import check_spark_installed
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-PYTHON_BYTES = 600 << 20
-"""Memory of this process besides Sail's operators: Python, its libraries, a compiled entry list, writers' buffers."""
+PYTHON_BYTES = 760 << 20
+"""Memory of this process besides Sail's operators: Python, its libraries, a compiled entry list, writers' buffers. So
+much was measured at the end of extraction, with a list of 500,000 entries."""
 WORKER_BYTES = 350 << 20
 """Memory of a process that extracts: Python, its libraries, the keys and the batches of a split."""
 TEXT_BYTES = 1 << 14
 """Bytes of the longest text that extraction keeps by default, in ASCII."""
-LEAST_BYTES = 1 << 30
-"""The smallest memory that a session takes."""
+LEAST_BYTES = 1280 << 20
+"""The smallest memory that a session takes. A run over a million rows did not stay within less, whatever the pool."""
 ROW_BYTES = 600
 """Memory of a wide row that deduplication holds: a pair of long urls and texts, and the copy of its columns."""
 _ROWS_SHARE = 0.35
@@ -91,7 +92,7 @@ def batch_rows(memory: int, tasks: int) -> int:
     Each task may hold a batch whose texts are all as long as `--text-cap` allows by default, in an eighth of the memory
     for all tasks. Texts of several bytes per character take up to four times as much.
 
-    >>> batch_rows(4 << 30, 2), batch_rows(1 << 30, 2), batch_rows(64 << 30, 64)
+    >>> batch_rows(4 << 30, 2), batch_rows(LEAST_BYTES, 2), batch_rows(64 << 30, 64)
     (8192, 4096, 8192)
     """
     rows = memory // 8 // max(1, tasks) // TEXT_BYTES
@@ -102,7 +103,7 @@ def embedded_session(memory: int | None = None) -> SparkSession:
     """Start the engine in this process, or return its session if it runs.
 
     Args:
-        memory: bytes for all processes together; None: half of the machine's memory.
+        memory: bytes for all processes together; None: half of the machine's memory, and LEAST_BYTES at least.
 
     Raises:
         MetaclipError: a package is missing, the memory is too small, or the engine does not start.
@@ -110,9 +111,12 @@ def embedded_session(memory: int | None = None) -> SparkSession:
     global _running
     if _running is not None:
         return _running.spark
-    memory = memory or machine_bytes() // 2
+    memory = memory or max(LEAST_BYTES, machine_bytes() // 2)
     if memory < LEAST_BYTES:
-        raise MetaclipError(f"--memory is {memory >> 20} MB; expected at least {LEAST_BYTES >> 20}, such as 4g.")
+        raise MetaclipError(
+            f"--memory is {memory >> 20} MB; expected at least {LEAST_BYTES >> 20} (1280m), such as 4g: Python, the "
+            "engine and an entry list take most of it."
+        )
     check_spark_installed()
     try:
         from pysail.spark import SparkConnectServer

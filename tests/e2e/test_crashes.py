@@ -43,6 +43,7 @@ WRITES = (
     "after replace run_statistics",
     "after replace curated_pairs",
     "after append runs: balance stage done",
+    "after replace current_run",
     "after append runs: finished",
 )
 """Every write of a run, in order. The point before a write is the point after the previous write."""

@@ -10,7 +10,7 @@ import pytest
 
 from metaclip_spark.spark import arrow_udf
 from metaclip_spark.spark.arrow_udf import sliced
-from metaclip_spark.spark.embedded import TEXT_BYTES, batch_rows
+from metaclip_spark.spark.embedded import LEAST_BYTES, TEXT_BYTES, batch_rows
 from metaclip_spark.warehouse.data_files import BATCH_BYTES, LEAST_ROWS, MOST_ROWS, PartitionFiles, rows_per_batch
 
 LIMITED = """
@@ -76,7 +76,7 @@ def test_rows_of_a_batch_follow_from_the_bytes_of_a_row():
     assert rows_per_batch([part(1 << 20)]) == LEAST_ROWS
 
 
-@pytest.mark.parametrize("memory", [1 << 30, 4 << 30, 256 << 30])
+@pytest.mark.parametrize("memory", [LEAST_BYTES, 4 << 30, 256 << 30])
 @pytest.mark.parametrize("tasks", [1, 2, 16, 128])
 def test_batches_of_the_longest_texts_fit_the_memory_of_the_embedded_engine(memory, tasks):
     """Until there are so many tasks that a batch would have fewer than 1,024 rows."""

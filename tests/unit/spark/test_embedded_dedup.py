@@ -57,7 +57,7 @@ def compare() -> None:
     from metaclip_spark.schemas import EXTRACTED
     from metaclip_spark.stages.dedup import dedup, of_prefix, sightings
 
-    session = embedded.embedded_session(1 << 30)
+    session = embedded.embedded_session(embedded.LEAST_BYTES)
     rows = staged_rows()
     best: dict[str, dict] = {}
     for row in rows:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark import embedded
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -20,7 +21,7 @@ START = """
     import os, signal, sys, threading, time
     from metaclip_spark.cli.interrupts import Interrupts
     from metaclip_spark.spark import embedded
-    session = embedded.embedded_session(1 << 30)
+    session = embedded.embedded_session(embedded.LEAST_BYTES)
     folder = embedded.spill_folder()
     open(os.path.join(folder, "spill"), "w").close()
     print(folder, flush=True)
@@ -96,7 +97,7 @@ def test_a_sort_that_exceeds_the_memory_spills_into_the_folder(tmp_path):
     body = """
     embedded.stop()
     embedded.pool_bytes = lambda memory: 160 << 20
-    session = embedded.embedded_session(1 << 30)
+    session = embedded.embedded_session(embedded.LEAST_BYTES)
     folder, seen, done = embedded.spill_folder(), [0], threading.Event()
 
     def watch():
@@ -152,10 +153,22 @@ def test_few_processes_read_sources_where_the_memory_is_small(monkeypatch):
     """One at least; and never more than cores."""
     monkeypatch.setattr(embedded, "cores", lambda: 8)
     numbers = []
-    for gigabytes in (1, 2, 64):
-        monkeypatch.setattr(embedded, "_running", embedded._Running(None, None, Path("/none"), gigabytes << 30))
+    sizes = (embedded.LEAST_BYTES, 2 << 30, 64 << 30)
+    for memory in sizes:
+        monkeypatch.setattr(embedded, "_running", embedded._Running(None, None, Path("/none"), memory))
         numbers.append(embedded.workers_at_once())
     monkeypatch.setattr(embedded, "_running", None)
-    assert numbers == [1, 4, 8]
-    for number, memory in zip(numbers[:2], (1 << 30, 2 << 30), strict=True):
+    assert numbers == [1, 3, 8]
+    for number, memory in zip(numbers[:2], sizes[:2], strict=True):
         assert embedded.PYTHON_BYTES + number * embedded.WORKER_BYTES <= memory
+
+
+def test_too_little_memory_is_refused_with_the_least(monkeypatch):
+    """The least is what a run was measured to take; a small machine gets it by default."""
+    said = r"^--memory is 1024 MB; expected at least 1280 \(1280m\), such as 4g: Python, the engine and an entry list"
+    with pytest.raises(MetaclipError, match=said):
+        embedded.embedded_session(1 << 30)
+    monkeypatch.setattr(embedded, "machine_bytes", lambda: 1 << 30)
+    monkeypatch.setattr(embedded, "check_spark_installed", lambda: pytest.fail("the memory is enough"))
+    with pytest.raises(pytest.fail.Exception, match="the memory is enough"):
+        embedded.embedded_session()
