@@ -56,6 +56,12 @@ def backslashes(context: Any, raw: Any, at: Any) -> Any:
 
 
 @intrinsic
+def ampersands(context: Any, raw: Any, at: Any) -> Any:
+    """Return which bytes from `at` on are an ampersand."""
+    return _masked(raw, lambda builder, block, filled: builder.icmp_unsigned("==", block, filled(38)))
+
+
+@intrinsic
 def not_ascii(context: Any, raw: Any, at: Any) -> Any:
     """Return which bytes from `at` on are not ASCII."""
     return _masked(raw, lambda builder, block, filled: builder.icmp_unsigned(">=", block, filled(128)))
@@ -63,13 +69,11 @@ def not_ascii(context: Any, raw: Any, at: Any) -> Any:
 
 @intrinsic
 def unclean(context: Any, raw: Any, at: Any) -> Any:
-    """Return which bytes from `at` on are a backslash, an ampersand, a control or not ASCII."""
+    """Return which bytes from `at` on are a backslash, a control or not ASCII."""
 
     def compare(builder: Any, block: Any, filled: Any) -> Any:
         backslash = builder.icmp_unsigned("==", block, filled(92))
-        ampersand = builder.icmp_unsigned("==", block, filled(38))
-        printable = builder.icmp_unsigned("<", builder.sub(block, filled(32)), filled(127 - 32))
-        return builder.or_(builder.or_(backslash, ampersand), builder.not_(printable))
+        return builder.or_(backslash, builder.icmp_unsigned(">=", builder.sub(block, filled(32)), filled(127 - 32)))
 
     return _masked(raw, compare)
 

@@ -125,7 +125,9 @@ class Rows:
 
     def page_urls(self, rows: Indices) -> pa.Array:
         """Return the page url of some rows, null if a row has none."""
-        urls = pa.array([_clean(page.url) or None for page in self._pages], pa.string())
+        found = [page.url for page in self._pages]
+        usual = all(map(str.isprintable, found))
+        urls = pa.array([(url.strip() if usual else _clean(url)) or None for url in found], pa.string())
         return urls.take(pa.array(self._page[rows]))
 
     def _reject(self, reason: str, rows: Indices, details: Column) -> None:

@@ -240,7 +240,7 @@ def cut_page(
     if start < 1 or stop == 0 or (raw[start - 1] != 44 and raw[start - 1] != 123):
         return UNUSUAL, 0, 0, 0, True
     start += _LINKS_KEY
-    size = copy_bytes(raw[stop:], outside, copy_bytes(_CUT, outside, copy_bytes(raw[:start], outside, 0)))
-    if contains_any(outside[:size], words):
+    if contains_any(raw[:start], words) or contains_any(raw[stop:], words):
         return UNUSUAL, 0, 0, 0, True
+    size = copy_bytes(raw[stop:], outside, copy_bytes(_CUT, outside, copy_bytes(raw[:start], outside, 0)))
     return links, start, stop, size, is_ascii(outside[:size])

@@ -107,11 +107,12 @@ class Scanner:
         bases: list[str | None] = []
         view = members.raw.data
         for url, url_stop, base, base_stop in self._pages[numbers, :4].tolist():
-            urls.append(_string(bytes(view[url:url_stop])) if url >= 0 else "")
-            bases.append(_string(bytes(view[base:base_stop])) if base >= 0 else None)
+            urls.append(_string(view[url:url_stop]) if url >= 0 else "")
+            bases.append(_string(view[base:base_stop]) if base >= 0 else None)
         return Scanned(urls, bases, members.raw, members.records, self._pages, self._spans, numbers, self._most)
 
 
-def _string(value: bytes) -> str:
+def _string(value: memoryview) -> str:
     """Return the string that JSON has between quotes."""
-    return str(msgspec.json.decode(b'"%b"' % value)) if b"\\" in value else value.decode()
+    text = str(value, "utf-8")
+    return str(msgspec.json.decode(f'"{text}"')) if "\\" in text else text

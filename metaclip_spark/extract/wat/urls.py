@@ -6,7 +6,7 @@ import numpy as np
 
 from metaclip_spark.core.jit import copy_bytes, kernel
 from metaclip_spark.core.urls.host_kernels import end_of_usual_host
-from metaclip_spark.extract.byte_masks import BLOCK, copy_block, unclean
+from metaclip_spark.extract.byte_masks import BLOCK, ampersands, copy_block, unclean
 from metaclip_spark.extract.byte_search import starts_with
 from metaclip_spark.extract.wat.json_strings import MAX_STRING_BYTES, decode, start_of
 from metaclip_spark.extract.wat.references import decode_in_place
@@ -154,7 +154,7 @@ def _write_url(
 
 
 @kernel
-def _copy_absolute(raw: np.ndarray, start: int, stop: int, urls: np.ndarray, to: int) -> int:
+def _copy_absolute(raw: np.ndarray, start: int, stop: int, encoded: bool, urls: np.ndarray, to: int) -> int:
     """Write the url at [start, stop) if it is absolute and clean; return the position after it, or -1."""
     size = stop - start
     if size > _MAX_SHORT or start + _MAX_SHORT > len(raw) or to + _MAX_SHORT > len(urls):
@@ -165,6 +165,8 @@ def _copy_absolute(raw: np.ndarray, start: int, stop: int, urls: np.ndarray, to:
     at = 0
     while at < size:
         found = unclean(raw, start + at)
+        if encoded:
+            found |= ampersands(raw, start + at)
         if size - at < BLOCK:
             found <<= np.uint64(BLOCK - size + at)
         if found:
@@ -201,7 +203,7 @@ def add_url(
     """
     if start < 0:
         return to, TO_JOIN
-    end = _copy_absolute(raw, start, stop, urls, to)
+    end = _copy_absolute(raw, start, stop, encoded, urls, to)
     if end >= 0:
         return end, JOINED
     if _is_data(raw, start, stop):

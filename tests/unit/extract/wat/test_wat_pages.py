@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.core.jit import bytes_of
+from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.core.urls.resolve import resolve
 from metaclip_spark.errors import UnusualRecordError
 from metaclip_spark.extract.records.dialect import WAT
 from metaclip_spark.extract.records.members import MemberReader
@@ -282,6 +284,43 @@ def test_names_of_metas_are_read_in_every_record():
     metas = [{"name": "viewport"}, {"name": "Robots", "content": "noai"}]
     opted = packed(record([img("a.jpg", alt="a")], {"Metas": metas}))
     assert [reader.read(payload)[0].opt_out for payload in (plain, opted, plain, opted)] == [None, "noai", None, "noai"]
+
+
+PIECES = st.sampled_from(
+    [
+        "http://",
+        "https://",
+        "HTTP://",
+        "ex.org",
+        "EX",
+        "a",
+        "/",
+        "//",
+        "..",
+        ".",
+        ":80",
+        "?",
+        "#",
+        ";",
+        "%20",
+        "@",
+        "[",
+        "]",
+    ]
+    + ["&amp;", " ", "\t", "\u00e9", "~", "-", "_", ":"]
+)
+URLS = st.lists(PIECES, max_size=7).map("".join)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.one_of(URLS, st.just(PAGE)), st.one_of(URLS, URLS.map("http://ex.org/".__add__)))
+@example(PAGE, "http://ex.org")
+@example("https://ex.org/", "http://ex.org/../b//")
+@example("http://[ex.org/", "http://ex.org/b/")
+@example("", "http://ex.org/b/")
+def test_a_base_is_resolved_as_urljoin_does(url, base):
+    """The usual bases take a short way to the same url."""
+    assert PageReader(ALL).page(url, base).base == (resolve(url, decode_references(base).strip()) or url)
 
 
 KEYS = st.sampled_from(["path", "url", "alt", "title", "text", "Links", "Head", "og:title", ""])
