@@ -295,6 +295,27 @@ def count_ones(context: Any, word: Any) -> Any:
 
 
 @intrinsic
+def borrowed(context: Any, array: Any) -> Any:
+    """Return an array without its reference count, for use within the call that got it.
+
+    numba counts the references to an array at every call of a kernel by a kernel, and for every slice, by atomic
+    instructions, which can take longer than the loop over a short string. The result is not counted.
+
+    The array must be an argument of the kernel, which its caller keeps alive.
+    """
+    from numba.core import cgutils
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        utils: Any = cgutils  # numba is untyped
+        view = utils.create_struct_proxy(signature.args[0])(context, builder, values[0])
+        for name in ("meminfo", "parent"):
+            setattr(view, name, utils.get_null_value(getattr(view, name).type))
+        return view._getvalue()
+
+    return array(array), emit
+
+
+@intrinsic
 def prefetch(context: Any, array: Any, at: Any) -> Any:
     """Prefetch an element of an array into the processor's cache, without waiting for it; return 0."""
     from llvmlite import ir

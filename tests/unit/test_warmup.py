@@ -20,7 +20,9 @@ from metaclip_spark.extract.byte_search import count_of, last_image
 from metaclip_spark.extract.records.heads import only_record
 from metaclip_spark.core.hashing.sha224 import sha224_of_urls
 from metaclip_spark.extract.wat.links import cut_page
-from metaclip_spark.extract.wat.rows import add_rows
+from metaclip_spark.extract.records.members import _read_members
+from metaclip_spark.extract.wat.rows import add_pages, add_rows
+from metaclip_spark.extract.wat.scan import scan_records
 from metaclip_spark.core.urls.host_kernels import gather, host_spans, unusual_hosts
 from metaclip_spark.extract.tabular.quotes import _rewrite, _spans
 from metaclip_spark.matchers.phrases.builder import key_hashes, set_transition_filters, set_token_filters
@@ -30,6 +32,7 @@ from metaclip_spark.warmup import warm_up
 print(warm_up())
 called = (blake2b_of_pairs, count_of, last_image, only_record, sha224_of_urls, cut_page, add_rows)
 called += (scan, key_hashes, set_transition_filters, set_token_filters, add_counts, running_products)
+called += (_read_members, scan_records, add_pages)
 called += (host_spans, gather, unusual_hosts, _rewrite, _spans)
 print(*(kernel.__name__ for kernel in called if not kernel.signatures))
 """

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.core.jit import copy_bytes, inline, kernel
+from metaclip_spark.core.jit import borrowed, copy_bytes, inline, kernel
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
 _ORDER = np.array(
@@ -99,6 +99,7 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
         first_ends, second_ends: (n + 1,) int32, the start of the first string, and the end of each.
         out: (32 n,) uint8, written.
     """
+    firsts, seconds = borrowed(firsts), borrowed(seconds)
     count = len(first_ends) - 1
     starts, sizes = np.zeros(count + 1, np.int64), np.empty(count, np.int64)
     for row in range(count):

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.core.jit import copy_bytes, kernel
+from metaclip_spark.core.jit import borrowed, copy_bytes, kernel
 
 # The initial state is the second 32 bits of the fractional parts of the square roots of the 9th to 16th primes.
 _START = np.array([value & 0xFFFFFFFF for value in fractions(2, 16, 64)[8:]], np.uint32)
@@ -99,6 +99,7 @@ def sha224_of_urls(urls, ends, out):
         ends: (n + 1,) int32, the start of the first string, and the end of each.
         out: (24 n,) uint8, written.
     """
+    urls = borrowed(urls)
     count = len(ends) - 1
     starts = np.zeros(count + 1, np.int64)
     words = np.zeros(16 * ((ends[count] - ends[0]) // 64 + 2 * count), np.uint32)

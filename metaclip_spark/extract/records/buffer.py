@@ -15,6 +15,7 @@ from metaclip_spark.errors import CorruptGzipError, DamagedSourceError, Truncate
 from metaclip_spark.extract.records.chunk import Chunk, Chunks
 from metaclip_spark.extract.records.dialect import Dialect
 from metaclip_spark.extract.records.heads import only_record
+from metaclip_spark.extract.records.members import Members
 from metaclip_spark.extract.records.record import Record
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -152,14 +153,23 @@ class Buffer:
         self._at = end  # the last bytes of a block precede `end` if its Content-Length is too small
         return self._at_content()
 
-    def whole_records(self) -> Iterator[Record]:
-        """Yield records while the buffer is empty and every chunk is exactly one record."""
+    def whole_records(self, together: bool = False) -> Iterator[Record | Members]:
+        """Yield records while the buffer is empty and every chunk is exactly one record.
+
+        Args:
+            together: whether to yield many records as one `Members` where it can be done.
+        """
         if self._skip_separator():
             return
         limit = self._dialect.max_block_bytes
         if self._at < len(self._data) or self._next is not None:
             return
-        for chunk in iter(self._chunks):
+        while True:
+            while together and (members := self._chunks.members()) is not None:
+                yield members
+            chunk = next(iter(self._chunks), None)
+            if chunk is None:
+                return
             record = _only_record(chunk[0]) if chunk[1] else None
             if record is None or len(record.payload) > limit:
                 self._next = chunk

@@ -22,6 +22,7 @@ from metaclip_spark.extract.records.member import (
     starts_record,
     whole_member,
 )
+from metaclip_spark.extract.records.members import MemberReader, Members
 from metaclip_spark.storage.magic import GZIP_MAGIC, HEAD_BYTES, identified
 
 _ENDED = "Compressed file ended before the end-of-stream marker was reached"
@@ -74,12 +75,39 @@ class Chunks:
         self._before: deque[bytes] = deque()  # bytes of the current member that were read before `_data`
         self._member = PartedMember()
         self._gathers = False
+        self._reader: MemberReader | None = None
+        self._inside = False  # whether the position may be inside a member
         self.plain = first[:2] != GZIP_MAGIC
         self._chunks = self._plain() if self.plain else self._inflated()
 
     def __iter__(self) -> Iterator[Chunk]:
         """Return the iterator over the chunks from the position."""
         return self._chunks
+
+    def members(self) -> Members | None:
+        """Return the records of the next members if each is alone in a small, intact member; else None.
+
+        The records are valid until the next ones are read. If there are none, the next chunk has what is there.
+        """
+        if self.plain or self._inside:
+            return None
+        self._reader = self._reader or MemberReader()
+        while True:
+            found = self._reader.read(self._data, self._at)
+            if found is not None:
+                records, self._at = found
+                return records
+            size = len(self._data) - self._at
+            if size >= SMALL_MEMBER_BYTES or find(self._data, MEMBER, self._at + 1) >= 0:
+                return None
+            try:
+                more = self._read(_READ_BYTES)
+            except BaseException:
+                self._chunks = iter(())
+                raise
+            if not more:
+                return None
+            self._data, self._at = self._data[self._at :] + more, 0
 
     def after_member(self, verified: bool) -> None:
         """Go to the end of the member whose last chunk was `verified` or not, or, if it is very long, search the next.
@@ -140,7 +168,7 @@ class Chunks:
                     break
                 at = end - 1
             at += 1
-        self._at, self._gathers = at, True
+        self._at, self._gathers, self._inside = at, True, False
         self._chunks = self._inflated()
         return True
 
@@ -194,10 +222,12 @@ class Chunks:
                     return
             whole = whole_member(data[at:stop])
             if whole is None:
+                self._inside = True
                 yield from self._gathered() if self._gathers else self._in_parts()
+                self._inside = False
             else:
+                self._at = stop  # before the chunk is used: `members` goes on from there
                 yield whole, True, True
-                self._at = stop
 
     def _gathered(self) -> Iterator[Chunk]:
         """Yield a member whole once its checksum is verified; a very long one in parts."""

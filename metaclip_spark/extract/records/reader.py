@@ -13,6 +13,7 @@ from metaclip_spark.extract.records.buffer import Buffer
 from metaclip_spark.extract.records.chunk import Chunks
 from metaclip_spark.extract.records.damage import DAMAGE, Damage
 from metaclip_spark.extract.records.dialect import Dialect
+from metaclip_spark.extract.records.members import Members
 from metaclip_spark.extract.records.record import Record
 
 
@@ -32,11 +33,25 @@ def warc_records(stream: BinaryIO, dialect: Dialect, damage: Damage | None = Non
         DamagedSourceError: the stream is not a WARC, ends inside a record, or has an invalid header.
         CorruptGzipError, EOFError, gzip.BadGzipFile: the gzip stream is corrupt, truncated, or followed by other bytes.
     """
+    for record in _read(stream, dialect, damage, together=False):
+        if isinstance(record, Record):
+            yield record
+
+
+def records_or_members(stream: BinaryIO, dialect: Dialect, damage: Damage) -> Iterator[Record | Members]:
+    """Yield the same records as `warc_records`, in the same order, many at once where each has a small member.
+
+    What is yielded is valid until the next is read.
+    """
+    return _read(stream, dialect, damage, together=True)
+
+
+def _read(stream: BinaryIO, dialect: Dialect, damage: Damage | None, *, together: bool) -> Iterator[Record | Members]:
     buffer = Buffer(Chunks(stream, dialect.read_bytes), dialect)
     continues = True
     while continues:
         try:
-            yield from _records(buffer)
+            yield from _records(buffer, together)
             break
         except FetchError:
             raise
@@ -66,9 +81,9 @@ def _continues(buffer: Buffer, error: Exception, damage: Damage) -> bool:
             error = next_error
 
 
-def _records(buffer: Buffer) -> Iterator[Record]:
+def _records(buffer: Buffer, together: bool) -> Iterator[Record | Members]:
     while True:
-        yield from buffer.whole_records()
+        yield from buffer.whole_records(together)
         if not buffer.at_record():
             return
         record = buffer.record()

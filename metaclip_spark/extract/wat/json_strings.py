@@ -11,13 +11,13 @@ MAX_STRING_BYTES = 1 << 20
 browser requests a longer url."""
 _SHOWN_BYTES = 300  # of a string that is rejected for its length, or of a data: url
 
-# Byte after a backslash in JSON -> the byte that the escape means, 0 if there is no such escape.
-_ESCAPED = np.zeros(256, np.uint8)
-_ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
+ESCAPED = np.zeros(256, np.uint8)
+"""Byte after a backslash in JSON -> the byte that the escape means, 0 if there is no such escape."""
+ESCAPED[list(b'"\\/bfnrt')] = list(b'"\\/\b\f\n\r\t')
 
 
 @kernel
-def _hex(raw: np.ndarray, at: int, stop: int) -> int:
+def hex_number(raw: np.ndarray, at: int, stop: int) -> int:
     """Return the number that the four hexadecimal digits at `at` make, or -1 if they are not digits."""
     if at + 4 > stop:
         return -1
@@ -88,14 +88,14 @@ def decode(raw: np.ndarray, at: int, stop: int, out: np.ndarray, to: int) -> int
         if at + 1 >= stop:
             return to
         if raw[at + 1] != 117:
-            out[to] = _ESCAPED[raw[at + 1]]
+            out[to] = ESCAPED[raw[at + 1]]
             to += 1
             at += 2
             continue
-        point = _hex(raw, at + 2, stop)
+        point = hex_number(raw, at + 2, stop)
         at += 6
         if 0xD800 <= point < 0xDC00 and at + 1 < stop and raw[at] == 92 and raw[at + 1] == 117:
-            low = _hex(raw, at + 2, stop)
+            low = hex_number(raw, at + 2, stop)
             if 0xDC00 <= low < 0xE000:
                 point = 0x10000 + (point - 0xD800 << 10) + low - 0xDC00
                 at += 6

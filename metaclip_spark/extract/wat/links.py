@@ -37,7 +37,7 @@ _IS_PATH = len(STRINGS)
 
 
 @kernel
-def _hides(raw: np.ndarray, at: int) -> bool:
+def hides(raw: np.ndarray, at: int) -> bool:
     r"""Return whether the backslash at `at` starts an escape that JSON does not require: `\/` after @, `\u006e`.
 
     Such escapes can hide a path or a word: `\u0049MG@\/src`.
@@ -66,7 +66,7 @@ def _next_path(raw: np.ndarray, at: int) -> int:
         for start in range(at, min(stop, len(raw))):
             if raw[start] == first and starts_with(raw, start, _PATH):
                 return start
-            if raw[start] == backslash and _hides(raw, start):
+            if raw[start] == backslash and hides(raw, start):
                 return HIDDEN
         at = stop
     return -1
@@ -94,7 +94,7 @@ def _end_of_string(raw: np.ndarray, at: int) -> int:
             return -1
         if raw[at] == 34:
             return at
-        if _hides(raw, at):
+        if hides(raw, at):
             return -1
         at += 2
     return -1
@@ -240,7 +240,7 @@ def cut_page(
     if start < 1 or stop == 0 or (raw[start - 1] != 44 and raw[start - 1] != 123):
         return UNUSUAL, 0, 0, 0, True
     start += _LINKS_KEY
-    size = copy_bytes(raw[stop:], outside, copy_bytes(_CUT, outside, copy_bytes(raw[:start], outside, 0)))
-    if contains_any(outside[:size], words):
+    if contains_any(raw[:start], words) or contains_any(raw[stop:], words):
         return UNUSUAL, 0, 0, 0, True
+    size = copy_bytes(raw[stop:], outside, copy_bytes(_CUT, outside, copy_bytes(raw[:start], outside, 0)))
     return links, start, stop, size, is_ascii(outside[:size])

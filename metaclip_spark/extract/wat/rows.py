@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import copy_bytes, kernel
+from metaclip_spark.core.jit import borrowed, copy_bytes, kernel
 from metaclip_spark.extract.wat.texts import EMPTY, add_text
 from metaclip_spark.extract.wat.urls import JOINED, OF_URL, add_url, write_folder
 
@@ -19,6 +19,7 @@ def add_rows(
     encoded: bool,
     text_cap: int,
     base: np.ndarray,
+    folder: np.ndarray,
     rows: int,
     urls: np.ndarray,
     texts: np.ndarray,
@@ -39,6 +40,7 @@ def add_rows(
         encoded: whether urls and texts still have character references.
         text_cap: the maximum length of a text in characters.
         base: (.,) uint8, the base of relative urls.
+        folder: (.,) uint8, overwritten; one byte more than `base` at least.
         rows: the number of rows that were written before.
         urls, texts: (.,) uint8, the bytes of all rows' urls and texts, one after the other.
         ends: (2, .) int32; [0, i + 1] is the end of row i's url, [1, i + 1] of its text; the first column is 0.
@@ -48,8 +50,9 @@ def add_rows(
     Returns:
         (number of rows, bytes of their urls, bytes of their texts).
     """
+    raw, spans, base, urls = borrowed(raw), borrowed(spans), borrowed(base), borrowed(urls)
+    texts, ends, about, folder = borrowed(texts), borrowed(ends), borrowed(about), borrowed(folder)
     gap = 2 * len(base) + 2
-    folder = np.empty(len(base) + 1, np.uint8)
     scheme, host, end = write_folder(base, folder)
     folder = folder[:end]
     for link in range(links):
@@ -74,3 +77,64 @@ def add_rows(
             about[2, rows] = url_status + text_status
             rows += 1
     return rows, ends[0, rows], ends[1, rows]
+
+
+@kernel
+def add_pages(
+    raw: np.ndarray,
+    records: np.ndarray,
+    pages: np.ndarray,
+    numbers: np.ndarray,
+    spans: np.ndarray,
+    most: int,
+    page: int,
+    wanted: int,
+    encoded: bool,
+    text_cap: int,
+    bases: np.ndarray,
+    base_ends: np.ndarray,
+    folder: np.ndarray,
+    rows: int,
+    urls: np.ndarray,
+    texts: np.ndarray,
+    ends: np.ndarray,
+    about: np.ndarray,
+) -> tuple[int, int, int]:
+    """Write the rows of several pages as `add_rows` does.
+
+    Args:
+        raw, records, pages, spans, most: as for `scan_records`.
+        numbers: (k,) int64, the records that are the pages.
+        page: the number of the first page; the other arguments are as for `add_rows`.
+        bases: (.,) uint8, the pages' bases, one after the other.
+        base_ends: (k,) int64, the end of each in `bases`.
+    """
+    raw, records, pages, spans, bases = (
+        borrowed(raw),
+        borrowed(records),
+        borrowed(pages),
+        borrowed(spans),
+        borrowed(bases),
+    )
+    base_start = url_end = text_end = 0
+    for index in range(len(numbers)):
+        record = numbers[index]
+        first, links = pages[record, 4], min(pages[record, 5], most)
+        rows, url_end, text_end = add_rows(
+            raw[records[record, 2] : records[record, 3]],
+            spans[first : first + links],
+            links,
+            page + index,
+            wanted,
+            encoded,
+            text_cap,
+            bases[base_start : base_ends[index]],
+            folder,
+            rows,
+            urls,
+            texts,
+            ends,
+            about,
+        )
+        base_start = base_ends[index]
+    return rows, url_end, text_end

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from metaclip_spark.core.jit import copy_bytes, kernel
+from metaclip_spark.extract.byte_masks import BLOCK, ampersands, copy_block, unclean
 from metaclip_spark.extract.wat.json_strings import MAX_STRING_BYTES, decode, start_of
 from metaclip_spark.extract.wat.references import decode_in_place
 
@@ -91,6 +92,16 @@ def add_text(
         texts: (.,) uint8, written.
         to: the position in `texts` to write to.
     """
-    if stop - start > max(MAX_STRING_BYTES, _JSON_BYTES * text_cap):
+    size = stop - start
+    if size == 0:
+        return to, EMPTY
+    if size <= min(BLOCK, text_cap) and start + BLOCK <= len(raw) and to + BLOCK <= len(texts):
+        found = unclean(raw, start)
+        if encoded:
+            found |= ampersands(raw, start)
+        if found << np.uint64(BLOCK - size) == 0 and raw[start] != 32 and raw[stop - 1] != 32:  # most texts
+            copy_block(raw, start, texts, to)
+            return to + size, 0
+    if size > max(MAX_STRING_BYTES, _JSON_BYTES * text_cap):
         return start_of(raw, start, stop, texts, to), LONG_TEXT
     return _clean(texts, to, decode(raw, start, stop, texts, to), encoded, text_cap)

@@ -6,6 +6,7 @@ import numpy as np
 
 from metaclip_spark.core.jit import copy_bytes, kernel
 from metaclip_spark.core.urls.host_kernels import end_of_usual_host
+from metaclip_spark.extract.byte_masks import BLOCK, ampersands, copy_block, unclean
 from metaclip_spark.extract.byte_search import starts_with
 from metaclip_spark.extract.wat.json_strings import MAX_STRING_BYTES, decode, start_of
 from metaclip_spark.extract.wat.references import decode_in_place
@@ -16,6 +17,7 @@ JOINED, TO_JOIN, TO_DECODE, DATA, LONG_URL = 0, 1, 2, 3, 4
 OF_URL = 7
 """The bits of a row's status that are those of its url."""
 
+_MAX_SHORT = 8 * BLOCK
 _HTTP = np.frombuffer(b"http://", np.uint8)
 _HTTPS = np.frombuffer(b"https://", np.uint8)
 _DATA = np.frombuffer(b"data", np.uint8)
@@ -152,6 +154,31 @@ def _write_url(
 
 
 @kernel
+def _copy_absolute(raw: np.ndarray, start: int, stop: int, encoded: bool, urls: np.ndarray, to: int) -> int:
+    """Write the url at [start, stop) if it is absolute and clean; return the position after it, or -1."""
+    size = stop - start
+    if size > _MAX_SHORT or start + _MAX_SHORT > len(raw) or to + _MAX_SHORT > len(urls):
+        return -1
+    https = starts_with(raw, start, _HTTPS)
+    if not https and not starts_with(raw, start, _HTTP):
+        return -1
+    at = 0
+    while at < size:
+        found = unclean(raw, start + at)
+        if encoded:
+            found |= ampersands(raw, start + at)
+        if size - at < BLOCK:
+            found <<= np.uint64(BLOCK - size + at)
+        if found:
+            return -1
+        copy_block(raw, start + at, urls, to + at)
+        at += BLOCK
+    if raw[stop - 1] == 32 or end_of_usual_host(urls[to : to + size], 8 if https else 7) < 0:
+        return -1
+    return to + size
+
+
+@kernel
 def add_url(
     raw: np.ndarray,
     start: int,
@@ -176,6 +203,9 @@ def add_url(
     """
     if start < 0:
         return to, TO_JOIN
+    end = _copy_absolute(raw, start, stop, encoded, urls, to)
+    if end >= 0:
+        return end, JOINED
     if _is_data(raw, start, stop):
         return start_of(raw, start, stop, urls, to), DATA
     if stop - start > MAX_STRING_BYTES:

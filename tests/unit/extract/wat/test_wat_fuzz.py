@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from metaclip_spark.extract.records.members import MemberReader
+
 PAGE = "http://ex.org/a/page.html"
 
 
@@ -82,8 +84,8 @@ def mutated(draw: random.Random, records: list[bytes]) -> bytes:
     return bytes(whole)
 
 
-def fuzz(tmp_path, extract, wat, seeds: range) -> set[str]:
-    """Extract one mutated WAT per seed; return their statuses."""
+def fuzz(tmp_path, extract, wat, monkeypatch, seeds: range) -> set[str]:
+    """Extract one mutated WAT per seed, its members together and one by one; return their statuses."""
     records, endings, path = pages(wat, 12), set(), tmp_path / "a.wat.gz"
     for seed in seeds:
         path.write_bytes(mutated(random.Random(seed), records))
@@ -92,16 +94,21 @@ def fuzz(tmp_path, extract, wat, seeds: range) -> set[str]:
         assert time.monotonic() - began < 30, f"seed {seed} hangs"
         assert found.outcome["status"] in ("done", "partial", "failed"), f"seed {seed}"
         assert found.outcome["records_read"] >= 0
+        with monkeypatch.context() as patch:
+            patch.setattr(MemberReader, "read", lambda *_: None)
+            one_by_one = extract(path)
+        assert found.rows == one_by_one.rows, f"seed {seed}"
+        assert found.outcome == one_by_one.outcome, f"seed {seed}"
         endings.add(found.outcome["status"])
     return endings
 
 
-def test_mutated_wats_end_with_an_outcome(tmp_path, extract, wat):
+def test_mutated_wats_end_with_an_outcome(tmp_path, extract, wat, monkeypatch):
     """The quick test takes 100 seeds."""
-    assert fuzz(tmp_path, extract, wat, range(100)) == {"done", "partial", "failed"}
+    assert fuzz(tmp_path, extract, wat, monkeypatch, range(100)) == {"done", "partial", "failed"}
 
 
 @pytest.mark.slow
-def test_a_thousand_more_mutated_wats_end_with_an_outcome(tmp_path, extract, wat):
+def test_a_thousand_more_mutated_wats_end_with_an_outcome(tmp_path, extract, wat, monkeypatch):
     """The thorough test takes 1,200 seeds."""
-    assert fuzz(tmp_path, extract, wat, range(100, 1300)) == {"done", "partial", "failed"}
+    assert fuzz(tmp_path, extract, wat, monkeypatch, range(100, 1300)) == {"done", "partial", "failed"}

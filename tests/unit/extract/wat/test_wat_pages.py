@@ -1,21 +1,31 @@
-"""Reading a record in parts and decoding it in full give the same page, on real, generated and broken records."""
+"""The three ways of reading a record give the same page, on real, generated and broken records.
+
+Many records are scanned at once; what is left is read in parts; and what is not in the usual form is decoded in full.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
 from metaclip_spark.core.jit import bytes_of
+from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.text import without_surrogates
+from metaclip_spark.core.urls.resolve import resolve
 from metaclip_spark.errors import UnusualRecordError
 from metaclip_spark.extract.records.dialect import WAT
+from metaclip_spark.extract.records.members import MemberReader
 from metaclip_spark.extract.records.reader import warc_records
 from metaclip_spark.extract.wat.page import Links, Page
 from metaclip_spark.extract.wat.pages import PageReader
+from metaclip_spark.extract.wat.scan import PAGE as SCANNED_PAGE
+from metaclip_spark.extract.wat.scanner import REASONS, Scanner
 
 PAGE = "http://ex.org/a/page.html"
 ALL = ExtractOptions(opt_outs=OPT_OUTS)
@@ -57,8 +67,38 @@ def outcome(way, payload: bytes) -> tuple[Page, list] | str:
     return found if isinstance(found, str) else (found[0], strings_of(found[1]))
 
 
+def scanned(payloads: list[bytes], options: ExtractOptions = ALL) -> list[tuple[Page, list] | str | None]:
+    """Return the outcome of each record by the scanner, None if it leaves the record."""
+    head = b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    records = [gzip.compress(head % len(payload) + payload + b"\r\n\r\n", 1) for payload in payloads]
+    members, _ = MemberReader().read(b"".join([*records, b"\x1f\x8b\x08"]), 0)
+    assert len(members) == len(payloads)
+    scanner, reader, outcomes = Scanner(options), PageReader(options), []
+    for first, kinds in scanner.runs(members):
+        for number, kind in enumerate(kinds.tolist(), first):
+            if kind == SCANNED_PAGE:
+                found = scanner.pages(members, np.array([number]))
+                links = found.links(0)
+                outcomes.append((reader.page(found.urls[0], found.bases[0]), strings_of(links), links.beyond))
+            else:
+                outcomes.append(REASONS[kind] if kind >= 0 else None)
+    return outcomes
+
+
+def assert_scanned(payload: bytes, options: ExtractOptions = ALL) -> bool:
+    """Check that scanning agrees with decoding in full if the record can be scanned; return whether it can."""
+    (got,) = scanned([payload], options)
+    if got is None:
+        return False
+    found = outcome(PageReader(options).in_full, payload)
+    beyond = 0 if isinstance(found, str) else PageReader(options).in_full(payload)[1].beyond
+    assert got == (found if isinstance(found, str) else (*found, beyond))
+    return True
+
+
 def assert_same(payload: bytes, options: ExtractOptions = ALL) -> bool:
-    """Check that both ways agree if the record can be read in parts; return whether it can."""
+    """Check that all ways agree as far as they can read the record; return whether it can be read in parts."""
+    assert_scanned(payload, options)
     reader = PageReader(options)
     try:
         found = reader.in_parts(payload, bytes_of(payload))
@@ -75,15 +115,17 @@ def read_links(payload: bytes, options: ExtractOptions = ALL) -> list[tuple[str 
 
 
 def test_every_real_record(shared_data):
-    """Each record of real WATs gives the same page both ways, and nearly all are read in parts."""
-    in_parts = records = 0
+    """Each record of real WATs gives the same page all ways; nearly all can be scanned, and read in parts."""
+    in_parts = by_scan = records = 0
     for name in ("pages.wat.gz", "whirlwind.warc.wat.gz"):
         with open(shared_data / "crawl" / name, "rb") as file:
             for found in warc_records(file, WAT):
                 if found.get(b"content-type") == b"application/json":
                     records += 1
                     in_parts += assert_same(found.payload)
+                    by_scan += assert_scanned(found.payload)
     assert records > 3000
+    assert by_scan > 0.98 * records
     assert in_parts > 0.98 * records
 
 
@@ -103,6 +145,11 @@ USUAL = {
     "a base": record([img("a.jpg", alt="a")], {"Base": "/b/"}),
     "a request": record([img("a.jpg", alt="a")], **{"WARC-Type": "request"}),
     "no address": record([img("a.jpg", alt="a")], **{"WARC-Target-URI": None}),
+    "no page": {"Envelope": {"WARC-Header-Metadata": {"WARC-Type": "response", "WARC-Target-URI": PAGE}}},
+    "escapes among the links": record([{"path": "A@/href", "text": "\x01\x1f\u2028"}, img("a\x02", alt="\x7f\x03")]),
+    "long strings": record([{"path": "A" * size, "url": "\u732b" * size} for size in range(130)] + [img("a", alt="b")]),
+    "numbers and literals": record([{"path": "x", "n": -1, "m": 0, "o": 10**17, "p": True, "q": False, "r": None}]),
+    "nested far": record([img("a", alt="b")], {"Metas": [[[[[[{}]], [], {}]]]]}),
     "the head after the links": {
         "Envelope": {
             "WARC-Header-Metadata": {"WARC-Type": "response", "WARC-Target-URI": PAGE},
@@ -121,8 +168,39 @@ USUAL = {
 
 @pytest.mark.parametrize("name", USUAL)
 def test_usual_records_are_read_in_parts(name):
-    """None of these records is decoded in full, and both ways agree."""
+    """None of these records is decoded in full, and all ways agree."""
     assert assert_same(packed(USUAL[name]))
+
+
+NOT_SCANNED = {"no address"}
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_usual_records_are_scanned(name):
+    """Only null where a string or object is expected is left to a parser."""
+    assert assert_scanned(packed(USUAL[name])) == (name not in NOT_SCANNED)
+
+
+def test_many_records_are_scanned_at_once():
+    """Each record has the outcome that it has alone; those that are left do not disturb the others."""
+    names = [*USUAL, *UNUSUAL, *USUAL] * 20
+    payloads = [packed(USUAL[name]) if name in USUAL else UNUSUAL[name] for name in names]
+    alone = {payload: scanned([payload])[0] for payload in set(payloads)}
+    for start in range(0, len(payloads), 500):
+        part = payloads[start : start + 500]
+        assert scanned(part) == [alone[payload] for payload in part]
+
+
+def test_a_page_with_more_links_than_there_are_spans_is_scanned():
+    """The scanner makes room, and counts the links beyond the maximum."""
+    links = [img(f"{number}.jpg", alt=f"text {number}") for number in range(7000)]
+    payload = packed(record(links))
+    before = packed(record(links[:2500]))
+    for most in (1, 4095, 4096, 20_000):
+        options = ExtractOptions(link_cap=most)
+        assert all(got is not None for got in scanned([before, before, payload, before], options))
+        assert assert_scanned(payload, options)
+        assert scanned([payload], options)[0][2] == max(0, 7000 - most)
 
 
 UNUSUAL = {
@@ -167,6 +245,7 @@ def test_unusual_records_are_decoded_in_full(name):
     with pytest.raises(UnusualRecordError):
         reader.in_parts(UNUSUAL[name], bytes_of(UNUSUAL[name]))
     assert outcome(reader.read, UNUSUAL[name]) == outcome(reader.in_full, UNUSUAL[name])
+    assert_scanned(UNUSUAL[name])
 
 
 def test_of_two_lists_of_links_the_last_counts():
@@ -205,6 +284,43 @@ def test_names_of_metas_are_read_in_every_record():
     metas = [{"name": "viewport"}, {"name": "Robots", "content": "noai"}]
     opted = packed(record([img("a.jpg", alt="a")], {"Metas": metas}))
     assert [reader.read(payload)[0].opt_out for payload in (plain, opted, plain, opted)] == [None, "noai", None, "noai"]
+
+
+PIECES = st.sampled_from(
+    [
+        "http://",
+        "https://",
+        "HTTP://",
+        "ex.org",
+        "EX",
+        "a",
+        "/",
+        "//",
+        "..",
+        ".",
+        ":80",
+        "?",
+        "#",
+        ";",
+        "%20",
+        "@",
+        "[",
+        "]",
+    ]
+    + ["&amp;", " ", "\t", "\u00e9", "~", "-", "_", ":"]
+)
+URLS = st.lists(PIECES, max_size=7).map("".join)
+
+
+@settings(max_examples=3000, deadline=None)
+@given(st.one_of(URLS, st.just(PAGE)), st.one_of(URLS, URLS.map("http://ex.org/".__add__)))
+@example(PAGE, "http://ex.org")
+@example("https://ex.org/", "http://ex.org/../b//")
+@example("http://[ex.org/", "http://ex.org/b/")
+@example("", "http://ex.org/b/")
+def test_a_base_is_resolved_as_urljoin_does(url, base):
+    """The usual bases take a short way to the same url."""
+    assert PageReader(ALL).page(url, base).base == (resolve(url, decode_references(base).strip()) or url)
 
 
 KEYS = st.sampled_from(["path", "url", "alt", "title", "text", "Links", "Head", "og:title", ""])
