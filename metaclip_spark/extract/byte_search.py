@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import kernel
+from metaclip_spark.core.jit import count_trailing_zeros, kernel, load_word
 
 BLOCK = 128
+_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 
 
 @kernel
@@ -96,6 +97,21 @@ def count_of(raw: np.ndarray, byte: int) -> int:
         count += in_block
         at += BLOCK
     return count
+
+
+@kernel
+def find_byte(raw: np.ndarray, at: int, byte: int) -> int:
+    """Return the first position of a byte from `at` on; without one, the array's length, or `at` if that is beyond."""
+    pattern = np.uint64(byte) * _ONES
+    while at + 8 <= len(raw):
+        word = load_word(raw, at) ^ pattern
+        hits = (word - _ONES) & ~word & _HIGHS  # its lowest bit is right: a borrow only goes up
+        if hits:
+            return at + (count_trailing_zeros(hits) >> 3)
+        at += 8
+    while at < len(raw) and raw[at] != byte:
+        at += 1
+    return at
 
 
 @kernel
