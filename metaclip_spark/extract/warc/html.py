@@ -28,6 +28,8 @@ LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src")
 _LAZY = frozenset(LAZY_SOURCES)
 SETS = ("srcset", "data-srcset")
 SIZES = ("width", "height")
+_OTHERS = ("src", *LAZY_SOURCES, *SETS, *SIZES)
+"""Attributes of an image that are read besides its texts."""
 
 _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
@@ -60,7 +62,7 @@ class HtmlPage:
         self._tags: TagReader | None = None
         if not og and "figcaption" not in fields:
             html = up_to_last_image(html, fields)
-            self._tags = TagReader(fields)
+            self._tags = TagReader(fields, _OTHERS)
         self._pieces = pieces_of(without_long_tags(html))
         first = next(self._pieces)
         self._first = self._image_nodes(first, self.metas) if first else []

@@ -20,10 +20,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from metaclip_spark.core.jit import bytes_of, kernel
-from metaclip_spark.extract.byte_search import find_byte, lower, starts_with
+from metaclip_spark.core.jit import bytes_of, copy_bytes, kernel
+from metaclip_spark.extract.byte_search import find_byte, is_one_of, lower, padded, starts_with
 
 _PLAIN = 0
 _IMG, _IMAGE, _BASE, _META, _SOURCE, _PICTURE, _SVG, _SELECT = range(1, 9)
@@ -66,46 +65,47 @@ for _word, (_length, _kind) in _WORDS.items():
 _MULTIPLIER, _SHIFT = np.uint64(_FACTOR), np.uint64(64 - _SLOT_BITS)
 
 
-def _padded(words: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    """Return words as the rows of an array, padded with zeros."""
-    width = max(map(len, words), default=1)
-    return np.frombuffer(b"".join(word.ljust(width, b"\0") for word in words), np.uint8).reshape(len(words), width)
-
-
-_NAME = _padded([b"name"])
-_OPT_OUTS = _padded([b"robots", b"tdm-reservation"])
+_ENDS_NAME = np.array([char in b" \t\n\f\r/>" for char in range(256)])
+_ENDS_ATTRIBUTE = np.array([char in b" \t\n\f\r/>=" for char in range(256)])
+_NAME = padded(("name",))
+_OPT_OUTS = padded(("robots", "tdm-reservation"))
 _COMMENT = np.frombuffer(b"<!--", np.uint8)
-_SCRIPT_TAG = _padded([b"script"])
+_SCRIPT_TAG = padded(("script",))
 
 
 class TagReader:
     """A reader of the tags of pages.
 
-    >>> TagReader(["alt"]).read(b"<p><img alt=a src=b><img src=c><script>'<img alt=d>'</script>")
+    >>> TagReader(["alt"], ["src"]).read(b"<p><img alt=a id=x src=b><img src=c><script>'<img alt=d>'</script>")
     b'<img alt=a src=b>'
-    >>> TagReader(["alt"]).read(b"<template><img alt=a></template>") is None
+    >>> TagReader(["alt"], ["src"]).read(b"<template><img alt=a></template>") is None
     True
     """
 
-    def __init__(self, fields: Sequence[str]) -> None:
-        """Take the names of the attributes without which an image is not read."""
-        self._fields = _padded([field.encode() for field in fields])
+    def __init__(self, fields: Sequence[str], others: Sequence[str]) -> None:
+        """Take the names of the attributes without which an image is not read, and of others that are read, too."""
+        self._fields = padded(tuple(fields))
+        self._attributes = padded((*fields, *others))
 
     def read(self, html: bytes) -> bytes | None:
-        """Return the tags of a page (in UTF-8) that are read, in their order, or None if only its tree can tell."""
-        out = np.empty(len(html), np.uint8)
-        length = read_tags(bytes_of(html), self._fields, out)
+        """Return the tags of a page (in UTF-8) that are read, in their order, or None if only its tree can tell.
+
+        Images have no other attributes than those that are read.
+        """
+        out = np.empty(2 * len(html), np.uint8)  # room for a space before each attribute
+        length = read_tags(bytes_of(html), self._fields, self._attributes, out)
         return out[:length].tobytes() if length >= 0 else None
 
 
 @kernel
-def read_tags(html: np.ndarray, fields: np.ndarray, out: np.ndarray) -> int:
+def read_tags(html: np.ndarray, fields: np.ndarray, attributes: np.ndarray, out: np.ndarray) -> int:
     """Copy the tags that are read to `out`; return their length, or -1 if only the tree can tell.
 
     Args:
         html: (n,) uint8.
-        fields: (k, m) uint8, lower-case names of attributes, padded with zeros.
-        out: (n,) uint8.
+        fields: (k, m) uint8, lower-case names of attributes without which an image is not read, padded with zeros.
+        attributes: (k, m) uint8, the names of the attributes of images that are read.
+        out: (2 n,) uint8.
     """
     size, at, length = len(html), 0, 0
     modes, depth = np.zeros(_MAX_TABLES, np.uint8), 0
@@ -165,17 +165,43 @@ def read_tags(html: np.ndarray, fields: np.ndarray, out: np.ndarray) -> int:
             at = _raw_text_end(html, at, html[name:name_end], foreign > 0)
             if at < 0:
                 return _IN_TREE
-        if read:
-            for offset in range(start, at):
-                out[length] = html[offset]
-                length += 1
+        if read and kind <= _IMAGE:
+            length = _copy_image(html, start, name_end, attributes, out, length)
+        elif read:
+            length = copy_bytes(html[start:at], out, length)
+
+
+@kernel
+def _copy_image(html: np.ndarray, start: int, at: int, attributes: np.ndarray, out: np.ndarray, length: int) -> int:
+    """Copy the tag of an image with the attributes that are read; return the length of `out`.
+
+    Args:
+        start: the start of the tag, which has an end.
+        at: the end of its name.
+    """
+    length = copy_bytes(html[start:at], out, length)
+    while True:
+        while html[at] == 47 or _is_space(html[at]):
+            at += 1
+        if html[at] == 62:
+            out[length] = 62
+            return length + 1
+        name = at
+        at += 1
+        while not _ENDS_ATTRIBUTE[html[at]]:
+            at += 1
+        name_end = at
+        value, _, at = _value(html, at)
+        if is_one_of(html, name, name_end, attributes):
+            out[length] = 32
+            length = copy_bytes(html[name : name_end if value == name_end else at], out, length + 1)
 
 
 @kernel
 def _name_end(html: np.ndarray, at: int) -> tuple[int, int]:
     """Return the end of the tag's name that starts at `at`, and the tag's kind."""
     start, word, shift = at, np.uint64(0), np.uint64(0)
-    while at < len(html) and html[at] != 62 and html[at] != 47 and not _is_space(html[at]):
+    while at < len(html) and not _ENDS_NAME[html[at]]:
         if shift < 64:
             word |= np.uint64(lower(html[at])) << shift
             shift += np.uint64(8)
@@ -207,15 +233,15 @@ def _tag_end(html: np.ndarray, at: int, kind: int, fields: np.ndarray) -> tuple[
             return at + 1, read, slash
         name = at
         at += 1
-        while at < size and html[at] != 61 and html[at] != 62 and html[at] != 47 and not _is_space(html[at]):
+        while at < size and not _ENDS_ATTRIBUTE[html[at]]:
             at += 1
         name_end = at
         value, value_end, at = _value(html, at)
         if at < 0:
             return _EOF, False, False
         if kind in (_IMG, _IMAGE):
-            read = read or _is_one_of(html, name, name_end, fields)
-        elif kind == _META and _is_one_of(html, name, name_end, _NAME):
+            read = read or is_one_of(html, name, name_end, fields)
+        elif kind == _META and is_one_of(html, name, name_end, _NAME):
             read = read or _may_be_opt_out(html, value, value_end)
 
 
@@ -224,13 +250,13 @@ def _value(html: np.ndarray, at: int) -> tuple[int, int, int]:
     """Return the start and the end of an attribute's value, and the position after it; it is -1 at the page's end.
 
     Args:
-        at: the end of the attribute's name.
+        at: the end of the attribute's name, which is also start and end of a missing value.
     """
-    size = len(html)
+    size, name_end = len(html), at
     while at < size and _is_space(html[at]):
         at += 1
     if at >= size or html[at] != 61:
-        return at, at, at
+        return name_end, name_end, at
     at += 1
     while at < size and _is_space(html[at]):
         at += 1
@@ -238,7 +264,7 @@ def _value(html: np.ndarray, at: int) -> tuple[int, int, int]:
         return at, at, _EOF
     quote = html[at]
     if quote == 34 or quote == 39:
-        end = find_byte(html, at + 1, quote)
+        end = find_byte(html, at + 1, np.int64(quote))
         return at + 1, end, end + 1 if end < size else _EOF
     start = at
     while at < size and html[at] != 62 and not _is_space(html[at]):
@@ -314,12 +340,12 @@ def _raw_text_end(html: np.ndarray, at: int, name: np.ndarray, foreign: bool) ->
         end = at + 2 + len(name)
         if end >= size:
             return size
-        if html[at + 1] == 47 and _ends_name(html[end]) and _is_name(html, at + 2, name):
+        if html[at + 1] == 47 and _ENDS_NAME[html[end]] and _is_name(html, at + 2, name):
             return at
         if foreign:
             return _IN_TREE
         escaped = escaped or starts_with(html, at, _COMMENT)
-        if escaped and _is_one_of(html, at + 1, at + 7, _SCRIPT_TAG):
+        if escaped and is_one_of(html, at + 1, at + 7, _SCRIPT_TAG):
             return _IN_TREE
         at += 1
 
@@ -333,31 +359,11 @@ def _is_name(html: np.ndarray, at: int, name: np.ndarray) -> bool:
 
 
 @kernel
-def _is_one_of(html: np.ndarray, start: int, end: int, words: np.ndarray) -> bool:
-    """Return whether the bytes are one of the words, in upper or lower case."""
-    width = words.shape[1]
-    if end - start > width or end > len(html):
-        return False
-    for index in range(len(words)):
-        same = 0
-        while same < end - start and lower(html[start + same]) == words[index, same]:
-            same += 1
-        if same == end - start and (same == width or words[index, same] == 0):
-            return True
-    return False
-
-
-@kernel
 def _may_be_opt_out(html: np.ndarray, start: int, end: int) -> bool:
     """Return whether a meta tag's name may be that of an opt-out; one with a character reference may be."""
-    return find_byte(html[:end], start, 38) < end or _is_one_of(html, start, end, _OPT_OUTS)
+    return find_byte(html[:end], start, 38) < end or is_one_of(html, start, end, _OPT_OUTS)
 
 
 @kernel
 def _is_space(char: int) -> bool:
     return char == 32 or (9 <= char <= 13 and char != 11)
-
-
-@kernel
-def _ends_name(char: int) -> bool:
-    return char == 62 or char == 47 or _is_space(char)

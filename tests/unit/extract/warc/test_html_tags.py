@@ -16,14 +16,16 @@ from metaclip_spark.extract.records.dialect import WARC
 from metaclip_spark.extract.records.reader import warc_records
 from metaclip_spark.extract.warc.charset import utf8_of
 from metaclip_spark.extract.warc.content import KINDS, content_of
-from metaclip_spark.extract.warc.html import HtmlPage
+from metaclip_spark.extract.warc.html import LAZY_SOURCES, SETS, SIZES, HtmlPage
 from metaclip_spark.extract.warc.html_tags import TagReader
 
 READ_TAGS = TagReader.read
+OTHERS = ("src", *LAZY_SOURCES, *SETS, *SIZES)
+MISSING = object()
 
 
 def tags_of(page: str) -> str | None:
-    tags = TagReader(DEFAULT_TEXT_FIELDS).read(page.encode())
+    tags = TagReader(DEFAULT_TEXT_FIELDS, OTHERS).read(page.encode())
     return None if tags is None else tags.decode()
 
 
@@ -31,7 +33,12 @@ def described(page: bytes) -> list[Any]:
     found = HtmlPage(page, DEFAULT_TEXT_FIELDS)
     base = found.base
     images = [
-        (list(image.attributes.items()), image.largest_sources(), image.lazy_sources(), image.sizes())
+        (
+            [image.attributes.get(name, MISSING) for name in (*DEFAULT_TEXT_FIELDS, *OTHERS)],
+            image.largest_sources(),
+            image.lazy_sources(),
+            image.sizes(),
+        )
         for image in found.images()
     ]
     return [base, found.base, found.metas, *images]
@@ -91,6 +98,7 @@ def by_tree(page: bytes) -> list[Any]:
         ("<svg><foreignObject></svg>", None),
         ("<svg><image alt=a></svg>", None),
         ("<svg><table>", None),
+        ("<img id=x alt=a/ Width='5'src = b alt class=c title= >", "<img alt=a/ Width='5' src = b alt title= >"),
         ("<svg/><table><td><![CDATA[<img alt=a>]]><img alt=b>", "<img alt=b>"),
         ("<math>", None),
         ("", ""),
@@ -137,7 +145,7 @@ def test_tags_of_many_random_pages_give_what_their_trees_give(pages):
     told = 0
     for _ in range(pages):
         page = "".join(chosen.choices(SNIPPETS, k=chosen.randrange(2, 25))).encode() + b"<img alt=last>"
-        told += TagReader(DEFAULT_TEXT_FIELDS).read(page) is not None
+        told += TagReader(DEFAULT_TEXT_FIELDS, OTHERS).read(page) is not None
         assert described(page) == by_tree(page), page
     assert told > pages // 4
 
@@ -190,7 +198,7 @@ def test_tags_of_real_pages_give_what_their_trees_give(shared_data):
     for page in real_pages(shared_data / "crawl"):
         assert described(page) == by_tree(page)
         pages += 1
-        told += TagReader(DEFAULT_TEXT_FIELDS).read(page) is not None
+        told += TagReader(DEFAULT_TEXT_FIELDS, OTHERS).read(page) is not None
     assert pages > 1000
     assert told > 0.5 * pages
 
