@@ -17,8 +17,8 @@ _LENGTH = re.compile(rb"(?i)(\r\nContent-Length: *)\d+")
 def write_wats(folder: Path, files: int, copies: int) -> list[Path]:
     """Write files of `copies` copies of the real records each, one gzip member per record; return their paths.
 
-    Without ../shared/data, the records are those of the shipped sample. No (url, text) is in two copies. A text or url
-    with an escape in its JSON stays as it is.
+    Without ../shared/data, the records are those of the shipped sample. A url or text with an escape in its JSON stays
+    as it is. So a few pairs, 38 of 10,225 of the real records, are in every copy.
     """
     folder.mkdir(parents=True)
     records = list(_records(REAL if REAL.exists() else ROOT / "jobs" / "sample" / "pool.wat.gz"))
