@@ -194,14 +194,13 @@ def mutated(page: bytes, chosen: random.Random) -> bytes:
 
 
 def test_tags_of_real_pages_give_what_their_trees_give(shared_data):
-    """Every real page; most of them need no tree."""
+    """Every real page; 37 of 1,095 need their trees."""
     pages = told = 0
     for page in real_pages(shared_data / "crawl"):
         assert described(page) == by_tree(page)
         pages += 1
         told += TagReader(DEFAULT_TEXT_FIELDS, OTHERS).read(page) is not None
-    assert pages > 1000
-    assert told > 0.5 * pages
+    assert (pages, told) == (1095, 1058)
 
 
 @pytest.mark.parametrize("number", [1000, pytest.param(20_000, marks=pytest.mark.slow)])
