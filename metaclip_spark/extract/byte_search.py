@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
+import functools
 
-from metaclip_spark.core.jit import kernel
+import numpy as np
+import numpy.typing as npt
+
+from metaclip_spark.core.jit import bytes_of, count_trailing_zeros, kernel, load_word
 
 BLOCK = 128
+_ONES, _HIGHS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
 
 
 @kernel
@@ -99,6 +103,21 @@ def count_of(raw: np.ndarray, byte: int) -> int:
 
 
 @kernel
+def find_byte(raw: np.ndarray, at: int, byte: int) -> int:
+    """Return the first position of a byte from `at` on; without one, the array's length, or `at` if that is beyond."""
+    pattern = np.uint64(byte) * _ONES
+    while at + 8 <= len(raw):
+        word = load_word(raw, at) ^ pattern
+        hits = (word - _ONES) & ~word & _HIGHS  # its lowest bit is right: a borrow only goes up
+        if hits:
+            return at + (count_trailing_zeros(hits) >> 3)
+        at += 8
+    while at < len(raw) and raw[at] != byte:
+        at += 1
+    return at
+
+
+@kernel
 def last_image(raw: np.ndarray, end: int) -> int:
     """Return the position of the last `<im`, in upper or lower case, that ends before `end`, or -1."""
     stop = end - 2
@@ -135,3 +154,30 @@ def starts_with(raw: np.ndarray, at: int, expected: np.ndarray) -> bool:
         if raw[at + offset] != expected[offset]:
             return False
     return True
+
+
+@functools.cache
+def padded(words: tuple[str, ...]) -> npt.NDArray[np.uint8]:
+    """Return ASCII words as the rows of a (k, m) array, padded with zeros."""
+    width = max(map(len, words), default=1)
+    return bytes_of(b"".join(word.encode().ljust(width, b"\0") for word in words)).reshape(len(words), width)
+
+
+@kernel
+def is_one_of(raw: np.ndarray, start: int, end: int, words: np.ndarray) -> bool:
+    """Return whether the bytes in [start, end) are one of the words, in upper or lower case.
+
+    Args:
+        raw: (n,) uint8.
+        words: (k, m) uint8, in lower case, padded with zeros.
+    """
+    width = words.shape[1]
+    if end - start > width or end > len(raw):
+        return False
+    for index in range(len(words)):
+        same = 0
+        while same < end - start and words[index, same] and lower(raw[start + same]) == words[index, same]:
+            same += 1
+        if same == end - start and (same == width or words[index, same] == 0):
+            return True
+    return False

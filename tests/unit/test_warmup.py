@@ -16,8 +16,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 from metaclip_spark.core.entry_kernels import add_counts, running_products
 from metaclip_spark.core.hashing.blake2b import blake2b_of_pairs
-from metaclip_spark.extract.byte_search import count_of, last_image
+from metaclip_spark.extract.byte_search import count_of
 from metaclip_spark.extract.records.heads import only_record
+from metaclip_spark.extract.warc.html_tags import read_tags
+from metaclip_spark.extract.warc.last_image import end_of_last_image
 from metaclip_spark.core.hashing.sha224 import sha224_of_urls
 from metaclip_spark.extract.wat.links import cut_page
 from metaclip_spark.extract.records.members import _read_members
@@ -30,7 +32,7 @@ from metaclip_spark.matchers.phrases.scan import scan
 from metaclip_spark.warmup import warm_up
 
 print(warm_up())
-called = (blake2b_of_pairs, count_of, last_image, only_record, sha224_of_urls, cut_page, add_rows)
+called = (blake2b_of_pairs, count_of, end_of_last_image, only_record, read_tags, sha224_of_urls, cut_page, add_rows)
 called += (scan, key_hashes, set_transition_filters, set_token_filters, add_counts, running_products)
 called += (_read_members, scan_records, add_pages)
 called += (host_spans, gather, unusual_hosts, _rewrite, _spans)

@@ -1,6 +1,7 @@
 """Read the images of a page, each with its texts and its urls.
 
 lexbor builds the tree, and parses as browsers without scripting do: `<noscript>` is markup, entities are decoded once.
+Of most pages it gets only the tags that are read (`html_tags`).
 
 The urls of an image are:
 
@@ -21,11 +22,14 @@ from typing import Any, NamedTuple
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
 from metaclip_spark.extract.warc.html_pieces import pieces_of, up_to_last_image, without_long_tags
+from metaclip_spark.extract.warc.html_tags import TagReader
 
 LAZY_SOURCES = ("data-src", "data-original", "data-lazy-src")
 _LAZY = frozenset(LAZY_SOURCES)
 SETS = ("srcset", "data-srcset")
 SIZES = ("width", "height")
+_OTHERS = ("src", *LAZY_SOURCES, *SETS, *SIZES)
+"""Attributes of an image that are read besides its texts."""
 
 _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
@@ -55,8 +59,10 @@ class HtmlPage:
         self._fields = frozenset(fields)
         og = "og:title" in fields
         self._selector = f"img,base,template,{'meta' if og else _OPT_OUT_METAS}"
+        self._tags: TagReader | None = None
         if not og and "figcaption" not in fields:
             html = up_to_last_image(html, fields)
+            self._tags = TagReader(fields, _OTHERS)
         self._pieces = pieces_of(without_long_tags(html))
         first = next(self._pieces)
         self._first = self._image_nodes(first, self.metas) if first else []
@@ -82,6 +88,11 @@ class HtmlPage:
 
     def _image_nodes(self, piece: bytes, metas: list[dict[str, str | None]]) -> list[LexborNode]:
         images: list[LexborNode] = []
+        tags = self._tags.read(piece) if self._tags is not None else None
+        if tags == b"":
+            return images
+        if tags:
+            piece = tags
         # First the page's tree, then the contents of each <template>, which lexbor keeps as separate trees.
         trees: list[Any] = [LexborHTMLParser(piece, options=_PARSER_OPTIONS)]
         for _ in range(_TEMPLATE_LEVELS):

@@ -15,15 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.jit import bytes_of
-from metaclip_spark.extract.byte_search import count_of, last_image
+from metaclip_spark.extract.byte_search import count_of, padded
+from metaclip_spark.extract.warc.last_image import end_of_last_image
 
 _TAG = ord("<")
 _PIECE_TAGS = 4096
 _TAG_BYTES = 1 << 14
 _MAX_ATTRIBUTES = 1000
-_MAX_NAMES = 10_000
 _BLOCKS_TRIED = 100
-_MAX_IMAGES_TRIED = 20
 _CUT_WITHIN = 1 << 16
 _BLOCK = re.compile(rb"<(?:p|div|li|tr|td|dt|dd|h[1-6]|section|article|figure|table|ul)[\s>]")
 _TAG_START = re.compile(rb"<[A-Za-z]")
@@ -45,34 +44,8 @@ def up_to_last_image(html: bytes, fields: Sequence[str]) -> bytes:
     The bytes after this `<img>`, a quarter of all bytes, can change neither the images before them nor, as a rule, the
     head. A page without such an `<img>` is not parsed at all.
     """
-    wanted = {field.encode() for field in fields}
-    stop = len(html)
-    images = _images_from_the_end(html)
-    for at in islice(images, _MAX_IMAGES_TRIED):
-        stop, names = _tag(html, at)
-        if not wanted.isdisjoint(names):
-            return html[:stop]
-        stop = at
-    return html[:stop] if next(images, None) is not None else b""
-
-
-def _images_from_the_end(html: bytes) -> Iterator[int]:
-    """Yield the positions where an `<img>`, `<IMG>` or `<image>` (parsed as `<img>`) may start, the last first."""
-    raw = bytes_of(html)
-    at = last_image(raw, len(raw))
-    while at >= 0:
-        yield at
-        at = last_image(raw, at)
-
-
-def _tag(html: bytes, at: int) -> tuple[int, set[bytes]]:
-    """Return (end of the tag that starts at `at`, or of the page if the tag has no end; names of its attributes)."""
-    names: set[bytes] = set()
-    for name, _, stop in islice(_attributes(html, at), _MAX_NAMES):
-        if not name:
-            return stop, names
-        names.add(name)
-    return len(html), names
+    stop = end_of_last_image(bytes_of(html), padded(tuple(fields)))
+    return html[:stop] if stop else b""
 
 
 def _attributes(html: bytes, at: int) -> Iterator[tuple[bytes, int, int]]:
