@@ -335,6 +335,27 @@ def prefetch(context: Any, array: Any, at: Any) -> Any:
     return types.int64(array, types.int64), emit
 
 
+@intrinsic
+def array_at(context: Any, address: Any, size: Any, kind: Any) -> Any:
+    """Return the read-only array of `size` numbers of a dtype at an address; the caller keeps the memory alive.
+
+    So a kernel can take any number of arrays, as numbers. `address` and `size` are int64, `kind` is a numpy type.
+    """
+    from numba.core import types
+
+    arrayobj: Any = import_module("numba.np.arrayobj")  # numba is untyped
+    found = types.Array(kind.dtype, 1, "C", readonly=True)
+
+    def emit(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        array = arrayobj.make_array(found)(context, builder)
+        width = context.get_constant(types.intp, kind.dtype.bitwidth // 8)
+        data = builder.inttoptr(values[0], array.data.type)
+        arrayobj.populate_array(array, data, [values[1]], [width], width, None)
+        return array._getvalue()
+
+    return found(types.int64, types.int64, kind), emit
+
+
 @kernel
 def copy_bytes(text: npt.NDArray[np.uint8], out: npt.NDArray[np.uint8], to: int) -> int:
     """Copy bytes to `out[to:]`, front to back, and return the position after them.

@@ -1,11 +1,12 @@
 """Measure matching inside tokens on one core: Chinese, Japanese and Thai texts against lists of 400,000 entries.
 
-    python tests/benchmarks/edge_rate.py [--texts 20000] [--entries 400000] [--rounds 5]
+    python tests/benchmarks/edge_rate.py [--texts 20000] [--entries 400000] [--grams 10000]
 
 Chinese and Japanese texts are halves of captions of `xflickrco_8lang.parquet`, joined. Thai ones are generated words.
-A list has real lemmas (Chinese alone), what occurs twice in the texts, and strings of the texts' characters. The
-engines take turns, and the medians are compared. The bar is 4 times pyahocorasick's loop, which makes the spaced text
-and the sorted ids of one text at a time, with needles of the same edge rule. All engines must find the same ids.
+A list has real lemmas (Chinese) or the generated words and pairs of them (Thai), the frequent parts of the texts of up
+to eight characters, and strings of the texts' characters. The engines take turns, and the medians are compared. The bar
+is 4 times pyahocorasick's loop, which makes the spaced text and the sorted ids of one text at a time, with needles of
+the same edge rule. All engines must find the same ids.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 import ahocorasick
 
 sys.path.insert(0, str(Path(__file__).parent))
-from worldwide_texts import captions_of, entries_for, joined_halves, lemmas_of, thai_texts
+from worldwide_texts import captions_of, entries_for, joined_halves, lemmas_of, thai_entries, thai_texts
 
 from metaclip_spark.benchmark.texts import in_batches
 from metaclip_spark.core.text import spaced
@@ -38,13 +39,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--texts", type=int, default=20_000)
     parser.add_argument("--entries", type=int, default=400_000)
+    parser.add_argument("--grams", type=int, default=10_000, help="entries that are frequent parts of the texts")
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     failed = []
     for name, code in (("Chinese", "zh"), ("Japanese", "ja"), ("Thai", "th")):
         base = thai_texts(4_000) if code == "th" else captions_of(code)
         texts = joined_halves(base, args.texts)
-        metadata = Metadata.from_entries(entries_for(base, args.entries, lemmas_of(code)))
+        words = thai_entries(100_000) if code == "th" else lemmas_of(code)
+        metadata = Metadata.from_entries(entries_for(base, args.entries, args.grams, words))
         needles = Needles.of(metadata.entries, Switches())
         began = time.perf_counter()
         compiled = CompiledList.of(metadata, Switches())

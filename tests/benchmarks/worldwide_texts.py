@@ -62,19 +62,20 @@ def joined_halves(base: Sequence[str], number: int, seed: int = 0) -> list[str]:
     return [f"{base[a][: len(base[a]) // 2]}{base[b][len(base[b]) // 2 :]} {at}" for at, (a, b) in enumerate(halves)]
 
 
-def entries_for(texts: Sequence[str], number: int, words: Sequence[str] = (), seed: int = 0) -> list[str]:
-    """Make a list: given words, then what occurs in the texts, then strings of the texts' characters.
+def entries_for(texts: Sequence[str], number: int, grams: int, words: Sequence[str] = (), seed: int = 0) -> list[str]:
+    """Make a list: given words, then what is frequent in the texts, then strings of the texts' characters.
 
     Args:
-        texts: the texts; of them, the sequences of one to eight characters that occur twice or more are taken.
+        texts: the texts.
         number: the number of entries.
+        grams: the number of frequent sequences of one to eight characters of the texts that are entries.
         words: real words.
     """
     rng = np.random.default_rng(seed)
-    grams = Counter(
+    counts = Counter(
         text[at : at + size] for text in texts for size in range(1, 9) for at in range(len(text) - size + 1)
     )
-    frequent = [gram for gram, count in grams.most_common(number // 4) if count > 1]
+    frequent = [gram for gram, count in counts.most_common(grams) if count > 1]
     entries = dict.fromkeys(entry for entry in [*words, *frequent] if not entry.isspace())
     chars = np.array([char for text in texts for char in text if not char.isspace()])
     while len(entries) < number:
@@ -84,6 +85,14 @@ def entries_for(texts: Sequence[str], number: int, words: Sequence[str] = (), se
         for start, end in zip((ends - lengths).tolist(), ends.tolist(), strict=True):
             entries[picked[start:end]] = None
     return list(entries)[:number]
+
+
+def thai_entries(texts: int, seed: int = 0) -> list[str]:
+    """Return the words of `thai_texts`, and pairs of words that it may write."""
+    rng = np.random.default_rng(seed)
+    words = thai_words(5_000, rng)
+    pairs = np.minimum(np.random.default_rng(seed + 1).zipf(1.3, (texts, 2)) - 1, len(words) - 1).tolist()
+    return list(dict.fromkeys([*words, *(words[a] + words[b] for a, b in pairs)]))
 
 
 def lemmas_of(language: str) -> list[str]:

@@ -42,7 +42,7 @@ def build_edges(codes: npt.NDArray[np.uint32], firsts: npt.NDArray[np.int64], ha
         displacements,
         depths,
     )
-    return EdgeTables(phrases, *_pages(distinct, slot_of))
+    return EdgeTables(phrases, *_pages(distinct, slot_of), _anchors(codes, firsts))
 
 
 def _pages(
@@ -56,3 +56,14 @@ def _pages(
     slots[pages[distinct // PAGE], distinct % PAGE] = slot_of
     slots[1, _BECOME_SPACE] = slots[1, _SPACE]
     return pages, slots.reshape(-1)
+
+
+def _anchors(codes: npt.NDArray[np.uint32], firsts: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    """Return the array `anchors`. An entry that begins with its boundary space has its edge character at its end."""
+    starts, ends = firsts[:-1][np.diff(firsts) > 0], firsts[1:][np.diff(firsts) > 0]
+    edges = np.where(codes[starts] == _SPACE, codes[ends - 1], codes[starts])
+    bounds, leads, shifts = [0x80, 0x800, 0x10000], np.array([0, 0xC0, 0xE0, 0xF0]), np.array([0, 6, 12, 18])
+    width = np.searchsorted(bounds, edges, side="right")
+    anchors = np.zeros(256, np.uint8)
+    anchors[leads[width] | (edges >> shifts[width])] = 1
+    return anchors

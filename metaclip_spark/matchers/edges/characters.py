@@ -49,8 +49,8 @@ def new_character_buffers(max_depth: int) -> Buffers:
 
 
 @kernel
-def read_characters(data, offsets, valid, row, first, at, inside, n, limit, pages, slots, none, s):
-    """Read characters until `limit` of them are in the buffers, or `ROWS` texts.
+def read_characters(data, offsets, valid, row, first, at, inside, n, limit, pages, slots, anchors, none, s):
+    """Read characters until `limit` of them are in the buffers, or `ROWS` texts; pass over texts without an anchor.
 
     Args:
         data, offsets, valid: the texts; see `scan_edges`.
@@ -60,7 +60,7 @@ def read_characters(data, offsets, valid, row, first, at, inside, n, limit, page
         inside: whether the last window ended inside a text.
         n: the number of characters that are in the buffers already.
         limit: the number of characters that end a window.
-        pages, slots: see `EdgeTables`.
+        pages, slots, anchors: see `EdgeTables`.
         none: the slot of a character of no entry.
         s: the buffers.
 
@@ -71,10 +71,10 @@ def read_characters(data, offsets, valid, row, first, at, inside, n, limit, page
     space = np.int64(slots[PAGE + 32])
     while row < texts and row - first < ROWS and n < limit:
         if not inside:
-            if len(valid) and not valid[row]:
+            at = offsets[row]
+            if (len(valid) and not valid[row]) or not _has_anchor(data, at, offsets[row + 1], anchors):
                 row += 1
                 continue
-            at = offsets[row]
             slot[n], rows[n] = space, row - first
             n += 1
         end = offsets[row + 1]
@@ -102,6 +102,15 @@ def read_characters(data, offsets, valid, row, first, at, inside, n, limit, page
         rows[n], rows[n + 1] = row - first, row - first
         row, n, inside = row + 1, n + 2, False
     return row, at, inside, n
+
+
+@inline
+def _has_anchor(data, start, end, anchors):
+    """Return whether a text has a byte of `anchors`."""
+    at = start
+    while at < end and not anchors[data[at]]:
+        at += 1
+    return at < end
 
 
 @inline

@@ -29,6 +29,7 @@ def scan_edges(
     c: Compiled,
     pages: npt.NDArray[np.uint16],
     slots: npt.NDArray[np.int32],
+    anchors: npt.NDArray[np.uint8],
     s: Buffers,
     window: int,
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
@@ -38,7 +39,7 @@ def scan_edges(
         data: (bytes,) uint8.
         offsets: (texts + 1,) int64, the starts of the texts in `data`, and the end of the last.
         valid: (texts,) bool, or (0,) where no text is null.
-        c, pages, slots: the arrays of `EdgeTables`.
+        c, pages, slots, anchors: the arrays of `EdgeTables`.
         s: the buffers; see `new_character_buffers`.
         window: characters per window, at most `WINDOW`.
 
@@ -55,7 +56,7 @@ def scan_edges(
         first, m = row, 0
         while row < texts and row - first < ROWS and (inside or m < _FULL):
             row, at, inside, n = read_characters(
-                data, offsets, valid, row, first, at, inside, n, n + window, pages, slots, none, s
+                data, offsets, valid, row, first, at, inside, n, n + window, pages, slots, anchors, none, s
             )
             # Where a text continues in the next window, its last characters are looked up with that window.
             whole = max(n - max_depth, 0) if inside else n

@@ -26,8 +26,11 @@ class EdgeTables(NamedTuple):
             and the entry are used: a character is identified by its slot.
         pages: (PAGES,) uint16, the page of each 256 code points in `slots`; page 0 has no character.
         slots: (pages * PAGE,) int32, the slot of each code point.
+        anchors: (256,) uint8, 1 for the first bytes of the edge characters. A text without such a byte matches no edge
+            entry: each begins or ends with its edge character.
     """
 
     phrases: Compiled
     pages: npt.NDArray[np.uint16]
     slots: npt.NDArray[np.int32]
+    anchors: npt.NDArray[np.uint8]

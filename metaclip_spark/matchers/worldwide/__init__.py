@@ -9,7 +9,7 @@ Example:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any, NamedTuple, cast
 
 import numpy as np
@@ -22,7 +22,8 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers.base import Matches, in_one_buffer
 from metaclip_spark.matchers.phrases import SLICE_BYTES, arrays_of
 from metaclip_spark.matchers.worldwide.compiled import Buffered, CompiledList
-from metaclip_spark.matchers.worldwide.lists import COMPILED, MAX_BYTES, ListInfo, ListMatcher, Lists, lists_in
+from metaclip_spark.matchers.worldwide.groups import scan_groups
+from metaclip_spark.matchers.worldwide.lists import COMPILED, MAX_BYTES, ListInfo, Lists, lists_in
 
 __all__ = ["MAX_BYTES", "ListInfo", "Lists", "Switches", "WorldwideMatcher", "WorldwideMatches", "lists_in"]
 
@@ -85,40 +86,72 @@ class WorldwideMatcher:
         filled = [code for code in range(-1, len(names)) if bounds[code + 1] < bounds[code + 2]]
         if len(filled) > 1:
             texts = texts.take(pa.array(order))
-        match_rows = self._match_rows(texts)
-        counts = np.zeros(len(texts), np.int32)
-        parts: list[npt.NDArray[np.int32]] = []
+        groups: list[tuple[str, int, int]] = []
         without: dict[str, int] = {}
         for code in filled:
             start, stop, name = bounds[code + 1], bounds[code + 2], names[code] if code >= 0 else None
             if name is not None and name in self.lists:
-                offsets, ids = match_rows(self.lists.get(name), start, stop)
-                np.subtract(offsets[1:], offsets[:-1], out=counts[start:stop])
-                parts.append(ids)
+                groups.append((name, start, stop))
             elif rows := stop - start - texts.slice(start, stop - start).null_count:
                 key = NO_CODE if name is None else name
                 without[key] = without.get(key, 0) + rows
         if without and self.missing == "error":
             counted = ", ".join(f"{name}: {rows:,}" for name, rows in sorted(without.items()))
             raise ConfigError(f"texts have codes without a list ({counted}); add the lists, or drop these texts.")
+        counts = np.zeros(len(texts), np.int32)
+        parts = list(self._match_groups(texts, groups, counts))
         ids = np.concatenate(parts) if parts else np.zeros(0, np.int32)
         if len(filled) < 2:
             return WorldwideMatches(Matches(_offsets_of(counts), ids), without)
         return WorldwideMatches(_in_rows(counts, ids, order), without)
 
-    def _match_rows(self, texts: pa.Array) -> Callable[[ListMatcher, int, int], Matches]:
-        """Return a function that matches the texts from a row to another with a list."""
-        nbytes = texts.buffers()[2].size if len(texts) and texts.buffers()[2] is not None else 0
-        if self.lists.engine != COMPILED or nbytes > SLICE_BYTES:
-            return lambda found, start, stop: found.match(texts.slice(start, stop - start), self._buffered)
-        # What is the same for all lists is done once per batch: a batch may have a hundred languages.
-        data, offsets, valid = arrays_of(prepared(texts, self.lists.switches))
+    def _match_groups(
+        self, texts: pa.Array, groups: list[tuple[str, int, int]], counts: npt.NDArray[np.int32]
+    ) -> Iterator[npt.NDArray[np.int32]]:
+        """Match groups of texts (list, first text, end); write the number of ids of each text, and yield the ids."""
+        nbytes = texts.buffers()[2].size if groups and texts.buffers()[2] is not None else 0
+        switches = self.lists.switches
+        if self.lists.engine != COMPILED or switches.changes_entries or nbytes > SLICE_BYTES:
+            for name, start, stop in groups:
+                offsets, ids = self.lists.get(name).match(texts.slice(start, stop - start), self._buffered)
+                np.subtract(offsets[1:], offsets[:-1], out=counts[start:stop])
+                yield ids
+            return
+        arrays = arrays_of(prepared(texts, switches))
+        for held in self._held_together(groups):
+            lists = [found for found, _, _ in held]
+            bounds = np.array([held[0][1], *(stop for _, _, stop in held)], np.int64)
+            found, ids = self._scan(arrays, bounds, lists)
+            counts[bounds[0] : bounds[-1]] = found
+            yield ids
 
-        def match(found: ListMatcher, start: int, stop: int) -> Matches:
-            compiled = cast(CompiledList, found)  # of this engine, all lists are
-            return compiled.match_arrays(data, offsets[start : stop + 1], valid[start:stop], self._buffered)
+    def _held_together(self, groups: list[tuple[str, int, int]]) -> Iterator[list[tuple[CompiledList, int, int]]]:
+        """Yield groups whose texts follow one another and whose lists are within the bytes that may be kept at once."""
+        held: list[tuple[CompiledList, int, int]] = []
+        size = 0
+        for name, start, stop in groups:
+            found = cast(CompiledList, self.lists.get(name))  # of this engine, all lists are compiled
+            if held and (size + found.nbytes > self.lists.max_bytes or start != held[-1][2]):
+                yield held
+                held, size = [], 0
+            held.append((found, start, stop))
+            size += found.nbytes
+        if held:
+            yield held
 
-        return match
+    def _scan(
+        self, arrays: tuple[npt.NDArray[Any], ...], bounds: npt.NDArray[np.int64], lists: list[CompiledList]
+    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Call `scan_groups`; the lists are arguments, so that their memory stays until the call ends."""
+        data, offsets, valid = arrays
+        buffers, edge_buffers = self._buffered.of(*np.max([found.depths for found in lists], axis=0).tolist())
+        tables = np.stack([found.addresses for found in lists])
+        rows, given = offsets[bounds[0] : bounds[-1] + 1], valid[bounds[0] : bounds[-1]]
+        windows = CompiledList.window, CompiledList.edge_window
+        counts, ids = scan_groups(
+            data, rows, given, bounds - bounds[0], tables, buffers, windows[0], edge_buffers, windows[1]
+        )
+        return counts, ids
 
 
 def _groups(codes: pa.Array, known: tuple[str, ...]) -> tuple[npt.NDArray[np.int64], list[str | None]]:

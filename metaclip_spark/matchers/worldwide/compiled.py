@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,13 +22,13 @@ from metaclip_spark.matchers.phrases.builder import build
 from metaclip_spark.matchers.phrases.compiled_list import NAMES, Compiled
 from metaclip_spark.matchers.phrases.scan import scan
 from metaclip_spark.matchers.phrases.tokenizer import WINDOW, Buffers, new_buffers
+from metaclip_spark.matchers.worldwide.groups import addresses_of, scan_list
 from metaclip_spark.matchers.worldwide.needles import Needles, with_repeats
-from metaclip_spark.matchers.worldwide.unite import scan_list
 from metaclip_spark.metadata import Metadata
 
 KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 1)
 """The kind of the file. A change of the tables, the hashes or the edge rule needs another format."""
-_ARRAYS = (*NAMES, *(f"edge_{name}" for name in NAMES), "pages", "slots", "repeats")
+_ARRAYS = (*NAMES, *(f"edge_{name}" for name in NAMES), "pages", "slots", "anchors", "repeats")
 
 
 class Buffered(threading.local):
@@ -53,6 +54,8 @@ class CompiledList:
         switches: what the list was compiled for.
         n_entries: the number of entries of the list.
         nbytes: bytes of the tables.
+        depths: the transitions of the longest phrase, and of the longest edge entry.
+        addresses: the tables as numbers; see `scan_groups`.
     """
 
     name = "compiled"
@@ -71,9 +74,12 @@ class CompiledList:
         # All arrays are read-only. A writable array is another type to a kernel, and would need another compilation.
         self._phrases = Compiled(*(read_only(array) for array in phrases))
         self._edges = Compiled(*(read_only(array) for array in edges.phrases))
-        self._pages, self._slots, self._repeats = read_only(edges.pages), read_only(edges.slots), read_only(repeats)
+        self._characters = (read_only(edges.pages), read_only(edges.slots), read_only(edges.anchors))
+        self._repeats = read_only(repeats)
         self.nbytes = sum(array.nbytes for array in self._arrays())
         self._has_edges = len(self._edges.rest_starts) > 1
+        self.depths = len(self._phrases.depths), len(self._edges.depths)
+        self.addresses = addresses_of(self._arrays())
 
     @classmethod
     def of(cls, metadata: Metadata, switches: Switches, hash_bits: int = 64) -> CompiledList:
@@ -82,6 +88,11 @@ class CompiledList:
         phrases = build(Metadata(needles.phrases(), metadata.metadata_id), hash_bits)
         edges = build_edges(*needles.edge_codes(), hash_bits)
         return cls(metadata.metadata_id, switches, len(metadata.entries), phrases, edges, needles.repeats)
+
+    def __reduce__(self) -> tuple[type[CompiledList], tuple[Any, ...]]:
+        # The addresses are of this process.
+        edges = EdgeTables(self._edges, *self._characters)
+        return type(self), (self.metadata_id, self.switches, self.n_entries, self._phrases, edges, self._repeats)
 
     def write(self, path: Path, source: str) -> None:
         """Write the compiled list to a file, atomically.
@@ -102,12 +113,12 @@ class CompiledList:
         """
         header, arrays = read_arrays(path, KIND, {"rule": switches.rule, "source": source}, _ARRAYS)
         one, two = len(NAMES), 2 * len(NAMES)
-        edges = EdgeTables(Compiled(*arrays[one:two]), arrays[two], arrays[two + 1])
+        edges = EdgeTables(Compiled(*arrays[one:two]), *arrays[two:-1])
         phrases = Compiled(*arrays[:one])
-        return cls(header["metadata_id"], switches, header["entries"], phrases, edges, arrays[two + 2])
+        return cls(header["metadata_id"], switches, header["entries"], phrases, edges, arrays[-1])
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
-        return (*self._phrases, *self._edges, self._pages, self._slots, self._repeats)
+        return (*self._phrases, *self._edges, *self._characters, self._repeats)
 
     def match(self, texts: pa.Array | pa.ChunkedArray, buffered: Buffered | None = None) -> Matches:
         """Match texts; see `Matcher.match`.
@@ -129,10 +140,10 @@ class CompiledList:
         buffered: Buffered,
     ) -> Matches:
         """Match texts that the switches were applied to already, of at most `SLICE_BYTES`; see `scan`."""
-        buffers, edge_buffers = buffered.of(len(self._phrases.depths), len(self._edges.depths))
+        buffers, edge_buffers = buffered.of(*self.depths)
         phrases = (data, offsets, valid, self._phrases, buffers, self.window)
         if self._has_edges:
-            ends, ids = scan_list(*phrases, self._edges, self._pages, self._slots, edge_buffers, self.edge_window)
+            ends, ids = scan_list(*phrases, self._edges, *self._characters, edge_buffers, self.edge_window)
         else:
             ends, ids = scan(*phrases)
         return Matches(*with_repeats(ends, ids, self._repeats))

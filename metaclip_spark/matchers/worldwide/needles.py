@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,10 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from metaclip_spark.core.text import PADDED
 from metaclip_spark.core.worldwide.edge_rule import edge_table
 from metaclip_spark.core.worldwide.switches import Switches, normalised
 
 _NEVER = (9, 10, 13)
+_PADDED_CODES = tuple(map(ord, PADDED))
+# Spacing puts a space on each side of every padded character. So two of them are never a single space apart.
+_IMPOSSIBLE = re.compile("(?<=[^ ])P|P(?=[^ ])|P P".replace("P", f"[{re.escape(PADDED)}]"))
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,16 @@ class Needles:
             searched &= ~np.fromiter(map(str.isspace, entries), np.bool_, len(entries))
             repeats = _repeats(entries, searched)
             searched[repeats[:, 0]] = False
-        bad = np.searchsorted(firsts, np.flatnonzero(np.isin(codes, _NEVER)), side="right") - 1
-        searched[bad] = False
+        searched[_owners(firsts, np.isin(codes, _NEVER))] = False
         left, right = np.ones(len(entries), np.bool_), np.ones(len(entries), np.bool_)
-        at = np.flatnonzero(lengths > 0)
+        some = np.flatnonzero(lengths > 0)
         table = edge_table(switches.kana_hangul_edges)
-        left[at], right[at] = ~table[codes[firsts[at]]], ~table[codes[firsts[at + 1] - 1]]
+        left[some], right[some] = ~table[codes[firsts[some]]], ~table[codes[firsts[some + 1] - 1]]
+        for at in _owners(firsts, np.isin(codes, _PADDED_CODES)).tolist():
+            sides = int(left[at]), int(right[at])
+            # The phrase matcher knows itself which of its entries never match.
+            if sides != (1, 1) and _IMPOSSIBLE.search(" " * sides[0] + entries[at] + " " * sides[1]):
+                searched[at] = False
         return cls(entries, codes, firsts, searched, left, right, repeats)
 
     @property
@@ -88,6 +97,11 @@ class Needles:
         k = np.arange(lengths.sum()) - np.repeat(before, lengths)
         codes[np.repeat(firsts[ids] + left, lengths) + k] = self.codes[np.repeat(self.firsts[ids], lengths) + k]
         return codes, firsts
+
+
+def _owners(firsts: npt.NDArray[np.int64], marked: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the entries that have a marked character, ascending and distinct."""
+    return np.unique(np.searchsorted(firsts, np.flatnonzero(marked), side="right") - 1)
 
 
 def _repeats(entries: Sequence[str], searched: npt.NDArray[np.bool_]) -> npt.NDArray[np.int32]:

@@ -235,6 +235,15 @@ def test_a_compiled_list_is_the_same_from_its_file(folder, tmp_path):
         CompiledList.read(tmp_path / "a.list", Switches(nfc=True), "other")
 
 
+def test_a_pickled_list_gives_the_same_matches():
+    """Its tables are elsewhere in memory."""
+    built = CompiledList.of(Metadata.from_entries(["\u732b", "(a", "a", "a b"]), Switches())
+    copy = pickle.loads(pickle.dumps(built))
+    assert found(copy, "(a b\u732b", "a b") == found(built, "(a b\u732b", "a b") == [[0, 1], [2, 3]]
+    assert (copy.addresses[::2] != built.addresses[::2]).any()
+    assert copy.addresses[1::2].tolist() == built.addresses[1::2].tolist()
+
+
 def test_a_pickled_object_has_no_lists(folder, tmp_path):
     """A task gets the paths, and loads what it meets."""
     many = Lists(lists_in(folder), compiled=tmp_path / "compiled")

@@ -8,9 +8,11 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.matchers.worldwide import Lists, Switches, WorldwideMatcher
+from metaclip_spark.matchers.worldwide import Lists, Switches, WorldwideMatcher, lists_in
 
 ENTRIES = {
     "en": ["a", "cat", "new york", "(c)", "york"],
@@ -139,6 +141,51 @@ def test_empty_batches(matcher):
     found = matcher.match(pa.array([], pa.string()), pa.array([], pa.string()))
     assert (found.matches.offsets.tolist(), found.matches.ids.tolist(), found.without_list) == ([0], [], {})
     assert rows(matcher.match(pa.nulls(2, pa.string()), pa.array(["en", "zh"]))) == [[], []]
+
+
+PIECES = [
+    "a",
+    "b",
+    "\u732b",
+    "\u72d7",
+    "\u0e41",
+    "(",
+    ")",
+    ",",
+    "!",
+    "\u3002",
+    "\u00e9",
+    "\U00020000",
+    " ",
+    " ",
+    "  ",
+    "\n",
+]
+strings = st.lists(st.sampled_from(PIECES), max_size=10).map("".join)
+entry_lists = st.lists(
+    strings.filter(lambda entry: entry and not entry.isspace()), min_size=1, max_size=12, unique=True
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    entries=st.lists(entry_lists, min_size=1, max_size=4),
+    batch=st.lists(st.tuples(st.one_of(st.none(), strings), st.integers(0, 5)), max_size=12),
+    on=st.builds(Switches, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    room=st.sampled_from([1, 1 << 15, 1 << 30]),
+)
+def test_any_batch_gives_what_the_definition_gives(edge_definition, tmp_path_factory, entries, batch, on, room):
+    """For any lists, mix of codes with and without a list, switches, and bytes that may be kept at once."""
+    folder = tmp_path_factory.mktemp("lists")
+    for number, some in enumerate(entries):
+        (folder / f"l{number}.json").write_text(json.dumps(some), encoding="utf-8")
+    matcher = WorldwideMatcher(Lists(lists_in(folder), on, max_bytes=room))
+    keywords = {name: getattr(on, name) for name in Switches.__dataclass_fields__}
+    expected = [edge_definition(entries[at], text, **keywords) if at < len(entries) else [] for text, at in batch]
+    codes = [f"l{at}" for _, at in batch]
+    found = matcher.match(pa.array([text for text, _ in batch], pa.string()), pa.array(codes, pa.string()))
+    assert rows(found) == expected
+    assert sum(found.without_list.values()) == sum(at >= len(entries) and text is not None for text, at in batch)
 
 
 def test_switches_reach_every_list(paths):
