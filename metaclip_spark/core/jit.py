@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module, resources
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -136,6 +137,24 @@ def _cached(numba: Any, function: Any) -> Any:
             raise
 
 
+def cache_folders() -> Iterator[Path]:
+    """Yield the folders in which this machine keeps what it made once, such as tables of models; some may be read-only.
+
+    They are `NUMBA_CACHE_DIR` alone, if it is set. Otherwise: `__pycache__` of the package, which travels with an image
+    or an archive; the user's cache folder; a private folder in the temporary one.
+    """
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        yield Path(given)
+        return
+    package = Path(__file__).resolve().parents[1]
+    if package.is_dir():  # the package may be in a zip
+        yield package / "__pycache__"
+    with contextlib.suppress(RuntimeError):
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaclip-spark"
+    if private := private_folder():
+        yield Path(private)
+
+
 def private_folder() -> str | None:
     """Return a folder for compiled code in the temporary one that only this user can write; None if there is none.
 
@@ -179,6 +198,22 @@ def _inlined(function: Any) -> Any:
     import numba
 
     return numba.njit(nogil=True, inline="always")(function)
+
+
+def part(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function a part of the kernels that call it; it cannot be called from Python.
+
+    LLVM puts its code in the place of the call. A tuple of arrays, which a call would copy, costs nothing.
+    """
+    return _Lazy(_part, function)
+
+
+def _part(function: Any) -> Any:
+    numba: Any = import_module("numba")
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    compiled = numba.njit(nogil=True, **options)(function)
+    _ignore_literals(compiled)
+    return compiled
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,6 +28,15 @@ def lower_table() -> npt.NDArray[np.uint32]:
 
 
 @cache
+def case_blocks() -> npt.NDArray[np.uint8]:
+    """Return of each 256 code points below `LOWER_UP_TO` whether one has another lower case: uint8, 0 or 1."""
+    table = lower_table()
+    blocks: npt.NDArray[np.uint8] = (table != np.arange(LOWER_UP_TO)).reshape(-1, 256).any(axis=1).astype(np.uint8)
+    blocks.flags.writeable = False
+    return blocks
+
+
+@cache
 def letter_bits() -> npt.NDArray[np.uint8]:
     """Return a bit for each code point below `LETTERS_UP_TO`, set for a letter (Unicode's categories L*).
 

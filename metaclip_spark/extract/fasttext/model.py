@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from metaclip_spark.core.jit import buffers_of
 from metaclip_spark.extract.fasttext.kernel import Room, identify, new_room
-from metaclip_spark.extract.fasttext.model_file import read_model
+from metaclip_spark.extract.fasttext.mapped_model import load_layout
 from metaclip_spark.extract.fasttext.tables import tables_of
 
 NO_LABEL = "und"
@@ -34,12 +34,10 @@ class FastTextModel:
     """
 
     def __init__(self, path: Path, max_chars: int, lowers: bool) -> None:
-        model = read_model(path)
-        self.labels = tuple(model.labels)
-        self._names = pa.array([*model.labels, NO_LABEL], pa.string())
-        self._tables = tables_of(model, max_chars, lowers)
-        self._longest = model.max_n
-        self._max_chars = max_chars
+        labels, numbers, arrays = load_layout(path)
+        self.labels = tuple(labels)
+        self._names = pa.array([*labels, NO_LABEL], pa.string())
+        self._tables = tables_of(numbers, arrays, max_chars, lowers)
         self._per_thread = threading.local()
 
     def label(self, texts: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -53,14 +51,18 @@ class FastTextModel:
         """
         data, ends = buffers_of(texts)
         labels, scores = np.zeros(len(texts), np.int32), np.zeros(len(texts), np.float32)
-        identify(data, ends.astype(np.int64), self._tables, self._room(), labels, scores)
+        identify(data, ends, self._tables, self._room(), labels, scores)
         labels[labels < 0] = len(self.labels)
         names = pa.DictionaryArray.from_arrays(pa.array(labels), self._names)
         return names.cast(pa.string()), pa.array(scores)
 
+    def forget(self) -> None:
+        """Forget the words that this thread remembers. Labels and scores stay the same; the next texts take longer."""
+        self._per_thread.__dict__.clear()
+
     def _room(self) -> Room:
         if not hasattr(self._per_thread, "room"):
-            self._per_thread.room = new_room(self._max_chars, self._longest)
+            self._per_thread.room = new_room(self._tables)
         room: Room = self._per_thread.room
         return room
 

@@ -7,25 +7,37 @@ import gzip
 import random
 import struct
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from extraction import run_split
 from made_fasttext import SOFTMAX, Made, write_model
 
+from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.extract.fasttext import letters
+from metaclip_spark.extract.fasttext import letters, mapped_model
 from metaclip_spark.extract.fasttext.model import FastTextModel
 from metaclip_spark.extract.fasttext.model_file import read_model
 from metaclip_spark.extract.language import Lid176, OwnModel, load_identifier
+from metaclip_spark.sources.files import find_sources, splits_of
 
 FUZZED = 20_000
 SCORE_DIFFERENCE = 2e-6
 WORDS = ["dog", "dogs", "the", "a", "grüner", "hund", "собака", "犬", "end", "x", "word-with-dashes"]
 SCRIPTS = [(0x20, 0x7F), (0xA0, 0x250), (0x370, 0x530), (0x590, 0x700), (0x900, 0xE80), (0x3040, 0x30FF)]
 SCRIPTS += [(0x4E00, 0x9FFF), (0xAC00, 0xD7A4), (0x1F300, 0x1FAFF), (0x10400, 0x10450), (0x20000, 0x20100), (1, 0x20)]
+
+
+@pytest.fixture(autouse=True)
+def folder_of_models(tmp_path, monkeypatch) -> Path:
+    """The folder in which a test keeps the arrays of its models."""
+    folder = tmp_path / "cache"
+    monkeypatch.setattr(mapped_model, "cache_folders", lambda: iter([folder]))
+    return folder
 
 
 def fuzzed(number: int, seed: int = 0) -> list[str]:
@@ -96,6 +108,46 @@ def test_captions_get_the_labels_of_the_library(shared_data, name):
         assert_like_the_library(lid, [change(text) for text in texts])
 
 
+def test_alt_texts_of_real_pages_get_the_labels_of_the_library(shared_data):
+    """Every image text of a crawl's pages, in any language and spelling."""
+    (split,) = splits_of(find_sources([str(shared_data / "crawl" / "pages.warc.gz")]), split_bytes=1 << 40)
+    found = run_split(split, ExtractOptions(keep_unmatched=True, dedup=False))
+    assert len(found.pairs) > 10_000
+    assert_like_the_library(load_identifier("lid176"), [pair["text"] for pair in found.pairs])
+
+
+def labelled(model: FastTextModel, texts: list[str]) -> dict[str, tuple[str, float]]:
+    """Return the label and the score of each text."""
+    names, scores = model.label(pa.array(texts, pa.string()))
+    return dict(zip(texts, zip(names.to_pylist(), scores.to_pylist(), strict=True), strict=True))
+
+
+def test_the_texts_before_a_text_do_not_change_its_score():
+    """To the last bit: words are remembered, known or not, and give way to others, whatever the order of the texts."""
+    model = FastTextModel(load_identifier("lid176").path, 200, lowers=True)
+    rng = random.Random(5)
+    words = ["".join(rng.choices("abcdefghijklm\u00e9\u0436", k=rng.randrange(1, 30))) for _ in range(40_000)]
+    texts = list(dict.fromkeys([" ".join(rng.choices(words, k=rng.randrange(1, 12))) for _ in range(8000)]))
+    texts += list(dict.fromkeys(fuzzed(2000, seed=6)))
+    first = labelled(model, texts)
+    assert labelled(model, texts[::-1]) == first
+    rng.shuffle(texts)
+    model.forget()
+    assert labelled(model, texts) == first
+    for text in texts[:300]:
+        model.forget()
+        assert labelled(model, [text, text + " " + text])[text] == first[text]
+
+
+def test_equal_words_of_a_text_count_as_often_as_they_are_there(tmp_path):
+    """A word that is met for the first time, twice in one text, and one that shares its slot."""
+    model = FastTextModel(write_model(tmp_path / "made.bin", Made(dim=16, labels=40), WORDS), 200, lowers=False)
+    once, twice = "unheard dog", "unheard dog unheard dog"
+    apart = {text: labelled(model, [text])[text] for text in (once, twice, "unheard")}
+    model.forget()
+    assert labelled(model, [twice, once, "unheard"]) == apart
+
+
 MADE = [
     Made(),
     Made(loss=SOFTMAX),
@@ -108,6 +160,8 @@ MADE = [
     Made(min_n=0, max_n=0, word_ngrams=2, bucket=777, loss=SOFTMAX),
     Made(line_end=False, bucket=2_000_000, dim=4),
     Made(bucket=1, min_n=1, max_n=1),
+    Made(dim=40, min_n=1, max_n=2, labels=30),
+    Made(quantised=True, dim=33, loss=SOFTMAX, bucket=64),
 ]
 
 
@@ -139,10 +193,51 @@ def test_lower_case_and_letters_are_arrows():
     lowered = pc.utf8_lower(strings).to_pylist()
     table = letters.lower_table()
     assert [chr(table[point]) if point < len(table) else chr(point) for point in points] == lowered
+    blocks = np.repeat(letters.case_blocks(), 256)[: len(table)].astype(bool)
+    assert not (table != np.arange(len(table)))[~blocks].any()
     is_letter = np.unpackbits(letters.letter_bits(), bitorder="little")
     expected = pc.match_substring_regex(strings, r"^\p{L}").to_pylist()
     assert [point < len(is_letter) and bool(is_letter[point]) for point in points] == expected
     assert unicodedata.category("\u0130") == "Lu"
+
+
+def test_a_models_arrays_are_one_file_that_processes_map(tmp_path, monkeypatch, folder_of_models):
+    """The second process reads no model; a damaged file is written again; without a folder, labels are the same."""
+    path = write_model(tmp_path / "made.ftz", Made(quantised=True, dim=16), WORDS)
+    texts = [text for text in fuzzed(500, seed=3) if text]
+    first = labelled(FastTextModel(path, 200, lowers=True), texts)
+    (kept,) = folder_of_models.glob("*.arrays")
+    whole = kept.read_bytes()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(mapped_model, "read_model", lambda path: pytest.fail("the model is read again"))
+        model = FastTextModel(path, 200, lowers=True)
+        assert str(kept) in Path("/proc/self/maps").read_text()
+        assert labelled(model, texts) == first
+    kept.write_bytes(whole[:-70] + bytes(70))
+    assert labelled(FastTextModel(path, 200, lowers=True), texts) == first
+    assert kept.read_bytes() == whole
+
+    with monkeypatch.context() as patch:  # another version of the package has another layout
+        patch.setattr(mapped_model, "_code", lambda: "another")
+        FastTextModel(path, 200, lowers=True)
+    assert len(list(folder_of_models.glob("*.arrays"))) == 2
+
+    other = write_model(tmp_path / "made.ftz", Made(quantised=True, dim=16, seed=1), WORDS)
+    assert labelled(FastTextModel(other, 200, lowers=True), texts) != first
+    assert len(list(folder_of_models.glob("*.arrays"))) == 3
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(mapped_model, "cache_folders", lambda: iter([tmp_path / "file" / "no-folder"]))
+    path = write_model(tmp_path / "made.ftz", Made(quantised=True, dim=16), WORDS)
+    assert labelled(FastTextModel(path, 200, lowers=True), texts) == first
+
+
+def test_a_large_model_is_mapped_from_its_own_file(tmp_path, monkeypatch, folder_of_models):
+    """It is not written a second time."""
+    monkeypatch.setattr(mapped_model, "SMALL", 1000)
+    path = write_model(tmp_path / "made.bin", Made(dim=16), WORDS)
+    assert labelled(FastTextModel(path, 200, lowers=True), ["the dog"])
+    assert list(folder_of_models.glob("*")) == []
 
 
 def test_a_model_of_ones_own_is_an_identifier(tmp_path):
