@@ -81,6 +81,9 @@ def read_arrays(
     except (OSError, ValueError) as error:
         raise MetadataError(f"{path}: cannot be mapped as {kind.what} ({error}); {_REMEDY}.") from error
     header = _checked_header(path, mapped, kind, expected)
+    missing = [name for name in names if name not in header["arrays"]]
+    if missing:
+        raise MetadataError(f"{path}: got no {', '.join(missing)}, expected all arrays of {kind.what}; {_REMEDY}.")
     return header, [_array(mapped, header["arrays"][name]) for name in names]
 
 

@@ -118,10 +118,10 @@ def broadcast_lists(spark: SparkSession, matcher: SectionMatcher) -> Broadcast[A
     key = f"{matcher.metadata_id}:{matcher.name}:{matcher.lists.engine}"
     if is_embedded(spark) or _is_local(spark):
         return Broadcast.of(spark, matcher, key)
-    files = {}
+    files, switches = {}, {name: matcher.lists.switches_of(name) for name in matcher.lists.codes}
     for name, (path, source) in matcher.lists.compiled_files().items():
         files[name] = _send(spark, path), source
-    sent = SentLists(files, matcher.lists.switches, _sent, max_bytes=matcher.lists.max_bytes)
+    sent = SentLists(files, switches, _sent, max_bytes=matcher.lists.max_bytes)
     return Broadcast.of(spark, SectionMatcher(matcher.metadata_id, matcher.sections, sent), key)
 
 

@@ -42,13 +42,14 @@ def rows_for(name: str, number: int, seed: int) -> list[tuple[str, str, str]]:
     ]
 
 
-def write_lists(folder, lists=LISTS):
+def write_lists(folder, lists=LISTS, switches=None):
     """Write a folder of lists with its languages.yaml."""
     folder.mkdir()
     for name, entries in lists.items():
         (folder / f"{name}.json").write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
     lines = ["format: 1", "codes:"]
     lines += [f"  {code}: {{list: {name}, by: ours, reason: A test.}}" for code, name in CODES.items()]
-    lines += ["lists:", *[f"  {name}: {{file: {name}.json}}" for name in lists]]
+    on = {name: f", switches: [{', '.join(names)}]" for name, names in (switches or {}).items()}
+    lines += ["lists:", *[f"  {name}: {{file: {name}.json{on.get(name, '')}}}" for name in lists]]
     (folder / "languages.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return folder

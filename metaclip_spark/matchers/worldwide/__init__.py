@@ -111,7 +111,7 @@ class WorldwideMatcher:
         """Match groups of texts (list, first text, end); write the number of ids of each text, and yield the ids."""
         nbytes = texts.buffers()[2].size if groups and texts.buffers()[2] is not None else 0
         switches = self.lists.switches
-        if self.lists.engine != COMPILED or switches.changes_entries or nbytes > SLICE_BYTES:
+        if switches is None or self.lists.engine != COMPILED or switches.changes_entries or nbytes > SLICE_BYTES:
             for name, start, stop in groups:
                 offsets, ids = self.lists.get(name).match(texts.slice(start, stop - start), self._buffered)
                 np.subtract(offsets[1:], offsets[:-1], out=counts[start:stop])

@@ -76,14 +76,14 @@ class SentLists(Lists):
 
     Args:
         files: name of a list -> the name of its compiled file, and the hash of the list's own file.
-        switches: what the lists were compiled for.
+        switches: name of a list -> what it was compiled for, where that is not the usual rule.
         locate: returns the path of a file that was sent, by its name; a function of a module.
     """
 
     def __init__(
         self,
         files: Mapping[str, tuple[str, str]],
-        switches: Switches,
+        switches: Mapping[str, Switches],
         locate: Callable[[str], str],
         max_bytes: int = MAX_BYTES,
     ) -> None:
@@ -92,7 +92,7 @@ class SentLists(Lists):
 
     def _load(self, code: str) -> ListMatcher:
         name, source = self._files[code]
-        return CompiledList.read(Path(self._locate(name)), self.switches, source)
+        return CompiledList.read(Path(self._locate(name)), self.switches_of(code), source)
 
 
 def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> SectionMatcher:
@@ -108,7 +108,7 @@ def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> Section
     folder = Path(private_folder() or tempfile.mkdtemp(prefix="metaclip-lists-"), "lists")
     folder.mkdir(exist_ok=True)
     paths = {name: _path_of(file, folder) for name, file in metadata.lists.files.items()}
-    lists = Lists(paths, compiled=folder, engine=engine)
+    lists = Lists(paths, switches_of(metadata), compiled=folder, engine=engine)
     for name, found in lists.prepare().items():
         if found.metadata_id != metadata.lists.ids[name]:
             raise MetadataError(f"{paths[name]}: the list {name} changed while this command read it; run it again.")
@@ -120,7 +120,18 @@ def list_matcher(metadata: WorldwideMetadata, name: str, engine: str = "auto") -
     assert metadata.lists is not None
     folder = Path(tempfile.gettempdir())
     paths = {name: _path_of(metadata.lists.files[name], folder)}
-    return Lists(paths, engine=engine), metadata.sections.range(name)[0]
+    return Lists(paths, switches_of(metadata), engine=engine), metadata.sections.range(name)[0]
+
+
+def switches_of(metadata: WorldwideMetadata) -> dict[str, Switches]:
+    """Return the switches of matching of the lists that turn any on."""
+    assert metadata.lists is not None
+    items = metadata.lists.languages.lists
+    return {
+        name: Switches(**dict.fromkeys(items[name].switches, True))
+        for name in metadata.sections.names
+        if items[name].switches
+    }
 
 
 def _path_of(file: object, folder: Path) -> Path:

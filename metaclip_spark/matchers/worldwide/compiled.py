@@ -26,7 +26,7 @@ from metaclip_spark.matchers.worldwide.groups import addresses_of, scan_list
 from metaclip_spark.matchers.worldwide.needles import Needles, with_repeats
 from metaclip_spark.metadata import Metadata
 
-KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 1)
+KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 2)
 """The kind of the file. A change of the tables, the hashes or the edge rule needs another format."""
 _ARRAYS = (*NAMES, *(f"edge_{name}" for name in NAMES), "pages", "slots", "anchors", "repeats")
 

@@ -24,7 +24,7 @@ from metaclip_spark.core.extras import how_to_install_package
 from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches
 from metaclip_spark.errors import ConfigError, MetadataError
 from metaclip_spark.matchers.base import Matches
-from metaclip_spark.matchers.worldwide.compiled import Buffered, CompiledList
+from metaclip_spark.matchers.worldwide.compiled import KIND, Buffered, CompiledList
 from metaclip_spark.matchers.worldwide.oracles import AhocorasickList, NaiveList
 from metaclip_spark.metadata.load import SUFFIXES, load_metadata
 
@@ -70,7 +70,8 @@ class Lists:
 
     Args:
         paths: the file of each list (see `load_metadata`), by its code. A code has letters, digits, `_` and `-`.
-        switches: what worldwide mode changes of the reference code's rules.
+        switches: what worldwide mode changes of the reference code's rules: for all lists, or by the code of a list,
+            where lists that are not named change nothing.
         compiled: the folder for compiled lists, on a disk that the processes of a machine share. A file in it is of one
             content of one list, so that a changed list is compiled again. Without it, each process compiles for itself.
         max_bytes: bytes of lists that this object keeps at once; the list in use is kept, whatever its size. When
@@ -90,7 +91,7 @@ class Lists:
     def __init__(
         self,
         paths: Mapping[str, str | os.PathLike[str]],
-        switches: Switches = NO_SWITCHES,
+        switches: Switches | Mapping[str, Switches] = NO_SWITCHES,
         *,
         compiled: str | os.PathLike[str] | None = None,
         max_bytes: int = MAX_BYTES,
@@ -102,7 +103,9 @@ class Lists:
             if not _CODE.fullmatch(code):
                 raise ConfigError(f"got {code!r} as the code of a list, expected letters, digits, _ and -; rename it.")
         self.codes = tuple(sorted(paths))
-        self.switches, self.max_bytes, self.engine = switches, max_bytes, _engine(engine)
+        given = dict.fromkeys(paths, switches) if isinstance(switches, Switches) else dict(switches)
+        self._switches = {code: on for code, on in given.items() if on != NO_SWITCHES}
+        self.max_bytes, self.engine = max_bytes, _engine(engine)
         self.loaded = self.given_up = 0
         self._paths = {code: os.fspath(path) for code, path in paths.items()}
         self._compiled = None if compiled is None else Path(compiled)
@@ -125,6 +128,16 @@ class Lists:
 
     def __len__(self) -> int:
         return len(self.codes)
+
+    def switches_of(self, code: str) -> Switches:
+        """Return what changes for a list."""
+        return self._switches.get(code, NO_SWITCHES)
+
+    @property
+    def switches(self) -> Switches | None:
+        """What changes for all lists; None where that differs between lists."""
+        found = {self.switches_of(code) for code in self.codes}
+        return found.pop() if len(found) == 1 else None
 
     def get(self, code: str) -> ListMatcher:
         """Return the matcher of a list; compile or map the list if it is not kept.
@@ -176,7 +189,7 @@ class Lists:
 
     def _file(self, code: str, source: str) -> Path:
         assert self._compiled is not None
-        return self._compiled / f"{code}-{source}-{self.switches.rule}.list"
+        return self._compiled / f"{code}-{source}-{self.switches_of(code).rule}-{KIND.format}.list"
 
     def _load(self, code: str) -> ListMatcher:
         if code not in self._paths:
@@ -184,15 +197,15 @@ class Lists:
             raise ConfigError(f"there is no list {code!r}; got lists for {known}. Add a list, or check the code.")
         path = self._paths[code]
         if self.engine != COMPILED or self._compiled is None:
-            made: ListMatcher = _ENGINES[self.engine](load_metadata(path), self.switches)
+            made: ListMatcher = _ENGINES[self.engine](load_metadata(path), self.switches_of(code))
             return made
         source = _hash_of(path)
         file = self._file(code, source)
         if not file.exists():
             with _only_one(file):
                 if not file.exists():  # another process may have compiled it while this one waited
-                    CompiledList.of(load_metadata(path), self.switches).write(file, source)
-        return CompiledList.read(file, self.switches, source)
+                    CompiledList.of(load_metadata(path), self.switches_of(code)).write(file, source)
+        return CompiledList.read(file, self.switches_of(code), source)
 
 
 def lists_in(folder: str | os.PathLike[str]) -> dict[str, Path]:

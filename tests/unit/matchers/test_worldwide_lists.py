@@ -193,7 +193,7 @@ def damage(raw: bytes, how: str) -> bytes:
     if how == "foreign":
         return b"PAR1" + raw[4:]
     if how == "another format":
-        return raw.replace(b'"format": 1', b'"format": 9', 1)
+        return raw.replace(b'"format": 2', b'"format": 9', 1)
     if how == "another rule":
         return raw.replace(b'"rule": "edge1"', b'"rule": "edge9"', 1)
     changed[-200] ^= 1
@@ -205,7 +205,7 @@ def damage(raw: bytes, how: str) -> bytes:
     [
         ("truncated", r"got [\d,]+ bytes, expected [\d,]+"),
         ("foreign", "is not a compiled list of worldwide mode \\(starts with b'PAR1"),
-        ("another format", "got format 9, expected 1"),
+        ("another format", "got format 9, expected 2"),
         ("another rule", "got rule edge9, expected edge1"),
         ("flipped", "its checksum differs"),
     ],

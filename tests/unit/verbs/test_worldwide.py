@@ -101,3 +101,19 @@ def test_wrong_arguments_say_what_is_missing(pool, lists):
     counts = pa.table({"entry_id": [10_000], "count": [1]})
     with pytest.raises(InputError, match="got counts of entry 10,000"):
         mc.language_probabilities(counts, lists)
+
+
+@pytest.mark.parametrize("engine", ["phrases", "ahocorasick", "naive"])
+def test_a_list_may_turn_on_a_switch_of_its_own(tmp_path, pool, engine):
+    """Kana at the edges of Japanese entries match inside a sentence; every other list matches as before."""
+    plain = mc.load_worldwide(write_lists(tmp_path / "plain"))
+    switched = mc.load_worldwide(write_lists(tmp_path / "on", switches={"ja": ["kana_hangul_edges"]}))
+    assert plain.metadata_id != switched.metadata_id
+    texts = pa.table({"text": ["黒いぬが", "a dog", "一只猫"], "lang": ["ja", "en", "zh"]})
+    before, after = (
+        mc.match(texts, lists, lang_column="lang", engine=engine)["entry_ids"].to_pylist()
+        for lists in (plain, switched)
+    )
+    start, _ = plain.sections.range("ja")
+    assert (before[0], after[0]) == ([], [start + LISTS["ja"].index("いぬ")])
+    assert before[1:] == after[1:] != [[], []]
