@@ -13,8 +13,8 @@ from metaclip_spark.commands.lineage import lineage
 from metaclip_spark.config.languages import warning_of_languages
 from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
-from metaclip_spark.core.list_choice import OTHER
 from metaclip_spark.core.wording import counted
+from metaclip_spark.core.worldwide.list_choice import OTHER
 from metaclip_spark.errors import ConfigError, MetaclipError, WarehouseError
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability

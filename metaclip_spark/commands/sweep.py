@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.core.language_thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain

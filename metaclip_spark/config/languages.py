@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.core.list_choice import UNKNOWN
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.extract.language_codes import LID176_CODES, code_meant
 

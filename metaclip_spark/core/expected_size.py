@@ -17,9 +17,9 @@ import pyarrow.compute as pc
 
 from metaclip_spark.core.entry_lists import list_layout
 from metaclip_spark.core.jit import kernel
-from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import entry_probability, from_fixed_point
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import InputError
 
 EXPECTED_DDL = (

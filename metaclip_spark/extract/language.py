@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.extras import how_to_install_package
 from metaclip_spark.core.hashing.digest import sha256_of
-from metaclip_spark.core.list_choice import UNKNOWN
 from metaclip_spark.core.plugins import load_named
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.fasttext.model import load_model
 from metaclip_spark.extract.language_codes import LID176_CODES

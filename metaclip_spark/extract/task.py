@@ -17,8 +17,8 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
-from metaclip_spark.core.list_choice import UNKNOWN, ListChoice
 from metaclip_spark.core.secrets import remember, secrets_in
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN, ListChoice
 from metaclip_spark.errors import CredentialsError
 from metaclip_spark.extract.language import Identifier, keep_languages
 from metaclip_spark.extract.tabular.parts import shown_row

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.sections import Sections
 from metaclip_spark.core.text import PADDED
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.shipped import is_name, shipped_list, shipped_names
 from metaclip_spark.storage.lines import inflate, split_lines

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.language_thresholds import NO_PAIRS
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
+from metaclip_spark.core.worldwide.thresholds import NO_PAIRS
 from metaclip_spark.report.composition.model import Parts
 from metaclip_spark.report.formatting import number, percent
 

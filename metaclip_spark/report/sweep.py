@@ -12,8 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.expected_size import sizes_at
-from metaclip_spark.core.language_thresholds import FRACTION_STEPS, LanguageThresholds
 from metaclip_spark.core.sampling import from_fixed_point
+from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds
 from metaclip_spark.report.card import share
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from metaclip_spark.core.language_thresholds import ENGLISH
 from metaclip_spark.core.wording import agrees, counted, size
+from metaclip_spark.core.worldwide.thresholds import ENGLISH
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card, share
 from metaclip_spark.report.formatting import number, percent

@@ -8,8 +8,8 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import batch_probability, entry_probability
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS
 from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled

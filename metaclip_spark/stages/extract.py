@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
-from metaclip_spark.core.list_choice import ListChoice
+from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.isolated import read_isolated, read_with_ledger
 from metaclip_spark.extract.language import load_identifier

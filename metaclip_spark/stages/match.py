@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.list_choice import ListChoice
+from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.base import matched_ids
 from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, compiled_lists, matched_by_list

@@ -12,13 +12,6 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.core.language_thresholds import (
-    LanguageThresholds,
-    for_english,
-    for_tail_fraction,
-    remarks,
-    sentences,
-)
 from metaclip_spark.core.sampling import (
     LOW_THRESHOLD,
     TAIL_FRACTION,
@@ -26,6 +19,13 @@ from metaclip_spark.core.sampling import (
     threshold_for_tail_fraction,
 )
 from metaclip_spark.core.wording import counted as number_of
+from metaclip_spark.core.worldwide.thresholds import (
+    LanguageThresholds,
+    for_english,
+    for_tail_fraction,
+    remarks,
+    sentences,
+)
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, balance_images, entry_probabilities

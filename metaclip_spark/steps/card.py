@@ -13,10 +13,10 @@ import numpy.typing as npt
 
 import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
-from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import from_fixed_point, joined, tail_fraction
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.matchability import never_ids
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata

@@ -12,8 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.core.list_choice import OTHER, ListChoice
 from metaclip_spark.core.wording import counted
+from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.worldwide.by_section import compiled_lists

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.core.language_thresholds import LanguageThresholds
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.run_probabilities import drawn_with

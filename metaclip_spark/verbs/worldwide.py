@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.language_thresholds import LanguageThresholds, for_english, for_tail_fraction
-from metaclip_spark.core.list_choice import OTHER, ListChoice
 from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability
+from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, for_english, for_tail_fraction
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.matchers.worldwide.by_section import compiled_lists, matched_by_list
 from metaclip_spark.metadata.load import Metadata

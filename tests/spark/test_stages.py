@@ -18,8 +18,8 @@ from pyspark.errors import PythonException
 from pyspark.sql import functions as F
 from pyspark.testing import assertDataFrameEqual
 
-from metaclip_spark.core.language_thresholds import LanguageThresholds
 from metaclip_spark.core.sampling import entry_probability, from_fixed_point
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import InputError
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import (

@@ -1,1 +1,1 @@
-"""The rules of worldwide mode for one entry and one text: the edge rule, and the switches."""
+"""The rules of worldwide mode: the edge rule and its switches, the lists of languages, and their t."""

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from metaclip_spark.core.jit import private_folder
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.matchers.base import Matches
 from metaclip_spark.matchers.worldwide import MAX_BYTES, Lists, Switches, WorldwideMatcher

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.metadata.load import Metadata
 from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 

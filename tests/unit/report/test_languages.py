@@ -9,7 +9,7 @@ import pytest
 from browser import Browser, installed
 from cards import make_card
 
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.report.card_json import as_plain
 from metaclip_spark.report.composition.model import Part, Parts
 from metaclip_spark.report.languages import language_rows, with_pairs

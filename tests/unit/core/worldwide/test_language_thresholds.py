@@ -11,7 +11,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.core.expected_size import ExpectedSums, Thresholds, sizes_at
-from metaclip_spark.core.language_thresholds import (
+from metaclip_spark.core.worldwide.sections import Sections
+from metaclip_spark.core.worldwide.thresholds import (
     LOW,
     NO_PAIRS,
     RAISED,
@@ -21,7 +22,6 @@ from metaclip_spark.core.language_thresholds import (
     remarks,
     sentences,
 )
-from metaclip_spark.core.sections import Sections
 from metaclip_spark.errors import ConfigError
 
 COUNTS = st.lists(st.integers(0, 50), min_size=1, max_size=30)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.list_choice import UNKNOWN
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN
 from metaclip_spark.errors import InputError
 
 T = TypeVar("T", bound=np.generic)

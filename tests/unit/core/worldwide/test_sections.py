@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import InputError
 
 

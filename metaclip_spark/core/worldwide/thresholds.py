@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.sampling import LOW_THRESHOLD, tail_fraction, threshold_for_tail_fraction
-from metaclip_spark.core.sections import Sections
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import ConfigError
 
 ENGLISH = "en"
