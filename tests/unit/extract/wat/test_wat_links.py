@@ -255,13 +255,15 @@ for _ in range(int(sys.argv[1])):
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
         base = bases[found % 4]
         add_rows(data, spans, links, 0, 7, found % 2 == 0, 99, base, folder, 0, urls, texts, ends, about)
-    padded = np.frombuffer(raw + b"\r" + bits.randbytes(PADDING), np.uint8)
-    record[0, 2:4] = 0, len(raw)
+    plain = raw.replace(b"\\ud83d\\ude00", b"")  # the scan leaves surrogate pairs to a parser
+    padded = np.frombuffer(plain + b"\\r" + bits.randbytes(PADDING), np.uint8)
+    record[0, 2:4] = 0, len(plain)
     assert scan_records(padded, record, 0, spans, 60, words, stack, values, kinds, pages) == 1
     if kinds[0] == PAGE and pages[0, 5]:
         scanned += 1
-        json.loads(raw)
+        json.loads(plain)
         assert links < 0 or pages[0, 5] == links
+        links = int(pages[0, 5])
         room = len(raw)
         urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
@@ -281,7 +283,7 @@ def test_no_byte_outside_is_read_or_written_whatever_the_bytes(tmp_path):
         {"url": "a\n.jpg", "alt": 'say "x" } \\ é', "n": 1},
         {"url": "data:,x", "alt": "\U0001f600", "title": None},
     ]
-    payload = payload_of(links * 2, ascii_only=True).decode().replace("u00e9", "u20ac")
+    payload = payload_of(links * 2, "/b/", ascii_only=True).decode().replace("u00e9", "u20ac")
     env = {**os.environ, "NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
     done = subprocess.run(
         [sys.executable, "-c", BOUNDS, "20000"],
