@@ -2,8 +2,9 @@
 
     python -m metaclip_spark.warmup [PART...]
 
-Several processes can compile a part each at the same time: `match` (an entry list, matches, counts), `wat` (a WAT, ids)
-and `rest` (WARC, tables, lists of hosts). Without a part, all are compiled.
+Several processes can compile a part each at the same time: `match` (an entry list, matches, counts), `wat` (a WAT,
+ids), `rest` (WARC, tables, lists of hosts) and `lists` (the lists of languages, for --worldwide). Without a part, all
+are compiled.
 
 The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use these
 kernels; others compile them again. The byte code of every module that a worker imports is stored as well.
@@ -30,6 +31,7 @@ from metaclip_spark.core.urls.valid_hosts import bad_hosts
 from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
 from metaclip_spark.matchers import compile_matcher
+from metaclip_spark.matchers.worldwide import Lists, WorldwideMatcher, lists_in
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.sources.files import find_sources, splits_of
 
@@ -50,7 +52,7 @@ _PAGE = {
 _HTML = '<html><head><title>a page</title></head><body><img src="a.jpg" alt="a dog"></body></html>'
 
 
-PARTS = ("match", "wat", "rest")
+PARTS = ("match", "wat", "rest", "lists")
 
 
 def warm_up(parts: Sequence[str] = PARTS) -> int:
@@ -80,6 +82,8 @@ def warm_up(parts: Sequence[str] = PARTS) -> int:
             _write_others(folder)
             written_hosts(pa.array(_URLS))  # used by blocklists and takedowns
             bad_hosts(pa.array(_URLS))
+        if "lists" in parts:
+            _match_by_language()
         if not {"wat", "rest"} & set(parts):
             return 0
         tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
@@ -87,6 +91,16 @@ def warm_up(parts: Sequence[str] = PARTS) -> int:
         stamp = Stamp("warmup", "warmup" if matcher is None else matcher.metadata_id, "warmup")
         batches = [batch for split in splits for batch in extract_split(split, ExtractOptions(), tools, stamp)]
     return sum(row == "pair" for batch in batches for row in batch.column("kind").to_pylist())
+
+
+def _match_by_language() -> None:
+    """Match texts of two languages, one of which is written without spaces."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, entry in (("en", "dog"), ("zh", "\u72d7")):
+            Path(folder, f"{name}.txt").write_text(f"{entry}\n", encoding="utf-8")
+        matcher = WorldwideMatcher(Lists(lists_in(folder), compiled=Path(folder, "compiled")))
+        matcher.match(pa.array(["a dog", "\u9ed1\u72d7"]), pa.array(["en", "zh"]))
+        matcher.lists.get("zh").match(pa.array(["\u9ed1\u72d7"]))
 
 
 def _write_others(folder: str) -> None:

@@ -29,12 +29,13 @@ from metaclip_spark.core.urls.host_kernels import gather, host_spans, unusual_ho
 from metaclip_spark.extract.tabular.quotes import _rewrite, _spans
 from metaclip_spark.matchers.phrases.builder import key_hashes, set_transition_filters, set_token_filters
 from metaclip_spark.matchers.phrases.scan import scan
+from metaclip_spark.matchers.worldwide.groups import scan_groups, scan_list
 from metaclip_spark.warmup import warm_up
 
 print(warm_up())
 called = (blake2b_of_pairs, count_of, end_of_last_image, only_record, read_tags, sha224_of_urls, cut_page, add_rows)
 called += (scan, key_hashes, set_transition_filters, set_token_filters, add_counts, running_products)
-called += (_read_members, scan_records, add_pages)
+called += (_read_members, scan_records, add_pages, scan_groups, scan_list)
 called += (host_spans, gather, unusual_hosts, _rewrite, _spans)
 print(*(kernel.__name__ for kernel in called if not kernel.signatures))
 """
