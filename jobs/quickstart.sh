@@ -63,8 +63,9 @@ compare() { "$python" -m metaclip_spark.warehouse.compare "$warehouse" "$warehou
 
 if [ -z "$ready" ]; then
   say "Compiling the loops over bytes for this processor (once)"
-  # Two processes share the functions. What they leave out, the run compiles.
-  for part in match wat; do "$python" -m metaclip_spark.warmup "$part" >/dev/null 2>&1 & done
+  # Two processes take the parts from both ends. What they leave out, the run compiles.
+  "$python" -m metaclip_spark.warmup match language wat hosts >/dev/null 2>&1 &
+  "$python" -m metaclip_spark.warmup hosts wat language match >/dev/null 2>&1 &
   wait
 fi
 lines=$(report "set-up" "$SECONDS" .venv "$root/.venv")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from metaclip_spark.cli.ahead import compile_ahead
 from metaclip_spark.cli.failures import cause_of, failure_of, forget, last_settings, quiet_servers
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.interrupts import REASON, STATUS
@@ -87,9 +88,12 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
 
     The same command continues an interrupted run from its last commit.
     """
+    settings = settings_from(flags, config)
+    compile_ahead(settings)
+
     from metaclip_spark.commands import curation
 
-    return curation.run(settings_from(flags, config), _reporter(), as_json)
+    return curation.run(settings, _reporter(), as_json)
 
 
 @cli.command()
@@ -108,9 +112,12 @@ def extract(config: str | None, debug: bool, **flags: Any) -> int:
 
     With --metadata, their texts are matched as well.
     """
+    settings = settings_from(flags, config)
+    compile_ahead(settings)
+
     from metaclip_spark.commands import curation
 
-    return curation.extract(settings_from(flags, config), _reporter())
+    return curation.extract(settings, _reporter())
 
 
 @cli.command()

@@ -10,11 +10,13 @@ import functools
 import hashlib
 import os
 import stat
+import sys
 import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Iterator
 from importlib import import_module, resources
+from importlib.metadata import version
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -22,6 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+
+from metaclip_spark.core.machine import kind_of_processor, machine_lock
 
 _LOCK = threading.RLock()
 """Held while a function is handed to numba, which two threads must not do at once."""
@@ -105,6 +109,7 @@ def _compiled(function: Any) -> Any:
         # numba compares this version before it reads the rest of a cached file.
         compiled._cache._cache_file._version += f" {_sources_digest()}"
         _ignore_literals(compiled)
+        _compile_once(compiled)
         return compiled
     except (RuntimeError, AttributeError) as error:
         # There is no folder for the cache, or this version of numba caches in another way.
@@ -186,6 +191,22 @@ def _ignore_literals(compiled: Any) -> None:
     compiled.get_call_template = call_template
 
 
+def _compile_once(compiled: Any) -> None:
+    """Let one process of the machine compile a kernel at a time: others wait, and take its code from the cache.
+
+    So several workers that start together share the work with each other and with a `warmup` in the background.
+    """
+    lock = import_module("numba.core.compiler_lock").global_compiler_lock
+    compile_, function = compiled.compile, compiled.py_func
+    name = f"{function.__module__}.{function.__qualname__}"
+
+    def compile_once(signature: Any) -> Any:
+        with lock, machine_lock(Path(compiled._cache.cache_path), name):
+            return compile_(signature)
+
+    compiled.compile = compile_once
+
+
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Inline a function into every kernel that calls it, with the constants of the call.
 
@@ -225,6 +246,26 @@ def _extended(function: Any) -> Any:
     from numba.extending import intrinsic
 
     return intrinsic(function)
+
+
+def mark_compiled(part: str) -> None:
+    """Write down, for `is_compiled`, that the kernels of a part of the package are in the cache of this machine."""
+    for folder in cache_folders():
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _mark_of(part)).touch()
+            return
+
+
+def is_compiled(part: str) -> bool:
+    """Return whether a process of this machine compiled the kernels of a part: these sources, for this processor."""
+    return any((folder / _mark_of(part)).exists() for folder in cache_folders())
+
+
+@functools.cache
+def _mark_of(part: str) -> str:
+    made_by = f"{sys.version} {version('numba')} {kind_of_processor()} {_sources_digest()}"
+    return f"compiled-{part}-{hashlib.blake2b(made_by.encode(), digest_size=8).hexdigest()}"
 
 
 @functools.cache

@@ -6,7 +6,10 @@ import atexit
 import os
 import sys
 import threading
+import time
 from typing import NoReturn
+
+_WATCH_SECONDS = 1.0
 
 
 def leave(status: int) -> NoReturn:
@@ -24,3 +27,15 @@ def leave(status: int) -> NoReturn:
         except (OSError, ValueError):  # the reader of a pipe has gone, or the stream is closed
             status = status or 1
     os._exit(status)
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it has died, even while it works."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(_WATCH_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import functools
+import hashlib
 import os
+import platform
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from metaclip_spark.errors import ConfigError
@@ -72,3 +78,36 @@ def size_in_bytes(text: str, flag: str) -> int:
     if found is None or not float(found[1]):
         raise ConfigError(f"{flag} takes a size such as 4g or 512m, got {text!r}.")
     return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def kind_of_processor() -> str:
+    """Return the model and the instructions of the processor, as far as the system tells them."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    first = lines[: lines.index("")] if "" in lines else lines
+    return " ".join(line for line in first if line.startswith(("model name", "flags", "Features", "CPU part")))
+
+
+@contextlib.contextmanager
+def machine_lock(folder: Path, name: str) -> Iterator[None]:
+    """Hold a lock of this machine. It ends with its process. Where a folder has no locks, nothing is locked."""
+    try:
+        file = _lock_file(folder)
+        place = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=4).digest(), "little")
+        fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
+
+
+@functools.cache
+def _lock_file(folder: Path) -> int:
+    """Open the file of the locks of a folder. It stays open: closing it would end all locks of this process."""
+    return os.open(folder / "compiling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)

@@ -18,7 +18,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
@@ -26,13 +25,13 @@ from typing import IO, Any
 
 import pyarrow as pa
 
+from metaclip_spark.core.leave import end_with_parent
 from metaclip_spark.errors import MetaclipError, WorkerDiedError
 
 Generator = Callable[..., Iterator[pa.RecordBatch]]
 _BATCH, _END, _ERROR = b"B", b"E", b"X"
 _LENGTH = 8
 _ALL: weakref.WeakSet[Workers] = weakref.WeakSet()
-_WATCH_SECONDS = 1.0
 _DEATH = re.compile(
     r"Python worker exited unexpectedly|Python worker failed to connect back|^\s*(\w+\.)*(Arrow)?MemoryError", re.M
 )
@@ -168,7 +167,7 @@ def _answer_and_exit(sending: int, function: Generator, arguments: tuple[Any, ..
     try:
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write("1000")  # where memory ends, the system ends this process, and no other of the machine
-        _end_with_driver()
+        end_with_parent()
         with os.fdopen(sending, "wb") as answers:
             _answer(answers, lambda: function(*arguments))
         status = 0
@@ -187,7 +186,7 @@ def _status_of(pid: int) -> int | None:
 def serve() -> None:
     """Run the functions that arrive on standard input; write their batches to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the driver ends its workers
-    _end_with_driver()
+    end_with_parent()
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not be taken for a batch
     prepared: list[Any] = []
@@ -264,18 +263,6 @@ def _portable(error: Exception) -> bytes:
         return content
     except Exception:
         return pickle.dumps(MetaclipError(f"{type(error).__name__}: {error}"))
-
-
-def _end_with_driver() -> None:
-    """End this process when the driver has died, even while it works on a batch."""
-    driver = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == driver:
-            time.sleep(_WATCH_SECONDS)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _send(stream: IO[bytes], kind: bytes, content: Any) -> None:

@@ -67,7 +67,7 @@ def compiled():
     ours = [one for one in kernels if one.py_func.__module__.startswith("metaclip_spark")]
     return {(one.py_func.__name__, sum(one.stats.cache_misses.values())) for one in ours if one.stats.cache_misses}
 
-print(warm_up(["match"]), warm_up(["wat"]))
+print(warm_up(["match", "language"]), warm_up(["wat"]))
 before = compiled()
 matcher = compile_matcher(load_metadata("metadata/en.json.gz"), "auto")
 tools = Tools(matcher=matcher, identifier=load_identifier("lid176"))
@@ -78,8 +78,8 @@ print(bool(before), rows > 30_000, compiled() - before)
 
 
 @pytest.mark.slow
-def test_two_parts_have_all_kernels_of_the_quickstart(tmp_path):
-    """After `match` and `wat`, into an empty cache, extracting the sample with its list compiles nothing more."""
+def test_three_parts_have_all_kernels_of_the_quickstart(tmp_path):
+    """After `match`, `language` and `wat`, into an empty cache, extracting the sample compiles nothing more."""
     done = subprocess.run(
         [sys.executable, "-c", QUICKSTART],
         capture_output=True,

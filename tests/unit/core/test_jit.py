@@ -73,7 +73,9 @@ def test_a_changed_kernel_is_not_taken_from_the_cache_of_its_caller(tmp_path):
     (package / "core").mkdir(parents=True)
     for name in ("__init__.py", "core/__init__.py"):
         (package / name).touch()
-    (package / "core" / "jit.py").write_bytes(Path(jit.__file__).read_bytes())
+    source = Path(jit.__file__).parents[1]
+    for name in ("core/jit.py", "core/machine.py", "errors.py"):  # jit and what it imports
+        (package / name).write_bytes((source / name).read_bytes())
     header = "from metaclip_spark.core.jit import kernel\n"
     (package / "caller.py").write_text(
         f"{header}from metaclip_spark.inner import inner\n@kernel\ndef outer(value):\n    return inner(value) + 1\n"
@@ -139,3 +141,53 @@ def test_a_folder_for_code_that_others_can_write_is_not_used(tmp_path, monkeypat
     os.rmdir(folder)
     os.symlink(tmp_path, folder)
     assert jit.private_folder() is None
+
+
+def test_processes_that_start_together_compile_a_kernel_once(tmp_path):
+    """The second one waits for the first, and takes its code."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "kernels.py").write_text(
+        "from metaclip_spark.core.jit import kernel\n\n"
+        "@kernel\ndef inner(value):\n    return value * 2\n\n"
+        "@kernel\ndef outer(value):\n    return inner(value) + 1\n"
+    )
+    script = (
+        "import os, sys, numba\nfrom kernels import outer\n"
+        "outer.made()\nsys.stdin.read()\nprint(outer(20), sum(outer.stats.cache_misses.values()))\n"
+    )
+    path = os.pathsep.join([str(package), *sys.path])
+    env = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": path}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for process in processes:  # all are ready; now they compile at the same time
+        process.stdin.close()
+    said = sorted(process.stdout.read() for process in processes)
+    for process in processes:
+        process.stdout.close()
+        assert process.wait() == 0
+    assert said == ["41 0\n", "41 0\n", "41 1\n"]
+
+
+def test_a_kernel_that_others_call_is_called_from_python_too():
+    """Its own code has what such a call needs, and the caller's does not change it."""
+    buffer = np.zeros(4, np.uint8)
+    assert jit.copy_bytes(np.frombuffer(b"ab", np.uint8), buffer, 1) == 3
+    assert buffer.tobytes() == b"\0ab\0"
+
+
+def test_a_part_is_compiled_when_it_is_marked(tmp_path, monkeypatch):
+    """A mark counts for these sources and this processor."""
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    jit._mark_of.cache_clear()
+    assert not jit.is_compiled("wat")
+    jit.mark_compiled("wat")
+    assert (jit.is_compiled("wat"), jit.is_compiled("warc")) == (True, False)
+    monkeypatch.setattr(jit, "kind_of_processor", lambda: "another")
+    jit._mark_of.cache_clear()
+    assert not jit.is_compiled("wat")
+    jit._mark_of.cache_clear()
