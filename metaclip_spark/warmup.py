@@ -4,8 +4,8 @@
 
 The parts are `match` (an entry list, matches, counts), `language` (identification), `wat` and `warc` (files of a crawl,
 ids), `tables` (Parquet, TSV, CSV, JSON lines), `hosts` (lists of hosts, the report) and `lists` (the lists of
-languages, for --worldwide). Without a part, all are compiled. Processes that compile at the same time share the kernels:
-each is compiled once. A command that reads sources does so in the background (`cli/ahead.py`).
+languages, for --worldwide). Without a part, all are compiled. Processes that compile at the same time share the work:
+each kernel is compiled once. A command that reads sources does so in the background (`cli/ahead.py`).
 
 The compiled kernels are stored next to the package (`core/jit.py`). Machines with the same kind of processor use these
 kernels; others compile them again. The byte code of every module that a worker imports is stored as well.
