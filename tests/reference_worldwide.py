@@ -46,6 +46,12 @@ def needle(entry):
     return left + entry + right
 
 
+def naive_matcher(entries):
+    """Return text -> ids of the entries whose needle is a substring of the spaced text, ascending."""
+    needles = [needle(entry) for entry in entries]
+    return lambda text: [at for at, wanted in enumerate(needles) if wanted in spaced(text)]
+
+
 def share_below(counts, t):
     return sum(count for count in counts if count < t) / sum(counts)
 
@@ -61,7 +67,7 @@ def nearest_threshold(counts, fraction):
     return max(1, ascending[nearest])
 
 
-def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=None, seed=0, unit="pair"):
+def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=None, seed=0, unit="pair", matcher=None):
     """Match, deduplicate, count, choose t and draw.
 
     Args:
@@ -70,19 +76,21 @@ def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=No
         list_of: code -> name; a text of another code is dropped.
         threshold: t of English, whose tail fraction is that of all other languages.
         given: name -> t.
+        matcher: entries -> (text -> ids), instead of the naive search.
     """
     starts = dict(
         zip(sorted(lists), itertools.accumulate([0, *(len(lists[name]) for name in sorted(lists))]), strict=False)
     )
-    needles = {name: [needle(entry) for entry in entries] for name, entries in lists.items()}
+    matchers = {}
     first, of, ids, images = {}, {}, {}, {}
     for row, code in rows:
         name = list_of.get(code)
         if name is None:
             continue
         pair, image = keys_of(row)
-        text = spaced(row.text)
-        matched = [starts[name] + at for at, wanted in enumerate(needles[name]) if wanted in text]
+        if name not in matchers:
+            matchers[name] = (matcher or naive_matcher)(lists[name])
+        matched = [starts[name] + at for at in matchers[name](row.text)]
         if matched and (pair not in first or row < first[pair]):
             first[pair], of[pair], ids[pair], images[pair] = row, name, matched, image
     counts = Counter(at for matched in ids.values() for at in matched)
