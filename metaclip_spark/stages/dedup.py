@@ -188,6 +188,8 @@ def sources(outcomes: DataFrame) -> DataFrame:
         *[F.sum(name).cast("bigint").alias(name) for name in sums],
     )
     maps = {name: _summed_map(name) for name in _MAPS}
+    for name in _MAPS[1:]:  # null where one list is used for all texts, as in tables of earlier releases
+        maps[name] = F.when(F.size(name) > 0, maps[name])
     return merged.withColumns({"reason": F.expr("nullif(reason, '')"), **maps}).select(*SOURCES.names)
 
 

@@ -59,12 +59,17 @@ def flags(root: Path, crawl: str) -> list[object]:
     ]
 
 
+def _is_later(key: str, row: dict[str, Any]) -> bool:
+    """Return whether a column came with a later release, and is null as in a warehouse of one list."""
+    return key in ("list_lang", "list_texts", "list_matched") and row[key] is None
+
+
 def results(spark: Any, warehouse: Path) -> dict[str, list[str]]:
     """Return every table's rows as sorted lines of JSON."""
     found = {}
     for name in TABLES:
         rows = spark.read.format("delta").load(str(warehouse / name)).toArrow().to_pylist()
-        plain = [{key: value for key, value in row.items() if key not in _DIFFERS} for row in rows]
+        plain = [{key: row[key] for key in row if key not in _DIFFERS and not _is_later(key, row)} for row in rows]
         found[name] = sorted(json.dumps(row, sort_keys=True, default=str) for row in plain)
     return found
 
