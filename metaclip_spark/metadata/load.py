@@ -53,7 +53,7 @@ class Metadata:
 
     entries: Sequence[str] = field(repr=False)
     metadata_id: str
-    of_languages: Sections | None = None
+    of_languages: Sections | None = field(default=None, repr=False)
     list_of: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property

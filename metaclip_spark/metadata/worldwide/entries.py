@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, overload
 
 import numpy as np
@@ -79,7 +79,7 @@ class WorldwideMetadata(Metadata):
         lists: The folder of the lists.
     """
 
-    lists: WorldwideLists | None = None
+    lists: WorldwideLists | None = field(default=None, repr=False)
 
     def lists_to_check(self) -> dict[str, tuple[str, ...]]:
         """Return the entries of the lists that may have some that no text can match: no sidecar says otherwise."""

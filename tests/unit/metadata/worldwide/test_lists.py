@@ -101,10 +101,13 @@ def test_ids_come_from_sidecars_and_are_verified(folder):
     with pytest.raises(MetadataError, match=r"zh\.json\.gz: its entries have the id .*build the list again, or remove"):
         changed.load("zh")
     (folder / "zh.sidecar.json").write_text("{}")
-    with pytest.raises(MetadataError, match=r"zh\.sidecar\.json: has no metadata_id"):
+    with pytest.raises(MetadataError, match=r"zh\.sidecar\.json: has no metadata_id and entries"):
         WorldwideLists.open(folder)
-    (folder / "zh.sidecar.json").write_text('{"metadata_id": "abc"}')
+    (folder / "zh.sidecar.json").write_text('{"metadata_id": "abc", "entries": 1}')
     with pytest.raises(MetadataError, match="expected a sha256 in hex"):
+        WorldwideLists.open(folder)
+    (folder / "zh.sidecar.json").write_text(json.dumps({"metadata_id": "a" * 64, "entries": 0}))
+    with pytest.raises(MetadataError, match="entries is 0, expected their number"):
         WorldwideLists.open(folder)
 
 
