@@ -239,3 +239,42 @@ def test_switches_of_worldwide_need_it(tmp_path, made):
         assert (ended.status, "add --worldwide" in ended.err) == (2, True)
     ended = call(*base[:3], "--worldwide", "--no-lid", "--warehouse", tmp_path / "warehouse")
     assert (ended.status, "needs the language of each text" in ended.err) == (2, True)
+
+
+def test_after_a_takedown_counts_and_t_are_those_of_what_is_left(spark, made, run_once, tmp_path):
+    """Each language loses the counts of the pairs that went; a new draw equals one process over the rest."""
+    warehouse = shutil.copytree(run_once[0], tmp_path / "warehouse")
+    gone = sorted({url for url, _, code in ALL if code in ("zh", "en", "th")})[:40]
+    (tmp_path / "urls.txt").write_text("\n".join(gone), encoding="utf-8")
+    ended = call("takedown", "--warehouse", warehouse, "--urls", tmp_path / "urls.txt")
+    assert ended.status == 0, ended.err
+    ended = call("balance", "--warehouse", warehouse, "--tail-fraction", "0.2", "--seed", "5", "--whole-pool")
+    assert ended.status == 0, ended.err
+    right = expected([row for row in ALL if row[0] not in gone], made, tail_fraction=0.2, seed=5)
+    counts = rows_of(spark, warehouse, "entry_counts", ("entry_id", "count"))
+    assert dict(counts) == right.counts
+    assert {pair: lang for pair, lang in rows_of(spark, warehouse, "pairs", ("pair_id", "list_lang"))} == right.lists
+    last = json.loads(call("runs", "list", "--warehouse", warehouse, "--json").out)
+    newest = max(last, key=lambda row: row["began"])["run_id"]
+    kept = rows_of(spark, warehouse, "curated_pairs", ("run_id", "pair_id", "sampling_probability", "draw"))
+    assert {pair: (p, u) for run, pair, p, u in kept if run == newest} == right.kept
+
+
+def test_matching_a_stored_pool_with_lists_of_languages(spark, made, tmp_path):
+    """`match` gives each stored pair the list of its language, and equals a run that read the sources with them."""
+    base = ["--input", made / "pool", "--lang-column", "lang", "--no-lid", "--languages", "all"]
+    warehouse = tmp_path / "warehouse"
+    assert call("extract", *base, "--warehouse", warehouse).status == 0
+    assert call("dedup", "--warehouse", warehouse).status == 0
+    ended = call("match", "--warehouse", warehouse, "--worldwide", "--metadata", made / "lists")
+    assert ended.status == 0, ended.err
+    how = ("--worldwide", "--metadata", made / "lists", "--tail-fraction", "0.2")
+    ended = call("balance", "--warehouse", warehouse, *how)
+    assert ended.status == 0, ended.err
+    right = expected(ALL, made, tail_fraction=0.2)
+    columns = ("pair_id", "list_lang", "entry_ids", "metadata_id")
+    pairs = [row for row in rows_of(spark, warehouse, "pairs", columns) if row[3] != "none"]
+    assert {pair: lang for pair, lang, _, _ in pairs} == right.lists
+    assert {pair: list(ids) for pair, _, ids, _ in pairs} == right.entry_ids
+    kept = rows_of(spark, warehouse, "curated_pairs", ("pair_id", "sampling_probability", "draw"))
+    assert {pair: (p, u) for pair, p, u in kept} == right.kept
