@@ -14,7 +14,7 @@ from metaclip_spark.core.text import PADDED
 from metaclip_spark.matchers.edges.tables import PAGE, PAGE_BITS
 from metaclip_spark.matchers.phrases.compiled_list import NO_ENTRY, TOKEN_WORDS
 from metaclip_spark.matchers.phrases.grouped_ids import with_capacity
-from metaclip_spark.matchers.phrases.lookup import first_states, look_up_transitions
+from metaclip_spark.matchers.phrases.lookup import look_up_longer
 from metaclip_spark.matchers.phrases.tokenizer import ROWS, Buffers
 
 WINDOW = 1 << 12
@@ -150,13 +150,7 @@ def find_from_characters(whole, n, c, s, rows, ids, m):
         The number of entries; and `rows` and `ids`, replaced by larger arrays where their capacity did not suffice.
     """
     rows, ids = with_capacity(rows, m + n), with_capacity(ids, m + n)
-    m = _single_characters(whole, n, c, s, rows, ids, m)
-    active, depth = first_states(whole, n, c, s), 0
-    while active and depth < len(c.depths):
-        rows, ids = with_capacity(rows, m + active), with_capacity(ids, m + active)
-        active, m = look_up_transitions(depth, active, n, c, s, rows, ids, m)
-        depth += 1
-    return m, rows, ids
+    return look_up_longer(whole, n, c, s, rows, ids, _single_characters(whole, n, c, s, rows, ids, m))
 
 
 @inline

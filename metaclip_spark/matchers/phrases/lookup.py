@@ -128,7 +128,12 @@ def look_up_entries(whole, n, c, s, rows, ids):
         The number of entries; and `rows` and `ids`, replaced by larger arrays where their capacity did not suffice.
     """
     rows, ids = with_capacity(rows, n), with_capacity(ids, n)
-    m = single_token_entries(whole, c, s, rows, ids)
+    return look_up_longer(whole, n, c, s, rows, ids, single_token_entries(whole, c, s, rows, ids))
+
+
+@kernel
+def look_up_longer(whole, n, c, s, rows, ids, m):
+    """Append the entries of two and more tokens to `m` entries; see `look_up_entries`."""
     active, depth = first_states(whole, n, c, s), 0
     while active and depth < len(c.depths):
         rows, ids = with_capacity(rows, m + active), with_capacity(ids, m + active)
