@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pyarrow as pa
 import pytest
+from array_files import damaged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -157,24 +158,6 @@ def test_a_write_that_fails_leaves_nothing(written, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         PhraseMatcher.of(metadata).write(path)
     assert (os.listdir(path.parent), path.read_bytes()) == ([path.name], before)
-
-
-def damaged(raw: bytes, how: str) -> bytes:
-    changed = bytearray(raw)
-    if how == "truncated":
-        return raw[:-64]
-    if how == "cut in its header":
-        return raw[:100]
-    if how == "empty":
-        return b""
-    if how == "foreign":
-        return b"PAR1" + raw[4:]
-    if how == "another format":
-        return raw.replace(b'"format": 1', b'"format": 9', 1)
-    if how == "another header":
-        return raw.replace(b'{"format"', b'}"format"', 1)
-    changed[-200] ^= 1
-    return bytes(changed)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import threading
 
 import pyarrow as pa
 import pytest
+from array_files import damaged
 
 from metaclip_spark.errors import ConfigError, MetadataError
 from metaclip_spark.matchers.worldwide import Lists, Switches, lists, lists_in
@@ -186,20 +187,6 @@ def test_without_numba_pyahocorasick_matches_and_one_line_says_so(folder, monkey
     assert many.nbytes > 0
 
 
-def damage(raw: bytes, how: str) -> bytes:
-    changed = bytearray(raw)
-    if how == "truncated":
-        return raw[:-64]
-    if how == "foreign":
-        return b"PAR1" + raw[4:]
-    if how == "another format":
-        return raw.replace(b'"format": 2', b'"format": 9', 1)
-    if how == "another rule":
-        return raw.replace(b'"rule": "edge1"', b'"rule": "edge9"', 1)
-    changed[-200] ^= 1
-    return bytes(changed)
-
-
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -215,7 +202,7 @@ def test_damaged_compiled_lists_are_refused(folder, tmp_path, how, message):
     many = Lists({"en": folder / "en.json.gz"}, compiled=tmp_path / "compiled")
     many.prepare()
     (path,) = (tmp_path / "compiled").iterdir()
-    path.write_bytes(damage(path.read_bytes(), how))
+    path.write_bytes(damaged(path.read_bytes(), how))
     with pytest.raises(MetadataError, match=f"{re.escape(str(path))}: .*{message}.*delete it, and it is recompiled"):
         many.get("en")
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from browser import Browser, installed
 from test_render import HOSTILE, hostile, make_card
 from whole import whole
 
@@ -25,17 +22,6 @@ ATTACKS = [
     "W" * 10_240,
     "\u202e\u2067" + "x" * 500,
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Start one browser for all pages."""
-    path = installed()
-    if path is None:
-        pytest.skip("no Chromium on the PATH: only the HTML parser checks the pages")
-    found = Browser(path)
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from browser import Browser, installed
 from cards import make_card
 
 from metaclip_spark.core.worldwide.sections import Sections
@@ -87,17 +86,6 @@ def test_the_page_names_languages_without_pairs_in_a_sentence():
         assert cell in page
     assert "script-src 'sha256-" in page.replace("&#39;", "'")
     assert "script" not in render(make_card()).replace("JavaScript", "")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Start one browser."""
-    path = installed()
-    if path is None:
-        pytest.skip("no Chromium on the PATH: the table cannot be sorted")
-    found = Browser(path)
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from reference_worldwide import nearest_threshold
 
 from metaclip_spark.core.expected_size import ExpectedSums, Thresholds, sizes_at
 from metaclip_spark.core.worldwide.sections import Sections
@@ -28,16 +27,6 @@ COUNTS = st.lists(st.integers(0, 50), min_size=1, max_size=30)
 FRACTIONS = st.floats(0.001, 0.999)
 
 
-def by_definition(counts, fraction):
-    """Sorted ascending, the count whose cumulative share is nearest; at least 1."""
-    ascending = sorted(counts)
-    total = sum(ascending)
-    if not total:
-        return 1
-    shares = [part / total for part in itertools.accumulate(ascending)]
-    return max(1, ascending[min(range(len(shares)), key=lambda at: abs(shares[at] - fraction))])
-
-
 @given(st.lists(COUNTS, min_size=1, max_size=4), FRACTIONS)
 @example([[1, 3, 6, 10]], 0.15)
 @example([[0, 0, 7], [5], [4, 4, 4, 4], [0]], 0.06)
@@ -46,8 +35,8 @@ def test_a_tail_fraction_gives_each_language_its_t(lists, fraction):
     sections = Sections.of({f"l{at}": len(counts) for at, counts in enumerate(lists)})
     counts = np.array([count for part in lists for count in part])
     chosen = for_tail_fraction(counts, sections, fraction)
-    assert chosen.by_name == {f"l{at}": by_definition(part, fraction) for at, part in enumerate(lists)}
-    assert chosen.by_entry.tolist() == [by_definition(part, fraction) for part in lists for _ in part]
+    assert chosen.by_name == {f"l{at}": nearest_threshold(part, fraction) for at, part in enumerate(lists)}
+    assert chosen.by_entry.tolist() == [nearest_threshold(part, fraction) for part in lists for _ in part]
 
 
 def test_the_published_example_is_not_inverse():
@@ -64,7 +53,7 @@ def test_the_t_of_english_gives_the_fraction_of_all_others(english, other, t):
     sections = Sections.of({"de": len(other), "en": len(english)})
     chosen = for_english(np.array([*other, *english]), sections, t)
     fraction = sum(count for count in english if count < t) / sum(english)
-    assert chosen.by_name == {"de": by_definition(other, fraction), "en": t}
+    assert chosen.by_name == {"de": nearest_threshold(other, fraction), "en": t}
     assert chosen.fraction == fraction
     assert chosen.main == t
 
