@@ -17,12 +17,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from metaclip_spark.core.worldwide.list_choice import OTHER
+from metaclip_spark.core.worldwide.switches import Switches
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.worldwide.segmenters import SEGMENTERS
 
@@ -31,9 +33,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "languages.yaml"
 FORMAT = 1
-OTHER = "other"
-"""The list of languages without one of their own."""
-SWITCHES = ("kana_hangul_edges", "nfc", "pad_punctuation", "zero_width")
+SWITCHES = tuple(sorted(field.name for field in fields(Switches)))
 """Names of the matching switches that a list may turn on; all are off by default (docs/WORLDWIDE.md)."""
 DECIDERS = ("upstream", "ours")
 
