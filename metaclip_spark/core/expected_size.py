@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from metaclip_spark.core.entry_lists import list_layout
 from metaclip_spark.core.jit import kernel
-from metaclip_spark.core.sampling import entry_probability, from_fixed_point
+from metaclip_spark.core.sampling import entry_probability, from_fixed_point, tail_fraction
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import InputError
@@ -188,21 +188,18 @@ def sizes_at(
     of_value = {} if by_section is None else dict(zip(map(int, thresholds), by_section, strict=True))
     rows = []
     for value, total in totals.items():
-        t = of_value[value].by_entry if of_value else np.int64(value)
+        t = of_value[value].by_entry if of_value else value
         rows.append({"threshold": value, **_size_at(t, total, counts)})
     return pa.Table.from_pylist(rows, SIZES)
 
 
-def _size_at(
-    t: np.int64 | npt.NDArray[np.int64], total: Sequence[int], counts: npt.NDArray[np.int64]
-) -> dict[str, float]:
+def _size_at(t: int | npt.NDArray[np.int64], total: Sequence[int], counts: npt.NDArray[np.int64]) -> dict[str, float]:
     expected_high, expected_low, variance_high, variance_low = total
     head = counts >= t
-    in_all = int(counts.sum())
     return {
         "expected_size": from_fixed_point(expected_high, expected_low),
         "expected_sd": math.sqrt(from_fixed_point(variance_high, variance_low)),
-        "tail_fraction": float(int(counts[~head].sum()) / in_all) if in_all else 0.0,
+        "tail_fraction": tail_fraction(counts, t),
         "entries_head": int(head.sum()),
         "entries_tail": int((~head & (counts > 0)).sum()),
         "counts_head": int(counts[head].sum()),

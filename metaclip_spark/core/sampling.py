@@ -83,12 +83,20 @@ def threshold_for_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) 
         counts: int64, shape (entries,), zeros included.
         fraction: in (0, 1).
     """
+    return max(1, count_at_tail_fraction(counts, fraction))
+
+
+def count_at_tail_fraction(counts: npt.NDArray[np.int64], fraction: float) -> int:
+    """Return the count at which the cumulative share is nearest to `fraction`, which may be 0; 0 without counts.
+
+    See `threshold_for_tail_fraction`.
+    """
     ordered = np.sort(np.asarray(counts, dtype=np.int64))
     total = int(ordered.sum())
     if total == 0:
-        return 1
+        return 0
     share = np.cumsum(ordered) / total
-    return max(1, int(ordered[int(np.argmin(np.abs(share - fraction)))]))
+    return int(ordered[int(np.argmin(np.abs(share - fraction)))])
 
 
 def tail_fraction(counts: npt.NDArray[np.int64], threshold: int | npt.NDArray[np.int64]) -> float:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from metaclip_spark.core.sampling import tail_fraction
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.core.worldwide.thresholds import NO_PAIRS
 from metaclip_spark.report.composition.model import Parts
@@ -69,17 +70,17 @@ def language_rows(
     rows = []
     parts = zip(sections.names, sections.parts(counts), sections.parts(curated_counts), strict=True)
     for name, part, curated in parts:
-        t, total = thresholds[name], int(part.sum())
+        t = thresholds[name]
         rows.append(
             LanguageRow(
                 name=name,
                 threshold=t,
-                tail_fraction=int(part[part < t].sum()) / total if total else 0.0,
+                tail_fraction=tail_fraction(part, t),
                 given=name in given,
                 remark=remarks.get(name, ""),
                 entries=len(part),
                 unmatched=int((part == 0).sum()),
-                counts=total,
+                counts=int(part.sum()),
                 curated_counts=int(curated.sum()),
                 texts=texts.get(name, 0),
                 matched=matched.get(name, 0),

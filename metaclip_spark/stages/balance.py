@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.sampling import batch_probability, entry_probability
+from metaclip_spark.core.sampling import batch_probability
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS
@@ -41,20 +41,11 @@ def entry_probabilities(
         metadata: the entry list.
         chosen: the t of each section of the list.
     """
-    ids = np.flatnonzero(counts)
-    counted = counts[ids]
-    section = chosen.sections.index_of(ids)
-    t = chosen.values[section]
+    rows = chosen.probabilities(counts)
     constant = {"run_id": run_id, "metadata_id": metadata.metadata_id}
-    columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(ids)) for name, value in constant.items()}
-    columns |= {
-        "lang": pa.array(chosen.sections.names, pa.string()).take(pa.array(section)),
-        "entry_id": pa.array(ids.astype(np.int32)),
-        "entry": metadata.entries_of(ids),
-        "count": pa.array(counted),
-        "threshold": pa.array(t),
-        "probability": pa.array(entry_probability(counted, t)),
-    }
+    columns = {name: pa.repeat(pa.scalar(value, pa.string()), len(rows)) for name, value in constant.items()}
+    columns |= {"entry": metadata.entries_of(rows["entry_id"].to_numpy())}
+    columns |= dict(zip(rows.column_names, rows.columns, strict=True))
     return pa.table(columns).select(ENTRY_PROBABILITIES.names).cast(ENTRY_PROBABILITIES.arrow)
 
 

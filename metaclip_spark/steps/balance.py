@@ -19,13 +19,7 @@ from metaclip_spark.core.sampling import (
     threshold_for_tail_fraction,
 )
 from metaclip_spark.core.wording import counted as number_of
-from metaclip_spark.core.worldwide.thresholds import (
-    LanguageThresholds,
-    for_english,
-    for_tail_fraction,
-    remarks,
-    sentences,
-)
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, choose, remarks, sentences
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, balance_images, entry_probabilities
@@ -113,13 +107,10 @@ def choose_thresholds(ctx: Context, pool: Pool) -> LanguageThresholds:
     if sections.is_one:
         return LanguageThresholds.of_one(_choose_threshold(ctx, pool), len(pool.counts))
     settings, given = ctx.settings, ctx.settings.language_thresholds or {}
-    if settings.threshold is not None:
-        chosen = for_english(pool.counts, sections, settings.threshold, given)
-    elif settings.target_size is not None:
+    if settings.target_size is not None:
         chosen = fraction_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size, given)
     else:
-        fraction = settings.chosen_tail_fraction or TAIL_FRACTION
-        chosen = for_tail_fraction(pool.counts, sections, fraction, given)
+        chosen = choose(pool.counts, sections, settings.threshold, settings.tail_fraction, given)
     for sentence in sentences(remarks(pool.counts, chosen), chosen):
         ctx.reporter.warn(sentence)
     return chosen

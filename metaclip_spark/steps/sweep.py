@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -26,20 +26,10 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.in
     Raises:
         ConfigError: fewer than `size` pairs match an entry.
     """
-    matched = 0
-    passes = 0
-
-    def sizes(thresholds: Sequence[int]) -> list[int]:
-        nonlocal matched, passes
-        sums = expected_sums(pairs, counts, thresholds, by_group=False).to_pylist()
-        exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
-        matched, passes = max((int(row["matched"]) for row in sums), default=0), passes + 1
-        return [exact.get(threshold, 0) for threshold in thresholds]
-
-    threshold = smallest_threshold(size, max(1, int(counts.max(initial=0))), sizes)
+    threshold, most, passes = _smallest(pairs, counts, size, max(1, int(counts.max(initial=0))))
     if threshold is None:
         raise ConfigError(
-            f"target_size {size:,} is more than the {matched:,} pairs of the pool that match an entry. "
+            f"target_size {size:,} is more than the {most:,} pairs of the pool that match an entry. "
             "Give a smaller --target-size, or add input."
         )
     ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} (passes: {passes}).")
@@ -61,23 +51,14 @@ def fraction_for_size(
         ConfigError: no fraction gives `size` pairs.
     """
     sections = ctx.metadata.sections
-    most, passes = 0, 0
 
     def at(step: int) -> LanguageThresholds:
         return for_tail_fraction(counts, sections, step / FRACTION_STEPS, given)
 
-    def sizes(steps: Sequence[int]) -> list[int]:
-        nonlocal most, passes
-        chosen = [at(step) for step in steps]
-        sums = expected_sums(pairs, counts, steps, by_group=False, by_section=chosen).to_pylist()
-        exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
-        most, passes = max([most, *exact.values()]), passes + 1
-        return [exact.get(step, 0) for step in steps]
-
-    step = smallest_threshold(size, FRACTION_STEPS, sizes)
+    step, most, passes = _smallest(pairs, counts, size, FRACTION_STEPS, at)
     if step is None:
         raise ConfigError(
-            f"target_size {size:,} is more than the {most >> 53:,} pairs that the largest tail fraction is expected to "
+            f"target_size {size:,} is more than the {most:,} pairs that the largest tail fraction is expected to "
             "keep. Give a smaller --target-size, or add input."
         )
     ctx.reporter.say(
@@ -85,3 +66,31 @@ def fraction_for_size(
         f"(passes: {passes})."
     )
     return at(step)
+
+
+def _smallest(
+    pairs: DataFrame,
+    counts: npt.NDArray[np.int64],
+    size: int,
+    highest: int,
+    at: Callable[[int], LanguageThresholds] | None = None,
+) -> tuple[int | None, int, int]:
+    """Search the smallest value, up to `highest`, whose expected subset has at least `size` pairs.
+
+    Args:
+        at: returns the t of each language for a value; None: a value is the t of all entries.
+
+    Returns:
+        The value, or None where none has so many; the expected pairs at the value with the most; the number of passes.
+    """
+    most, passes = 0, 0
+
+    def sizes(values: Sequence[int]) -> list[int]:
+        nonlocal most, passes
+        by_section = None if at is None else [at(value) for value in values]
+        sums = expected_sums(pairs, counts, values, by_group=False, by_section=by_section).to_pylist()
+        exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
+        most, passes = max([most, *exact.values()]), passes + 1
+        return [exact.get(value, 0) for value in values]
+
+    return smallest_threshold(size, highest, sizes), most >> 53, passes

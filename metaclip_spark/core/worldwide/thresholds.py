@@ -11,8 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from metaclip_spark.core.sampling import LOW_THRESHOLD, tail_fraction, threshold_for_tail_fraction
+from metaclip_spark.core.sampling import (
+    LOW_THRESHOLD,
+    TAIL_FRACTION,
+    count_at_tail_fraction,
+    entry_probability,
+    tail_fraction,
+    threshold_for_tail_fraction,
+)
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import ConfigError
 
@@ -62,6 +70,48 @@ class LanguageThresholds:
     def by_name(self) -> dict[str, int]:
         """Language -> t."""
         return dict(zip(self.sections.names, self.values.tolist(), strict=True))
+
+    def probabilities(self, counts: npt.NDArray[np.int64]) -> pa.Table:
+        """Return the t and the probability t / max(count, t) of each counted entry, ascending by id.
+
+        Source: paper, section 3.4.
+
+        Args:
+            counts: int64, by entry id; an entry with count 0 gets no row.
+
+        Returns:
+            `entry_id` (int32), `lang` (string, the section), `count` and `threshold` (int64), `probability` (float64).
+        """
+        ids = np.flatnonzero(counts)
+        section = self.sections.index_of(ids)
+        t = self.values[section]
+        return pa.table(
+            {
+                "entry_id": pa.array(ids.astype(np.int32)),
+                "lang": pa.array(self.sections.names, pa.string()).take(pa.array(section)),
+                "count": pa.array(counts[ids]),
+                "threshold": pa.array(t),
+                "probability": pa.array(entry_probability(counts[ids], t)),
+            }
+        )
+
+
+def choose(
+    counts: npt.NDArray[np.int64],
+    sections: Sections,
+    threshold: int | None,
+    fraction: float | None,
+    given: Mapping[str, int] | None = None,
+) -> LanguageThresholds:
+    """Return the t of each language: by the t of English where it is given, otherwise by one tail fraction.
+
+    Args:
+        threshold: see `for_english`.
+        fraction: see `for_tail_fraction`; None: `TAIL_FRACTION`.
+    """
+    if threshold is not None:
+        return for_english(counts, sections, threshold, given)
+    return for_tail_fraction(counts, sections, TAIL_FRACTION if fraction is None else fraction, given)
 
 
 def for_tail_fraction(
@@ -113,7 +163,12 @@ def remarks(counts: npt.NDArray[np.int64], chosen: LanguageThresholds) -> dict[s
     for name, part, t in zip(chosen.sections.names, chosen.sections.parts(counts), chosen.values.tolist(), strict=True):
         if not part.any():
             found[name] = NO_PAIRS
-        elif t == 1 and name not in chosen.given and chosen.fraction is not None and _is_raised(part, chosen.fraction):
+        elif (
+            t == 1
+            and name not in chosen.given
+            and chosen.fraction is not None
+            and count_at_tail_fraction(part, chosen.fraction) < 1
+        ):
             found[name] = RAISED
         elif t < LOW_THRESHOLD:
             found[name] = LOW
@@ -136,13 +191,6 @@ def sentences(found: Mapping[str, str], chosen: LanguageThresholds) -> list[str]
             listed = ", ".join(shown) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
             lines.append(f"{listed}: {meaning.format(t=t)}. --language-thresholds sets t of a language.")
     return lines
-
-
-def _is_raised(counts: npt.NDArray[np.int64], fraction: float) -> bool:
-    """Return whether the definition gives t = 0, which upstream's code uses."""
-    ordered = np.sort(counts)
-    share = np.cumsum(ordered) / ordered.sum()
-    return int(ordered[int(np.argmin(np.abs(share - fraction)))]) < 1
 
 
 def _check_names(given: Mapping[str, int], sections: Sections) -> None:
