@@ -263,14 +263,10 @@ def need_metadata(settings: Settings, reporter: Reporter | None = None) -> Metad
         metadata = load_metadata(settings.metadata)
     if reporter is not None:
         name = settings.metadata or SHIPPED
-        of_lists = (
-            {f"{name}/{each}": entries for each, entries in metadata.lists_to_check().items()}
-            if isinstance(metadata, WorldwideMetadata)
-            else {name: tuple(metadata.entries)}
-        )
-        for each, entries in of_lists.items():
-            found = check_matchability(entries, each)
-            line = found.sentence(each)
+        for of, _, entries in metadata.lists_to_check():
+            path = f"{name}/{of}" if of else name
+            found = check_matchability(entries, path)
+            line = found.sentence(path)
             if line is not None:
                 (reporter.warn if found.is_notable else reporter.say)(line)
     return metadata

@@ -54,7 +54,7 @@ def compile_matcher(metadata: Metadata, engine: str = "auto") -> Matcher:
     Raises:
         ConfigError: the engine is unknown, or the metadata is of the lists of languages.
     """
-    if metadata.of_languages is not None:
+    if not metadata.sections.is_one:
         raise ConfigError("one entry list is expected here, got the lists of many languages.")
     name = _fastest() if engine == "auto" else engine
     if name not in ENGINES:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.text import PADDED
+from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.shipped import is_name, shipped_list, shipped_names
@@ -47,23 +48,34 @@ class Metadata:
     Attributes:
         entries: The entries, verbatim, without repeats.
         metadata_id: `metadata_id(entries)`. It is stored with every match and count of this list.
-        of_languages: The lists of languages that lie one after the other in `entries`; None for one list for all texts.
-        list_of: Code of a language -> the name of its list, for codes whose list is there; None for one list.
     """
 
     entries: Sequence[str] = field(repr=False)
     metadata_id: str
-    of_languages: Sections | None = field(default=None, repr=False)
-    list_of: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def sections(self) -> Sections:
         """The lists of languages, or the one section of a list for all texts."""
-        return Sections.whole(len(self.entries)) if self.of_languages is None else self.of_languages
+        return Sections.whole(len(self.entries))
+
+    def list_choice(self, drop_unknown: bool = False) -> ListChoice | None:
+        """Return the list of each language; None for one list for all texts.
+
+        Args:
+            drop_unknown: Whether texts of an unknown language have no list, even if there is one for them.
+        """
+        return None
 
     def entries_of(self, ids: npt.NDArray[np.integer[Any]]) -> pa.Array:
-        """Return the entries with some ids, as strings."""
+        """Return the entries with some ids, which must be ascending, as strings."""
         return pa.array([self.entries[at] for at in ids.tolist()], pa.string())
+
+    def lists_to_check(self) -> list[tuple[str, int, tuple[str, ...]]]:
+        """Return the lists that may have entries that no text can match: the name, the first id and the entries.
+
+        The name of a list for all texts is empty.
+        """
+        return [("", 0, tuple(self.entries))]
 
     @classmethod
     def from_entries(cls, entries: Iterable[str], source: str = "metadata") -> Metadata:

@@ -92,7 +92,7 @@ def _list_lang(lists: ListChoice | None) -> Column:
 
 def _entry_ids_by_list(matcher: Broadcast[Matcher]) -> ColumnFunction:
     def ids(texts: pa.Array, lists: pa.Array) -> pa.Array:
-        return cast("SectionMatcher", matcher.value).match(texts, lists).to_arrow()
+        return matched_by_list(cast("SectionMatcher", matcher.value), texts, lists)
 
     return column_function(ids, "array<int>", pa.string(), pa.string())
 

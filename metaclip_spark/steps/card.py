@@ -19,7 +19,6 @@ from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.matchability import never_ids
-from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
@@ -210,14 +209,8 @@ def _differences(card: Card, composition: Composition) -> list[str]:
 
 def _impossible(ctx: RunContext, counts: npt.NDArray[np.int64]) -> list[int]:
     """Return the ids of the entries with count 0 that no text can match."""
-    if isinstance(ctx.metadata, WorldwideMetadata):
-        of_lists = [
-            never_ids(entries) + ctx.metadata.sections.range(name)[0]
-            for name, entries in ctx.metadata.lists_to_check().items()
-        ]
-        ids = np.concatenate([np.zeros(0, np.int64), *of_lists])
-    else:
-        ids = never_ids(tuple(ctx.metadata.entries))
+    of_lists = [first + never_ids(entries) for _, first, entries in ctx.metadata.lists_to_check()]
+    ids = np.concatenate([np.zeros(0, np.int64), *of_lists])
     impossible: list[int] = ids[counts[ids] == 0].tolist()
     return impossible
 

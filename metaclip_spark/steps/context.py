@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted
-from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
+from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.worldwide.by_section import compiled_lists
@@ -82,10 +82,7 @@ class Context:
     @property
     def lists(self) -> ListChoice | None:
         """The list of each language; None where one list is used for all texts."""
-        if self.metadata.list_of is None:
-            return None
-        unknown = OTHER if self.settings.unsure != "drop" and OTHER in self.metadata.sections.names else None
-        return ListChoice(self.metadata.list_of, unknown)
+        return self.metadata.list_choice(drop_unknown=self.settings.unsure == "drop")
 
     def last(self, stage: str, snapshot: str | None = None, run_id: str | None = None) -> StageEvent | None:
         """Return the last event of a stage for this list; events later than the pinned versions are ignored."""

@@ -109,7 +109,7 @@ def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
     if metadata is None:
         return count(df)
     known = as_metadata(metadata)
-    if known.list_of is not None:
+    if not known.sections.is_one:
         counts = counts_table(count_entries(df, None), "count_entries", "count").sort_by("entry_id")
         named = known_entries(known, counts["entry_id"].to_numpy())
         columns = {name: named.column(name) for name in named.schema.names}

@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability
-from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
-from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, for_english, for_tail_fraction
+from metaclip_spark.core.worldwide.list_choice import ListChoice
+from metaclip_spark.core.worldwide.thresholds import choose
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.matchers.worldwide.by_section import compiled_lists, matched_by_list
 from metaclip_spark.metadata.load import Metadata
@@ -37,7 +36,8 @@ def list_choice(metadata: Metadata, lang_column: str | None, verb: str) -> ListC
     Raises:
         ConfigError: lists of languages come without a column of languages, or the other way round.
     """
-    if metadata.list_of is None:
+    choice = metadata.list_choice()
+    if choice is None:
         if lang_column is not None:
             raise ConfigError(
                 f"{verb}: lang_column is for the lists of languages; give metadata=load_worldwide(...), or leave it "
@@ -46,7 +46,7 @@ def list_choice(metadata: Metadata, lang_column: str | None, verb: str) -> ListC
         return None
     if lang_column is None:
         raise ConfigError(f"{verb}: the lists of languages need lang_column, the column with the code of each text.")
-    return ListChoice(metadata.list_of, OTHER if OTHER in metadata.sections.names else None)
+    return choice
 
 
 def matched_by_language(
@@ -59,10 +59,10 @@ def matched_by_language(
 
 def known_entries(metadata: Metadata, ids: npt.NDArray[np.int32]) -> pa.RecordBatch:
     """Return the columns `entry` of some ids, ascending, and `lang` where each language has a list."""
-    if isinstance(metadata, WorldwideMetadata):
-        names = pa.array(metadata.sections.names_of(ids), pa.string())
-        return pa.record_batch({"entry": metadata.entries_of(ids), "lang": names})
-    return pa.record_batch({"entry": pa.array(metadata.entries, pa.string()).take(pa.array(ids))})
+    columns = {"entry": metadata.entries_of(ids)}
+    if not metadata.sections.is_one:
+        columns["lang"] = pa.array(metadata.sections.names_of(ids), pa.string())
+    return pa.record_batch(columns)
 
 
 def chosen_t(
@@ -114,38 +114,8 @@ def language_probabilities(
             f"language_probabilities: got counts of entry {len(totals) - 1:,}, and the lists have "
             f"{len(metadata.entries):,} entries. Give the lists that the texts were matched against."
         )
-    chosen = choose_language_thresholds(totals, metadata, threshold, tail_fraction, thresholds)
-    ids = np.flatnonzero(totals)
-    section = chosen.sections.index_of(ids)
-    t = chosen.values[section]
-    return pa.table(
-        {
-            "entry_id": pa.array(ids.astype(np.int32)),
-            "lang": pa.array(chosen.sections.names, pa.string()).take(pa.array(section)),
-            "count": pa.array(totals[ids]),
-            "threshold": pa.array(t),
-            "probability": pa.array(entry_probability(totals[ids], t)),
-        }
-    )
-
-
-def choose_language_thresholds(
-    totals: npt.NDArray[np.int64],
-    metadata: Metadata,
-    threshold: int | None,
-    tail_fraction: float | None,
-    thresholds: Mapping[str, int] | None,
-) -> LanguageThresholds:
-    """Return the t of each language; see `language_probabilities`.
-
-    Raises:
-        ConfigError: t of English and a tail fraction are both given, or a t cannot be chosen so.
-    """
     if threshold is not None and tail_fraction is not None:
         raise ConfigError("threshold and tail_fraction both choose t; give one of them.")
-    if threshold is not None:
-        return for_english(totals, metadata.sections, threshold, thresholds)
-    fraction = TAIL_FRACTION if tail_fraction is None else tail_fraction
-    if not 0 < fraction < 1:
-        raise ConfigError(f"tail_fraction must be between 0 and 1, got {fraction!r}.")
-    return for_tail_fraction(totals, metadata.sections, fraction, thresholds)
+    if tail_fraction is not None and not 0 < tail_fraction < 1:
+        raise ConfigError(f"tail_fraction must be between 0 and 1, got {tail_fraction!r}.")
+    return choose(totals, metadata.sections, threshold, tail_fraction, thresholds).probabilities(totals)

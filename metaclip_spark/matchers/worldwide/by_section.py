@@ -48,8 +48,8 @@ class SectionMatcher:
             texts: Arrow array of strings.
             lists: string array of as many names of lists, none of them null.
         """
-        matches = self._matcher.match(texts, lists).matches
-        names = lists.dictionary_encode() if not pa.types.is_dictionary(lists.type) else lists
+        names = lists.dictionary_encode()
+        matches = self._matcher.match(texts, names).matches
         starts = np.array([self._starts.get(name, 0) for name in names.dictionary.to_pylist()], np.int32)
         of_text = starts[names.indices.to_numpy(zero_copy_only=False)] if len(starts) else np.zeros(0, np.int32)
         return Matches(matches.offsets, matches.ids + np.repeat(of_text, matches.counts))
@@ -104,7 +104,6 @@ def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> Section
         ConfigError: the engine is unknown.
         MetadataError: a list changed since it was read, or a compiled list is damaged.
     """
-    assert metadata.lists is not None
     folder = Path(private_folder() or tempfile.mkdtemp(prefix="metaclip-lists-"), "lists")
     folder.mkdir(exist_ok=True)
     paths = {name: _path_of(file, folder) for name, file in metadata.lists.files.items()}
@@ -117,7 +116,6 @@ def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> Section
 
 def list_matcher(metadata: WorldwideMetadata, name: str, engine: str = "auto") -> tuple[Lists, int]:
     """Return the lists for the look-up of few texts in one of them, and the first id of this list."""
-    assert metadata.lists is not None
     folder = Path(tempfile.gettempdir())
     paths = {name: _path_of(metadata.lists.files[name], folder)}
     return Lists(paths, switches_of(metadata), engine=engine), metadata.sections.range(name)[0]
@@ -125,7 +123,6 @@ def list_matcher(metadata: WorldwideMetadata, name: str, engine: str = "auto") -
 
 def switches_of(metadata: WorldwideMetadata) -> dict[str, Switches]:
     """Return the switches of matching of the lists that turn any on."""
-    assert metadata.lists is not None
     items = metadata.lists.languages.lists
     return {
         name: Switches(**dict.fromkeys(items[name].switches, True))

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.metadata.load import Metadata
 from metaclip_spark.metadata.worldwide.lists import WorldwideLists
@@ -79,24 +80,30 @@ class WorldwideMetadata(Metadata):
         lists: The folder of the lists.
     """
 
-    lists: WorldwideLists | None = field(default=None, repr=False)
+    entries: LanguageEntries = field(repr=False)
+    lists: WorldwideLists = field(repr=False, kw_only=True)
 
-    def lists_to_check(self) -> dict[str, tuple[str, ...]]:
-        """Return the entries of the lists that may have some that no text can match: no sidecar says otherwise."""
-        assert isinstance(self.entries, LanguageEntries)
-        assert self.lists is not None
-        names = [name for name in self.entries.sections.names if name not in self.lists.all_can_match]
-        return {name: tuple(self.entries.of(name).to_pylist()) for name in names}
+    @property
+    def sections(self) -> Sections:
+        """The lists of languages."""
+        return self.entries.sections
+
+    def list_choice(self, drop_unknown: bool = False) -> ListChoice:
+        """See `Metadata.list_choice`."""
+        of_codes = {code: self.lists.list_of(code) for code in self.lists.languages.codes}
+        with_unknown = OTHER if not drop_unknown and OTHER in self.sections.names else None
+        return ListChoice({code: name for code, name in of_codes.items() if name is not None}, with_unknown)
 
     def entries_of(self, ids: npt.NDArray[np.integer[Any]]) -> pa.Array:
-        """Return the entries with some ids, which must be ascending, as strings."""
-        assert isinstance(self.entries, LanguageEntries)
+        """See `Metadata.entries_of`."""
         return self.entries.take(ids).cast(pa.string())
+
+    def lists_to_check(self) -> list[tuple[str, int, tuple[str, ...]]]:
+        """See `Metadata.lists_to_check`. A list whose sidecar says that all its entries can match is left out."""
+        names = [name for name in self.sections.names if name not in self.lists.all_can_match]
+        return [(name, self.sections.range(name)[0], tuple(self.entries.of(name).to_pylist())) for name in names]
 
     @classmethod
     def read(cls, lists: WorldwideLists) -> WorldwideMetadata:
         """Return the lists of a folder. A list is read, and its id verified, when an entry of it is needed."""
-        entries = LanguageEntries(lists)
-        of_codes = {code: lists.list_of(code) for code in lists.languages.codes}
-        list_of = {code: name for code, name in of_codes.items() if name is not None}
-        return cls(entries, lists.worldwide_id, entries.sections, list_of, lists)
+        return cls(LanguageEntries(lists), lists.worldwide_id, lists=lists)
