@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -26,7 +25,7 @@ _PARTS = {"wat": "wat", "warc": "warc", "parquet": "tables", "tsv": "tables", "c
 def compile_ahead(settings: Settings) -> None:
     """Start to compile, where the machine has no compiled kernels for these settings yet."""
     parts = [part for part in parts_of(settings) if not is_compiled(part)]
-    if not parts or importlib.util.find_spec("numba") is None:
+    if not parts:
         return
     # They take the parts from both ends, and meet in the middle.
     for order in (parts, parts[::-1])[: min(_PROCESSES, cores())]:
