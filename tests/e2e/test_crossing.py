@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from old_warehouse import CRAWLS, flags, results
 from other_engine import OTHER, play_elsewhere
 from test_crashes import INSIDE, WRITES, child, finish
 from test_old_warehouse import ARCHIVE
+from unpacking import unpack
 
 from metaclip_spark.warehouse.compare import COMPARED, differences
 
@@ -91,8 +91,7 @@ def test_crawls_of_both_engines_in_one_warehouse_are_those_of_one(spark, world, 
 @pytest.mark.slow
 def test_an_old_warehouse_goes_on_from_engine_to_engine(spark, engine, child_env, tmp_path):
     """Version 0.1.0 wrote it; the other engine finishes the crawl that was interrupted, and this one reads it."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(tmp_path, filter="data")
+    unpack(ARCHIVE, tmp_path)
     old = tmp_path / "old"
     expected = json.loads((old / "expected.json").read_text(encoding="utf-8"))
     words = ["run", *map(str, flags(old, CRAWLS[1])), "--json"]

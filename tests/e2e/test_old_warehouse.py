@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import tarfile
 from pathlib import Path
 
 import pytest
 from e2e_world import call, versions
 from old_warehouse import CRAWLS, flags, results
+from unpacking import unpack
 
 pytestmark = pytest.mark.spark
 
@@ -20,8 +20,7 @@ ARCHIVE = Path(__file__).resolve().parents[1] / "data" / "warehouse-0.1.0.tar.gz
 def old(spark, tmp_path_factory) -> Path:
     """The unpacked and upgraded archive; the tests of this module run in order and write to its warehouse."""
     root = tmp_path_factory.mktemp("unpacked")
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(root, filter="data")
+    unpack(ARCHIVE, root)
     upgraded = call("upgrade", "--warehouse", root / "old" / "warehouse")
     assert upgraded.status == 0, upgraded.err
     return root / "old"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from crashing import Crash, CrashAt, watched
 from deltalake import write_deltalake
 from e2e_world import assert_same, call, row, rows_of, table_state
 from format_1 import ONE, TWO, commands, run_words, write_file
+from unpacking import unpack
 
 from metaclip_spark.schemas import FORMAT, FORMAT_PROPERTY, TABLES
 from metaclip_spark.warehouse.compare import BY_NATURE, differences
@@ -28,8 +28,7 @@ ELSEWHERE = {**BY_NATURE, "planned": ("uri",)}
 
 def unpacked(folder: Path) -> Path:
     """Return the unpacked archive, as its release left it."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+    unpack(ARCHIVE, folder)
     return folder / "format-1"
 
 

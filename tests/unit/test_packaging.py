@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 from setup_arguments import setup_arguments
+from unpacking import unpack
 
 import metaclip_spark
 from metaclip_spark.version import commit_of, full_version, stored_commit
@@ -197,7 +198,7 @@ def test_an_sdist_makes_a_wheel_with_lists_licences_and_commit(tmp_path):
     environment = {**os.environ, "METACLIP_COMMIT": "abc1234def"}
     subprocess.run([sys.executable, "setup.py", "-q", "sdist"], cwd=source, env=environment, check=True)
     (archive,) = (source / "dist").glob("*.tar.gz")
-    shutil.unpack_archive(archive, tmp_path / "unpacked", filter="data")
+    unpack(archive, tmp_path / "unpacked")
     (unpacked,) = (tmp_path / "unpacked").iterdir()
     pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
     subprocess.run([*pip, "--wheel-dir", str(tmp_path), "."], cwd=unpacked, check=True)
