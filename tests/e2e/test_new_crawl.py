@@ -148,7 +148,7 @@ def test_why_the_whole_pool_is_read_is_reported(spark, world):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(
     crawls=st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(1, 12)), min_size=1, max_size=4),
     seed=st.integers(0, 3),

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import xxhash
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyspark.errors import PythonException
 from pyspark.sql import functions as F
@@ -43,9 +43,7 @@ from metaclip_spark.stages.statistics import MAX_MATCHES, statistics
 pytestmark = pytest.mark.spark
 
 PARTITIONS = (1, 2, 7)
-FEW_JOBS = settings(
-    max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True, database=None
-)
+FEW_JOBS = settings(max_examples=4, derandomize=True, database=None)
 NO_KEYS = "metadata_id string, snapshot string, pair_key binary"
 
 

@@ -61,7 +61,7 @@ def pools(draw):
     return lists, counts_of(lists, n_entries), np.array(more), values, [0, *cuts, len(lists)]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(pool=pools())
 def test_sums_equal_the_brute_force_sum_for_any_cut_into_batches(pool):
     """At each t, of each group and of all: the exact sums, with nulls and slices among the batches."""
@@ -126,7 +126,7 @@ def expectation(counts: list[int]):
     return sizes, passes
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     counts=st.lists(st.integers(1, 10**9), min_size=1, max_size=8), share=st.floats(1e-9, 1), again=st.integers(4, 9)
 )

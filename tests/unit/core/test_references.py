@@ -74,7 +74,7 @@ PIECES = ["&", "#", "x", "X", ";", "=", "a", "6", "0", "amp", "not", "notin", "c
 PIECES += ["frac12", "there4", "\u00e9", "\U0001f600", " ", "-", "_", "sup1", "sup"]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(st.sampled_from(PIECES) | st.sampled_from(sorted(html5)), max_size=8).map("".join))
 @example("&&amp;;")
 def test_any_value_is_decoded_as_a_parser_does(value):

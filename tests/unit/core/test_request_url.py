@@ -109,7 +109,7 @@ def test_a_usual_url_needs_no_parser(monkeypatch):
 PIECES = [*"ahx0-._~%2eE/?#:@[]|^`{}\\ \t\n'\"<>éß中\u200b\u00ad;=&+,$!()*", "xn--", "%2e", "..", "1", ".org"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(["http://h.org/", "https://a-b.example.org/x?", "http://", "https://x--a.org/", "http://1.2.3.4/"]),
     st.lists(st.sampled_from(PIECES), max_size=8),

@@ -50,7 +50,7 @@ def bits(values) -> bytes:
     return np.asarray(values, dtype=np.float64).tobytes()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(counts=counts_lists, threshold=st.integers(1, 10**12))
 @example(counts=[0, 1, 19_999, 20_000, 20_001, 54_000_000], threshold=20_000)
 def test_entry_probability_equals_a_loop(counts, threshold):
@@ -78,7 +78,7 @@ def pools(draw):
 
 
 @pytest.mark.parametrize("small", [0, entry_lists.SMALL], ids=["compiled", "numpy"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(pool=pools())
 def test_pair_probability_equals_a_loop_for_any_cut_into_batches(small, pool):
     """Whole, cut anywhere, or as slices of one array: each pair's probability has the same bits."""
@@ -98,7 +98,7 @@ def test_pair_probability_equals_a_loop_for_any_cut_into_batches(small, pool):
 
 
 @pytest.mark.parametrize("small", [0, entry_lists.SMALL], ids=["compiled", "numpy"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pool=pools(), data=st.data())
 def test_entries_are_counted_for_all_pairs_or_those_that_are_kept(small, pool, data):
     """Slices, nulls and chosen pairs: each id of a counted pair adds one, in compiled loops and without."""
@@ -117,7 +117,7 @@ def test_entries_are_counted_for_all_pairs_or_those_that_are_kept(small, pool, d
             assert sums.sums.tolist() == expected.tolist()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sums=st.lists(st.dictionaries(st.integers(0, 20_000), st.sampled_from([1, 7, 2**32 - 1, 2**32, 2**40])), max_size=4)
 )
@@ -145,7 +145,7 @@ def test_a_negative_id_is_refused():
         EntrySums(3).add(pa.array([[0], [-1]], pa.list_(pa.int32())))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(pool=pools(), turn=st.randoms())
 def test_pair_probability_does_not_depend_on_the_order_of_pairs(pool, turn):
     """Shuffled pairs have their own probabilities still."""
@@ -224,7 +224,7 @@ def test_threshold_for_a_tail_fraction(counts, fraction, expected):
     assert threshold_for_tail_fraction(np.array(counts), fraction) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(counts=counts_lists, fraction=st.floats(0.001, 0.999), turn=st.randoms())
 def test_threshold_equals_a_loop_and_ignores_order(counts, fraction, turn):
     """Sorted, summed and compared in plain Python gives the same t, for any order of entries."""
@@ -258,7 +258,7 @@ def test_tail_fraction_is_exact_beyond_float_integers():
     assert tail_fraction(counts, 2**54) == float(Fraction(2**53 + 2, 2**53 + 2 + 2**55))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(values=st.lists(st.floats(0, 1), max_size=60), turn=st.randoms())
 def test_fixed_point_sums_are_exact_and_free_of_order(values, turn):
     """The two integers are the exact sum of the values, each rounded to 2**-53, in any order and any cut."""

@@ -121,7 +121,7 @@ def test_cleaning(raw, expected):
     assert clean_text(raw) == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(raw=any_text, is_html=st.booleans())
 def test_a_cleaned_text_is_storable_and_clean(raw, is_html):
     """A cleaned text is UTF-8, on one line, without NUL and outer whitespace; cleaning it again changes nothing."""
@@ -132,7 +132,7 @@ def test_a_cleaned_text_is_storable_and_clean(raw, is_html):
     assert clean_text(text) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(raw=any_text)
 def test_spacing_adds_spaces_and_nothing_else(raw):
     """Without its spaces, a spaced text is the text without its spaces, tabs and line ends."""

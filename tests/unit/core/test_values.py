@@ -97,7 +97,7 @@ def test_zeros_at_the_end_of_a_fraction_are_dropped():
     assert value_strings(halves).to_pylist() == ["2024-01-31 22:59:10", "2024-01-31 22:59:10.5"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(values=st.lists(st.one_of(st.none(), st.floats(allow_nan=False, allow_infinity=False)), max_size=20))
 def test_a_float_is_written_as_python_writes_it(values):
     """Every float has the digits of `repr`, which JSON and CSV have, too."""
@@ -105,7 +105,7 @@ def test_a_float_is_written_as_python_writes_it(values):
     assert value_strings(pa.array(values, pa.float64())).to_pylist() == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(values=st.lists(st.one_of(st.none(), st.binary(max_size=5)), max_size=9), start=st.integers(0, 9))
 def test_bytes_are_their_hex_digits(values, start):
     """Nulls stay null, and a slice has its own bytes."""

@@ -159,7 +159,7 @@ def test_no_rows_make_no_file(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 12), max_size=5), st.sampled_from([IMAGES, INDEX]))
 def test_files_do_not_depend_on_the_batches(tmp_path_factory, cuts, format):
     """A task that runs again writes the same bytes."""

@@ -63,7 +63,7 @@ def as_keywords(switches: Switches) -> dict[str, bool]:
     return {name: getattr(switches, name) for name in Switches.__dataclass_fields__}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(
     entries=lists_of_entries(),
     batch=st.lists(texts, min_size=1, max_size=6),
@@ -80,7 +80,7 @@ def test_compiled_lists_give_what_the_definition_gives(edge_definition, entries,
 
 
 @pytest.mark.parametrize("engine", [AhocorasickList, NaiveList], ids=["ahocorasick", "naive"])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(entries=lists_of_entries(), batch=st.lists(texts, min_size=1, max_size=6), on=switches, limit=st.integers(1, 40))
 def test_other_engines_give_what_the_definition_gives(edge_definition, engine, entries, batch, on, limit):
     """The fallback without numba, and the naive scan."""
@@ -102,7 +102,7 @@ def test_the_texts_of_the_property_match(edge_definition):
     assert sum(map(len, found)) > 2 * len(batch)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     raw=st.lists(st.sampled_from([b"\xe7\x8c\xab", b"\xe7", b"\x8c", b"\xab", b"a", b" ", b"\xc0\x80", b"\xf0\xa0"]))
 )

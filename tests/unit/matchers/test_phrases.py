@@ -47,7 +47,7 @@ def test_colliding_hashes_cost_time_and_change_nothing(definition, hash_bits):
     assert lists(matcher_of(entries, hash_bits), texts) == [definition(entries, text) for text in texts]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     pieces=st.lists(st.lists(st.sampled_from(["a", "aa", "b" * 17, "b" * 18, ",", "", "\u00e9", "a\tb"]), max_size=5)),
     bits=st.sampled_from([1, 4, 64]),

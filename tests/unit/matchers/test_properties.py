@@ -58,7 +58,7 @@ def lists_of_entries(draw) -> list[str]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(entries=lists_of_entries(), batch=st.lists(texts, max_size=6), limit=st.integers(1, 60))
 @example(entries=ENTRIES, batch=["a", "b"], limit=60)
 @example(entries=ENTRIES, batch=["a\nb", None, "a\n", "\nb"], limit=60)
@@ -74,7 +74,7 @@ def test_engine_equals_the_definition(definition, engine, entries, batch, limit)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(entries=lists_of_entries(), batch=st.lists(phrases, min_size=1, max_size=5))
 def test_entries_cut_out_of_the_texts_are_found(definition, engine, entries, batch):
     """Whole texts as entries: each is found in its own text exactly when spacing leaves it as it is."""
@@ -88,7 +88,7 @@ def test_entries_cut_out_of_the_texts_are_found(definition, engine, entries, bat
             assert every.index(text) in ids
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(batch=st.lists(texts, min_size=1, max_size=6))
 def test_joining_and_cutting_is_spacing_each_text(batch):
     """The joined text equals the spaced texts, joined; the ends are at the line feeds."""

@@ -167,7 +167,7 @@ entry_lists = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     entries=st.lists(entry_lists, min_size=1, max_size=4),
     batch=st.lists(st.tuples(st.one_of(st.none(), strings), st.integers(0, 5)), max_size=12),

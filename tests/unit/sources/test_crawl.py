@@ -178,7 +178,7 @@ def test_a_sample_is_spread_over_the_crawls():
     assert Counter(paths[path] for path in sample(paths, 40, 3)) == {CRAWL: 28, "CC-MAIN-2024-46": 12}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     sizes=st.lists(st.integers(1, 8), min_size=1, max_size=6),
     seed=st.integers(0, 2**63),

@@ -227,7 +227,7 @@ def source(kind: str, size: int) -> Source:
     return Source("p", "/p", kind, size, "e")
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(size=st.integers(0, 10**7), split_bytes=st.integers(1, 10**6).filter(lambda n: n > 10))
 def test_parquet_splits_cover_every_byte_once(size, split_bytes):
     """Splits are adjacent from 0 to the end, none is larger than the limit, and each has their number."""

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metaclip_spark.core.hashing.bloom_filter import (
@@ -63,7 +63,6 @@ def test_number_of_shards_is_bounded():
     assert shards_for(1 << 40) == 64
 
 
-@settings(deadline=None)  # the first call imports Arrow's functions
 @given(st.lists(st.one_of(st.none(), st.text(max_size=40), st.binary(min_size=16, max_size=16).map(bytes.hex))))
 def test_ids_of_32_lower_case_digits_become_keys_and_no_others(ids):
     """The keys of an array, of a part of it and of a large_string are those of Python's own decoding, in order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metaclip_spark.core.hashing.first_rows import first_rows
@@ -25,7 +25,6 @@ ROWS = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(rows=ROWS)
 def test_rows_are_the_minima_by_key_and_nulls_come_first(rows):
     """A key with a row that is null in the first column keeps none."""

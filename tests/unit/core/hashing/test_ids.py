@@ -37,7 +37,7 @@ def test_other_whitespace_is_part_of_an_image():
     assert plain not in {image_id(f"http://e.org/a{char}b.jpg") for char in "\n\r\u00a0\u3000"}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(url=st.text(), text=st.text())
 def test_pair_id_is_a_blake2b_over_length_url_and_text(url, text):
     """The url's length in bytes as 8 bytes little-endian, the url, the text."""
@@ -82,7 +82,6 @@ def test_hashes_of_every_length_are_hashlibs():
     assert pair_ids(pa.array(long), pa.array(long)).to_pylist() == [*map(pair_id, long, long)]
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.tuples(st.text(), st.text()), max_size=5))
 def test_hashes_of_any_strings_are_hashlibs(rows):
     """Of anything that UTF-8 can hold."""

@@ -81,7 +81,7 @@ BASES = st.one_of(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500)
 @given(URLS, BASES)
 @example("a", "http://ex.org")
 @example("?q", "http://ex.org/a/b")

@@ -107,7 +107,7 @@ PIECES = [
 PIECES += ["%41", "<", "\\", "?", "#", "\u00e9", "\u3002", "_", "-", "xn--", "0x", "\x00", "\x7f", "HTTP://", "S"]
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(
     st.lists(st.sampled_from(PIECES), max_size=8).map("".join), st.sampled_from(["http://", "https://", "http:", ""])
 )

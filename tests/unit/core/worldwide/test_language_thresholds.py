@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from reference_worldwide import nearest_threshold
 
@@ -91,7 +91,6 @@ def test_what_is_unusual_about_a_t_is_said_with_what_was_done():
     assert remarks(counts, for_tail_fraction(counts, sections, 0.06, {"de": 1}))["de"] == LOW
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.data())
 def test_expected_sizes_with_a_t_for_each_language_are_those_of_the_languages_alone(data):
     """The sums of all languages are the sums of one sweep per language at its own t, bit for bit."""

@@ -102,7 +102,7 @@ def test_most_records_are_read_together():
     assert read(content, True)[1] == len(PARTS["small"]) - 1 > MAX_RECORDS
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.sampled_from(["small", "of other kinds", "two records", "halves of records", "empty"]), max_size=4),
     st.lists(st.tuples(st.floats(0, 1), st.sampled_from(["flip", "cut", "zeros", "insert"])), max_size=3),

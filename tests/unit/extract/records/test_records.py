@@ -61,7 +61,7 @@ def test_the_same_records_however_they_are_packed(packing, stream, end, dialect)
     assert [record.payload for record in warc_records(stream(content), dialect)] == PAYLOADS
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.binary(max_size=2000), max_size=5), st.lists(st.integers(1, 3000), max_size=8), st.integers(1, 600))
 @BOTH
 def test_members_may_end_anywhere(dialect, payloads_in, cuts, read_bytes):

@@ -15,7 +15,7 @@ odd = " \t\n\r\0\x0b\x0c\x1c\x1f\x7f\x80\x85\u00a0\u1680\u2003\u2028\u3000\ufeff
 texts = st.text(alphabet=st.one_of(st.sampled_from(odd), st.characters(exclude_categories=["Cs"])), max_size=8)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(column=st.lists(st.one_of(st.none(), texts), max_size=8))
 @example(column=["a\n", "\na", "a\n\nb", "a\x0b", "\x1ca", "a\u3000", "\u00e9", "", None])
 def test_cleaning_a_column_is_cleaning_each_text(column):

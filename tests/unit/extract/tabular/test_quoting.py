@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.candidates.ledger import Ledger
@@ -323,7 +323,7 @@ def test_any_texts_are_read_back_from_small_blocks(tmp_path, monkeypatch, dialec
     monkeypatch.setattr(blocks, "BLOCK_BYTES", 48)
     path = tmp_path / ("a.csv" if sep == "," else "a.tsv")
 
-    @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=150)
     @given(rows=MANY)
     def check(rows):
         rows = [(f"u{a}", b) for a, b in rows]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metaclip_spark.candidates.options import DEFAULT_TEXT_FIELDS
@@ -131,7 +131,6 @@ SNIPPETS = [
 ]  # fmt: skip
 
 
-@settings(deadline=None)  # the first call compiles
 @given(st.lists(st.sampled_from(SNIPPETS), max_size=40))
 def test_tags_of_any_page_give_what_its_tree_gives(parts):
     """Whatever markup follows whatever markup."""

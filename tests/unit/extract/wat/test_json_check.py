@@ -53,7 +53,7 @@ EDGES = [
 BYTES = st.lists(st.sampled_from([bytes.fromhex(byte) for byte in EDGES]), max_size=6).map(b"".join)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.integers(0, 140), st.one_of(BYTES, st.binary(max_size=8), st.text(max_size=4).map(str.encode)), BYTES)
 @example(63, "\u732b".encode(), b"")
 @example(62, "\u732b".encode()[:2], b"")
@@ -79,7 +79,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.lists(PIECES, max_size=8).map(b"".join), st.integers(0, 70))
 @example(b"a" * 64 + b'"', 0)
 @example(b"a" * 63 + b'\\"', 0)
@@ -99,7 +99,7 @@ def test_a_string_ends_where_python_ends_it(content, before):
     assert found == 2 * (before + size) + (b"\\" in content[:size])
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000)
 @given(st.text("-+0123456789.eEnulltrfas", max_size=22))
 @example("9" * 18)
 @example("9" * 19)

@@ -10,7 +10,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.candidates.options import OPT_OUTS, ExtractOptions
@@ -312,7 +312,7 @@ PIECES = st.sampled_from(
 URLS = st.lists(PIECES, max_size=7).map("".join)
 
 
-@settings(max_examples=3000, deadline=None)
+@settings(max_examples=3000)
 @given(st.one_of(URLS, st.just(PAGE)), st.one_of(URLS, URLS.map("http://ex.org/".__add__)))
 @example(PAGE, "http://ex.org")
 @example("https://ex.org/", "http://ex.org/../b//")
@@ -343,7 +343,7 @@ LINKS = st.one_of(
 HEADS = st.dictionaries(st.sampled_from(["Base", "Metas", "Links", "Scripts"]), VALUES, max_size=3)
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200)
 @given(st.lists(LINKS, max_size=4), HEADS, st.booleans(), st.booleans())
 @example([img("a", alt="b")], {}, False, True)
 @example([img("}", alt="b")], {}, False, False)
@@ -361,7 +361,7 @@ BYTES = st.sampled_from([*(bytes([char]) for char in b'"}]{[,:\\ \n\x00\xffx'), 
 EDITS = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 3), st.one_of(BYTES, st.binary(max_size=2))), max_size=4)
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=600)
 @given(st.sampled_from(sorted(USUAL)), EDITS)
 def test_damaged_records(name, edits):
     """If bytes are replaced, removed or inserted anywhere, both ways agree on the page, or that it is not JSON."""
