@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import os
 import stat
@@ -18,7 +19,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module, resources
 from importlib.metadata import version
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -35,33 +36,59 @@ class _Lazy:
     """A function that is handed to numba at its first call, with the functions that it calls.
 
     Args:
-        make: takes the function, and returns numba's object.
+        make: takes the function, and returns numba's object for calls from Python.
+        make_inner: the same, for calls from kernels; None if one object is for both.
     """
 
-    def __init__(self, make: Callable[[Any], Any], function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        make: Callable[[Any], Any],
+        function: Callable[..., Any],
+        make_inner: Callable[[Any], Any] | None = None,
+    ) -> None:
         functools.update_wrapper(self, function)
-        self._make, self._function = make, function
+        self._make, self._make_inner, self._function = make, make_inner, function
         self._made: Any = None
+        self._inner: Any = None
 
     def made(self) -> Any:
-        """Return numba's object."""
+        """Return numba's object for calls from Python."""
         if self._made is None:
             with _LOCK:
                 if self._made is None:
-                    self._replace_called()
-                    self._made = self._make(self._function)
+                    self._made = self._make(self._with_inner())
         return self._made
 
-    def _replace_called(self) -> None:
-        """Put numba's objects in the place of the lazy ones that the function names: numba knows only its own."""
+    def inner(self) -> Any:
+        """Return numba's object for calls from kernels."""
+        if self._make_inner is None:
+            return self.made()
+        if self._inner is None:
+            with _LOCK:
+                if self._inner is None:
+                    self._inner = self._make_inner(self._with_inner())
+        return self._inner
+
+    def _with_inner(self) -> FunctionType:
+        """Return the function with numba's objects in the place of the lazy ones that it names.
+
+        numba knows only its own. The function's module keeps the lazy ones, for calls from Python.
+        """
         function: Any = self._function
-        for name in _names_of(function.__code__):
-            value = function.__globals__.get(name)
-            if isinstance(value, _Lazy) and value is not self:
-                function.__globals__[name] = value.made()
+        named = {name: function.__globals__.get(name) for name in _names_of(function.__code__)}
+        inner = {name: one.inner() for name, one in named.items() if isinstance(one, _Lazy) and one is not self}
         for cell in function.__closure__ or ():
             if isinstance(cell.cell_contents, _Lazy):
-                cell.cell_contents = cell.cell_contents.made()
+                cell.cell_contents = cell.cell_contents.inner()
+        made = FunctionType(
+            function.__code__,
+            {**function.__globals__, **inner},
+            function.__name__,
+            function.__defaults__,
+            function.__closure__,
+        )
+        functools.update_wrapper(made, function)
+        return made
 
     def __call__(self, *arguments: Any) -> Any:
         return self.made()(*arguments)
@@ -96,7 +123,7 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     makes the cache obsolete. numba itself checks only the function's own file, but a kernel contains the kernels that
     it calls.
     """
-    return _Lazy(_compiled, function)
+    return _Lazy(_compiled, function, _inner)
 
 
 def _compiled(function: Any) -> Any:
@@ -201,10 +228,25 @@ def _compile_once(compiled: Any) -> None:
     name = f"{function.__module__}.{function.__qualname__}"
 
     def compile_once(signature: Any) -> Any:
-        with lock, machine_lock(Path(compiled._cache.cache_path), name):
+        with lock, machine_lock(Path(compiled._cache.cache_path), name), _no_collection():
             return compile_(signature)
 
     compiled.compile = compile_once
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile.
+
+    numba makes millions of objects that stay. To search them again and again takes a sixth of the time.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -230,11 +272,66 @@ def part(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _part(function: Any) -> Any:
+    return _inner(function, forceinline=True)
+
+
+def _inner(function: Any, **options: bool) -> Any:
+    """Return a function for calls from kernels: it is optimised where it is called, and has no code of its own."""
     numba: Any = import_module("numba")
-    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
-    compiled = numba.njit(nogil=True, **options)(function)
+    given = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": _inner_compiler(), **options}
+    compiled = numba.njit(nogil=True, **given)(function)
     _ignore_literals(compiled)
     return compiled
+
+
+@functools.cache
+def _inner_compiler() -> Any:
+    """Return numba's compiler, but for the last steps, which take half of the time.
+
+    numba optimises each function and makes machine code of it, also where it is only called by others, which optimise
+    it again as a part of them.
+    """
+    codegen, compiler = import_module("numba.core.codegen"), import_module("numba.core.compiler")
+    registry = import_module("numba.core.registry")
+
+    class Codegen:
+        """The code generator of a library without code: what is told to its code is dropped."""
+
+        def __init__(self, of: Any) -> None:
+            self._of = of
+
+        def set_env(self, *_: Any) -> None:
+            """Do nothing: only the machine code of the function would have an environment."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._of, name)
+
+    class Library(codegen.CPUCodeLibrary):  # type: ignore[name-defined, misc]
+        """The instructions of a function, for those that call it."""
+
+        @property
+        def codegen(self) -> Codegen:
+            return Codegen(self._codegen)
+
+        def get_pointer_to_function(self, name: str) -> int:
+            return 0
+
+        def _optimize_final_module(self) -> None:
+            pass
+
+        def _finalize_final_module(self) -> None:
+            self._finalize_dynamic_globals()
+            self._finalized = True
+
+    class Compiler(compiler.Compiler):  # type: ignore[name-defined, misc]
+        """numba's default compiler, into a `Library`."""
+
+        def define_pipelines(self) -> Any:
+            made_by = registry.cpu_target.target_context.codegen()
+            self.state.library = Library(made_by, self.state.func_id.func_qualname)
+            return super().define_pipelines()
+
+    return Compiler
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -74,8 +74,11 @@ def contains_any(raw: np.ndarray, words: np.ndarray) -> bool:
         raw: (n,) uint8.
         words: (k, m) uint8, lower-case ASCII letters and hyphens, padded with zeros.
     """
-    for index in range(len(words)):  # noqa: SIM110 - this is compiled
-        if _contains(raw, words[index, : np.count_nonzero(words[index])]):
+    for index in range(len(words)):
+        size = 0
+        while size < words.shape[1] and words[index, size]:
+            size += 1
+        if _contains(raw, words[index, :size]):
             return True
     return False
 

@@ -23,7 +23,7 @@ from metaclip_spark.extract.warc.last_image import end_of_last_image
 from metaclip_spark.core.hashing.sha224 import sha224_of_urls
 from metaclip_spark.extract.wat.links import cut_page
 from metaclip_spark.extract.records.members import _read_members
-from metaclip_spark.extract.wat.rows import add_pages, add_rows
+from metaclip_spark.extract.wat.rows import add_pages
 from metaclip_spark.extract.wat.scan import scan_records
 from metaclip_spark.core.urls.host_kernels import gather, host_spans, unusual_hosts
 from metaclip_spark.extract.tabular.quotes import _rewrite, _spans
@@ -33,7 +33,7 @@ from metaclip_spark.matchers.worldwide.groups import scan_groups, scan_list
 from metaclip_spark.warmup import warm_up
 
 print(warm_up())
-called = (blake2b_of_pairs, count_of, end_of_last_image, only_record, read_tags, sha224_of_urls, cut_page, add_rows)
+called = (blake2b_of_pairs, count_of, end_of_last_image, only_record, read_tags, sha224_of_urls, cut_page)
 called += (scan, key_hashes, set_transition_filters, set_token_filters, add_counts, running_products)
 called += (_read_members, scan_records, add_pages, scan_groups, scan_list)
 called += (host_spans, gather, unusual_hosts, _rewrite, _spans)

@@ -15,6 +15,7 @@ from metaclip_spark.extract.records.record import Record
 BUFFER_BYTES = 1 << 20
 """Bytes of the records that are inflated at once, at most; a longer record is read by itself."""
 MAX_RECORDS = 1024
+RECORD_COLUMNS = 5
 PADDING = 128
 """Bytes after the last record, which kernels may read and which say nothing."""
 
@@ -97,7 +98,7 @@ class MemberReader:
         self._decompressor = Decompressor()
         self._out = np.zeros(BUFFER_BYTES, np.uint8)
         self._raw = bytes_of(self._out)
-        self._records = np.empty((MAX_RECORDS, 5), np.int64)
+        self._records = np.empty((MAX_RECORDS, RECORD_COLUMNS), np.int64)
 
     def read(self, data: bytes, at: int) -> tuple[Members, int] | None:
         """Read the records of the members from `at` on, but for the last one, whose end is not known yet.

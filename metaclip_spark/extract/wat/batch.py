@@ -1,6 +1,6 @@
 """Build candidates from the image links of many pages: clean texts, absolute urls, rejects with their reasons.
 
-Most texts are clean, and most urls have one of the usual forms: `add_rows` handles both. Only the other texts and urls
+Most texts are clean, and most urls have one of the usual forms: `add_pages` handles both. Only the other texts and urls
 go through Python one by one. A batch ends at a number of links or of bytes, inside a page if need be.
 """
 
@@ -17,10 +17,12 @@ from metaclip_spark.candidates.batch import Candidates
 from metaclip_spark.candidates.ledger import Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.jit import bytes_of
+from metaclip_spark.extract.records.members import RECORD_COLUMNS
 from metaclip_spark.extract.wat.batch_rows import Column, Rows
 from metaclip_spark.extract.wat.json_strings import MAX_STRING_BYTES
 from metaclip_spark.extract.wat.page import Links, Page
-from metaclip_spark.extract.wat.rows import add_pages, add_rows
+from metaclip_spark.extract.wat.rows import add_pages
+from metaclip_spark.extract.wat.scan import PAGE_COLUMNS
 from metaclip_spark.extract.wat.scanner import Scanned
 
 FIELDS = ("alt", "title", "og:title")
@@ -31,6 +33,7 @@ BATCH_BYTES = 1 << 22
 
 _ROWS = 1 << 14
 _FIELD_COUNT = len(FIELDS)  # rows per link, at most
+_FIRST = np.zeros(1, np.int64)  # the number of a record that is alone
 
 _Number = TypeVar("_Number", np.int32, np.uint8)
 
@@ -162,8 +165,13 @@ class Batch:
             self._pages.append(page)
         self._prepare(number, url_bytes, text_bytes, len(base))
         before = self._rows
-        self._rows, self._url_bytes, self._text_bytes = add_rows(
+        record, page_row = np.zeros((1, RECORD_COLUMNS), np.int64), np.zeros((1, PAGE_COLUMNS), np.int64)
+        record[0, 3], page_row[0, 5] = len(raw), number
+        self._rows, self._url_bytes, self._text_bytes = add_pages(
             raw,
+            record,
+            page_row,
+            _FIRST,
             spans,
             number,
             len(self._pages) - 1,
@@ -171,6 +179,7 @@ class Batch:
             page.encoded,
             self._text_cap,
             base,
+            np.array([len(base)]),
             self._folder,
             self._rows,
             self._urls,

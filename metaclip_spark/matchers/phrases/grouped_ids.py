@@ -101,5 +101,6 @@ def with_capacity(array, size):
     if len(array) >= size:
         return array
     wider = np.empty(max(size, 2 * len(array)), array.dtype)
-    wider[: len(array)] = array
+    for i in range(len(array)):  # an assignment to a slice compiles the message of its error, too
+        wider[i] = array[i]
     return wider

@@ -56,7 +56,8 @@ def scan(
         m, rows, ids = look_up_entries(whole, n, c, s, rows, ids)
         if n_open:
             rows, ids = with_capacity(rows, m + n_open), with_capacity(ids, m + n_open)
-            rows[m : m + n_open], ids[m : m + n_open] = 0, open_ids[:n_open]
+            for i in range(n_open):
+                rows[m + i], ids[m + i] = 0, open_ids[i]
             m += n_open
         grouped, out = with_capacity(grouped, m + MAX_RANKED), with_capacity(out, total + m + 1)
         done = row - first

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from metaclip_spark.candidates.ledger import PASSED_OVER, Ledger
@@ -179,7 +179,7 @@ STRINGS = {"url": URLS, "alt": TEXTS, "title": TEXTS, "x": st.just(1.5)}
 LINKS = st.lists(st.fixed_dictionaries({}, optional=STRINGS), max_size=4)
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=1000)
 @given(
     LINKS,
     st.sampled_from(BASES),
@@ -225,7 +225,7 @@ import json, random, sys
 import numpy as np
 from metaclip_spark.extract.wat.links import CUT, SPANS, cut_page
 from metaclip_spark.extract.wat.json_check import PADDING
-from metaclip_spark.extract.wat.rows import add_pages, add_rows
+from metaclip_spark.extract.wat.rows import add_pages
 from metaclip_spark.extract.wat.scan import FOUND, MAX_DEPTH, PAGE, PAGE_COLUMNS, scan_records
 
 bits, found, scanned = random.Random(7), 0, 0
@@ -253,8 +253,12 @@ for _ in range(int(sys.argv[1])):
         room = len(raw)
         urls, texts = np.empty(6 * (room + 100), np.uint8), np.empty(room, np.uint8)
         ends, about = np.zeros((2, 3 * links + 1), np.int32), np.empty((3, 3 * links), np.int32)
-        base = bases[found % 4]
-        add_rows(data, spans, links, 0, 7, found % 2 == 0, 99, base, folder, 0, urls, texts, ends, about)
+        base, end = bases[found % 4], np.array([len(bases[found % 4])])
+        record[0, 2:4], pages[0, 4:6] = (0, len(raw)), (0, links)
+        add_pages(
+            data, record, pages, number, spans, links, 0, 7, found % 2 == 0, 99, base, end, folder, 0, urls, texts,
+            ends, about,
+        )
     plain = raw.replace(b"\\ud83d\\ude00", b"")  # the scan leaves surrogate pairs to a parser
     padded = np.frombuffer(plain + b"\\r" + bits.randbytes(PADDING), np.uint8)
     record[0, 2:4] = 0, len(plain)
