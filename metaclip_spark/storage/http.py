@@ -11,6 +11,7 @@ from urllib.request import getproxies, proxy_bypass
 import urllib3
 
 from metaclip_spark.errors import ConnectionLostError, DamagedSourceError, ForbiddenError
+from metaclip_spark.storage.private_addresses import Addresses, checked_pools
 from metaclip_spark.storage.refusal import of_page, refused
 from metaclip_spark.storage.transport import Body, Identity, etag_in, shown
 from metaclip_spark.version import __version__
@@ -36,11 +37,11 @@ class HttpTransport:
         timeout = urllib3.Timeout(connect=connect_seconds, read=read_seconds)
         parts = urlsplit(uri)
         proxy = None if proxy_bypass(parts.hostname or "") else getproxies().get(parts.scheme)
-        self._pool = (
-            urllib3.ProxyManager(proxy, retries=redirects, timeout=timeout, maxsize=1)
-            if proxy
-            else urllib3.PoolManager(retries=redirects, timeout=timeout, maxsize=1)
-        )
+        if proxy:  # which connects, and decides where to
+            self._pool: urllib3.PoolManager = urllib3.ProxyManager(proxy, retries=redirects, timeout=timeout, maxsize=1)
+        else:
+            self._pool = urllib3.PoolManager(retries=redirects, timeout=timeout, maxsize=1)
+            self._pool.pool_classes_by_scheme = checked_pools(Addresses(parts.hostname or ""))
 
     def open(self, start: int, stop: int | None) -> Body:
         """Send one request; see `Transport.open`."""

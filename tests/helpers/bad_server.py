@@ -28,6 +28,18 @@ def status(code: int, retry_after: str | None = None) -> Behaviour:
     return answer
 
 
+def redirect(to: str) -> Behaviour:
+    """Return a behaviour that redirects to another url."""
+
+    def answer(handler: _Handler, data: bytes, start: int, stop: int) -> None:
+        handler.send_response(302)
+        handler.send_header("Location", to)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return answer
+
+
 def error_page_with_status_200() -> Behaviour:
     """Return a behaviour that sends an error page as a cache may, with status 200."""
 

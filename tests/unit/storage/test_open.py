@@ -15,7 +15,7 @@ import pytest
 
 from metaclip_spark.errors import DamagedSourceError, InputError
 from metaclip_spark.sources.files import find_sources
-from metaclip_spark.storage import open
+from metaclip_spark.storage import open, private_addresses
 from metaclip_spark.storage.fetch import Fetch, Patience
 from metaclip_spark.storage.open import check_transport, info_of, list_remote, open_source, same_source
 
@@ -218,6 +218,30 @@ def test_a_file_that_changes_is_not_mixed(server, url, other, ranges):
     server.ranges = ranges
     server.plan = [bad.cut(100_000), bad.becomes(other, bad.well)]
     assert damage(url) == f"{url} changed while it was read; {AGAIN}"
+
+
+def test_a_redirect_is_followed(server, url):
+    """Archives redirect to mirrors; the bytes are those of the mirror."""
+    server.plan[:] = [bad.redirect(url), bad.redirect("/x/a.bin")]
+    assert read_all(url) == DATA
+    server.plan[:] = [bad.redirect(url)] * 60
+    with pytest.raises(DamagedSourceError, match="redirect"):
+        read_all(url)
+
+
+def test_a_public_host_that_redirects_to_a_private_address_is_refused(server, url, monkeypatch):
+    """The own network, or a cloud's metadata service, is not asked, whatever its name is."""
+    inside = url.replace("127.0.0.1", "localhost")
+    server.plan[:] = [bad.redirect(inside)]
+    assert read_all(url) == DATA  # from one private host to another
+    server.requests.clear()
+    answers = iter([False, True])
+    monkeypatch.setattr(private_addresses, "is_private", lambda address: next(answers))
+    server.plan[:] = [bad.redirect(inside)]
+    with pytest.raises(DamagedSourceError, match="127.0.0.1 redirects to localhost, which is at the private"):
+        read_all(url)
+    assert server.requests == [("/x/a.bin", None)]  # nothing was sent to it
+    assert next(answers, None) is None
 
 
 def test_a_drip_that_is_too_slow_is_a_failure(server, url):
