@@ -11,7 +11,7 @@ from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.core.wording import agrees, counted
-from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
+from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, FRACTIONS, LanguageThresholds, for_fractions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain
@@ -24,9 +24,6 @@ from metaclip_spark.terminal.progress import Reporter
 
 GROUPS_SHOWN = 6
 """Number of text sources, and of languages, that get a column in the printed table; --json has all."""
-
-FRACTIONS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
-"""Tail fractions that a sweep of a worldwide curation tries by default."""
 
 
 def sweep(
@@ -85,22 +82,18 @@ def _fractions(
     Raises:
         ConfigError: `words` are no tail fractions.
     """
-    if words is None:
-        steps = {round(share * FRACTION_STEPS) for share in FRACTIONS}
-    else:
-        try:
-            shares = [float(word) for word in words.split(",") if word.strip()]
-        except ValueError:
-            shares = []
-        steps = {round(share * FRACTION_STEPS) for share in shares if 0 < share < 1}
-        if len(steps) < len(shares) or not shares:
-            raise ConfigError(
-                "--thresholds takes tail fractions between 0 and 1 with commas between them in a worldwide curation, "
-                f"where each language has its t; got {words!r}."
-            )
+    try:
+        fractions = FRACTIONS if words is None else [float(word) for word in words.split(",") if word.strip()]
+    except ValueError:
+        fractions = []
+    if not fractions or not all(0 < fraction < 1 for fraction in fractions):
+        raise ConfigError(
+            "--thresholds takes tail fractions between 0 and 1 with commas between them in a worldwide curation, "
+            f"where each language has its t; got {words!r}."
+        )
     of_choice = round((chosen.fraction or 0) * FRACTION_STEPS)
     fixed = {name: t for name, t in chosen.by_name.items() if name in chosen.given}
-    at = {step: for_tail_fraction(counts, chosen.sections, step / FRACTION_STEPS, fixed) for step in steps}
+    at = for_fractions(counts, chosen.sections, fractions, fixed)
     if chosen.fraction is not None:
         at[of_choice] = chosen
     values = sorted(at)

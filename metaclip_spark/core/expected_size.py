@@ -19,7 +19,7 @@ from metaclip_spark.core.entry_lists import list_layout
 from metaclip_spark.core.jit import kernel
 from metaclip_spark.core.sampling import entry_probability, from_fixed_point, tail_fraction
 from metaclip_spark.core.worldwide.sections import Sections
-from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
+from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds
 from metaclip_spark.errors import InputError
 
 EXPECTED_DDL = (
@@ -41,6 +41,11 @@ SIZES = pa.schema(
     ]
 )
 """One row per t: the expected size of the subset, and how counts divide into head and tail."""
+LANGUAGE_SIZES = pa.schema(
+    [("fraction", pa.float64()), *SIZES, ("thresholds", pa.map_(pa.string(), pa.int64()))],
+)
+"""One row per tail fraction, where each language has its t: `threshold` is the t that stands for all, and `thresholds`
+has language -> t."""
 _COLUMNS = ("expected_high", "expected_low", "variance_high", "variance_low")
 _NEVER = -1
 _COARSE = 1.5 * 2.0**26
@@ -167,30 +172,37 @@ def sizes_at(
     thresholds: Sequence[int],
     by_section: Sequence[LanguageThresholds] | None = None,
 ) -> pa.Table:
-    """Return one row per t: the expected size of the subset, and how the counts divide into head and tail.
+    """Return one row per value: the expected size of the subset, and how the counts divide into head and tail.
 
     Args:
         sums: rows of EXPECTED_DDL, of any groups, with integer or decimal sums; no rows for an empty pool.
         counts: int64, by entry id, zeros included.
-        thresholds: the t.
-        by_section: as `Thresholds` takes it.
+        thresholds: the t, or the tail fractions in millionths where each language has its t.
+        by_section: as `Thresholds` takes it, the t of each language at each fraction.
 
     Returns:
         `threshold` (int64); `expected_size` and `expected_sd`, the mean and the standard deviation of the subset's size
         in pairs; `tail_fraction`, the share of all counts in entries with count < t (float64); `entries_head` and
         `entries_tail`, the matched entries with count >= t and count < t; `counts_head` and `counts_tail`, the sums of
-        their counts (int64).
+        their counts (int64). With `by_section`, rows of `LANGUAGE_SIZES`.
     """
     totals: dict[int, list[int]] = {int(t): [0, 0, 0, 0] for t in thresholds}
     for row in sums.select(["threshold", *_COLUMNS]).to_pylist():
         total = totals[row["threshold"]]
         total[:] = [before + int(row[name]) for before, name in zip(total, _COLUMNS, strict=True)]
-    of_value = {} if by_section is None else dict(zip(map(int, thresholds), by_section, strict=True))
-    rows = []
-    for value, total in totals.items():
-        t = of_value[value].by_entry if of_value else value
-        rows.append({"threshold": value, **_size_at(t, total, counts)})
-    return pa.Table.from_pylist(rows, SIZES)
+    if by_section is None:
+        rows = [{"threshold": t, **_size_at(t, total, counts)} for t, total in totals.items()]
+        return pa.Table.from_pylist(rows, SIZES)
+    of_languages: list[dict[str, object]] = [
+        {
+            "fraction": value / FRACTION_STEPS,
+            "threshold": chosen.main,
+            "thresholds": list(chosen.by_name.items()),
+            **_size_at(chosen.by_entry, totals[value], counts),
+        }
+        for value, chosen in zip(map(int, thresholds), by_section, strict=True)
+    ]
+    return pa.Table.from_pylist(of_languages, LANGUAGE_SIZES)
 
 
 def _size_at(t: int | npt.NDArray[np.int64], total: Sequence[int], counts: npt.NDArray[np.int64]) -> dict[str, float]:

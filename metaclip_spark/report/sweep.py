@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import from_fixed_point
-from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds
+from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.report.card import share
 
 
@@ -108,15 +108,11 @@ def make_sweep(
     sizes = {row["group"]: row["pairs"] for row in first if row["pairs"]}
     groups = dict(sorted(sizes.items(), key=lambda item: (-item[1], item[0])))
     at = []
-    for size in sizes_at(sums, counts, values, by_section).to_pylist():
-        value = size["threshold"]
+    for value, size in zip(values, sizes_at(sums, counts, values, by_section).to_pylist(), strict=True):
         of_groups = {group: kept[value][group] for group in groups}
-        if by_section is None:
-            at.append(At(**size, chosen=value == chosen, groups=of_groups))
-        else:
-            t = by_section[list(values).index(value)]
-            size |= {"threshold": t.main, "fraction": value / FRACTION_STEPS, "thresholds": t.by_name}
-            at.append(At(**size, chosen=value == chosen, groups=of_groups))
+        if by_section is not None:
+            size["thresholds"] = dict(size["thresholds"])
+        at.append(At(**size, chosen=value == chosen, groups=of_groups))
     return Sweep(unit, snapshots, metadata_id, sum(sizes.values()), sum(row["matched"] for row in first), groups, at)
 
 

@@ -6,7 +6,7 @@ English, whose tail fraction gives the t of all other languages).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,8 @@ NAMED = 12
 """Maximum number of languages that a sentence names; the report has all."""
 FRACTION_STEPS = 1_000_000
 """Tail fractions are searched in millionths."""
+FRACTIONS = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.08, 0.1, 0.15, 0.2, 0.3, 0.5)
+"""Tail fractions that a sweep tries by default."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,22 @@ def for_tail_fraction(
     return LanguageThresholds(sections, np.array(values, np.int64), fraction, frozenset(chosen))
 
 
+def for_fractions(
+    counts: npt.NDArray[np.int64],
+    sections: Sections,
+    fractions: Iterable[float],
+    given: Mapping[str, int] | None = None,
+) -> dict[int, LanguageThresholds]:
+    """Return the t of each language at each of many tail fractions, which are keys in millionths, ascending.
+
+    Args:
+        fractions: each in (0, 1).
+        given: language -> t, the same at each fraction.
+    """
+    steps = sorted({round(fraction * FRACTION_STEPS) for fraction in fractions})
+    return {step: for_tail_fraction(counts, sections, step / FRACTION_STEPS, given) for step in steps}
+
+
 def for_english(
     counts: npt.NDArray[np.int64], sections: Sections, threshold: int, given: Mapping[str, int] | None = None
 ) -> LanguageThresholds:
@@ -197,6 +215,5 @@ def _check_names(given: Mapping[str, int], sections: Sections) -> None:
     unknown = [name for name in given if name not in sections.names]
     if unknown:
         raise ConfigError(
-            f"--language-thresholds names {', '.join(unknown)}, which the lists do not have; they are "
-            f"{', '.join(sections.names)}."
+            f"t is given for {', '.join(unknown)}, which the lists do not have; they are {', '.join(sections.names)}."
         )

@@ -118,7 +118,8 @@ def test_expected_sizes_with_a_t_for_each_language_are_those_of_the_languages_al
             expected += (row["expected_high"] << 27) + row["expected_low"]
         got = next(row for row in whole.to_arrow().to_pylist() if row["threshold"] == value)
         assert (got["expected_high"] << 27) + got["expected_low"] == expected
-        size = next(row for row in sizes if row["threshold"] == value)
+        size = sizes[value]
+        assert (size["threshold"], dict(size["thresholds"])) == (t.main, t.by_name)
         head = counts >= t.by_entry
         assert size["counts_head"] == counts[head].sum()
         assert size["entries_tail"] == int((~head & (counts > 0)).sum())
