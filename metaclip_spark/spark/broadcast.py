@@ -24,6 +24,7 @@ from pyspark.sql import SparkSession
 
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, SentLists
+from metaclip_spark.metadata.worldwide.entries import LanguageEntries, SentEntries, WorldwideMetadata
 from metaclip_spark.spark.embedded import is_embedded, spill_folder
 from metaclip_spark.spark.session import is_connect
 
@@ -123,6 +124,23 @@ def broadcast_lists(spark: SparkSession, matcher: SectionMatcher) -> Broadcast[A
         files[name] = _send(spark, path), source
     sent = SentLists(files, switches, _sent, max_bytes=matcher.lists.max_bytes)
     return Broadcast.of(spark, SectionMatcher(matcher.metadata_id, matcher.sections, sent), key)
+
+
+def broadcast_entries(spark: SparkSession, metadata: WorldwideMetadata) -> Broadcast[LanguageEntries]:
+    """Broadcast the entries of the lists of many languages: a task reads a list when it meets an entry of it.
+
+    On one machine, tasks read the files of the driver. On a cluster, the files are sent to every executor.
+    """
+    key = f"{metadata.metadata_id}:entries"
+    if is_embedded(spark) or _is_local(spark):
+        return Broadcast.of(spark, metadata.entries, key)
+    files = {}
+    for name, file in metadata.lists.files.items():
+        suffix = ".json.gz" if file.name.endswith(".gz") else ".json"
+        copy = _folder() / f"metaclip-{name}-{metadata.lists.ids[name][:32]}{suffix}"
+        copy.write_bytes(file.read_bytes())
+        files[name] = _send(spark, copy)
+    return Broadcast.of(spark, SentEntries(metadata.sections, files, _sent), key)
 
 
 def _is_local(spark: SparkSession) -> bool:

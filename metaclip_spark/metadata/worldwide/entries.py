@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from metaclip_spark.core.worldwide.list_choice import OTHER, ListChoice
 from metaclip_spark.core.worldwide.sections import Sections
-from metaclip_spark.metadata.load import Metadata
+from metaclip_spark.metadata.load import Metadata, load_metadata
 from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 
 
@@ -23,10 +23,14 @@ class LanguageEntries(Sequence[str]):
         sections: the lists, in the order of their ids.
     """
 
-    def __init__(self, lists: WorldwideLists) -> None:
-        self.sections = Sections.of({name: lists.sizes[name] for name in sorted(lists.files)})
-        self._lists = lists
+    def __init__(self, sections: Sections, load: Callable[[str], Metadata]) -> None:
+        """Take the lists, and what returns a list by its name."""
+        self.sections = sections
+        self._load = load
         self._read: dict[str, pa.LargeStringArray] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_read": {}}
 
     def of(self, name: str) -> pa.LargeStringArray:
         """Return the entries of one list.
@@ -35,7 +39,7 @@ class LanguageEntries(Sequence[str]):
             MetadataError: the list cannot be used.
         """
         if name not in self._read:
-            self._read[name] = pa.array(self._lists.load(name).entries, pa.large_string())
+            self._read[name] = pa.array(self._load(name).entries, pa.large_string())
         return self._read[name]
 
     def take(self, ids: npt.NDArray[np.integer[Any]]) -> pa.LargeStringArray:
@@ -72,6 +76,22 @@ class LanguageEntries(Sequence[str]):
             yield from self.of(name).to_pylist()
 
 
+class SentEntries(LanguageEntries):
+    """The entries of lists whose files the driver sent to the machine of the task.
+
+    Args:
+        files: name of a list -> the name of its file.
+        locate: returns the path of a file that was sent, by its name; a function of a module.
+    """
+
+    def __init__(self, sections: Sections, files: Mapping[str, str], locate: Callable[[str], str]) -> None:
+        self._files, self._locate = dict(files), locate
+        super().__init__(sections, self._load_sent)
+
+    def _load_sent(self, name: str) -> Metadata:
+        return load_metadata(self._locate(self._files[name]))
+
+
 @dataclass(frozen=True)
 class WorldwideMetadata(Metadata):
     """The lists of all languages as one list of entries; its id is that of all lists and of the map of codes.
@@ -106,4 +126,5 @@ class WorldwideMetadata(Metadata):
     @classmethod
     def read(cls, lists: WorldwideLists) -> WorldwideMetadata:
         """Return the lists of a folder. A list is read, and its id verified, when an entry of it is needed."""
-        return cls(LanguageEntries(lists), lists.worldwide_id, lists=lists)
+        sections = Sections.of({name: lists.sizes[name] for name in sorted(lists.files)})
+        return cls(LanguageEntries(sections, lists.load), lists.worldwide_id, lists=lists)

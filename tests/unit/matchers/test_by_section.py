@@ -14,7 +14,7 @@ from worldwide_pool import LISTS, write_lists
 
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, SentLists, compiled_lists, matched_by_list
-from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
+from metaclip_spark.metadata.worldwide.entries import SentEntries, WorldwideMetadata
 from metaclip_spark.metadata.worldwide.lists import WorldwideLists
 
 TEXTS = pa.array(["a dog!", "黒猫の写真", "一只猫", "dog", None, "Hund und Katze"])
@@ -58,6 +58,25 @@ def test_lists_that_were_sent_give_the_same_ids(metadata, tmp_path):
     other = pickle.loads(pickle.dumps(SectionMatcher(matcher.metadata_id, matcher.sections, sent)))
     assert other.match(TEXTS, OF).to_arrow().equals(expected)
     assert not [name for name, on in switches.items() if (name == "ja") != on.nfc]
+
+
+def test_entries_that_were_sent_are_the_same(metadata, tmp_path):
+    """They need the files alone; a list is read when an entry of it is needed, and not pickled."""
+    there = tmp_path / "there"
+    there.mkdir()
+    files = {name: f"{name}-sent.json" for name in LISTS}
+    for name, file in metadata.lists.files.items():
+        shutil.copy(file, there / files[name])
+    expected = list(metadata.entries)
+    shutil.rmtree(tmp_path / "lists")
+    sent = SentEntries(metadata.sections, files, functools.partial(in_folder, there))
+    other = pickle.loads(pickle.dumps(sent))
+    assert list(other) == expected
+    assert len(pickle.dumps(other)) == len(pickle.dumps(sent))
+    for name in set(LISTS) - {"th"}:
+        (there / files[name]).unlink()
+    start, _ = metadata.sections.range("th")
+    assert pickle.loads(pickle.dumps(other))[start] == LISTS["th"][0]
 
 
 def test_texts_without_a_list_have_no_ids(metadata):
