@@ -12,10 +12,11 @@ from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.draw import draws
 from metaclip_spark.core.hashing.ids import image_id, pair_id
 from metaclip_spark.core.text import clean_text, spaced
+from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches, spaced_text
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import keep_languages, load_identifier
 from metaclip_spark.matchers import compile_matcher
-from metaclip_spark.matchers.worldwide.by_section import list_matcher
+from metaclip_spark.matchers.worldwide.by_section import list_matcher, switches_of
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.explain import (
@@ -123,10 +124,11 @@ def _pairs_to_explain(ctx: RunContext, question: Question) -> list[_Pair]:
 def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     settings, metadata = ctx.settings, ctx.metadata
     ids, lang = _matched_ids(ctx, pair)
+    switches = None if lang is None else _switches_of(ctx, lang)
     counts = counts_of_entries(ctx, ids)
     answer = Explanation(
         text=pair.text,
-        spaced=spaced(pair.text),
+        spaced=spaced(pair.text) if switches is None else spaced_text(pair.text, switches),
         threshold=threshold_of(ctx, lang),
         list_lang=lang,
         seed=settings.seed,
@@ -142,7 +144,7 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
         metadata.entries,
         lambda entry_id: counts.get(entry_id, 0),
         answer.threshold,
-        lang is not None,
+        switches,
     )
     answer.sampling_probability = sampling_probability(answer.matches)
     image = image_id(answer.url) if settings.unit == "image" and answer.url else None
@@ -172,6 +174,11 @@ def _matched_ids(ctx: RunContext, pair: _Pair) -> tuple[list[int], str | None]:
     assert isinstance(ctx.metadata, WorldwideMetadata)
     lists, first = list_matcher(ctx.metadata, lang)
     return (lists.get(lang).match(texts).ids + first).tolist(), lang
+
+
+def _switches_of(ctx: RunContext, lang: str) -> Switches:
+    assert isinstance(ctx.metadata, WorldwideMetadata)
+    return switches_of(ctx.metadata).get(lang, NO_SWITCHES)
 
 
 def _judge_by_subset(ctx: RunContext, answer: Explanation) -> None:

@@ -43,8 +43,13 @@ Counts: TypeAlias = "DataFrame | Rows"
 MATCH_COLUMNS = ("entry_ids",)
 BALANCE_COLUMNS = ("sampling_probability", "draw")
 MATCH_FIRST = "Call match first, which adds it."
-_COUNT_HINT = "Expected what count_entries returns."
-_COUNT_TYPES = {"entry_id": pa.int32(), "count": pa.int64(), "probability": pa.float64()}
+COUNT_HINT = "Expected what count_entries returns."
+_COUNT_TYPES = {
+    "entry_id": pa.int32(),
+    "count": pa.int64(),
+    "threshold": pa.int64(),
+    "probability": pa.float64(),
+}
 
 
 def checked_threshold(threshold: int) -> int:
@@ -115,17 +120,22 @@ def curate_threshold(counts: Counts, metadata: Metadata, threshold: int | None, 
     return checked_threshold(threshold)
 
 
-def counts_table(counts: Counts, verb: str, *wanted: str) -> pa.Table:
-    """Return counts as a pyarrow Table: entry_id int32, count int64, probability float64, each if present.
+def counts_table(counts: Counts, verb: str, *wanted: str, hint: str = COUNT_HINT) -> pa.Table:
+    """Return counts as a pyarrow Table: entry_id int32 and the wanted columns; metadata_id and lang if present.
 
     The rows of a Spark DataFrame are collected on the driver; there is at most one per entry.
+
+    Args:
+        wanted: count (int64), threshold (int64) or probability (float64).
+        hint: the end of the error about a column that is missing.
 
     Raises:
         InputError: a column is missing, has a null or another type, or the counts belong to more than one entry list.
     """
     given, names = _named(counts, verb)
-    need_names(names, verb, ["entry_id", *wanted], _COUNT_HINT)
-    columns = [name for name in (*_COUNT_TYPES, "metadata_id") if name in names]
+    need_names(names, verb, ["entry_id", *wanted], hint)
+    columns = list(dict.fromkeys(("entry_id", *wanted)))
+    columns += [name for name in ("metadata_id", "lang") if name in names]
     table = given.select(columns) if isinstance(given, pa.Table) else given.select(*columns).toArrow()
     lists = table["metadata_id"].unique().to_pylist() if "metadata_id" in columns else []
     if len(lists) > 1:
@@ -162,7 +172,7 @@ def _numbers(column: pa.ChunkedArray, name: str, verb: str) -> pa.ChunkedArray:
     if not fault and len(column) and pc.min(column).as_py() < 0:
         fault = f"{pc.min(column).as_py()}"
     if fault:
-        raise InputError(f"{verb}: column {name!r} of the counts holds {fault}; expected {kind} >= 0. {_COUNT_HINT}")
+        raise InputError(f"{verb}: column {name!r} of the counts holds {fault}; expected {kind} >= 0. {COUNT_HINT}")
     return column
 
 
@@ -201,9 +211,18 @@ def entry_probabilities(counts: Counts, threshold: int | None) -> npt.NDArray[np
         totals = count_array(table)
         return np.where(totals > 0, entry_probability(totals, checked_threshold(threshold)), np.nan)
     ids = table["entry_id"].to_numpy()
-    if len(np.unique(ids)) < len(ids):
-        raise InputError("balance: an entry has several probabilities, expected one; keep the rows of one run_id.")
+    refuse_repeats(ids, "balance", "probabilities")
     return by_entry(ids, table["probability"].to_numpy(), missing=np.nan)
+
+
+def refuse_repeats(ids: npt.NDArray[np.int32], verb: str, values: str) -> None:
+    """Refuse several rows of one entry.
+
+    Raises:
+        InputError: an id is there twice.
+    """
+    if len(np.unique(ids)) < len(ids):
+        raise InputError(f"{verb}: an entry has several {values}, expected one; keep the rows of one run_id.")
 
 
 def sweep_arguments(counts: Counts, thresholds: Sequence[int] | None) -> tuple[npt.NDArray[np.int64], list[int]]:

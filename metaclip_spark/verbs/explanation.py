@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,12 +10,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.sampling import entry_probability, pair_probability
-from metaclip_spark.core.text import spaced
-from metaclip_spark.core.worldwide.edge_rule import kept_spaces
+from metaclip_spark.core.text import spaced, spaced_entry
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN
+from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches, edge_spaced_entry, spaced_text
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
+from metaclip_spark.matchers.worldwide.by_section import switches_of
 from metaclip_spark.metadata.load import Metadata
+from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.verbs.arguments import Counts, checked_threshold, count_array, counts_table
+from metaclip_spark.verbs.worldwide import language_counts
 
 EXPLANATION_DDL = (
     "spaced string, matches array<struct<entry_id: int, entry: string, positions: array<int>, count: bigint, "
@@ -44,6 +48,12 @@ EXPLANATION = pa.schema(
 )
 """The columns that `explain` adds, as an Arrow schema."""
 
+LANGUAGE_EXPLANATION_DDL = f"list_lang string, threshold bigint, {EXPLANATION_DDL}"
+"""The columns that `explain` adds where each language has a list, as a Spark DDL."""
+
+LANGUAGE_EXPLANATION = pa.schema([("list_lang", pa.string()), ("threshold", pa.int64()), *EXPLANATION])
+"""The columns that `explain` adds where each language has a list, as an Arrow schema."""
+
 
 @dataclass
 class Match:
@@ -70,17 +80,17 @@ def matches_of(
     entries: Sequence[str],
     count: Callable[[int], int] | None,
     threshold: int,
-    at_edges: bool = False,
+    switches: Switches | None = None,
 ) -> list[Match]:
     """Return the matches of a text, in the order of the ids.
 
     Args:
         text: the spaced text.
         ids: the ids of the entries that the text matches.
-        entries: all entries of the list.
+        entries: the entries, by their ids.
         count: returns an entry's count by its id, 0 for an entry without a match in the pool; None without counts.
         threshold: t.
-        at_edges: whether entries follow the edge rule of worldwide mode.
+        switches: what the list changes of the rules of worldwide mode; None outside that mode.
     """
     matches = []
     for entry_id in ids:
@@ -88,18 +98,20 @@ def matches_of(
         entry_count = None if count is None else count(entry_id)
         part = probability = None
         if entry_count is not None:
-            part = "head" if entry_count >= threshold else "tail"
+            part = "head" if entry_count and entry_count >= threshold else "tail"
             # An entry without a match in the pool would keep every text that matches it.
             probability = threshold / max(entry_count, threshold) if entry_count else 1.0
-        matches.append(Match(entry_id, entry, _positions(text, entry, at_edges), entry_count, part, probability))
+        matches.append(Match(entry_id, entry, _positions(text, entry, switches), entry_count, part, probability))
     return matches
 
 
-def _positions(text: str, entry: str, at_edges: bool) -> list[int]:
-    left, right = kept_spaces(entry) if at_edges else (True, True)
-    pattern, positions, at = " " * left + entry + " " * right, [], -1
+def _positions(text: str, entry: str, switches: Switches | None) -> list[int]:
+    pattern = spaced_entry(entry) if switches is None else edge_spaced_entry(entry, switches)
+    if pattern is None:  # the switches leave nothing of the entry
+        return []
+    positions, at = [], -1
     while (at := text.find(pattern, at + 1)) >= 0:
-        positions.append(at + left)
+        positions.append(at + pattern.startswith(" "))  # a space in front is the boundary's: it is no edge character
     return positions
 
 
@@ -207,16 +219,90 @@ class Explainer:
 
     def _row(self, text: str | None, ids: list[int], draw: float | None) -> dict[str, object]:
         padded = None if text is None else spaced(text)
-        matches = matches_of(padded or "", ids, self.entries, self._count_of(), self.threshold)
-        p = None if self.counts is None else sampling_probability(matches)
-        return {
-            "spaced": padded,
-            "matches": None if text is None else [asdict(match) for match in matches],
-            "sampling_probability": p,
-            "draw": draw,
-            "verdict": verdict(matches, p, draw, "key"),
-        }
+        matches = matches_of(padded or "", ids, self.entries, _count_of(self.counts), self.threshold)
+        return _explained(padded, matches, self.counts is not None, draw)
 
-    def _count_of(self) -> Callable[[int], int] | None:
-        counts = self.counts
-        return None if counts is None else lambda entry_id: int(counts[entry_id])
+
+@dataclass(frozen=True)
+class LanguageExplainer:
+    """An explainer of texts that are matched already, each with the list of its language; picklable.
+
+    Attributes:
+        counts: int64, by entry id; None without counts.
+        thresholds: language -> t, for the languages with a counted entry; empty without counts.
+        switches: list -> what it changes of the rules of worldwide mode, where it changes any.
+    """
+
+    counts: npt.NDArray[np.int64] | None
+    thresholds: Mapping[str, int]
+    switches: Mapping[str, Switches]
+
+    @classmethod
+    def of(cls, metadata: Metadata, counts: Counts | None) -> LanguageExplainer:
+        """Convert the counts to an array; see `language_counts`."""
+        assert isinstance(metadata, WorldwideMetadata)
+        totals, thresholds = (None, {}) if counts is None else language_counts(counts, metadata, "explain")
+        return cls(totals, thresholds, switches_of(metadata))
+
+    def explain(
+        self,
+        entries: Sequence[str],
+        texts: pa.Array,
+        draws: pa.Array,
+        codes: pa.Array,
+        lists: pa.Array,
+        entry_ids: pa.Array,
+    ) -> pa.RecordBatch:
+        """Explain a batch of texts.
+
+        Args:
+            entries: the entries of all lists, by their ids.
+            texts, draws: see `Explainer.explain`.
+            codes: the language of each text.
+            lists: the list of each text; null where its language has none.
+            entry_ids: `list<int32>`, the entries that each text matches.
+
+        Returns:
+            A batch with the schema `LANGUAGE_EXPLANATION`.
+        """
+        columns = (column.to_pylist() for column in (texts, draws, codes, lists, entry_ids))
+        rows = [self._row(entries, *row) for row in zip(*columns, strict=True)]
+        return pa.RecordBatch.from_pylist(rows, LANGUAGE_EXPLANATION)
+
+    def _row(
+        self,
+        entries: Sequence[str],
+        text: str | None,
+        draw: float | None,
+        code: str | None,
+        name: str | None,
+        ids: list[int] | None,
+    ) -> dict[str, object]:
+        switches = NO_SWITCHES if name is None else self.switches.get(name, NO_SWITCHES)
+        padded = None if text is None else spaced_text(text, switches)
+        threshold = None if name is None else self.thresholds.get(name)
+        matches = matches_of(padded or "", ids or [], entries, _count_of(self.counts), threshold or 0, switches)
+        row = {
+            "list_lang": name,
+            "threshold": threshold,
+            **_explained(padded, matches, self.counts is not None, draw),
+        }
+        if name is None:
+            row["verdict"] = f"dropped: the language is {code or UNKNOWN!r}, for which there is no list"
+        return row
+
+
+def _count_of(counts: npt.NDArray[np.int64] | None) -> Callable[[int], int] | None:
+    return None if counts is None else lambda entry_id: int(counts[entry_id])
+
+
+def _explained(padded: str | None, matches: Sequence[Match], has_counts: bool, draw: float | None) -> dict[str, object]:
+    """Return the row of a text in `EXPLANATION`; `padded` is the spaced text, None for a null text."""
+    p = sampling_probability(matches) if has_counts else None
+    return {
+        "spaced": padded,
+        "matches": None if padded is None else [asdict(match) for match in matches],
+        "sampling_probability": p,
+        "draw": draw,
+        "verdict": verdict(matches, p, draw, "key"),
+    }

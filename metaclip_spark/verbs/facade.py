@@ -227,7 +227,15 @@ def count_entries(df: Frame | Rows, metadata: Entries | None = None) -> Frame | 
     return counts
 
 
-def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = None) -> Frame | pa.Table:
+def sweep(
+    df: Frame | Rows,
+    counts: Counts,
+    thresholds: Sequence[int] | None = None,
+    *,
+    metadata: Entries | None = None,
+    tail_fractions: Sequence[float] | None = None,
+    language_thresholds: Mapping[str, int] | None = None,
+) -> Frame | pa.Table:
     """Compute the expected size of the curated subset at each t, exactly, before anything is drawn.
 
     One pass over `entry_ids` serves all t. On Spark it runs at once, and its sums (one row per t) are collected on
@@ -237,19 +245,25 @@ def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = N
         df: rows with `entry_ids`, as `match` adds it; a Spark DataFrame, or rows that Arrow can read.
         counts: the result of `count_entries` for the whole pool.
         thresholds: the t; by default 1, 2, 5, 10, 20, ... up to the first that keeps every matched row.
+        metadata: `load_worldwide(...)`, if that was matched. Then each language has its t, and the values of a sweep
+            are tail fractions, as in the command `sweep` of a worldwide curation.
+        tail_fractions: the tail fractions, with the lists of languages; by default 0.01, 0.02, ... 0.5. Each is rounded
+            to millionths.
+        language_thresholds: language -> t, for languages for which the fraction does not decide.
 
     Returns:
         One row per t, ascending: `threshold`; `expected_size` and `expected_sd`, the mean and the standard deviation of
         the subset's size in rows; `tail_fraction`, the share of all counts in entries with count < t; `entries_head`
         and `entries_tail`, the matched entries with count >= t and count < t; `counts_head` and `counts_tail`, the sums
-        of their counts.
+        of their counts. With the lists of languages, one row per tail fraction: `fraction` in front, `threshold` is the
+        t of English (without English the largest), and `thresholds` at the end is a map of language -> t.
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
         MetaclipError: the DataFrame is of Spark 3.
-        InputError: a column is missing, or a row matches an entry that has no count.
-        ConfigError: a t is invalid, or the list is empty.
+        InputError: a column is missing, a row matches an entry that has no count, or the counts are of other lists.
+        ConfigError: a t or a tail fraction is invalid or is not for this kind of list, or there is none.
 
     Examples:
         >>> import pyarrow as pa
@@ -260,9 +274,19 @@ def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = N
         >>> [(row["threshold"], round(row["expected_size"], 6)) for row in sizes.to_pylist()]
         [(20, 21.0), (999, 1000.0)]
 
+        With a list for each language:
+
+        >>> lists = mc.load_worldwide()
+        >>> pairs = pa.table({"text": ["a photo"] * 90 + ["ein Foto"] * 9, "lang": ["en"] * 90 + ["de"] * 9})
+        >>> matched = mc.match(pairs, lists, lang_column="lang")
+        >>> sizes = mc.sweep(matched, mc.count_entries(matched), metadata=lists, tail_fractions=[0.5])
+        >>> [(row["expected_size"], dict(row["thresholds"])["de"]) for row in sizes.to_pylist()]
+        [(99.0, 9)]
+
         On Spark:
 
-        >>> matched = mc.match(spark.createDataFrame(pairs), metadata=["photo", "otter"])
+        >>> pairs = spark.createDataFrame([("a photo",)] * 999 + [("an otter",)], "text string")
+        >>> matched = mc.match(pairs, metadata=["photo", "otter"])
         >>> sizes = mc.sweep(matched, mc.count_entries(matched), thresholds=[20, 999])
         >>> sizes.selectExpr("threshold", "round(expected_size, 6) AS expected_size", "entries_head").show()
         +---------+-------------+------------+
@@ -273,7 +297,14 @@ def sweep(df: Frame | Rows, counts: Counts, thresholds: Sequence[int] | None = N
         +---------+-------------+------------+
         <BLANKLINE>
     """
-    sizes: Frame | pa.Table = _backend(df, "sweep").sweep(df, counts, thresholds)
+    sizes: Frame | pa.Table = _backend(df, "sweep").sweep(
+        df,
+        counts,
+        thresholds,
+        metadata=metadata,
+        tail_fractions=tail_fractions,
+        language_thresholds=language_thresholds,
+    )
     return sizes
 
 
@@ -357,30 +388,38 @@ def explain(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
+    lang_column: str | None = None,
 ) -> Frame | pa.Table:
     """Explain why each row is kept or dropped: its matches, their counts, its probability and its draw.
 
     Args:
         df: a few rows with a column of texts; a Spark DataFrame, or rows that Arrow can read.
         metadata: the entry list: its path, its entries in order (a list or a column), or a `Metadata`.
-        counts: the result of `count_entries` for the pool; without counts only the matches are reported.
-        threshold: t; needed where `counts` is given.
+        counts: the result of `count_entries` for the pool; without counts only the matches are reported. With the lists
+            of languages, the result of `language_probabilities`, or a run's rows of `entry_probabilities`: they have
+            the t of each language.
+        threshold: t; needed where `counts` is given, but not with the lists of languages.
         seed: the seed of the draw.
         key: the column that identifies a row; without any key the draw is null.
         url_column: the column of image urls, used where no other column gives the key.
         text_column: the column of texts, matched verbatim.
+        lang_column: the column with the language of each text (a code such as en), where `metadata` is
+            `load_worldwide(...)`: each text is explained with the list of its language.
 
     Returns:
         All rows, with `spaced` (the text as matching sees it), `matches` (an array of structs: `entry_id`, `entry`,
         `positions` in characters of the spaced text, `count`, `part`: head or tail, `probability`),
-        `sampling_probability`, `draw` and `verdict`.
+        `sampling_probability`, `draw` and `verdict`. With the lists of languages, `list_lang` (the list of the text;
+        null where its language has none) and `threshold` (its t; null where no entry of the list is counted) come
+        before them.
 
     Raises:
         TypeError: `df` is neither a Spark DataFrame nor rows that Arrow can read.
         WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
         MetaclipError: the DataFrame is of Spark 3.
-        InputError: the text column is missing or has another type, or an added column exists already.
-        ConfigError: only one of counts and t is given, or t is invalid.
+        InputError: a column is missing or has another type, an added column exists already, or the counts are of other
+            lists.
+        ConfigError: only one of counts and t is given, t is invalid, or `lang_column` does not fit the kind of list.
 
     Examples:
         >>> import pyarrow as pa
@@ -393,9 +432,20 @@ def explain(
         >>> row["verdict"]
         'kept with probability 1; the draw depends on the key'
 
+        With a list for each language:
+
+        >>> lists = mc.load_worldwide()
+        >>> texts = pa.table({"text": ["ein Foto", "a photo"], "lang": ["de", "tlh"]})
+        >>> rows = mc.explain(texts, lists, lang_column="lang").to_pylist()
+        >>> [(row["list_lang"], [found["entry"] for found in row["matches"]]) for row in rows]
+        [('de', ['ein', 'Foto']), (None, [])]
+        >>> rows[1]["verdict"]
+        "dropped: the language is 'tlh', for which there is no list"
+
         On Spark:
 
-        >>> explained = mc.explain(spark.createDataFrame(texts), ["photo", "otter"], counts, threshold=20)
+        >>> texts = spark.createDataFrame([("a photo of an otter",)], "text string")
+        >>> explained = mc.explain(texts, ["photo", "otter"], counts, threshold=20)
         >>> explained.selectExpr("inline(matches)").show()
         +--------+-----+---------+-----+----+-----------+
         |entry_id|entry|positions|count|part|probability|
@@ -414,6 +464,7 @@ def explain(
         key=key,
         url_column=url_column,
         text_column=text_column,
+        lang_column=lang_column,
     )
     return explained
 

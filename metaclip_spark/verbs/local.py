@@ -31,13 +31,20 @@ from metaclip_spark.verbs.arguments import (
     key_columns,
     null_key_message,
     refuse_present,
-    sweep_arguments,
 )
 from metaclip_spark.verbs.columns import ids_of, key_strings, slices, strings_of, text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
-from metaclip_spark.verbs.explanation import EXPLANATION, Explainer
+from metaclip_spark.verbs.explanation import EXPLANATION, LANGUAGE_EXPLANATION, Explainer, LanguageExplainer
 from metaclip_spark.verbs.rows import Rows, to_table
-from metaclip_spark.verbs.worldwide import LANG_HINT, chosen_t, known_entries, list_choice, matched_by_language
+from metaclip_spark.verbs.worldwide import (
+    LANG_HINT,
+    chosen_t,
+    known_entries,
+    list_choice,
+    matched_by_list_of,
+    refuse_threshold,
+    sweep_values,
+)
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
@@ -77,9 +84,8 @@ def match(
     texts = _texts(table, text_column, "match")
     lists = list_choice(known, lang_column, "match")
     if lists is not None:
-        langs = strings_of(table, lang_column or "", "match", LANG_HINT).cast(pa.string())
-        found = matched_by_language(texts.combine_chunks(), langs.combine_chunks(), known, lists, engine)
-        return table.append_column("entry_ids", found)
+        chosen = lists.choose(_langs(table, lang_column or "", "match"))
+        return table.append_column("entry_ids", matched_by_list_of(texts.combine_chunks(), chosen, known, engine))
     name = "ahocorasick" if engine == "auto" and len(texts) < _FEW else engine
     matcher = compile_matcher(known, name)
     ids = [matched_ids(matcher, part) for part in slices(texts)]
@@ -100,18 +106,26 @@ def count_entries(table: Rows, metadata: Entries | None = None) -> pa.Table:
     return counts
 
 
-def sweep(table: Rows, counts: Counts, thresholds: Sequence[int] | None = None) -> pa.Table:
+def sweep(
+    table: Rows,
+    counts: Counts,
+    thresholds: Sequence[int] | None = None,
+    *,
+    metadata: Entries | None = None,
+    tail_fractions: Sequence[float] | None = None,
+    language_thresholds: Mapping[str, int] | None = None,
+) -> pa.Table:
     """Compute the expected size of the subset of a Table at each t; see `metaclip_spark.sweep`."""
     # This import needs numba. The other verbs work without it.
     from metaclip_spark.core.expected_size import ExpectedSums, Thresholds, sizes_at
 
     table = to_table(table, "sweep")
     need_names(table.column_names, "sweep", MATCH_COLUMNS, MATCH_FIRST)
-    totals, values = sweep_arguments(counts, thresholds)
-    sums = ExpectedSums(Thresholds(totals, values))
+    totals, values, by_section = sweep_values(counts, thresholds, metadata, tail_fractions, language_thresholds)
+    sums = ExpectedSums(Thresholds(totals, values, by_section))
     for part in ids_of(table, "sweep", MATCH_FIRST):
         sums.add(part)
-    return sizes_at(pa.Table.from_batches([sums.to_arrow()]), totals, values)
+    return sizes_at(pa.Table.from_batches([sums.to_arrow()]), totals, values, by_section)
 
 
 def balance(
@@ -154,12 +168,14 @@ def explain(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
+    lang_column: str | None = None,
 ) -> pa.Table:
     """Explain why each row of a Table is kept or dropped; see `metaclip_spark.explain`."""
-    table = to_table(table, "explain")
-    refuse_present(table.column_names, "explain", EXPLANATION.names)
-    texts = _texts(table, text_column, "explain")
-    explainer = Explainer.of(as_metadata(metadata), counts, threshold)
+    table, known = to_table(table, "explain"), as_metadata(metadata)
+    lists = list_choice(known, lang_column, "explain")
+    schema = EXPLANATION if lists is None else LANGUAGE_EXPLANATION
+    refuse_present(table.column_names, "explain", schema.names)
+    texts = _texts(table, text_column, "explain").combine_chunks()
     try:
         keys = key_columns(table.column_names, "explain", key, url_column, text_column)
     except InputError:
@@ -167,14 +183,26 @@ def explain(
             raise
         keys = ()
     drawn = _draws(table, "explain", keys, seed) if keys else pa.nulls(len(table), pa.float64())
-    explanation = explainer.explain(texts.combine_chunks(), drawn)
-    for name in EXPLANATION.names:
+    if lists is None:
+        explanation = Explainer.of(known, counts, threshold).explain(texts, drawn)
+    else:
+        refuse_threshold(threshold)
+        codes = _langs(table, lang_column or "", "explain")
+        chosen = lists.choose(codes)
+        found = matched_by_list_of(texts, chosen, known, "auto")
+        explainer = LanguageExplainer.of(known, counts)
+        explanation = explainer.explain(known.entries, texts, drawn, codes, chosen, found)
+    for name in schema.names:
         table = table.append_column(name, explanation.column(name))
     return table
 
 
 def _texts(table: pa.Table, name: str, verb: str) -> pa.ChunkedArray:
     return strings_of(table, name, verb, text_hint(table.column_names, name))
+
+
+def _langs(table: pa.Table, name: str, verb: str) -> pa.Array:
+    return strings_of(table, name, verb, LANG_HINT).cast(pa.string()).combine_chunks()
 
 
 def _one_row_per_image(

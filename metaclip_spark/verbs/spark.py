@@ -5,7 +5,7 @@ The docstrings are in `verbs/facade.py`, which passes every argument.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import cast
 
@@ -21,7 +21,7 @@ from metaclip_spark.core.values import KEY_TYPES
 from metaclip_spark.errors import InputError
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
-from metaclip_spark.spark.broadcast import Broadcast
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_entries
 from metaclip_spark.spark.probe import check_workers, working
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
@@ -40,12 +40,25 @@ from metaclip_spark.verbs.arguments import (
     key_columns,
     null_key_message,
     refuse_present,
-    sweep_arguments,
 )
 from metaclip_spark.verbs.columns import text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
-from metaclip_spark.verbs.explanation import EXPLANATION, EXPLANATION_DDL, Explainer
-from metaclip_spark.verbs.worldwide import LANG_HINT, chosen_t, known_entries, list_choice
+from metaclip_spark.verbs.explanation import (
+    EXPLANATION,
+    EXPLANATION_DDL,
+    LANGUAGE_EXPLANATION,
+    LANGUAGE_EXPLANATION_DDL,
+    Explainer,
+    LanguageExplainer,
+)
+from metaclip_spark.verbs.worldwide import (
+    LANG_HINT,
+    chosen_t,
+    known_entries,
+    list_choice,
+    refuse_threshold,
+    sweep_values,
+)
 
 __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
@@ -119,14 +132,22 @@ def count_entries(df: DataFrame, metadata: Entries | None) -> DataFrame:
     return with_entry(count(df, len(entries)), Broadcast.of(df.sparkSession, entries))
 
 
-def sweep(df: DataFrame, counts: Counts, thresholds: Sequence[int] | None) -> DataFrame:
+def sweep(
+    df: DataFrame,
+    counts: Counts,
+    thresholds: Sequence[int] | None,
+    *,
+    metadata: Entries | None,
+    tail_fractions: Sequence[float] | None,
+    language_thresholds: Mapping[str, int] | None,
+) -> DataFrame:
     """Compute the expected size of the subset of a DataFrame at each t."""
     need_columns(df, "sweep", list(MATCH_COLUMNS), MATCH_FIRST)
     check_workers(df.sparkSession)
     with working(df.sparkSession):
-        totals, values = sweep_arguments(counts, thresholds)
-        sums = expected_sums(df, totals, values, by_group=False)
-    return df.sparkSession.createDataFrame(sizes_at(sums, totals, values))
+        totals, values, by_section = sweep_values(counts, thresholds, metadata, tail_fractions, language_thresholds)
+        sums = expected_sums(df, totals, values, by_group=False, by_section=by_section)
+    return df.sparkSession.createDataFrame(sizes_at(sums, totals, values, by_section))
 
 
 def balance(
@@ -178,14 +199,14 @@ def explain(
     key: str | None,
     url_column: str,
     text_column: str,
+    lang_column: str | None,
 ) -> DataFrame:
     """Explain why each row of a DataFrame is kept or dropped."""
-    refuse_present(df.columns, "explain", EXPLANATION.names)
+    known = as_metadata(metadata)
+    lists = list_choice(known, lang_column, "explain")
+    refuse_present(df.columns, "explain", (EXPLANATION if lists is None else LANGUAGE_EXPLANATION).names)
     text = _text(df, text_column, "explain")
     check_workers(df.sparkSession)
-    with working(df.sparkSession):
-        explainer = Explainer.of(as_metadata(metadata), counts, threshold)
-    broadcast_explainer = Broadcast.of(df.sparkSession, explainer)
     try:
         keys = key_columns(df.columns, "explain", key, url_column, text_column)
     except InputError:
@@ -194,18 +215,44 @@ def explain(
         keys = ()
     value = _key(df, "explain", keys) if keys else F.lit(None)
     drawn = F.when(value.isNotNull(), draw(value.cast("string"), seed))
+    given = [text.alias("_text"), drawn.alias("_draw")]
+    if lists is None:
+        with working(df.sparkSession):
+            one = Broadcast.of(df.sparkSession, Explainer.of(known, counts, threshold))
+        return _with_columns(df, df.select("*", *given), EXPLANATION_DDL, lambda *columns: one.value.explain(*columns))
+    refuse_threshold(threshold)
+    assert isinstance(known, WorldwideMetadata)
+    lang = _string(df, lang_column or "", "explain", LANG_HINT)
+    with working(df.sparkSession):
+        explainer = Broadcast.of(df.sparkSession, LanguageExplainer.of(known, counts))
+    entries = broadcast_entries(df.sparkSession, known)
+    choose = computed_once(column_function(lists.choose, "string", pa.string()))
+    ids = computed_once(match_languages_function(df.sparkSession, known, lists))
+    given += [lang.alias("_lang"), choose(lang).alias("_list"), ids(text, lang).alias("_ids")]
+
+    def explain_languages(*columns: pa.Array) -> pa.RecordBatch:
+        return explainer.value.explain(entries.value, *columns)
+
+    return _with_columns(df, df.select("*", *given), LANGUAGE_EXPLANATION_DDL, explain_languages)
+
+
+def _with_columns(df: DataFrame, rows: DataFrame, ddl: str, compute: Callable[..., pa.RecordBatch]) -> DataFrame:
+    """Return `df` with more columns.
+
+    Args:
+        rows: `df`, and after its columns those that `compute` takes.
+        ddl: the names and types of the columns that `compute` returns.
+    """
     n_columns = len(df.columns)
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        explainer = broadcast_explainer.value
         for batch in batches:
-            explanation = explainer.explain(batch.column(n_columns), batch.column(n_columns + 1))
-            names = [*batch.schema.names[:n_columns], *explanation.schema.names]
-            yield pa.RecordBatch.from_arrays([*batch.columns[:n_columns], *explanation.columns], names)
+            computed = compute(*batch.columns[n_columns:])
+            names = [*batch.schema.names[:n_columns], *computed.schema.names]
+            yield pa.RecordBatch.from_arrays([*batch.columns[:n_columns], *computed.columns], names)
 
-    added = cast(StructType, StructType.fromDDL(EXPLANATION_DDL))  # pyspark declares a DataType
-    schema = StructType([*df.schema.fields, *added.fields])
-    return df.select("*", text.alias("_text"), drawn.alias("_draw")).mapInArrow(work, schema)
+    added = cast(StructType, StructType.fromDDL(ddl))  # pyspark declares a DataType
+    return rows.mapInArrow(work, StructType([*df.schema.fields, *added.fields]))
 
 
 def _column(name: str) -> Column:

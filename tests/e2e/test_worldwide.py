@@ -7,9 +7,12 @@ import shutil
 
 import pytest
 import reference_worldwide as reference
+from deltalake import DeltaTable
 from e2e_world import call, rows_of, write_parquet
 from reference import Row
 from worldwide_pool import CODES, LISTS, WEIGHTS, rows_for, write_lists
+
+import metaclip_spark as mc
 
 pytestmark = pytest.mark.spark
 
@@ -162,6 +165,29 @@ def test_sweep_prints_tail_fractions(run_once, made):
     wrong = call("sweep", "--warehouse", run_once[0], "--thresholds", "5,10")
     assert wrong.status == 2
     assert "tail fractions between 0 and 1" in wrong.err
+
+
+def test_the_verbs_give_what_the_commands_give(spark, made, run_once):
+    """`mc.sweep` and `mc.explain` over the tables of the run equal the commands, value by value."""
+    warehouse, lists = run_once[0], mc.load_worldwide(made / "lists")
+    ended = call("sweep", "--warehouse", warehouse, "--thresholds", "0.1,0.3", "--tail-fraction", "0.2", "--json")
+    assert ended.status == 0, ended.err
+    pairs = DeltaTable(str(warehouse / "pairs")).to_pyarrow_table()
+    counts = DeltaTable(str(warehouse / "entry_counts")).to_pyarrow_table()
+    chances = DeltaTable(str(warehouse / "entry_probabilities")).to_pyarrow_table()
+    swept = mc.sweep(pairs, counts, metadata=lists, tail_fractions=[0.1, 0.2, 0.3]).to_pylist()
+    for row, of_command in zip(swept, json.loads(ended.out)["sweep"], strict=True):
+        row["thresholds"] = dict(row["thresholds"])
+        assert row == {name: of_command[name] for name in row}
+    rows = pairs.select(["pair_id", "url", "text", "lang"])
+    explained = {row["pair_id"]: row for row in mc.explain(rows, lists, chances, lang_column="lang").to_pylist()}
+    of_list = {row["list_lang"]: pair for pair, row in explained.items()}
+    assert set(of_list) == set(LISTS)
+    for pair in of_list.values():
+        ended = call("explain", "--warehouse", warehouse, "--pair-id", pair, "--json")
+        assert ended.status == 0, ended.err
+        (answer,) = json.loads(ended.out)
+        assert explained[pair] == {name: answer.get(name, explained[pair]["lang"]) for name in explained[pair]}
 
 
 def test_explain_names_the_list(spark, run_once):
