@@ -49,17 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         description="Rebuild the lists of metadata/worldwide from packages, byte for byte."
     )
-    parser.add_argument("--omw", required=True, type=Path, help="the Open Multilingual Wordnet: a clone of omw-data")
+    parser.add_argument("--omw", type=Path, help="the Open Multilingual Wordnet: a clone of omw-data")
     parser.add_argument("--output", type=Path, default=OUTPUT, help="write the lists to this folder")
     parser.add_argument("--languages", default="", help="build these lists only, such as de,th (default: all)")
     parser.add_argument("--downloads", type=Path, help="keep the archives in this folder, and use those in it")
     parser.add_argument("--inputs", type=Path, help="write the inputs of the build to this new folder, and keep them")
     parser.add_argument("--without-share-alike", action="store_true", help="leave out share-alike sources")
     given = parser.parse_args(arguments)
+    wanted = given.languages.split(",") if given.languages else all_lists()
+    needing = [name for name in wanted if name in known.WORDNETS]
+    if needing and given.omw is None:
+        sys.exit(
+            f"--omw is missing: {', '.join(needing)} have a WordNet of it; give a clone, or leave these lists out."
+        )
     with tempfile.TemporaryDirectory() as scratch:
         archives = fetch(given.downloads or Path(scratch, "archives"))
         inputs = given.inputs or Path(scratch, "inputs")
-        wanted = given.languages.split(",") if given.languages else all_lists()
         written = [name for name in wanted if write_inputs(inputs / name, name, archives, given)]
         command = build_command(written, inputs, given.output)
         print("metaclip-spark " + shlex.join(command), file=sys.stderr)

