@@ -40,14 +40,36 @@ def read_manifest(uri: str) -> list[str]:
     folder.
 
     Raises:
-        InputError: the list does not exist, cannot be read or is empty, or the file is not a list.
+        InputError: the list does not exist, cannot be read or is empty, or the file is not a list; or it was fetched,
+            and names a file of this machine or a folder above.
     """
     lines = [_unquoted(line.strip()) for line in manifest_lines(uri) if not line.lstrip().startswith("#")]
     lines = [line for line in lines if line]
     if not lines:
         raise InputError(f"list {shown(uri)} is empty; expected one path or uri per line.")
+    if is_remote(uri):
+        _check_fetched(uri, lines)
     root, folder = _root_of(uri), uri.rpartition("/")[0] + "/" if is_remote(uri) else _folder(uri)
     return [resolve(line, root if line.startswith(INSIDE) else folder) for line in lines]
+
+
+def _check_fetched(uri: str, lines: list[str]) -> None:
+    """Refuse a list from elsewhere that reads what its author may not see: files of this machine, or folders above.
+
+    Raises:
+        InputError: a line does.
+    """
+    for line in lines:
+        if not is_remote(line) and line.startswith(("/", "~", "file:")):
+            what = "a file of this machine"
+        elif "://" not in line and ".." in unquote(line).split("/"):
+            what = "a path into a folder above"
+        else:
+            continue
+        raise InputError(
+            f"list {shown(uri)} names {shown_line(line)}, {what}; a list that is fetched may name only files beside or "
+            "below it, and uris. Fetch it yourself, and give it as a local file, if you trust it."
+        )
 
 
 def manifest_lines(uri: str) -> list[str]:

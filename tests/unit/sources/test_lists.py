@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 
+import fsspec
 import pytest
 
 from metaclip_spark.errors import InputError
@@ -126,3 +127,28 @@ def test_a_wat_that_cannot_be_opened_is_refused_in_a_sentence(home, monkeypatch)
 
     monkeypatch.setattr("metaclip_spark.sources.lists.check_records", refused)
     assert f"input {home}/a.wat.gz cannot be read: Permission denied" in refusal(home / "a.wat.gz")
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("/etc/hosts.tsv", "a file of this machine"),
+        ("file:///etc/hosts.tsv", "a file of this machine"),
+        ("~/my pool/c.tsv", "a file of this machine"),
+        ("../secret.tsv", "a path into a folder above"),
+        ("a/%2e%2e/../secret.tsv", "a path into a folder above"),
+        ("crawl-data/../../secret.wat.gz", "a path into a folder above"),
+    ],
+)
+def test_a_list_that_is_fetched_names_nothing_of_this_machine(home, line, what):
+    """Its author could have a file read that only this user may see. A local list may name it."""
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/lists/a.txt", f"beside.tsv\n{line}\n".encode())
+    assert f"names {line}, {what}; a list that is fetched" in refusal("memory://lists/a.txt")
+
+
+def test_a_list_that_is_fetched_names_files_beside_and_below_it_and_uris(home):
+    """Two dots in a name are no folder above."""
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/lists/b.txt", b"a..b.tsv\nin/c.tsv\nmemory://other/d.tsv\ncrawl-data/x/e.wat.gz\n")
+    assert found("memory://lists/b.txt") == ["e.wat.gz", "a..b.tsv", "c.tsv", "d.tsv"]
