@@ -14,7 +14,7 @@ import numpy.typing as npt
 from metaclip_spark.core.jit import kernel
 from metaclip_spark.matchers.edges.characters import find_from_characters, keep_last, read_characters
 from metaclip_spark.matchers.phrases.compiled_list import Compiled
-from metaclip_spark.matchers.phrases.grouped_ids import MAX_RANKED, group, with_capacity, write_rows
+from metaclip_spark.matchers.phrases.grouped_ids import MAX_RANKED, RANKED, group, with_capacity, write_rows
 from metaclip_spark.matchers.phrases.tokenizer import ROWS, Buffers
 
 _FULL = 1 << 16
@@ -50,7 +50,7 @@ def scan_edges(
     ends = np.zeros(texts + 1, np.int32)
     out, total = np.empty((offsets[texts] - offsets[0]) // 6 + 1024, np.int32), 0
     rows, ids, grouped = np.empty(1 << 13, np.int32), np.empty(1 << 13, np.int32), np.empty(1 << 13, np.int32)
-    row_ends, ranked = np.zeros(ROWS + 2, np.int64), np.empty(2 * MAX_RANKED, np.int32)
+    row_ends, ranked = np.zeros(ROWS + 2, np.int64), np.empty(RANKED, np.int32)
     row, n, at, inside = 0, 0, offsets[0], False
     while row < texts:
         first, m = row, 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import inline, kernel
+from metaclip_spark.core.jit import borrowed, inline, kernel
 
 MAX_RANKED = 64
 """Maximum number of a text's ids that are sorted by comparing each id with every other."""
+RANKED = 3 * MAX_RANKED
+"""The length of the buffer for sorting: ids in order, ids, and their ranks."""
 _LAST = np.iinfo(np.int32).max
 
 
@@ -33,7 +35,7 @@ def distinct_sorted(ids, start, stop, ranked, out, at):
     Args:
         ids: int32; the elements after `stop`, up to the next multiple of 64, are read and ignored.
         start, stop: the bounds of the ids.
-        ranked: (128,) int32, a buffer.
+        ranked: (RANKED,) int32, a buffer.
         out, at: the output, and the position of the first id in it.
     """
     n = stop - start
@@ -45,23 +47,50 @@ def distinct_sorted(ids, start, stop, ranked, out, at):
         return _by_rank(ids, start, n, 32, ranked, out, at)
     if n <= MAX_RANKED:
         return _by_rank(ids, start, n, MAX_RANKED, ranked, out, at)
-    return _write_distinct(np.sort(ids[start:stop]), n, out, at)
+    return _write_distinct(_by_digits(ids[start:stop]), n, out, at)
 
 
 @inline
 def _by_rank(ids, start, n, lanes, ranked, out, at):
     """Sort ids by rank, the number of smaller ids: comparisons without branches, `lanes` at once."""
+    values, ranks = MAX_RANKED, 2 * MAX_RANKED
     for i in range(lanes):
         ranked[i] = -1
-        ranked[MAX_RANKED + i] = ids[start + i]
-    for i in range(n, lanes):
-        ranked[MAX_RANKED + i] = _LAST
-    for j in range(n):
-        value, rank = ids[start + j], np.int32(0)
+        ranked[values + i] = ids[start + i] if i < n else _LAST
+        ranked[ranks + i] = 0
+    for j in range(values, values + lanes, 4):
+        a, b, c, d = ranked[j], ranked[j + 1], ranked[j + 2], ranked[j + 3]
         for i in range(lanes):
-            rank += np.int32(ranked[MAX_RANKED + i] < value)
-        ranked[rank] = value
+            value = ranked[values + i]
+            ranked[ranks + i] += np.int32(a < value) + np.int32(b < value) + np.int32(c < value) + np.int32(d < value)
+    for i in range(lanes):
+        ranked[ranked[ranks + i]] = ranked[values + i]
     return _write_distinct(ranked, n, out, at)
+
+
+@kernel
+def _by_digits(ids):
+    """Return ids in ascending order, sorted by one digit of seven bits after the other, the lowest first."""
+    n, highest = len(ids), np.int32(0)
+    for value in ids:
+        highest = max(highest, value)
+    ordered, other = np.empty(n, np.int32), np.empty(n, np.int32)
+    for i in range(n):
+        ordered[i] = ids[i]
+    starts, shift = np.empty(129, np.int64), 0
+    while highest >> shift:
+        for digit in range(129):
+            starts[digit] = 0
+        for value in ordered:
+            starts[((value >> shift) & 127) + 1] += 1
+        for digit in range(128):
+            starts[digit + 1] += starts[digit]
+        for value in ordered:
+            digit = (value >> shift) & 127
+            other[starts[digit]] = value
+            starts[digit] += 1
+        ordered, other, shift = other, ordered, shift + 7
+    return ordered
 
 
 @inline
@@ -87,9 +116,11 @@ def write_rows(grouped, ends, n_rows, ranked, out, total, out_ends):
         out, total: the output, int32, and the number of ids in it.
         out_ends: (n_rows,) int32, written.
     """
+    grouped, ranked, out = borrowed(grouped), borrowed(ranked), borrowed(out)  # one call per row
     start = 0
     for row in range(n_rows):
-        total += distinct_sorted(grouped, start, ends[row], ranked, out, total)
+        if ends[row] > start:
+            total += distinct_sorted(grouped, start, ends[row], ranked, out, total)
         out_ends[row] = total
         start = ends[row]
     return total

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from metaclip_spark.core.jit import kernel
 from metaclip_spark.matchers.phrases.compiled_list import Compiled
-from metaclip_spark.matchers.phrases.grouped_ids import MAX_RANKED, distinct_sorted, group, with_capacity, write_rows
+from metaclip_spark.matchers.phrases.grouped_ids import (
+    MAX_RANKED,
+    RANKED,
+    distinct_sorted,
+    group,
+    with_capacity,
+    write_rows,
+)
 from metaclip_spark.matchers.phrases.lookup import look_up_entries, look_up_tokens
 from metaclip_spark.matchers.phrases.tokenizer import ROWS, WINDOW, Buffers, carry, tokenize
 
@@ -43,7 +50,7 @@ def scan(
     ends = np.zeros(texts + 1, np.int32)
     out, total = np.empty((offsets[texts] - offsets[0]) // 6 + 1024, np.int32), 0
     rows, ids, grouped = np.empty(4 * WINDOW, np.int32), np.empty(4 * WINDOW, np.int32), np.empty(4 * WINDOW, np.int32)
-    row_ends, ranked = np.zeros(ROWS + 2, np.int64), np.empty(2 * MAX_RANKED, np.int32)
+    row_ends, ranked = np.zeros(ROWS + 2, np.int64), np.empty(RANKED, np.int32)
     open_ids, n_open = np.empty(MAX_RANKED, np.int32), 0  # of the text in which the last window ended
     row, n, at, inside = 0, 0, offsets[0], False
     begin = at

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.matchers.phrases import PhraseMatcher, compiled_list
 from metaclip_spark.matchers.phrases.builder import build
+from metaclip_spark.matchers.phrases.grouped_ids import MAX_RANKED, RANKED, write_rows
 from metaclip_spark.metadata import Metadata
 
 SIZES = [1, 7, 8, 9, 15, 16, 17, 23, 24, 25, 40]
@@ -121,6 +122,21 @@ def test_a_text_of_thousands_of_ids_is_ascending_and_distinct():
     order = np.random.default_rng(1).permutation(3_000)
     text = " ".join(entries[number] for number in [*order, *order])
     assert lists(matcher_of(entries), [text, "w7"]) == [list(range(3_000)), [7]]
+
+
+def test_ids_of_a_text_are_sorted_for_any_number_of_them():
+    """Each way to sort, at the bounds of their sizes, with repeats, small ids and the largest."""
+    rng = np.random.default_rng(0)
+    sizes = [*range(70), 127, 128, 129, 1000]
+    for top in (3, 100, 1 << 14, 500_000, np.iinfo(np.int32).max):
+        rows = [rng.integers(0, top, size).astype(np.int32) for size in sizes]
+        grouped = np.concatenate([*rows, np.zeros(MAX_RANKED, np.int32)])
+        ends, written = np.cumsum(sizes), np.zeros(len(sizes), np.int32)
+        out = np.zeros(len(grouped), np.int32)
+        total = write_rows(grouped, ends, len(sizes), np.zeros(RANKED, np.int32), out, 0, written)
+        distinct = [np.unique(row) for row in rows]
+        assert out[:total].tolist() == np.concatenate(distinct).tolist()
+        assert written.tolist() == np.cumsum([len(row) for row in distinct]).tolist()
 
 
 def test_a_batch_larger_than_a_call(monkeypatch):
