@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import inline, kernel, prefetch
+from metaclip_spark.core.jit import inline, kernel, part, prefetch
 from metaclip_spark.matchers.phrases.compiled_list import (
     BUCKETS,
     DEPTH_BUCKETS,
@@ -52,17 +52,21 @@ def _prefetch_slots(data, n, c, s):
     """Prefetch the slot of each token of at most sixteen bytes; write the others to `s.at`, and return their number."""
     slots, buckets = np.uint64(c.head[SLOTS]), np.uint64(c.head[BUCKETS])
     seed, shift = np.uint64(c.head[SEED]), np.uint64(64 - c.head[HASH_BITS])
-    starts, sizes, slot, unusual_at, displacements = s.start, s.size, s.slot, s.at, c.token_displacements
+    starts, sizes, slot, unusual_at, keys, displacements = s.start, s.size, s.slot, s.at, s.keys, c.token_displacements
     last, unusual = len(data) - SHORT, 0
     for i in range(n):
         at, size = starts[i], np.int64(sizes[i])
         first, second = words_of(data, min(at, last), max(size, 0))
         h = short_hash(first, second, size, seed) >> shift
+        keys[i] = h
+        prefetch(displacements, np.int64(bucket_of(h, buckets)))
+        unusual_at[unusual] = i
+        unusual += np.int64(size > SHORT) | np.int64(at > last)
+    for i in range(n):
+        h = keys[i]
         p = np.int64(slot_of(h, np.uint64(displacements[bucket_of(h, buckets)]), slots))
         slot[i] = p
         prefetch(c.tokens, TOKEN_WORDS * p)
-        unusual_at[unusual] = i
-        unusual += np.int64(size > SHORT) | np.int64(at > last)
     return unusual
 
 
@@ -84,7 +88,7 @@ def _compare_tokens(data, n, c, s):
         slot[i], filters[i] = p, tokens[TOKEN_WORDS * p + 2]
 
 
-@kernel
+@part
 def _look_up_unusual(data, i, c, s):
     """Look up a token of more than sixteen bytes, or one within the last sixteen bytes of the data."""
     at, size = s.start[i], np.int64(s.size[i])
@@ -97,7 +101,7 @@ def _look_up_unusual(data, i, c, s):
     s.slot[i], s.filters[i] = p, c.tokens[TOKEN_WORDS * p + 2]
 
 
-@kernel
+@part
 def _look_up_overflow(data, i, c, s):
     """Scan the overflow for a token that was not found."""
     none = len(c.rest_starts) - 1
@@ -108,7 +112,7 @@ def _look_up_overflow(data, i, c, s):
             s.slot[i], s.filters[i] = p, c.tokens[TOKEN_WORDS * p + 2]
 
 
-@kernel
+@part
 def _is_token_at(data, at, size, p, c):
     """Return whether a slot contains this token, byte for byte."""
     first, second = words_anywhere(data, at, size)
@@ -175,9 +179,13 @@ def look_up_transitions(depth, active, n, c, s, rows, ids, m):
     for j in range(active):
         key = np.uint64(s.state[j]) << _HALF | np.uint64(s.slot[s.at[j] + depth + 1])
         h = mix(key, _ZERO, seed) >> shift
+        s.keys[j] = key
+        prefetch(c.transition_displacements, first_bucket + np.int64(bucket_of(h, buckets)))
+    for j in range(active):
+        h = mix(s.keys[j], _ZERO, seed) >> shift
         displacement = np.uint64(c.transition_displacements[first_bucket + np.int64(bucket_of(h, buckets))])
         p = first_slot + np.int64(slot_of(h, displacement, slots))
-        s.keys[j], s.state[j] = key, p
+        s.state[j] = p
         prefetch(c.transitions, TRANSITION_WORDS * p)
     continuing, none = 0, len(c.rest_starts) - 1
     for j in range(active):

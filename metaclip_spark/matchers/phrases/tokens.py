@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import inline, kernel, load_word
+from metaclip_spark.core.jit import inline, load_word, part
 from metaclip_spark.matchers.phrases.slots import mix
 
 WORD = 8
@@ -35,23 +35,25 @@ def short_hash(first: np.uint64, second: np.uint64, size: int, seed: np.uint64) 
     return mix(first, second ^ (np.uint64(size) << np.uint64(56)), seed)
 
 
-@kernel
+@part
 def words_anywhere(raw: npt.NDArray[np.uint8], start: int, size: int) -> tuple[np.uint64, np.uint64]:
     """Return the words of `words_of`, also near the end of the buffer."""
     size_in_words = min(size, SHORT)
     return _word(raw, start, min(size_in_words, WORD)), _word(raw, start + WORD, size_in_words - WORD)
 
 
-@kernel
+@part
 def _word(raw: npt.NDArray[np.uint8], start: int, size: int) -> np.uint64:
-    """Build a word byte by byte."""
+    """Return the word of at most eight bytes; a size below one gives 0."""
+    if size > 0 and start + WORD <= len(raw):
+        return load_word(raw, start) & _MASKS[size]
     word = np.uint64(0)
     for at in range(size):
         word |= np.uint64(raw[start + at]) << np.uint64(8 * at)
     return word
 
 
-@kernel
+@part
 def hash_of(raw: npt.NDArray[np.uint8], start: int, size: int, seed: int) -> np.uint64:
     """Return the hash of any token, uint64."""
     first, second = words_anywhere(raw, start, size)
@@ -63,10 +65,11 @@ def hash_of(raw: npt.NDArray[np.uint8], start: int, size: int, seed: int) -> np.
     return h
 
 
-@kernel
+@part
 def same_bytes(raw: npt.NDArray[np.uint8], start: int, other: npt.NDArray[np.uint8], at: int, size: int) -> bool:
     """Return whether `size` bytes of both buffers are equal."""
-    for i in range(size):  # noqa: SIM110 - numba has no generators here
-        if raw[start + i] != other[at + i]:
+    for i in range(0, size, WORD):
+        bytes_here = min(WORD, size - i)
+        if _word(raw, start + i, bytes_here) != _word(other, at + i, bytes_here):
             return False
     return True
