@@ -145,7 +145,7 @@ class WorldwideMatcher:
         """Call `scan_groups`; the lists are arguments, so that their memory stays until the call ends."""
         data, offsets, valid = arrays
         buffers, edge_buffers = self._buffered.of(*np.max([found.depths for found in lists], axis=0).tolist())
-        tables = np.stack([found.addresses for found in lists])
+        tables = np.concatenate([found.addresses for found in lists]).reshape(len(lists), -1)
         rows, given = offsets[bounds[0] : bounds[-1] + 1], valid[bounds[0] : bounds[-1]]
         windows = CompiledList.window, CompiledList.edge_window
         counts, ids = scan_groups(
@@ -185,12 +185,13 @@ def _sorted(indices: npt.NDArray[np.int64], groups: int) -> npt.NDArray[np.int64
 
 def _in_rows(counts: npt.NDArray[np.int32], ids: npt.NDArray[np.int32], order: npt.NDArray[np.int64]) -> Matches:
     """Return the matches of texts in their own order; text i of `counts` and `ids` is text `order[i]`."""
-    starts = _offsets_of(counts)[:-1]
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    lengths = counts[place]
-    offsets = _offsets_of(lengths)
-    return Matches(offsets, ids[np.repeat(starts[place] - offsets[:-1], lengths) + np.arange(len(ids))])
+    # Arrow copies the ids of a text as the bytes of one value.
+    starts = pa.py_buffer(_offsets_of(counts).astype(np.int64) * ids.itemsize)
+    values = pa.Array.from_buffers(pa.large_binary(), len(counts), [None, starts, pa.py_buffer(ids)])
+    placed = values.take(pa.array(place)).buffers()[2]
+    return Matches(_offsets_of(counts[place]), np.frombuffer(placed, np.int32))
 
 
 def _offsets_of(counts: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

@@ -88,7 +88,8 @@ def scan_groups(data, offsets, valid, bounds, tables, s, window, edge_s, edge_wi
             slots = array_at(table[2 * _PHRASES + 2], table[2 * _PHRASES + 3], np.int32)
             anchors = array_at(table[2 * _PHRASES + 4], table[2 * _PHRASES + 5], np.uint8)
             edge_ends, edge_ids = scan_edges(data, rows, given, edges, pages, slots, anchors, edge_s, edge_window)
-            ends, ids = unite(ends, ids, edge_ends, edge_ids)
+            if len(edge_ids):
+                ends, ids = unite(ends, ids, edge_ends, edge_ids)
         out = with_capacity(out, total + len(ids))
         out[total : total + len(ids)] = ids
         total += len(ids)

@@ -68,6 +68,9 @@ class ListInfo(NamedTuple):
 class Lists:
     """The lists of many languages, by their code. A pickled object has the paths and no list.
 
+    The file of a list is hashed once, by `prepare` or the first use, and a pickled object keeps the hash. So workers
+    map the compiled list that the driver checked, and do not read the file of the list.
+
     Args:
         paths: the file of each list (see `load_metadata`), by its code. A code has letters, digits, `_` and `-`.
         switches: what worldwide mode changes of the reference code's rules: for all lists, or by the code of a list,
@@ -80,6 +83,7 @@ class Lists:
 
     Attributes:
         codes: the codes, in ascending order. An integer code of a text is an index of this tuple.
+        switches: what changes for all lists; None where that differs between lists.
         loaded: how often a list was compiled or mapped.
         nbytes: bytes of the lists that are kept at the moment.
         given_up: how often a list was given up. If this grows with every batch, `max_bytes` is too small.
@@ -105,10 +109,13 @@ class Lists:
         self.codes = tuple(sorted(paths))
         given = dict.fromkeys(paths, switches) if isinstance(switches, Switches) else dict(switches)
         self._switches = {code: on for code, on in given.items() if on != NO_SWITCHES}
+        different = {self.switches_of(code) for code in self.codes}
+        self.switches = different.pop() if len(different) == 1 else None
         self.max_bytes, self.engine = max_bytes, _engine(engine)
         self.loaded = self.given_up = 0
         self._paths = {code: os.fspath(path) for code, path in paths.items()}
         self._compiled = None if compiled is None else Path(compiled)
+        self._sources: dict[str, str] = {}
         self._start()
 
     def _start(self) -> None:
@@ -132,12 +139,6 @@ class Lists:
     def switches_of(self, code: str) -> Switches:
         """Return what changes for a list."""
         return self._switches.get(code, NO_SWITCHES)
-
-    @property
-    def switches(self) -> Switches | None:
-        """What changes for all lists; None where that differs between lists."""
-        found = {self.switches_of(code) for code in self.codes}
-        return found.pop() if len(found) == 1 else None
 
     def get(self, code: str) -> ListMatcher:
         """Return the matcher of a list; compile or map the list if it is not kept.
@@ -184,7 +185,7 @@ class Lists:
         Raises:
             MetadataError: a list cannot be read.
         """
-        sources = {code: _hash_of(path) for code, path in self._paths.items()}
+        sources = {code: self._sources.get(code) or _hash_of(path) for code, path in self._paths.items()}
         return {code: (self._file(code, source), source) for code, source in sources.items()}
 
     def _file(self, code: str, source: str) -> Path:
@@ -199,7 +200,9 @@ class Lists:
         if self.engine != COMPILED or self._compiled is None:
             made: ListMatcher = _ENGINES[self.engine](load_metadata(path), self.switches_of(code))
             return made
-        source = _hash_of(path)
+        source = self._sources.get(code)
+        if source is None or not self._file(code, source).exists():
+            source = self._sources[code] = _hash_of(path)
         file = self._file(code, source)
         if not file.exists():
             with _only_one(file):

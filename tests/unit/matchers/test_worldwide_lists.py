@@ -92,6 +92,19 @@ def test_a_changed_list_and_other_switches_are_compiled_again(folder, tmp_path):
     assert len(os.listdir(compiled)) == 3
 
 
+def test_workers_map_what_was_prepared_and_do_not_read_the_lists(folder, tmp_path):
+    """A list that changed since is read where its compiled form is gone, and compiled under its new hash."""
+    many = Lists(lists_in(folder), compiled=tmp_path / "compiled")
+    many.prepare()
+    sent = pickle.dumps(many)
+    (folder / "zh.json.gz").write_bytes(gzip.compress(json.dumps(["another"]).encode()))
+    assert pickle.loads(sent).get("zh").metadata_id == Metadata.from_entries(ENTRIES["zh"]).metadata_id
+    for compiled in (tmp_path / "compiled").glob("zh-*"):
+        compiled.unlink()
+    assert pickle.loads(sent).get("zh").metadata_id == Metadata.from_entries(["another"]).metadata_id
+    assert Lists(lists_in(folder), compiled=tmp_path / "compiled").get("zh").n_entries == 1
+
+
 def test_lists_are_given_up_by_bytes_the_oldest_use_first(folder):
     """The list in use stays, whatever its size; a list that was given up is loaded again."""
     size = {code: Lists(lists_in(folder)).get(code).nbytes for code in ENTRIES}
