@@ -5,11 +5,13 @@
 The lists are generated: sizes fall by a power of the rank from the largest (500,000 of 27 million), every tenth list is
 of a script without spaces, and one entry in fifty of the others has a bracket at an edge. The texts are made of the
 lists' words; their languages fall by a power of the rank, too. The workers are two processes, as Spark's `local[2]` has
-them, with half of the texts each in batches of 10,000 rows. They match:
+them, with half of the texts each in batches of 10,000 rows (`--rows`). They match:
 
 - `one list`: all texts against the largest list, under the same rule;
 - `mixed`: each text against its own list, languages mixed in each batch;
 - `sorted`: the same, texts sorted by language.
+
+Rates are per CPU second of each worker, summed: other programs on the machine disturb them less than rates per second.
 
 The bars: `mixed` at least 0.6 times `one list`; a worker under 1.5 GiB with every list mapped; a start (imports, all
 lists mapped and checked, and a first batch) under 5 s.
@@ -19,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import re
 import shutil
 import statistics
@@ -54,16 +57,16 @@ def main() -> None:
     parser.add_argument("--lists", type=int, default=175)
     parser.add_argument("--texts", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rows", type=int, default=10_000, help="rows per batch")
     parser.add_argument("--folder", type=Path, help="keep the lists here, for a second run")
     parser.add_argument("--worker", nargs=2, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
-        work(Path(args.worker[0]), int(args.worker[1]), args.rounds)
+        work(Path(args.worker[0]), int(args.worker[1]), args.rounds, args.rows)
         return
     folder = args.folder or Path(tempfile.mkdtemp(prefix="many-lists-"))
     try:
-        prepare(folder, args)
-        report(folder, args)
+        report(prepare(folder, args), folder, args)
     finally:
         if args.folder is None:
             shutil.rmtree(folder)
@@ -127,8 +130,8 @@ def entries_of(rank: int, size: int) -> tuple[list[str], list[str]]:
     return entries, words[:5_000]
 
 
-def prepare(folder: Path, args: argparse.Namespace) -> None:
-    """Write the lists and the texts, and compile the lists, unless an earlier run did."""
+def prepare(folder: Path, args: argparse.Namespace) -> Lists:
+    """Write the lists and the texts, and compile the lists, unless an earlier run did; return the lists."""
     if not (folder / "texts.parquet").exists():
         began = time.perf_counter()
         (folder / "lists").mkdir(parents=True, exist_ok=True)
@@ -140,7 +143,7 @@ def prepare(folder: Path, args: argparse.Namespace) -> None:
         pq.write_table(texts_of(words, args.texts), folder / "texts.parquet")
         print(f"generated in {time.perf_counter() - began:.0f} s")
     began = time.perf_counter()
-    lists = Lists(lists_in(folder / "lists"), compiled=folder / "compiled")
+    lists = Lists(lists_in(folder / "lists"), compiled=folder / "compiled", max_bytes=1 << 31)
     infos = lists.prepare()
     largest = max(info.n_entries for info in infos.values())
     print(
@@ -148,6 +151,7 @@ def prepare(folder: Path, args: argparse.Namespace) -> None:
         f"compiled: {sum(info.nbytes for info in infos.values()) / 2**20:,.0f} MiB, "
         f"in {time.perf_counter() - began:.0f} s (one process; a second run only checks)"
     )
+    return lists
 
 
 def texts_of(words: list[list[str]], number: int) -> pa.Table:
@@ -164,9 +168,11 @@ def texts_of(words: list[list[str]], number: int) -> pa.Table:
     return pa.table({"text": texts, "code": [code_of(rank) for rank in ranks.tolist()]})
 
 
-def report(folder: Path, args: argparse.Namespace) -> None:
-    """Run the two workers and print what they measured."""
-    command = [sys.executable, __file__, "--rounds", str(args.rounds), "--worker", str(folder)]
+def report(lists: Lists, folder: Path, args: argparse.Namespace) -> None:
+    """Run the two workers and print what they measured. They get the checked lists pickled, as Spark's workers do."""
+    (folder / "lists.pickle").write_bytes(pickle.dumps(lists))
+    options = ["--rounds", str(args.rounds), "--rows", str(args.rows)]
+    command = [sys.executable, __file__, *options, "--worker", str(folder)]
     workers = [subprocess.Popen([*command, str(at)], stdout=subprocess.PIPE, text=True) for at in range(2)]
     printed = [worker.communicate()[0] for worker in workers]
     if any(worker.returncode for worker in workers):
@@ -182,17 +188,18 @@ def report(folder: Path, args: argparse.Namespace) -> None:
         ],
     )
     first = results[0]
-    print(f"start: {max(result['start'] for result in results):.1f} s (the slower worker; bar: under 5)")
+    start, start_cpu = (max(result[name] for result in results) for name in ("start", "start_cpu"))
+    print(f"start: {start:.1f} s, {start_cpu:.1f} CPU seconds (the slower worker; bar: under 5)")
     print(f"memory: {max(result['rss'] for result in results):,.0f} MiB resident (the larger worker; bar: under 1,536)")
     print(f"memory: {sum(result['pss'] for result in results):,.0f} MiB of both workers, shared pages once (PSS)")
     print(f"lists mapped: {first['mapped']}, {first['mapped_mib']:,.0f} MiB; given up: {first['given_up']}")
 
 
-def work(folder: Path, part: int, rounds: int) -> None:
+def work(folder: Path, part: int, rounds: int, rows: int) -> None:
     """Map all lists, match this worker's half of the texts, and print the measurements as JSON."""
     table = pq.read_table(folder / "texts.parquet")
     table = table.slice(part * (len(table) // 2), len(table) // 2).combine_chunks()
-    lists = Lists(lists_in(folder / "lists"), compiled=folder / "compiled", max_bytes=1 << 31)
+    lists = pickle.loads((folder / "lists.pickle").read_bytes())
     matcher = WorldwideMatcher(lists, missing="error")
     for code in lists.codes:
         lists.get(code)
@@ -200,21 +207,22 @@ def work(folder: Path, part: int, rounds: int) -> None:
     mixed = table.set_column(1, "code", table["code"].combine_chunks().dictionary_encode())
     by_language = mixed.take(np.argsort(table["code"].to_numpy(), kind="stable"))
     tables = {"one list": one, "mixed": mixed, "sorted": by_language}
-    batches = {mode: [batch for batch in tables[mode].combine_chunks().to_batches(10_000)] for mode in MODES}
+    batches = {mode: [batch for batch in tables[mode].combine_chunks().to_batches(rows)] for mode in MODES}
     matcher.match(*batches["mixed"][0].columns)
-    start = time.time() - started()
+    start, start_cpu = time.time() - started(), time.process_time()
     seconds: dict[str, list[float]] = {mode: [] for mode in MODES}
     ids = {}
     for _ in range(rounds):
         for mode in MODES:
-            began = time.perf_counter()
+            began = time.process_time()
             ids[mode] = sum(len(matcher.match(*batch.columns).matches.ids) for batch in batches[mode])
-            seconds[mode].append(time.perf_counter() - began)
+            seconds[mode].append(time.process_time() - began)
     memory = Path("/proc/self/smaps_rollup").read_text()
     print(
         json.dumps(
             {
                 "start": start,
+                "start_cpu": start_cpu,
                 "rates": {mode: len(table) / statistics.median(seconds[mode]) for mode in MODES},
                 "ids": ids,
                 "rss": int(re.search(r"^Rss: +(\d+)", memory, re.M)[1]) / 1024,
