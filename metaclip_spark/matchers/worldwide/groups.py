@@ -91,7 +91,8 @@ def scan_groups(data, offsets, valid, bounds, tables, s, window, edge_s, edge_wi
             if len(edge_ids):
                 ends, ids = unite(ends, ids, edge_ends, edge_ids)
         out = with_capacity(out, total + len(ids))
-        out[total : total + len(ids)] = ids
+        for at in range(len(ids)):
+            out[total + at] = ids[at]
         total += len(ids)
         for text in range(stop - start):
             counts[start + text] = ends[text + 1] - ends[text]
