@@ -249,24 +249,11 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def inline(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Inline a function into every kernel that calls it, with the constants of the call.
-
-    Where the constants show that reads and writes do not overlap, the function's loops become vector instructions.
-    """
-    return _Lazy(_inlined, function)
-
-
-def _inlined(function: Any) -> Any:
-    import numba
-
-    return numba.njit(nogil=True, inline="always")(function)
-
-
 def part(function: Callable[..., Any]) -> Callable[..., Any]:
     """Make a function a part of the kernels that call it; it cannot be called from Python.
 
-    LLVM puts its code in the place of the call. A tuple of arrays, which a call would copy, costs nothing.
+    LLVM puts its code in the place of the call, with its constants. So a tuple of arrays, which a call would copy,
+    costs nothing. Where constants show that reads and writes do not overlap, loops become vector instructions.
     """
     return _Lazy(_part, function)
 

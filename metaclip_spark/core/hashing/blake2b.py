@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
-from metaclip_spark.core.jit import borrowed, copy_bytes, inline, kernel
+from metaclip_spark.core.jit import borrowed, copy_bytes, kernel, part
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
 _ORDER = np.array(
@@ -28,7 +28,7 @@ _PARAMETERS = np.uint64(0x01010000 ^ 16)  # no key, one leaf, 16 bytes
 _WORDS, _ROWS = 24 * LANES, 40
 
 
-@inline
+@part
 def _mix(v: npt.NDArray[np.uint64], a: int, b: int, c: int, d: int, x: int) -> None:
     """Apply BLAKE2b's function G on all lanes to the working rows a, b, c and d, with the words x and x + 1."""
     a, b, c, d = WORK + LANES * a, WORK + LANES * b, WORK + LANES * c, WORK + LANES * d

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import count_trailing_zeros, inline, kernel, load_word
+from metaclip_spark.core.jit import count_trailing_zeros, kernel, load_word, part
 from metaclip_spark.extract.byte_masks import BLOCK, not_ascii, string_ends
 from metaclip_spark.extract.wat.json_strings import ESCAPED, hex_number
 
@@ -53,7 +53,7 @@ def _end_of_string(raw: np.ndarray, at: int, stop: int) -> int:
     return -1
 
 
-@inline
+@part
 def end_of_string(raw: np.ndarray, at: int, stop: int) -> int:
     """Return the position of the quote that ends the string whose first character is at `at`, times two.
 

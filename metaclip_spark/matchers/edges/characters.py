@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import inline, kernel
+from metaclip_spark.core.jit import kernel, part
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.matchers.edges.tables import PAGE, PAGE_BITS
 from metaclip_spark.matchers.phrases.compiled_list import NO_ENTRY, TOKEN_WORDS
@@ -104,7 +104,7 @@ def read_characters(data, offsets, valid, row, first, at, inside, n, limit, page
     return row, at, inside, n
 
 
-@inline
+@part
 def _has_anchor(data, start, end, anchors):
     """Return whether a text has a byte of `anchors`."""
     at = start
@@ -113,7 +113,7 @@ def _has_anchor(data, start, end, anchors):
     return at < end
 
 
-@inline
+@part
 def _wide_character(data, at, end, pages):
     """Return the position of a character of several bytes in `slots`, and its size.
 
@@ -153,7 +153,7 @@ def find_from_characters(whole, n, c, s, rows, ids, m):
     return look_up_longer(whole, n, c, s, rows, ids, _single_characters(whole, n, c, s, rows, ids, m))
 
 
-@inline
+@part
 def _single_characters(whole, n, c, s, rows, ids, m):
     """Load the filter of each character, and append the entries of one character."""
     tokens, slot, filters, row = c.tokens, s.slot, s.filters, s.row

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.jit import bytes_of, inline, kernel
+from metaclip_spark.core.jit import bytes_of, kernel, part
 from metaclip_spark.core.text import PADDED
 from metaclip_spark.matchers.phrases.compiled_list import (
     BUCKETS,
@@ -169,7 +169,7 @@ def split_entries(
     return firsts, starts[:n], sizes[:n]
 
 
-@inline
+@part
 def _split_entry(raw, start, stop, starts, sizes, n):
     """Append the tokens of an entry and return the new number of tokens; an entry that can never match adds none."""
     first, begin, padded = n, start, False

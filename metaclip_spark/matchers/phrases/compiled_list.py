@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import inline
+from metaclip_spark.core.jit import part
 from metaclip_spark.matchers.array_file import Kind, read_arrays, write_arrays
 
 NO_ENTRY = 0xFFFFFFFF
@@ -63,13 +63,13 @@ _SPREAD, _TOP = np.uint64(0x9E3779B97F4A7C15), np.uint64(40)
 _TOKEN_BITS, _TRANSITION_BITS, _FIRST_BIT = np.uint64(63), np.uint64(31), np.uint64(32)
 
 
-@inline
+@part
 def token_bit(following: np.uint64) -> np.uint64:
     """Return the bit of a following token in the filter of a token, by the slot of the following token; both uint64."""
     return (following * _SPREAD) >> _TOP & _TOKEN_BITS
 
 
-@inline
+@part
 def transition_bit(following: np.uint64) -> np.uint64:
     """Return the bit of a following token in a transition's second word, by the slot of the token; both uint64."""
     return ((following * _SPREAD) >> _TOP & _TRANSITION_BITS) + _FIRST_BIT

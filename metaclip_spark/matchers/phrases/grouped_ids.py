@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import borrowed, inline, kernel
+from metaclip_spark.core.jit import borrowed, kernel, part
 
 MAX_RANKED = 64
 """Maximum number of a text's ids that are sorted by comparing each id with every other."""
@@ -50,7 +50,7 @@ def distinct_sorted(ids, start, stop, ranked, out, at):
     return _write_distinct(_by_digits(ids[start:stop]), n, out, at)
 
 
-@inline
+@part
 def _by_rank(ids, start, n, lanes, ranked, out, at):
     """Sort ids by rank, the number of smaller ids: comparisons without branches, `lanes` at once."""
     values, ranks = MAX_RANKED, 2 * MAX_RANKED
@@ -93,7 +93,7 @@ def _by_digits(ids):
     return ordered
 
 
-@inline
+@part
 def _write_distinct(ordered, n, out, at):
     """Write the ascending ids. A repeat, or the gap that a repeat left, is overwritten."""
     count, before = 0, np.int32(-1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from metaclip_spark.core.jit import inline, kernel, part, prefetch
+from metaclip_spark.core.jit import kernel, part, prefetch
 from metaclip_spark.matchers.phrases.compiled_list import (
     BUCKETS,
     DEPTH_BUCKETS,
@@ -47,7 +47,7 @@ def look_up_tokens(data, n, c, s):
             _look_up_overflow(data, i, c, s)
 
 
-@inline
+@part
 def _prefetch_slots(data, n, c, s):
     """Prefetch the slot of each token of at most sixteen bytes; write the others to `s.at`, and return their number."""
     slots, buckets = np.uint64(c.head[SLOTS]), np.uint64(c.head[BUCKETS])
@@ -70,7 +70,7 @@ def _prefetch_slots(data, n, c, s):
     return unusual
 
 
-@inline
+@part
 def _compare_tokens(data, n, c, s):
     """Compare each token of at most sixteen bytes with its slot; a token that differs gets the slot of no entry."""
     tokens, none = c.tokens, len(c.rest_starts) - 1

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import inline, kernel
+from metaclip_spark.core.jit import kernel, part
 
 LOAD = 0.9
 """Share of the slots that keys may fill."""
@@ -27,7 +27,7 @@ _MIX_A, _MIX_B, _MIX_C = (np.uint64(k) for k in (0xBF58476D1CE4E5B9, 0x94D049BB1
 _RIGHT_A, _RIGHT_B = np.uint64(32), np.uint64(29)
 
 
-@inline
+@part
 def mix(a: np.uint64, b: np.uint64, seed: np.uint64) -> np.uint64:
     """Return a 64-bit hash of two 64-bit words; all are uint64."""
     h = (a ^ seed) * _MIX_A
@@ -35,13 +35,13 @@ def mix(a: np.uint64, b: np.uint64, seed: np.uint64) -> np.uint64:
     return h ^ (h >> _RIGHT_B)
 
 
-@inline
+@part
 def bucket_of(h: np.uint64, buckets: np.uint64) -> np.uint64:
     """Return the bucket of a hash, from its low half; all are uint64."""
     return ((h & _LOW) * buckets) >> _HALF
 
 
-@inline
+@part
 def slot_of(h: np.uint64, displacement: np.uint64, slots: np.uint64) -> np.uint64:
     """Return the slot of a hash whose bucket has this displacement; all are uint64, `slots` below 2**32."""
     return (((h * (displacement * _DISPLACE | _ONE)) >> _HALF) * slots) >> _HALF

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import count_trailing_zeros, inline, kernel, load_word
+from metaclip_spark.core.jit import count_trailing_zeros, kernel, load_word, part
 
 WINDOW = 1 << 14
 """Bytes of text per window; the buffers of a window stay in the processor's cache."""
@@ -116,7 +116,7 @@ def carry(whole, n, s):
     return n - whole
 
 
-@inline
+@part
 def mark_ends(data, start, stop, ends, bits):
     """Set `ends` and `bits` for each byte that ends a token."""
     size = stop - start
@@ -147,7 +147,7 @@ def mark_ends(data, start, stop, ends, bits):
         bits[group] = word
 
 
-@inline
+@part
 def tokenize_range(data, base, begin, start, stop, row, s, n):
     """Tokenize the bytes in [start, stop); return the number of tokens, and the start of the next token."""
     starts, sizes, rows, bits = s.start, s.size, s.row, s.bits

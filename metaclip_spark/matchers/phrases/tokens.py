@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import inline, load_word, part
+from metaclip_spark.core.jit import load_word, part
 from metaclip_spark.matchers.phrases.slots import mix
 
 WORD = 8
@@ -19,7 +19,7 @@ _MASKS = np.array([(1 << 8 * min(size, WORD)) - 1 for size in range(SHORT + 1)],
 _LATER_MASKS = np.array([(1 << 8 * max(size - WORD, 0)) - 1 for size in range(SHORT + 1)], np.uint64)
 
 
-@inline
+@part
 def words_of(raw: npt.NDArray[np.uint8], start: int, size: int) -> tuple[np.uint64, np.uint64]:
     """Return the first and the second eight bytes of a token, uint64, with zeros beyond its end.
 
@@ -29,7 +29,7 @@ def words_of(raw: npt.NDArray[np.uint8], start: int, size: int) -> tuple[np.uint
     return load_word(raw, start) & _MASKS[size_in_words], load_word(raw, start + WORD) & _LATER_MASKS[size_in_words]
 
 
-@inline
+@part
 def short_hash(first: np.uint64, second: np.uint64, size: int, seed: np.uint64) -> np.uint64:
     """Return the hash of a token of at most sixteen bytes, uint64."""
     return mix(first, second ^ (np.uint64(size) << np.uint64(56)), seed)

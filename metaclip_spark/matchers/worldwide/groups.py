@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.jit import array_at, inline, kernel
+from metaclip_spark.core.jit import array_at, kernel, part
 from metaclip_spark.matchers.edges.scan import scan_edges
 from metaclip_spark.matchers.phrases.compiled_list import DEPTH, Compiled
 from metaclip_spark.matchers.phrases.grouped_ids import with_capacity
@@ -99,7 +99,7 @@ def scan_groups(data, offsets, valid, bounds, tables, s, window, edge_s, edge_wi
     return counts, out[:total]
 
 
-@inline
+@part
 def _phrases_at(table, at):
     """Return the `Compiled` whose addresses and sizes begin at a place of `table`."""
     depths = array_at(table[at + 14], table[at + 15], np.int64)
