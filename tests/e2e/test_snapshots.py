@@ -78,7 +78,10 @@ def pool_state(spark: Any, warehouse: Path) -> dict[str, list]:
     return {name: rows_of(spark, warehouse, name, wanted) for name, wanted in columns.items()}
 
 
-@pytest.mark.parametrize("dropped", ["one", "two", "three"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("dropped", [pytest.param("one", marks=SLOW), "two", pytest.param("three", marks=SLOW)])
 def test_a_warehouse_that_dropped_a_snapshot_equals_one_that_never_had_it(spark, pools, dropped):
     """Pairs, keys, sightings, counts, sources and rejects, of two lists; and so do the runs that come after."""
     others = [name for name in POOLS if name != dropped]

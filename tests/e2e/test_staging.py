@@ -71,7 +71,17 @@ def test_a_batch_whose_copy_is_missing_is_read_from_its_files(spark, undisturbed
     assert_same(table_state(spark, warehouse), undisturbed.state)
 
 
-@pytest.mark.parametrize("point", ["after delete outcomes", "after delete extracted", "after delete planned"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("after delete outcomes", marks=SLOW),
+        "after delete extracted",
+        pytest.param("after delete planned", marks=SLOW),
+    ],
+)
 def test_a_retry_that_dies_leaves_no_outcome_without_its_rows(spark, world, tmp_path, point):
     """A source that is read again loses its outcome and its rows, wherever the retry dies; the others keep theirs."""
     whole = world.pool / "c.wat.gz"
