@@ -72,15 +72,19 @@ def _check_export(uri: str) -> None:
 
 
 def exported_files(root: str) -> list[str]:
-    """Return the Parquet files of a warehouse's exports, ordered; remove partial files of interrupted writers."""
-    found = []
+    """Return the Parquet files of a warehouse's exports, ordered."""
+    return _exports_ending(root, ".parquet")
+
+
+def partial_exports(root: str) -> list[str]:
+    """Return the files that interrupted writers of exports left, ordered."""
+    return _exports_ending(root, PARTIAL)
+
+
+def _exports_ending(root: str, ending: str) -> list[str]:
     files, folder = _files_below(root, EXPORTS)
-    for path in files.find(folder) if files.exists(folder) else []:
-        if path.endswith(PARTIAL):
-            files.rm_file(path)
-        elif path.endswith(".parquet"):
-            found.append(_uri_of(files, path))
-    return sorted(found)
+    found = files.find(folder) if files.exists(folder) else []
+    return sorted(_uri_of(files, path) for path in found if path.endswith(ending))
 
 
 def ids_of_export(uri: str) -> Iterator[pa.Array]:

@@ -377,3 +377,18 @@ def test_runs_that_built_on_others_lose_their_pairs_too(spark, world):
         assert page.status == 0, page.err
         text = Path(page.out.strip()).read_text(encoding="utf-8")
         assert ("expected size and sd are those before the takedown" in text) == (run_id != runs[0])
+
+
+def test_a_partial_export_is_removed_and_a_dry_run_leaves_it(world):
+    """It may hold pairs to remove. A dry run changes nothing, as it says."""
+    warehouse = world.root / "warehouse"
+    assert call("run", *world.words()).status == 0
+    (warehouse / "exports").mkdir()
+    partial = warehouse / "exports" / "0.parquet.12345678.partial"
+    partial.write_bytes(b"PAR1")
+    (world.root / "urls.txt").write_text("http://example.org/a/3.jpg\n", encoding="utf-8")
+    words = ["takedown", "--warehouse", warehouse, "--urls", world.root / "urls.txt"]
+    assert call(*words, "--dry-run").status == 0
+    assert partial.exists()
+    assert call(*words).status == 0
+    assert not partial.exists()

@@ -17,6 +17,8 @@ from metaclip_spark.takedown.copies import (
     correct_manifests,
     exported_files,
     ids_of_export,
+    partial_exports,
+    remove_file,
     rewrite_export,
 )
 from metaclip_spark.takedown.hashes import Takedowns
@@ -36,6 +38,9 @@ def rewrite_exports(
     """
     if warehouse.root is None:
         return {}
+    if not dry_run:
+        for partial in partial_exports(warehouse.root):
+            remove_file(partial)  # it may hold pairs to remove
     exported: dict[str, RewrittenFile] = {}
     for folder, files in groupby(exported_files(warehouse.root), key=posixpath.dirname):
         rows = _rewrite_folder(warehouse, folder, list(files), removed, takedowns, dry_run).collect()

@@ -13,6 +13,7 @@ from metaclip_spark.takedown.copies import (
     RewrittenFile,
     correct_manifests,
     exported_files,
+    partial_exports,
     remove_file,
     rewrite_export,
     stale_reports,
@@ -95,16 +96,17 @@ def test_pages_count_where_an_export_shows_them(tmp_path):
     assert pq.read_table(path).to_pylist() == [{"url": "http://b.org/1", "page_url": None}]
 
 
-def test_files_of_exports_are_found_and_partial_files_are_removed(tmp_path):
-    """Files are found at any depth; a warehouse without exports has none."""
+def test_files_of_exports_are_found_and_none_is_removed(tmp_path):
+    """Files are found at any depth, partial ones apart; a warehouse without exports has none."""
     root = tmp_path / "wh"
-    assert exported_files(str(root)) == []
+    assert exported_files(str(root)) == partial_exports(str(root)) == []
     folder = root / "exports" / "run" / "known"
     folder.mkdir(parents=True)
     for name in ("b.parquet", "a.parquet", "a.parquet.12345678.partial", "_manifest.json"):
         (folder / name).write_bytes(b"")
     assert exported_files(str(root)) == [str(folder / "a.parquet"), str(folder / "b.parquet")]
-    assert sorted(path.name for path in folder.iterdir()) == ["_manifest.json", "a.parquet", "b.parquet"]
+    assert partial_exports(str(root)) == [str(folder / "a.parquet.12345678.partial")]
+    assert len(list(folder.iterdir())) == 4
 
 
 def test_manifests_are_corrected(tmp_path):
