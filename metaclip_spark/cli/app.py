@@ -671,6 +671,51 @@ def maintain(
     return command.maintain(settings_from(flags, config), _reporter(quiet=as_json), upkeep, dry_run, as_json)
 
 
+@cli.command()
+@settings_options("metadata", "worldwide", Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@click.option(
+    "--sample",
+    metavar="S|S%",
+    help="Compute ids and matches again for this share of the pairs only, chosen by their ids.  [default: all pairs]",
+)
+@click.option(
+    "--checks",
+    metavar="A,B",
+    help="Make only these checks: unique, ids, matches, counts, probabilities, draws, subsets, sources, runs, "
+    "takedowns, staging.  [default: all]",
+)
+@click.option(
+    "--run-id",
+    "run_ids",
+    metavar="ID",
+    multiple=True,
+    help="Check the subset of this run only (repeatable).  [default: all subsets]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def verify(
+    config: str | None,
+    debug: bool,
+    sample: str | None,
+    checks: str | None,
+    run_ids: tuple[str, ...],
+    as_json: bool,
+    **flags: Any,
+) -> int:
+    """Check that a warehouse is right, and change nothing.
+
+    Keys are there once. Ids, matches, counts, probabilities and draws are computed again from urls, texts and the entry
+    list. Sources, the log of runs and the tables agree. What was taken down is nowhere, and no staging is left.
+
+    Prints what was checked, how much of it, and the first differences. The exit status is 1 if something differs. What
+    cannot be checked is said, with the reason. --metadata names an entry list that moved since the run.
+    """
+    from metaclip_spark.commands.verify import command
+
+    names = [name.strip() for name in (checks or "").split(",") if name.strip()]
+    settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
+    return command.verify(settings, reporter, sample, names, run_ids, as_json, cause_of)
+
+
 cli.add_command(metadata)
 
 

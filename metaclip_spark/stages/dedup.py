@@ -40,11 +40,11 @@ def of_prefix(rows: DataFrame, prefix: KeyPrefix, key: str = "pair_id") -> DataF
     """Return the rows whose key is in a prefix. Statistics of files on the key answer most of the question.
 
     Args:
-        key: `pair_id` (hexadecimal digits) or `pair_key` (bytes).
+        key: `pair_key` (bytes), or a column of hexadecimal digits.
     """
 
     def value(digits: str) -> Column:
-        return F.lit(digits) if key == "pair_id" else F.lit(bytes.fromhex(digits))
+        return F.lit(bytes.fromhex(digits)) if key == "pair_key" else F.lit(digits)
 
     if prefix.first is not None:
         rows = rows.where(F.col(key) >= value(prefix.first))

@@ -60,10 +60,10 @@ class Lease:
         try:
             if self._claims is None:
                 self._warehouse.ensure(TABLE)
-            held = self._last()
+            held = self.last()
             while not self._take(held):
                 # Another run took the next generation and has not announced it yet. A killed run never announces it.
-                held = self._last() if self._claims else self._stored(held["generation"] + 1 if held else 1)
+                held = self.last() if self._claims else self._stored(held["generation"] + 1 if held else 1)
         except LeaseError:
             raise
         except (DeltaError, OSError, PySparkException) as error:
@@ -100,7 +100,7 @@ class Lease:
         row = pa.Table.from_pylist([{name: mine[name] for name in LEASE.names}], LEASE.arrow)
         return self._warehouse.append(TABLE, row, txn="holder", txn_version=mine["generation"]).was_new
 
-    def _last(self) -> dict[str, Any] | None:
+    def last(self) -> dict[str, Any] | None:
         """Return the lease of the latest generation that was announced; None where there is none."""
         claimed = self._claims.last() if self._claims is not None else None
         if claimed is not None:
@@ -208,6 +208,21 @@ def claims_of(warehouse: Warehouse, warn: Callable[[str], None]) -> Claims | Non
             "does not keep drivers apart there. Start one run at a time, or give this machine s3fs and credentials."
         )
         return None
+
+
+def refuse_while_held(warehouse: Warehouse, seconds: float, warn: Callable[[str], None] = _nothing) -> int:
+    """Check that no run holds the lease, without taking it; return the generation of the last lease, 0 without one.
+
+    Args:
+        seconds: duration of a lease without renewal.
+        warn: see `leased`.
+
+    Raises:
+        HeldError: another run holds the lease.
+    """
+    held = Lease(warehouse, seconds, claims_of(warehouse, warn)).last()
+    refuse_if_held(held, seconds, f"warehouse {warehouse.root or warehouse.catalog}", time.time())
+    return int(held["generation"]) if held is not None else 0
 
 
 @contextmanager

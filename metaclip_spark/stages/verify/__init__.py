@@ -1,0 +1,1 @@
+"""Verify: compute again what the tables store, and return the rows that differ."""
