@@ -10,10 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from crashing import Crash, CrashAt, watched
 from damaged import Row, add, rewrite, rows_in
-from e2e_world import UNMATCHED, World, call, flag_words, row, write_parquet
+from e2e_world import UNMATCHED, World, call, flag_words, row, wat_of, wat_record, write_parquet, write_wat
 from other_engine import play
+from test_damage import damaged_pool
 from test_engines import (
+    AT,
     after_download,
     crawls,
     every_kind,
@@ -22,6 +25,8 @@ from test_engines import (
     nothing,
     own_keys,
     read_again,
+    words_of,
+    world_in,
 )
 from test_snapshots import Pools
 from test_upgrade import unpacked
@@ -67,10 +72,65 @@ def idle(checks: Results) -> set[str]:
     return {name for name, check in checks.items() if not sum(check["checked"].values())}
 
 
+def images_taken_down(root: Path, shared: Path | None) -> list[list[object]]:
+    """One text per image, of which a page is taken down, with its text; then another crawl of the same images."""
+    world = world_in(root)
+    url = "http://example.org/{}.jpg"
+    for name, animals in (("one", ("cat", "dog", "cow")), ("two", ("cat", "bird"))):
+        pages = [
+            wat_record(
+                f"http://{name}.example/{n}", [{"url": url.format(n // 3), "alt": f"photo of a {animal} no {n}"}]
+            )
+            for n in range(30)
+            for animal in animals
+        ]
+        write_wat(root / f"{name}.wat.gz", pages)
+    (root / "urls.txt").write_text("\n".join(f"http://one.example/{n}" for n in range(0, 30, 4)), encoding="utf-8")
+    (root / "domains.txt").write_text("two.example\n", encoding="utf-8")
+    runs = [
+        [
+            "run",
+            *words_of(world, "--unit", "image", "--json", input=root / f"{name}.wat.gz", threshold=4, snapshot=name),
+        ]
+        for name in ("one", "two")
+    ]
+    takedown = ["takedown", *AT, "--json"]
+    return [
+        runs[0],
+        [*takedown, "--urls", root / "urls.txt"],
+        runs[1],
+        [*takedown, "--page-domains", root / "domains.txt"],
+        ["balance", *AT, "--threshold", 3, "--unit", "image", "--json"],
+    ]
+
+
+def left_out(root: Path, shared: Path | None) -> list[list[object]]:
+    """Filters, a blocklist, languages and caps; sources that are read again, also without deduplication."""
+    world = world_in(root)
+    (root / "blocked.txt").write_text("blocked.example\n", encoding="utf-8")
+    rows = [row("f", n) for n in range(20)]
+    rows += [(f"http://blocked.example/{n}.jpg", "a cat", "en", "", "") for n in range(12)]
+    rows += [(f"http://example.org/d/{n}.jpg", f"{n}{n} cats", "en", "", "") for n in range(12)]
+    pool = write_parquet(root / "filters" / "0.parquet", [*rows, ("http://example.org/l.jpg", "a " * 90, "en", "", "")])
+    damaged_pool(root / "damaged")
+    (root / "cut.wat.gz").write_bytes((root / "damaged" / "cut.wat.gz").read_bytes())
+    write_wat(root / "whole.wat.gz", wat_of([row("cut", n) for n in range(4)]))
+    words = words_of(world, "--no-dedup", input=root / "damaged", snapshot="damaged", max_failed="90%")
+    more = ["--min-words", 3, "--no-digits", "--text-cap", 100, "--blocklist", root / "blocked.txt"]
+    return [
+        ["run", *words_of(world, *more, input=pool, lang_column="lang", languages="en", rejects_per_reason=3)],
+        ["run", *words],
+        ["copy", root / "whole.wat.gz", root / "damaged" / "cut.wat.gz"],
+        ["run", *words, "--retry", "partial,failed"],
+    ]
+
+
 NO_TAKEDOWN = {"takedowns"}
 MADE = {
     every_kind: NO_TAKEDOWN,
     crawls: set(),
+    images_taken_down: set(),
+    left_out: NO_TAKEDOWN,
     images: NO_TAKEDOWN,
     own_keys: NO_TAKEDOWN,
     match_later: NO_TAKEDOWN,
@@ -544,3 +604,32 @@ def test_the_page_names_what_was_checked_and_the_first_differences(spark, sound,
     assert f"entry {damaged['entry_id']} of {damaged['snapshot']}" in ended.out
     assert f"{warehouse} is not right: see counts" in ended.out
     assert "not checked" in ended.out
+
+
+@pytest.mark.parametrize("point", ["after append extracted", "after append pairs", "after replace entry_probabilities"])
+def test_an_interrupted_run_differs_until_it_is_finished(spark, world, point):
+    """What is begun is named, with what to do; the same command again makes the warehouse right."""
+    assert call("run", *world.words("warehouse", input=world.pool / "a.parquet")).status == 0
+    words = world.words("warehouse", input=[world.pool / "b.tsv", world.pool / "c.wat.gz"], threshold=3)
+    with watched(CrashAt(lambda at: at == point)), pytest.raises(Crash):
+        call("run", *words)
+    checks = verified(world.root / "warehouse")
+    said = " ".join(" ".join(each) for found in wrong(checks).values() for each in found)
+    assert "again" in said or "run `dedup`, or the same `run`" in said, wrong(checks)
+    assert call("run", *words).status == 0
+    assert wrong(verified(world.root / "warehouse")) == {}
+
+
+def test_key_prefixes_find_the_same_as_one_pass(spark, sound, tmp_path, monkeypatch):
+    """A large table is compared one part of the keys after another: the numbers and the first differences are equal."""
+    warehouse = tmp_path / "warehouse"
+    shutil.copytree(sound, warehouse)
+    for damage in (doubled("pairs", unmatched), missing("sightings"), refused, doubled("curated_pairs")):
+        damage(warehouse)
+    names = "unique,subsets,sources"
+    whole = {name: {**check, "seconds": 0} for name, check in verified(warehouse, "--checks", names).items()}
+    assert set(wrong(whole)) == {"unique", "subsets", "sources"}
+    monkeypatch.setattr("metaclip_spark.steps.verify.inspection.prefixes_for", lambda keys, most: 8)
+    parts = {name: {**check, "seconds": 0} for name, check in verified(warehouse, "--checks", names).items()}
+    assert parts == whole
+    assert wrong(verified(sound)) == {}

@@ -65,7 +65,7 @@ def lacking(wanted: DataFrame, there: DataFrame, field: str, expected: str, got:
         wanted, there: the columns of the key; of two columns, the second one is the snapshot.
     """
     names = wanted.columns
-    sides = wanted.withColumn("there", F.lit(0)).unionByName(there.withColumn("there", F.lit(1)))
+    sides = wanted.withColumn("there", F.lit(0)).unionByName(there.toDF(*names).withColumn("there", F.lit(1)))
     keys = sides.groupBy(*names).agg(F.min("there").alias("least"), F.max("there").alias("most"))
     return as_differences(
         keys.where("least = 0 AND most = 0"), field, F.concat_ws(" of snapshot ", *names), F.lit(expected), F.lit(got)

@@ -66,7 +66,7 @@ def staging(look: Inspection, check: Check) -> None:
             check.add(name, f"table {name}", "no rows", f"{counted(number, 'row')}; {_NEXT[name]}")
     root = look.warehouse.root
     if root is None or not look.warehouse.reads_logs:
-        check.skip("files in staging: the folder is not local")
+        check.skip("files in the folder of staging, and partial exports: the warehouse is no local folder")
         return
     check.count(1, "folder")
     folder = os.path.join(root, STAGING)

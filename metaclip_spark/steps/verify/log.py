@@ -151,7 +151,9 @@ def _subsets(look: Inspection, check: Check) -> None:
         for run_id, number in sorted(sizes.items()):
             run = all_runs.get(run_id)
             if run is None or not run.has_subset:
-                got = counted(number, "row") + ("" if run is None else f" of a run that is {run.outcome}")
+                got = counted(number, "row")
+                if run is not None:
+                    got += f" of a run that is {run.outcome}; run the same command again"
                 check.add(name, f"run {run_id}", "a run with a subset in the log", got)
         for run in look.runs if name == "curated_pairs" else ():
             check.count(1, "subset")
