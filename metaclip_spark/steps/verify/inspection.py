@@ -132,7 +132,13 @@ class Inspection:
 
     def read(self, name: str, **where: str | Sequence[str]) -> DataFrame:
         """Return the rows of a table whose columns are equal to a value, or to one of several."""
-        return filter_equal(self.warehouse.read(name, self.versions.get(name)), **where)
+        if name not in self._read:  # Spark's Delta reads the log again for each DataFrame of a version
+            self._read[name] = self.warehouse.read(name, self.versions.get(name))
+        return filter_equal(self._read[name], **where)
+
+    @cached_property
+    def _read(self) -> dict[str, DataFrame]:
+        return {}
 
     def rows(self, name: str, columns: Sequence[str], /, **where: str | Sequence[str]) -> pa.Table:
         """Return rows of a small table."""
