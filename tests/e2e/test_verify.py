@@ -141,7 +141,7 @@ MADE = {
 """Script -> the checks that have nothing to look at after it."""
 
 
-SLOW = (every_kind, match_later, read_again)
+SLOW = (every_kind, match_later, read_again, left_out, after_download, images)
 
 
 @pytest.mark.parametrize(
@@ -488,7 +488,13 @@ def test_the_warehouse_that_is_damaged_is_right(spark, sound):
     assert {found_by.split()[0] for _, found_by, _ in DAMAGES.values()} == set(CHECKS)
 
 
-@pytest.mark.parametrize("name", DAMAGES)
+FIRST = {wanted.split()[0]: name for name, (_, wanted, _) in reversed(DAMAGES.items())}
+"""Check -> the first damage that it finds; the default set has these."""
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in FIRST.values() else [pytest.mark.slow]) for name in DAMAGES]
+)
 def test_a_damage_is_found_by_its_check(spark, sound, tmp_path, name):
     """The exit status is 1, and the first differences name the row; other checks find its consequences at most."""
     damage, wanted, others = DAMAGES[name]
@@ -606,7 +612,14 @@ def test_the_page_names_what_was_checked_and_the_first_differences(spark, sound,
     assert "not checked" in ended.out
 
 
-@pytest.mark.parametrize("point", ["after append extracted", "after append pairs", "after replace entry_probabilities"])
+@pytest.mark.parametrize(
+    "point",
+    [
+        pytest.param("after append extracted", marks=pytest.mark.slow),
+        "after append pairs",
+        pytest.param("after replace entry_probabilities", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_differs_until_it_is_finished(spark, world, point):
     """What is begun is named, with what to do; the same command again makes the warehouse right."""
     assert call("run", *world.words("warehouse", input=world.pool / "a.parquet")).status == 0
