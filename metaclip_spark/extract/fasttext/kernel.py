@@ -33,8 +33,10 @@ _SPREAD, _SECOND, _THIRD = map(np.uint64, MIX)
 _HIGH, _NONE, _ONE, _LOW = np.uint64(0x8080808080808080), np.uint64(0), np.uint64(1), np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
 _FIVE, _LOW_FIVE = np.uint64(5), np.uint64(31)
-_MEMORY = 3 << 19
-"""Bytes of the remembered words of a thread: they stay in a core's second cache."""
+_MEMORY = 3 << 21
+"""Bytes of the remembered words of a thread. A core's second cache is smaller, but to fetch a word from behind it, in
+advance, costs less than to sum its n-grams again: a quarter more texts a second than with 1.5 MiB, over 129,007 texts.
+"""
 _KEY = 4
 """Values of a remembered word: its bytes, at most 24, zeros after them; the number of vectors in its sum."""
 
