@@ -18,7 +18,7 @@ RUN --mount=type=bind,source=dist,target=/wheel \
 ENV NUMBA_CACHE_DIR=/opt/metaclip-spark/kernels
 COPY jobs /opt/metaclip-spark/jobs
 COPY conf /opt/metaclip-spark/conf
-RUN mkdir -p "$NUMBA_CACHE_DIR" && python3 -m metaclip_spark.warmup && chmod -R a+rwX "$NUMBA_CACHE_DIR"
+RUN mkdir -p "$NUMBA_CACHE_DIR" && python3 -m metaclip_spark.warmup && chmod -R a+rX,go-w "$NUMBA_CACHE_DIR"
 USER 185
 WORKDIR /opt/spark/work-dir
 # Of Spark's images: it starts a driver or an executor, as Spark's submission asks.

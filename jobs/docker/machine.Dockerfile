@@ -21,10 +21,11 @@ FROM python:${PYTHON}-slim
 ARG EXTRAS=report,s3
 RUN --mount=type=bind,from=build,source=/wheel,target=/wheel \
     pip install --no-cache-dir "$(echo /wheel/*.whl)[$EXTRAS]"
-# Compiled functions fit the kind of processor that built the image; another one compiles them again, in this folder.
+# Compiled functions fit the kind of processor that built the image; another one compiles them again. Root's folder, which
+# nobody else can write: code is loaded from it. A container copies it to a private folder.
 ENV NUMBA_CACHE_DIR=/opt/metaclip-spark/kernels \
     PYTHONUNBUFFERED=1
-RUN mkdir -p "$NUMBA_CACHE_DIR" && python -m metaclip_spark.warmup && chmod -R a+rwX "$NUMBA_CACHE_DIR" \
+RUN mkdir -p "$NUMBA_CACHE_DIR" && python -m metaclip_spark.warmup && chmod -R a+rX,go-w "$NUMBA_CACHE_DIR" \
     && useradd --uid 1000 --create-home metaclip \
     && mkdir /data && chown metaclip:metaclip /data
 USER 1000:1000

@@ -10,6 +10,7 @@ import functools
 import gc
 import hashlib
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -26,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from metaclip_spark.core.machine import kind_of_processor, machine_lock
+from metaclip_spark.core.machine import kind_of_processor, machine_lock, open_to_others
 
 _LOCK = threading.RLock()
 """Held while a function is handed to numba, which two threads must not do at once."""
@@ -118,8 +119,8 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function at its first call. The compiled code runs without the interpreter's lock.
 
     The code is cached next to the package or in the user's cache folder, for all processes of a machine; where neither
-    is writable, in a private temporary folder. Where that cannot be made either, every process compiles the function,
-    which takes some seconds. A change of any kernel's module
+    is writable, or other users can write to it, in a private temporary folder. Where that cannot be made either, every
+    process compiles the function, which takes some seconds. A change of any kernel's module
     makes the cache obsolete. numba itself checks only the function's own file, but a kernel contains the kernels that
     it calls.
     """
@@ -147,8 +148,9 @@ def _compiled(function: Any) -> Any:
 def _cached(numba: Any, function: Any) -> Any:
     """Return a function that is compiled at its first call, and cached.
 
-    On a machine where neither the package's folder nor the user's is writable, the cache is a private folder in the
-    temporary one, so that a process compiles once for all later ones of this user.
+    Where numba finds no folder that is writable, or the one that it finds is open to other users, the cache is a
+    private folder in the temporary one, so that a process compiles once for all later ones of this user. numba's files
+    are pickles: who can write them can run code.
 
     Raises:
         RuntimeError: there is no folder for the cache.
@@ -156,35 +158,77 @@ def _cached(numba: Any, function: Any) -> Any:
     # Kernels are called by name, from Python and from each other, never through a pointer: no wrapper for C.
     compile_ = numba.njit(cache=True, nogil=True, no_cfunc_wrapper=True)
     try:
-        return compile_(function)
+        return _if_private(compile_(function))
     except RuntimeError:
-        folder = private_folder()
-        if folder is None or numba.config.CACHE_DIR:
+        folder, given = private_folder(), numba.config.CACHE_DIR
+        if folder is None or given == folder:
             raise
+        if given and _is_private(Path(given)):
+            with contextlib.suppress(OSError):
+                _copy_missing(given, folder)
         numba.config.CACHE_DIR = folder
         try:
-            return compile_(function)
+            return _if_private(compile_(function))
         except RuntimeError:
-            numba.config.CACHE_DIR = ""
+            numba.config.CACHE_DIR = given
             raise
+
+
+def _if_private(compiled: Any) -> Any:
+    """Return a function whose cache no other user can write; numba has not read it yet.
+
+    Raises:
+        RuntimeError: another user can write the cache.
+    """
+    if not _is_private(Path(compiled._cache.cache_path)):
+        raise RuntimeError(f"{compiled._cache.cache_path} is open to other users")
+    return compiled
+
+
+@functools.cache
+def _is_private(folder: Path) -> bool:
+    """Return whether no other user can write to a folder of code; warn if one can."""
+    why = open_to_others(folder)
+    if why is not None:
+        warnings.warn(
+            f"{folder} is not used as a cache of compiled functions: {why}. Code is loaded from there, so no other "
+            "user may write to it. Change its permissions, or set NUMBA_CACHE_DIR to another folder.",
+            stacklevel=2,
+        )
+    return why is None
+
+
+def _copy_missing(source: str, target: str) -> None:
+    """Copy the caches of modules that are below a read-only folder, as an image has one, to the private folder."""
+    for folder in Path(source).iterdir():
+        if folder.is_dir() and _is_private(folder):
+            os.makedirs(os.path.join(target, folder.name), exist_ok=True)
+            for file in folder.iterdir():
+                copy = os.path.join(target, folder.name, file.name)
+                if file.suffix in (".nbi", ".nbc") and not os.path.exists(copy):
+                    shutil.copyfile(file, f"{copy}.{os.getpid()}")
+                    os.replace(f"{copy}.{os.getpid()}", copy)
 
 
 def cache_folders() -> Iterator[Path]:
     """Yield the folders in which this machine keeps what it made once, such as tables of models; some may be read-only.
 
-    They are `NUMBA_CACHE_DIR` alone, if it is set. Otherwise: `__pycache__` of the package, which travels with an image
-    or an archive; the user's cache folder; a private folder in the temporary one.
+    They are `NUMBA_CACHE_DIR`, if it is set. Otherwise: `__pycache__` of the package, which travels with an image or
+    an archive; the user's cache folder. A private folder in the temporary one is the last. A folder that other users
+    can write to is left out: kernels trust what they read there.
     """
-    if given := os.environ.get("NUMBA_CACHE_DIR"):
-        yield Path(given)
-        return
     package = Path(__file__).resolve().parents[1]
-    if package.is_dir():  # the package may be in a zip
-        yield package / "__pycache__"
-    with contextlib.suppress(RuntimeError):
-        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaclip-spark"
+    found: list[Path] = []
+    if given := os.environ.get("NUMBA_CACHE_DIR"):
+        found.append(Path(given))
+    else:
+        if package.is_dir():  # the package may be in a zip
+            found.append(package / "__pycache__")
+        with contextlib.suppress(RuntimeError):
+            found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaclip-spark")
     if private := private_folder():
-        yield Path(private)
+        found.append(Path(private))
+    yield from filter(_is_private, found)
 
 
 def private_folder() -> str | None:

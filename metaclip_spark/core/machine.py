@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import functools
+import grp
 import hashlib
 import os
 import platform
+import pwd
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,6 +66,66 @@ def is_in_memory(folder: Path, mounts: Path = Path("/proc/mounts")) -> bool:
         return False
     holding = [(line[1], line[2]) for line in lines if place.is_relative_to(line[1])]
     return bool(holding) and max(holding, key=lambda one: len(one[0]))[1] in ("tmpfs", "ramfs")
+
+
+def open_to_others(folder: Path) -> str | None:
+    """Return how another user can change what is read from a folder; None if no other user can.
+
+    The folder, its files and the folders above it must belong to this user, to root, or to the owner of this package,
+    who can change the code itself; and no other user may write to them. A folder above may have the sticky bit, as
+    /tmp has. Below a folder that no other user may enter, all is private. What does not exist is not asked.
+    """
+    for place in dict.fromkeys((Path(os.path.abspath(folder)), Path(os.path.realpath(folder)))):
+        for path in (*reversed(place.parents), place, *_files_in(place)):
+            try:
+                found = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            is_above = path in place.parents
+            why = _how_open(found, may_be_sticky=is_above)
+            if why is not None:
+                return f"{path} {why}"
+            if is_above and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o011:
+                break
+    return None
+
+
+def _files_in(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if not entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _how_open(found: os.stat_result, may_be_sticky: bool) -> str | None:
+    if found.st_uid not in _trusted_users():
+        return f"belongs to user {found.st_uid}"
+    if stat.S_ISLNK(found.st_mode) or (may_be_sticky and found.st_mode & stat.S_ISVTX):
+        return None
+    if found.st_mode & stat.S_IWOTH:
+        return "can be written by all users"
+    if found.st_mode & stat.S_IWGRP and not _is_of_one_user(found.st_gid):
+        return f"can be written by group {found.st_gid}"
+    return None
+
+
+@functools.cache
+def _trusted_users() -> frozenset[int]:
+    users = {0, os.getuid()}
+    with contextlib.suppress(OSError):  # the package may be in a zip
+        users.add(os.stat(__file__).st_uid)
+    return frozenset(users)
+
+
+@functools.cache
+def _is_of_one_user(group: int) -> bool:
+    """Return whether a group is the private one of this user, as many systems make one for each."""
+    try:
+        found, user = grp.getgrgid(group), pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return False
+    return found.gr_name == user and set(found.gr_mem) <= {user}
 
 
 def size_in_bytes(text: str, flag: str) -> int:

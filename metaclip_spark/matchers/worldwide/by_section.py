@@ -104,8 +104,7 @@ def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> Section
         ConfigError: the engine is unknown.
         MetadataError: a list changed since it was read, or a compiled list is damaged.
     """
-    folder = Path(private_folder() or tempfile.mkdtemp(prefix="metaclip-lists-"), "lists")
-    folder.mkdir(exist_ok=True)
+    folder = _folder()
     paths = {name: _path_of(file, folder) for name, file in metadata.lists.files.items()}
     lists = Lists(paths, switches_of(metadata), compiled=folder, engine=engine)
     for name, found in lists.prepare().items():
@@ -116,9 +115,15 @@ def compiled_lists(metadata: WorldwideMetadata, engine: str = "auto") -> Section
 
 def list_matcher(metadata: WorldwideMetadata, name: str, engine: str = "auto") -> tuple[Lists, int]:
     """Return the lists for the look-up of few texts in one of them, and the first id of this list."""
-    folder = Path(tempfile.gettempdir())
-    paths = {name: _path_of(metadata.lists.files[name], folder)}
+    paths = {name: _path_of(metadata.lists.files[name], _folder())}
     return Lists(paths, switches_of(metadata), engine=engine), metadata.sections.range(name)[0]
+
+
+def _folder() -> Path:
+    """Return a folder for lists that no other user can write."""
+    folder = Path(private_folder() or tempfile.mkdtemp(prefix="metaclip-lists-"), "lists")
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 def switches_of(metadata: WorldwideMetadata) -> dict[str, Switches]:

@@ -6,6 +6,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 
 from metaclip_spark.core import jit
+from metaclip_spark.core.machine import open_to_others
 
 
 def test_a_kernel_is_compiled_without_a_folder_for_the_cache(monkeypatch):
@@ -141,6 +143,134 @@ def test_a_folder_for_code_that_others_can_write_is_not_used(tmp_path, monkeypat
     os.rmdir(folder)
     os.symlink(tmp_path, folder)
     assert jit.private_folder() is None
+
+
+class _Planted:
+    """A pickle that makes a file when it is loaded."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return Path.touch, (self.file,)
+
+
+_DOUBLED = "from metaclip_spark.core.jit import kernel\n\n@kernel\ndef doubled(value):\n    return value * 2\n"
+
+
+def _other_group(folder: Path) -> None:
+    try:
+        os.chown(folder, -1, os.getgid() + 1)
+    except PermissionError:
+        pytest.skip("only root can give a folder to a group that is not the user's own")
+    os.chmod(folder, 0o775)
+
+
+def _other_user(folder: Path) -> None:
+    try:
+        os.chown(folder, os.getuid() + 1, -1)
+    except PermissionError:
+        pytest.skip("only root can give a folder to another user")
+
+
+OPEN = {
+    "all users": lambda folder: os.chmod(folder, 0o777),
+    "a group": _other_group,
+    "another user's": _other_user,
+    "a file": lambda folder: [os.chmod(file, 0o666) for file in folder.iterdir()],
+    "a link": lambda folder: _behind_a_link(folder),
+}
+"""Kind of a folder that others can write -> how to make one of a private folder."""
+
+
+def _behind_a_link(folder: Path) -> None:
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    moved.chmod(0o777)
+    folder.symlink_to(moved)
+
+
+@pytest.fixture
+def place_of_all():
+    """Yield a folder that all users can enter: nobody enters pytest's own, so that all below it is private."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.mark.parametrize("kind", OPEN)
+@pytest.mark.parametrize("place", ["__pycache__", "NUMBA_CACHE_DIR"])
+def test_no_pickle_is_loaded_from_a_folder_that_others_can_write(place_of_all, place, kind):
+    """A pickle that is planted in numba's cache is not loaded: a warning names the folder, and another one is used.
+
+    While the folder is private, the same pickle is loaded: the test would see it.
+    """
+    package = place_of_all / "package"
+    package.mkdir()
+    (package / "kernels.py").write_text(_DOUBLED)
+    env = {**os.environ, "TMPDIR": str(place_of_all), "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    env.pop("NUMBA_CACHE_DIR", None)
+    if place == "NUMBA_CACHE_DIR":
+        env[place] = str(place_of_all / "kernels")
+
+    def run() -> subprocess.CompletedProcess:
+        script = "from kernels import doubled; print(doubled(21))"
+        return subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True)
+
+    assert run().stdout == "42\n"
+    (index,) = place_of_all.rglob("*.nbi")
+    for file in (index, *index.parent.glob("*.nbc")):
+        file.write_bytes(pickle.dumps(_Planted(place_of_all / "loaded")))
+    run()
+    assert (place_of_all / "loaded").exists()
+    (place_of_all / "loaded").unlink()
+    OPEN[kind](index.parent)
+    done = run()
+    assert (done.returncode, done.stdout) == (0, "42\n"), done.stderr
+    assert not (place_of_all / "loaded").exists()
+    assert f"{index.parent} is not used as a cache of compiled functions: " in done.stderr
+    assert list(place_of_all.glob("metaclip-kernels-*/*/*.nbi"))
+
+
+def test_what_others_can_enter_and_not_write_is_private(place_of_all):
+    """Folders above count: a sticky one may be open, as /tmp is; below a folder that lets nobody in, all is private."""
+    above, folder = place_of_all / "above", place_of_all / "above" / "kernels"
+    folder.mkdir(parents=True)
+    found = {}
+    for mode in (0o755, 0o777, 0o1777, 0o700):
+        above.chmod(mode)
+        found[mode] = open_to_others(folder)
+    assert found == {0o755: None, 0o777: f"{above} can be written by all users", 0o1777: None, 0o700: None}
+    folder.chmod(0o777)
+    assert open_to_others(folder) is None  # nobody enters the folder above
+    above.chmod(0o755)
+    assert open_to_others(folder) == f"{folder} can be written by all users"
+    assert open_to_others(folder / "none" / "yet") == f"{folder} can be written by all users"
+
+
+def test_a_read_only_cache_of_an_image_is_copied_to_the_private_folder(tmp_path):
+    """numba takes no cache from a folder that it cannot write. Its code is taken from a copy, and not compiled."""
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "kernels.py").write_text(_DOUBLED)
+    env = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join([str(package), *sys.path])}
+    env["NUMBA_CACHE_DIR"] = str(tmp_path / "kernels")
+    read_only = (
+        "import numba.core.caching as caching, os\n"
+        "ensure = caching.UserProvidedCacheLocator.ensure_cache_path\n"
+        "def refuse(self):\n"
+        "    if 'metaclip-kernels-' not in self.get_cache_path(): raise OSError('read-only')\n"
+        "    ensure(self)\n"
+        "for name in ('InTree', 'UserWide', 'UserProvided'):\n"
+        "    getattr(caching, name + 'CacheLocator').ensure_cache_path = refuse\n"
+    )
+    script = "from kernels import doubled; print(doubled(21), sum(doubled.stats.cache_hits.values()))"
+    said = [
+        subprocess.run([sys.executable, "-c", text], env=env, capture_output=True, text=True, check=True).stdout
+        for text in (script, read_only + script)
+    ]
+    assert said == ["42 0\n", "42 1\n"]
+    assert list(tmp_path.glob("metaclip-kernels-*/*/*.nbi"))
 
 
 def test_processes_that_start_together_compile_a_kernel_once(tmp_path):
