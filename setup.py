@@ -1,8 +1,11 @@
 """Packaging metadata of metaclip-spark; pyproject.toml holds only the tools' settings."""
 
+import contextlib
+import gzip
 import os
 import runpy
 import shutil
+import tarfile
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -17,6 +20,11 @@ LISTS = ("*.json.gz", "*.sidecar.json", "*LICENSE.txt")
 
 WORLDWIDE = "worldwide"
 """The folder of metadata/ with the lists of other languages; all of its files travel."""
+
+# Equal sources give equal bytes, whoever builds them, where and when: see SECURITY.md.
+os.umask(0o022)
+MADE_AT = int(os.environ.setdefault("SOURCE_DATE_EPOCH", "315532800"))
+"""The time of all files in the wheel and in the archive, in seconds since 1970. The default is the first of a zip."""
 
 FOR_CLUSTER = os.environ.get("METACLIP_FOR") == "cluster"
 """Whether the wheel is for clusters (jobs/package.sh): they have a pyspark, which pyspark-client would overwrite."""
@@ -56,14 +64,58 @@ class BuildWithLists(build_py):
             raise SystemExit(f"{ROOT / 'metadata'} has no en.json.gz; build from a whole clone or sdist.")
         for file in files:
             shutil.copyfile(file, folder / file.name)
+        set_permissions(package)
+
+
+def set_permissions(folder: Path) -> None:
+    """Set the permissions of copies, which are those of the originals, which depend on who made the clone."""
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 class SdistWithCommit(sdist):
-    """Write the commit into the archive: it is not a clone."""
+    """Write the commit into the archive, which is no clone; the archive has no trace of who made it."""
+
+    def make_archive(self, base_name: str, format: str, root_dir: str = ".", base_dir: str = ".", **_: object) -> str:
+        assert format == "gztar", f"got the format {format}, expected gztar"
+        name = f"{base_name}.tar.gz"
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        with (
+            open(name, "wb") as out,
+            gzip.GzipFile("", "wb", 9, out, MADE_AT) as packed,
+            tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for path in sorted(Path(root_dir, base_dir).rglob("*")):
+                inside = f"{base_dir}/{path.relative_to(Path(root_dir, base_dir)).as_posix()}"
+                archive.add(path, inside, recursive=False, filter=plain)
+        return name
 
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
         super().make_release_tree(base_dir, files)
         write_commit(Path(base_dir, "metaclip_spark"))
+
+
+COMMANDS = {"build_py": BuildWithLists, "sdist": SdistWithCommit}
+with contextlib.suppress(ImportError):  # an older setuptools than a wheel is built with; its sdist is the same
+    from setuptools.command.bdist_wheel import bdist_wheel
+
+    class WheelWithPermissions(bdist_wheel):
+        """Write the licences into the wheel with the same permissions everywhere."""
+
+        def write_wheelfile(self, wheelfile_base: str, *args: object, **kwargs: object) -> None:
+            super().write_wheelfile(wheelfile_base, *args, **kwargs)
+            set_permissions(Path(wheelfile_base))
+
+    COMMANDS["bdist_wheel"] = WheelWithPermissions
+
+
+def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Return a file of an archive without its owner, its time and the permissions of a clone."""
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    member.mtime = MADE_AT
+    member.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
+    return member
 
 
 def long_description() -> str:
@@ -114,7 +166,7 @@ EXTRAS = {
         "ruff>=0.17,<0.18",
         "mypy>=2.4,<2.5",
         "types-PyYAML>=6.0",
-        "import-linter>=2.17,<3",
+        "import-linter>=2.17,<3; python_version >= '3.11'",
         # In this order, and without boto3 by name: s3fs's aiobotocore takes few versions of botocore, and pip would
         # fix the newest boto3 first and then try every aiobotocore there is.
         "s3fs>=2024.10",
@@ -133,6 +185,8 @@ EXTRAS = {
         "opentelemetry-sdk>=1.25",
         "opentelemetry-exporter-otlp-proto-http>=1.25",
         "openlineage-python>=1.20",
+        # The schema of the bill of materials (requirements/sbom.cdx.json).
+        "cyclonedx-python-lib[json-validation]>=8",
     ],
     "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],
 }
@@ -146,7 +200,10 @@ setup(
     long_description_content_type="text/markdown",
     # Of the code. The lists in the wheel have licences of their own: NOTICE, and their sidecars.
     license="Apache-2.0",
-    license_files=["LICENSE", "NOTICE", "metadata/WORDNET-LICENSE.txt"],
+    license_files=[
+        *("LICENSE", "NOTICE", "metadata/WORDNET-LICENSE.txt"),
+        *sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "metadata" / "licences").glob("*.txt")),
+    ],
     classifiers=[
         "Development Status :: 4 - Beta",
         "Environment :: Console",
@@ -167,7 +224,7 @@ setup(
     keywords="CLIP MetaCLIP image-text pairs data curation Common Crawl Spark Delta",
     python_requires=">=3.10",
     packages=find_packages(include=["metaclip_spark*"]),
-    cmdclass={"build_py": BuildWithLists, "sdist": SdistWithCommit},
+    cmdclass=COMMANDS,
     package_data={
         "": ["*.xml", "py.typed"],
         "metaclip_spark.costs": ["rates.json"],

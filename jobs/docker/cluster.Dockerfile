@@ -13,7 +13,10 @@ USER 0
 # With commas: report, s3.
 ARG EXTRAS=report,s3
 # The wheel of jobs/package.sh requires neither pyspark nor pyspark-client: the image has Spark's own.
+# First the locked versions, by their hashes; another extra brings its packages in their newest version.
 RUN --mount=type=bind,source=dist,target=/wheel \
+    --mount=type=bind,source=requirements,target=/requirements \
+    pip install --no-cache-dir --require-hashes -r /requirements/cluster.txt && \
     pip install --no-cache-dir "$(echo /wheel/metaclip_spark-*+cluster-py3-none-any.whl)[$EXTRAS]"
 ENV NUMBA_CACHE_DIR=/opt/metaclip-spark/kernels
 COPY jobs /opt/metaclip-spark/jobs

@@ -19,7 +19,10 @@ RUN METACLIP_COMMIT="$COMMIT" pip wheel --no-cache-dir --no-deps --wheel-dir /wh
 FROM python:${PYTHON}-slim
 # With commas: report, s3.
 ARG EXTRAS=report,s3
+# First the locked versions, by their hashes; another extra brings its packages in their newest version.
 RUN --mount=type=bind,from=build,source=/wheel,target=/wheel \
+    --mount=type=bind,source=requirements,target=/requirements \
+    pip install --no-cache-dir --require-hashes -r /requirements/machine.txt && \
     pip install --no-cache-dir "$(echo /wheel/*.whl)[$EXTRAS]"
 # Compiled functions fit the kind of processor that built the image; another one compiles them again. Root's folder, which
 # nobody else can write: code is loaded from it. A container copies it to a private folder.

@@ -26,7 +26,7 @@ OF_OTHER_TOOLS = {
     "--hash_col --image_size --input_format --min_image_size --number_sample_per_shard --output_folder --output_format "
     "--processes_count --resize_mode --resize_only_if_bigger --retries --save_additional_columns --thread_count "
     "--timeout --url_col --url_list --user_agent_token --verify_hash",
-    "pip": "--force-reinstall --no-cache-dir --no-deps --quiet --upgrade --user --wheel-dir",
+    "pip": "--force-reinstall --no-cache-dir --no-deps --quiet --require-hashes --upgrade --user --wheel-dir",
     "ruff": "--check",
     "spark": "--archives --class --conf --deploy-mode --driver-memory --executor-cores --executor-memory --files "
     "--host --load-spark-defaults --memory --name --num-executors --packages --port --properties-file --py-files",

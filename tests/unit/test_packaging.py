@@ -212,5 +212,12 @@ def test_an_sdist_makes_a_wheel_with_lists_licences_and_commit(tmp_path):
     for path in (ROOT / "metadata" / "worldwide").iterdir():
         assert inside[f"metaclip_spark/metadata/lists/worldwide/{path.name}"] == path.read_bytes()
     names_inside = " ".join(inside)
-    for wanted in ("lists/en.sidecar.json", "lists/WORDNET-LICENSE.txt", "LICENSE", "NOTICE", "templates/card.html.j2"):
+    for wanted in (
+        "lists/en.sidecar.json",
+        "lists/WORDNET-LICENSE.txt",
+        "LICENSE",
+        "NOTICE",
+        "licences/omw-dan.txt",
+        "templates/card.html.j2",
+    ):
         assert wanted in names_inside
