@@ -63,6 +63,8 @@ _DEFAULTS = {
     # As the embedded engine writes: 42% smaller than snappy, Spark's default, in key order.
     "spark.sql.parquet.compression.codec": "zstd",
     "parquet.compression.codec.zstd.level": "1",
+    # Otherwise `${name}` in a statement, such as in the path of a table, is a setting or a variable of the environment.
+    "spark.sql.variable.substitute": "false",
     # Otherwise each call of pyspark looks for its caller, and tells the JVM.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }

@@ -33,12 +33,12 @@ def quoted(name: str) -> str:
 
 
 def sql_string(text: str) -> str:
-    """Return a string literal of SQL.
+    """Return a string literal of SQL. A dollar sign is escaped, because Spark puts variables in the place of `${name}`.
 
-    >>> print(sql_string("it's"))
-    'it\\'s'
+    >>> print(sql_string("it's $5"))
+    'it\\'s \\u00245'
     """
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'").replace("$", "\\u0024")
     return f"'{escaped}'"
 
 

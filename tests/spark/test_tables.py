@@ -223,6 +223,46 @@ def test_replace_touches_one_partition_only_and_can_be_repeated(spark, warehouse
     assert entries_of(warehouse) == [("a", 2, 8), ("it's", 3, 9)]
 
 
+HOSTILE_NAMES = (
+    "a' OR '1' = '1",
+    "a\\' OR 1 = 1 --",
+    "\\",
+    "a'; DROP TABLE entry_counts; --",
+    "a') OR (true",
+    "`) /* */",
+    "${spark.app.name}",
+    "${env:METACLIP_CANARY}",
+    ":a ? {a} %s $a",
+    "\\u0027 OR true",
+)
+"""Names of snapshots that mean something in SQL, or in Spark's substitution of variables."""
+
+
+@pytest.mark.parametrize("logs", ["delta-rs", "Spark"])
+def test_a_value_is_never_a_part_of_a_statement(spark, warehouse, monkeypatch, request, logs):
+    """Each row is replaced and deleted by its name alone, and no variable of the environment is in the log."""
+    if logs == "Spark":
+        if is_embedded(spark):
+            pytest.skip("the embedded engine writes by delta-rs only")
+        warehouse._logs = warehouse._statements
+    monkeypatch.setenv("METACLIP_CANARY", "canary0environment")
+    if not is_embedded(spark):  # as in a session of the user's, which is used as it is
+        spark.conf.set("spark.sql.variable.substitute", "true")
+        request.addfinalizer(lambda: spark.conf.set("spark.sql.variable.substitute", "false"))
+    warehouse.append("entry_counts", counts(spark, *((name, 1, 5) for name in HOSTILE_NAMES)))
+    left = {(name, 1, 5) for name in HOSTILE_NAMES}
+    for name in HOSTILE_NAMES[::2]:
+        warehouse.replace("entry_counts", counts(spark, (name, 2, 6)), metadata_id="m", snapshot=name)
+        left = left - {(name, 1, 5)} | {(name, 2, 6)}
+    assert set(entries_of(warehouse)) == left
+    for name in HOSTILE_NAMES:
+        warehouse.delete("entry_counts", snapshot=name)
+        left = {one for one in left if one[0] != name}
+        assert set(entries_of(warehouse)) == left, name
+    log = Path(warehouse.root, "entry_counts", "_delta_log")
+    assert not [file for file in log.rglob("*") if file.is_file() and b"canary0" in file.read_bytes()]
+
+
 def test_replace_refuses_rows_of_another_partition(spark, warehouse):
     """Rows that do not meet the condition are not written."""
     with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|does not conform|are replaced"):
@@ -526,7 +566,14 @@ def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
 
 @pytest.mark.parametrize(
     "name",
-    ["ba`ck", "``", """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""", "a#b?c", """it's 50%20 of $x "ü" [1] {a} * `q`"""],
+    [
+        "ba`ck",
+        "``",
+        """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""",
+        "a#b?c",
+        "${spark.app.name}",
+        """it's 50%20 of $x "ü" [1] {a} * `q`""",
+    ],
 )
 def test_a_warehouse_may_have_any_name(spark, tmp_path, name):
     """Quotes, spaces, backticks, percent, dollars, globs and other scripts: every statement finds the table."""

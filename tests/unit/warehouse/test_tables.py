@@ -8,7 +8,8 @@ from metaclip_spark.warehouse.tables import equal_to, sql_string
 
 
 @pytest.mark.parametrize(
-    ("text", "literal"), [("a", "'a'"), ("it's", r"'it\'s'"), ("a\\", r"'a\\'"), ("\\'", r"'\\\''"), ("", "''")]
+    ("text", "literal"),
+    [("a", "'a'"), ("it's", r"'it\'s'"), ("a\\", r"'a\\'"), ("\\'", r"'\\\''"), ("", "''"), ("${a}", r"'\u0024{a}'")],
 )
 def test_quotes_and_backslashes_do_not_end_a_literal(text, literal):
     """Spark reads a backslash and a quote after a backslash as they are."""
