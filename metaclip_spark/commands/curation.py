@@ -22,6 +22,7 @@ from metaclip_spark.commands.outcome import (
 from metaclip_spark.commands.report import closing_report
 from metaclip_spark.config.expectations import load_expectations
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError, EmptyPoolError, ExpectationError, IncompleteError
 from metaclip_spark.pipeline import curate
@@ -272,7 +273,7 @@ def _empty(ctx: RunContext, card: Card) -> int:
 
 def _print(card: Card, report_file: str, as_json_text: bool) -> None:
     if as_json_text:
-        print(json.dumps(as_json(card, report_file), ensure_ascii=False))
+        print(json.dumps(as_json(card, masked(report_file)), ensure_ascii=False))
         return
     from metaclip_spark.terminal.tables import print_card
 

@@ -10,6 +10,7 @@ from typing import Any
 from metaclip_spark.commands.opening import reading
 from metaclip_spark.commands.outcome import outcome_of, write_outcome
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import Card
@@ -65,7 +66,7 @@ def report(
         cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
     ctx = contexts[-1]
     place = _write_compared(ctx, cards[0], cards[1], output) if compare else write_card(ctx, cards[0], output)
-    print(place)
+    print(masked(place))
     write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
     return 0
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from metaclip_spark.config.languages import problem_of_typed
 from metaclip_spark.config.setting import flag_of
 from metaclip_spark.config.settings import SETTINGS, Settings
+from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.errors import ConfigError
 
 
@@ -26,6 +27,7 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
         ConfigError: one sentence per problem, each naming its flag, or its file and key.
     """
     from_file, origins = ({}, {}) if config is None else _read_yaml(config)
+    remember(secrets_in(from_file))  # before the check, whose error may quote them
     replaced = {SETTINGS[name].alternative for name in flags if name in SETTINGS} - {None}
     from_file = {name: value for name, value in from_file.items() if SETTINGS[name].alternative not in replaced}
     origins.update({name: f"flag {flag_of(name)}" for name in flags})

@@ -36,6 +36,11 @@ _ONLY_USERS = ("http", "https", "sc", "ftp", "sftp")
 """Schemes in which the part before @ is a user. In abfss:// it is a container, which is no secret."""
 _NO_VALUE = re.compile(r"^(?:/|[A-Za-z]:\\)|_(?:FILE|PATH|URI|URL|DIR)$")
 
+_HAS_SECRETS = re.compile(
+    r"PROXY|_UR[IL]$|CONNECTION|CONN_|DSN|HEADERS|AUTH|TRANSPORT|OPTIONS|_OPTS|_ARGS", re.IGNORECASE
+)
+"""Names of variables of the environment whose values may have secrets in them: urls, connection strings, options."""
+
 _remembered: set[str] = set()
 
 
@@ -163,16 +168,19 @@ def _has_secret(found: re.Match[str]) -> bool:
     return bool(found["user"]) and found["user"] != HIDDEN and (":" in found["user"] or scheme in _ONLY_USERS)
 
 
+def _of_environment() -> frozenset[str]:
+    """Return the secrets of the environment's variables: by their names, and in urls and options. Paths are none."""
+    return _secrets_of(tuple(os.environ.items()))
+
+
 @functools.lru_cache(maxsize=1)
 def _secrets_of(environment: tuple[tuple[str, str], ...]) -> frozenset[str]:
-    return frozenset(value for _, value in environment)
-
-
-def _of_environment() -> frozenset[str]:
-    """Return the values of the environment's variables with the name of a secret; paths are none."""
-    named = sorted(
-        (name, value)
-        for name, value in os.environ.items()
-        if len(value) >= _LEAST and is_secret_name(name) and not _NO_VALUE.search(name) and not value.startswith("/")
-    )
-    return _secrets_of(tuple(named))
+    found: set[str] = set()
+    for name, value in environment:
+        if len(value) < _LEAST or value.startswith("/"):
+            continue
+        if is_secret_name(name) and not _NO_VALUE.search(name):
+            found.add(value)
+        elif _HAS_SECRETS.search(name):
+            found.update(each for each in secrets_in(value) if len(each) >= _LEAST)
+    return frozenset(found)

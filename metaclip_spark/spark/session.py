@@ -68,7 +68,9 @@ _DEFAULTS = {
     # Otherwise each call of pyspark looks for its caller, and tells the JVM.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
-_REDACTED = r"(?i)secret|passw|token|credential|access[.]?key|account[.]key|[.]sas[.]"
+_REDACTED = (
+    r"(?i)secret|pass(w|phrase)|token|credential|signature|authorization|(access|api)[-_.]?key|account[.]key|[.]sas[.]"
+)
 """Names of settings whose values Spark itself hides in its page, its logs and its event log. By default it shows the
 keys of Azure's accounts."""
 _WAREHOUSE = "spark.sql.warehouse.dir"

@@ -94,7 +94,7 @@ def make_card(ctx: RunContext) -> Card:
         entry_thresholds=None if by_language is None else by_language.by_entry,
         versions=event.software,
         notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
-        table_paths={name: ctx.warehouse.where(name) for name in PUBLIC_TABLES},
+        table_paths={name: masked(ctx.warehouse.where(name)) for name in PUBLIC_TABLES},
         incomplete_sources=account.incomplete,
         pairs_seen=_pairs_seen(ctx, account, pools, taken),
         pairs_rematched=account.rematched,

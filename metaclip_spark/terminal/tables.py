@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card
@@ -54,7 +55,7 @@ def print_card(card: Card, report: str | None) -> None:
         out.print(f"note    {note}", markup=False)
     out.print(f"tables  {card.table_paths['curated_pairs']} and next to it", markup=False)
     if report:
-        out.print(f"report  {report}", markup=False)
+        out.print(f"report  {masked(report)}", markup=False)
 
 
 def card_rows(card: Card) -> list[tuple[str, str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -12,6 +13,8 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from e2e_world import World, call, flag_words
+
+from metaclip_spark.core.secrets import HIDDEN
 
 pytestmark = pytest.mark.spark
 
@@ -24,12 +27,30 @@ CANARIES = {
     "spark password": "canary0spark0password0ffff",
     "java": "canary0java0gggg",
     "environment": "canary0environment0hhhh",
+    "proxy": "canary0proxy0iiii",
+    "filter": "canary0filter0jjjj",
+    "list": "canary0list0kkkk",
+    "redirect": "canary0redirect0llll",
+    "config": "canary0config0mmmm",
+    "lineage": "canary0lineage0nnnn",
+    "headers": "canary0headers0oooo",
+    "metrics": "canary0metrics0pppp",
 }
 """Kind of secret -> its value."""
 
 
 class _Quiet(SimpleHTTPRequestHandler):
-    """Serve a folder without logging; refuse what is not there as an object store does."""
+    """Serve a folder without logging; `/moved/` redirects to an address with a signature."""
+
+    def send_head(self):
+        """Answer with a redirect, or as the parent does."""
+        if not self.path.startswith("/moved/"):
+            return super().send_head()
+        self.send_response(302)
+        self.send_header("Location", f"/{self.path.split('/')[-1]}?X-Amz-Signature={CANARIES['redirect']}")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return None
 
     def log_message(self, format: str, *args: object) -> None:
         """Log nothing."""
@@ -132,3 +153,65 @@ def test_a_source_is_read_again_with_a_new_signature(world, served):
     again = call("run", *world.words(input=f"http://{served}/b.tsv?sig=another0signature"))
     assert again.status == 0, again.err
     assert "1 done already" in again.err
+
+
+def test_secrets_of_lists_redirects_configs_and_monitors_stay_out(world, served, engine, monkeypatch):
+    """A list line, a redirect, the config file, a filter, a proxy, the lineage's transport and headers of metrics."""
+    pytest.importorskip("openlineage", reason="openlineage-python is not installed; it comes with the extra [lineage]")
+    lineage = world.root / "lineage.jsonl"
+    transport = {"type": "file", "log_file_path": str(lineage), "append": True, "apiKey": CANARIES["lineage"]}
+    for name, value in {
+        "OPENLINEAGE__TRANSPORT": json.dumps(transport),
+        "OTEL_EXPORTER_OTLP_HEADERS": f"api-key={CANARIES['headers']}",
+        "FTP_PROXY": f"http://me:{CANARIES['proxy']}@127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    outside = world.root.parent / "given"
+    outside.mkdir()
+    listed = outside / "sources.paths"
+    lines = [f"http://{served}/b.tsv?token={CANARIES['list']}", f"http://{served}/moved/a.parquet"]
+    lines += [f"http://{served}/moved/gone.tsv", f"http://me:{CANARIES['password']}@{served}/gone.tsv"]
+    listed.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    config = outside / "config.yaml"
+    config.write_text(json.dumps({"spark": {"spark.my.password": CANARIES["config"]}}), encoding="utf-8")
+    wrong = outside / "wrong.yaml"
+    wrong.write_text(json.dumps({"seed": {"my.password": [CANARIES["config"]]}}), encoding="utf-8")
+    where = world.words("warehouse", input=listed)
+    metrics = f"statsd://me:{CANARIES['metrics']}@127.0.0.1"
+    ended = [
+        call("run", *world.words("none"), "--config", wrong),
+        call("run", *world.words("none"), "--metrics", metrics.replace("statsd", "nonsense")),
+        call("run", *world.words("none"), "--filter", f"no_such_module:f?api_key={CANARIES['filter']}"),
+        call("run", *where, "--config", config, "--metrics", metrics, "--log-format", "json"),
+        call("runs", "list", *flag_words(warehouse=world.root / "warehouse"), "--json"),
+        call("report", *flag_words(warehouse=world.root / "warehouse")),
+        call("export", *flag_words(warehouse=world.root / "warehouse"), "--json"),
+    ]
+
+    def fails(*_: object) -> None:
+        raise OSError(" ".join(CANARIES[kind] for kind in ("proxy", "lineage", "headers", "config", "metrics")))
+
+    monkeypatch.setattr("metaclip_spark.pipeline.count_step", fails)
+    ended.append(call("run", *where, "--config", config, "--metrics", metrics, "--threshold", 3, "--debug"))
+    ended.append(call("run", *world.words("broken"), "--config", config, "--metrics", metrics, "--debug"))
+    assert [each.status for each in ended[:4]] == [2, 2, 2, 3], [each.err[-300:] for each in ended]
+    assert [each.status for each in ended[4:7]] == [0, 0, 0], [each.err[-300:] for each in ended]
+    assert "(hidden)" in ended[-1].err
+    assert "FAIL" in lineage.read_text()
+    assert found(world, *(each.out + each.err for each in ended)) == []
+
+
+def test_the_address_of_a_warehouse_may_have_a_secret(world, monkeypatch):
+    """Every command shows the places of tables, reports and exports; here the address has a signature."""
+    monkeypatch.setitem(CANARIES, "address", "canary0address0qqqq")
+    name = f"X-Amz-Signature={CANARIES['address']}"
+    at = flag_words(warehouse=world.root / name)
+    ended = [call("run", *world.words(name)), call("report", *at), call("runs", "list", *at, "--json")]
+    ended += [call("explain", *at, "--text", "a cat", "--json"), call("sweep", *at, "--json"), call("export", *at)]
+    ended += [call("snapshots", "list", *at), call("maintain", *at), call("sweep", *flag_words(warehouse=name))]
+    assert [each.status for each in ended[:-1]] == [0] * (len(ended) - 1), [each.err[-300:] for each in ended]
+    assert ended[-1].status
+    assert f"X-Amz-Signature={HIDDEN} and next to it" in ended[0].out
+    # delta-rs writes a table's own place into the first entry of its log.
+    places = found(world, *(each.out + each.err for each in ended))
+    assert [place for place in places if not place.endswith("/_delta_log/00000000000000000000.json")] == []

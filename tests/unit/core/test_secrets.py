@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from metaclip_spark.core import secrets
@@ -80,6 +82,23 @@ def test_variables_with_the_name_of_a_secret_are_hidden(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTPS_PROXY", "http://me:0123456789@proxy:3128"),
+        ("OPENLINEAGE_URL", "https://0123456789@host/lineage"),
+        ("AZURE_STORAGE_CONNECTION_STRING", "AccountName=name;AccountKey=0123456789;EndpointSuffix=x"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=0123456789,other=1"),
+        ("OPENLINEAGE__TRANSPORT", '{"type": "http", "auth": {"apiKey": "0123456789"}}'),
+        ("JAVA_TOOL_OPTIONS", "-Djavax.net.ssl.keyStorePassword=0123456789 -Dx=1"),
+    ],
+)
+def test_secrets_in_urls_and_options_of_the_environment_are_hidden(monkeypatch, name, value):
+    """A library's error may have the password of a proxy without the url around it."""
+    monkeypatch.setenv(name, value)
+    assert masked("the proxy refused 0123456789 of name") == f"the proxy refused {HIDDEN} of name"
+
+
+@pytest.mark.parametrize(
     ("uri", "stored"),
     [
         ("https://me:pw@h/a.parquet", "https://h/a.parquet"),
@@ -124,3 +143,16 @@ def test_names():
             "spark.databricks.delta.snapshotPartitions",
         )
     )
+
+
+def test_spark_hides_what_we_hide(pytestconfig):
+    """`spark.redaction.regex`, by which Spark hides values in its page and its event log, knows the same names."""
+    from metaclip_spark.spark.session import _REDACTED
+
+    conf = (pytestconfig.rootpath / "conf" / "cluster.conf").read_text(encoding="utf-8")
+    assert re.search(r"^spark\.redaction\.regex +(.*)$", conf, re.MULTILINE)[1] == _REDACTED
+    names = ["fs.azure.account.key.acc.dfs.core.windows.net", "fs.azure.sas.container.account", "spark.ssl.keyPassword"]
+    names += ["fs.azure.account.oauth2.client.secret.acc", "spark.hadoop.fs.s3a.session.token", "fs.s3a.access.key"]
+    names += ["spark.my.api_key", "spark.my.passphrase", "spark.my.signature", "spark.my.Authorization", "x.accessKey"]
+    assert [name for name in names if not (re.search(_REDACTED, name) and is_secret_name(name))] == []
+    assert not re.search(_REDACTED, "spark.sql.requireAllClusterKeysForDistribution")
