@@ -198,8 +198,9 @@ def place_of_all():
         yield Path(folder)
 
 
-@pytest.mark.parametrize("kind", OPEN)
-@pytest.mark.parametrize("place", ["__pycache__", "NUMBA_CACHE_DIR"])
+@pytest.mark.parametrize(
+    ("place", "kind"), [*(("__pycache__", kind) for kind in OPEN), ("NUMBA_CACHE_DIR", "all users")]
+)
 def test_no_pickle_is_loaded_from_a_folder_that_others_can_write(place_of_all, place, kind):
     """A pickle that is planted in numba's cache is not loaded: a warning names the folder, and another one is used.
 
