@@ -185,7 +185,7 @@ EXTRAS = {
         "opentelemetry-sdk>=1.25",
         "opentelemetry-exporter-otlp-proto-http>=1.25",
         "openlineage-python>=1.20",
-        # The schema of the bill of materials (requirements/sbom.cdx.json).
+        # The schema of the bill of materials (jobs/requirements/sbom.cdx.json).
         "cyclonedx-python-lib[json-validation]>=8",
     ],
     "bench": ["ahocorasick_rs>=0.22", "daachorse>=0.5", "fastwarc>=0.14", "warcio>=1.7", "beautifulsoup4>=4.12"],

@@ -15,7 +15,7 @@ ARG EXTRAS=report,s3
 # The wheel of jobs/package.sh requires neither pyspark nor pyspark-client: the image has Spark's own.
 # First the locked versions, by their hashes; another extra brings its packages in their newest version.
 RUN --mount=type=bind,source=dist,target=/wheel \
-    --mount=type=bind,source=requirements,target=/requirements \
+    --mount=type=bind,source=jobs/requirements,target=/requirements \
     pip install --no-cache-dir --require-hashes -r /requirements/cluster.txt && \
     pip install --no-cache-dir "$(echo /wheel/metaclip_spark-*+cluster-py3-none-any.whl)[$EXTRAS]"
 ENV NUMBA_CACHE_DIR=/opt/metaclip-spark/kernels

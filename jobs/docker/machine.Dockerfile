@@ -21,7 +21,7 @@ FROM python:${PYTHON}-slim
 ARG EXTRAS=report,s3
 # First the locked versions, by their hashes; another extra brings its packages in their newest version.
 RUN --mount=type=bind,from=build,source=/wheel,target=/wheel \
-    --mount=type=bind,source=requirements,target=/requirements \
+    --mount=type=bind,source=jobs/requirements,target=/requirements \
     pip install --no-cache-dir --require-hashes -r /requirements/machine.txt && \
     pip install --no-cache-dir "$(echo /wheel/*.whl)[$EXTRAS]"
 # Compiled functions fit the kind of processor that built the image; another one compiles them again. Root's folder, which

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from setup_arguments import setup_arguments
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "requirements"
+FOLDER = ROOT / "jobs" / "requirements"
 LOCKS = runpy.run_path(str(FOLDER / "lock.py"))["LOCKS"]
 SYSTEMS = [
     {"python_version": version, "python_full_version": f"{version}.5", "sys_platform": name, "platform_system": system}
@@ -72,7 +72,7 @@ def test_a_lock_file_satisfies_setup(name):
                 continue
             version = locked.get(canonicalize_name(each.name))
             if version is None or not each.specifier.contains(version, prereleases=True):
-                wrong.add(f"{each}: got {version}; python requirements/lock.py")
+                wrong.add(f"{each}: got {version}; python jobs/requirements/lock.py")
     assert wrong == set()
     assert compared > 100
     if environment.get("METACLIP_FOR") == "cluster":
@@ -84,7 +84,7 @@ def test_the_bill_of_materials_is_of_what_ships():
     made = json.loads((FOLDER / "sbom.cdx.json").read_text(encoding="utf-8"))
     parts = {(part["name"], part.get("version")) for part in made["components"] if part["type"] == "library"}
     locked = runpy.run_path(str(FOLDER / "sbom.py"))["locked"](FOLDER / "machine.txt")
-    assert parts == {(name, version) for name, version, _ in locked}, "python requirements/sbom.py"
+    assert parts == {(name, version) for name, version, _ in locked}, "python jobs/requirements/sbom.py"
     lists = {part["name"]: part["hashes"][0]["content"] for part in made["components"] if part["type"] == "data"}
     shipped = [*(ROOT / "metadata").glob("*.json.gz"), *(ROOT / "metadata" / "worldwide").glob("*.json.gz")]
     assert lists == {
@@ -108,7 +108,7 @@ def built(folder: Path, umask: int) -> dict[str, str]:
     before = os.umask(umask)
     try:
         source.mkdir(parents=True)
-        for name in ("metaclip_spark", "metadata", "docs", "conf", "jobs", "requirements"):
+        for name in ("metaclip_spark", "metadata", "docs", "conf", "jobs"):
             ignored = shutil.ignore_patterns("__pycache__", "dist")
             shutil.copytree(ROOT / name, source / name, ignore=ignored, copy_function=shutil.copyfile)
         for path in ROOT.glob("*"):

@@ -1,8 +1,8 @@
 """Write the lock files of this folder: each package with its version and hashes, for all systems and Pythons.
 
     pip install uv
-    python requirements/lock.py             # what setup.py asks for now; other versions stay
-    python requirements/lock.py --upgrade   # the newest versions that setup.py allows
+    python jobs/requirements/lock.py             # what setup.py asks for now; other versions stay
+    python jobs/requirements/lock.py --upgrade   # the newest versions that setup.py allows
 
 README.md of this folder says what each file is for.
 """
@@ -22,9 +22,9 @@ LOCKS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 """File -> the extras that it covers, and the environment in which setup.py says its requirements."""
 HEAD = """\
-# Written by requirements/lock.py: setup.py with the extras {extras}{environment}.
+# Written by jobs/requirements/lock.py: setup.py with the extras {extras}{environment}.
 #
-#   pip install --require-hashes -r requirements/{name}
+#   pip install --require-hashes -r jobs/requirements/{name}
 """
 OPTIONS = (
     "--universal",
@@ -53,7 +53,7 @@ def lock(name: str, more: list[str]) -> None:
     ]
     subprocess.run(
         [*words, "--quiet", "--output-file", str(path), *more],
-        cwd=HERE.parent,
+        cwd=HERE.parents[1],
         env={**os.environ, **environment},
         check=True,
     )

@@ -1,6 +1,6 @@
 """Print the software bill of materials of what ships, with licences: CycloneDX 1.6, JSON.
 
-    python requirements/sbom.py > requirements/sbom.cdx.json
+    python jobs/requirements/sbom.py > jobs/requirements/sbom.cdx.json
 
 It covers the package, its entry lists and the packages of machine.txt; those of cluster.txt are a part of them. Run it
 where the package is installed with [report,s3]: licences are read from the installed packages.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
+ROOT = HERE.parents[1]
 LOCK = HERE / "machine.txt"
 KNOWN = {"async-timeout": "Apache-2.0", "colorama": "BSD-3-Clause", "fasttext-predict-v2": "MIT", "pysimdjson": "MIT"}
 """Licences as the files LICENSE say, of packages whose metadata names none, or that other systems and Pythons need."""
