@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,15 +21,19 @@ import pyarrow as pa
 from metaclip_spark.core.hashing.digest import sha256_of
 from metaclip_spark.core.jit import cache_folders
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.extract.fasttext.model_file import read_model
-from metaclip_spark.extract.fasttext.tables import ARRAYS, Arrays, Numbers, lay_out
-from metaclip_spark.matchers.array_file import Kind, read_arrays, write_arrays
+from metaclip_spark.extract.fasttext.model_file import read_model, unusable
+from metaclip_spark.extract.fasttext.tables import ARRAYS, Arrays, Numbers, lay_out, problem_of
+from metaclip_spark.matchers.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 
-KIND = Kind(b"metaclip-spark language model\n", "the tables of a language model", 1)
+KIND = Kind(b"metaclip-spark language model\n", "the tables of a language model", 2)
 """The kind of the file."""
 SMALL = 64 << 20
 """Bytes of the largest model file that is kept so. Of a larger one, the matrices are mapped from its own file."""
-_LABELS = ("label_offsets", "label_data")
+_LAYOUTS = {
+    **{name: Layout(*layout) for name, layout in ARRAYS.items()},
+    "label_offsets": Layout("<i8"),
+    "label_data": Layout("|u1"),
+}
 
 
 def load_layout(path: Path) -> tuple[list[str], Numbers, Arrays]:
@@ -70,13 +75,27 @@ def _code() -> str:
 
 def _read(path: Path) -> tuple[list[str], Numbers, Arrays]:
     model = read_model(path)
-    return model.labels, *lay_out(model)
+    try:
+        return model.labels, *lay_out(model)
+    except ValueError as error:
+        raise unusable(path, f"{error}.") from None
 
 
 def _mapped(path: Path, expected: dict[str, str]) -> tuple[list[str], Numbers, Arrays]:
-    header, found = read_arrays(path, KIND, expected, (*ARRAYS, *_LABELS))
-    *arrays, offsets, data = found
-    return list(_labels(offsets.tolist(), data.tobytes())), header["numbers"], dict(zip(ARRAYS, arrays, strict=True))
+    header, found = read_arrays(path, KIND, expected, _LAYOUTS)
+    *given, offsets, data = found
+    numbers: Any = header.get("numbers")
+    arrays = dict(zip(ARRAYS, given, strict=True))
+    problem = problem_of(numbers, arrays)
+    if problem is not None:
+        raise damaged(path, problem)
+    is_inside = len(offsets) == len(arrays["output"]) + 1 and offsets[0] >= 0 and offsets[-1] <= len(data)
+    if not is_inside or (np.diff(offsets) < 0).any():
+        raise damaged(path, f"{len(arrays['output'])} labels have other names")
+    try:
+        return list(_labels(offsets.tolist(), data.tobytes())), numbers, arrays
+    except UnicodeDecodeError as error:
+        raise damaged(path, f"a label is not UTF-8: {error}") from None
 
 
 def _labels(offsets: list[int], data: bytes) -> Iterator[str]:

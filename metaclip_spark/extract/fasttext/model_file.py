@@ -22,6 +22,12 @@ VERSIONS = (11, 12)
 HIERARCHICAL, SOFTMAX = 1, 3
 """Losses, as numbers of the file: hierarchical softmax, softmax."""
 SUPERVISED = 3
+MAX_COUNT = 10**15
+"""All labels together occurred less often; to fastText, this is the count of a node of its tree that is not made."""
+MAX_BUCKETS = 1 << 27
+"""Maximum number of buckets of a pruned model, which has rows for few of them; fastText's own default is 2,000,000."""
+MAX_MATRIX = 1 << 31
+"""Maximum number of bytes of a matrix that is unpacked; a code of a byte may stand for thousands."""
 _LOSSES = {1: "hierarchical softmax", 2: "negative sampling", 3: "softmax", 4: "one against all"}
 _MODELS = {1: "cbow", 2: "skipgram", 3: "supervised"}
 _CENTROIDS = 256
@@ -62,6 +68,14 @@ class ModelFile:
     output: npt.NDArray[np.float32]
 
 
+def unusable(path: Path, problem: str) -> ConfigError:
+    """Return the error for a model that cannot be used; `problem` is a sentence."""
+    return ConfigError(
+        f"{path} cannot be used: {problem} Expected a supervised fastText model (.bin or .ftz) with softmax "
+        "or hierarchical softmax, as `fasttext supervised` or `fasttext quantize` write it."
+    )
+
+
 class _Reader:
     """Reads values from a file's bytes, one after the other.
 
@@ -73,10 +87,7 @@ class _Reader:
         self._path, self._data, self.at = path, data, 0
 
     def fail(self, problem: str) -> ConfigError:
-        return ConfigError(
-            f"{self._path} cannot be used: {problem} Expected a supervised fastText model (.bin or .ftz) with softmax "
-            "or hierarchical softmax, as `fasttext supervised` or `fasttext quantize` write it."
-        )
+        return unusable(self._path, problem)
 
     def _take(self, size: int) -> npt.NDArray[np.uint8]:
         if size < 0 or self.at + size > len(self._data):
@@ -97,13 +108,12 @@ class _Reader:
         return part.view(kind) if part.ctypes.data % size == 0 else np.frombuffer(part.tobytes(), kind)
 
     def word(self) -> bytes:
-        rest = self._data[self.at : self.at + (1 << 16)]
-        end = np.flatnonzero(rest == 0)[:1]
-        if not len(end):
-            raise self.fail(f"the word at byte {self.at:,} has no end.")
-        word = rest[: int(end[0])].tobytes()
-        self.at += len(word) + 1
-        return word
+        for most in (1 << 7, 1 << 16):  # nearly all words are short, and a model may have millions
+            word, end, _ = self._data[self.at : self.at + most].tobytes().partition(b"\0")
+            if end:
+                self.at += len(word) + 1
+                return word
+        raise self.fail(f"the word at byte {self.at:,} has no end.")
 
 
 def read_model(path: Path) -> ModelFile:
@@ -124,19 +134,14 @@ def read_model(path: Path) -> ModelFile:
     if model != SUPERVISED or loss not in (HIERARCHICAL, SOFTMAX):
         is_what = f"{_MODELS.get(model, model)} with {_LOSSES.get(loss, loss)}"
         raise reader.fail(f"it is a model of the kind {is_what}.")
-    if not (0 < dim <= 4096 and min_n >= 0 and max_n < 64 and bucket >= 0 and 1 <= word_ngrams < 64):
+    if not (0 < dim <= 4096 and min_n >= 0 and 0 <= max_n < 64 and bucket >= 0 and 1 <= word_ngrams < 64):
         raise reader.fail(f"it gives dim {dim}, minn {min_n}, maxn {max_n}, wordNgrams {word_ngrams}, bucket {bucket}.")
     words, labels, counts, kept = _dictionary(reader)
-    rows = len(words) + (bucket if kept is None else len(kept))
+    rows = len(words) + (bucket if kept is None else _checked_buckets(reader, kept, bucket))
     (is_quantised,) = reader.values("?")
-    vectors = _quantised(reader) if is_quantised else _dense(reader)
+    vectors = (_quantised if is_quantised else _dense)(reader, (rows, dim))
     (output_is_quantised,) = reader.values("?")
-    output = _quantised(reader) if is_quantised and output_is_quantised else _dense(reader)
-    if vectors.shape != (rows, dim) or output.shape != (len(labels), dim):
-        raise reader.fail(
-            f"its matrices have the shapes {vectors.shape} and {output.shape}, not {(rows, dim)} and "
-            f"{(len(labels), dim)}."
-        )
+    output = (_quantised if is_quantised and output_is_quantised else _dense)(reader, (len(labels), dim))
     # A release that read version 11 gave its supervised models no n-grams of characters.
     max_n = 0 if version == VERSIONS[0] else max_n
     return ModelFile(dim, min_n, max_n, word_ngrams, bucket, loss, words, labels, counts, kept, vectors, output)
@@ -161,23 +166,44 @@ def _dictionary(
         else:
             labels.append(word.decode("utf-8", "replace").removeprefix(LABEL_PREFIX))
             counts.append(count)
+    if min(counts) < 0 or sum(counts) >= MAX_COUNT:
+        raise reader.fail(f"its labels have the counts {counts[:3]}...; the tree of the labels needs others.")
     # -1: not pruned. 0: pruned to nothing.
     kept = reader.array(2 * n_kept, np.int32).reshape(-1, 2) if n_kept >= 0 else None
     return words, labels, np.array(counts, np.int64), kept
 
 
-def _dense(reader: _Reader) -> npt.NDArray[np.float32]:
-    rows, columns = reader.values("qq")
-    return reader.array(rows * columns, np.float32).reshape(rows, columns)
+def _checked_buckets(reader: _Reader, kept: npt.NDArray[np.int32], bucket: int) -> int:
+    """Return the number of buckets that are kept, after a check that each has a hash value and a row of its own."""
+    number = len(kept)
+    values, rows = kept[:, 0], kept[:, 1]
+    is_row = number == 0 or (rows.min() >= 0 and rows.max() < number and len(np.unique(rows)) == number)
+    is_value = number == 0 or (values.min() >= 0 and values.max() < bucket and len(np.unique(values)) == number)
+    if not (is_row and is_value) or bucket > MAX_BUCKETS:
+        raise reader.fail(f"it keeps {number:,} of {bucket:,} buckets, and their values or rows are not distinct ones.")
+    return number
 
 
-def _quantised(reader: _Reader) -> npt.NDArray[np.float32]:
+def _check_shape(reader: _Reader, shape: tuple[int, int], expected: tuple[int, int]) -> None:
+    if shape != expected:
+        raise reader.fail(f"a matrix has the shape {shape}, not {expected}.")
+
+
+def _dense(reader: _Reader, expected: tuple[int, int]) -> npt.NDArray[np.float32]:
+    _check_shape(reader, reader.values("qq"), expected)  # type: ignore[arg-type]  # two numbers
+    return reader.array(expected[0] * expected[1], np.float32).reshape(expected)
+
+
+def _quantised(reader: _Reader, expected: tuple[int, int]) -> npt.NDArray[np.float32]:
     """Return a product-quantised matrix as its vectors: float32, (rows, columns)."""
     has_norms, rows, columns, size = reader.values("?qqi")
+    _check_shape(reader, (rows, columns), expected)
     codes = reader.array(size, np.uint8)
     parts, vectors = _centroids(reader)
-    if min(rows, columns) < 0 or len(codes) != rows * parts or sum(part.shape[1] for part in vectors) != columns:
+    if len(codes) != rows * parts or sum(part.shape[1] for part in vectors) != columns:
         raise reader.fail(f"a matrix of {rows} x {columns} has {len(codes)} codes of {parts} parts.")
+    if 4 * rows * columns > MAX_MATRIX:
+        raise reader.fail(f"a quantised matrix of {rows:,} x {columns} has more than {MAX_MATRIX >> 30} GiB unpacked.")
     matrix = np.concatenate([part[codes[at::parts]] for at, part in enumerate(vectors)], axis=1)
     if has_norms:
         norms = reader.array(rows, np.uint8)

@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.extract.fasttext.letters import case_blocks, letter_bits, lower_table
-from metaclip_spark.extract.fasttext.model_file import HIERARCHICAL, ModelFile
+from metaclip_spark.extract.fasttext.model_file import HIERARCHICAL, MAX_COUNT, ModelFile
 from metaclip_spark.extract.fasttext.ngrams import Lengths
 
 LINE_END = b"</s>"
 _LINE = 64
 """Bytes of a cache line."""
-_LARGE = int(1e15)
-"""The count of a node of the tree that is not made yet, as in fastText."""
+_MOST_STEPS = 1000
+"""Maximum number of slots that the search of a word passes. Of words that nobody chose for their hashes, it is 30."""
 _FNV_BASIS, _FNV_PRIME = 2166136261, 16777619
 SHORT = 24
 """Bytes of the longest word that is three numbers of eight bytes, zeros after it, to the kernels."""
@@ -67,27 +67,30 @@ class Tables(NamedTuple):
 Arrays = dict[str, npt.NDArray[Any]]
 Numbers = dict[str, int]
 
-ARRAYS = (
-    "lower",
-    "has_case",
-    "letters",
-    "ranks",
-    "grams",
-    "words",
-    "slots",
-    "word_offsets",
-    "word_data",
-    "children",
-    "output",
-)
-"""The arrays of `Tables`."""
+ARRAYS = {
+    "lower": ("<u4", 1),
+    "has_case": ("|u1", 1),
+    "letters": ("|u1", 1),
+    "ranks": ("<u8", 1),
+    "grams": ("<f4", 2),
+    "words": ("<f4", 2),
+    "slots": ("<u8", 1),
+    "word_offsets": ("<i8", 1),
+    "word_data": ("|u1", 1),
+    "children": ("<i4", 1),
+    "output": ("<f4", 2),
+}
+"""The arrays of `Tables`: the type of each, and the number of its dimensions."""
 
 
 def lay_out(model: ModelFile) -> tuple[Numbers, Arrays]:
-    """Return what `tables_of` takes of a model: its numbers, and its arrays (lid.176.ftz: 4 MB)."""
+    """Return what `tables_of` takes of a model: its numbers, and its arrays (lid.176.ftz: 4 MB).
+
+    Raises:
+        ValueError: kernels cannot look the words of the model up; the text says why.
+    """
     n_words, buckets = len(model.words), max(model.bucket, 1)
-    # The product of a hash value and the magic number has less than 64 bits.
-    shift = 31 + buckets.bit_length() - 1
+    magic, shift = _division(buckets)
     offsets = np.zeros(n_words + 1, np.int64)
     np.cumsum([len(word) for word in model.words], out=offsets[1:])
     ranks, order = _ranks(model)
@@ -97,7 +100,7 @@ def lay_out(model: ModelFile) -> tuple[Numbers, Arrays]:
         # Without hash values there are no n-grams.
         "max_n": model.max_n if model.bucket else 0,
         "bucket": buckets,
-        "magic": (1 << shift) // buckets + 1,
+        "magic": magic,
         "shift": shift,
         "word_ngrams": model.word_ngrams if model.bucket else 1,
         "line_end": model.words.index(LINE_END) if LINE_END in model.words else -1,
@@ -117,6 +120,70 @@ def lay_out(model: ModelFile) -> tuple[Numbers, Arrays]:
         "output": model.output,
     }
     return numbers, arrays
+
+
+def _division(buckets: int) -> tuple[int, int]:
+    """Return `magic` and `shift` of `Lengths`: the product of a hash value and `magic` has less than 64 bits."""
+    shift = 31 + buckets.bit_length() - 1
+    return (1 << shift) // buckets + 1, shift
+
+
+def problem_of(numbers: Any, arrays: Arrays) -> str | None:
+    """Return why kernels would read outside of the arrays of a model, or not end; None if all is well."""
+    names = (*Lengths._fields, "word_ngrams", "line_end", "is_tree")
+    if not isinstance(numbers, dict) or any(type(numbers.get(name)) is not int for name in names):
+        return f"its numbers are {numbers!r}"[:300]
+    bucket, (labels, dim), n_words = numbers["bucket"], arrays["output"].shape, len(arrays["words"])
+    sizes = (0 < bucket < 1 << 31, 0 < numbers["min_n"] < 1 << 31, 0 <= numbers["max_n"] < 64, labels > 0, dim > 0)
+    in_range = (1 <= numbers["word_ngrams"] < 64, -1 <= numbers["line_end"] < n_words)
+    if not all((*sizes, *in_range)) or (numbers["magic"], numbers["shift"]) != _division(bucket):
+        return f"its numbers are {numbers}"[:300]
+    if arrays["grams"].shape[1] != dim or arrays["words"].shape[1] != dim:
+        return "its matrices have different lengths of a vector"
+    lower = arrays["lower"]
+    if len(arrays["has_case"]) << 8 < len(lower) or (lower >= 0x110000).any():
+        return "its table of lower case is none"
+    problem = _problem_of_buckets(numbers, arrays) or _problem_of_words(arrays, n_words)
+    return problem or (_problem_of_tree(arrays) if numbers["is_tree"] else None)
+
+
+def _problem_of_buckets(numbers: Numbers, arrays: Arrays) -> str | None:
+    ranks, rows = arrays["ranks"], len(arrays["grams"])
+    if numbers["max_n"] == 0 and numbers["word_ngrams"] == 1:
+        return None  # no bucket is read
+    if not len(ranks):
+        return None if rows >= numbers["bucket"] else f"{numbers['bucket']} buckets have {rows} rows"
+    bits = np.unpackbits((ranks & np.uint64(0xFFFFFFFF)).astype("<u4").view(np.uint8)).reshape(-1, 32)
+    number = bits.sum(axis=1, dtype=np.uint64)
+    wrong = (ranks >> np.uint64(32) != np.cumsum(number) - number).any()
+    if len(ranks) <= numbers["bucket"] >> 5 or wrong or number.sum() > rows:
+        return f"{numbers['bucket']} buckets have {rows} rows, and others are named"
+    return None
+
+
+def _problem_of_words(arrays: Arrays, n_words: int) -> str | None:
+    slots, offsets = arrays["slots"], arrays["word_offsets"]
+    if len(slots) & (len(slots) - 1) or not len(slots) or slots.all():
+        return "its dictionary has no free slot"
+    if (slots & np.uint64(0xFFFFFFFF)).max() > n_words or (slots[slots > 0] << np.uint64(32) == 0).any():
+        return f"its dictionary names a word that is not among its {n_words}"
+    if len(offsets) != n_words + 1 or offsets[0] < 0 or (np.diff(offsets) < 0).any():
+        return f"its dictionary has {len(offsets) - 1} words, expected {n_words}"
+    return "its words are cut short" if offsets[-1] > len(arrays["word_data"]) else None
+
+
+def _problem_of_tree(arrays: Arrays) -> str | None:
+    labels = len(arrays["output"])
+    nodes = 2 * labels - 1
+    children = arrays["children"]
+    if len(children) != 2 * nodes:
+        return f"its tree has {len(children) // 2} nodes, expected {nodes}"
+    # Each node is made of two that are made before it, and each is in one place: so a search ends.
+    below = children[2 * labels :]
+    made = np.repeat(np.arange(labels, nodes), 2)
+    if (below < 0).any() or (below >= made).any() or len(np.unique(below)) != len(below):
+        return "its tree is none"
+    return None
 
 
 def tables_of(numbers: Numbers, arrays: Arrays, max_chars: int, lowers: bool) -> Tables:
@@ -184,8 +251,11 @@ def _word_slots(words: list[bytes]) -> npt.NDArray[np.uint64]:
     for at, word in enumerate(words):
         value = _slot_hash(word)
         slot = value & (size - 1)
+        steps = 0
         while slots[slot]:
-            slot = (slot + 1) & (size - 1)
+            slot, steps = (slot + 1) & (size - 1), steps + 1
+        if steps > _MOST_STEPS:
+            raise ValueError(f"its dictionary has more than {_MOST_STEPS} words of one hash, such as {word[:40]!r}")
         slots[slot] = value << 32 | at + 1
     return np.array(slots, np.uint64)
 
@@ -207,7 +277,7 @@ def _ranks(model: ModelFile) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int
 def _tree(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int32]:
     """Return the left and the right child of each node of fastText's Huffman tree; labels are the first nodes."""
     labels = len(counts)
-    weights = [*map(int, counts), *[_LARGE] * (labels - 1)]
+    weights = [*map(int, counts), *[MAX_COUNT] * (labels - 1)]
     children = np.full((2 * labels - 1, 2), -1, np.int32)
     leaf, node = labels - 1, labels
     for made in range(labels, 2 * labels - 1):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.matchers.phrases.compiled_list import Compiled
+from metaclip_spark.matchers.phrases.compiled_list import Compiled, problem_of
 
 PAGE_BITS = 8
 PAGE = 1 << PAGE_BITS
@@ -34,3 +34,16 @@ class EdgeTables(NamedTuple):
     pages: npt.NDArray[np.uint16]
     slots: npt.NDArray[np.int32]
     anchors: npt.NDArray[np.uint8]
+
+
+def edge_problem_of(edges: EdgeTables, n_entries: int) -> str | None:
+    """Return why kernels would read outside of the tables of edge entries; None if they would not."""
+    problem = problem_of(edges.phrases, n_entries, hashed=False)
+    if problem is not None:
+        return f"edge entries: {problem}"
+    pages, slots = edges.pages, edges.slots
+    if len(pages) != PAGES or len(slots) % PAGE or len(slots) < 2 * PAGE or len(edges.anchors) != 256:
+        return f"there are {len(pages)} pages, {len(slots)} characters and {len(edges.anchors)} first bytes"
+    if (pages >= len(slots) // PAGE).any() or (slots < 0).any() or (slots >= len(edges.phrases.rest_starts)).any():
+        return "a character has a page or a slot that is not there"
+    return None

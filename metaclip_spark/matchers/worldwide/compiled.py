@@ -11,24 +11,31 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.worldwide.switches import Switches, prepared
-from metaclip_spark.matchers.array_file import Kind, read_arrays, write_arrays
+from metaclip_spark.matchers.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 from metaclip_spark.matchers.base import Matches, concat_matches
 from metaclip_spark.matchers.edges.builder import build_edges
 from metaclip_spark.matchers.edges.characters import WINDOW as EDGE_WINDOW
 from metaclip_spark.matchers.edges.characters import new_character_buffers
-from metaclip_spark.matchers.edges.tables import EdgeTables
+from metaclip_spark.matchers.edges.tables import EdgeTables, edge_problem_of
 from metaclip_spark.matchers.phrases import arrays_of, parts_of, read_only
 from metaclip_spark.matchers.phrases.builder import build
-from metaclip_spark.matchers.phrases.compiled_list import NAMES, Compiled
+from metaclip_spark.matchers.phrases.compiled_list import LAYOUTS, MAX_ENTRIES, NAMES, Compiled, problem_of
 from metaclip_spark.matchers.phrases.scan import scan
 from metaclip_spark.matchers.phrases.tokenizer import WINDOW, Buffers, new_buffers
 from metaclip_spark.matchers.worldwide.groups import addresses_of, scan_list
 from metaclip_spark.matchers.worldwide.needles import Needles, with_repeats
 from metaclip_spark.metadata import Metadata
 
-KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 2)
+KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 3)
 """The kind of the file. A change of the tables, the hashes or the edge rule needs another format."""
-_ARRAYS = (*NAMES, *(f"edge_{name}" for name in NAMES), "pages", "slots", "anchors", "repeats")
+_ARRAYS = {
+    **LAYOUTS,
+    **{f"edge_{name}": layout for name, layout in LAYOUTS.items()},
+    "pages": Layout("<u2"),
+    "slots": Layout("<i4"),
+    "anchors": Layout("|u1"),
+    "repeats": Layout("<i4", 2),
+}
 
 
 class Buffered(threading.local):
@@ -115,7 +122,16 @@ class CompiledList:
         one, two = len(NAMES), 2 * len(NAMES)
         edges = EdgeTables(Compiled(*arrays[one:two]), *arrays[two:-1])
         phrases = Compiled(*arrays[:one])
-        return cls(header["metadata_id"], switches, header["entries"], phrases, edges, arrays[-1])
+        n_entries, metadata_id = header.get("entries"), header.get("metadata_id")
+        if type(n_entries) is not int or not 0 <= n_entries <= MAX_ENTRIES or not isinstance(metadata_id, str):
+            raise damaged(path, f"it is of list {metadata_id!r} with {n_entries!r} entries"[:200])
+        problem = problem_of(phrases, n_entries) or edge_problem_of(edges, n_entries)
+        repeats = arrays[-1]
+        if problem is None and (repeats.shape[1] != 2 or (repeats < 0).any() or (repeats >= n_entries).any()):
+            problem = "an entry repeats one that is not there"
+        if problem is not None:
+            raise damaged(path, problem)
+        return cls(metadata_id, switches, n_entries, phrases, edges, repeats)
 
     def _arrays(self) -> tuple[npt.NDArray[np.generic], ...]:
         return (*self._phrases, *self._edges, *self._characters, self._repeats)

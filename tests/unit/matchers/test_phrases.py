@@ -183,7 +183,7 @@ def test_a_write_that_fails_leaves_nothing(written, monkeypatch):
         ("cut in its header", "is not a compiled list"),
         ("empty", "cannot be mapped as a compiled list"),
         ("foreign", "is not a compiled list \\(starts with b'PAR1"),
-        ("another format", "got format 9, expected 1"),
+        ("another format", "got format 9, expected 2"),
         ("another header", "the header is damaged"),
         ("flipped", "its checksum differs"),
     ],

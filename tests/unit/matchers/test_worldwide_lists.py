@@ -205,7 +205,7 @@ def test_without_numba_pyahocorasick_matches_and_one_line_says_so(folder, monkey
     [
         ("truncated", r"got [\d,]+ bytes, expected [\d,]+"),
         ("foreign", "is not a compiled list of worldwide mode \\(starts with b'PAR1"),
-        ("another format", "got format 9, expected 2"),
+        ("another format", "got format 9, expected 3"),
         ("another rule", "got rule edge9, expected edge1"),
         ("flipped", "its checksum differs"),
     ],
