@@ -9,7 +9,9 @@ from pathlib import Path
 import yaml
 
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, REASONS
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.storage.safe_yaml import compose
 
 MEASURES = {
     "sources": "number of sources that were read",
@@ -71,7 +73,7 @@ def load_expectations(path: str) -> Expectations:
         ConfigError: the file cannot be read, or a line of it is no expectation; the text names the line.
     """
     try:
-        root = yaml.compose(Path(path).read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+        root = compose(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expectations {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -135,7 +137,9 @@ def _expected_bounds() -> str:
 
 
 def _wrong(path: str, node: yaml.Node, got: str, expected: str) -> ConfigError:
-    return ConfigError(f"expectations {path}, line {node.start_mark.line + 1}: {got}; expected {expected}.")
+    return ConfigError(
+        f"expectations {path}, line {node.start_mark.line + 1}: {shortened(got, 500)}; expected {expected}."
+    )
 
 
 def _shown(node: yaml.Node) -> str:

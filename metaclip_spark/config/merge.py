@@ -13,7 +13,12 @@ from metaclip_spark.config.languages import problem_of_typed
 from metaclip_spark.config.setting import flag_of
 from metaclip_spark.config.settings import SETTINGS, Settings
 from metaclip_spark.core.secrets import remember, secrets_in
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.storage.safe_yaml import parse
+
+_PROBLEMS = 20
+"""Maximum number of sentences of an error."""
 
 
 def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settings:
@@ -34,7 +39,11 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
     try:
         settings = Settings(**{**from_file, **flags})
     except ValidationError as error:
-        raise ConfigError("\n".join(_sentence(problem, origins) for problem in error.errors())) from error
+        problems = error.errors()
+        sentences = [_sentence(problem, origins) for problem in problems[:_PROBLEMS]]
+        if len(problems) > _PROBLEMS:
+            sentences.append(f"{len(problems) - _PROBLEMS:,} more values are wrong.")
+        raise ConfigError("\n".join(sentences)) from error
     problem = problem_of_typed(settings)
     if problem is not None:
         raise ConfigError(_sentence({"loc": ("languages",), "msg": problem, "type": "value_error"}, origins))
@@ -43,7 +52,7 @@ def make_settings(flags: Mapping[str, Any], config: str | None = None) -> Settin
 
 def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = parse(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
@@ -58,7 +67,7 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
         name = _setting_name(key)
         group = isinstance(value, dict) and (name not in Settings.model_fields or name in ("input", "metadata"))
         for inner, setting in value.items() if group else [(key, value)]:
-            shown = f"{key}.{inner}" if group else str(key)
+            shown = shortened(f"{key}.{inner}" if group else str(key))
             if _setting_name(inner) not in Settings.model_fields:
                 raise ConfigError(f"{path}: unknown key {shown}; expected one of {', '.join(Settings.model_fields)}.")
             values[_setting_name(inner)] = setting
@@ -72,10 +81,10 @@ def _setting_name(key: object) -> str:
 
 def _sentence(problem: Mapping[str, Any], origins: Mapping[str, str]) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else ""
-    text = problem["msg"].removeprefix("Value error, ")
+    text = shortened(problem["msg"].removeprefix("Value error, "), 2000)
     origin = f" ({origins[name]})" if name in origins else ""
     if problem["type"] != "value_error" and "input" in problem:
-        text = f"{text[0].lower()}{text[1:]}, got {problem['input']!r}"
+        text = f"{text[0].lower()}{text[1:]}, got {shortened(repr(problem['input']))}"
     # "must be ..." follows the name directly; "expected ..." follows a colon.
     joined = f"{name} {text}" if text.startswith("must") else f"{name}: {text}" if name else text
     return f"{joined}{origin}."

@@ -1,4 +1,4 @@
-"""Words for numbers: one form for 1, another for all other numbers."""
+"""Words for numbers, one form for 1, another for all other numbers; and long values, cut for an error."""
 
 from __future__ import annotations
 
@@ -23,6 +23,15 @@ def agrees(number: int, singular: str, plural: str) -> str:
     '1 source is partial'
     """
     return singular if number == 1 else plural
+
+
+def shortened(text: str, most: int = 200) -> str:
+    """Return a text for an error: of a longer one the beginning, and how long it is.
+
+    >>> shortened("short"), shortened("x" * 10_000, most=3)
+    ('short', 'xxx... (10,000 characters)')
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def duration(seconds: float) -> str:

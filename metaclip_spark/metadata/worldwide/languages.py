@@ -27,6 +27,7 @@ from metaclip_spark.core.worldwide.list_choice import OTHER
 from metaclip_spark.core.worldwide.switches import Switches
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.worldwide.segmenters import SEGMENTERS
+from metaclip_spark.storage.safe_yaml import parse
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -173,7 +174,7 @@ def _read(file: Path | Traversable) -> str:
 
 def _parse(text: str, source: str) -> Any:
     try:
-        return yaml.load(text, Loader=_UniqueKeys)
+        return parse(text, _UniqueKeys)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f"line {mark.line + 1}" if mark else "unknown line"
