@@ -93,8 +93,9 @@ def _names(line: str, where: str) -> list[str]:
 
 def _domain(written: str, where: str) -> str:
     host = normal_host(re.sub(_WILDCARD, "", written))
-    last_label_alone = re.fullmatch(_LAST_LABEL, host) is not None
-    if len(host) <= _MAX_DOMAIN:
+    is_short = len(host) <= _MAX_DOMAIN  # the pattern takes time by the square of the length
+    last_label_alone = is_short and re.fullmatch(_LAST_LABEL, host) is not None
+    if is_short:
         if is_ip(host) or re.fullmatch(_PLAIN, host):
             return host
         # A top-level domain needs its dot, so that a stray word does not block a part of the web.

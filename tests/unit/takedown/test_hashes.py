@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import pickle
+import time
 from hashlib import blake2b
 
 import numpy as np
@@ -207,3 +208,16 @@ def test_the_id_depends_on_the_content():
     assert one.id == taken_down(url=["http://a/"]).id
     assert len({one.id, other.id, Takedowns("0", one.hashes).id, taken_down(url=["http://b/"]).id}) == 4
     assert np.array_equal(one.hashes[URL], np.unique(one.hashes[URL]))
+
+
+@pytest.mark.parametrize("line", ["x" * 100_000, "a-" * 50_000, ".".join(["x" * 60] * 2000), "http://" + "x" * 100_000])
+@pytest.mark.parametrize("kind", ["domains", "page_domains"])
+def test_a_long_line_that_is_no_domain_is_refused_at_once(tmp_path, kind, line):
+    """Not in time by the square of its length; the error shows its beginning."""
+    (tmp_path / "a.txt").write_text(line + "\n", encoding="utf-8")
+    given = dict.fromkeys(("urls", "domains", "page_domains")) | {kind: str(tmp_path / "a.txt")}
+    began = time.process_time()
+    with pytest.raises(ConfigError, match="line 1: .* is not a domain") as refused:
+        read_lists(**given)
+    assert time.process_time() - began < 2
+    assert len(str(refused.value)) < 500
