@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import zlib
 from pathlib import Path
@@ -12,6 +13,9 @@ import pyarrow.compute as pc
 
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.magic import BYTE_ORDER_MARK, GZIP_MAGIC
+
+MOST_BYTES, MOST_TIMES = 1 << 28, 100
+"""A gzip file may inflate to this many bytes, or to this many times its size if that is more."""
 
 
 def read_text(path: str | os.PathLike[str]) -> bytes:
@@ -25,15 +29,21 @@ def read_text(path: str | os.PathLike[str]) -> bytes:
 
 
 def inflate(raw: bytes) -> bytes:
-    """Inflate a whole gzip file.
+    """Inflate a whole gzip file, of one or many members.
 
     Raises:
-        OSError: the data is damaged or incomplete.
+        OSError: the data is damaged or incomplete, or inflates to more bytes than a list of names does.
     """
+    most = max(MOST_BYTES, MOST_TIMES * len(raw))
     try:
-        return gzip.decompress(raw)
+        # `gzip.decompress` copies the rest of the data for each member.
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as file:
+            inflated = file.read(most + 1)
     except (EOFError, zlib.error) as error:
         raise gzip.BadGzipFile(str(error)) from error
+    if len(inflated) > most:
+        raise gzip.BadGzipFile(f"{len(raw):,} bytes inflate to more than {most:,}, which no list of names does")
+    return inflated
 
 
 def split_lines(text: str) -> list[str]:

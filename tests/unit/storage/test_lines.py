@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import time
+import tracemalloc
 
 import pytest
 
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.storage import lines
 from metaclip_spark.storage.lines import inflate, read_lines, read_text, split_lines
 
 
@@ -49,3 +52,27 @@ def test_damaged_gzip_is_an_error_of_the_file(tmp_path):
     assert str(damaged.value) == (
         f"list {tmp_path / 'a.gz'} cannot be read: Compressed file ended before the end-of-stream marker was reached."
     )
+
+
+def test_a_gzip_bomb_is_refused_before_it_fills_memory(tmp_path, monkeypatch):
+    """A list of names inflates to some times its size; zeros, to a thousand times theirs."""
+    monkeypatch.setattr(lines, "MOST_BYTES", 1 << 20)
+    path = tmp_path / "a.txt.gz"
+    path.write_bytes(gzip.compress(bytes(300 << 20)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ConfigError, match=r"bytes inflate to more than [\d,]+, which no list of names does"):
+            read_lines(path, "list")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 100 * path.stat().st_size
+    path.write_bytes(gzip.compress(bytes(1 << 20)))
+    assert read_text(path) == bytes(1 << 20)
+
+
+def test_a_hundred_thousand_members_are_inflated_in_proportion_to_their_number():
+    """The rest of the file is not copied for each member, which would take minutes."""
+    began = time.process_time()
+    assert inflate(gzip.compress(b"a\n", 0) * 150_000) == b"a\n" * 150_000
+    assert time.process_time() - began < 20
