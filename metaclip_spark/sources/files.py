@@ -22,7 +22,7 @@ from metaclip_spark.storage.open import (
     same_source,
     size_of,
 )
-from metaclip_spark.storage.transport import scheme_of, shown
+from metaclip_spark.storage.transport import malformed, scheme_of, shown
 
 SPLIT_BYTES = 64 << 20
 """Bytes of a file that one task reads: of Parquet at row-group borders, of text at the ends of lines where that is
@@ -122,6 +122,9 @@ def find_sources(inputs: Sequence[str], say: Callable[[str], None] | None = None
 
 
 def _sources(given: str, listing: Listing) -> Iterator[Source]:
+    problem = malformed(given)
+    if problem is not None:
+        raise InputError(f"input {shown(given)} is no uri ({problem}); correct it.")
     check_transport(given)
     for uri, info in listing.files(given):
         if lists.is_manifest(uri):
@@ -190,6 +193,10 @@ def sources_of_list(uri: str) -> Iterator[Source]:
         InputError: the list cannot be read, or a file that it names does not exist or has no known format.
     """
     uris = lists.read_manifest(uri)
+    for found in uris:
+        problem = malformed(found)
+        if problem is not None:
+            raise InputError(f"list {shown(uri)} names {lists.shown_line(found)}, which is no uri ({problem}).")
     missing = [found for found in uris if not is_remote(found) and not os.path.isfile(local_path(found))]
     for found in uris:
         if format_of(found) is None:
@@ -198,7 +205,8 @@ def sources_of_list(uri: str) -> Iterator[Source]:
             )
     if missing:
         raise InputError(
-            f"list {shown(uri)} names {len(uris):,} files, of which {len(missing):,} do not exist, e.g. {missing[0]}; "
+            f"list {shown(uri)} names {len(uris):,} files, of which {len(missing):,} do not exist, e.g. "
+            f"{lists.shown_line(missing[0])}; "
             "a list outside of any crawl-data folder is read from Common Crawl's server."
         )
     for scheme_uri in {scheme_of(found): found for found in uris}.values():

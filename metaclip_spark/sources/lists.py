@@ -125,7 +125,7 @@ def local_file(given: str) -> str:
         return path
     if given.startswith("file:") and os.path.lexists(unquote(path)):
         return unquote(path)
-    return os.path.expanduser(path)
+    return path if "\0" in path else os.path.expanduser(path)  # no user has a name with NUL
 
 
 def _unquoted(line: str) -> str:

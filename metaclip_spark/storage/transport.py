@@ -66,6 +66,21 @@ def scheme_of(uri: str) -> str:
     return "" if scheme in ("file", "local") else scheme
 
 
+def malformed(uri: str) -> str | None:
+    """Return why a uri is none, such as one with half of an IPv6 address; None if it can be parsed, or is a path.
+
+    >>> malformed("http://[::1/a.tsv"), malformed("http://[::1]/a.tsv"), malformed("[a.tsv")
+    ('Invalid IPv6 URL', None, None)
+    """
+    if not scheme_of(uri):
+        return None
+    try:
+        _ = urlsplit(uri).port
+    except ValueError as error:
+        return str(error)
+    return None
+
+
 def is_chain(uri: str) -> bool:
     """Return whether a uri is an fsspec chain: `simplecache::s3://bucket/key`, `zip://a.parquet::s3://bucket/a.zip`.
 
@@ -79,7 +94,11 @@ def shown(uri: str) -> str:
     """Return a uri that is safe to print: without user, password and query, which can hold secrets."""
     if not scheme_of(uri):
         return uri
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # what stands before its last @, and after its first ?, may be a secret
+        scheme, _, rest = uri.partition("://")
+        return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 

@@ -152,3 +152,24 @@ def test_a_list_that_is_fetched_names_files_beside_and_below_it_and_uris(home):
     memory = fsspec.filesystem("memory")
     memory.pipe("/lists/b.txt", b"a..b.tsv\nin/c.tsv\nmemory://other/d.tsv\ncrawl-data/x/e.wat.gz\n")
     assert found("memory://lists/b.txt") == ["e.wat.gz", "a..b.tsv", "c.tsv", "d.tsv"]
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://[::1/a.tsv", "https://ex.org:port/a.tsv", "http://]a/b.parquet", "s3://[a/b.tsv"]
+)
+def test_a_uri_that_is_none_is_refused(tmp_path, uri):
+    """Given by itself, and in a list; the error hides what may be a secret."""
+    assert "is no uri (" in refusal(uri)
+    path = tmp_path / "uris.txt"
+    path.write_text(f"{uri}?token=secret\n", encoding="utf-8")
+    said = refusal(path)
+    assert f"names {uri}, which is no uri (" in said
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize("line", ["~\0root/a.tsv", "a\0.tsv", "\u202egnp.tsv", "\ufffe/a.tsv", "x" * 100_000 + ".tsv"])
+def test_paths_that_no_system_has_do_not_exist(tmp_path, line):
+    """NUL, marks of direction, a path of a hundred thousand characters."""
+    path = tmp_path / "paths.txt"
+    path.write_text(line + "\n", encoding="utf-8")
+    assert len(refusal(path)) < 2000
