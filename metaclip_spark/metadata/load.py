@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.text import PADDED
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.errors import MetadataError
@@ -249,8 +250,9 @@ def _check(elements: Sequence[object], source: str) -> tuple[str, ...]:
         "".join(entries).encode()
     except UnicodeEncodeError:
         position = next(p for p, entry in enumerate(entries) if re.search("[\ud800-\udfff]", entry))
+        shown = shortened(ascii(entries[position]))
         raise MetadataError(
-            f"{source}: position {position} (from 0) holds a lone surrogate ({entries[position]!a}), which"
+            f"{source}: position {position} (from 0) holds a lone surrogate ({shown}), which"
             " UTF-8 cannot encode; repair or remove the entry."
         ) from None
     return entries
@@ -270,13 +272,15 @@ def _refuse_first(elements: Sequence[object], source: str) -> None:
             )
         if not entry or entry.isspace():
             kind = "a blank" if entry else "an empty"
-            raise MetadataError(f"{source}: position {position} (from 0) holds {kind} entry ({entry!r}); remove it.")
+            raise MetadataError(
+                f"{source}: position {position} (from 0) holds {kind} entry ({shortened(repr(entry))}); remove it."
+            )
 
 
 def _describe_repeats(entries: tuple[str, ...]) -> str:
     first: dict[str, int] = {}
     repeats = [(entry, first[entry], p) for p, entry in enumerate(entries) if first.setdefault(entry, p) != p]
-    examples = ", ".join(f"{entry!r} at positions {a} and {b}" for entry, a, b in repeats[:3])
+    examples = ", ".join(f"{shortened(repr(entry))} at positions {a} and {b}" for entry, a, b in repeats[:3])
     more = ", ..." if len(repeats) > 3 else ""
     noun = "entry repeats" if len(repeats) == 1 else "entries repeat"
     return f"{len(repeats)} {noun} an earlier one ({examples}{more})"

@@ -178,3 +178,17 @@ def test_half_a_million_entries_load_in_seconds(tmp_path):
     assert len(load_metadata(path).entries) == 500_000
     # It takes about 0.5 s on one core; the margin is for busy machines.
     assert time.perf_counter() - start < 5
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['["%s"]' % (" " * 500_000), json.dumps(["x" * 500_000] * 2), json.dumps(["x" * 500_000 + "\ud800"])],
+    ids=["blank", "repeated", "lone surrogate"],
+)
+def test_an_error_shows_the_beginning_of_a_long_entry(tmp_path, content):
+    """The end of a megabyte says nothing more."""
+    path = tmp_path / "a.json"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(MetadataError, match=r"\.\.\. \([\d,]+ characters\)") as refused:
+        load_metadata(path)
+    assert len(str(refused.value)) < 1000
