@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -194,8 +195,7 @@ def _repeated_keys(line: bytes) -> set[str]:
         return dict(found)
 
     json.loads(line, object_pairs_hook=keep)
-    names = [name for name, _ in pairs]
-    return {name for name in names if names.count(name) > 1}
+    return {name for name, number in Counter(name for name, _ in pairs).items() if number > 1}
 
 
 def _reject(ledger: Ledger, reason: str, number: int, problem: str, line: bytes) -> None:
