@@ -32,6 +32,8 @@ from metaclip_spark.storage.magic import GZIP_MAGIC
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
+MAX_CHARS = 10_000
+"""Maximum number of characters of an entry. The compiled list has a table for each character of the longest entry."""
 SUFFIXES = (".json", ".json.gz", ".txt", ".txt.gz")
 
 _EXPECTED = "expected a JSON array of strings (.json, .json.gz) or one entry per line (.txt, .txt.gz)"
@@ -243,6 +245,12 @@ def _check(elements: Sequence[object], source: str) -> tuple[str, ...]:
     if not _are_words(elements):
         _refuse_first(elements, source)
     entries: tuple[str, ...] = tuple(elements)  # type: ignore[arg-type]  # all are strings
+    if max(map(len, entries)) > MAX_CHARS:
+        position, size = next((at, len(entry)) for at, entry in enumerate(entries) if len(entry) > MAX_CHARS)
+        raise MetadataError(
+            f"{source}: position {position} (from 0) holds an entry of {size:,} characters, expected at most"
+            f" {MAX_CHARS:,}; write each entry by itself, or remove it."
+        )
     if len(set(entries)) < len(entries):
         repeats = _describe_repeats(entries)
         raise MetadataError(f"{source}: {repeats}; an id would be ambiguous; remove the repeats.")

@@ -182,7 +182,7 @@ def test_half_a_million_entries_load_in_seconds(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    ['["%s"]' % (" " * 500_000), json.dumps(["x" * 500_000] * 2), json.dumps(["x" * 500_000 + "\ud800"])],
+    ['["%s"]' % (" " * 500_000), json.dumps(["x" * 9000] * 2), json.dumps(["x" * 9000 + "\ud800"])],
     ids=["blank", "repeated", "lone surrogate"],
 )
 def test_an_error_shows_the_beginning_of_a_long_entry(tmp_path, content):
@@ -192,3 +192,13 @@ def test_an_error_shows_the_beginning_of_a_long_entry(tmp_path, content):
     with pytest.raises(MetadataError, match=r"\.\.\. \([\d,]+ characters\)") as refused:
         load_metadata(path)
     assert len(str(refused.value)) < 1000
+
+
+def test_an_entry_that_is_longer_than_texts_is_refused(tmp_path):
+    """Its compiled form would have a table for each of a million characters, and take minutes."""
+    path = tmp_path / "a.txt"
+    path.write_text("cat\n" + "x" * 10_000 + "\n" + "new york%" * 2000 + "\n", encoding="utf-8")
+    with pytest.raises(MetadataError, match=r"position 2 \(from 0\) holds an entry of 18,000 characters"):
+        load_metadata(path)
+    path.write_text("cat\n" + "x" * 10_000 + "\n", encoding="utf-8")
+    assert len(load_metadata(path).entries) == 2
