@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import yaml
@@ -25,7 +26,7 @@ def parse(text: str, loader: type[yaml.SafeLoader] = yaml.SafeLoader) -> Any:
     Raises:
         yaml.YAMLError: the text is not safe YAML, or has more characters, levels or values than a configuration has.
     """
-    made = loader(text)
+    made = _bounded(loader)(text)
     try:
         node = _composed(made, text)
         return None if node is None else _constructed(made, node)
@@ -39,7 +40,7 @@ def compose(text: str) -> yaml.Node | None:
     Raises:
         yaml.YAMLError: as `parse`.
     """
-    made = yaml.SafeLoader(text)
+    made = _bounded(yaml.SafeLoader)(text)
     try:
         return _composed(made, text)
     finally:
@@ -49,13 +50,30 @@ def compose(text: str) -> yaml.Node | None:
 def _composed(loader: yaml.SafeLoader, text: str) -> yaml.Node | None:
     if len(text) > MAX_CHARACTERS:
         raise yaml.YAMLError(f"it has {len(text):,} characters, expected at most {MAX_CHARACTERS:,}")
-    try:
-        node: yaml.Node | None = loader.get_single_node()
-    except RecursionError:
-        raise yaml.YAMLError(_TOO_DEEP) from None
+    node: yaml.Node | None = loader.get_single_node()
     if node is not None:
         _count(node, 0, {})
     return node
+
+
+class _Levels:
+    """Counts the levels of nodes while they are composed: PyYAML's own work grows with the square of the depth."""
+
+    _levels = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Compose a node, unless it is too deep."""
+        self._levels += 1
+        if self._levels > MAX_DEPTH + 1:
+            raise yaml.YAMLError(_TOO_DEEP)
+        node: yaml.Node | None = super().compose_node(parent, index)  # type: ignore[misc]  # of the loader
+        self._levels -= 1
+        return node
+
+
+@cache
+def _bounded(loader: type[yaml.SafeLoader]) -> type[yaml.SafeLoader]:
+    return type("Bounded" + loader.__name__, (_Levels, loader), {})
 
 
 _TOO_DEEP = f"it has more than {MAX_DEPTH} levels"
