@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import yaml
@@ -71,7 +70,6 @@ class _Levels:
         return node
 
 
-@cache
 def _bounded(loader: type[yaml.SafeLoader]) -> type[yaml.SafeLoader]:
     return type("Bounded" + loader.__name__, (_Levels, loader), {})
 

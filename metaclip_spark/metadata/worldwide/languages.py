@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.core.worldwide.list_choice import OTHER
 from metaclip_spark.core.worldwide.switches import Switches
 from metaclip_spark.errors import MetadataError
@@ -36,6 +37,8 @@ FILE_NAME = "languages.yaml"
 FORMAT = 1
 SWITCHES = tuple(sorted(field.name for field in fields(Switches)))
 """Names of the matching switches that a list may turn on; all are off by default (docs/WORLDWIDE.md)."""
+_LONGEST = 3000
+"""Maximum number of characters of an error: it quotes names and values of the file."""
 DECIDERS = ("upstream", "ours")
 
 _NAME = re.compile(r"[a-z]{2,12}(?:_[a-z]+)*")
@@ -131,6 +134,13 @@ def read_languages(path: str | os.PathLike[str] | Traversable) -> Languages:
         'zh'
     """
     file = Path(path) if isinstance(path, (str, os.PathLike)) else path
+    try:
+        return _checked(file)
+    except MetadataError as error:
+        raise MetadataError(shortened(str(error), _LONGEST)) from error
+
+
+def _checked(file: Path | Traversable) -> Languages:
     content = _parse(_read(file), str(file))
     if not isinstance(content, dict) or set(content) != {"format", "codes", "lists"}:
         got = ", ".join(map(str, content)) if isinstance(content, dict) else type(content).__name__
