@@ -77,7 +77,9 @@ def load_expectations(path: str) -> Expectations:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expectations {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"expectations {path} is not YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigError(
+            f"expectations {path} is not YAML: {shortened(' '.join(str(error).split()), 1000)}."
+        ) from error
     found: dict[str, Expectation] = {}
     for key, value in _entries(root, path, "measures, such as `match_rate: {min: 60%}`"):
         name = _name(key, path)

@@ -56,7 +56,7 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"config {path} is not YAML: {' '.join(str(error).split())}.") from error
+        raise ConfigError(f"config {path} is not YAML: {shortened(' '.join(str(error).split()), 1000)}.") from error
     if loaded is None:
         loaded = {}
     if not isinstance(loaded, dict):

@@ -81,3 +81,17 @@ def test_errors_of_settings_are_short(tmp_path, key, value):
     with pytest.raises(ConfigError) as refused:
         make_settings({}, str(path))
     assert len(str(refused.value)) < 6000
+
+
+def test_an_error_of_yaml_is_cut(tmp_path):
+    """It quotes a name of the file, such as that of an alias."""
+    path = tmp_path / "a.yaml"
+    path.write_text("seed: *" + "x" * 70_000, encoding="utf-8")
+    for read in (
+        lambda: make_settings({}, str(path)),
+        lambda: load_expectations(str(path)),
+        lambda: read_languages(path),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            read()
+        assert len(str(refused.value)) < 5000
