@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.core.wording import agrees, counted
-from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError
+from metaclip_spark.core.wording import agrees, counted, shortened
+from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError, MetaclipError
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.stages.choose import choose, one_of_each_group
@@ -232,19 +233,63 @@ def _surviving(ctx: WritingContext, before: DataFrame) -> DataFrame:
             ungrouped = rows
             rows = _checked(lambda: ungrouped.withColumn(GROUP, F.expr(group)), "--group", before)
     else:
-        table = ctx.spark.read.parquet(*[_for_spark(source.uri) for source in _survivor_files(settings)])
+        rows = surviving_of_files(ctx.spark, settings, before, ctx.reporter.say)
+    if group is not None:
+        rows = one_of_each_group(rows, GROUP, settings.seed).drop(GROUP)
+    return rows
+
+
+def surviving_of_files(
+    spark: SparkSession, settings: Settings, before: DataFrame, say: Callable[[str], None]
+) -> DataFrame:
+    """Return the rows of `before` that the files of --survivors keep, with their group if --group is given.
+
+    Args:
+        say: gets one line with the number of survivors that match no pair, if there are any.
+
+    Raises:
+        ConfigError: the engine refuses --where or --group.
+        InputError: there is no file, a file is damaged, or none has a column that identifies a survivor.
+    """
+    group = settings.group
+    with _readable(settings):
+        table = spark.read.parquet(*[_for_spark(source.uri) for source in _survivor_files(settings)])
         if settings.where is not None:
             _checked(lambda: filtered(table, settings.where), "--where", table)
         kept = _checked(lambda: survivors_of(table, settings.where, group), "--group", table)
         exported = exported_ids(before) if key_of(table) == "url" else None
-        rows = surviving(before, kept, exported)
         lost, of = unmatched(before, kept, exported).count(), kept.count()
         if lost:
             where = "the pool" if settings.drawn_from_run is None else f"run {settings.drawn_from_run}"
-            ctx.reporter.say(f"survivors: {lost:,} of {of:,} values of {key_of(table)} match no pair of {where}.")
-    if group is not None:
-        rows = one_of_each_group(rows, GROUP, settings.seed).drop(GROUP)
-    return rows
+            say(f"survivors: {lost:,} of {of:,} values of {key_of(table)} match no pair of {where}.")
+        return surviving(before, kept, exported)
+
+
+@contextmanager
+def _readable(settings: Settings) -> Iterator[None]:
+    """Name the survivors in an error of the engine that a damaged file causes.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    try:
+        yield
+    except MetaclipError:
+        raise
+    except Exception as error:  # of PySpark, or of Py4J
+        text = str(error)
+        if not re.search(_DAMAGE, text):
+            raise
+        causes = re.findall(r"Caused by: (?:[\w.]+: )?(.+)", text)  # of Java, the last one is the first that happened
+        cause = causes[-1] if causes else text.partition("\n")[0]
+        raise InputError(
+            f"survivors {settings.survivors} cannot be read: {shortened(cause.strip())}. Expected whole "
+            "Parquet files with strings in UTF-8; write or fetch the damaged file again."
+        ) from error
+
+
+_DAMAGE = r"(?i)parquet|READ_FILE|utf-?8|unexpected eof|corrupt|ARROW:schema|Arrow: |Invalid argument error"
+"""What the engines say of a damaged file."""
 
 
 def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> DataFrame:
