@@ -72,7 +72,7 @@ if [ "${#pytest[@]}" = 0 ]; then
   said=$(mktemp)
   trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
   # On Spark its own tests, and a part of those end to end that shows that both engines give the same.
-  if [ -z "$spark" ]; then set -- tests/spark tests/cluster "${both[@]}"; else set -- --ignore=tests/unit; fi
+  if [ -z "$spark" ]; then set -- tests/spark tests/cluster "${both[@]}"; else set -- --ignore=tests/unit --ignore=tests/fuzz; fi
   (
     make_archive
     exec "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider "$@"
@@ -82,7 +82,7 @@ if [ "${#pytest[@]}" = 0 ]; then
     "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider --engine embedded \
       --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py tests/e2e || status=$?
   fi
-  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit || status=$?
+  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit tests/fuzz || status=$?
   wait "$beside" || status=$?
   cat -- "$said"
 else
