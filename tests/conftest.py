@@ -106,3 +106,15 @@ def child_env() -> dict[str, str]:
     env.pop("PYSPARK_GATEWAY_SECRET", None)
     env.pop("SPARK_CONNECT_MODE_ENABLED", None)  # of the embedded engine in this process
     return env
+
+
+@pytest.fixture(scope="session")
+def spark_home(tmp_path_factory) -> Path:
+    """Link the installed Spark into a new folder, so that the cluster's work folder is not in the installation."""
+    import pyspark
+
+    home = tmp_path_factory.mktemp("spark-home")
+    for item in Path(pyspark.__file__).parent.iterdir():
+        (home / item.name).symlink_to(item)
+    (home / "work").unlink(missing_ok=True)
+    return home

@@ -80,7 +80,7 @@ if [ "${#pytest[@]}" = 0 ]; then
   beside=$!
   if [ -z "$spark" ]; then
     "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider --engine embedded \
-      --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py tests/e2e || status=$?
+      --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py tests/e2e tests/faults || status=$?
   fi
   "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit tests/fuzz || status=$?
   wait "$beside" || status=$?

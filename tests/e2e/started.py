@@ -29,6 +29,8 @@ FLAGS: dict[str, list[str]] = {
     ],
 }
 """The flags of a small process, by engine."""
+AS_ANY_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--"]
+"""Root may read and write every file. Without these capabilities, the modes of files count for root too."""
 
 
 class Started:
@@ -111,3 +113,9 @@ def assert_lease_is_free(warehouse: Path) -> None:
     with contextlib.suppress(FileNotFoundError):  # there is no lease yet
         held = logged_lease(str(warehouse))
         assert held is None or not held["expires"] or has_ended(json.loads(held["who"]))
+
+
+def assert_nothing_is_left(warehouse: Path) -> None:
+    """Check that a warehouse has tables and reports only: no staged files, no files of a write that was interrupted."""
+    assert {path.name for path in warehouse.iterdir() if path.name.startswith(("_", "."))} == set()
+    assert not list(warehouse.rglob("*.tmp"))

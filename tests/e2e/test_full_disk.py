@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from e2e_world import World, assert_same, call, row, table_state, write_parquet
+from small_disk import resized, small_disk
 
 pytestmark = pytest.mark.spark
 
@@ -18,25 +20,8 @@ Disk = Callable[[str], Path]
 @pytest.fixture
 def disk(tmp_path) -> Iterator[Disk]:
     """Return a function that makes a small disk of a size; `resized` grows it."""
-    mounted = []
-
-    def make(size: str) -> Path:
-        place = tmp_path / f"disk{len(mounted)}"
-        place.mkdir()
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], capture_output=True)
-        if made.returncode:
-            pytest.skip(f"a disk of a test needs the right to mount: {made.stderr.decode().strip()}")
-        mounted.append(place)
-        return place
-
-    yield make
-    for place in mounted:
-        subprocess.run(["umount", "-l", place], check=True)
-
-
-def resized(place: Path, size: str) -> None:
-    """Give a disk another size."""
-    subprocess.run(["mount", "-o", f"remount,size={size}", place], check=True)
+    with contextlib.ExitStack() as disks:
+        yield lambda size: disks.enter_context(small_disk(tmp_path / f"disk of {size}", size))
 
 
 @pytest.mark.timeout(1800)

@@ -7,23 +7,16 @@ import os
 import random
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from e2e_world import assert_same, table_state
-from started import FLAGS, Started, below, remaining
+from started import FLAGS, Started, assert_nothing_is_left, below, remaining
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.timeout(1800),
     pytest.mark.skipif("METACLIP_TEST_REMOTE" in os.environ, reason="the other engine is in a process of its own"),
 ]
-
-
-def assert_nothing_is_left(warehouse: Path) -> None:
-    """Check that a warehouse has tables and reports only: no staged files, no files of a write that was interrupted."""
-    assert {path.name for path in warehouse.iterdir() if path.name.startswith(("_", "."))} == set()
-    assert not list(warehouse.rglob("*.tmp"))
 
 
 MOMENTS = ("engine: ", "run ", "extract ", "dedup ", "balance ")

@@ -11,16 +11,13 @@ from pathlib import Path
 
 import pytest
 from e2e_world import assert_same, call, flag_words, table_state
-from started import FLAGS
+from started import AS_ANY_USER, FLAGS
 
 pytestmark = [
     pytest.mark.spark,
     pytest.mark.timeout(1800),
     pytest.mark.skipif("METACLIP_TEST_REMOTE" in os.environ, reason="the server has its own rights"),
 ]
-
-AS_ANY_USER = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search,-fowner", "--"]
-"""Root may read and write every file. Without these capabilities, the modes of files count for root too."""
 
 
 @pytest.fixture

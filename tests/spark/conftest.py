@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyspark
 import pytest
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -20,16 +19,6 @@ def warehouse(spark, tmp_path):
     from metaclip_spark.warehouse.tables import Warehouse
 
     return Warehouse(spark, str(tmp_path / "warehouse"))
-
-
-@pytest.fixture(scope="session")
-def spark_home(tmp_path_factory) -> Path:
-    """Link the installed Spark into a new folder, so that the cluster's work folder is not in the installation."""
-    home = tmp_path_factory.mktemp("spark-home")
-    for item in Path(pyspark.__file__).parent.iterdir():
-        (home / item.name).symlink_to(item)
-    (home / "work").unlink(missing_ok=True)
-    return home
 
 
 @pytest.fixture(scope="session")

@@ -559,7 +559,8 @@ BOTH = "".join(
 )
 QUIET = "<-m><{0}><-p><no:cacheprovider>"
 ALL = (
-    f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py><tests/e2e>\n"
+    f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py>"
+    "<tests/e2e><tests/faults>\n"
     f"{QUIET}<tests/unit><tests/fuzz>\n{QUIET}<tests/spark><tests/cluster>{{1}}"
 )
 """If no test is named: those on Spark run beside all others, and say after them how they ended."""

@@ -1,0 +1,133 @@
+"""Two commands on one warehouse at the same time: serialised, refused with a sentence, or both right.
+
+A seed chooses the two commands, the moment in the first one when the second one starts, and whether the first one halts
+there until the second one has ended. A failing interleaving runs again by:
+
+    bash tests/run.sh tests/faults -m "slow or not slow" -k interleaving07
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from curation import MAINTAIN, Curation, Figures, Pool, Undisturbed, seeded
+from plans import STEPS, Fault
+
+pytestmark = pytest.mark.timeout(1800)
+
+INTERLEAVINGS, DEFAULT = 20, 3
+CRAWL, SECOND, TAKEDOWN, BALANCE = range(len(STEPS))
+PAIRS = (
+    (BALANCE, TAKEDOWN),
+    (SECOND, MAINTAIN),
+    (CRAWL, CRAWL),
+    (CRAWL, SECOND),
+    (MAINTAIN, TAKEDOWN),
+    (TAKEDOWN, BALANCE),
+    (BALANCE, MAINTAIN),
+    (SECOND, SECOND),
+    (MAINTAIN, SECOND),
+    (TAKEDOWN, MAINTAIN),
+    (SECOND, TAKEDOWN),
+    (MAINTAIN, BALANCE),
+    (BALANCE, BALANCE),
+)
+"""The first and the second command; each seed takes the next pair."""
+HALT, WAIT = 60.0, 200
+REFUSALS = ("another run holds warehouse ", "another run took warehouse ")
+ORDERS: dict[tuple[int, ...], Path] = {}
+"""Commands in their order -> the tables that they make without a fault."""
+
+
+@pytest.mark.parametrize(
+    "seed",
+    [
+        pytest.param(seed, id=f"interleaving{seed:02}", marks=() if seed < DEFAULT else pytest.mark.slow)
+        for seed in range(INTERLEAVINGS)
+    ],
+)
+def test_two_commands_at_once_are_serialised_or_refused_or_both_right(
+    seed, pool, undisturbed, cluster_env, tmp_path, tmp_path_factory, figures
+):
+    """The tables are those of the commands one after the other, and `verify` finds nothing."""
+    draws = seeded(seed)
+    first, second = PAIRS[seed % len(PAIRS)]
+    halts, moment = draws.random() < 0.5, draws.random()
+    print(
+        f"interleaving {seed:02}: command {second} in command {first} at {moment:.2f}, {halts=}\n"
+        f"again: bash tests/run.sh tests/faults -m 'slow or not slow' -k interleaving{seed:02}"
+    )
+    curation = Curation(tmp_path / "trial", pool, "embedded", cluster_env, undisturbed.points)
+    before = _before(first, second)
+    curation.begin_after(undisturbed.after(before - 1), before)
+    pause = Fault("pause", first, moment, HALT if halts else 0.0, 0.0)
+
+    curation.attempt = 1
+    one = curation.start([first], pause)
+    deadline = time.monotonic() + 120
+    while not curation.came() and one.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.005)
+    curation.attempt = 2
+    words = [*curation.words(second, None), *([] if halts else ["--wait", str(WAIT)])]
+    status = curation.end(curation.start([second], None, [words]), None)
+    said = curation.log.splitlines()[-1]
+    refused = status == 1 and any(text in said for text in REFUSALS)
+    assert status == 0 or refused, curation.tail()
+    if refused:
+        (curation.marks / f"done.{second}").unlink(missing_ok=True)  # the first one may have marked the same step
+    (curation.marks / "go").touch()
+    curation.attempt = 1
+    assert curation.end(one, pause) == 0, curation.tail()
+
+    curation.attempt = 2
+    if refused and second == MAINTAIN:
+        assert curation.run([MAINTAIN]) == 0, curation.tail()
+    curation.finish()
+    orders = [(first, second), (second, first)]
+    wanted = [_in_order(order, before, pool, undisturbed, cluster_env, tmp_path_factory) for order in orders]
+    if refused:
+        wanted = wanted[:1]
+    found = [curation.differences(tables) for tables in wanted]
+    assert any(not differing for differing in found), "\n".join(str(one) for one in found[0])
+    figures.interleavings["refused" if refused else "one after the other"] += 1
+
+
+def _before(first: int, second: int) -> int:
+    """Return the number of steps that are done when the commands start."""
+    known = [step for step in (first, second) if step != MAINTAIN]
+    return min(known)
+
+
+def _in_order(
+    order: tuple[int, ...],
+    before: int,
+    pool: Pool,
+    undisturbed: Undisturbed,
+    env: dict[str, str],
+    folders: pytest.TempPathFactory,
+) -> Path:
+    """Return the tables after two commands in an order, and the steps that are left; each order is made once."""
+    steps = [step for step in dict.fromkeys(order) if step != MAINTAIN]  # it changes no row
+    rest = [step for step in range(before, len(STEPS)) if step not in steps]
+    whole = (*steps, *rest)
+    if list(whole) == sorted(whole):
+        return undisturbed.last
+    if (before, *whole) not in ORDERS:
+        made = Curation(folders.mktemp("order"), pool, "embedded", env, {})
+        made.begin_after(undisturbed.after(before - 1), before)
+        assert made.run(list(whole)) == 0, made.tail()
+        ORDERS[(before, *whole)] = made.warehouse
+    return ORDERS[(before, *whole)]
+
+
+def test_the_figures_tell_lost_and_doubled_pairs_apart():
+    """The lines that a run of the harness prints have every figure."""
+    figures = Figures(lost=1, doubled=2, differing=3)
+    figures.plans["embedded"] += 1
+    figures.faults["SIGINT"] += 4
+    lines = list(figures.lines())
+    assert "plans run           1 (embedded 1), 0 attempts" in lines
+    assert "faults injected     4: SIGINT 4" in lines
+    assert [line.split()[-1] for line in lines if line.split()[0] in ("lost", "doubled", "differing")] == list("123")
