@@ -12,10 +12,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,6 +27,10 @@ sys.path[:0] = [str(TESTS / "e2e"), str(TESTS), str(TESTS / "spark"), str(TESTS 
 
 PATIENCE = 20.0
 """Seconds to wait for a process to kill, or for the other command of an interleaving."""
+
+
+OTHERS_WORK = 1.5
+"""Seconds for which another tool compacts tables."""
 
 
 class Given:
@@ -38,6 +44,7 @@ class Given:
         self.warehouse = Path(given["warehouse"])
         self.disk = Path(given["disk"]) if given.get("disk") else None
         self.attempt: int = given.get("attempt", 0)
+        self.copies: str | None = given.get("copies")
 
     def came(self) -> None:
         """Mark that the fault has come."""
@@ -176,14 +183,16 @@ def take_permission(given: Given, fault: dict[str, Any]) -> None:
 
 
 def optimize(given: Given, fault: dict[str, Any]) -> None:
-    """Compact every table, as another tool does."""
+    """Compact every table again and again for a while, as another tool does."""
     from deltalake import DeltaTable
 
-    for table in tables_of(given.warehouse):
-        # The table is being created, or its own writer was first: the other tool has a conflict.
-        with contextlib.suppress(Exception):
-            DeltaTable(str(table)).optimize.compact()
-            given.came()
+    deadline = time.monotonic() + OTHERS_WORK
+    while time.monotonic() < deadline:
+        for table in tables_of(given.warehouse):
+            # The table is being created, or its own writer was first: the other tool has a conflict.
+            with contextlib.suppress(Exception):
+                DeltaTable(str(table)).optimize.compact()
+                given.came()
 
 
 def vacuum(given: Given, fault: dict[str, Any]) -> None:
@@ -200,21 +209,29 @@ def fail_commits(given: Given, fault: dict[str, Any]) -> None:
     """Let the next one to three commits fail as a store fails: before they are made, or after."""
     from deltalake import DeltaTable
     from deltalake.exceptions import CommitFailedError
+    from deltalake.table import TableAlterer
 
-    commit, left = DeltaTable.create_write_transaction, [None] * (1 + int(fault["choice"] * 3))
+    left = [None] * (1 + int(fault["choice"] * 3))
     kind = (OSError, CommitFailedError)[int(fault["choice"] * 6) % 2]
 
-    def failing(self: Any, *args: Any, **kwargs: Any) -> None:
-        if not left:
-            commit(self, *args, **kwargs)
-            return
-        left.pop()
-        given.came()
-        if fault["kind"] == "answer lost":
-            commit(self, *args, **kwargs)
-        raise kind("Generic S3 error: Error performing PUT: 503 Slow Down: Please reduce your request rate.")
+    def failing(commit: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            if not left:
+                return commit(*args, **kwargs)
+            left.pop()
+            given.came()
+            if fault["kind"] == "answer lost":
+                commit(*args, **kwargs)
+            raise kind("Generic S3 error: Error performing PUT: 503 Slow Down: Please reduce your request rate.")
 
-    DeltaTable.create_write_transaction = failing  # type: ignore[method-assign]
+        return wrapped
+
+    for owner, name in (
+        (DeltaTable, "create_write_transaction"),
+        (DeltaTable, "delete"),
+        (TableAlterer, "set_table_properties"),
+    ):
+        setattr(owner, name, failing(getattr(owner, name)))
 
 
 def pause(given: Given, fault: dict[str, Any]) -> None:
@@ -305,6 +322,8 @@ def run() -> int:
                 return status
             (given.marks / f"points.{number}.{faults.passed}").touch()
             (given.marks / f"done.{number}").touch()
+            if given.copies:
+                shutil.copytree(given.warehouse, Path(given.copies, str(number)))
     return 0
 
 

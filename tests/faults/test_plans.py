@@ -2,7 +2,7 @@
 
 A failing plan prints its seed. It runs again by:
 
-    bash tests/run.sh tests/faults -m "slow or not slow" -k plan07
+    bash tests/run.sh tests/faults --all -k plan07
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ def test_a_curation_that_meets_faults_ends_in_the_undisturbed_tables(
 ):
     """No pair is lost or doubled, no row of any table differs, and `verify` finds nothing."""
     plan = plan_of(seed)
-    print(f"{plan}\nagain: bash tests/run.sh tests/faults -m 'slow or not slow' -k plan{seed:02}")
+    print(f"{plan}\nagain: bash tests/run.sh tests/faults --all -k plan{seed:02}")
     with small_disk(tmp_path / "trial" / "disk", "128m"):
         run_plan(plan, tmp_path / "trial", pool, cluster_env, undisturbed, figures)

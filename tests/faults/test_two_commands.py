@@ -3,7 +3,7 @@
 A seed chooses the two commands, the moment in the first one when the second one starts, and whether the first one halts
 there until the second one has ended. A failing interleaving runs again by:
 
-    bash tests/run.sh tests/faults -m "slow or not slow" -k interleaving07
+    bash tests/run.sh tests/faults --all -k interleaving07
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ PAIRS = (
 HALT, WAIT = 60.0, 200
 REFUSALS = ("another run holds warehouse ", "another run took warehouse ")
 ORDERS: dict[tuple[int, ...], Path] = {}
-"""Commands in their order -> the tables that they make without a fault."""
+"""Steps in their order -> the tables that they make without a fault."""
 
 
 @pytest.mark.parametrize(
@@ -57,11 +57,12 @@ def test_two_commands_at_once_are_serialised_or_refused_or_both_right(
     halts, moment = draws.random() < 0.5, draws.random()
     print(
         f"interleaving {seed:02}: command {second} in command {first} at {moment:.2f}, {halts=}\n"
-        f"again: bash tests/run.sh tests/faults -m 'slow or not slow' -k interleaving{seed:02}"
+        f"again: bash tests/run.sh tests/faults --all -k interleaving{seed:02}"
     )
     curation = Curation(tmp_path / "trial", pool, "embedded", cluster_env, undisturbed.points)
-    before = _before(first, second)
-    curation.begin_after(undisturbed.after(before - 1), before)
+    steps = [step for step in (first, second) if step != MAINTAIN]
+    curation.begin_at(min(steps), undisturbed)
+    curation.last = max(steps)
     pause = Fault("pause", first, moment, HALT if halts else 0.0, 0.0)
 
     curation.attempt = 1
@@ -85,41 +86,31 @@ def test_two_commands_at_once_are_serialised_or_refused_or_both_right(
     if refused and second == MAINTAIN:
         assert curation.run([MAINTAIN]) == 0, curation.tail()
     curation.finish()
-    orders = [(first, second), (second, first)]
-    wanted = [_in_order(order, before, pool, undisturbed, cluster_env, tmp_path_factory) for order in orders]
+    orders = [tuple(dict.fromkeys(order)) for order in (steps, steps[::-1])]
     if refused:
-        wanted = wanted[:1]
+        orders = orders[:1]
+    wanted = [_in_order(order, pool, undisturbed, cluster_env, tmp_path_factory) for order in orders]
     found = [curation.differences(tables) for tables in wanted]
     assert any(not differing for differing in found), "\n".join(str(one) for one in found[0])
     figures.interleavings["refused" if refused else "one after the other"] += 1
 
 
-def _before(first: int, second: int) -> int:
-    """Return the number of steps that are done when the commands start."""
-    known = [step for step in (first, second) if step != MAINTAIN]
-    return min(known)
-
-
 def _in_order(
-    order: tuple[int, ...],
-    before: int,
+    steps: tuple[int, ...],
     pool: Pool,
     undisturbed: Undisturbed,
     env: dict[str, str],
     folders: pytest.TempPathFactory,
 ) -> Path:
-    """Return the tables after two commands in an order, and the steps that are left; each order is made once."""
-    steps = [step for step in dict.fromkeys(order) if step != MAINTAIN]  # it changes no row
-    rest = [step for step in range(before, len(STEPS)) if step not in steps]
-    whole = (*steps, *rest)
-    if list(whole) == sorted(whole):
-        return undisturbed.last
-    if (before, *whole) not in ORDERS:
+    """Return the tables that steps make one after the other; each order is made once."""
+    if list(steps) == sorted(steps):
+        return undisturbed.after(steps[-1])
+    if steps not in ORDERS:
         made = Curation(folders.mktemp("order"), pool, "embedded", env, {})
-        made.begin_after(undisturbed.after(before - 1), before)
-        assert made.run(list(whole)) == 0, made.tail()
-        ORDERS[(before, *whole)] = made.warehouse
-    return ORDERS[(before, *whole)]
+        made.begin_at(min(steps), undisturbed)
+        assert made.run(list(steps)) == 0, made.tail()
+        ORDERS[steps] = made.warehouse
+    return ORDERS[steps]
 
 
 def test_the_figures_tell_lost_and_doubled_pairs_apart():
