@@ -6,17 +6,16 @@ import importlib.metadata
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from e2e_world import FOR_A_DOZEN_ROWS, assert_same, table_state
+from s3_store import BUCKET, Store, started_store
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
-BUCKET = "pool"
 HADOOP = {"4.0": "3.4.1", "4.1": "3.4.2", "4.2": "3.5.0"}
 """The Hadoop version of each Spark. The connector needs the same version; with Amazon's library it has 700 MB."""
 RETRIES = {
@@ -28,63 +27,11 @@ RETRIES = {
 }
 
 
-class Store:
-    """An S3 server. It answers 503 (Slow Down) to each request for which `fails` is true.
-
-    Attributes:
-        failed: the method and path of each request with this answer.
-    """
-
-    def __init__(self) -> None:
-        from moto.moto_server.werkzeug_app import (
-            DomainDispatcherApplication,
-            MotoRequestHandler,
-            create_backend_app,
-        )
-        from werkzeug.serving import make_server
-
-        self._app = DomainDispatcherApplication(create_backend_app)
-        self.fails: Callable[[str, str], bool] = lambda method, path: False
-        self.failed: list[str] = []
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True, request_handler=MotoRequestHandler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def _answer(self, environ: dict[str, Any], start_response: Callable) -> Any:
-        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-        if self.fails(method, path):
-            self.failed.append(f"{method} {path}")
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            start_response("503 Slow Down", [("Content-Type", "application/xml"), ("Connection", "close")])
-            return [b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"]
-        return self._app(environ, start_response)
-
-    def close(self) -> None:
-        """Stop the server."""
-        self._server.shutdown()
-
-
 @pytest.fixture
 def store(monkeypatch, tmp_path) -> Iterator[Store]:
     """Yield a server with an empty bucket. The environment has its address and credentials."""
-    pytest.importorskip("moto.server", reason="moto[server] is not installed; it comes with the extra [test]")
-    pytest.importorskip("s3fs", reason="s3fs is not installed; it comes with the extra [s3]")
-    import boto3
-
-    server = Store()
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": server.url,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    boto3.client("s3").create_bucket(Bucket=BUCKET)
-    yield server
-    server.close()
+    with started_store(monkeypatch, tmp_path) as server:
+        yield server
 
 
 def run(world, store: Store, env: dict[str, str], tmp_path: Path) -> subprocess.CompletedProcess[str]:

@@ -34,6 +34,8 @@ SPECULATION = {
     "spark.speculation.multiplier": "1.1",
     "spark.speculation.quantile": "0.1",
     "spark.speculation.minTaskRuntime": "100ms",
+    # A commit of one source is a stage of one task, which no other task can outrun.
+    "spark.speculation.task.duration.threshold": "1s",
 }
 LONGEST = {"embedded": 240, "spark": 600}
 """Engine -> seconds after which a process hangs."""

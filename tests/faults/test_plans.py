@@ -8,8 +8,9 @@ A failing plan prints its seed. It runs again by:
 from __future__ import annotations
 
 import pytest
-from curation import run_plan
-from plans import DEFAULT, PLANS, plan_of
+from curation import Curation, run_plan
+from damaged import rewrite
+from plans import DEFAULT, PLANS, STEPS, plan_of
 from small_disk import small_disk
 
 pytestmark = pytest.mark.timeout(1800)
@@ -30,3 +31,13 @@ def test_a_curation_that_meets_faults_ends_in_the_undisturbed_tables(
     print(f"{plan}\nagain: bash tests/run.sh tests/faults --all -k plan{seed:02}")
     with small_disk(tmp_path / "trial" / "disk", "128m"):
         run_plan(plan, tmp_path / "trial", pool, cluster_env, undisturbed, figures)
+
+
+def test_a_lost_and_a_doubled_pair_are_seen(pool, undisturbed, child_env, tmp_path):
+    """The harness can fail: of the pairs one is missing, and another is there twice."""
+    curation = Curation(tmp_path / "trial", pool, "embedded", child_env, {})
+    curation.begin_at(len(STEPS), undisturbed)
+    assert curation.differences(undisturbed.after(len(STEPS) - 1)) == []
+    rewrite(curation.warehouse, "pairs", lambda rows: rows[1:] + rows[-1:])
+    (one,) = curation.differences(undisturbed.after(len(STEPS) - 1))
+    assert (one.table, one.only) == ("pairs", (1, 1))
