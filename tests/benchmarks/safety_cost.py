@@ -4,9 +4,9 @@
 
 Runs the same undisturbed `run` on the embedded engine, in turn as it is and without the safety, and prints the seconds,
 the CPU seconds of all processes, and the seconds that the first one spent in each part of the safety. The run without
-it takes no lease, asks nobody before a commit, does not look for its own commit, and checks no constraint. The log of
-runs stays in both, because later stages read it; its seconds are counted. The staging of extracted pairs, by which a
-killed run goes on, is no part of this: it is how extraction hands its pairs to deduplication.
+it asks nobody before a commit, does not look for its own commit, and checks no constraint. The log of runs and the
+taking of the lease stay in both, because later stages read them; their seconds are counted. The staging of extracted
+pairs, by which a killed run goes on, is no part of this: it is how extraction hands its pairs to deduplication.
 """
 
 from __future__ import annotations
@@ -75,11 +75,9 @@ def count_seconds(spent: Counter[str]) -> None:
 
 
 def leave_out() -> None:
-    """Replace each part by nothing, but for the log of runs."""
+    """Replace each part by nothing, but for the log of runs and the taking of the lease."""
     nothing = {
-        "acquire": lambda self: None,
         "check": lambda self: None,
-        "release": lambda self: None,
         "_fences": lambda self, table: [],
         "find": lambda self, name, token, after: None,
         "_check": lambda table, staged: None,

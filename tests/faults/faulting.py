@@ -269,23 +269,25 @@ ACTS = {
 
 
 class SlowMatcher:
-    """A matcher that lets the first attempt of some tasks wait, so that speculation starts copies of them."""
+    """A matcher that lets the first attempt of some tasks wait until speculation has started a copy of one."""
 
     def __init__(self, inner: Any, marks: str, attempt: int) -> None:
         self.inner, self.marks, self.attempt = inner, marks, attempt
         self.name, self.metadata_id = inner.name, inner.metadata_id
 
     def match(self, texts: Any) -> Any:
-        """Wait in a first attempt, then match."""
+        """Wait in a first attempt for a copy, then match."""
         from pyspark import TaskContext
 
         task = TaskContext.get()
         if task is not None and task.partitionId() == 0:
-            if task.attemptNumber() == 0:
+            copy = Path(self.marks, f"copy.{self.attempt}")
+            if task.attemptNumber():
+                copy.touch()
+            deadline = time.monotonic() + PATIENCE
+            while not copy.exists() and time.monotonic() < deadline:
                 Path(self.marks, f"came.{self.attempt}").touch()
-                time.sleep(4)
-            else:
-                Path(self.marks, f"copy.{self.attempt}").touch()
+                time.sleep(0.1)
         return self.inner.match(texts)
 
 
