@@ -33,6 +33,10 @@ OTHERS_WORK = 1.5
 """Seconds for which another tool compacts tables."""
 
 
+SLOW = 6.0
+"""Seconds that a slow task waits for a copy of it."""
+
+
 class Given:
     """What the argument of the script says."""
 
@@ -284,7 +288,7 @@ class SlowMatcher:
             copy = Path(self.marks, f"copy.{self.attempt}")
             if task.attemptNumber():
                 copy.touch()
-            deadline = time.monotonic() + PATIENCE
+            deadline = time.monotonic() + SLOW
             while not copy.exists() and time.monotonic() < deadline:
                 Path(self.marks, f"came.{self.attempt}").touch()
                 time.sleep(0.1)
