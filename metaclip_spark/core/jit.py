@@ -226,9 +226,9 @@ def cache_folders() -> Iterator[Path]:
             found.append(package / "__pycache__")
         with contextlib.suppress(RuntimeError):
             found.append(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "metaclip-spark")
-    if private := private_folder():
-        found.append(Path(private))
     yield from filter(_is_private, found)
+    if private := private_folder():  # made where the others have not what is sought
+        yield Path(private)
 
 
 def private_folder() -> str | None:
