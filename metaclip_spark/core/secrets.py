@@ -25,12 +25,14 @@ _NAME = re.compile(
     re.IGNORECASE,
 )
 _SAID = re.compile(
-    r"(?P<name>(?<![\w.-])[\w.%-]*?(?:secret|passw|passphrase|token|credential|signature|access[._-]?key|api[._-]?key|sas"
-    r"|(?<![a-z])sig|key)[\w.%-]*)['\"]?(?P<sign>=|:\s*)(?P<quote>['\"]?)(?P<value>[^\s;&,'\"()<>\[\]{}#]+)",
+    r"(?P<name>(?<![\w.%-])[\w.%-]{0,300}?(?:secret|passw|passphrase|token|credential|signature|access[._-]?key|api[._-]?key|sas"
+    r"|(?<![a-z])sig|key)[\w.%-]{0,300})['\"]?(?P<sign>=|:\s*)(?P<quote>['\"]?)(?P<value>[^\s;&,'\"()<>\[\]{}#]+)",
     re.IGNORECASE,
 )
-"""`name=value` in any text: a query of a url, an option of sc://, a property of Java; and `name: value`."""
-_USERINFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)(?P<user>[^\s/?#'\"<>@]*)@")
+"""`name=value` in any text: a query of a url, an option of sc://, a property of Java; and `name: value`.
+
+A match begins where a word does, and names are bounded: a long text takes time by its length, not by its square."""
+_USERINFO = re.compile(r"(?P<scheme>(?<![A-Za-z0-9+.-])[A-Za-z0-9+.-]+://)(?P<user>[^\s/?#'\"<>@]*)@")
 _BEARER = re.compile(r"(?P<name>\b(?:Bearer|Basic)\s+)(?P<value>[A-Za-z0-9._~+/=-]{8,})")
 _ONLY_USERS = ("http", "https", "sc", "ftp", "sftp")
 """Schemes in which the part before @ is a user. In abfss:// it is a container, which is no secret."""
@@ -164,7 +166,7 @@ def _says_secret(found: re.Match[str]) -> bool:
 
 def _has_secret(found: re.Match[str]) -> bool:
     """Return whether the part of a url before @ is a secret."""
-    scheme = found["scheme"].removesuffix("://").lower()
+    scheme = found["scheme"].removesuffix("://").lstrip("0123456789+.-").lower()
     return bool(found["user"]) and found["user"] != HIDDEN and (":" in found["user"] or scheme in _ONLY_USERS)
 
 

@@ -156,3 +156,18 @@ def test_spark_hides_what_we_hide(pytestconfig):
     names += ["spark.my.api_key", "spark.my.passphrase", "spark.my.signature", "spark.my.Authorization", "x.accessKey"]
     assert [name for name in names if not (re.search(_REDACTED, name) and is_secret_name(name))] == []
     assert not re.search(_REDACTED, "spark.sql.requireAllClusterKeysForDistribution")
+
+
+@pytest.mark.parametrize("piece", ["x", "key", "%", "token.", "a://x", "://", "x=", "x: ", "@", "1+", "'"])
+def test_a_long_text_takes_time_by_its_length(piece):
+    """A setting or an error may quote a megabyte of anything. By the square, this would take hours."""
+    text = piece * (1_000_000 // len(piece))
+    masked(text)
+    list(secrets_in({"a": text}))
+    without_secrets(f"a://{text}")
+
+
+def test_a_secret_is_hidden_after_signs_that_a_scheme_may_have():
+    """A url that follows another word without a space."""
+    assert masked("1https://user@host/") == "1https://(hidden)@host/"
+    assert masked("x-https://me:pw@host/ %token=abcdefgh") == "x-https://(hidden)@host/ %token=(hidden)"
