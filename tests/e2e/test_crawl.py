@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 
 import pytest
-from bad_server import BadServer, reset, status, well
+from bad_server import reset, serving, status, well
 from e2e_world import call, row, rows_of, wat_of
 
 pytestmark = pytest.mark.spark
@@ -33,24 +32,19 @@ def server():
         ],
         CRAWLS[1]: [[*(row("c", n, "cow")[:2] for n in range(9)), row("a", 0, "dog")[:2], GERMAN]],
     }
-    bad_server = BadServer()
-    thread = threading.Thread(target=bad_server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    bad_server.whole = {}
-    for crawl, parts in files.items():
-        names = [f"crawl-data/{crawl}/segments/{n}/wat/{n}.warc.wat.gz" for n in range(len(parts))]
-        bad_server.add(f"/crawl-data/{crawl}/wat.paths.gz", gzip.compress("".join(f"{n}\n" for n in names).encode()))
-        bad_server.whole.update({f"/{name}": wat(rows) for name, rows in zip(names, parts, strict=True)})
-    for path, content in bad_server.whole.items():
-        if path.startswith(f"/crawl-data/{CRAWLS[0]}/segments/1"):
-            bad_server.add(path, content[: len(content) // 2])
-        elif not path.startswith(f"/crawl-data/{CRAWLS[1]}/segments/0"):
-            bad_server.add(path, content)
-    yield bad_server
-    bad_server.stop_waiting.set()
-    bad_server.shutdown()
-    bad_server.server_close()
-    thread.join()
+    with serving() as bad_server:
+        bad_server.whole = {}
+        for crawl, parts in files.items():
+            names = [f"crawl-data/{crawl}/segments/{n}/wat/{n}.warc.wat.gz" for n in range(len(parts))]
+            listed = "".join(f"{name}\n" for name in names).encode()
+            bad_server.add(f"/crawl-data/{crawl}/wat.paths.gz", gzip.compress(listed))
+            bad_server.whole.update({f"/{name}": wat(rows) for name, rows in zip(names, parts, strict=True)})
+        for path, content in bad_server.whole.items():
+            if path.startswith(f"/crawl-data/{CRAWLS[0]}/segments/1"):
+                bad_server.add(path, content[: len(content) // 2])
+            elif not path.startswith(f"/crawl-data/{CRAWLS[1]}/segments/0"):
+                bad_server.add(path, content)
+        yield bad_server
 
 
 @pytest.mark.timeout(900)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 
 import pytest
-from bad_server import BadServer, status
+from bad_server import serving, status
 from e2e_world import call, row, rows_of, wat_of
 
 from metaclip_spark.steps.reading import pace
@@ -35,17 +34,11 @@ def refusal(code: int, name: str):
 def server(monkeypatch):
     """Serve eight WATs; a wait of extraction takes no time."""
     monkeypatch.setattr(pace, "PAUSES", (0.1,) * 3)
-    bad_server = BadServer()
-    thread = threading.Thread(target=bad_server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    for number in range(FILES):
-        rows = [row(f"f{number}", n)[:2] for n in range(ROWS)]
-        bad_server.add(f"/f{number}.wat.gz", b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows)))
-    yield bad_server
-    bad_server.stop_waiting.set()
-    bad_server.shutdown()
-    bad_server.server_close()
-    thread.join()
+    with serving() as bad_server:
+        for number in range(FILES):
+            rows = [row(f"f{number}", n)[:2] for n in range(ROWS)]
+            bad_server.add(f"/f{number}.wat.gz", b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows)))
+        yield bad_server
 
 
 def words(world, server, *more: object) -> list[object]:

@@ -6,11 +6,10 @@ import gzip
 import json
 import os
 import socket
-import threading
 from pathlib import Path
 
 import pytest
-from bad_server import BadServer, Behaviour, reset, status, well
+from bad_server import Behaviour, reset, serving, status, well
 from e2e_world import call, flag_words, row, rows_of, wat_of
 
 pytestmark = pytest.mark.spark
@@ -57,10 +56,7 @@ def one_after_another(*behaviours: Behaviour) -> Behaviour:
 
 def test_what_is_tried_again_is_an_event(world):
     """Requests by the kind of their failure, summed over the commit, and the sources of --retry."""
-    server = BadServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with serving() as server:
         rows = [row("f", n)[:2] for n in range(3)]
         server.add("/f.wat.gz", b"".join(gzip.compress(record, mtime=0) for record in wat_of(rows)))
         listed = world.root / "files.paths"
@@ -78,11 +74,6 @@ def test_what_is_tried_again_is_an_event(world):
         assert second.status == 0, second.err
         again = [event for event in lines_of(second.err) if event["event"] == "retried"]
         assert [(e["what"], e["kind"], e["retries"]) for e in again] == [("source", "failed", 1)]
-    finally:
-        server.stop_waiting.set()
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 def test_a_command_that_fails_ends_with_an_event(world):

@@ -12,7 +12,8 @@ import pytest
 TESTS = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTS / "faults"), str(TESTS / "e2e"), str(TESTS / "spark"), str(TESTS)]
 
-from curation import Figures, Pool, Undisturbed, make_undisturbed, serving  # noqa: E402
+from bad_server import serving  # noqa: E402
+from curation import Figures, Pool, Undisturbed, make_undisturbed  # noqa: E402
 
 FIGURES = Figures()
 

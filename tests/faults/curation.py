@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -380,19 +379,6 @@ def vacuum_now(warehouse: Path) -> None:
     for log in warehouse.glob("*/_delta_log"):
         if logs.open(log.parent.name) is not None:
             logs.vacuum(log.parent.name, 0)
-
-
-@contextlib.contextmanager
-def serving() -> Iterator[BadServer]:
-    """Serve files until the body ends."""
-    server = BadServer()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield server
-    server.stop_waiting.set()
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 def seeded(seed: int) -> random.Random:

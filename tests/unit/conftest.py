@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from extraction import extract, extract_in_splits, wat
+from s3_store import environment
 from wordnets import wordnet
 
 sys.path.insert(0, str(Path(__file__).parent / "report"))  # test_render, also under importlib mode
@@ -31,15 +32,7 @@ def bucket(s3_server, monkeypatch, tmp_path):
     import boto3
     import fsspec
 
-    for name, value in {
-        "AWS_ACCESS_KEY_ID": "id",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": s3_server,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_CONFIG_FILE": str(tmp_path / "none"),
-        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
-    }.items():
+    for name, value in environment(s3_server, tmp_path).items():
         monkeypatch.setenv(name, value)
     fsspec.filesystem("s3").clear_instance_cache()  # an instance of an earlier test has the address of its server
     client = boto3.client("s3")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import threading
 from collections import Counter
 
 import bad_server as bad
@@ -44,15 +43,10 @@ def server(monkeypatch):
     """Start a server with one crawl."""
     monkeypatch.setattr(open, "PLANNING_PATIENCE", QUICK)
     monkeypatch.setattr(lists, "PLANNING_PATIENCE", QUICK)
-    made = bad.BadServer()
-    for kind in ("wat", "warc"):
-        made.add(f"/crawl-data/{CRAWL}/{kind}.paths.gz", packed(paths_of(kind=kind)))
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield made
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with bad.serving() as made:
+        for kind in ("wat", "warc"):
+            made.add(f"/crawl-data/{CRAWL}/{kind}.paths.gz", packed(paths_of(kind=kind)))
+        yield made
 
 
 def refusal(*args, **kwargs) -> str:

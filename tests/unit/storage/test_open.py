@@ -38,14 +38,8 @@ AGAIN = "run again with --retry partial,failed"
 @pytest.fixture
 def server():
     """Start a server that follows its plan."""
-    made = bad.BadServer()
-    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    yield made
-    made.stop_waiting.set()
-    made.shutdown()
-    made.server_close()
-    thread.join()
+    with bad.serving() as made:
+        yield made
 
 
 @pytest.fixture
