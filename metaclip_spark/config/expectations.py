@@ -11,7 +11,7 @@ import yaml
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, REASONS
 from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.storage.safe_yaml import compose
+from metaclip_spark.storage.safe_yaml import compose, in_one_line
 
 MEASURES = {
     "sources": "number of sources that were read",
@@ -77,9 +77,7 @@ def load_expectations(path: str) -> Expectations:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"expectations {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(
-            f"expectations {path} is not YAML: {shortened(' '.join(str(error).split()), 1000)}."
-        ) from error
+        raise ConfigError(f"expectations {path} is not YAML: {in_one_line(error)}.") from error
     found: dict[str, Expectation] = {}
     for key, value in _entries(root, path, "measures, such as `match_rate: {min: 60%}`"):
         name = _name(key, path)

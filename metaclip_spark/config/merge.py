@@ -15,7 +15,7 @@ from metaclip_spark.config.settings import SETTINGS, Settings
 from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.storage.safe_yaml import parse
+from metaclip_spark.storage.safe_yaml import in_one_line, parse
 
 _PROBLEMS = 20
 """Maximum number of sentences of an error."""
@@ -56,7 +56,7 @@ def _read_yaml(path: str) -> tuple[dict[str, Any], dict[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"config {path} cannot be read: {error}.") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"config {path} is not YAML: {shortened(' '.join(str(error).split()), 1000)}.") from error
+        raise ConfigError(f"config {path} is not YAML: {in_one_line(error)}.") from error
     if loaded is None:
         loaded = {}
     if not isinstance(loaded, dict):

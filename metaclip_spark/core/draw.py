@@ -30,6 +30,15 @@ def image_keys(urls: pa.Array) -> pa.Array:
     return pc.if_else(urls.is_null(), pa.scalar(None, pa.string()), image_ids(pc.fill_null(urls, "")))
 
 
+def key_of(unit: str) -> str:
+    """Return the column that keys the draw of a unit: an image has one draw for all of its texts.
+
+    >>> key_of("image"), key_of("pair")
+    ('image_id', 'pair_id')
+    """
+    return "image_id" if unit == "image" else "pair_id"
+
+
 def hashes(keys: pa.Array, seed: int, purpose: str) -> npt.NDArray[np.uint64]:
     """Return the 64-bit hash of each key, uint64: Spark's `xxhash64(draw_key(seed, purpose), key)`.
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.draw import key_of
 from metaclip_spark.core.hashing.digest import batch_digest
 from metaclip_spark.core.sampling import (
     LOW_THRESHOLD,
@@ -198,7 +199,7 @@ def _draw_from(
     if pool.every_pair is not None:
         sums = image_statistics(pool.every_pair, pool.pairs, broadcast, seed, run_id)
         return _Draw(pool.every_pair, sums, broadcast, "image_id", is_of_images=True)
-    key = "image_id" if ctx.settings.unit == "image" else "pair_id"
+    key = key_of(ctx.settings.unit)
     sums = statistics(pool.pairs, broadcast, seed, run_id, key, pool.within)
     return _Draw(pool.pairs, sums, broadcast, key, pool.within)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from metaclip_spark.core.draw import key_of
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.report.composition.merge import composition_of
 from metaclip_spark.report.composition.model import Composition
@@ -37,7 +38,7 @@ def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, 
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
     plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)
     broadcast = Broadcast.of(ctx.spark, plan)
-    key = "image_id" if ctx.settings.unit == "image" else "pair_id"
+    key = key_of(ctx.settings.unit)
     cuts = (plan.cut_kept, plan.cut_dropped)
     sums = composition(pairs, subset, broadcast, cuts, ctx.settings.seed, key).toArrow()
     return composition_of(sums, plan, counts)

@@ -6,6 +6,8 @@ from typing import Any
 
 import yaml
 
+from metaclip_spark.core.wording import shortened
+
 MAX_CHARACTERS = 4 << 20
 """Maximum number of characters of a file."""
 MAX_DEPTH = 50
@@ -44,6 +46,11 @@ def compose(text: str) -> yaml.Node | None:
         return _composed(made, text)
     finally:
         made.dispose()
+
+
+def in_one_line(error: yaml.YAMLError) -> str:
+    """Return the text of an error for a sentence: in one line, of which the beginning if it quotes much."""
+    return shortened(" ".join(str(error).split()), 1000)
 
 
 def _composed(loader: yaml.SafeLoader, text: str) -> yaml.Node | None:

@@ -12,12 +12,13 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from metaclip_spark.errors import HeldError
 from metaclip_spark.schemas import LEASE
 
+T = TypeVar("T")
 PROPERTY = "metaclip.lease"
 """The property of the table `lease` that has the lease as JSON."""
 MARGIN = 0.1
@@ -51,8 +52,8 @@ def refuse_if_held(held: Mapping[str, Any] | None, seconds: float, where: str, n
         )
 
 
-def waited_for(take: Callable[[], None], wait: float, say: Callable[[str], None]) -> None:
-    """Call a function until no other run holds the lease, or `wait` seconds are over.
+def waited_for(take: Callable[[], T], wait: float, say: Callable[[str], None]) -> T:
+    """Call a function until no other run holds the lease, or `wait` seconds are over; return what it returns.
 
     Args:
         take: raises HeldError while another run holds the lease.

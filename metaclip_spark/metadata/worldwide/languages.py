@@ -28,7 +28,7 @@ from metaclip_spark.core.worldwide.list_choice import OTHER
 from metaclip_spark.core.worldwide.switches import Switches
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.metadata.worldwide.segmenters import SEGMENTERS
-from metaclip_spark.storage.safe_yaml import parse
+from metaclip_spark.storage.safe_yaml import in_one_line, parse
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -190,7 +190,7 @@ def _parse(text: str, source: str) -> Any:
         place = f"line {mark.line + 1}" if mark else "unknown line"
         raise MetadataError(f"{source}: {place}: {error.problem}; expected safe YAML. Correct the line.") from error
     except yaml.YAMLError as error:
-        raise MetadataError(f"{source}: is not YAML ({' '.join(str(error).split())}); correct it.") from error
+        raise MetadataError(f"{source}: is not YAML ({in_one_line(error)}); correct it.") from error
 
 
 def _items(content: dict[str, Any], section: str, source: str) -> list[tuple[str, dict[str, Any]]]:
