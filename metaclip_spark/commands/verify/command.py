@@ -50,17 +50,17 @@ def verify(
     if not warehouse.exists("runs"):
         raise WarehouseError(f"{warehouse.root or warehouse.catalog} holds no run; expected tables made by run.")
     versions, log = _pinned(warehouse, settings, reporter)
-    stored = {run.run_id for run in log.runs() if run.has_subset}
-    missing = [run_id for run_id in run_ids if run_id not in stored]
+    look = Inspection(warehouse, settings, reporter, log, rate, tuple(run_ids), versions, _load_list)
+    missing = [run_id for run_id in run_ids if run_id not in look.stored_runs]
     if missing:
         raise ConfigError(f"--run-id names {', '.join(missing)}, of which no subset is stored; `runs list` shows all.")
-    look = Inspection(warehouse, settings, reporter, log, rate, tuple(run_ids), versions, _load_list)
     checks = list(verify_step(look, [name for name in CHECKS if not names or name in names], explain))
     differs = any(check.status in ("differs", "failed") for check in checks)
+    where = settings.warehouse or settings.catalog or ""
     if as_json:
-        print(as_plain(settings.warehouse or settings.catalog or "", look, checks, not differs))
+        print(as_plain(where, look, checks, not differs))
     else:
-        print_checks(settings.warehouse or settings.catalog or "", look, checks)
+        print_checks(where, look, checks)
     return int(differs)
 
 
@@ -92,9 +92,7 @@ def _pinned(warehouse: Warehouse, settings: Settings, reporter: Reporter) -> tup
             return look()  # another run wrote between the two
         return versions, log
 
-    found: list[tuple[dict[str, int], RunLog]] = []
-    waited_for(lambda: found.append(look()), settings.wait, reporter.say)
-    return found[0]
+    return waited_for(look, settings.wait, reporter.say)
 
 
 def _load_list(config: Mapping[str, Any]) -> Metadata:

@@ -118,7 +118,7 @@ def draws_of(
 
     def look(batch: pa.RecordBatch, found: Found) -> None:
         pairs, keys, entry_ids, stored, drawn = (batch.column(at) for at in range(5))
-        p = running_products(*list_layout(entry_ids), _at_least_one(probabilities.value))
+        p = running_products(*list_layout(entry_ids), probabilities.value)
         if within is not None:
             p = np.fmin(p, batch.column(5).to_numpy(zero_copy_only=False))
         stored, drawn = (column.to_numpy(zero_copy_only=False).astype(np.float64) for column in (stored, drawn))
@@ -165,14 +165,13 @@ def taken_down_rejects(rows: DataFrame, table: str, takedowns: Broadcast[Takedow
 def sums_of_sources(sources: DataFrame) -> DataFrame:
     """Check that the numbers of each source add up: every text that was read is a pair or a reject.
 
-    Reads: source_path, status, texts_read, texts_matched, pairs_written, rejected, list_texts, list_matched.
+    Reads: source_path, status, texts_read, texts_matched, pairs_written, rejected, list_matched.
     """
-    names = ("source_path", "status", "texts_read", "texts_matched", "pairs_written")
-    maps = ("rejected", "list_texts", "list_matched")
+    names = ("source_path", "status", "texts_read", "texts_matched", "pairs_written", "rejected", "list_matched")
 
     def look(batch: pa.RecordBatch, found: Found) -> None:
         for row in batch.to_pylist():
-            path, status, read, matched, written, rejected, texts, of_lists = row.values()
+            path, status, read, matched, written, rejected, of_lists = row.values()
             rejected = dict(rejected or ())
             texts_rejected = sum(
                 n for why, n in rejected.items() if why in TEXT_REASONS or why.startswith(FILTER_PREFIX)
@@ -184,13 +183,8 @@ def sums_of_sources(sources: DataFrame) -> DataFrame:
                 found.add("sources.texts_read", path, wanted, read)
             if matched > read:
                 found.add("sources.texts_matched", path, f"at most the {read} texts read", matched)
-            for name, of_list, whole in (("list_texts", texts, None), ("list_matched", of_lists, matched)):
-                total = sum(dict(of_list or ()).values())
-                if of_list is not None and whole is not None and total != whole:
-                    found.add(f"sources.{name}", path, f"{whole} in all lists together", total)
+            total = None if of_lists is None else sum(dict(of_lists).values())
+            if total not in (None, matched):
+                found.add("sources.list_matched", path, f"{matched} in all lists together", total)
 
-    return checked(sources.select(*names, *maps), look)
-
-
-def _at_least_one(by_entry: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    return by_entry if len(by_entry) else np.full(1, np.nan)
+    return checked(sources.select(*names), look)

@@ -95,9 +95,8 @@ def drawn(
         rows = of_prefix(pool, prefix).select("pair_id", "entry_ids", draw("pair_id", seed).alias("u"))
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        by_entry = probabilities.value if len(probabilities.value) else np.full(1, np.nan)
         for batch in batches:
-            p = running_products(*list_layout(batch.column(1)), by_entry)
+            p = running_products(*list_layout(batch.column(1)), probabilities.value)
             kept = batch.column(2).to_numpy(zero_copy_only=False) < p
             yield pa.record_batch({KEY: batch.column(0).filter(pa.array(kept))})
 

@@ -67,21 +67,19 @@ def _compare(look: Inspection, check: Check, metadata_id: str, snapshot: str, st
 
 
 def _by_entry(rows: pa.Table) -> Counts:
-    """Return counts by entry id; of an entry that is there twice, the sum, which another check finds."""
-    ids, counts = rows["entry_id"].to_numpy(), rows["count"].to_numpy()
-    summed = np.zeros(int(ids.max(initial=-1)) + 1, np.int64)
-    np.add.at(summed, ids, counts)
-    # An entry that is there twice is for the check `unique`; here its first count is compared.
-    first, where = np.unique(ids, return_index=True)
-    summed[first] = counts[where]
-    return summed
+    """Return counts by entry id; of an entry that is there twice, which `unique` finds, the first count."""
+    ids, first = np.unique(rows["entry_id"].to_numpy(), return_index=True)
+    return by_entry(ids, rows["count"].to_numpy()[first], 0)
 
 
-def _compare_arrays(check: Check, field: str, of: str, wanted: Counts, got: Counts) -> None:
+def _compare_arrays(
+    check: Check, field: str, of: str, wanted: Counts, got: Counts, *, may_be_higher: bool = False
+) -> None:
     size = max(len(wanted), len(got))
     wanted, got = (np.pad(one, (0, size - len(one))) for one in (wanted, got))
-    for at in np.flatnonzero(wanted != got).tolist():
-        check.add(field, f"entry {at} of {of}", int(wanted[at]), int(got[at]))
+    at_least = "at least " if may_be_higher else ""
+    for at in np.flatnonzero(wanted > got if may_be_higher else wanted != got).tolist():
+        check.add(field, f"entry {at} of {of}", f"{at_least}{wanted[at]}", int(got[at]))
 
 
 def _compare_entries(check: Check, table: str, of: str, ctx: Context, rows: pa.Table) -> None:
@@ -183,7 +181,7 @@ def _compare_counts(look: Inspection, check: Check, run: Run, rows: pa.Table, re
     frozen = run.config.get("freeze_counts")
     name = f"run {run.run_id}"
     if frozen:
-        if frozen not in {each.run_id for each in look.log.runs() if each.has_subset}:
+        if frozen not in look.stored_runs:
             check.skip(f"{name}: its counts, which are those of run {frozen}, whose rows are deleted")
             return
         other = _by_entry(look.rows("entry_probabilities", ["entry_id", "count"], run_id=str(frozen)))
@@ -200,15 +198,10 @@ def _compare_counts(look: Inspection, check: Check, run: Run, rows: pa.Table, re
         return
     if look.exists("pairs") and "batch_id" not in look.warehouse.columns("pairs"):
         return  # `counts` says so
-    now = recounted.of(run)
-    if look.was_taken_from(run):
+    was_taken_from = look.was_taken_from(run)
+    if was_taken_from:
         check.skip(f"{name}: that its counts are not too high; a takedown removed pairs since")
-        size = max(len(now), len(stored))
-        now, stored = (np.pad(one, (0, size - len(one))) for one in (now, stored))
-        for at in np.flatnonzero(now > stored).tolist():
-            check.add("entry_probabilities.count", f"entry {at} of {name}", f"at least {now[at]}", int(stored[at]))
-        return
-    _compare_arrays(check, "entry_probabilities.count", name, now, stored)
+    _compare_arrays(check, "entry_probabilities.count", name, recounted.of(run), stored, may_be_higher=was_taken_from)
 
 
 class _Recounts:

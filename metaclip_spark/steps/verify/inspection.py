@@ -186,14 +186,22 @@ class Inspection:
         return self.read("pairs", metadata_id=metadata_id, snapshot=sorted(pools), batch_id=batches_of(pools))
 
     @cached_property
+    def stored_runs(self) -> dict[str, Run]:
+        """Id -> run, of the runs that have a subset."""
+        return {run.run_id: run for run in self.log.runs() if run.has_subset}
+
+    @property
     def runs(self) -> list[Run]:
-        """The runs that have a subset, and whose subset is to be checked."""
-        stored = [run for run in self.log.runs() if run.has_subset]
-        return [run for run in stored if not self.run_ids or run.run_id in self.run_ids]
+        """The runs whose subset is to be checked."""
+        return [run for run in self.stored_runs.values() if not self.run_ids or run.run_id in self.run_ids]
 
     def draw_of(self, run: Run) -> StageEvent:
         """Return the event of the balance that drew a subset."""
-        return self.log.draws()[run.run_id]
+        return self._draws[run.run_id]
+
+    @cached_property
+    def _draws(self) -> dict[str, StageEvent]:
+        return self.log.draws()
 
     def was_taken_from(self, run: Run) -> bool:
         """Return whether a takedown removed pairs of the pool or the subset of a run after its draw."""

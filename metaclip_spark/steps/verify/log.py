@@ -121,13 +121,13 @@ def _rows_of_batches(
 
 def _pools(look: Inspection, check: Check) -> None:
     """Look for rows of pools that the log does not know."""
-    for name in ("sightings", "sources", "entry_counts"):
+    begun = {(event.metadata_ids[0], event.snapshot) for event in look.log.stage_events if event.stage in OF_POOL}
+    for name in ("sightings", "sources"):
         if not look.has(check, name, "metadata_id", "snapshot"):
             continue
         found = look.read(name).select("metadata_id", "snapshot").distinct().collect()
-        begun = {(event.metadata_ids[0], event.snapshot) for event in look.log.stage_events if event.stage in OF_POOL}
         for metadata_id, snapshot in sorted((row["metadata_id"], row["snapshot"]) for row in found):
-            if (metadata_id, snapshot) not in look.pools.keys() | begun and name != "entry_counts":
+            if (metadata_id, snapshot) not in look.pools.keys() | begun:
                 check.add(name, f"snapshot {snapshot}, list {metadata_id[:16]}", "a pool of the log", "rows")
     if look.has(check, "sources", "batch_id"):
         known = {batch for state in look.pools.values() for batch in state.batches}

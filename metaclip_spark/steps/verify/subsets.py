@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.config.settings import WHOLE_POOL
+from metaclip_spark.core.draw import key_of
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.dedup import of_prefix
@@ -34,12 +35,11 @@ def _earlier_run(run: Run) -> str | None:
 
 
 def _probabilities(look: Inspection, run: Run) -> Broadcast[npt.NDArray[np.float64]]:
-    """Return the entry probabilities of a run; an entry that frozen counts lack is a tail entry."""
+    """Return the entry probabilities of a run, one at least; an entry that frozen counts lack is a tail entry."""
     # Frozen counts may lack entries that pairs of the pool match; their probability is 1.
-    size = 0
-    missing = np.nan
+    missing, size = np.nan, 1
     if run.config.get("freeze_counts"):
-        missing, size = 1.0, _largest_entry(look, run) + 1
+        missing, size = 1.0, max(1, _largest_entry(look, run) + 1)
     rows = look.rows("entry_probabilities", ["entry_id", "probability"], run_id=run.run_id)
     values = by_entry(rows["entry_id"].to_numpy(), rows["probability"].to_numpy(), missing, size)
     return Broadcast.of(look.warehouse.spark, values)
@@ -56,20 +56,18 @@ def draws_of_runs(look: Inspection, check: Check) -> None:
     columns = ("run_id", "pair_id", "image_id", "entry_ids", "sampling_probability", "draw")
     if not (look.has(check, "curated_pairs", *columns) and look.has(check, "entry_probabilities")):
         return
-    drawn_runs = {run.run_id: run for run in look.log.runs() if run.has_subset}
     for run in look.runs:
         seed, unit = _unit(look, run)
         rows, within = look.read("curated_pairs", run_id=run.run_id), None
         earlier = _earlier_run(run)
         if earlier is not None:
-            if earlier not in drawn_runs:
+            if earlier not in look.stored_runs:
                 check.skip(f"run {run.run_id}: it drew from the subset of run {earlier}, which is deleted")
                 continue
             of_earlier = look.read("curated_pairs", run_id=earlier)
             known = of_earlier.select("pair_id", F.col("sampling_probability").alias(_WITHIN))
             rows, within = rows.join(known, on="pair_id", how="left"), _WITHIN
-        key = "image_id" if unit == "image" else "pair_id"
-        check.take(draws_of(rows, _probabilities(look, run), seed, key, within), "pair")
+        check.take(draws_of(rows, _probabilities(look, run), seed, key_of(unit), within), "pair")
         check.count(1, "run")
 
 
@@ -98,7 +96,6 @@ def members_of_runs(look: Inspection, check: Check) -> None:
 def _check_members(look: Inspection, check: Check, run: Run, subset: DataFrame) -> None:
     pool = look.pairs(run.metadata_ids[0], run.pools)
     seed, unit = _unit(look, run)
-    key = "image_id" if unit == "image" else "pair_id"
     number = pool.count()
     check.count(number, "pair")
     check.count(1, "run")
@@ -109,7 +106,7 @@ def _check_members(look: Inspection, check: Check, run: Run, subset: DataFrame) 
         check.skip(f"run {run.run_id}: images that it lacks; a takedown may have removed the text that was drawn")
     for prefix in look.prefixes(number):
         kept = drawn(pool, probabilities, seed, unit, prefix)
-        there = of_prefix(subset, prefix, key).select("pair_id")
+        there = of_prefix(subset, prefix, key_of(unit)).select("pair_id")
         if one_text:
             check.take_differences([lacking(there, kept, "curated_pairs", *extra)])
         else:
@@ -120,7 +117,7 @@ def _check_origin(look: Inspection, check: Check, run: Run, subset: DataFrame) -
     """Check that the pairs of a subset of survivors are pairs of what the survivors are left of."""
     earlier = _earlier_run(run)
     if earlier is not None:
-        if earlier not in {each.run_id for each in look.log.runs() if each.has_subset}:
+        if earlier not in look.stored_runs:
             return  # `draws` says so
         origin, name = look.read("curated_pairs", run_id=earlier), f"run {earlier}"
     elif run.gone:
