@@ -208,8 +208,13 @@ def test_the_address_of_a_warehouse_may_have_a_secret(world, monkeypatch):
     at = flag_words(warehouse=world.root / name)
     ended = [call("run", *world.words(name)), call("report", *at), call("runs", "list", *at, "--json")]
     ended += [call("explain", *at, "--text", "a cat", "--json"), call("sweep", *at, "--json"), call("export", *at)]
-    ended += [call("snapshots", "list", *at), call("maintain", *at), call("sweep", *flag_words(warehouse=name))]
-    assert [each.status for each in ended[:-1]] == [0] * (len(ended) - 1), [each.err[-300:] for each in ended]
+    ended += [call("snapshots", "list", *at), call("maintain", *at), call("verify", *at)]
+    assert [each.status for each in ended] == [0] * len(ended), [each.err[-300:] for each in ended]
+    (world.root / name / "exports" / "part.parquet.12345678.partial").write_bytes(b"PAR1")
+    differing = [call("verify", *at), call("verify", *at, "--json")]
+    assert [each.status for each in differing] == [1, 1]
+    assert "a file that an interrupted `export` left" in differing[-1].out
+    ended += [*differing, call("sweep", *flag_words(warehouse=name))]
     assert ended[-1].status
     assert f"X-Amz-Signature={HIDDEN} and next to it" in ended[0].out
     # delta-rs writes a table's own place into the first entry of its log.

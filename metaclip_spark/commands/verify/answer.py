@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.stages.verify.found import SHOWN
 from metaclip_spark.steps.verify.inspection import Check, Inspection
@@ -26,8 +27,8 @@ def as_plain(where: str, look: Inspection, checks: Sequence[Check], is_right: bo
                     "status": check.status,
                     "checked": {plural: number for (_, plural), number in check.checked.items()},
                     "differences": check.found.differences,
-                    "first": [each._asdict() for each in check.first],
-                    "not_checked": check.not_checked,
+                    "first": [masked(each._asdict()) for each in check.first],
+                    "not_checked": masked(check.not_checked),
                     "problem": check.problem,
                     "seconds": round(check.seconds, 3),
                 }
@@ -49,7 +50,7 @@ def print_checks(where: str, look: Inspection, checks: Sequence[Check]) -> None:
             out.print(f"\n{check.name} did not come to its end: {check.problem}", markup=False)
         if check.found.differences:
             _print_differences(check)
-    skipped = [(check.name, sentence) for check in checks for sentence in check.not_checked]
+    skipped = [(check.name, sentence) for check in checks for sentence in masked(check.not_checked)]
     if skipped:
         out.print("\nnot checked", markup=False, style="bold")
         for name, sentence in skipped:
@@ -76,5 +77,5 @@ def _print_differences(check: Check) -> None:
     number = check.found.differences
     shown = f", the first {SHOWN}" if number > SHOWN else ""
     out.print(f"\n{check.name}: {counted(number, 'difference')}{shown}", markup=False, style="bold")
-    rows = [[each.field, each.id, each.expected, each.got] for each in check.first]
+    rows = [masked(list(each)) for each in check.first]
     print_rows(["where", "row", "expected", "got"], rows)

@@ -9,6 +9,7 @@ from metaclip_spark.commands.opening import need_metadata, open_warehouse
 from metaclip_spark.commands.verify.answer import as_plain, print_checks
 from metaclip_spark.config.numbers import share
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.secrets import masked
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.steps.verify.checks import CHECKS, verify_step, versions_of
@@ -56,7 +57,7 @@ def verify(
         raise ConfigError(f"--run-id names {', '.join(missing)}, of which no subset is stored; `runs list` shows all.")
     checks = list(verify_step(look, [name for name in CHECKS if not names or name in names], explain))
     differs = any(check.status in ("differs", "failed") for check in checks)
-    where = settings.warehouse or settings.catalog or ""
+    where = masked(settings.warehouse or settings.catalog or "")
     if as_json:
         print(as_plain(where, look, checks, not differs))
     else:
