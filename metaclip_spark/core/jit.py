@@ -48,27 +48,23 @@ class _Lazy:
         make_inner: Callable[[Any], Any] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
-        self._make, self._make_inner, self._function = make, make_inner, function
-        self._made: Any = None
-        self._inner: Any = None
+        self._make, self._make_inner, self._function = make, make_inner or make, function
+        self._objects: dict[Callable[[Any], Any], Any] = {}
 
     def made(self) -> Any:
         """Return numba's object for calls from Python."""
-        if self._made is None:
-            with _LOCK:
-                if self._made is None:
-                    self._made = self._make(self._with_inner())
-        return self._made
+        return self._made_by(self._make)
 
     def inner(self) -> Any:
         """Return numba's object for calls from kernels."""
-        if self._make_inner is None:
-            return self.made()
-        if self._inner is None:
+        return self._made_by(self._make_inner)
+
+    def _made_by(self, make: Callable[[Any], Any]) -> Any:
+        if make not in self._objects:
             with _LOCK:
-                if self._inner is None:
-                    self._inner = self._make_inner(self._with_inner())
-        return self._inner
+                if make not in self._objects:
+                    self._objects[make] = make(self._with_inner())
+        return self._objects[make]
 
     def _with_inner(self) -> FunctionType:
         """Return the function with numba's objects in the place of the lazy ones that it names.
