@@ -21,9 +21,16 @@ _PROCESSES = 2
 """Most kernels contain others, so more processes would mostly wait for each other."""
 _PARTS = {"wat": "wat", "warc": "warc", "parquet": "tables", "tsv": "tables", "csv": "tables", "jsonl": "tables"}
 
+_started: list[subprocess.Popen[bytes]] = []
+
 
 def compile_ahead(settings: Settings) -> None:
-    """Start to compile, where the machine has no compiled kernels for these settings yet."""
+    """Start to compile, where the machine has no compiled kernels for these settings yet.
+
+    A process that runs several commands, such as a notebook, starts no more while those of the last one compile.
+    """
+    if any(process.poll() is None for process in _started):
+        return
     parts = [part for part in parts_of(settings) if not is_compiled(part)]
     if not parts:
         return
@@ -36,6 +43,7 @@ def compile_ahead(settings: Settings) -> None:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
             )
+            _started.append(process)
             atexit.register(_end, process)
 
 

@@ -32,12 +32,17 @@ def test_the_parts_are_those_of_the_input(given, parts):
 
 
 def test_nothing_starts_where_all_is_compiled(monkeypatch):
-    """Two processes start otherwise, and take the parts from both ends."""
+    """Two processes start otherwise, and take the parts from both ends. While they run, a next command starts none."""
     started = []
+    running = [None]
 
     class Process:
         def __init__(self, command, **_):
             started.append(command[command.index("--with-parent") + 1 :])
+
+        def poll(self):
+            """Return the status, None while it runs."""
+            return running[0]
 
         def kill(self):
             """End."""
@@ -45,14 +50,20 @@ def test_nothing_starts_where_all_is_compiled(monkeypatch):
         wait = kill
 
     monkeypatch.setattr(ahead.subprocess, "Popen", Process)
+    monkeypatch.setattr(ahead, "_started", [])
     monkeypatch.setattr(ahead, "cores", lambda: 2)
     monkeypatch.setattr(ahead, "is_compiled", lambda part: part in ("match", "hosts"))
     settings = Settings(input=("a.tsv",), metadata="en")
     ahead.compile_ahead(settings)
     assert started == [["language", "tables"], ["tables", "language"]]
-    monkeypatch.setattr(ahead, "is_compiled", lambda part: True)
     ahead.compile_ahead(settings)
     assert len(started) == 2
+    running[0] = 0
+    ahead.compile_ahead(settings)
+    assert len(started) == 4
+    monkeypatch.setattr(ahead, "is_compiled", lambda part: True)
+    ahead.compile_ahead(settings)
+    assert len(started) == 4
 
 
 def test_a_warm_up_ends_with_the_command_that_started_it():
