@@ -263,6 +263,10 @@ setup(
         "resiliparse>=0.14",
         "brotli>=1.2",
         "zstandard>=0.22",
+        # Content-Usage: structured fields (RFC 9651), in Python.
+        "http-sf>=1.5",
+        # robots.txt, in Python. Before 0.6.2 a pattern with many asterisks could take for ever.
+        "protego>=0.7",
         # The labels of the Encoding Standard, all 228 from 0.6 on.
         "webencodings>=0.6",
         "selectolax>=1.0",

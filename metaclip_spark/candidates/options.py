@@ -10,7 +10,7 @@ DEFAULT_TEXT_FIELDS = ("alt", "title", "data-image-title")
 TEXT_FIELDS = (*DEFAULT_TEXT_FIELDS, "aria-label", "figcaption", "og:title")
 """The places of a page that have texts of an image. A WAT has only alt, title and og:title."""
 
-DEFAULT_OPT_OUTS = ("noai", "noimageai", "tdm")
+DEFAULT_OPT_OUTS = ("noai", "noimageai", "tdm", "noml", "content-usage", "content-signal")
 OPT_OUTS = (*DEFAULT_OPT_OUTS, "noindex", "noimageindex")
 """The opt-outs of a page from the use of its texts and images. Each is also the reason of its rejects."""
 

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
+from metaclip_spark.extract.optouts import META_NAMES
 from metaclip_spark.extract.warc.html_pieces import pieces_of, up_to_last_image, without_long_tags
 from metaclip_spark.extract.warc.html_tags import TagReader
 
@@ -35,7 +36,7 @@ _FIGURE_LEVELS = 16
 _TEMPLATE_LEVELS = 4
 # Without "events", lexbor does not fill a <selectedcontent> with copies: a page could ask for any number of copies.
 _PARSER_OPTIONS = LexborDocumentOptions.WO_EVENTS.value
-_OPT_OUT_METAS = 'meta[name="robots" i],meta[name="tdm-reservation" i]'
+_OPT_OUT_METAS = ",".join(f'meta[name="{name}" i]' for name in META_NAMES)
 _SET_URL = re.compile(r"[^\s,]\S*")
 
 

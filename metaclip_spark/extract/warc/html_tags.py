@@ -23,6 +23,7 @@ import numpy as np
 
 from metaclip_spark.core.jit import bytes_of, copy_bytes, kernel
 from metaclip_spark.extract.byte_search import find_byte, is_one_of, lower, padded, starts_with
+from metaclip_spark.extract.optouts import META_NAMES
 
 _PLAIN = 0
 _IMG, _IMAGE, _BASE, _META, _SOURCE, _PICTURE, _SVG, _SELECT = range(1, 9)
@@ -68,7 +69,7 @@ _MULTIPLIER, _SHIFT = np.uint64(_FACTOR), np.uint64(64 - _SLOT_BITS)
 _ENDS_NAME = np.array([char in b" \t\n\f\r/>" for char in range(256)])
 _ENDS_ATTRIBUTE = np.array([char in b" \t\n\f\r/>=" for char in range(256)])
 _NAME = padded(("name",))
-_OPT_OUTS = padded(("robots", "tdm-reservation"))
+_OPT_OUTS = padded(META_NAMES)
 _COMMENT = np.frombuffer(b"<!--", np.uint8)
 _SCRIPT_TAG = padded(("script",))
 

@@ -7,17 +7,21 @@ import pytest
 from metaclip_spark.commands.opening import run_id_of
 from metaclip_spark.config.merge import make_settings
 
+EARLIER = {"opt_outs": "noai,noimageai,tdm"}
+"""The default of releases before noml, content-usage and content-signal."""
+
 FLAGS = [
-    ({}, "4e515ab0b52806e9", "dc39c67fec706caf"),
-    ({"threshold": 20, "seed": 7, "unit": "image"}, "36ed4a9c57fccae0", "dc39c67fec706caf"),
+    ({}, "15bc9a803ad24880", "0c35100f5d4d7f51"),
+    (EARLIER, "4e515ab0b52806e9", "dc39c67fec706caf"),
+    ({**EARLIER, "threshold": 20, "seed": 7, "unit": "image"}, "36ed4a9c57fccae0", "dc39c67fec706caf"),
     (
-        {"languages": "de,fr", "keep_columns": "w,h", "min_chars": 3, "no_digits": True},
+        {**EARLIER, "languages": "de,fr", "keep_columns": "w,h", "min_chars": 3, "no_digits": True},
         "c18acc5e8ef34f83",
         "89b51b83f235820e",
     ),
-    ({"freeze_counts": "run-1", "threshold": 9}, "f86d7f68647dadaa", "dc39c67fec706caf"),
+    ({**EARLIER, "freeze_counts": "run-1", "threshold": 9}, "f86d7f68647dadaa", "dc39c67fec706caf"),
     (
-        {"survivors": "p", "drawn_from": "pool", "where": "w > 1", "group": "g"},
+        {**EARLIER, "survivors": "p", "drawn_from": "pool", "where": "w > 1", "group": "g"},
         "7e0407c60166c802",
         "dc39c67fec706caf",
     ),

@@ -183,7 +183,11 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ({"format": "wet", "crawl": "CC-MAIN-2024-51"}, "got 'wet' (flag --format)."),
         ({"max_files": 0}, "got 0 (flag --max-files)."),
         ({"retry": "partial,done"}, "retry must be one of partial, failed, got 'done' (flag --retry)."),
-        ({"opt_outs": "noia"}, "opt_outs must be one of noai, noimageai, tdm, noindex, noimageindex, got 'noia'"),
+        (
+            {"opt_outs": "noia"},
+            "opt_outs must be one of noai, noimageai, tdm, noml, content-usage, content-signal, noindex, noimageindex, "
+            "got 'noia'",
+        ),
         ({"text_fields": "alt,caption"}, "text_fields must be one of alt, title, data-image-title, aria-label, "),
         ({"min_lang_score": 1.5}, "got 1.5 (flag --min-lang-score)."),
         ({"min_words": -1}, "got -1 (flag --min-words)."),

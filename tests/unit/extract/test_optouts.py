@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metaclip_spark.candidates.options import DEFAULT_OPT_OUTS, OPT_OUTS
-from metaclip_spark.extract.optouts import opt_out_of
+from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,18 @@ from metaclip_spark.extract.optouts import opt_out_of
         ("tdm-reservation", "0", None),
         ("tdm-reservation", "10", None),
         ("tdm-policy", "1", None),
+        ("robots", "index, NoML", "noml"),
+        ("robots", "noml-not", None),
+        ("robots", "content-usage", None),
+        ("Content-Usage", "train-ai=n", "content-usage"),
+        ("content-usage", "train-ai=y, search=n", None),
+        ("content-usage", ["train-ai=y", "train-ai=n"], "content-usage"),
+        ("Content-Signal", "search=yes, ai-train=no", "content-signal"),
+        ("content-signal", "ai-train=yes", None),
     ],
 )
 def test_meta_tags(name, content, expected):
-    """Of a page's meta tags, robots and tdm-reservation can opt out."""
+    """Of a page's meta tags, robots, and those named as a header that opts out, can opt out."""
     assert opt_out_of([("viewport", "width=1"), (name, content)], [], OPT_OUTS) == expected
 
 
@@ -54,11 +62,45 @@ def test_meta_tags(name, content, expected):
         ("Tdm-Reservation", ["0", "1"], "tdm"),
         ("tdm-reservation", 1, None),
         (None, None, None),
+        ("X-Robots-Tag", "noml", "noml"),
+        ("X-Robots-Tag", "bot: noml", "noml"),
+        ("Content-Usage", "train-ai=n", "content-usage"),
+        ("CONTENT-USAGE", ["search=y", "train-ai=n"], "content-usage"),
+        ("Content-Usage", ["train-ai=n", "train-ai=y"], None),
+        ("Content-Usage", ["train-ai=n", "Broken=="], None),
+        ("Content-Usage", ["train-ai=(n", "n)"], None),
+        ("Content-Usage", 5, None),
+        ("Content-Signal", "ai-train=no, search=yes", "content-signal"),
+        ("content-signal", ["search=yes", "ai-train=no"], "content-signal"),
+        ("Content-Signal", "ai-train=yes", None),
     ],
 )
 def test_headers(name, value, expected):
-    """Of a response's headers, X-Robots-Tag (repeated, or for a named crawler) and tdm-reservation can opt out."""
+    """Headers opt out: X-Robots-Tag (also for a named crawler), tdm-reservation, Content-Usage, Content-Signal."""
     assert opt_out_of([], [("Content-Type", "text/html"), (name, value)], OPT_OUTS) == expected
+
+
+def test_headers_of_one_name_are_one_statement_and_a_meta_tag_is_another():
+    """Two lines of a header are one dictionary, whose last key counts. Of two statements the restrictive one counts."""
+    lines = [("content-usage", "train-ai=n"), ("Content-Usage", "train-ai=y")]
+    assert opt_out_of([], lines, OPT_OUTS) is None
+    assert opt_out_of([], lines[::-1], OPT_OUTS) == "content-usage"
+    assert opt_out_of(lines[:1], lines[1:], OPT_OUTS) == "content-usage"
+    assert opt_out_of(lines, [], OPT_OUTS) == "content-usage"
+
+
+@pytest.mark.parametrize("opt_out", OPT_OUTS)
+def test_a_page_that_opts_out_has_a_word_of_the_search(opt_out):
+    """Pages without one of the words are not read for opt-outs."""
+    declared = {
+        "tdm": ("TDM-Reservation", "1"),
+        "content-usage": ("Content-Usage", "train-ai=n"),
+        "content-signal": ("Content-Signal", "ai-train=no"),
+    }.get(opt_out, ("X-Robots-Tag", opt_out))
+    assert opt_out_of([], [declared], (opt_out,)) == opt_out
+    page = f"{declared[0]}: {declared[1]}".lower()
+    assert any(word in page for word in opt_out_words((opt_out,)))
+    assert max(map(len, opt_out_words(OPT_OUTS))) <= 32  # the width of the array of words
 
 
 def test_only_what_is_wanted_counts():

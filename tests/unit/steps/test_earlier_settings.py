@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from metaclip_spark.candidates.options import DEFAULT_OPT_OUTS
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.steps.earlier_settings import DECIDING, LAYOUT, Stored, check_dedup, check_settings
@@ -95,6 +96,10 @@ def test_other_languages_are_refused_with_both_values_and_the_ways_out(past):
     )
 
 
+DEFAULT = ",".join(DEFAULT_OPT_OUTS)
+OLDER = "noai,noimageai,tdm"
+"""The default of releases before noml, content-usage and content-signal."""
+
 CASES: dict[str, tuple[Any, str, str]] = {
     "url_column": ("u", "was url and is u", "--url-column url"),
     "text_column": ("t", "was text and is t", "--text-column text"),
@@ -102,7 +107,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "keep_columns": (("a", "b"), "was not given and is a,b", "without --keep-columns"),
     "languages": ("all", "was en and is all", "--languages en"),
     "text_fields": (("alt",), "was alt,title,data-image-title and is alt", "--text-fields alt,title,data-image-title"),
-    "opt_outs": ("none", "was noai,noimageai,tdm and is none", "--opt-outs noai,noimageai,tdm"),
+    "opt_outs": ("none", f"was {DEFAULT} and is none", f"--opt-outs {DEFAULT}"),
     "min_chars": (1, "was 0 and is 1", "without --min-chars"),
     "max_chars": (9, "was 0 and is 9", "without --max-chars"),
     "min_words": (3, "was 0 and is 3", "without --min-words"),
@@ -147,7 +152,8 @@ def test_what_happens_to_unsure_texts_decides_where_each_language_has_a_list(pas
     ("before", "now", "changed", "flags"),
     [
         ({"no_lid": True}, {}, "--no-lid was on and is off", "--no-lid"),
-        ({"opt_outs": "none"}, {}, "--opt-outs was none and is noai,noimageai,tdm", "--opt-outs none"),
+        ({"opt_outs": "none"}, {}, f"--opt-outs was none and is {DEFAULT}", "--opt-outs none"),
+        ({"opt_outs": OLDER}, {}, f"--opt-outs was {OLDER} and is {DEFAULT}", f"--opt-outs {OLDER}"),
         (
             {"id_column": "k", "no_dedup": True},
             {},

@@ -61,6 +61,7 @@ def by_tree(page: bytes) -> list[Any]:
         ("<base href=/a><meta name=robots content=noai><meta name=x>", "<base href=/a><meta name=robots content=noai>"),
         ("<meta name='&#114;obots'><META NAME=Robots><p>", "<meta name='&#114;obots'><META NAME=Robots>"),
         ("<meta content=robots>", ""),
+        ("<meta name=Content-Usage content=ai=n><meta name=content>", "<meta name=Content-Usage content=ai=n>"),
         ("<!-- <img alt=a> --><!-><img alt=b>-->", "<img alt=b>"),
         ("<!--> <img alt=a> --!><!----!><img alt=b>", "<img alt=a><img alt=b>"),
         ("<!doctype '><img alt=a>'><?php <img alt=b>?></ <img alt=c>", "<img alt=a>"),

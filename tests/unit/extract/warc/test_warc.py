@@ -152,6 +152,13 @@ def test_texts_behind_the_switch(tmp_path, extract):
         ("<meta name=tdm-reservation content=1>", "X: y", "tdm"),
         ("", "X-Robots-Tag: noai", "noai"),
         ("", "TDM-Reservation: 1", "tdm"),
+        ("<meta name=robots content=noml>", "X: y", "noml"),
+        ("<meta name='Content-Usage' content='train-ai=n'>", "X: y", "content-usage"),
+        ("<meta name=content-signal content=ai-train=no>", "X: y", "content-signal"),
+        ("", "Content-Usage: train-ai=n", "content-usage"),
+        ("", "content-usage: search=y\r\nContent-Usage: train-ai=n", "content-usage"),
+        ("", "Content-Signal: search=yes, ai-train=no", "content-signal"),
+        ("", "Content-Usage: train-ai=y", None),
         ("<meta name=robots content=noindex>", "X: y", None),
     ],
 )

@@ -431,16 +431,23 @@ def test_texts_of_a_page_that_opts_out_are_rejected_with_the_reason(tmp_path, ex
         page_with_metas(wat, [], {"X-Robots-Tag": ["all", "bot: noimageai"]}, *links),
         page_with_metas(wat, [{"name": "tdm-reservation", "content": "1"}], {}, *links),
         page_with_metas(wat, [{"name": "robots", "content": "noindex"}], {}, *links),
+        page_with_metas(wat, [], {"X-Robots-Tag": "NoML"}, *links),
+        page_with_metas(wat, [], {"Content-Usage": ["search=y", "train-ai=n"]}, *links),
+        page_with_metas(wat, [], {"Content-Signal": "search=yes,ai-train=no"}, *links),
     ]
     path = wat.write(tmp_path / "a.wat.gz", [as_written(record) for record in records])
     found = extract(path)
     assert found.rows == [("http://ex.org/a/a.jpg", "one"), ("http://ex.org/a/a.jpg", "two")]
-    assert found.rejected == {"noai": 3, "noimageai": 3, "tdm": 3, "data_url": 1, "empty_text": 4}
-    assert found.outcome["texts_read"] == 12
+    assert found.rejected == {
+        **dict.fromkeys(("noai", "noimageai", "tdm", "noml", "content-usage", "content-signal"), 3),
+        "data_url": 1,
+        "empty_text": 7,
+    }
+    assert found.outcome["texts_read"] == 21
     examples = [(row["record"], row["detail"]) for row in found.rejects if row["reason"] == "noai"]
     assert examples == [(PAGE, "one"), (PAGE, "two"), (PAGE, "three")]
-    assert extract(path, opt_outs=("noindex",)).rejected == {"noindex": 3, "repeat": 4, "data_url": 3, "empty_text": 4}
-    assert extract(path, opt_outs=()).rejected == {"repeat": 6, "data_url": 4, "empty_text": 4}
+    assert extract(path, opt_outs=("noindex",)).rejected == {"noindex": 3, "repeat": 10, "data_url": 6, "empty_text": 7}
+    assert extract(path, opt_outs=()).rejected == {"repeat": 12, "data_url": 7, "empty_text": 7}
 
 
 def test_only_the_wanted_fields_are_texts(tmp_path, extract, wat):

@@ -206,6 +206,9 @@ def test_a_page_with_more_links_than_there_are_spans_is_scanned():
 UNUSUAL = {
     "an opt-out in metas": packed(record([img("a", alt="a")], {"Metas": [{"name": "Robots", "content": "NoAI"}]})),
     "an opt-out in headers": packed(record([img("a", alt="a")], headers={"x-robots-tag": ["all", "noimageai"]})),
+    "a Content-Usage": packed(record([img("a", alt="a")], headers={"Content-Usage": "train-ai=n"})),
+    "a Content-Signal": packed(record([img("a", alt="a")], headers={"content-signal": "ai-train=no"})),
+    "noml": packed(record([img("a", alt="a")], headers={"X-Robots-Tag": "noml"})),
     "an opt-out with escapes": packed(record([img("a", alt="a")], {"Metas": [{"name": "robots"}]})).replace(
         b"robots", b"tdm-\\u0052eservation"
     ),
