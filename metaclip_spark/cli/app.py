@@ -366,6 +366,20 @@ def report(
     type=click.IntRange(1),
     help="Write about N images per file.  [default: 1000000]",
 )
+@click.option(
+    "--failed-of",
+    "failed_of",
+    metavar="FOLDER",
+    multiple=True,
+    help="Export only images that img2dataset did not get, for another try: the folder that it wrote (repeatable: what "
+    "none of the folders has).",
+)
+@click.option(
+    "--retry-status",
+    metavar="A,B",
+    help="With --failed-of: export images that ended so, out of failed_to_download, failed_to_resize, not_tried, "
+    "opted_out, and http_NNN.  [default: all but opted_out]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest of the export as JSON.")
 def export(
     config: str | None,
@@ -377,6 +391,8 @@ def export(
     output: str | None,
     shards: int | None,
     rows_per_shard: int | None,
+    failed_of: tuple[str, ...],
+    retry_status: str | None,
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -387,7 +403,9 @@ def export(
     """
     from metaclip_spark.commands import export
 
-    request = export.ExportRequest(stage, run_id, since, export_format, output, shards, rows_per_shard)
+    request = export.ExportRequest(
+        stage, run_id, since, export_format, output, shards, rows_per_shard, failed_of, retry_status
+    )
     return export.export(settings_from(flags, config), _reporter(quiet=as_json), request, as_json)
 
 

@@ -13,9 +13,11 @@ from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.export.failures import parse_statuses
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
-from metaclip_spark.steps.export import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
+from metaclip_spark.steps.export.failed import Download, Failed, download_of, failed_of
+from metaclip_spark.steps.export.shards import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console
@@ -39,6 +41,8 @@ class ExportRequest:
         format: `parquet`, one row per image, or `webdataset-index`, one row per pair.
         output: a folder or a URI; None: in the warehouse.
         shards, rows_per_shard: number of files, or approximate number of images per file; at most one of the two.
+        failed_of: folders that img2dataset wrote; only images that it did not get are exported. Empty: all images.
+        retry_status: the outcomes to try again, as `--retry-status` takes them; None: all but opt-outs.
     """
 
     stage: str
@@ -48,6 +52,8 @@ class ExportRequest:
     output: str | None
     shards: int | None
     rows_per_shard: int | None
+    failed_of: tuple[str, ...] = ()
+    retry_status: str | None = None
 
     def check(self) -> None:
         """Check that the parameters do not contradict each other.
@@ -59,6 +65,14 @@ class ExportRequest:
             raise ConfigError("--shards and --rows-per-shard both say how many files there are; give one of them.")
         if self.since is not None and self.stage == "pairs":
             raise ConfigError("--since compares curated subsets, not pools; remove it, or remove --stage pairs.")
+        if self.since is not None and self.failed_of:
+            raise ConfigError(
+                "--failed-of and --since exclude each other. To try again what both downloads lack, give --failed-of "
+                "for the folder of each, without --since."
+            )
+        if self.retry_status is not None and not self.failed_of:
+            raise ConfigError("--retry-status says what of --failed-of FOLDER to try again; give that folder, too.")
+        parse_statuses(self.retry_status)
 
 
 def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_json: bool = False) -> int:
@@ -70,6 +84,7 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     request.check()
     if request.output is not None:
         Place(request.output).check()  # before Spark starts
+    download = download_of(request.failed_of) if request.failed_of else None
     warehouse = open_warehouse(settings, reporter, takes_lease=request.output is None)
     log = RunLog(warehouse)
     refuse_unfinished(warehouse, log)  # rows that a takedown has yet to delete must not be copied
@@ -88,7 +103,7 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
             log = RunLog(warehouse)
             refuse_unfinished(warehouse, log)
             run = log.drawn_run(run.run_id)  # it may have been pruned until the lease was free
-        summary = _write_export(warehouse, reporter, request, run, earlier, place)
+        summary = _write_export(warehouse, reporter, request, run, earlier, download, place)
     if as_json:
         print(json.dumps({"output": masked(place.output), **summary}, ensure_ascii=False))
     else:
@@ -105,11 +120,18 @@ def default_output(warehouse: Warehouse, request: ExportRequest, run: Run) -> st
     if warehouse.root is None:
         raise ConfigError("output is missing; expected --output DIR with --catalog, which has no folder for exports.")
     parts = [run.run_id, request.stage, *(["since", request.since] if request.since else [])]
+    parts += ["failed"] if request.failed_of else []
     return f"{warehouse.root}/{EXPORTS}/" + "-".join([*parts, *([request.format] if request.format == INDEX else [])])
 
 
 def _write_export(
-    warehouse: Warehouse, reporter: Reporter, request: ExportRequest, run: Run, earlier: Run | None, place: Place
+    warehouse: Warehouse,
+    reporter: Reporter,
+    request: ExportRequest,
+    run: Run,
+    earlier: Run | None,
+    download: Download | None,
+    place: Place,
 ) -> dict[str, Any]:
     """Write the export, move it into place, and return its manifest."""
     versions = {"curated_pairs": warehouse.version("curated_pairs")}
@@ -118,11 +140,18 @@ def _write_export(
     )
     excluded = None if earlier is None else curated_of(warehouse, earlier, versions["curated_pairs"])
     with reporter.stage("export", warehouse.spark) as stage:
+        failed = None
+        if download is not None:
+            statuses = parse_statuses(request.retry_status)
+            failed = failed_of(warehouse.spark, pairs, download, statuses, reporter.say)
+            pairs = failed.pairs
         shards = request.shards or shards_for(pairs, request.rows_per_shard or ROWS_PER_SHARD)
         place.begin()
         try:
             found = write(pairs, excluded, place.work, request.format, shards, run)
             summary = manifest(request, run, found, shards, {**run.versions, **versions}, software_versions(warehouse))
+            if download is not None and failed is not None:
+                summary |= retried(download, failed)
             texts = {MANIFEST: json.dumps(summary, ensure_ascii=False, indent=1) + "\n"}
             if request.format == INDEX:
                 texts[INDEX_FILE] = json.dumps(index_of(summary), indent=1) + "\n"
@@ -173,6 +202,17 @@ def manifest(
     }
 
 
+def retried(download: Download, failed: Failed) -> dict[str, Any]:
+    """Return what a manifest says of the download whose images are tried again."""
+    return {
+        "failed_of": list(download.folders),
+        "retried": list(failed.retried),
+        "images_by_outcome": dict(failed.images),
+        "unfinished_shards": failed.unfinished,
+        "unmatched_images": failed.unmatched,
+    }
+
+
 def index_of(summary: dict[str, Any]) -> dict[str, Any]:
     """Return the list of shards in the format of a wids index. `__kind__` differs, because shards are not tars."""
     shards = [{"url": each["file"], "nsamples": each["rows"], "filesize": each["bytes"]} for each in summary["files"]]
@@ -197,6 +237,11 @@ def print_summary(output: str, summary: dict[str, Any]) -> None:
     if summary["since"] is not None:
         missing = f"{summary['missing_since']:,} of its pairs are not in this run (0 if --freeze-counts named it)"
         lines.append(("since", f"run {summary['since']}; {missing}"))
+    if "failed_of" in summary:
+        outcomes = summary["images_by_outcome"]
+        again = ", ".join(f"{outcomes[name]:,} {name}" for name in summary["retried"])
+        rest = [f"{images:,} {name}" for name, images in outcomes.items() if name not in summary["retried"]]
+        lines.append(("retry", again + (f"; not {', '.join(rest)}" if rest else "")))
     out = console()
     out.print()
     for name, value in [*lines, ("export", output)]:

@@ -8,12 +8,11 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.urls.request import request_urls
 from metaclip_spark.errors import InputError
+from metaclip_spark.export.failures import SUCCESS
 from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 
 KEYS = ("pair_id", "image_id", "url")
 """Columns that identify a survivor, in order of preference."""
-SUCCESS = "success"
-"""`status` of a downloaded image in img2dataset's tables."""
 GROUP = "group"
 """The column that has one value for all duplicates of an image."""
 
@@ -38,15 +37,26 @@ def survivors_of(table: DataFrame, where: str | None = None, group: str | None =
     Raises:
         InputError: the table has none of KEYS.
     """
-    key = key_of(table)
     rows = filtered(table, where)
     if "status" in table.columns:
         rows = rows.where(F.col("status") == SUCCESS)
+    return keyed(rows, None if group is None else F.expr(group))
+
+
+def keyed(table: DataFrame, group: Column | None) -> DataFrame:
+    """Return the distinct keys of a table, and the smallest value of `group` of each key if it is given.
+
+    Rows: subset, n:1 per key. Shuffle: one, by key. The key is pair_id or image_id: a url is converted to image_id.
+
+    Raises:
+        InputError: the table has none of KEYS.
+    """
+    key = key_of(table)
     name, value = ("image_id", image_id_of(F.col(key))) if key == "url" else (key, F.col(key))
-    keyed = rows.select(value.alias(name), *([] if group is None else [F.expr(group).alias(GROUP)]))
+    rows = table.select(value.alias(name), *([] if group is None else [group.alias(GROUP)]))
     if group is None:
-        return keyed.distinct()
-    return keyed.groupBy(name).agg(F.min(GROUP).alias(GROUP))
+        return rows.distinct()
+    return rows.groupBy(name).agg(F.min(GROUP).alias(GROUP))
 
 
 def key_of(table: DataFrame) -> str:
@@ -82,7 +92,7 @@ def surviving(pairs: DataFrame, survivors: DataFrame, exported: DataFrame | None
             if its url as exported does.
     """
     if exported is not None:
-        survivors = _with_images_of(survivors, exported)
+        survivors = with_images_of(survivors, exported)
     key = key_of(survivors)
     how = "inner" if GROUP in survivors.columns else "left_semi"
     return pairs.join(survivors, on=key, how=how)
@@ -100,7 +110,7 @@ def unmatched(pairs: DataFrame, survivors: DataFrame, exported: DataFrame | None
     return survivors.join(keys, on=key, how="left_anti")
 
 
-def _with_images_of(survivors: DataFrame, exported: DataFrame) -> DataFrame:
+def with_images_of(survivors: DataFrame, exported: DataFrame) -> DataFrame:
     """Return the survivors, and the images whose url as exported is a survivor's; one row per image."""
     by_url = survivors.withColumnRenamed("image_id", _EXPORTED).join(exported, on=_EXPORTED).select(*survivors.columns)
     both = survivors.union(by_url)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,16 +16,17 @@ from pyspark.sql import functions as F
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.hashing.digest import batch_digest
-from metaclip_spark.core.wording import agrees, counted, shortened
-from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError, MetaclipError
+from metaclip_spark.core.wording import agrees, counted
+from metaclip_spark.errors import ConfigError, EmptyPoolError, InputError
 from metaclip_spark.schemas import PAIRS
-from metaclip_spark.sources.files import Source, find_sources
+from metaclip_spark.sources.files import Source
 from metaclip_spark.stages.choose import choose, one_of_each_group
 from metaclip_spark.stages.count import count
 from metaclip_spark.stages.survive import GROUP, exported_ids, filtered, key_of, surviving, survivors_of, unmatched
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import named_run
+from metaclip_spark.steps.parquet import parquet_sources, read_parquet, readable
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.pools import PoolState
 from metaclip_spark.warehouse.tables import filter_equal
@@ -252,8 +252,8 @@ def surviving_of_files(
         InputError: there is no file, a file is damaged, or none has a column that identifies a survivor.
     """
     group = settings.group
-    with _readable(settings):
-        table = spark.read.parquet(*[_for_spark(source.uri) for source in _survivor_files(settings)])
+    with readable(f"survivors {settings.survivors}"):
+        table = read_parquet(spark, _survivor_files(settings))
         if settings.where is not None:
             _checked(lambda: filtered(table, settings.where), "--where", table)
         kept = _checked(lambda: survivors_of(table, settings.where, group), "--group", table)
@@ -263,33 +263,6 @@ def surviving_of_files(
             where = "the pool" if settings.drawn_from_run is None else f"run {settings.drawn_from_run}"
             say(f"survivors: {lost:,} of {of:,} values of {key_of(table)} match no pair of {where}.")
         return surviving(before, kept, exported)
-
-
-@contextmanager
-def _readable(settings: Settings) -> Iterator[None]:
-    """Name the survivors in an error of the engine that a damaged file causes.
-
-    Raises:
-        InputError: a file cannot be read.
-    """
-    try:
-        yield
-    except MetaclipError:
-        raise
-    except Exception as error:  # of PySpark, or of Py4J
-        text = str(error)
-        if not re.search(_DAMAGE, text):
-            raise
-        causes = re.findall(r"Caused by: (?:[\w.]+: )?(.+)", text)  # of Java, the last one is the first that happened
-        cause = causes[-1] if causes else text.partition("\n")[0]
-        raise InputError(
-            f"survivors {settings.survivors} cannot be read: {shortened(cause.strip())}. Expected whole "
-            "Parquet files with strings in UTF-8; write or fetch the damaged file again."
-        ) from error
-
-
-_DAMAGE = r"(?i)parquet|READ_FILE|utf-?8|unexpected eof|corrupt|ARROW:schema|Arrow: |Invalid argument error"
-"""What the engines say of a damaged file."""
 
 
 def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> DataFrame:
@@ -310,17 +283,8 @@ def _checked(make: Callable[[], DataFrame], flag: str, table: DataFrame) -> Data
 def _survivor_files(settings: Settings) -> list[Source]:
     if settings.survivors is None:
         return []
-    files = [source for source in find_sources([settings.survivors]) if source.format == "parquet"]
-    if not files:
-        raise InputError(
-            f"survivors {settings.survivors} holds no Parquet file; expected one with the column pair_id, image_id or "
-            "url, or the folder that img2dataset wrote."
-        )
-    return files
-
-
-def _for_spark(uri: str) -> str:
-    return "s3a" + uri[2:] if uri.startswith("s3://") else uri
+    expected = "one with the column pair_id, image_id or url, or the folder that img2dataset wrote"
+    return parquet_sources([settings.survivors], f"survivors {settings.survivors}", expected)
 
 
 def _stored(ctx: WritingContext, pairs: DataFrame) -> DataFrame:

@@ -202,6 +202,19 @@ def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed
             ["--stage", "pairs", "--since", "abc"],
             "--since compares curated subsets, not pools; remove it, or remove --stage pairs.",
         ),
+        (
+            ["--failed-of", "{warehouse}/nowhere", "--since", "abc"],
+            "--failed-of and --since exclude each other. To try again what both downloads lack, give --failed-of for "
+            "the folder of each, without --since.",
+        ),
+        (
+            ["--retry-status", "not_tried"],
+            "--retry-status says what of --failed-of FOLDER to try again; give that folder, too.",
+        ),
+        (
+            ["--failed-of", "{warehouse}/nowhere"],
+            "input {warehouse}/nowhere does not exist; expected a file, a folder or a glob.",
+        ),
         (["--run-id", "abc"], "{warehouse} holds no run 'abc'; see runs list."),
         (
             ["--output", "nope://bucket/x"],
@@ -222,3 +235,91 @@ def test_wrong_usage_is_one_sentence(undisturbed, words, sentence):
     assert (ended.status, ended.out) == (2, "")
     assert ended.err.splitlines()[-1] == f"metaclip-spark: {sentence.format(warehouse=warehouse)}"
     assert not (warehouse / "exports").exists()
+
+
+# The columns of img2dataset 1.47.0 besides those that --save_additional_columns names.
+OF_IMG2DATASET = pa.schema(
+    [
+        *(("image_id", pa.string()), ("pair_ids", pa.list_(pa.string())), ("caption", pa.string())),
+        *((name, pa.string()) for name in ("url", "key", "status", "error_message")),
+        *((name, pa.int32()) for name in ("width", "height", "original_width", "original_height")),
+        *((name, pa.string()) for name in ("exif", "sha256")),
+    ]
+)
+FAILURES = (
+    ("failed_to_download", "HTTP Error 404: Not Found"),
+    ("failed_to_download", "Use of image disallowed by X-Robots-Tag directive"),
+    ("failed_to_resize", "Image decoding error"),
+)
+
+
+def downloaded(folder: Path, rows: list[dict], outcomes: list[tuple[str, str | None]]) -> Path:
+    """Write a shard as img2dataset does, of the rows of an export, with these (status, error) in turn."""
+    folder.mkdir(exist_ok=True)
+    tried = []
+    for number, row in enumerate(rows):
+        status, error = outcomes[number % len(outcomes)]
+        size = 64 if status == "success" else None
+        sizes = dict.fromkeys(("width", "height", "original_width", "original_height"), size)
+        kept = {name: row[name] for name in ("image_id", "pair_ids", "url")}
+        more = {"caption": row["text"], "key": f"{number:09}", "status": status, "error_message": error}
+        tried.append({**kept, **more, **sizes, "exif": None, "sha256": None})
+    pq.write_table(pa.Table.from_pylist(tried, OF_IMG2DATASET), folder / "00000.parquet")
+    (folder / "00000_stats.json").write_text("{}", encoding="utf-8")
+    return folder
+
+
+def test_what_a_download_did_not_get_is_exported_again(undisturbed, warehouse, tmp_path):
+    """The export is an ordinary one, of the images that failed or were not tried. A second try narrows it down.
+
+    A shard that was not finished is not read, and said. Opt-outs are exported only where they are named.
+    """
+    at = {"warehouse": warehouse, "stage": "pairs"}
+    assert call("export", *flag_words(**at, output=tmp_path / "all")).status == 0
+    rows = files_of(tmp_path / "all")
+    whole = {row["image_id"]: row for row in rows}
+    tried, left = rows[:-3], {row["image_id"] for row in rows[-3:]}
+    images = downloaded(tmp_path / "images", tried, [("success", None), *FAILURES])
+    (images / "00001.parquet").write_bytes((images / "00000.parquet").read_bytes()[:99])
+    named = {"gone": set(), "opted_out": set(), "resize": set()}
+    for row, name in zip(tried, ["", *named] * len(tried), strict=False):
+        named.setdefault(name, set()).add(row["image_id"])
+
+    ended = call("export", *flag_words(**at, failed_of=images, output=tmp_path / "again"))
+    assert ended.status == 0, ended.err
+    assert f"--failed-of {images}: img2dataset did not finish 1 shard; its images count as not tried." in ended.err
+    again = files_of(tmp_path / "again")
+    assert again == [row for row in rows if row["image_id"] in named["gone"] | named["resize"] | left]
+    manifest = json.loads((tmp_path / "again" / MANIFEST).read_text(encoding="utf-8"))
+    counts = {
+        "success": len(named[""]),
+        "http_404": len(named["gone"]),
+        "opted_out": len(named["opted_out"]),
+        "failed_to_resize": len(named["resize"]),
+        "not_tried": 3,
+    }
+    assert manifest["images_by_outcome"] == counts
+    assert sorted(manifest["retried"]) == ["failed_to_resize", "http_404", "not_tried"]
+    assert (manifest["failed_of"], manifest["unfinished_shards"], manifest["unmatched_images"]) == ([str(images)], 1, 0)
+    assert manifest["rows"] == len(again)
+    (line,) = re.findall(r"^retry     (.*)$", ended.out, re.MULTILINE)
+    again_said, _, not_said = line.partition("; not ")
+    assert sorted(again_said.split(", ")) == sorted(f"{counts[name]} {name}" for name in manifest["retried"])
+    assert sorted(not_said.split(", ")) == sorted([f"{counts['success']} success", f"{counts['opted_out']} opted_out"])
+
+    second = downloaded(tmp_path / "images-2", again, [("success", None), ("failed_to_resize", "Image decoding error")])
+    both = ["--failed-of", images, "--failed-of", second, "--retry-status", "failed_to_resize,opted_out", "--json"]
+    ended = call("export", *flag_words(**at), *both)
+    assert ended.status == 0, ended.err
+    summary = json.loads(ended.out)
+    output = warehouse / "exports" / f"{undisturbed.run_id}-pairs-failed"
+    assert summary["output"] == str(output)
+    wanted = named["opted_out"] | {row["image_id"] for row in again[1::2]}
+    assert files_of(output) == [whole[row["image_id"]] for row in rows if row["image_id"] in wanted]
+
+    got = downloaded(tmp_path / "images-3", rows, [("success", None)])
+    ended = call("export", *flag_words(**at, failed_of=got, output=tmp_path / "none"))
+    assert (ended.status, ended.out, (tmp_path / "none").exists()) == (2, "", False)
+    assert ended.err.splitlines()[-1] == (
+        f"metaclip-spark: --failed-of {got} leaves nothing to try again. Images of this export: {len(rows)} success."
+    )

@@ -10,7 +10,7 @@ import pytest
 from metaclip_spark.commands.export import ExportRequest, default_output, index_of, manifest, print_summary
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.steps.export import Written, pool_of
+from metaclip_spark.steps.export.shards import Written, pool_of
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse
 

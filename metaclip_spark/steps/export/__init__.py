@@ -1,0 +1,1 @@
+"""Export a run's pairs: which pairs, and the files that tasks write of them."""
