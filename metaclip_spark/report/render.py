@@ -20,9 +20,9 @@ from metaclip_spark.report.plots import card as card_plots
 
 NO_MATPLOTLIB = "Plots need matplotlib: pip install 'matplotlib>=3.8'."
 
-POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'"
-"""The page's security policy: nothing is loaded and nothing runs, even if a text is not escaped. Styles are inline.
-A page with a table that can be sorted also allows the one script that sorts, by its hash."""
+POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'unsafe-inline'; script-src 'sha256-{}'"
+"""The page's security policy: nothing is loaded, and nothing runs but the page's script, by its hash, even if a text
+is not escaped. Styles are inline."""
 EXAMPLES = 12
 """Number of unmatched entries that the page names."""
 
@@ -39,14 +39,14 @@ def render(card: Card) -> str:
         A complete HTML document, to be written as UTF-8.
     """
     template = _environment().get_template("card.html.j2")
-    script = Markup(_template("sort.js.j2")) if card.languages else ""
-    policy = f"{POLICY}; script-src 'sha256-{_hash_of(script)}'" if script else POLICY
-    return template.render(card=card, policy=policy, script=script, **_context(card))
+    return template.render(card=card, **_script("tables.js.j2"), **_context(card))
 
 
-def _hash_of(script: str) -> str:
-    """Return the hash of a script, as a security policy names it."""
-    return b64encode(sha256(script.encode()).digest()).decode()
+def _script(*names: str) -> dict[str, str]:
+    """Return a page's script, made of templates, and the policy that allows it alone."""
+    script = "".join(_template(name) for name in names)
+    hashed = b64encode(sha256(script.encode()).digest()).decode()
+    return {"script": Markup(script), "policy": POLICY.format(hashed)}
 
 
 def render_compared(compared: Compared) -> str:
@@ -58,7 +58,7 @@ def render_compared(compared: Compared) -> str:
         .render(
             a=a,
             b=b,
-            policy=POLICY,
+            **_script("tables.js.j2"),
             other_list=sections.OTHER_LIST if a.metadata_id != b.metadata_id else "",
             groups=[(title, [sections.difference(row) for row in rows]) for title, rows in compared.groups],
             rejects=[sections.difference(row) for row in compared.rejects],

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,20 @@ class Browser:
     def value(self, expression: str) -> Any:
         """What an expression is in the page; the page's policy does not bind us."""
         return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+
+    def downloads_to(self, folder: Path) -> None:
+        """Save what the page hands out in a folder."""
+        self.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+
+    def downloaded(self, folder: Path, number: int, seconds: float = 30.0) -> list[Path]:
+        """Wait for so many whole files in a folder, and return them, ordered by name."""
+        ends = time.monotonic() + seconds
+        while time.monotonic() < ends:
+            files = sorted(path for path in folder.iterdir() if path.suffix == ".csv")
+            if len(files) == number == len(list(folder.iterdir())):
+                return files
+            time.sleep(0.05)
+        raise AssertionError(f"{number} files expected, got {[path.name for path in folder.iterdir()]}")
 
     def close(self) -> None:
         """End it."""

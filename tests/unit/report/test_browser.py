@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import pytest
 from test_render import HOSTILE, hostile, make_card
 from whole import whole
@@ -19,6 +23,13 @@ ATTACKS = [
     "<meta http-equiv=refresh content=0;url=http://127.0.0.1:9/>",
     "</details></table><form action=http://127.0.0.1:9/><input autofocus onfocus=\"document.title='ran'\">",
     "&#60;script&#62;document.title='ran'&#60;/script&#62;",
+    '=HYPERLINK("http://127.0.0.1:9/")',
+    "@SUM(1)",
+    "+1+1",
+    "-1+1",
+    "\t=1",
+    "a\u2028b\u2029c",
+    'שלום, "עולם"',
     "W" * 10_240,
     "\u202e\u2067" + "x" * 500,
 ]
@@ -59,7 +70,8 @@ def test_a_page_of_hostile_texts_stays_whole(browser, pages, name, width):
     problems = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
     assert problems == []
     assert browser.value("document.title").startswith("Data card of run" if name == "card" else "Runs ")
-    assert browser.value("document.querySelectorAll('script, img, a, form, input, iframe, base, link').length") == 0
+    assert browser.value("document.querySelectorAll('script').length") == 1
+    assert browser.value("document.querySelectorAll('img, a, form, iframe, base, link').length") == 0
     assert browser.value("document.querySelectorAll('main > footer').length") == 1
     for opened in (False, True):
         assert browser.value("document.documentElement.scrollWidth") <= width
@@ -81,3 +93,86 @@ def test_the_policy_stops_a_text_that_is_not_escaped(browser, pages):
     assert blocked == ["csp"]
     messages = [e["params"]["entry"]["text"] for e in browser.events if e["method"] == "Log.entryAdded"]
     assert len([text for text in messages if "Content Security Policy" in text]) == 2
+
+
+@pytest.mark.parametrize("name", ["card", "compared"])
+def test_every_table_is_sorted_by_each_of_its_columns(browser, pages, name):
+    """A click sorts, another click turns round; the head says so; groups stay, and no row is lost."""
+    browser.open(pages[name], 1280)
+    wrong = """
+      const wrong = [];
+      const tables = [...document.querySelectorAll('table')];
+      for (const table of tables) {
+        const heads = [...table.tHead.rows[0].cells].filter((head) => head.scope);
+        const state = () => [...table.tBodies].map((body) => [...body.rows].map((row) => row.outerHTML));
+        const groups = () => [...table.tBodies].map((body) => body.rows[0].className).join();
+        const [all, first] = [state().map((rows) => [...rows].sort()), groups()];
+        for (const head of heads) {
+          const clicked = [0, 1].map(() => (head.querySelector('button').click(), [head.ariaSort, state()]));
+          const sorted = table.querySelectorAll('[aria-sort]').length;
+          const whole = JSON.stringify(state().map((rows) => [...rows].sort())) === JSON.stringify(all);
+          const turned = clicked.map(([sort]) => sort).sort().join() === 'ascending,descending';
+          const right = sorted === 1 && whole && turned && groups() === first;
+          if (!right) wrong.push([table.dataset.csv, head.textContent]);
+        }
+      }
+      return JSON.stringify([tables.length, wrong]);"""
+    number, found = json.loads(browser.value(f"(() => {{{wrong}}})()"))
+    assert (number, found) == ({"card": 16, "compared": 6}[name], [])
+
+
+def test_numbers_are_sorted_as_numbers_and_missing_ones_come_last(browser, tmp_path):
+    """Commas and signs do not matter, words follow numbers, and a dash is no value."""
+    card = make_card(**whole())
+    (tmp_path / "card.html").write_text(render(card), encoding="utf-8")
+    browser.open(tmp_path / "card.html", 1280)
+    column = "[...document.querySelectorAll('table[data-csv=NAME] tbody tr')].map((row) => row.cells[AT].textContent)"
+
+    def after_click(name: str, at: int) -> list[str]:
+        script = f"document.querySelectorAll('table[data-csv={name}] thead th')[{at}].querySelector('button').click()"
+        return browser.value(f"{script}, {column.replace('NAME', name).replace('AT', str(at))}")
+
+    assert after_click("rejects", 1) == ["1,717", "9"]
+    assert after_click("rejects", 1) == ["9", "1,717"]
+    assert after_click("compared-with-the-paper", 3)[-1] == "–"
+    assert after_click("compared-with-the-paper", 3)[-1] == "–"
+    assert after_click("top-entries", 0)[:3] == ["entry 0", "entry 1", "entry 2"]
+    assert after_click("languages", 0) == ["cat", "cow", "dog"]
+
+
+def test_a_table_is_saved_as_csv_with_exact_numbers_and_no_formula(browser, pages, tmp_path):
+    """The file is UTF-8 for spreadsheets, formulas get an apostrophe, and numbers have no separators."""
+    browser.open(pages["card"], 1280)
+    browser.downloads_to(tmp_path)
+    tables = browser.value("[...document.querySelectorAll('table')].map((table) => table.dataset.csv)")
+    assert browser.value("document.querySelectorAll('.tools button.csv').length") == len(tables)
+    names = ("configuration", "rejects", "top-entries", "numbers")
+    for name in names:
+        browser.value(f"document.querySelector('.csv[title=\"{name}.csv\"]').click()")
+    rows = {}
+    for path in browser.downloaded(tmp_path, 4):
+        assert path.read_bytes().startswith(b"\xef\xbb\xbf")
+        name = next(name for name in names if path.stem.endswith(f"-{name}"))
+        rows[name] = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    cells = [cell for each in rows.values() for row in each for cell in row]
+    assert [cell for cell in cells if cell[:1] in ("=", "+", "@", "\t", "\r")] == []
+    assert [cell for cell in cells if cell.startswith("-")] == []
+    settings = dict(rows["configuration"][1:])
+    for formula in ('=HYPERLINK("http://127.0.0.1:9/")', "@SUM(1)", "+1+1", "-1+1"):
+        assert settings[f"'{formula}"] == f"'{formula}"
+    assert settings['שלום, "עולם"'] == 'שלום, "עולם"'
+    assert rows["top-entries"][0] == ["Entry", "Entry id", "Pool", "Curated", "Entry probability"]
+    assert rows["top-entries"][1][1:] == ["0", "5000", "300", "0.05"]
+    assert rows["numbers"][0] == ["Group", "Name", "Value", "Meaning"]
+    assert ["Texts and pairs", "Texts", "54321", "found, not empty"] in rows["numbers"]
+
+
+def test_without_scripts_the_page_has_no_dead_control(browser, pages):
+    """Buttons come from the script; everything that the page shows is there without it."""
+    browser.ask("Emulation.setScriptExecutionDisabled", value=True)
+    try:
+        browser.open(pages["card"], 1280)
+        assert browser.value("document.querySelectorAll('button, input').length") == 0
+        assert "12,345" in browser.value("document.body.innerText")
+    finally:
+        browser.ask("Emulation.setScriptExecutionDisabled", value=False)

@@ -84,8 +84,6 @@ def test_the_page_names_languages_without_pairs_in_a_sentence():
     assert "t is low" in page
     for cell in ('data-value="60">60<', 'data-value="0.6">60', 'data-value="0.75">75', 'data-value="0.25">25'):
         assert cell in page
-    assert "script-src 'sha256-" in page.replace("&#39;", "'")
-    assert "script" not in render(make_card()).replace("JavaScript", "")
 
 
 @pytest.mark.parametrize("width", [1280, 390])
@@ -101,8 +99,10 @@ def test_a_browser_sorts_the_table_by_a_click(browser, tmp_path, width):
     browser.open(page, width)
     problems = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
     assert problems == []
-    column = "[...document.querySelectorAll('table.sortable tbody tr')].map(row => row.cells[AT].dataset.value ?? '')"
-    heads = "document.querySelectorAll('table.sortable thead th button')"
+    column = (
+        "[...document.querySelectorAll('table[data-csv=lists] tbody tr')].map(row => row.cells[AT].dataset.value ?? '')"
+    )
+    heads = "document.querySelectorAll('table[data-csv=lists] thead th button')"
 
     def values(at: int) -> list[float]:
         return [float(one) for one in browser.value(f"{column.replace('AT', str(at))}.join(' ')").split()]
