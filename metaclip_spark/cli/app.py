@@ -349,10 +349,10 @@ def report(
 @click.option(
     "--format",
     "export_format",
-    type=click.Choice(("parquet", "webdataset-index")),
+    type=click.Choice(("parquet", "webdataset-index", "datacomp")),
     default="parquet",
     show_default=True,
-    help="Write one row per image, for img2dataset, or one row per pair, for trainers.",
+    help="Write one row per image, for img2dataset; one row per pair, for trainers; or the sorted uids, for DataComp.",
 )
 @click.option(
     "--output",

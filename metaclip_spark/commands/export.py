@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
@@ -16,14 +16,19 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.failures import parse_statuses
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
+from metaclip_spark.export.uids import DATACOMP, UIDS
 from metaclip_spark.steps.export.failed import Download, Failed, download_of, failed_of
 from metaclip_spark.steps.export.shards import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
+from metaclip_spark.steps.export.uids import WrittenUids, write_uids
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.events import software_versions
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 INDEX_FILE = "_index.json"
 ROWS_PER_SHARD = 1_000_000
@@ -38,7 +43,7 @@ class ExportRequest:
         stage: `pairs`, the pool that a run was drawn from, or `curated`, the subset of the run.
         run_id: the run; None: the run that was balanced last.
         since: the run whose pairs are excluded.
-        format: `parquet`, one row per image, or `webdataset-index`, one row per pair.
+        format: `parquet`, one row per image; `webdataset-index`, one row per pair; or `datacomp`, the sorted uids.
         output: a folder or a URI; None: in the warehouse.
         shards, rows_per_shard: number of files, or approximate number of images per file; at most one of the two.
         failed_of: folders that img2dataset wrote; only images that it did not get are exported. Empty: all images.
@@ -73,6 +78,16 @@ class ExportRequest:
         if self.retry_status is not None and not self.failed_of:
             raise ConfigError("--retry-status says what of --failed-of FOLDER to try again; give that folder, too.")
         parse_statuses(self.retry_status)
+        if self.format == DATACOMP:
+            self._check_uids()
+
+    def _check_uids(self) -> None:
+        if self.output is None:
+            raise ConfigError("--format datacomp needs --output DIR outside of the warehouse: takedowns find no uids.")
+        flags = {"--since": self.since, "--shards": self.shards, "--rows-per-shard": self.rows_per_shard}
+        given = [flag for flag, value in flags.items() if value is not None]
+        if given:
+            raise ConfigError(f"--format datacomp writes one file of uids, of all pairs; remove {given[0]}.")
 
 
 def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_json: bool = False) -> int:
@@ -98,6 +113,11 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
     place.check()
     # An export in the warehouse needs the lease, too: a takedown must not miss a half-written export.
     inside = warehouse.root is not None and f"{place.output}/".startswith(f"{warehouse.root}/")
+    if inside and request.format == DATACOMP:
+        raise ConfigError(
+            f"output {masked(place.output)} is in the warehouse, where takedowns find no uids; give an --output DIR "
+            "outside of it."
+        )
     with held(warehouse, settings, reporter) if inside else contextlib.nullcontext():
         if inside and settings.wait:
             log = RunLog(warehouse)
@@ -145,24 +165,55 @@ def _write_export(
             statuses = parse_statuses(request.retry_status)
             failed = failed_of(warehouse.spark, pairs, download, statuses, reporter.say)
             pairs = failed.pairs
-        shards = request.shards or shards_for(pairs, request.rows_per_shard or ROWS_PER_SHARD)
         place.begin()
         try:
-            found = write(pairs, excluded, place.work, request.format, shards, run)
-            summary = manifest(request, run, found, shards, {**run.versions, **versions}, software_versions(warehouse))
+            of = {**run.versions, **versions}
+            if request.format == DATACOMP:
+                summary, sizes = _write_uids(request, run, pairs, place, of, software_versions(warehouse))
+            else:
+                summary, sizes = _write_shards(request, run, pairs, excluded, place, of, software_versions(warehouse))
             if download is not None and failed is not None:
                 summary |= retried(download, failed)
             texts = {MANIFEST: json.dumps(summary, ensure_ascii=False, indent=1) + "\n"}
             if request.format == INDEX:
                 texts[INDEX_FILE] = json.dumps(index_of(summary), indent=1) + "\n"
             warehouse.guard()
-            place.finish({name: size for name, (_, _, size) in found.files.items()}, texts)
+            place.finish(sizes, texts)
         except BaseException:
             with contextlib.suppress(Exception):  # the user must see the first error, not a failure to clean up
                 place.abandon()
             raise
-        stage.pairs, stage.note = found.pairs, counted(len(found.files), "file")
+        stage.pairs, stage.note = summary["pairs"], counted(len(sizes), "file")
     return summary
+
+
+def _write_shards(
+    request: ExportRequest,
+    run: Run,
+    pairs: DataFrame,
+    excluded: DataFrame | None,
+    place: Place,
+    versions: Mapping[str, int | None],
+    software: dict[str, str],
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Write shards; return the manifest, and the size of each file."""
+    shards = request.shards or shards_for(pairs, request.rows_per_shard or ROWS_PER_SHARD)
+    found = write(pairs, excluded, place.work, request.format, shards, run)
+    sizes = {name: size for name, (_, _, size) in found.files.items()}
+    return manifest(request, run, found, shards, versions, software), sizes
+
+
+def _write_uids(
+    request: ExportRequest,
+    run: Run,
+    pairs: DataFrame,
+    place: Place,
+    versions: Mapping[str, int | None],
+    software: dict[str, str],
+) -> tuple[dict[str, Any], dict[str, int]]:
+    """Write the sorted uids; return the manifest, and the size of the file."""
+    found = write_uids(pairs, place, run.seed if request.stage == "pairs" and run.unit == "image" else None)
+    return uids_manifest(request, run, found, versions, software), {UIDS: found.bytes}
 
 
 def manifest(
@@ -175,19 +226,7 @@ def manifest(
 ) -> dict[str, Any]:
     """Return the manifest of an export: its run, its parameters, the versions of its tables, and its files."""
     return {
-        "stage": request.stage,
-        "format": request.format,
-        "run_id": run.run_id,
-        "since": request.since,
-        "missing_since": None if request.since is None else found.missing,
-        "threshold": run.threshold,
-        "seed": run.seed,
-        "unit": run.unit,
-        "snapshots": run.snapshots,
-        "dropped_snapshots": run.gone,
-        "metadata_ids": list(run.metadata_ids),
-        "versions": versions,
-        "software": software,
+        **_origin(request, run, None if request.since is None else found.missing, versions, software),
         "columns": {name: str(kind) for name, kind in COLUMNS[request.format].items()},
         "shards": shards,
         "rows": found.rows,
@@ -199,6 +238,50 @@ def manifest(
             {"file": name, "rows": rows, "pairs": pairs, "bytes": size}
             for name, (rows, pairs, size) in found.files.items()
         ],
+    }
+
+
+def _origin(
+    request: ExportRequest,
+    run: Run,
+    missing: int | None,
+    versions: Mapping[str, int | None],
+    software: dict[str, str],
+) -> dict[str, Any]:
+    """Return what every manifest says of the run, the parameters and the tables."""
+    return {
+        "stage": request.stage,
+        "format": request.format,
+        "run_id": run.run_id,
+        "since": request.since,
+        "missing_since": missing,
+        "threshold": run.threshold,
+        "seed": run.seed,
+        "unit": run.unit,
+        "snapshots": run.snapshots,
+        "dropped_snapshots": run.gone,
+        "metadata_ids": list(run.metadata_ids),
+        "versions": versions,
+        "software": software,
+    }
+
+
+def uids_manifest(
+    request: ExportRequest,
+    run: Run,
+    found: WrittenUids,
+    versions: Mapping[str, int | None],
+    software: dict[str, str],
+) -> dict[str, Any]:
+    """Return the manifest of an export of uids."""
+    return {
+        **_origin(request, run, None, versions, software),
+        "rows": found.uids,
+        "pairs": found.pairs,
+        "pairs_without_uid": found.without,
+        "malformed_uids": found.malformed,
+        "repeated_uids": found.repeated,
+        "files": [{"file": UIDS, "rows": found.uids, "pairs": found.pairs, "bytes": found.bytes}],
     }
 
 
@@ -221,19 +304,21 @@ def index_of(summary: dict[str, Any]) -> dict[str, Any]:
 
 def print_summary(output: str, summary: dict[str, Any]) -> None:
     """Print the last lines of an export: its manifest in short, and its place."""
-    rows = "one row each" if summary["format"] == INDEX else f"of {summary['rows']:,} images, one row each"
     size = sum(each["bytes"] for each in summary["files"])
     lines = [
         ("run", f"{summary['run_id']}, t = {summary['threshold']:,}, --stage {summary['stage']}"),
-        ("pairs", f"{summary['pairs']:,}, {rows}"),
+        ("pairs", f"{summary['pairs']:,}{_rows_of(summary)}"),
         ("files", f"{len(summary['files']):,}, {size / 1e6:,.1f} MB"),
     ]
-    if summary["urls_rewritten"]:
-        lines.append(("urls", f"{summary['urls_rewritten']:,} are written as a browser requests them, not as found"))
-    if summary["urls_refused"]:
-        lines.append(("refused", f"{summary['urls_refused']:,} urls are invalid or not http(s), and stay as found"))
-    if summary["pairs_over_limit"]:
-        lines.append(("skipped", f"{summary['pairs_over_limit']:,} pairs of images with more than {TEXTS_AN_IMAGE:,}"))
+    notes = (
+        ("urls", "urls_rewritten", "are written as a browser requests them, not as found"),
+        ("refused", "urls_refused", "urls are invalid or not http(s), and stay as found"),
+        ("skipped", "pairs_over_limit", f"pairs of images with more than {TEXTS_AN_IMAGE:,}"),
+        ("no uid", "pairs_without_uid", "pairs have none, and are not in the file"),
+        ("no uid", "malformed_uids", "pairs have a value that is not of 32 hex digits, and are not in the file"),
+        ("repeated", "repeated_uids", "pairs have the uid of another pair, which is in the file once"),
+    )
+    lines += [(name, f"{summary[count]:,} {what}") for name, count, what in notes if summary.get(count)]
     if summary["since"] is not None:
         missing = f"{summary['missing_since']:,} of its pairs are not in this run (0 if --freeze-counts named it)"
         lines.append(("since", f"run {summary['since']}; {missing}"))
@@ -246,3 +331,9 @@ def print_summary(output: str, summary: dict[str, Any]) -> None:
     out.print()
     for name, value in [*lines, ("export", output)]:
         out.print(f"{name:<9} {value}", markup=False)
+
+
+def _rows_of(summary: dict[str, Any]) -> str:
+    if summary["format"] == DATACOMP:
+        return f", {summary['rows']:,} uids"
+    return ", one row each" if summary["format"] == INDEX else f", of {summary['rows']:,} images, one row each"

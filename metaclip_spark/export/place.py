@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.storage.filesystem import writable_filesystem_of
@@ -27,6 +27,8 @@ UNFINISHED = "_unfinished"
 """The file that marks an export as incomplete."""
 SUFFIX = ".unfinished"
 """The suffix of a local export's folder until the export is complete."""
+_COPIED = 8 << 20
+"""Bytes that are copied at a time."""
 
 
 class Place:
@@ -77,6 +79,28 @@ class Place:
             with open_atomic(f"{self.work}/{UNFINISHED}") as file:
                 file.write(b"An export is being written here, or was interrupted.\n")
 
+    def join(self, files: Mapping[str, int], name: str, head: bytes) -> int:
+        """Join files that the tasks wrote into one, remove them, and return its size. Little is in memory at a time.
+
+        Args:
+            files: name -> size in bytes, in the order of the joined file.
+            name: the joined file.
+            head: the first bytes of the joined file.
+
+        Raises:
+            WarehouseError: a file is missing.
+        """
+        with _translated(self.output):
+            self._check_files(files)
+            with open_atomic(f"{self.work}/{name}") as joined:
+                joined.write(head)
+                for part in files:
+                    with self._opened(part) as file:
+                        shutil.copyfileobj(file, joined, _COPIED)
+            for part in files:
+                self._remove(part)
+        return len(head) + sum(files.values())
+
     def finish(self, files: Mapping[str, int], texts: Mapping[str, str]) -> None:
         """Complete the export: write its small files, and rename a local folder.
 
@@ -92,10 +116,9 @@ class Place:
             for name in sorted(texts, key=lambda name: name == MANIFEST):
                 with open_atomic(f"{self.work}/{name}") as file:
                     file.write(texts[name].encode())
+            self._remove(UNFINISHED)
             if self.remote:
-                self._files.rm_file(f"{self._root}/{UNFINISHED}")
                 return
-            os.remove(f"{self.work}/{UNFINISHED}")
             with contextlib.suppress(OSError):
                 os.rmdir(self.output)  # an empty folder that existed before
             os.rename(self.work, self.output)
@@ -106,6 +129,18 @@ class Place:
             shutil.rmtree(self.work, ignore_errors=True)
         elif UNFINISHED in self._names(self.output):
             self._files.rm(self._root, recursive=True)
+
+    def _opened(self, name: str) -> BinaryIO:
+        if not self.remote:
+            return open(f"{self.work}/{name}", "rb")
+        file: BinaryIO = self._files.open(f"{self._root}/{name}", "rb")
+        return file
+
+    def _remove(self, name: str) -> None:
+        if not self.remote:
+            os.remove(f"{self.work}/{name}")
+        else:
+            self._files.rm_file(f"{self._root}/{name}")
 
     def _names(self, folder: str) -> set[str]:
         if not self.remote:

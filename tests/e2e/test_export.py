@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -323,3 +324,80 @@ def test_what_a_download_did_not_get_is_exported_again(undisturbed, warehouse, t
     assert ended.err.splitlines()[-1] == (
         f"metaclip-spark: --failed-of {got} leaves nothing to try again. Images of this export: {len(rows)} success."
     )
+
+
+OF_DATACOMP = pa.schema(
+    [
+        *((name, pa.string()) for name in ("uid", "url", "text")),
+        *((name, pa.int64()) for name in ("original_width", "original_height")),
+        *((name, pa.float32()) for name in ("clip_b32_similarity_score", "clip_l14_similarity_score")),
+        ("face_bboxes", pa.list_(pa.list_(pa.float64()))),
+        ("sha256", pa.string()),
+    ]
+)
+"""The columns of DataComp's metadata."""
+
+
+def test_datacomps_metadata_is_read_as_it_is_and_the_subset_has_its_uids(spark, undisturbed, tmp_path):
+    """The input is the folder of metadata with features beside, the output is what `resharder.py` takes.
+
+    Pairs without a uid are counted; where no pair has one, nothing is written.
+    """
+    rows = []
+    for number in range(40):
+        uid = hashlib.md5(str(number).encode()).hexdigest()
+        text = f"photo of a {('cat', 'dog', 'cow')[number % 3]} number {number}"
+        sizes = {"original_width": 640, "original_height": 480, "face_bboxes": [[0.1, 0.2, 0.3, 0.4]] * (number % 2)}
+        scores = {"clip_b32_similarity_score": 0.25, "clip_l14_similarity_score": 0.125}
+        url = f"http://example.org/{number}.jpg"
+        rows.append({"uid": uid, "url": url, "text": text, "sha256": uid * 2, **sizes, **scores})
+    metadata = tmp_path / "metadata"
+    metadata.mkdir()
+    for at, name in ((0, "00aa" * 8), (20, "ff00" * 8)):
+        pq.write_table(pa.Table.from_pylist(rows[at : at + 20], OF_DATACOMP), metadata / f"{name}.parquet")
+        np.savez(metadata / f"{name}.npz", b32_img=np.zeros((20, 4), np.float16))
+    warehouse = tmp_path / "warehouse"
+    ended = call("run", *undisturbed.world.words(warehouse, input=metadata, threshold=5))
+    assert ended.status == 0, ended.err
+    assert "columns: uid is kept, because the layout is DataComp's" in ended.err
+    uid_of = {row["url"]: row["uid"] for row in rows}
+    kept = rows_of(spark, warehouse, "curated_pairs", ("url", "extra"))
+    assert 0 < len(kept) < len(rows)
+    assert all(dict(extra) == {"uid": uid_of[url]} for url, extra in kept)
+
+    for stage, urls in (("curated", [url for url, _ in kept]), ("pairs", list(uid_of))):
+        output = tmp_path / stage
+        words = flag_words(warehouse=warehouse, format="datacomp", stage=stage, output=output)
+        ended = call("export", *words)
+        assert ended.status == 0, ended.err
+        assert sorted(path.name for path in output.iterdir()) == [MANIFEST, "uids.npy"]
+        uids = np.load(output / "uids.npy", mmap_mode="r")
+        wanted = np.array([(int(uid_of[url][:16], 16), int(uid_of[url][16:], 16)) for url in urls], np.dtype("u8,u8"))
+        wanted.sort()
+        assert (uids.dtype, np.array_equal(uids, wanted)) == (np.dtype("u8,u8"), True)
+        manifest = json.loads((output / MANIFEST).read_text(encoding="utf-8"))
+        numbers = [manifest[name] for name in ("rows", "pairs", "pairs_without_uid", "malformed_uids", "repeated_uids")]
+        assert numbers == [len(urls), len(urls), 0, 0, 0]
+        assert f"pairs     {len(urls)}, {len(urls)} uids" in ended.out.splitlines()
+
+    more = [
+        (f"http://example.org/more/{number}.jpg", f"photo of a red cat {number}", uid) for number, uid in odd_uids()
+    ]
+    path = write_parquet(tmp_path / "more.parquet", more, ("url", "text", "uid"))
+    words = ("--keep-columns", "uid", "--snapshot", "more")
+    ended = call("run", *undisturbed.world.words(warehouse, *words, input=path, threshold=1000))
+    assert ended.status == 0, ended.err
+    ended = call("export", *flag_words(warehouse=warehouse, format="datacomp", output=tmp_path / "odd"))
+    assert ended.status == 0, ended.err
+    assert len(np.load(tmp_path / "odd" / "uids.npy")) == 41
+    assert [line for line in ended.out.splitlines() if line.startswith(("pairs", "no uid", "repeated"))] == [
+        "pairs     45, 41 uids",
+        "no uid    1 pairs have none, and are not in the file",
+        "no uid    2 pairs have a value that is not of 32 hex digits, and are not in the file",
+        "repeated  1 pairs have the uid of another pair, which is in the file once",
+    ]
+
+
+def odd_uids() -> list[tuple[int, str | None]]:
+    """Return numbered uids: one of another pair in upper case, a short one, two that are none, and a null."""
+    return list(enumerate([hashlib.md5(b"7").hexdigest().upper(), "7", "x" * 32, "0" * 33, None]))

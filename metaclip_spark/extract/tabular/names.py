@@ -27,6 +27,13 @@ Case, spaces, `_` and `-` make no difference. LAION has URL and TEXT, LAION-COCO
 caption, WIT image_url and caption_..._description.
 """
 
+UID = "uid"
+"""The column of DataComp's sample ids, which is kept of a file with DataComp's layout."""
+_OF_DATACOMP = frozenset(
+    {"original_width", "original_height", "clip_b32_similarity_score", "clip_l14_similarity_score", "face_bboxes"}
+)
+"""Columns that DataComp's metadata has besides uid, url, text and sha256; a table made from it has at least one."""
+
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """The value that stands for null in the name of a partition folder."""
 
@@ -62,7 +69,7 @@ def file_options(
     """Return the options with the names that the columns have in one file.
 
     A default column (`url`, `text`) that the file lacks becomes the one column of a known name; see `KNOWN_NAMES`. A
-    column that only the path has is taken out; see `with_partitions`.
+    column that only the path has is taken out; see `with_partitions`. Of a file with DataComp's layout, `UID` is kept.
 
     Args:
         names: the file's columns in order.
@@ -78,9 +85,20 @@ def file_options(
     if options.url_column == options.text_column:  # one column is read, as for `metadata inspect`
         url = text
     found = replace(options, url_column=url, text_column=text)
+    if url != text and not by_row and is_datacomp(names) and UID not in found.columns:
+        found = replace(found, keep_columns=(*found.keep_columns, UID))
     for name in [url, text] if by_row else found.columns:
         _check(names, name, where)
     return found
+
+
+def is_datacomp(names: Sequence[str]) -> bool:
+    """Return whether a file has the layout of DataComp's metadata.
+
+    >>> is_datacomp(["uid", "url", "text", "original_width"]), is_datacomp(["uid", "url", "text"])
+    (True, False)
+    """
+    return {"url", "text"} <= set(names) and names.count(UID) == 1 and not _OF_DATACOMP.isdisjoint(names)
 
 
 def without_partitions(
@@ -115,6 +133,8 @@ def choices(names: Sequence[str], options: ExtractOptions, source_path: str = ""
     ]
     of_path = partition_values(source_path).keys() - set(names)
     said += [f"{name} is a folder of the path" for name in options.columns if name in of_path]
+    if UID in found.columns and UID not in options.columns:
+        said.append("uid is kept, because the layout is DataComp's")
     return f"columns: {', '.join(said)}" if said else ""
 
 

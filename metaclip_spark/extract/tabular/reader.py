@@ -20,7 +20,7 @@ from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.columns import Columns
 from metaclip_spark.extract.tabular.delimited import delimited_names, read_delimited
 from metaclip_spark.extract.tabular.jsonl import read_jsonl
-from metaclip_spark.extract.tabular.names import partition_values, without_partitions
+from metaclip_spark.extract.tabular.names import UID, partition_values, without_partitions
 from metaclip_spark.extract.tabular.parquet import parquet_names, read_parquet
 from metaclip_spark.extract.tabular.parts import shown_row
 from metaclip_spark.extract.tabular.sizes import URL_BYTES, Sizes, byte_caps, shortened
@@ -36,7 +36,8 @@ def read_tabular(split: Split, options: ExtractOptions, ledger: Ledger) -> Itera
     path = split.source.source_path
     for position, columns in read_columns(split, options, ledger):
         url, text = [*columns, *columns][:2]  # twice: one column may be both
-        named = replace(options, url_column=url, text_column=text)
+        more = (UID,) if UID in columns and UID not in options.columns else ()  # of DataComp's layout
+        named = replace(options, url_column=url, text_column=text, keep_columns=(*options.keep_columns, *more))
         yield candidates_of(with_partitions(columns, options, path), position, named, ledger)
 
 

@@ -137,3 +137,20 @@ def test_an_incomplete_file_does_not_exist(output):
     with pytest.raises(RuntimeError, match="broken"):
         break_off()
     assert names(output) == []
+
+
+def test_parts_are_joined_after_a_head_and_removed(output):
+    """In the order given. A part that has another size is refused: it is on the disk of another machine."""
+    place = Place(output)
+    place.begin()
+    parts = {"00001.part": b"second", "00000.part": b"first"}
+    for name, content in parts.items():
+        put(f"{place.work}/{name}", content)
+    sizes = {name: len(parts[name]) for name in sorted(parts)}
+    with pytest.raises(WarehouseError, match=r"00000\.part was written by a task \(6 bytes\) and is not here"):
+        place.join({**sizes, "00000.part": 6}, "all", b"head ")
+    assert place.join(sizes, "all", b"head ") == 16
+    place.finish({"all": 16}, {MANIFEST: "{}"})
+    assert names(output) == [MANIFEST, "all"]
+    with fsspec.open(f"{output}/all", "rb") as file:
+        assert file.read() == b"head firstsecond"

@@ -202,3 +202,44 @@ def test_the_rows_of_json_lines_may_have_other_names_later(tmp_path, extract):
     read = extract(write(tmp_path / "a.jsonl", rows[:1] * 3000 + rows[1:]), keep_columns=("alt",), dedup=False)
     assert read.rows[-1] == ("u2", "b")
     assert read.pairs[-1]["extra"] == [("alt", "c")]
+
+
+DATACOMP = ("uid", "url", "text", "original_width", "original_height", "clip_b32_similarity_score", "sha256")
+
+
+@pytest.mark.parametrize(
+    ("names", "given", "kept"),
+    [
+        (DATACOMP, {}, ("uid",)),
+        (("url", "text", "uid", "face_bboxes"), {}, ("uid",)),
+        (DATACOMP, {"keep_columns": ("sha256",)}, ("sha256", "uid")),
+        (DATACOMP, {"keep_columns": ("uid", "sha256")}, ("uid", "sha256")),
+        (DATACOMP, {"id_column": "uid"}, ()),
+        (DATACOMP[:3], {}, ()),
+        (DATACOMP[1:], {}, ()),
+        ((*DATACOMP, "uid"), {}, ()),
+        (("uid", "URL", "TEXT", "original_width"), {}, ()),
+    ],
+)
+def test_the_uid_of_datacomps_layout_is_kept(names, given, kept):
+    """And said, where it was not asked for. Other tables are read as before."""
+    options = ExtractOptions(**given)
+    assert file_options(names, options).keep_columns == kept
+    said = "columns: uid is kept, because the layout is DataComp's"
+    assert (choices(names, options) == said) == (kept[-1:] == ("uid",))
+
+
+def test_one_column_is_read_where_one_is_named():
+    """As for `metadata coverage`, which wants texts alone."""
+    assert file_options(DATACOMP, ExtractOptions(url_column="text", text_column="text")).columns == ["text"]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_uid_of_datacomps_metadata_reaches_the_pairs(tmp_path, extract, name):
+    """Also where other columns are kept. JSON lines, which DataComp does not write, are read as before."""
+    uid = "139e4a9b22a614771f06c700a8ebe150"
+    path = write(tmp_path / name, [{"uid": uid, "url": "u1", "text": "a cat", "original_width": "7", "sha256": "ab"}])
+    (pair,) = extract(path).pairs
+    assert (pair["extra"] and dict(pair["extra"])) == (None if "jsonl" in name else {"uid": uid})
+    (pair,) = extract(path, keep_columns=("sha256",)).pairs
+    assert dict(pair["extra"]) == {"sha256": "ab"} | ({} if "jsonl" in name else {"uid": uid})
