@@ -24,8 +24,7 @@ RATIO = 2.5
 SLACK = 0.1
 """Seconds that a reading may take in addition: the work that does not grow, and the noise of a clock."""
 SECONDS = 0.3
-"""A content is doubled until half of it takes this long, or it is as large as `LARGEST`. Below, a row of a megabyte of
-quotes takes time by the square of its length, up to the longest piece that is looked at as one."""
+"""A content is doubled until half of it takes this long, or it is as large as `LARGEST`."""
 LARGEST = 48 << 20
 
 
@@ -52,6 +51,10 @@ CASES: dict[str, tuple[str, str, Callable[[int], bytes]]] = {
     "tags": ("warc", "a.warc.gz", lambda n: _of_page(b"<b><p>" * n)),
     "header lines": ("warc", "a.warc", lambda n: b"WARC/1.0\r\n" + b"a: b\r\n" * 10 * n),
     "quotes": ("csv", "a.csv", lambda n: b"url,text\n" + b'"' * 100 * n),
+    "quotes of an open field": ("csv", "a.csv", lambda n: b"url,text\n" + b'"' + b'""a' * 30 * n + b'"\n'),
+    "quoted delimiters": ("csv", "a.csv", lambda n: b"url,text\n" + b'"a,b",' * 20 * n),
+    "quoted delimiters of a Mac": ("csv", "a.csv", lambda n: b"url,text\r" + b'"a,b",c\r' * 20 * n),
+    "escaped quotes": ("csv", "a.csv", lambda n: b"url,text\n" + b'"' + b'\\"' * 50 * n),
     "quoted line ends": ("csv", "a.csv", lambda n: b"url,text\n" + ROW + b',"' + b'a\n""b' * 10 * n + b'"\n'),
     "stray quotes": ("csv", "a.csv", lambda n: b"url,text\n" + b'a,b"c\nd,"e"f\n' * 10 * n),
     "delimiters": ("tsv", "a.tsv", lambda n: b"url\ttext\n" + b"\t" * 100 * n + b"\n"),

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass, field, replace
 from functools import cache
 
+from metaclip_spark.extract.tabular.quotes import OPEN, field_end, quotes_of
+
 NONE, DOUBLE, BACKSLASH = "none", "double", "backslash"
 _MAX_FIELDS = 2000  # that are weighed at a time
 _LONGEST_FIELD = 1 << 16
@@ -132,17 +134,29 @@ class _Patterns:
 
     def __init__(self, delimiter: bytes) -> None:
         sign = re.escape(delimiter)
-        after = rb"(?=[" + sign + rb"\r\n]|\Z)"
         self.opening = re.compile(rb'"(?<![^' + sign + rb'\r\n]")')
-        self.double = re.compile(rb'"[^"]*(?:""[^"]*)*"' + after)
-        self.double_open = re.compile(rb'"[^"]*(?:""[^"]*)*\Z')
-        self.backslash = re.compile(rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"' + after, re.DOTALL)
-        self.backslash_open = re.compile(rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*\\?\Z', re.DOTALL)
         self.url = re.compile(rb"(?:^|" + sign + rb')"?https?://', re.IGNORECASE)
 
 
 _patterns = cache(_Patterns)
 _PAIRS = re.compile(rb"\\\\")
+
+
+class _Line:
+    """The delimiters of the line that a field is in, which are counted once for all fields of the line."""
+
+    def __init__(self, data: bytes, delimiter: bytes) -> None:
+        self._data, self._delimiter = data, delimiter
+        self._stop = -1
+        self._number = 0
+
+    def delimiters(self, at: int) -> int:
+        """Return the number of delimiters in the line at `at`, which is not before the last one."""
+        if at > self._stop:
+            start, stop = self._data.rfind(b"\n", 0, at) + 1, self._data.find(b"\n", at)
+            self._stop = stop if stop >= 0 else len(self._data)
+            self._number = self._data.count(self._delimiter, start, self._stop)
+        return self._number
 
 
 def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Evidence) -> int:
@@ -153,25 +167,21 @@ def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Ev
         columns: the number of columns of the file.
         final: whether the file ends with this text.
     """
-    patterns, resume, fields, upto = _patterns(delimiter), 0, 0, len(data)
-    for found in patterns.opening.finditer(data):
+    quotes, line, resume, fields, upto = quotes_of(data), _Line(data, delimiter), 0, 0, len(data)
+    for found in _patterns(delimiter).opening.finditer(data):
         at = found.start()
         if at < resume:
             continue
         fields += 1
-        double, backslash = patterns.double.match(data, at), patterns.backslash.match(data, at)
-        ends = {match.end() for match in (double, backslash) if match}
-        if not final and (
-            len(data) in ends
-            or patterns.double_open.match(data, at) is not None
-            or patterns.backslash_open.match(data, at) is not None
-        ):
+        double_state, double = field_end(data, quotes, at, delimiter[0], False)
+        backslash_state, backslash = field_end(data, quotes, at, delimiter[0], True)
+        if not final and (OPEN in (double_state, backslash_state) or len(data) in (double, backslash)):
             if len(data) - at > _LONGEST_FIELD:  # a value of megabytes shows nothing
                 resume = at + 1
                 continue
             upto = resume = at
             break
-        kind, end = _kind(data, at, double, backslash, delimiter, columns)
+        kind, end = _kind(data, at, double, backslash, line, delimiter, columns)
         if kind:
             evidence.add(kind, data[at : end or at + 60].split(b"\n")[0])
         if end and kind != "none":
@@ -185,34 +195,34 @@ def weigh(data: bytes, delimiter: bytes, columns: int, final: bool, evidence: Ev
 
 
 def _kind(
-    data: bytes,
-    at: int,
-    double: re.Match[bytes] | None,
-    backslash: re.Match[bytes] | None,
-    delimiter: bytes,
-    columns: int,
+    data: bytes, at: int, double: int, backslash: int, line: _Line, delimiter: bytes, columns: int
 ) -> tuple[str, int]:
     """Return the kind of evidence of the field that begins with a mark at `at`, and the field's end (0: not quoted).
 
     The kind is "" for a field that shows nothing.
+
+    Args:
+        double, backslash: the field's end if marks inside are doubled, or follow a backslash; 0 if it has none.
     """
-    match = double or backslash
-    if match is None:
+    if not double and not backslash:
         return "none", 0
-    if double and backslash and double.end() != backslash.end():
-        # A backslash before a closing mark, or a line that a doubled mark ends: the shorter field is the likelier.
-        match = min(double, backslash, key=lambda found: found.end())
-    end = match.end()
+    # The two differ by a backslash before a closing mark, or by a line that a doubled mark ends: the shorter field is
+    # the likelier.
+    end = min(double or backslash, backslash or double)
     inner = data[at + 1 : end - 1]
-    if (b"\n" in inner or delimiter in inner) and holds_rows(data, at, end, delimiter, columns, _FEW_LINES):
+    if b"\n" in inner:
+        is_rows = holds_rows(data, at, end, delimiter, columns, _FEW_LINES)
+    else:
+        is_rows = delimiter in inner and line.delimiters(at) == columns - 1
+    if is_rows:
         return "none", 0
     if end - at > _LONGEST_FIELD:
         return "", end
-    if match is backslash and match is not double and b'\\"' in inner:
+    if end != double and b'\\"' in inner:
         return "backslash", end
     if b'""' in inner:
         return "double", end
-    if match is backslash and b'"' in inner:
+    if end != double and b'"' in inner:
         return "backslash", end
     if b"\n" in inner or b"\r" in inner or delimiter in inner or inner.lower().startswith((b"http:", b"https:")):
         return "either", end

@@ -63,6 +63,17 @@ def quoted_fields(
     return Fields(spans[:number, 0], spans[:number, 1], state, at)
 
 
+def field_end(data: bytes, quotes: npt.NDArray[np.int64], at: int, delimiter: int, backslash: bool) -> tuple[int, int]:
+    """Return the state of the field that the mark at `at` opens, and the position after its closing mark, or 0.
+
+    The text ends with `data`; the other arguments are those of `quoted_fields`.
+    """
+    span = np.zeros((1, 2), np.int64)
+    first = int(np.searchsorted(quotes, at))
+    _, state, _ = _spans(bytes_of(data), quotes[first:], at, delimiter, backslash, True, span)
+    return state, int(span[0, 1]) + 1 if state == CLOSED else 0
+
+
 @kernel
 def _spans(
     raw: np.ndarray, quotes: np.ndarray, start: int, delimiter: int, backslash: bool, final: bool, spans: np.ndarray
@@ -72,10 +83,10 @@ def _spans(
     Args:
         raw: (n,) uint8.
         quotes: (m,) int64: positions of the marks from `start` on.
-        spans: (m, 2) int64, for the results.
+        spans: (k, 2) int64, for the results: the first k fields.
     """
     size, marks, number, at = len(raw), len(quotes), 0, 0
-    while at < marks:
+    while at < marks and number < len(spans):
         opened = quotes[at]
         at += 1
         if opened > start:

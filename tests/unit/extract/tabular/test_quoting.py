@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 
 import pandas as pd
 import pyarrow as pa
@@ -18,6 +19,8 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.text import clean_text
 from metaclip_spark.extract.tabular import blocks
 from metaclip_spark.extract.tabular.delimited import dialect_of, read_delimited
+from metaclip_spark.extract.tabular.dialect import Evidence, weigh
+from metaclip_spark.extract.tabular.quotes import BROKEN, CLOSED, OPEN, field_end, quotes_of
 from metaclip_spark.sources.files import Source, Split
 
 TEXTS = [
@@ -424,3 +427,59 @@ def test_a_bad_row_with_bytes_that_are_not_utf8_is_one_reject(tmp_path, extract,
     assert found.rejected["broken_row"] in (1, 2)
     assert len(found.pairs) == 99
     assert {text for _, text in found.rows} == {"caf\u00e9 \u732b"}
+
+
+FIELD = {
+    False: (rb'"[^"]*(?:""[^"]*)*"(?=[,\r\n]|\Z)', rb'"[^"]*(?:""[^"]*)*\Z'),
+    True: (rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"(?=[,\r\n]|\Z)', rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*\\?\Z'),
+}
+"""Whether marks follow a backslash -> a field that is closed, and one that the text does not close."""
+
+
+@given(st.text('""",\\\n\ra', max_size=12), st.booleans())
+def test_the_end_of_a_field_is_where_its_definition_says(text, backslash):
+    """From every mark; the definition is an expression, which takes a megabyte of marks apart slowly."""
+    data = text.encode()
+    quotes = quotes_of(data)
+    whole, half = (re.compile(pattern, re.DOTALL) for pattern in FIELD[backslash])
+    for at in quotes.tolist():
+        closed, opened = whole.match(data, at), half.match(data, at)
+        expected = (CLOSED, closed.end()) if closed else (OPEN if opened else BROKEN, 0)
+        before = data[at - 1 : at]
+        assert before not in (b"", b",", b"\n", b"\r") or field_end(data, quotes, at, 44, backslash) == expected
+
+
+class Watched(bytes):
+    """Bytes that count how many of them are searched."""
+
+    searched = 0
+
+    def _search(self, verb, sign, start=0, stop=None):
+        stop = len(self) if stop is None else stop
+        found = getattr(bytes, verb)(self, sign, start, stop)
+        if verb == "rfind":
+            start = max(start, found)
+        elif verb == "find" and found >= 0:
+            stop = found
+        self.searched += stop - start
+        return found
+
+    def count(self, *words):
+        return self._search("count", *words)
+
+    def find(self, *words):
+        return self._search("find", *words)
+
+    def rfind(self, *words):
+        return self._search("rfind", *words)
+
+
+@pytest.mark.parametrize("field", ['"a,b",', '"a,b","c\nd",', '"a\rb,c",x\r', '"a ""b"", c",', '"a\\"b,",', '"a,b"\n'])
+@pytest.mark.parametrize("number", [90, 900])
+def test_a_row_of_many_fields_is_searched_once_and_not_for_each_field(field, number):
+    """Of a row of megabytes, each field must not look at the whole."""
+    data = Watched((field * number).encode())
+    evidence = Evidence()
+    assert weigh(data, b",", 2, True, evidence) == len(data)
+    assert evidence.quoted + evidence.none >= number
+    assert data.searched <= 8 * len(data)
