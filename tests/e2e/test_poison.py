@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from e2e_world import World, row, rows_of, write_tsv
+from e2e_world import World, row, rows_of, write_parquet, write_tsv
 from started import FLAGS, Started
 
 from metaclip_spark.candidates.ledger import TEXT_REASONS
@@ -120,6 +120,28 @@ def test_a_single_source_that_kills_the_driver_fails_at_the_second_attempt(spark
     assert outcomes(spark, world)["exit.tsv"][0] == "failed"
     assert any("the worker died reading it" in line for line in ended.lines)
     assert ended.process.returncode == 1  # no pair is left
+
+
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_footer_over_which_arrow_ends_its_process_is_a_failed_source(spark, engine, child_env, tmp_path, others):
+    """Alone or with another file, at the first attempt: a footer that says of a column that it has no nulls.
+
+    Its size statistics have numbers for two levels then, and Arrow expects one.
+    """
+    world = poisoned(tmp_path, {})
+    for file in sorted(world.pool.glob("good*"))[others:]:
+        file.unlink()
+    path = write_parquet(world.pool / "bad.parquet", [row("bad", n) for n in range(3)])
+    raw = path.read_bytes()
+    optional, required = (b"\x25" + level + b"\x18\x04text" for level in (b"\x02", b"\x00"))
+    assert raw.count(optional) == 1
+    path.write_bytes(raw.replace(optional, required))
+    ended = run(world, child_env, FLAGS[engine])
+    assert ended.process.returncode == (3 if others else 1), ended.lines
+    status, reason, pairs, *_ = outcomes(spark, world)["bad.parquet"]
+    assert (status, pairs) == ("failed", 0)
+    assert "the worker died reading it, 3 times (signal 6" in reason
+    assert {url.split("/")[3] for url in urls(spark, world)} == ({"good0"} if others else set())
 
 
 @pytest.mark.slow
