@@ -1,4 +1,4 @@
-"""Delete the rows of urls and domains from every table, and keep them out.
+"""Delete the rows of urls, domains and pairs from every table, and keep them out.
 
 This script is `metaclip-spark takedown` for spark-submit, with the same flags:
 

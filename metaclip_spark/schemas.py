@@ -343,9 +343,13 @@ CURRENT_RUN = Table(
 
 TAKEDOWNS = Table(
     "takedowns",
-    "One row is a url or a domain that was taken down, as a keyed hash; its images stay excluded",
+    "One row is a url, a domain or a pair that was taken down, as a keyed hash; its images stay excluded",
     (
-        Column("kind", "string", "url, domain or page_domain; salt: this row's hash is the key of all other hashes"),
+        Column(
+            "kind",
+            "string",
+            "url, domain, page_domain, url_sha256, url_md5 or pair_id; salt: this hash is the key of all others",
+        ),
         Column("hash", "binary", "BLAKE2b, 16 bytes, keyed by the salt and the kind"),
         Column("takedown_id", "string", "the command that added it"),
         Column("at", "timestamp", "time of the command, by the driver's clock"),

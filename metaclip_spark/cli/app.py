@@ -530,6 +530,12 @@ def runs_prune(
     "--page-domains", metavar="FILE", help="Delete all pages under these domains: one per line, subdomains included."
 )
 @click.option(
+    "--url-hashes",
+    metavar="FILE",
+    help="Delete urls of images or pages by their hashes: hex digits of SHA-256 or MD5, one per line (.gz too).",
+)
+@click.option("--pair-ids", metavar="FILE", help="Delete the pairs with these ids: one per line (.gz too).")
+@click.option(
     "--retain-hours",
     metavar="H",
     type=click.FloatRange(0),
@@ -544,28 +550,37 @@ def takedown(
     urls: str | None,
     domains: str | None,
     page_domains: str | None,
+    url_hashes: str | None,
+    pair_ids: str | None,
     retain_hours: float | None,
     dry_run: bool,
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Delete urls and domains from the warehouse, and keep them out.
+    """Delete urls, domains and pairs from the warehouse, and keep them out.
 
-    A pair is deleted if its image or its page is listed: from the pool, from the curated subsets of existing runs, from
-    rejects, from staging, and from exports under the warehouse. Reports that showed it, or whose numbers changed, are
-    deleted. Counts and the sums of runs are corrected; no subset is drawn again, and t and probabilities stay.
+    A pair is deleted if its image, its page or its id is listed: from the pool, from the curated subsets of existing
+    runs, from rejects, from staging, and from exports under the warehouse. Reports that showed it, or whose numbers
+    changed, are deleted. Counts and the sums of runs are corrected; no subset is drawn again, and t and probabilities
+    stay.
 
     Later crawls reject what is listed, with the reason `takedown`. The warehouse stores hashes of the urls, not the
     urls. Two urls are equal if their characters are equal, apart from spaces and tabs: http and https are two urls. A
     pair that was found on several pages is stored with one of them, and is deleted with that page only.
 
+    A hash of a url is compared with that of the url as found, without spaces and tabs, as a browser requests it (as in
+    exports), and of these with `&amp;` for `&`. How many listed hashes and ids match no pair is printed; they are kept
+    out all the same.
+
     If the command is interrupted, run it again; until it has finished, no other command writes. Copies outside the
     warehouse are yours to delete.
     """
     from metaclip_spark.commands import takedown
+    from metaclip_spark.takedown.lists import ListFiles
 
     settings, reporter = settings_from(flags, config), _reporter(quiet=as_json)
-    return takedown.takedown(settings, reporter, urls, domains, page_domains, retain_hours, dry_run, as_json)
+    files = ListFiles(urls, domains, page_domains, url_hashes, pair_ids)
+    return takedown.takedown(settings, reporter, files, retain_hours, dry_run, as_json)
 
 
 @cli.group("snapshots")

@@ -22,6 +22,7 @@ from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.explain import (
     counts_of_entries,
     drawn_pair_of_image,
+    is_taken_down,
     pairs_of_id,
     pairs_of_url,
     probability_in_subset,
@@ -74,6 +75,8 @@ class Explanation:
     Attributes:
         seen_in: the snapshots that hold the pair.
         list_lang: the language of the list that the text is matched against; None where one list is used for all.
+        taken_down: whether the takedown list has the url of the image, its domain or the pair; not looked up for a pair
+            of the pool.
         kept_from_threshold: the smallest t that keeps the pair, at the counts of the run; None where the draw is not
             known, or no t would keep it.
     """
@@ -93,6 +96,7 @@ class Explanation:
     kept_from_threshold: int | None = None
     verdict: str = ""
     list_lang: str | None = None
+    taken_down: bool = False
 
 
 def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
@@ -114,6 +118,11 @@ def _pairs_to_explain(ctx: RunContext, question: Question) -> list[_Pair]:
         return [_Pair(question.url, text, key, in_pool=key is not None and bool(pairs_of_id(ctx, key)))]
     pairs = pairs_of_id(ctx, question.pair_id or "") if question.url is None else pairs_of_url(ctx, question.url)
     if not pairs:
+        if is_taken_down(ctx, question.url, question.pair_id):
+            raise ConfigError(
+                f"the pool holds no pair {question.pair_id or question.url!r}: it is on the takedown list, so it was "
+                "deleted, and later input does not bring it back."
+            )
         raise ConfigError(
             f"the pool holds no pair {question.pair_id or question.url!r}: it was not read, it matched no entry, or an "
             "equal pair was kept instead. Give --text to see what a text matches."
@@ -148,6 +157,8 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     )
     answer.sampling_probability = sampling_probability(answer.matches)
     image = image_id(answer.url) if settings.unit == "image" and answer.url else None
+    if not answer.in_pool:
+        answer.taken_down = is_taken_down(ctx, answer.url, answer.pair_id)
     _judge(answer, image or answer.pair_id)
     if image is not None and answer.in_pool and answer.matches:
         drawn = drawn_pair_of_image(ctx, image)
@@ -205,7 +216,8 @@ def _judge(answer: Explanation, key: str | None) -> None:
         answer.kept_from_threshold = smallest_keeping_threshold(counts, answer.draw)
     answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
     if answer.pair_id is not None and not answer.in_pool:
-        answer.verdict = f"not in the pool; if it were: {answer.verdict}"
+        why = ", because it is on the takedown list" if answer.taken_down else ""
+        answer.verdict = f"not in the pool{why}; if it were: {answer.verdict}"
 
 
 def _print(answer: Explanation) -> None:

@@ -1,4 +1,4 @@
-"""The command `takedown`: delete urls and domains from the warehouse, and keep them out."""
+"""The command `takedown`: delete urls, domains and pairs from the warehouse, and keep them out."""
 
 from __future__ import annotations
 
@@ -12,39 +12,44 @@ from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.steps.takedown.removal import Summary, preview, take_down
-from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL
-from metaclip_spark.takedown.lists import read_lists
+from metaclip_spark.takedown.hashes import DOMAIN, FORMS, PAGE_DOMAIN, PAIR_ID, URL, URL_MD5, URL_SHA256
+from metaclip_spark.takedown.lists import ListFiles, read_lists
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 
-_NAMES = {URL: ("url", "urls"), DOMAIN: ("domain", "domains"), PAGE_DOMAIN: ("domain of pages", "domains of pages")}
+_NAMES = {
+    URL: ("url", "urls"),
+    DOMAIN: ("domain", "domains"),
+    PAGE_DOMAIN: ("domain of pages", "domains of pages"),
+    URL_SHA256: ("SHA-256 of a url", "SHA-256 of urls"),
+    URL_MD5: ("MD5 of a url", "MD5 of urls"),
+    PAIR_ID: ("pair id", "pair ids"),
+}
 
 
 def takedown(
     settings: Settings,
     reporter: Reporter,
-    urls: str | None,
-    domains: str | None,
-    page_domains: str | None,
+    files: ListFiles,
     retain_hours: float | None,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Take down the urls and domains of some files; return 0.
+    """Take down the values of some files; return 0.
 
     Args:
-        urls, domains, page_domains: files, one value per line.
+        files: the lists, one value per line.
         retain_hours: also delete the files that no version of the last `retain_hours` hours needs.
         dry_run: count what would be removed, and write nothing.
 
     Raises:
         ConfigError: no file is given, and `retain_hours` is None.
     """
-    lists = read_lists(urls, domains, page_domains)
+    lists = read_lists(files)
     if not lists and retain_hours is None:
         raise ConfigError(
-            "takedown needs a list; expected --urls FILE, --domains FILE or --page-domains FILE. (--retain-hours alone "
-            "removes the files of earlier takedowns.)"
+            "takedown needs a list; expected --urls FILE, --domains FILE, --page-domains FILE, --url-hashes FILE or "
+            "--pair-ids FILE. (--retain-hours alone removes the files of earlier takedowns.)"
         )
     warehouse = open_warehouse(settings, reporter, takes_lease=not dry_run)
     listed = {kind: len(values) for kind, values in lists.items()}
@@ -67,6 +72,7 @@ def _plain(summary: Summary) -> dict[str, Any]:
         "dry_run": summary.dry_run,
         "listed": summary.listed,
         "new": summary.new,
+        "unmatched": summary.unmatched,
         "rows": dict(summary.rows),
         "exports": summary.exports,
         "reports": summary.reports,
@@ -79,6 +85,13 @@ def _plain(summary: Summary) -> dict[str, Any]:
     }
 
 
+def _unmatched(kind: str, number: int, listed: int) -> str:
+    """Return a sentence about the listed values of a kind that no pair of the tables has."""
+    tried = "" if kind == PAIR_ID else f" A url was hashed {FORMS}."
+    of_them = f"{number:,} of {counted(listed, *_NAMES[kind])}"
+    return f"{of_them} {agrees(number, 'matches', 'match')} no pair that the tables have.{tried}"
+
+
 def _print(summary: Summary, reporter: Reporter) -> None:
     rows = [[name, f"{number:,}"] for name, number in summary.rows.items()]
     rows += [[f"{EXPORTS}: {place}", f"{number:,}"] for place, number in summary.exports.items()]
@@ -87,6 +100,8 @@ def _print(summary: Summary, reporter: Reporter) -> None:
     listed = ", ".join(counted(number, *_NAMES[kind]) for kind, number in summary.listed.items()) or "nothing"
     new = sum(summary.new.values())
     out.print(f"takedown {summary.takedown_id}: {listed} listed, {new:,} of them new", markup=False)
+    for kind, number in summary.unmatched.items():
+        reporter.say(_unmatched(kind, number, summary.listed[kind]))
     for run_id, kept in summary.runs.items():
         out.print(
             f"run {run_id} has {counted(kept, 'pair')} left; its t and probabilities are as they were", markup=False

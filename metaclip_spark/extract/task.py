@@ -128,9 +128,13 @@ def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.
 
 def _take_down(candidates: Candidates, task: _Task) -> Candidates:
     """Drop pairs on the takedown list, before a later function of `STEPS` could store them as rejects."""
-    if task.tools.takedowns is None or not len(candidates):
+    takedowns = task.tools.takedowns
+    if takedowns is None or not len(candidates):
         return candidates
-    covered = task.tools.takedowns.covers(candidates.url, candidates.page_url)
+    keys = candidates.key
+    if keys is None and takedowns.has_pair_ids:
+        keys = pair_ids(candidates.url, candidates.text)
+    covered = takedowns.covers(candidates.url, candidates.page_url, keys)
     if not covered.any():
         return candidates
     task.ledger.reject_many("takedown", int(covered.sum()), ())

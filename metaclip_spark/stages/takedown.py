@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.entry_lists import list_layout, running_products
@@ -16,7 +16,7 @@ from metaclip_spark.spark.arrow_udf import column_function
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.statistics import image_statistics, statistics
-from metaclip_spark.takedown.hashes import Takedowns
+from metaclip_spark.takedown.hashes import Takedowns, to_arrow
 
 _NUMBERED = ("matches", "curated_matches", "curated_count")
 """Statistics with a key, which have no rows with the value 0."""
@@ -24,15 +24,36 @@ _HEX_ID = "^[0-9a-f]{32}$"
 
 
 def taken(rows: DataFrame, takedowns: Broadcast[Takedowns]) -> DataFrame:
-    """Return the rows whose image or page was taken down.
+    """Return the rows whose image, page or pair was taken down.
 
-    Reads: url, and page_url if present. Writes: nothing. Rows: subset. Shuffle: none.
+    Reads: url, pair_id, and page_url if present. Writes: nothing. Rows: subset. Shuffle: none.
     """
     function = column_function(
-        lambda urls, pages: pa.array(takedowns.value.covers(urls, pages)), "boolean", pa.string(), pa.string()
+        lambda urls, pages, keys: pa.array(takedowns.value.covers(urls, pages, keys)),
+        "boolean",
+        *[pa.string()] * 3,
     )
-    page = F.col("page_url") if "page_url" in rows.columns else F.lit(None).cast("string")
-    return rows.where(F.col("url").isNotNull()).where(function(F.col("url"), page))
+    return rows.where(F.col("url").isNotNull()).where(function(F.col("url"), _page_of(rows), F.col("pair_id")))
+
+
+def listed_in(rows: DataFrame, takedowns: Broadcast[Takedowns]) -> DataFrame:
+    """Return (kind, hash) of the listed hashes of urls and pair ids that some row has.
+
+    Reads: url, pair_id, and page_url if present. Rows: n:1 per listed value. Shuffle: the listed values.
+    """
+
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for kind, hashes in takedowns.value.listed_in(*(batch.column(at) for at in range(3))).items():
+                kinds = pa.repeat(pa.scalar(kind, pa.string()), len(hashes))
+                yield pa.record_batch({"kind": kinds, "hash": to_arrow(hashes)})
+
+    columns = rows.select("url", _page_of(rows).alias("page_url"), "pair_id")
+    return columns.mapInArrow(look, "kind string, hash binary").distinct()
+
+
+def _page_of(rows: DataFrame) -> Column:
+    return F.col("page_url") if "page_url" in rows.columns else F.lit(None).cast("string")
 
 
 def taken_in_text(rows: DataFrame, takedowns: Broadcast[Takedowns], columns: Iterable[str]) -> DataFrame:

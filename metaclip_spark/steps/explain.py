@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.core.draw import smallest_of
 from metaclip_spark.core.hashing.ids import image_id
 from metaclip_spark.steps.context import Context, RunContext, pairs_of
+from metaclip_spark.steps.takedown.list import stored_takedowns
 from metaclip_spark.warehouse.tables import filter_equal
 
 MOST_PAIRS = 20
@@ -72,6 +73,13 @@ def drawn_pair_of_image(ctx: Context, image: str) -> str:
     keys = pa.array([row["pair_id"] for row in rows], pa.string())
     drawn = keys.filter(pa.array(smallest_of(pa.array([image] * len(keys)), keys, ctx.settings.seed)))
     return str(drawn[0].as_py())
+
+
+def is_taken_down(ctx: Context, url: str | None, pair_id: str | None) -> bool:
+    """Return whether the takedown list has a url of an image, its domain, or a pair id."""
+    stored = stored_takedowns(ctx.warehouse)
+    urls, keys = pa.array([url], pa.string()), pa.array([pair_id], pa.string())
+    return stored is not None and bool(stored.covers(urls, None, keys)[0])
 
 
 def snapshots_of_pair(ctx: Context, pair_id: str | None) -> list[str]:

@@ -1,1 +1,1 @@
-"""Takedowns of urls and domains: the lists, their keyed hashes, and the copies of rows in files."""
+"""Takedowns of urls, domains and pairs: the lists, their keyed hashes, and the copies of rows in files."""

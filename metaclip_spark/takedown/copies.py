@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import posixpath
+import re
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from metaclip_spark.takedown.hashes import Takedowns
 REPORTS = "reports"
 _LIST = "pair_ids"
 _FOOTERS_AT_ONCE = 16
+_PAIR_ID = re.compile(r'"pair_id": "([^"]+)"')
 PAIR_COLUMNS = ("pair_id", _LIST, "__key__")
 """Columns of exports that contain pair ids."""
 
@@ -139,12 +141,13 @@ def _without(rows: pa.Table, takedowns: Takedowns, pair_ids: Collection[str]) ->
     listed = pa.array(list(pair_ids), pa.string())
     for name in ("pair_id", "__key__"):
         if name in rows.column_names:
-            out |= _is_in(_column(rows, name), listed)
+            out |= _is_in(_column(rows, name), listed) | takedowns.covers_ids(_column(rows, name))
     if _LIST not in rows.column_names:
         return rows.filter(pa.array(~out)), int(out.sum())
     lists = _column(rows, _LIST)
     row_of = pc.list_parent_indices(lists).to_numpy()
-    pair_out = out[row_of] | _is_in(pc.list_flatten(lists), listed)
+    ids = pc.list_flatten(lists)
+    pair_out = out[row_of] | _is_in(ids, listed) | takedowns.covers_ids(ids)
     before, after = (np.bincount(of, minlength=len(rows)) for of in (row_of, row_of[~pair_out]))
     keep = ~out & ((after > 0) | (before == 0))
     lost = int(pair_out.sum() + (out & (before == 0)).sum())
@@ -224,9 +227,12 @@ def _corrected(content: Any, exported: Mapping[str, RewrittenFile]) -> Any:
 
 
 def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> list[str]:
-    """Return the report files (HTML and JSON) of one of the runs, or with a taken-down url or host."""
+    """Return the report files (HTML and JSON) of one of the runs, or with a taken-down url, host or pair.
+
+    Pair ids are in the JSON of a report alone: its page goes with it.
+    """
     files, folder = _files_below(root, REPORTS)
-    stale = []
+    stale, by_pair = [], []
     for path in sorted(files.find(folder)) if files.exists(folder) else []:
         if not path.endswith((".html", ".json")):
             continue
@@ -234,8 +240,11 @@ def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> 
             text = html.unescape(file.read().decode("utf-8", "replace"))
         words = pa.array([*text.split("\n"), *_hosts_in(text)], pa.string())
         if any(run_id in posixpath.basename(path) for run_id in run_ids) or takedowns.covers_any_url_in(words).any():
-            stale.append(_uri_of(files, path))
-    return stale
+            stale.append(path)
+        if takedowns.covers_ids(pa.array(_PAIR_ID.findall(text), pa.string())).any():
+            pages = (posixpath.splitext(path)[0] + ending for ending in (".html", ".json"))
+            by_pair += [page for page in pages if files.exists(page)]
+    return [_uri_of(files, path) for path in sorted({*stale, *by_pair})]
 
 
 def remove_file(uri: str) -> None:

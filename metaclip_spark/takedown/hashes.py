@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -12,17 +12,27 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.hashing.ids import pair_ids
+from metaclip_spark.core.hashing.ids import md5_digits, pair_ids, sha256_digits
 from metaclip_spark.core.references import decode_references
 from metaclip_spark.core.urls.domains import any_above
 from metaclip_spark.core.urls.hosts import hosts_of
 from metaclip_spark.core.urls.request import request_urls, requested
 
-URL, DOMAIN, PAGE_DOMAIN = KINDS = ("url", "domain", "page_domain")
+URL, DOMAIN, PAGE_DOMAIN, URL_SHA256, URL_MD5, PAIR_ID = KINDS = (
+    *("url", "domain", "page_domain"),
+    *("url_sha256", "url_md5", "pair_id"),
+)
+DIGESTS: dict[str, Callable[[pa.Array], pa.Array]] = {URL_SHA256: sha256_digits, URL_MD5: md5_digits}
+"""Kind of a list of hashes of urls -> the function that computes their hex digits."""
+COUNTED = (*DIGESTS, PAIR_ID)
+"""Kinds whose lines cannot be looked at before they are used: those that match nothing are counted."""
+FORMS = "as found, without spaces and tabs, as a browser requests it (as in exports), and with `&amp;` for `&`"
+"""The forms of a url that are compared with lists of hashes (`written_forms`), in words."""
 HASH_BYTES = 16
 _HASH = np.dtype(f"S{HASH_BYTES}")
 _SLICE = 1 << 20
 _URL_IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^\s\"'<>\\]+")
+_HEX_ID = "^[0-9A-Fa-f]{32}$"
 _MARKS_AFTER_URL = ".,;:!?)]}"
 
 Hashes = npt.NDArray[np.bytes_]
@@ -31,7 +41,7 @@ Hashes = npt.NDArray[np.bytes_]
 
 @dataclass(frozen=True, eq=False)
 class Takedowns:
-    """A picklable takedown list of urls, image domains and page domains, with 16 bytes per value.
+    """A picklable takedown list of urls, domains, hashes of urls and pair ids, with 16 bytes per value.
 
     Attributes:
         salt: the key of the hashes; each warehouse has one.
@@ -52,16 +62,46 @@ class Takedowns:
             digest.update(f"{kind}:{len(hashes)}:".encode() + hashes.tobytes())
         return digest.hexdigest()
 
-    def covers(self, urls: pa.Array, pages: pa.Array | None = None) -> npt.NDArray[np.bool_]:
-        """Return bool[n]: whether the url or host of an image, or of its page, is on the list.
+    @property
+    def has_pair_ids(self) -> bool:
+        """Whether pairs are listed by their ids."""
+        return bool(len(self.hashes.get(PAIR_ID, ())))
+
+    def covers(
+        self, urls: pa.Array, pages: pa.Array | None = None, keys: pa.Array | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether the url or host of an image or of its page, or the id of its pair, is on the list.
 
         Args:
-            urls, pages: string arrays of n; a null is never on the list.
+            urls, pages, keys: string arrays of n; a null is never on the list.
         """
         covered = self._is_url(urls) | self._is_under_domain(DOMAIN, urls)
         if pages is not None:
             covered |= self._is_url(pages) | self._is_under_domain(PAGE_DOMAIN, pages)
-        return covered
+        return covered if keys is None else covered | self.covers_ids(keys)
+
+    def covers_ids(self, keys: pa.Array) -> npt.NDArray[np.bool_]:
+        """Return bool[n]: whether a pair id is on the list; a null is not."""
+        found = np.zeros(len(keys), dtype=np.bool_)
+        if self.has_pair_ids:
+            valid = keys.is_valid().to_numpy(zero_copy_only=False)
+            found[valid] = self._is_listed(PAIR_ID, keys.drop_null().cast(pa.string()))
+        return found
+
+    def listed_in(self, urls: pa.Array, pages: pa.Array, keys: pa.Array) -> dict[str, Hashes]:
+        """Return kind -> the hashes of `COUNTED` kinds that are those of some row.
+
+        Args:
+            urls, pages, keys: string arrays of n, with nulls.
+        """
+        distinct = pa.concat_arrays([urls.cast(pa.string()), pages.cast(pa.string())]).drop_null().unique()
+        found: dict[str, list[Hashes]] = {kind: [] for kind in COUNTED}
+        for kind, _, hashes in self._hashes_of_urls(distinct):
+            if kind in found:
+                found[kind].append(hashes)
+        found[PAIR_ID].append(hashes_of(self.salt, PAIR_ID, keys.drop_null().cast(pa.string())))
+        none = sorted_hashes([])
+        return {kind: np.intersect1d(sorted_hashes(all_), self.hashes.get(kind, none)) for kind, all_ in found.items()}
 
     def covers_any_url_in(self, texts: pa.Array) -> npt.NDArray[np.bool_]:
         """Return bool[n]: whether a text (a reject's record, a line of a report) contains a url that is on the list.
@@ -80,27 +120,30 @@ class Takedowns:
         return covered
 
     def _is_url(self, urls: pa.Array) -> npt.NDArray[np.bool_]:
-        if not len(self.hashes.get(URL, ())):
+        if not any(len(self.hashes.get(kind, ())) for kind in (URL, *DIGESTS)):
             return np.zeros(len(urls), dtype=bool)
         encoded = urls.cast(pa.string()).dictionary_encode()  # a batch has few pages, and each page many texts
-        found = self._is_either_form(encoded.dictionary)
-        # Earlier releases did not decode `&amp;`, so the urls of their exports, and their hashes, may have it.
-        references = pc.match_substring(encoded.dictionary, "&")
-        if pc.any(references).as_py():
-            escaped = pc.replace_substring(encoded.dictionary.filter(references), "&", "&amp;")
-            found[references.to_numpy(zero_copy_only=False)] |= self._is_either_form(escaped)
+        found = np.zeros(len(encoded.dictionary), dtype=np.bool_)
+        for kind, rows, hashes in self._hashes_of_urls(encoded.dictionary):
+            found[rows] |= self._has(kind, hashes)
         return _by_index(found, encoded.indices)
 
-    def _is_either_form(self, urls: pa.Array) -> npt.NDArray[np.bool_]:
-        """Return bool[n]: whether a url is listed as it is, or as a browser requests it, which is how exports have it.
+    def _hashes_of_urls(self, urls: pa.Array) -> Iterator[tuple[str, npt.NDArray[np.int64], Hashes]]:
+        """Yield kind, rows and the keyed hash of each row, for every form in which a list may name a url.
 
         Args:
-            urls: string array of n without nulls.
+            urls: string array without nulls.
         """
-        found = self._is_listed(URL, normal_urls(urls))
-        requests, rewritten, _ = requested(urls)
-        found[rewritten] |= self._is_listed(URL, normal_urls(requests.filter(pa.array(rewritten))))
-        return found
+        for rows, forms in written_forms(urls):
+            normal = normal_urls(forms)
+            if len(self.hashes.get(URL, ())):
+                yield URL, rows, hashes_of(self.salt, URL, normal)
+            others = pc.not_equal(normal, forms)
+            for kind, digits in DIGESTS.items():
+                if len(self.hashes.get(kind, ())):
+                    yield kind, rows, hashes_of(self.salt, kind, digits(forms))
+                    spaced = rows[others.to_numpy(zero_copy_only=False)]
+                    yield kind, spaced, hashes_of(self.salt, kind, digits(normal.filter(others)))
 
     def _is_under_domain(self, kind: str, urls: pa.Array) -> npt.NDArray[np.bool_]:
         if not len(self.hashes.get(kind, ())):
@@ -111,8 +154,10 @@ class Takedowns:
         return _by_index(found, hosts.indices)
 
     def _is_listed(self, kind: str, values: pa.Array) -> npt.NDArray[np.bool_]:
+        return self._has(kind, hashes_of(self.salt, kind, values))
+
+    def _has(self, kind: str, hashes: Hashes) -> npt.NDArray[np.bool_]:
         listed = self.hashes[kind]
-        hashes = hashes_of(self.salt, kind, values)
         found: npt.NDArray[np.bool_] = listed[np.minimum(np.searchsorted(listed, hashes), len(listed) - 1)] == hashes
         return found
 
@@ -142,6 +187,24 @@ def normal_urls(urls: pa.Array) -> pa.Array:
     return pc.replace_substring(pc.replace_substring(urls, " ", ""), "\t", "")
 
 
+def written_forms(urls: pa.Array) -> Iterator[tuple[npt.NDArray[np.int64], pa.Array]]:
+    """Yield (rows, urls) for each form that a url of a table may have elsewhere.
+
+    The forms are the url as found, as a browser requests it, which is how exports have it, and both with `&amp;` for
+    `&`: earlier releases did not decode it, so the urls of their exports, and their hashes, may have it.
+
+    Args:
+        urls: string array of n without nulls.
+    """
+    rows = np.arange(len(urls))
+    references = pc.match_substring(urls, "&")
+    escaped = pc.replace_substring(urls.filter(references), "&", "&amp;")
+    for of, forms in ((rows, urls), (rows[references.to_numpy(zero_copy_only=False)], escaped)):
+        yield of, forms
+        requests, rewritten, _ = requested(forms)
+        yield of[rewritten], requests.filter(pa.array(rewritten))
+
+
 def url_forms(urls: pa.Array) -> pa.Array:
     """Return the distinct values that stand for urls in a list: as they are, and as a browser requests them.
 
@@ -156,6 +219,15 @@ def url_forms(urls: pa.Array) -> pa.Array:
     urls = pa.concat_arrays([urls, pa.array([decode_references(url) for url in written], pa.string())])
     requests = request_urls(urls).drop_null()
     return pa.concat_arrays([normal_urls(urls), normal_urls(requests)]).unique()
+
+
+def pair_id_forms(keys: pa.Array) -> pa.Array:
+    """Return the distinct ids that a list names: each as it is, and 32 hexadecimal digits in lower case, too.
+
+    Args:
+        keys: string array without nulls. The input's own keys (--id-column) are any strings.
+    """
+    return pa.concat_arrays([keys, pc.utf8_lower(keys.filter(pc.match_substring_regex(keys, _HEX_ID)))]).unique()
 
 
 def urls_in(text: str) -> list[str]:

@@ -11,11 +11,21 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 
 import pyarrow as pa
 
-from metaclip_spark.takedown.hashes import DOMAIN, PAGE_DOMAIN, URL, Takedowns, hashes_of, sorted_hashes
+from metaclip_spark.core.hashing.ids import pair_ids
+from metaclip_spark.takedown.hashes import (
+    DIGESTS,
+    DOMAIN,
+    PAGE_DOMAIN,
+    PAIR_ID,
+    URL,
+    Takedowns,
+    hashes_of,
+    sorted_hashes,
+)
 from metaclip_spark.terminal.tables import print_rows
 
 BATCH = 8192
@@ -50,6 +60,8 @@ def main() -> None:
     listed = pa.array([f"https://img{n % 5000}.example/photos/{n}/large.jpg" for n in range(args.urls)])
     domains = pa.array([f"gone{n}.example.net" for n in range(args.domains)])
     lists = {URL: listed, DOMAIN: domains, PAGE_DOMAIN: domains}
+    lists |= {kind: digits(listed) for kind, digits in DIGESTS.items()}
+    lists[PAIR_ID] = lists["url_md5"]
     hashes = {kind: sorted_hashes([hashes_of(SALT, kind, values)]) for kind, values in lists.items()}
     pool = batches(args.pairs)
     known = {blake2b(url.encode(), digest_size=16).digest() for url in listed.to_pylist()}
@@ -58,13 +70,22 @@ def main() -> None:
         for urls, _ in pool:
             [blake2b(url.encode(), digest_size=16).digest() in known for url in urls.to_pylist()]
 
-    kinds = {"urls": [URL], "domains": [DOMAIN, PAGE_DOMAIN], "urls and domains": list(lists)}
+    def look_up_in_set_by_sha256() -> None:
+        for urls, _ in pool:
+            [sha256(url.encode()).digest() in known for url in urls.to_pylist()]
+
+    kinds = {"urls": [URL], "domains": [DOMAIN, PAGE_DOMAIN], "urls and domains": [URL, DOMAIN, PAGE_DOMAIN]}
+    kinds |= {kind: [kind] for kind in (*DIGESTS, PAIR_ID)} | {"all": list(lists)}
     print(f"{args.urls:,} urls, {args.domains:,} domains of images and of pages; {args.pairs:,} pairs")
-    rows = [["urls, Python set", f"{args.pairs / seconds(look_up_in_set):,.0f}"]]
+    rows = [
+        ["urls, Python set", f"{args.pairs / seconds(look_up_in_set):,.0f}"],
+        ["SHA-256 of urls, Python set", f"{args.pairs / seconds(look_up_in_set_by_sha256):,.0f}"],
+    ]
     for name, wanted in kinds.items():
         takedowns = Takedowns(SALT, {kind: hashes[kind] for kind in wanted})
-        takedowns.covers(*pool[0])
-        cpu_seconds = seconds(lambda: [takedowns.covers(*batch) for batch in pool])  # noqa: B023 - called at once
+        keys = [pair_ids(urls, pages) if takedowns.has_pair_ids else None for urls, pages in pool]
+        takedowns.covers(*pool[0], keys[0])
+        cpu_seconds = seconds(lambda: [takedowns.covers(*pair, key) for pair, key in zip(pool, keys, strict=True)])  # noqa: B023
         rows.append([name, f"{args.pairs / cpu_seconds:,.0f}"])
     print_rows(["takedown list", "pairs/s, one core"], rows)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import math
 import shutil
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import reference
@@ -36,6 +38,7 @@ from e2e_world import (
 )
 
 from metaclip_spark.core.sampling import fixed_point
+from metaclip_spark.takedown.hashes import KINDS
 from metaclip_spark.warehouse.delta_rs import DeltaLogs
 
 pytestmark = pytest.mark.spark
@@ -201,7 +204,7 @@ def test_taken_down_pairs_are_nowhere_and_the_numbers_are_those_of_the_remaining
 
     summary = json.loads(ended.out)
     assert summary["runs"] == {run_id: len(kept)}
-    assert summary["new"] == {"url": 0, "domain": 0, "page_domain": 0}
+    assert summary["new"] == dict.fromkeys(KINDS, 0)
     assert summary["listed"] == {"url": len(URLS), "page_domain": 1}
     assert summary["rows"]["curated_pairs"] == len(before["curated_pairs"]) - len(kept)
     assert summary["rows"]["pairs"] == 0  # removed before the process died
@@ -392,3 +395,75 @@ def test_a_partial_export_is_removed_and_a_dry_run_leaves_it(world):
     assert partial.exists()
     assert call(*words).status == 0
     assert not partial.exists()
+
+
+SPACED = ("http://example.org/my photo.jpg?a=1&b=2", "photo of a red cat", "en", "9" * 32, "spaced")
+
+
+def write_hashes(folder: Path, listed_pairs: Sequence[str]) -> list[object]:
+    """Write lists of hashes and of pair ids, each with values that nothing has; return the flags that name them."""
+    requested = SPACED[0].replace(" ", "%20")
+    hashes = [hashlib.sha256(requested.encode()).hexdigest().upper(), hashlib.md5(TAIL[0].encode()).hexdigest()]
+    none = [hashlib.sha256(b"http://example.org/").hexdigest(), "0" * 32, "1" * 32]
+    (folder / "hashes.txt.gz").write_bytes(gzip.compress("\n".join([*hashes, *none]).encode()))
+    (folder / "ids.txt").write_text("\n".join([*listed_pairs, "f" * 32]) + "\n")
+    return ["--url-hashes", folder / "hashes.txt.gz", "--pair-ids", folder / "ids.txt"]
+
+
+@pytest.mark.timeout(1800)
+def test_hashes_of_urls_and_pair_ids_are_taken_down_and_kept_out(spark, world, tmp_path):
+    """By the url as found (MD5) and as exported (SHA-256), and one text of an image without its other text."""
+    write_parquet(world.pool / "d.parquet", [SPACED, (TAIL[0], "a cat", *TAIL[2:]), (SHARED[0], "a dog", *TAIL[2:])])
+    warehouse = world.root / "warehouse"
+    ended = call("run", *world.words(warehouse), "--json")
+    assert ended.status == 0, ended.err
+    at = flag_words(warehouse=warehouse)
+    pairs = rows_of(spark, warehouse, "pairs", ("pair_id", "url", "text"))
+    by_hash = {key for key, url, _ in pairs if url in (SPACED[0], TAIL[0])}
+    (by_id,) = [key for key, url, text in pairs if (url, text) == (SHARED[0], "a dog")]
+    assert len(by_hash) == 3
+    export = write_export(spark, warehouse)
+    words = ["takedown", *write_hashes(tmp_path, [by_id]), *at]
+    dry = call(*words, "--dry-run", "--json")
+    assert dry.status == 0, dry.err
+    unmatched = {"url_sha256": 1, "url_md5": 2, "pair_id": 1}
+    assert json.loads(dry.out)["unmatched"] == unmatched
+
+    crash(words, "after append takedowns")
+    damaged = call("verify", "--checks", "takedowns", *at, "--json")
+    assert damaged.status == 1
+    (checked,) = [each for each in json.loads(damaged.out)["checks"] if each["check"] == "takedowns"]
+    first = {each["id"] for each in checked["first"] if each["field"] == "pairs"}
+    assert first
+    assert first <= by_hash | {by_id}
+    assert checked["differences"] > len(by_hash | {by_id})  # pairs, curated pairs, and an exported file
+    done = call(*words)
+    assert done.status == 0, done.err
+    for sentence in (
+        "1 of 2 SHA-256 of urls matches no pair that the tables have. A url was hashed as found, without spaces and "
+        "tabs, as a browser requests it (as in exports), and with `&amp;` for `&`.",
+        "2 of 3 MD5 of urls match no pair that the tables have. A url was hashed",
+        "1 of 2 pair ids matches no pair that the tables have.",
+    ):
+        assert sentence in done.err
+    assert "2 SHA-256 of urls, 3 MD5 of urls, 2 pair ids listed, 0 of them new" in " ".join(done.out.split())
+    gone = by_hash | {by_id}
+    assert {key for (key,) in rows_of(spark, warehouse, "pairs", ("pair_id",))} == {key for key, *_ in pairs} - gone
+    assert not gone & {key for (key,) in rows_of(spark, warehouse, "curated_pairs", ("pair_id",))}
+    assert not gone & set(pc.list_flatten(pq.read_table(export / "00000.parquet")["pair_ids"]).to_pylist())
+    checked = call("verify", *at)
+    assert checked.status == 0, checked.out
+
+    later = write_parquet(tmp_path / "april.parquet", [SPACED, (SHARED[0], "a dog", *TAIL[2:]), row("d", 1), TAIL])
+    ended = call("run", *world.words(warehouse, input=later, snapshot="april"), "--json")
+    assert ended.status == 0, ended.err
+    assert json.loads(ended.out)["rejected"]["takedown"] == 3
+    assert call("verify", "--checks", "takedowns,sources,counts", *at).status == 0
+    for question in (["--pair-id", by_id], ["--url", SPACED[0]]):
+        explained = call("explain", *question, *at)
+        assert explained.status == 2
+        assert "it is on the takedown list, so it was deleted, and later input does not bring it back" in explained.err
+    explained = call("explain", "--url", SHARED[0], "--text", "a dog", *at, "--json")
+    (answer,) = json.loads(explained.out)
+    assert answer["taken_down"]
+    assert answer["verdict"].startswith("not in the pool, because it is on the takedown list; if it were: ")

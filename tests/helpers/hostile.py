@@ -55,7 +55,7 @@ from metaclip_spark.metadata.worldwide.languages import read_languages
 from metaclip_spark.sources.files import find_sources, splits_of
 from metaclip_spark.steps.pool import surviving_of_files
 from metaclip_spark.steps.takedown.list import with_lists
-from metaclip_spark.takedown.lists import read_lists
+from metaclip_spark.takedown.lists import ListFiles, read_lists
 
 HANGS = 100.0
 """Seconds after which an input counts as a hang; the process ends, and shows where it was."""
@@ -312,11 +312,10 @@ def taken_down(path: Path) -> str:
     """Read takedown lists and a blocklist, and look urls up in them."""
     urls = pa.array(["http://ex.org/a.jpg", "http://b\u00fccher.example/\0", "", "//", "data:x", "http://[::1]/"])
     endings = []
-    for kind in ("urls", "domains", "page_domains"):
-        given = dict.fromkeys(("urls", "domains", "page_domains")) | {kind: str(path)}
+    for kind in ("urls", "domains", "page_domains", "url_hashes", "pair_ids"):
         try:
-            takedowns = with_lists(None, read_lists(**given))
-            assert takedowns.covers(urls, urls).shape == (len(urls),)
+            takedowns = with_lists(None, read_lists(ListFiles(**{kind: str(path)})))
+            assert takedowns.covers(urls, urls, urls).shape == (len(urls),)
             endings.append("done")
         except MetaclipError:
             endings.append("refused")

@@ -20,7 +20,7 @@ from metaclip_spark.extract.byte_search import count_of
 from metaclip_spark.extract.records.heads import only_record
 from metaclip_spark.extract.warc.html_tags import read_tags
 from metaclip_spark.extract.warc.last_image import end_of_last_image
-from metaclip_spark.core.hashing.sha224 import sha224_of_urls
+from metaclip_spark.core.hashing.sha2 import sha224_of_urls
 from metaclip_spark.extract.wat.links import cut_page
 from metaclip_spark.extract.records.members import _read_members
 from metaclip_spark.extract.wat.rows import add_pages

@@ -1,6 +1,7 @@
-"""Compute the ids of images and pairs. An id depends on its row alone, and is a key of the draw.
+"""Compute the ids of images and pairs, and the hashes by which others name urls.
 
-Source: upstream v2 defines `image_id`; this project defines `pair_id`.
+An id depends on its row alone, and is a key of the draw. Source: upstream v2 defines `image_id`; this project defines
+`pair_id`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.hashing.blake2b import blake2b_of_pairs
-from metaclip_spark.core.hashing.sha224 import sha224_of_urls
+from metaclip_spark.core.hashing.md5 import md5_of_strings
+from metaclip_spark.core.hashing.sha2 import sha224_of_urls, sha256_of_strings
 from metaclip_spark.core.jit import buffers_of
 
 _LENGTH = Struct("<Q").pack
@@ -52,6 +54,20 @@ def pair_ids(urls: pa.Array, texts: pa.Array) -> pa.Array:
     out = np.empty(_PAIR_DIGITS * len(urls), np.uint8)
     blake2b_of_pairs(*buffers_of(urls), *buffers_of(texts), out)
     return _digits(out, _PAIR_DIGITS)
+
+
+def sha256_digits(strings: pa.Array) -> pa.Array:
+    """Return the 64 hex digits of SHA-256 of each string; both are string arrays without nulls."""
+    out = np.empty(64 * len(strings), np.uint8)
+    sha256_of_strings(*buffers_of(strings), out)
+    return _digits(out, 64)
+
+
+def md5_digits(strings: pa.Array) -> pa.Array:
+    """Return the 32 hex digits of MD5 of each string; both are string arrays without nulls."""
+    out = np.empty(32 * len(strings), np.uint8)
+    md5_of_strings(*buffers_of(strings), out)
+    return _digits(out, 32)
 
 
 def _digits(out: npt.NDArray[np.uint8], size: int) -> pa.Array:

@@ -1,4 +1,4 @@
-"""Hash many short strings at once: the parts that BLAKE2b and SHA-224 share.
+"""Hash many short strings at once: the parts that BLAKE2b, SHA-224, SHA-256 and MD5 share.
 
 A call of the standard library's hash costs several times as much as the hashing of a url itself. These kernels hash one
 string per lane, side by side, from Arrow's buffers to hexadecimal digits. The result equals `hashlib`'s bit for bit.
@@ -17,7 +17,7 @@ LANES = 16
 """Number of strings that are hashed side by side; the loops over lanes become vector instructions.
 
 The working array is (rows, lanes), flat. A row is named by its start: 8 rows of state, 8 or 16 working rows of a block,
-and for SHA-224 64 rows of the block's words.
+and rows of the block's words: 64 for SHA-224 and SHA-256, 16 for MD5.
 """
 STATE, WORK = 0, 8 * LANES
 
@@ -69,3 +69,15 @@ def next_strings(
             rows[lane], at[lane] = assigned, starts[assigned]
             assigned += 1
     return assigned
+
+
+@kernel
+def close_string(raw: npt.NDArray[np.uint8], first: int, end: int) -> int:
+    """Write the bit that ends a string of SHA-2 or MD5; return its number of blocks of 64 bytes, its size included.
+
+    Args:
+        raw: the padded strings, zero after this string.
+        first, end: the first byte of the string, and the byte after its last.
+    """
+    raw[end] = 128
+    return (end - first + 8) // 64 + 1

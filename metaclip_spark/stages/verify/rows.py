@@ -136,14 +136,14 @@ def draws_of(
 
 
 def taken_down(rows: DataFrame, table: str, takedowns: Broadcast[Takedowns], owner: str) -> DataFrame:
-    """Look for pairs whose image or page was taken down.
+    """Look for pairs whose image, page or id was taken down.
 
     Reads: pair_id, url, page_url, and the column that says whose the row is.
     """
 
     def look(batch: pa.RecordBatch, found: Found) -> None:
         keys, urls, pages, owners = (batch.column(at) for at in range(4))
-        covered = takedowns.value.covers(urls, pages)
+        covered = takedowns.value.covers(urls, pages, keys)
         found.add_rows(table, keys, covered, lambda _: "no row", lambda row: f"a row of {owner} {owners[row].as_py()}")
 
     return checked(rows.select("pair_id", "url", "page_url", owner), look)

@@ -12,13 +12,17 @@ import pyarrow.compute as pc
 
 from metaclip_spark.schemas import TAKEDOWNS
 from metaclip_spark.takedown.hashes import (
+    COUNTED,
     HASH_BYTES,
     KINDS,
+    PAIR_ID,
     URL,
+    Hashes,
     Takedowns,
     from_arrow,
     hashes_of,
     normal_urls,
+    pair_id_forms,
     sorted_hashes,
     to_arrow,
     url_forms,
@@ -41,15 +45,16 @@ def stored_takedowns(warehouse: Warehouse) -> Takedowns | None:
 
 
 def with_lists(known: Takedowns | None, lists: Mapping[str, pa.Array]) -> Takedowns:
-    """Return the takedown list with lists added; a url is added as listed, and as a browser requests it.
+    """Return the takedown list with lists added; urls and pair ids are added in every form that they stand for.
 
     Args:
         known: None where nothing was taken down before; a new salt is drawn.
-        lists: kind -> urls or domains.
+        lists: kind -> its values, from `read_lists`.
     """
     salt = known.salt if known is not None else secrets.token_hex(HASH_BYTES)
     before = known.hashes if known is not None else {}
-    forms = {kind: url_forms(values) if kind == URL else values for kind, values in lists.items()}
+    all_forms = {URL: url_forms, PAIR_ID: pair_id_forms}
+    forms = {kind: all_forms[kind](values) if kind in all_forms else values for kind, values in lists.items()}
     new = {kind: [hashes_of(salt, kind, values)] for kind, values in forms.items()}
     none = sorted_hashes([])
     return Takedowns(salt, {kind: sorted_hashes([before.get(kind, none), *new.get(kind, [])]) for kind in KINDS})
@@ -61,6 +66,22 @@ def new_of(known: Takedowns | None, wanted: Takedowns, lists: Mapping[str, pa.Ar
     for kind, values in lists.items():
         hashes = hashes_of(wanted.salt, kind, normal_urls(values) if kind == URL else values)
         numbers[kind] = len(np.setdiff1d(hashes, [] if known is None else known.hashes[kind]))
+    return numbers
+
+
+def unmatched_of(wanted: Takedowns, lists: Mapping[str, pa.Array], matched: Mapping[str, Hashes]) -> dict[str, int]:
+    """Return kind -> number of its listed values that no pair of the tables has, for the lists of hashes and ids.
+
+    Args:
+        matched: kind -> hashes of the list that pairs have.
+    """
+    numbers = {}
+    for kind, values in lists.items():
+        if kind in COUNTED:
+            found = np.isin(hashes_of(wanted.salt, kind, values), matched[kind])
+            if kind == PAIR_ID:
+                found |= np.isin(hashes_of(wanted.salt, kind, pc.utf8_lower(values)), matched[kind])
+            numbers[kind] = int((~found).sum())
     return numbers
 
 

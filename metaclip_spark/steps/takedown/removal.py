@@ -17,13 +17,14 @@ from metaclip_spark.core.wording import counted
 from metaclip_spark.schemas import TAKEN
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.steps.takedown.exports import rewrite_exports
-from metaclip_spark.steps.takedown.list import add_takedowns, new_of, stored_takedowns, with_lists
+from metaclip_spark.steps.takedown.list import add_takedowns, new_of, stored_takedowns, unmatched_of, with_lists
 from metaclip_spark.steps.takedown.rows import (
     TakenOfPool,
     check_purge,
     correct_run,
     count_rows,
     find_taken,
+    listed_values,
     purge_files,
     ranges_of_ids,
     recount,
@@ -33,7 +34,7 @@ from metaclip_spark.steps.takedown.rows import (
     taken_of_pools,
 )
 from metaclip_spark.takedown.copies import check_files, remove_file, stale_reports
-from metaclip_spark.takedown.hashes import Takedowns
+from metaclip_spark.takedown.hashes import COUNTED, Takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.runs import TAKEN_DOWN, TAKEN_FROM_POOL, Run, RunLog
@@ -46,6 +47,7 @@ class Summary:
 
     Attributes:
         listed, new: kind -> number of listed values, and of those that were not taken down before.
+        unmatched: kind -> number of listed hashes of urls, or pair ids, that no pair of the tables has.
         rows: table -> rows removed.
         exports: file -> pairs removed.
         reports: the removed files.
@@ -58,6 +60,7 @@ class Summary:
     dry_run: bool
     retain_hours: float | None
     new: dict[str, int] = field(default_factory=dict)
+    unmatched: dict[str, int] = field(default_factory=dict)
     rows: Counter[str] = field(default_factory=Counter)
     exports: dict[str, int] = field(default_factory=dict)
     reports: list[str] = field(default_factory=list)
@@ -69,7 +72,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
     """Count the rows that a takedown would remove, in the summary; write nothing.
 
     Args:
-        lists: kind -> listed urls or domains.
+        lists: kind -> its values, from `read_lists`.
     """
     check_files(warehouse.root)
     known = stored_takedowns(warehouse)
@@ -79,6 +82,7 @@ def preview(warehouse: Warehouse, lists: Mapping[str, pa.Array], summary: Summar
     removed = find_taken(warehouse, takedowns, summary.takedown_id)
     with contextlib.suppress(Exception):  # where the platform does not cache, each table finds the rows again
         removed = removed.persist()
+    _count_unmatched(warehouse, removed, wanted, takedowns, lists, summary)
     summary.rows.update(count_rows(warehouse, removed, takedowns))
     summary.exports = rewrite_exports(warehouse, removed, takedowns, dry_run=True)
     summary.reports = [] if warehouse.root is None else stale_reports(warehouse.root, wanted, [])
@@ -101,10 +105,25 @@ def take_down(warehouse: Warehouse, reporter: Reporter, lists: Mapping[str, pa.A
         reporter.say("A takedown was interrupted; it is finished first.")
         takedown.finish()
     takedown.find()
+    _count_unmatched(warehouse, warehouse.read(TAKEN.name), wanted, takedown.takedowns, lists, summary)
     takedown.finish()
     if summary.retain_hours is not None:
         with reporter.stage("purge", warehouse.spark):
             purge_files(warehouse, summary.retain_hours)
+
+
+def _count_unmatched(
+    warehouse: Warehouse,
+    removed: DataFrame,
+    wanted: Takedowns,
+    takedowns: Broadcast[Takedowns],
+    lists: Mapping[str, pa.Array],
+    summary: Summary,
+) -> None:
+    """Count the listed hashes and ids that no pair has, in the summary, before the pairs are removed."""
+    if not lists.keys().isdisjoint(COUNTED):
+        matched = listed_values(warehouse, removed, takedowns)
+        summary.unmatched = unmatched_of(wanted, lists, matched)
 
 
 @dataclass

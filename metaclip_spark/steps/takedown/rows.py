@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
@@ -23,6 +24,7 @@ from metaclip_spark.stages.takedown import (
     corrected_counts,
     counted,
     keys_of,
+    listed_in,
     staged,
     sums_of_taken,
     taken,
@@ -31,7 +33,7 @@ from metaclip_spark.stages.takedown import (
 )
 from metaclip_spark.steps.context import stored_pairs
 from metaclip_spark.steps.run_probabilities import drawn_with
-from metaclip_spark.takedown.hashes import Takedowns
+from metaclip_spark.takedown.hashes import COUNTED, Hashes, Takedowns, from_arrow, sorted_hashes
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.sql import within
 from metaclip_spark.warehouse.tables import Warehouse, filter_equal
@@ -97,6 +99,20 @@ def find_taken(warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_i
             rows = taken(warehouse.read(name), takedowns)
             removed = removed.unionByName(staged(rows, name, takedown_id))
     return removed
+
+
+def listed_values(warehouse: Warehouse, removed: DataFrame, takedowns: Broadcast[Takedowns]) -> dict[str, Hashes]:
+    """Return kind -> the listed hashes of urls and pair ids that pairs to remove have, before they are removed."""
+    ranges = ranges_of_ids(removed)
+    found = {kind: [sorted_hashes([])] for kind in COUNTED}
+    for name in PAIR_TABLES:
+        if warehouse.exists(name):
+            on = _key(name)
+            rows = _near(warehouse, name, ranges).join(keys_of(removed, on), on=on, how="left_semi")
+            listed = listed_in(rows, takedowns).toArrow()
+            for kind in COUNTED:
+                found[kind].append(from_arrow(listed.filter(pc.equal(listed["kind"], kind))["hash"]))
+    return {kind: sorted_hashes(hashes) for kind, hashes in found.items()}
 
 
 def rejects_of(warehouse: Warehouse, name: str, takedowns: Broadcast[Takedowns]) -> DataFrame:

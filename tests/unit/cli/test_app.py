@@ -647,17 +647,18 @@ def test_takedown_without_a_list_names_its_flags(metaclip, files):
     ended = metaclip("takedown", "--warehouse", files.warehouse)
     assert ended.status == 2
     assert ended.sentence == (
-        "takedown needs a list; expected --urls FILE, --domains FILE or --page-domains FILE. (--retain-hours alone "
-        "removes the files of earlier takedowns.)"
+        "takedown needs a list; expected --urls FILE, --domains FILE, --page-domains FILE, --url-hashes FILE or "
+        "--pair-ids FILE. (--retain-hours alone removes the files of earlier takedowns.)"
     )
 
 
-@pytest.mark.parametrize("flag", ["--urls", "--domains", "--page-domains"])
+@pytest.mark.parametrize("flag", ["--urls", "--domains", "--page-domains", "--url-hashes"])
 def test_takedown_refuses_a_wrong_list_before_spark(metaclip, files, flag):
-    """The error names the line that is neither a url nor a domain, and nothing starts."""
+    """The error names the line that is no url, domain or hash, and nothing starts."""
     files.folder.joinpath("list.txt").write_text("\nnot one of them\n")
     ended = metaclip("takedown", flag, files.folder / "list.txt", "--warehouse", files.warehouse)
-    kind = "url. Expected one url per line" if flag == "--urls" else "domain."
+    kinds = {"--urls": "url. Expected one url per line", "--url-hashes": "hash of a url. Expected one hash"}
+    kind = kinds.get(flag, "domain.")
     assert ended.status == 2
     assert ended.sentence.startswith(
         f"takedown list {files.folder / 'list.txt'}, line 2: 'not one of them' is not a {kind}"

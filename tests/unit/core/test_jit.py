@@ -49,7 +49,7 @@ def test_numba_is_imported_when_a_kernel_is_called_first():
 
 def test_a_kernel_travels_to_another_process_by_its_name():
     """A closure that names a kernel is pickled for the workers, where the kernel is compiled again."""
-    from metaclip_spark.core.hashing.sha224 import sha224_of_urls
+    from metaclip_spark.core.hashing.sha2 import sha224_of_urls
 
     assert pickle.loads(pickle.dumps(sha224_of_urls)).__name__ == "sha224_of_urls"
 

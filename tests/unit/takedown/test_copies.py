@@ -18,7 +18,7 @@ from metaclip_spark.takedown.copies import (
     rewrite_export,
     stale_reports,
 )
-from metaclip_spark.takedown.hashes import DOMAIN, URL, Takedowns, hashes_of, sorted_hashes, url_forms
+from metaclip_spark.takedown.hashes import DOMAIN, PAIR_ID, URL, Takedowns, hashes_of, sorted_hashes, url_forms
 
 GONE = Takedowns(
     "00",
@@ -96,6 +96,18 @@ def test_pages_count_where_an_export_shows_them(tmp_path):
     assert pq.read_table(path).to_pylist() == [{"url": "http://b.org/1", "page_url": None}]
 
 
+LISTED = Takedowns("00", {PAIR_ID: sorted_hashes([hashes_of("00", PAIR_ID, pa.array(["p2", "p3", "p4"]))])})
+
+
+def test_listed_pair_ids_are_removed_from_exports(images, tmp_path):
+    """From lists, and from columns of ids, although no table names the pairs any more."""
+    assert rewrite_export(images, LISTED, ()) == RewrittenFile(3, 3, 3, os.path.getsize(images))
+    assert [row["pair_ids"] for row in pq.read_table(images).to_pylist()] == [["p1"], ["p5"], ["p6"]]
+    for name in ("pair_id", "__key__"):
+        path = write(tmp_path / f"{name}.parquet", [{"url": "http://b.org/", name: key} for key in ("p1", "p3")])
+        assert rewrite_export(path, LISTED, ()).removed == 1
+
+
 def test_files_of_exports_are_found_and_none_is_removed(tmp_path):
     """Files are found at any depth, partial ones apart; a warehouse without exports has none."""
     root = tmp_path / "wh"
@@ -153,3 +165,15 @@ def test_reports_of_runs_that_lost_pairs_and_those_that_show_them_are_stale(tmp_
     remove_file(stale[0])
     assert stale_reports(str(tmp_path), GONE, []) == stale[1:3]
     assert stale_reports(str(tmp_path / "none"), GONE, ["feed"]) == []
+
+
+def test_a_report_that_shows_a_listed_pair_is_stale_with_its_page(tmp_path):
+    """Its JSON has the id; a report without a page, and one of other pairs, too."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    for name, content in (("a", "p3"), ("b", "p5")):
+        (folder / f"{name}.html").write_text("<p>p3</p>")
+        (folder / f"{name}.json").write_text(json.dumps({"pairs": [{"pair_id": content, "url": "http://b.org/"}]}))
+    (folder / "c.json").write_text(json.dumps({"pair_id": "p2"}, indent=1))
+    wanted = [str(folder / name) for name in ("a.html", "a.json", "c.json")]
+    assert stale_reports(str(tmp_path), LISTED, []) == wanted

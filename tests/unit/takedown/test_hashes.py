@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import pickle
 import time
-from hashlib import blake2b
+from hashlib import blake2b, md5, sha256
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +15,19 @@ from metaclip_spark.errors import ConfigError
 from metaclip_spark.takedown.hashes import (
     DOMAIN,
     PAGE_DOMAIN,
+    PAIR_ID,
     URL,
+    URL_MD5,
+    URL_SHA256,
     Takedowns,
     from_arrow,
     hashes_of,
+    pair_id_forms,
     sorted_hashes,
     to_arrow,
     url_forms,
 )
-from metaclip_spark.takedown.lists import read_lists
+from metaclip_spark.takedown.lists import ListFiles, read_lists
 
 SALT = "5a17"
 
@@ -150,13 +154,13 @@ def test_lists_are_read_plain_or_gzip(tmp_path):
     urls.write_bytes(gzip.compress(lines.encode()))
     domains = tmp_path / "domains.txt"
     domains.write_text("Ex.org\n*.bücher.example # all of it\n")
-    lists = read_lists(str(urls), str(domains), None)
+    lists = read_lists(ListFiles(str(urls), str(domains)))
     assert {kind: values.to_pylist() for kind, values in lists.items()} == {
         URL: ["https://ex.org/a b.jpg", "https://ex.org/ab.jpg", "s3://bucket/x.png"],
         DOMAIN: ["ex.org", "xn--bcher-kva.example"],
     }
-    assert read_lists(None, None, str(domains))[PAGE_DOMAIN].to_pylist() == lists[DOMAIN].to_pylist()
-    assert read_lists(None, None, None) == {}
+    assert read_lists(ListFiles(page_domains=str(domains)))[PAGE_DOMAIN].to_pylist() == lists[DOMAIN].to_pylist()
+    assert read_lists(ListFiles()) == {}
 
 
 @pytest.mark.parametrize(
@@ -182,7 +186,7 @@ def test_an_invalid_list_of_urls_is_refused(tmp_path, content, problem):
     path = tmp_path / "urls.txt"
     path.write_bytes(content)
     with pytest.raises(ConfigError) as error:
-        read_lists(str(path), None, None)
+        read_lists(ListFiles(str(path)))
     assert str(error.value) == f"takedown list {path}{problem}"
 
 
@@ -191,15 +195,108 @@ def test_an_invalid_list_of_domains_is_refused(tmp_path):
     path = tmp_path / "domains.txt"
     path.write_text("ex.org\nhttps://ex.org/a\n")
     with pytest.raises(ConfigError) as error:
-        read_lists(None, str(path), None)
+        read_lists(ListFiles(domains=str(path)))
     assert str(error.value) == f"takedown list {path}, line 2: 'https://ex.org/a' is not a domain."
     path.write_text("\n")
     with pytest.raises(ConfigError) as error:
-        read_lists(None, None, str(path))
+        read_lists(ListFiles(page_domains=str(path)))
     assert str(error.value) == f"takedown list {path} holds no domain."
     with pytest.raises(ConfigError) as error:
-        read_lists(str(tmp_path / "none.txt"), None, None)
+        read_lists(ListFiles(str(tmp_path / "none.txt")))
     assert str(error.value).startswith(f"takedown list {tmp_path / 'none.txt'} cannot be read: ")
+
+
+SPACED = "https://ex.org/my photo.jpg?a=1&b=2"
+FORMS = [
+    SPACED,
+    "https://ex.org/myphoto.jpg?a=1&b=2",
+    "https://ex.org/my%20photo.jpg?a=1&b=2",
+    "https://ex.org/my photo.jpg?a=1&amp;b=2",
+    "https://ex.org/myphoto.jpg?a=1&amp;b=2",
+    "https://ex.org/my%20photo.jpg?a=1&amp;b=2",
+]
+"""A url as found, and its other forms that a partner may have hashed."""
+OTHERS = [
+    "https://ex.org/my photo.jpg?a=1&b=3",
+    "http://ex.org/my photo.jpg?a=1&b=2",
+    "https://ex.org/my+photo.jpg?a=1&b=2",
+    "https://ex.org/My photo.jpg?a=1&b=2",
+]
+
+
+@pytest.mark.parametrize("kind", [URL_SHA256, URL_MD5])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_hash_covers_the_url_in_every_form(kind, form):
+    """Also as the url of a page and in the text of a reject, and no other url."""
+    digest = (sha256 if kind == URL_SHA256 else md5)(form.encode()).hexdigest()
+    takedowns = taken_down(**{kind: [digest]})
+    assert takes(takedowns, SPACED)
+    assert takes(takedowns, "https://other.org/", page=SPACED)
+    assert not any(takes(takedowns, other, page=other) for other in [*OTHERS, None])
+    assert takedowns.covers_any_url_in(pa.array([f'"{form}"', form, "nothing"])).tolist()[1:] == [True, False]
+    none = pa.nulls(3, pa.string())
+    listed = takedowns.listed_in(pa.array([OTHERS[0], None, SPACED]), none, none)
+    assert {name: to_arrow(hashes).to_pylist() for name, hashes in listed.items()} == {
+        URL_SHA256: [],
+        URL_MD5: [],
+        PAIR_ID: [],
+        kind: to_arrow(takedowns.hashes[kind]).to_pylist(),
+    }
+
+
+def test_a_pair_id_covers_its_pair_alone():
+    """By the id of the tables, by the input's own key, and by digits in upper case; a null is no pair."""
+    listed = pa.array(["AB" * 16, "photo 7", "Photo 8"])
+    takedowns = taken_down(pair_id=pair_id_forms(listed).to_pylist())
+    keys = pa.array(["ab" * 16, "AB" * 16, "photo 7", None, "photo 8", "cd" * 16], pa.large_string())
+    assert takedowns.covers_ids(keys).tolist() == [True, True, True, False, False, False]
+    urls = pa.array(["http://ex.org/"] * 6)
+    assert takedowns.covers(urls, None, keys).tolist() == [True, True, True, False, False, False]
+    assert takedowns.covers(urls).tolist() == [False] * 6
+    assert taken_down(url=["http://ex.org/b"]).covers(urls, None, keys).tolist() == [False] * 6
+    assert (takedowns.has_pair_ids, taken_down(url=["x"]).has_pair_ids) == (True, False)
+
+
+def test_hashes_and_pair_ids_are_read(tmp_path):
+    """Both lengths in one file, in either case; comments, empty lines and repeats do not matter."""
+    hashes, ids = tmp_path / "hashes.txt.gz", tmp_path / "ids.txt"
+    sha, short = sha256(b"x").hexdigest(), md5(b"x").hexdigest()
+    hashes.write_bytes(gzip.compress(f"# theirs\r\n{sha}\n\n {short.upper()} \n{sha.upper()}\n{short}\n".encode()))
+    ids.write_text(f"{short}\n{short}\nphoto 7\n#no\n")
+    lists = read_lists(ListFiles(url_hashes=str(hashes), pair_ids=str(ids)))
+    assert {kind: values.to_pylist() for kind, values in lists.items()} == {
+        URL_SHA256: [sha],
+        URL_MD5: [short],
+        PAIR_ID: [short, "photo 7"],
+    }
+    hashes.write_text(sha)
+    assert list(read_lists(ListFiles(url_hashes=str(hashes)))) == [URL_SHA256]
+
+
+@pytest.mark.parametrize(
+    "line", ["a" * 40, "a" * 56, "a" * 31, "g" * 32, "a" * 128, "sha256:" + "a" * 64, "https://ex.org/a.jpg", "a " * 16]
+)
+def test_a_line_that_is_no_hash_is_refused(tmp_path, line):
+    """Other lengths (SHA-1, SHA-224, SHA-512) and other characters; the error names the line."""
+    path = tmp_path / "hashes.txt"
+    path.write_text(f"{'a' * 64}\n{line}\n")
+    with pytest.raises(ConfigError) as error:
+        read_lists(ListFiles(url_hashes=str(path)))
+    shown = line.strip() if len(line) <= 80 else line[:80] + "..."
+    assert str(error.value) == (
+        f"takedown list {path}, line 2: {shown!r} is not a hash of a url. Expected one hash of a url per line, as "
+        "hexadecimal digits: 64 of SHA-256, or 32 of MD5; urls go with --urls."
+    )
+
+
+@pytest.mark.parametrize(("kind", "name"), [("url_hashes", "hash of a url"), ("pair_ids", "pair id")])
+def test_an_empty_list_of_hashes_or_ids_is_refused(tmp_path, kind, name):
+    """Comments alone are no list."""
+    path = tmp_path / "a.txt"
+    path.write_text("# nothing\n")
+    with pytest.raises(ConfigError) as error:
+        read_lists(ListFiles(**{kind: str(path)}))
+    assert str(error.value) == f"takedown list {path} holds no {name}."
 
 
 def test_the_id_depends_on_the_content():
@@ -215,9 +312,8 @@ def test_the_id_depends_on_the_content():
 def test_a_long_line_that_is_no_domain_is_refused_at_once(tmp_path, kind, line):
     """Not in time by the square of its length; the error shows its beginning."""
     (tmp_path / "a.txt").write_text(line + "\n", encoding="utf-8")
-    given = dict.fromkeys(("urls", "domains", "page_domains")) | {kind: str(tmp_path / "a.txt")}
     began = time.process_time()
     with pytest.raises(ConfigError, match="line 1: .* is not a domain") as refused:
-        read_lists(**given)
+        read_lists(ListFiles(**{kind: str(tmp_path / "a.txt")}))
     assert time.process_time() - began < 2
     assert len(str(refused.value)) < 500

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metaclip_spark.core.hashing.ids import image_id, image_ids, pair_id, pair_ids
+from metaclip_spark.core.hashing.ids import image_id, image_ids, md5_digits, pair_id, pair_ids, sha256_digits
 
 
 def test_published_examples():
@@ -90,6 +90,25 @@ def test_hashes_of_any_strings_are_hashlibs(rows):
     assert pair_ids(pa.array(urls, pa.string()), pa.array(texts, pa.string())).to_pylist() == [
         *map(pair_id, urls, texts)
     ]
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_digits_of_any_strings_are_hashlibs(strings):
+    """SHA-256 and MD5 of the bytes as they are, with spaces and tabs."""
+    strings += ["x" * len(strings) * 31, " \t", "a b"]
+    column = pa.array(strings, pa.string())
+    assert sha256_digits(column).to_pylist() == [hashlib.sha256(each.encode()).hexdigest() for each in strings]
+    assert md5_digits(column).to_pylist() == [hashlib.md5(each.encode()).hexdigest() for each in strings]
+    assert md5_digits(column[1:2]).to_pylist() == [hashlib.md5(strings[1].encode()).hexdigest()]
+
+
+def test_digits_of_every_length_are_hashlibs():
+    """Around every border between blocks; no strings have no digits."""
+    strings = [*("y" * length for length in range(200)), "z" * 1_000_003]
+    assert sha256_digits(pa.array(strings)).to_pylist() == [hashlib.sha256(s.encode()).hexdigest() for s in strings]
+    assert md5_digits(pa.array(strings)).to_pylist() == [hashlib.md5(s.encode()).hexdigest() for s in strings]
+    none = pa.array([], pa.string())
+    assert sha256_digits(none).to_pylist() == md5_digits(none).to_pylist() == []
 
 
 def test_nulls_have_no_ids():

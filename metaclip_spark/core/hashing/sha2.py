@@ -1,15 +1,17 @@
-"""Hash many short strings at once with SHA-224. Source: FIPS 180-4."""
+"""Hash many short strings at once with SHA-224 and SHA-256. Source: FIPS 180-4."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
+from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, close_string, digits_of, fractions, next_strings
 from metaclip_spark.core.jit import borrowed, copy_bytes, kernel
 
-# The initial state is the second 32 bits of the fractional parts of the square roots of the 9th to 16th primes.
-_START = np.array([value & 0xFFFFFFFF for value in fractions(2, 16, 64)[8:]], np.uint32)
+# The initial state of SHA-224 is the second 32 bits of the fractional parts of the square roots of the 9th to 16th
+# primes, that of SHA-256 the first 32 bits of those of the first 8 primes.
+_START_224 = np.array([value & 0xFFFFFFFF for value in fractions(2, 16, 64)[8:]], np.uint32)
+_START_256 = np.array(fractions(2, 8, 32), np.uint32)
 _CONSTANTS = np.array(fractions(3, 64, 32), np.uint32)
 _WORDS, _ROWS = 16 * LANES, 80
 
@@ -91,28 +93,28 @@ def _swapped(word: np.uint32) -> np.uint32:
 
 
 @kernel
-def sha224_of_urls(urls, ends, out):
-    """Write the first 24 hexadecimal digits of SHA-224 of each string without its tabs and spaces.
+def _sha2_of(strings, ends, start, skips_blanks, out):
+    """Write hexadecimal digits of the hash of each string, as many as `out` has room for.
 
     Args:
-        urls: (bytes,) uint8, the bytes of the strings.
-        ends: (n + 1,) int32, the start of the first string, and the end of each.
-        out: (24 n,) uint8, written.
+        strings, ends: see `sha224_of_urls`.
+        start: (8,) uint32, the initial state.
+        skips_blanks: whether tabs and spaces are left out.
+        out: (8 words n,) uint8, written.
     """
-    urls = borrowed(urls)
     count = len(ends) - 1
     starts = np.zeros(count + 1, np.int64)
     words = np.zeros(16 * ((ends[count] - ends[0]) // 64 + 2 * count), np.uint32)
     raw = words.view(np.uint8)
     for row in range(count):
-        start = 64 * starts[row]
-        size = _without_blanks(urls[ends[row] : ends[row + 1]], raw, start) - start
-        raw[start + size] = 128
-        starts[row + 1] = starts[row] + (size + 8) // 64 + 1
+        string, first = strings[ends[row] : ends[row + 1]], 64 * starts[row]
+        end = _without_blanks(string, raw, first) if skips_blanks else copy_bytes(string, raw, first)
+        starts[row + 1] = starts[row] + close_string(raw, first, end)
         for byte in range(8):
-            raw[64 * starts[row + 1] - 1 - byte] = 8 * size >> 8 * byte & 255
+            raw[64 * starts[row + 1] - 1 - byte] = 8 * (end - first) >> 8 * byte & 255
     v = np.zeros(_ROWS * LANES, np.uint32)
     at, rows, assigned, digits = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
+    written = len(digits) // max(4 * count, 1)
     while True:
         assigned = next_strings(at, starts, rows, assigned)
         busy = False
@@ -123,7 +125,7 @@ def sha224_of_urls(urls, ends, out):
             busy = True
             if at[lane] == starts[row]:
                 for index in range(8):
-                    v[STATE + index * LANES + lane] = _START[index]
+                    v[STATE + index * LANES + lane] = start[index]
             for word in range(16):
                 v[_WORDS + word * LANES + lane] = _swapped(words[16 * at[lane] + word])
             at[lane] += 1
@@ -133,6 +135,30 @@ def sha224_of_urls(urls, ends, out):
         for lane in range(LANES):
             row = rows[lane]
             if row >= 0 and at[lane] == starts[row + 1]:
-                for index in range(3):
+                for index in range(written):
                     for byte in range(4):
-                        digits[12 * row + 4 * index + byte] = digits_of(v[STATE + index * LANES + lane], 3 - byte)
+                        place = 4 * (written * row + index) + byte
+                        digits[place] = digits_of(v[STATE + index * LANES + lane], 3 - byte)
+
+
+@kernel
+def sha224_of_urls(urls, ends, out):
+    """Write the first 24 hexadecimal digits of SHA-224 of each string without its tabs and spaces.
+
+    Args:
+        urls: (bytes,) uint8, the bytes of the strings.
+        ends: (n + 1,) int32, the start of the first string, and the end of each.
+        out: (24 n,) uint8, written.
+    """
+    _sha2_of(borrowed(urls), ends, _START_224, True, out)
+
+
+@kernel
+def sha256_of_strings(strings, ends, out):
+    """Write the 64 hexadecimal digits of SHA-256 of each string.
+
+    Args:
+        strings, ends: see `sha224_of_urls`.
+        out: (64 n,) uint8, written.
+    """
+    _sha2_of(borrowed(strings), ends, _START_256, False, out)
