@@ -18,6 +18,7 @@ from metaclip_spark.cli.ahead import compile_ahead
 from metaclip_spark.cli.failures import cause_of, failure_of, forget, last_settings, quiet_servers
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.interrupts import REASON, STATUS
+from metaclip_spark.cli.library_output import libraries_hide_secrets
 from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
@@ -805,7 +806,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     forget()
     _REPORTERS.clear()
     try:
-        with contextlib.nullcontext() if debug else quiet_servers():
+        with contextlib.nullcontext() if debug else quiet_servers(), libraries_hide_secrets():
             return cli.main(words, prog_name="metaclip-spark", standalone_mode=False) or 0
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _fail(REASON, STATUS)

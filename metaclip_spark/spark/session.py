@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from metaclip_spark.core.extras import how_to_install
+from metaclip_spark.core.secrets import secrets_in
 from metaclip_spark.errors import MetaclipError
 from metaclip_spark.spark.installation import check_spark_installed
 from metaclip_spark.spark.jars import (
@@ -68,13 +69,25 @@ _DEFAULTS = {
     # Otherwise each call of pyspark looks for its caller, and tells the JVM.
     "spark.python.sql.dataFrameDebugging.enabled": "false",
 }
-_REDACTED = (
-    r"(?i)secret|pass(w|phrase)|token|credential|signature|authorization|(access|api)[-_.]?key|account[.]key|[.]sas[.]"
-)
-"""Names of settings whose values Spark itself hides in its page, its logs and its event log. By default it shows the
-keys of Azure's accounts."""
+_REDACTION = {
+    # Names and values: a value is hidden as a whole. By default Spark shows the keys of Azure's accounts, and urls.
+    "spark.redaction.regex": (
+        "(?i)secret|pass(w|phrase)|token|credential|signature|authorization|(access|api)[-_.]?key|account[.]?key"
+        "|[.]sas[.]|[?&;](sig|pwd)=|://[^/?# ]*:[^/?# ]*@"
+    ),
+    # Parts of the plans of queries.
+    "spark.redaction.string.regex": (
+        "(?i)(?<=://)[^/?# ]{1,200}:[^/?# ]{1,200}(?=@)"
+        "|(?<=(sig|signature|credential|token|password|secret|access_key|api_key|apikey)=)[^&;,() ]+"
+    ),
+}
+"""What Spark itself hides in its page, its logs and its event log."""
+_NAME = "metaclip-spark"
 _WAREHOUSE = "spark.sql.warehouse.dir"
 _CATALOG = "spark.sql.catalogImplementation"
+_MASTER = "spark.master"
+_READ_AT_START = ("spark.driver.", "spark.jars", "spark.submit.")
+"""Settings that the JVM must know when it starts."""
 
 
 def under_spark_submit() -> bool:
@@ -130,21 +143,21 @@ def _session(
     if "DATABRICKS_RUNTIME_VERSION" in os.environ:
         # Databricks sets up Delta, the catalogs and the cluster. Serverless refuses most other settings.
         return SparkSession.builder.getOrCreate()
-    builder = SparkSession.builder.appName("metaclip-spark")
     if under_spark_submit():
         from pyspark import SparkConf, SparkContext
 
         SparkContext._ensure_initialized()  # type: ignore[attr-defined]  # so that the conf is that of spark-submit
-        settings = {**_DEFAULTS, **_DELTA_CONF, **conf}
-        with _no_warehouse_here({**dict(SparkConf().getAll()), **settings}) as folder, _own_sigint():
+        of_cluster = dict(SparkConf().getAll())
+        hidden = {name: value for name, value in _REDACTION.items() if name not in of_cluster}
+        settings = {**hidden, **_DEFAULTS, **_DELTA_CONF, **conf}
+        with _no_warehouse_here({**of_cluster, **settings}) as folder, _own_sigint():
+            builder = SparkSession.builder.appName(_NAME)
             for name, value in {**folder, **settings}.items():
                 builder = builder.config(name, value)
             return builder.getOrCreate()
     check_java()
     with _no_warehouse_here(conf) as folder:
-        for name, value in {**local_settings(master, driver_memory, small, conf), **folder, **conf}.items():
-            builder = builder.config(name, value)
-        spark = _start(builder.master(master), quiet)
+        spark = _start({**local_settings(master, driver_memory, small, conf), **folder, **conf, _MASTER: master}, quiet)
     remember_jars(filter(None, spark.sparkContext.getConf().get("spark.jars", "").split(",")), conf)
     return spark
 
@@ -205,7 +218,7 @@ def local_settings(
     return {
         "spark.driver.memory": driver_memory or f"{max(1, _memory_gib() // 2)}g",
         "spark.ui.enabled": "false",
-        "spark.redaction.regex": _REDACTED,
+        **_REDACTION,
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.host": "127.0.0.1",
         **jars,
@@ -232,9 +245,22 @@ def available_bytes() -> int | None:
         return None
 
 
-def _start(builder: SparkSession.Builder, quiet: bool) -> SparkSession:
+def _start(settings: Mapping[str, str], quiet: bool) -> SparkSession:
+    """Start a JVM, which has secrets of the settings in its memory only: others can see its command line."""
+
     def start() -> SparkSession:
+        from pyspark import SparkConf, SparkContext
+        from pyspark.sql import SparkSession
+
+        of_session = {name for name, value in settings.items() if any(secrets_in(value, name))}
+        of_session = {name for name in of_session if not name.startswith(_READ_AT_START)}
+        on_command_line = [(name, value) for name, value in settings.items() if name not in of_session]
+        builder = SparkSession.builder.appName(_NAME)
+        for name, value in settings.items():
+            builder = builder.config(name, value)
         with _own_sigint():
+            context: Any = SparkContext  # pyspark's types know no gateway
+            context._ensure_initialized(conf=SparkConf().setAll([("spark.app.name", _NAME), *on_command_line]))
             return builder.getOrCreate()
 
     try:

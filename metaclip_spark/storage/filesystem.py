@@ -6,6 +6,7 @@ from typing import Any
 
 import fsspec
 
+from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.transport import is_chain, scheme_of
 
@@ -24,6 +25,7 @@ def filesystem_of(uri: str, *, options_in_uri: bool = True, **options: Any) -> t
         ImportError: the package of the scheme is missing.
         ValueError: fsspec does not know the scheme.
     """
+    remember(secrets_in(fsspec.config.conf))  # an error may quote them
     if is_chain(uri):
         files, path = fsspec.core.url_to_fs(uri, use_listings_cache=False, **options)
         return files, path

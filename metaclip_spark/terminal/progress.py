@@ -341,7 +341,7 @@ def _ticking(call: Callable[[], None], seconds: float) -> Iterator[None]:
             try:
                 call()
             except Exception as error:
-                sys.stderr.write(f"progress display stopped: {error}\n")
+                sys.stderr.write(masked(f"progress display stopped: {error}\n"))
                 return
 
     thread = threading.Thread(target=loop, daemon=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
+from canaries import leaks, texts_below
 from e2e_world import World, call, flag_words
 
 from metaclip_spark.core.secrets import HIDDEN
@@ -66,22 +64,9 @@ def served(world) -> Iterator[str]:
     server.server_close()
 
 
-def texts_below(folder: Path, besides: Path) -> Iterator[tuple[Path, str]]:
-    """Yield every file below a folder and its content as text: Parquet decoded, gzip inflated, the rest as Latin-1."""
-    for file in sorted(folder.rglob("*")):
-        if not file.is_file() or file.is_relative_to(besides):
-            continue
-        yield file, file.read_bytes().decode("latin-1")
-        if file.suffix == ".parquet":
-            yield file, str(pq.read_table(file, partitioning=None).to_pydict())
-        if file.suffix == ".gz":
-            yield file, gzip.decompress(file.read_bytes()).decode("latin-1")
-
-
 def found(world: World, *said: str) -> list[str]:
     """Return the kinds of canaries that are in a file of the world's folder or in a text, with the place."""
-    places = [*((str(file), text) for file, text in texts_below(world.root, world.pool)), *(("said", t) for t in said)]
-    return [f"{kind} in {place}" for kind, value in CANARIES.items() for place, text in places if value in text]
+    return leaks(CANARIES, [*texts_below(world.root, world.pool), *(("said", text) for text in said)])
 
 
 def words_with_secrets(world: World, served: str, engine: str) -> list[object]:
