@@ -291,7 +291,11 @@ CURATED_PAIRS = Table(
     (
         RUN_ID,
         *PAIRS.columns,
-        Column("sampling_probability", "double", "1 - prod(1 - entry probability) over the matched entries"),
+        Column(
+            "sampling_probability",
+            "double",
+            "1 - prod(1 - entry probability) over the matched entries, times the weight",
+        ),
         Column("draw", "double", "u in [0, 1), a function of pair_id (or image_id) and the seed; kept if u < p"),
     ),
     partitioned_by=("run_id",),

@@ -81,8 +81,8 @@ def keyed_hash(purpose, seed, key):
     return xxhash.xxh64_intdigest(key.encode(), seed=keyed)
 
 
-def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="pair", naive=False):
-    """Match, deduplicate, count, and draw."""
+def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="pair", naive=False, weigh=None):
+    """Match, deduplicate, count, and draw; `weigh` returns the factor of a row's probability."""
     match = make_matcher(entries, naive)
     first, ids = {}, {}
     for row in rows:
@@ -106,7 +106,7 @@ def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="p
         missed = 1.0
         for i in matched:
             missed *= 1.0 - by_entry[i]
-        p[pair] = 1.0 - missed
+        p[pair] = (1.0 - missed) * (weigh(first[pair]) if weigh else 1.0)
         u[pair] = (keyed_hash("draw", seed, pair if unit == "pair" else images[pair]) >> 11) * 2**-53
     drawn = set(first)
     if unit == "image":

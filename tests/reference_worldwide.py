@@ -67,7 +67,19 @@ def nearest_threshold(counts, fraction):
     return max(1, ascending[nearest])
 
 
-def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=None, seed=0, unit="pair", matcher=None):
+def curate(
+    rows,
+    lists,
+    list_of,
+    *,
+    threshold=None,
+    tail_fraction=0.06,
+    given=None,
+    seed=0,
+    unit="pair",
+    matcher=None,
+    weights=None,
+):
     """Match, deduplicate, count, choose t and draw.
 
     Args:
@@ -77,6 +89,7 @@ def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=No
         threshold: t of English, whose tail fraction is that of all other languages.
         given: name -> t.
         matcher: entries -> (text -> ids), instead of the naive search.
+        weights: name -> the factor of the probabilities of its pairs.
     """
     starts = dict(
         zip(sorted(lists), itertools.accumulate([0, *(len(lists[name]) for name in sorted(lists))]), strict=False)
@@ -119,8 +132,9 @@ def curate(rows, lists, list_of, *, threshold=None, tail_fraction=0.06, given=No
         for at in ids[pair]:
             missed *= 1.0 - p_entry[at]
         u = (keyed_hash("draw", seed, pair if unit == "pair" else images[pair]) >> 11) * 2**-53
-        if u < 1.0 - missed:
-            kept[pair] = (1.0 - missed, u)
+        p = (1.0 - missed) * (weights or {}).get(of[pair], 1.0)
+        if u < p:
+            kept[pair] = (p, u)
     return Worldwide(first, of, ids, {at: n for at, n in counts.items() if n}, t, p_entry, kept)
 
 

@@ -106,7 +106,7 @@ def run(config: str | None, debug: bool, as_json: bool, **flags: Any) -> int:
     Group.SCHEDULING,
     Group.ENGINE,
     Group.SPARK,
-    without=["pinned", "language_thresholds"],
+    without=["pinned", "language_thresholds", "language_weights"],
 )
 def extract(config: str | None, debug: bool, **flags: Any) -> int:
     """Read sources into the staging table `extracted`.
@@ -181,6 +181,7 @@ def count(config: str | None, debug: bool, **flags: Any) -> int:
     "metadata",
     "worldwide",
     "language_thresholds",
+    "language_weights",
     Group.WAREHOUSE,
     Group.SAMPLING,
     Group.EARLIER_RUNS,
@@ -237,6 +238,7 @@ def plan(
     "metadata",
     "worldwide",
     "language_thresholds",
+    "language_weights",
     Group.WAREHOUSE,
     Group.SAMPLING,
     "freeze_counts",

@@ -66,6 +66,7 @@ class _Pair:
     pair_id: str | None
     in_pool: bool
     list_lang: str | None = None
+    weight_text: str | None = None
 
 
 @dataclass
@@ -79,6 +80,8 @@ class Explanation:
             of the pool.
         kept_from_threshold: the smallest t that keeps the pair, at the counts of the run; None where the draw is not
             known, or no t would keep it.
+        weight: the factor of the sampling probability; None where the run has no weights, or where it is not known,
+            because the pair is not in the pool.
     """
 
     text: str
@@ -97,6 +100,7 @@ class Explanation:
     verdict: str = ""
     list_lang: str | None = None
     taken_down: bool = False
+    weight: float | None = None
 
 
 def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
@@ -155,11 +159,15 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
         answer.threshold,
         switches,
     )
-    answer.sampling_probability = sampling_probability(answer.matches)
+    answer.weight = _weight_of(ctx, pair, lang)
+    factor = 1.0 if answer.weight is None else answer.weight
+    answer.sampling_probability = sampling_probability(answer.matches) * factor
     image = image_id(answer.url) if settings.unit == "image" and answer.url else None
     if not answer.in_pool:
         answer.taken_down = is_taken_down(ctx, answer.url, answer.pair_id)
     _judge(answer, image or answer.pair_id)
+    if answer.weight is None and settings.pair_weights is not None and answer.matches:
+        answer.verdict += "; its weight is not known outside the pool, and is taken as 1"
     if image is not None and answer.in_pool and answer.matches:
         drawn = drawn_pair_of_image(ctx, image)
         if drawn != answer.pair_id:
@@ -185,6 +193,14 @@ def _matched_ids(ctx: RunContext, pair: _Pair) -> tuple[list[int], str | None]:
     assert isinstance(ctx.metadata, WorldwideMetadata)
     lists, first = list_matcher(ctx.metadata, lang)
     return (lists.get(lang).match(texts).ids + first).tolist(), lang
+
+
+def _weight_of(ctx: RunContext, pair: _Pair, lang: str | None) -> float | None:
+    """Return the weight of a pair in the run; None where the run has no weights, or the pair's weight is not known."""
+    weights = ctx.settings.pair_weights
+    if weights is None or (weights.column is not None and not pair.in_pool):
+        return None
+    return float(weights.of(*(pa.array([value], pa.string()) for value in (pair.weight_text, lang)))[0])
 
 
 def _switches_of(ctx: RunContext, lang: str) -> Switches:
@@ -213,8 +229,11 @@ def _judge(answer: Explanation, key: str | None) -> None:
     if key is not None:
         counts = [match.count or 0 for match in answer.matches]
         answer.draw = float(draws(pa.array([key]), answer.seed)[0])
-        answer.kept_from_threshold = smallest_keeping_threshold(counts, answer.draw)
+        weight = 1.0 if answer.weight is None else answer.weight
+        answer.kept_from_threshold = smallest_keeping_threshold(counts, answer.draw, weight)
     answer.verdict = verdict(answer.matches, answer.sampling_probability, answer.draw, "url")
+    if answer.matches and answer.weight is not None and answer.draw is not None and answer.draw >= answer.weight:
+        answer.verdict = "dropped: the draw is not below the weight of the pair, so no t keeps it"
     if answer.pair_id is not None and not answer.in_pool:
         why = ", because it is on the takedown list" if answer.taken_down else ""
         answer.verdict = f"not in the pool{why}; if it were: {answer.verdict}"
@@ -251,7 +270,8 @@ def _print(answer: Explanation) -> None:
         out.print()
     out.print(f"t {answer.threshold:,}, seed {answer.seed}, run {answer.run_id}", markup=False)
     shown = "-" if answer.draw is None else f"{answer.draw:.6g}"
-    out.print(f"p(pair) {answer.sampling_probability:.6g}, draw {shown}", markup=False)
+    weight = "" if answer.weight is None else f" (with weight {answer.weight:.6g})"
+    out.print(f"p(pair) {answer.sampling_probability:.6g}{weight}, draw {shown}", markup=False)
     if answer.kept_from_threshold is not None:
         out.print(f"kept from t = {answer.kept_from_threshold:,} on, at these counts", markup=False)
     out.print(answer.verdict, markup=False, style="bold")

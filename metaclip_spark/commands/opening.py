@@ -248,6 +248,8 @@ def need_metadata(settings: Settings, reporter: Reporter | None = None) -> Metad
     """
     if settings.language_thresholds and not settings.worldwide:
         raise ConfigError("--language-thresholds is for the lists of languages; add --worldwide.")
+    if settings.language_weights and not settings.worldwide:
+        raise ConfigError("--language-weights is for the lists of languages; add --worldwide.")
     if settings.worldwide:
         lists = WorldwideLists.open(settings.metadata or SHIPPED)
         metadata: Metadata = WorldwideMetadata.read(lists)

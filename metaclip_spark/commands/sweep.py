@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
+from metaclip_spark.core.weights import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, FRACTIONS, LanguageThresholds, for_fractions
 from metaclip_spark.errors import ConfigError
@@ -20,6 +22,7 @@ from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.balance import choose_thresholds
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
+from metaclip_spark.steps.weights import joined, weigh
 from metaclip_spark.terminal.progress import Reporter
 
 GROUPS_SHOWN = 6
@@ -49,13 +52,17 @@ def sweep(
     pool = whole_pool(ctx, snapshots)
     refuse_empty(ctx, pool, snapshots)
     counts = pool.safe_counts
+    weights = ctx.settings.pair_weights
+    every = pool.pairs if pool.every_pair is None else pool.every_pair
+    weighed = None if weights is None else shown(joined(weights, weigh(ctx, every, weights)))
     chosen = choose_thresholds(ctx, pool)
     is_one = chosen.sections.is_one
     values, by_section, of_choice = (_thresholds if is_one else _fractions)(thresholds, pool.counts, chosen)
     with reporter.stage("sweep", ctx.spark) as stage:
-        sums = expected_sums(pool.pairs, counts, values, by_section=by_section)
+        sums = expected_sums(pool.pairs, counts, values, by_section=by_section, weights=weights)
         stage.note = counted(len(values), *(("value of t", "values of t") if is_one else ("tail fraction",)))
     result = make_sweep(sums, pool.counts, values, of_choice, ctx.settings.unit, snapshots, ctx.metadata_id, by_section)
+    result = replace(result, weights=weighed)
     if as_json:
         print(json.dumps(plain(result), ensure_ascii=False))
     else:
@@ -150,6 +157,8 @@ def _print(result: Sweep) -> None:
     if result.unit == "image":
         pool = f"{counted(result.pairs, 'image')} with a matched text; one text each is sampled"
     out.print(f"{pool}; < marks the t that these flags choose.")
+    if result.weights is not None:
+        out.print(sentence_of(result.weights), markup=False)
 
 
 def _print_parts(result: Sweep, at: int, name: str) -> None:

@@ -29,6 +29,7 @@ from metaclip_spark.config import numbers
 from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT
@@ -163,6 +164,11 @@ class Settings(BaseModel):
         "With --worldwide: set t of these languages. --threshold is the t of English, whose tail fraction gives the t "
         "of all other languages; --tail-fraction and --target-size choose one tail fraction for all languages.",
     )
+    language_weights: dict[str, float] | None = setting(
+        None,
+        Setting(Group.WORLDWIDE, "en=W,de=W", run_id=WHEN_GIVEN),
+        "With --worldwide: multiply the sampling probabilities of the pairs of these lists by a weight from 0 to 1.",
+    )
     text_fields: Names = setting(
         DEFAULT_TEXT_FIELDS,
         Setting(Group.INPUT, "A,B"),
@@ -225,6 +231,16 @@ class Settings(BaseModel):
         "pair",
         Setting(Group.SAMPLING, "pair|image"),
         "Draw every pair on its own, or every image with one of its matched texts.",
+    )
+    weight: str | None = setting(
+        None,
+        Setting(Group.SAMPLING, "COLUMN", run_id=WHEN_GIVEN),
+        "Multiply each pair's sampling probability by its number from 0 to 1 in this kept column (--keep-columns).",
+    )
+    weight_missing: str | None = setting(
+        None,
+        Setting(Group.SAMPLING, "W|error", default_text="error", run_id=WHEN_GIVEN),
+        "With --weight: the weight of a pair without a number there; error refuses to draw while there is one.",
     )
     snapshots: Names = setting(
         (), Setting(Group.SAMPLING, "A,B", default_text="all in the warehouse"), "Use only these snapshots."
@@ -449,6 +465,42 @@ class Settings(BaseModel):
             raise ValueError(f"every t must be >= 1, got {low}")
         return value
 
+    @field_validator("language_weights", mode="before")
+    @classmethod
+    def _read_weights(cls, value: Any) -> Any:
+        if value is None or isinstance(value, Mapping):
+            return {name: numbers.share(weight) for name, weight in value.items()} if value else None
+        parts = [part.strip().partition("=") for part in str(value).split(",") if part.strip()]
+        names = [name.strip() for name, _, _ in parts]
+        if not parts or len(set(names)) < len(names) or any(not name or not sign for name, sign, _ in parts):
+            raise ValueError(f"expected LANGUAGE=W pairs with commas between them, each language once, got {value!r}")
+        return {name: numbers.share(weight) for name, (_, _, weight) in zip(names, parts, strict=True)}
+
+    @field_validator("language_weights", mode="after")
+    @classmethod
+    def _check_weights(cls, value: dict[str, float] | None) -> dict[str, float] | None:
+        wrong = {name: weight for name, weight in (value or {}).items() if not 0 <= weight <= 1}
+        if wrong:
+            raise ValueError(f"every weight must be between 0 and 1, got {wrong}")
+        return value
+
+    @field_validator("weight_missing", mode="after")
+    @classmethod
+    def _check_missing_weight(cls, value: str | None) -> str | None:
+        if value in (None, "error"):
+            return value
+        number = numbers.share(value)
+        if not 0 <= number <= 1:
+            raise ValueError(f"must be error, or a weight between 0 and 1, got {value!r}")
+        return f"{number:g}"
+
+    @field_validator("weight", mode="after")
+    @classmethod
+    def _check_weight(cls, value: str | None) -> str | None:
+        if value is not None and not value.strip():
+            raise ValueError("expected the name of a kept column, got an empty one")
+        return value
+
     @field_validator("allow_incomplete", "max_failed", mode="before")
     @classmethod
     def _check_amount(cls, value: Any) -> Any:
@@ -514,6 +566,8 @@ class Settings(BaseModel):
             raise ValueError("--id-column names the pool's own key, which needs --no-dedup")
         if self.languages and self.no_lid and self.lang_column is None:
             raise ValueError("--languages needs the language of each text: remove --no-lid, or give --lang-column")
+        if self.weight_missing is not None and self.weight is None:
+            raise ValueError("--weight-missing is for the pairs without a value in --weight; give --weight COLUMN")
         if self.crawl and self.input:
             raise ValueError("--input and --crawl both say what to read; give one of them")
         if not self.worldwide and self.unsure:
@@ -526,6 +580,11 @@ class Settings(BaseModel):
     def drawn_from_run(self) -> str | None:
         """The run whose subset is balanced again, or None if the pool is balanced."""
         return None if self.drawn_from == WHOLE_POOL else self.drawn_from
+
+    @property
+    def pair_weights(self) -> PairWeights | None:
+        """The weights of pairs; None where every pair weighs 1."""
+        return PairWeights.given(self.weight, self.weight_missing, self.language_weights)
 
     @property
     def is_thinned(self) -> bool:

@@ -112,12 +112,19 @@ class ExpectedSums:
         self._counted = np.zeros((0, 3), dtype=np.int64)
         self._sums = np.zeros((0, 4, len(self._values)), dtype=np.int64)
 
-    def add(self, entry_ids: pa.ListArray, text_source: pa.Array | None = None, lang: pa.Array | None = None) -> None:
+    def add(
+        self,
+        entry_ids: pa.ListArray,
+        text_source: pa.Array | None = None,
+        lang: pa.Array | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
+    ) -> None:
         """Add a batch of fewer than 2**26 pairs.
 
         Args:
             entry_ids: `list<int32>`, ascending; null or empty where nothing matched.
             text_source, lang: strings, the groups of the sums; both or neither.
+            weights: float64 in [0, 1], the factor of each pair's probability; None: every pair weighs 1.
 
         Raises:
             InputError: a pair matches an entry that was never counted.
@@ -125,7 +132,8 @@ class ExpectedSums:
         groups = self._group_numbers(len(entry_ids), text_source, lang)
         offsets, ids = list_layout(entry_ids)
         parts = np.zeros((len(self._groups), 4, len(self._values)))
-        if not _add(offsets, ids, self._rows, self._misses, groups, self._counted, parts):
+        factors = np.zeros(0) if weights is None else weights
+        if not _add(offsets, ids, self._rows, self._misses, groups, factors, self._counted, parts):
             raise InputError("a pair matches an entry that was never counted: pairs and counts differ; run count again")
         # Sums of multiples of 2**-26 and of remainders below it are exact in float64. Scaled, they are whole numbers.
         self._sums += (parts * np.array([2.0**26, 2.0**53, 2.0**26, 2.0**53])[:, None]).astype(np.int64)
@@ -226,6 +234,7 @@ def _add(
     rows: npt.NDArray[np.int32],
     misses: npt.NDArray[np.float64],
     groups: npt.NDArray[np.int32],
+    weights: npt.NDArray[np.float64],
     counted: npt.NDArray[np.int64],
     sums: npt.NDArray[np.float64],
 ) -> bool:
@@ -236,6 +245,7 @@ def _add(
         rows: int32, by entry id; -1: never counted; 0: p = 1 at every t.
         misses: float64, shape (rows, k).
         groups: int32, shape (pairs,).
+        weights: float64 in [0, 1], shape (pairs,), factors of p; empty: every pair weighs 1.
         counted: int64, shape (groups, 3): the pairs, the matched pairs, and the pairs with p = 1 at every t.
         sums: float64, shape (groups, 4, k): p and p(1 - p), rounded to 2**-53, as multiples of 2**-26 and remainders.
     """
@@ -243,6 +253,7 @@ def _add(
     product = np.empty(k)
     for pair in range(len(groups)):
         begin, end, group = offsets[pair], offsets[pair + 1], groups[pair]
+        weight = weights[pair] if len(weights) else 1.0
         counted[group, 0] += 1
         if begin == end:
             continue
@@ -253,7 +264,7 @@ def _add(
             if entry >= len(rows) or rows[entry] < 0:
                 return False
             certain |= rows[entry] == 0
-        if certain:
+        if certain and weight == 1.0:
             counted[group, 2] += 1
             continue
         first = misses[rows[ids[begin]]]
@@ -265,11 +276,13 @@ def _add(
                 product[t] *= factor[t]
         high, low, wide, narrow = sums[group, 0], sums[group, 1], sums[group, 2], sums[group, 3]
         for t in range(k):
-            p = 1.0 - product[t]
+            p = (1.0 - product[t]) * weight
+            v = (p * (1.0 - p) + 0.5) - 0.5
+            if p < 0.5:  # the product with a weight may have more digits; from 1/2 on, float64 has none below 2**-53
+                p = (p + 0.5) - 0.5
             coarse = (p + _COARSE) - _COARSE
             high[t] += coarse
             low[t] += p - coarse
-            v = (p * (1.0 - p) + 0.5) - 0.5
             coarse = (v + _COARSE) - _COARSE
             wide[t] += coarse
             narrow[t] += v - coarse

@@ -61,6 +61,7 @@ class Sweep:
     Attributes:
         pairs, matched: pairs of the pool, and those with a match. With unit image, each image counts as one pair.
         groups: (text source, language) -> pairs, the largest first.
+        weights: the weights of the pairs, as the log of runs has them; None where every pair weighs 1.
     """
 
     unit: str
@@ -70,6 +71,7 @@ class Sweep:
     matched: int
     groups: dict[tuple[str, str], int]
     rows: list[At]
+    weights: dict[str, Any] | None = None
 
     @property
     def by_fraction(self) -> bool:
@@ -135,6 +137,7 @@ def plain(result: Sweep) -> dict[str, Any]:
         "snapshots": list(result.snapshots),
         "pairs": result.pairs,
         "matched": result.matched,
+        **({} if result.weights is None else {"weights": result.weights}),
         "sweep": [
             {
                 **{name: getattr(row, name) for name in names},

@@ -5,28 +5,38 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS
-from metaclip_spark.spark.arrow_udf import ColumnFunction, column_function, computed_once, settled
+from metaclip_spark.spark.arrow_udf import column_function, computed_once, settled
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.weights import weight_columns
 
 _HINT = "Run extract with --metadata, or match, first."
 
 
-def pair_probability(probabilities: Broadcast[npt.NDArray[np.float64]]) -> ColumnFunction:
-    """Return a function of columns: entry ids -> sampling probability. `probabilities` are those of `balance`."""
-    return computed_once(
-        column_function(
-            lambda ids: pa.array(batch_probability(ids, probabilities.value)), "double", pa.list_(pa.int32())
-        )
-    )
+def pair_probability(probabilities: Broadcast[npt.NDArray[np.float64]], weights: PairWeights | None = None) -> Column:
+    """Return the sampling probability of each pair, from `entry_ids` and the columns of its weight.
+
+    Args:
+        probabilities: see `balance`.
+        weights: see `balance`.
+    """
+
+    def work(ids: pa.ListArray, *columns: pa.Array) -> pa.Array:
+        p = batch_probability(ids, probabilities.value)
+        return pa.array(p if weights is None else p * weights.of(*columns))
+
+    given = weight_columns(weights)
+    function = column_function(work, "double", pa.list_(pa.int32()), *[pa.string()] * len(given))
+    return computed_once(function)("entry_ids", *given)
 
 
 def entry_probabilities(
@@ -56,6 +66,7 @@ def balance(
     run_id: str,
     key: str = "pair_id",
     within: str | None = None,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Sample the curated subset: the pairs whose draw is below their sampling probability.
 
@@ -68,10 +79,11 @@ def balance(
         within: the column of the earlier sampling probabilities, if an earlier run sampled the pairs by the same draw;
             null for a pair that it did not sample. The new probability is capped at the earlier one, because the
             earlier run dropped the pairs whose draws lie between the two.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
     """
     need_columns(pairs, "balance", [key, "entry_ids", *([] if within is None else [within])], _HINT)
     # Only entry ids go to Python: sending the other columns would cost many times as much as the balancing.
-    p = pair_probability(probabilities)("entry_ids")
+    p = pair_probability(probabilities, weights)
     drawn = pairs.withColumns(
         {
             "run_id": F.lit(run_id),
@@ -83,17 +95,21 @@ def balance(
 
 
 def balance_images(
-    pairs: DataFrame, probabilities: Broadcast[npt.NDArray[np.float64]], seed: int, run_id: str
+    pairs: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    run_id: str,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Sample the curated subset of `--unit image`: the same rows as `balance(choose(pairs, seed), ..., "image_id")`.
 
     Reads: pairs. Writes: nothing. Rows: subset, at most one per image. Shuffle: one, by image_id. A pair is drawn
     before the shuffle, because the draw depends on its image alone: only pairs that their draw keeps carry their texts
-    and urls through it. The others only compete to be the text of their image.
+    and urls through it. The others only compete to be the text of their image, whatever they weigh.
     """
     need_columns(pairs, "balance", ["image_id", "pair_id", "entry_ids"], _HINT)
     drawn = pairs.where(F.size("entry_ids") > 0).withColumns(
-        {"sampling_probability": pair_probability(probabilities)("entry_ids"), "draw": draw("image_id", seed)}
+        {"sampling_probability": pair_probability(probabilities, weights), "draw": draw("image_id", seed)}
     )
     kept = F.col("draw") < F.col("sampling_probability")
     known = ("image_id", "pair_id")

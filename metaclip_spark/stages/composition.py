@@ -8,10 +8,12 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.report.composition.merge import merge_rows
 from metaclip_spark.report.composition.task_sums import PARTIAL_DDL, Plan, TaskSums
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.weights import weight_columns
 
 _COLUMNS = ("url", "text", "lang", "text_source", "list_lang", "pair_id")
 
@@ -23,6 +25,7 @@ def composition(
     cuts: tuple[float, float],
     seed: int,
     key: str = "pair_id",
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Count languages, text sources and domains (overall, and per entry), and sample pairs, as rows of `PARTIAL`.
 
@@ -35,15 +38,15 @@ def composition(
         plan: the shares and cuts of the hash.
         cuts: `cut_kept` and `cut_dropped` of the plan. Texts and ids of pairs above both do not reach Python.
         key: the column that keyed the draw.
+        weights: those of the plan.
     """
     need_columns(pairs, "report", [*_COLUMNS, key, "entry_ids"], "Run extract with --metadata, or match, first.")
     kept, dropped = cuts
     none = F.lit(None)
     s = draw("pair_id", seed, "sample")
-    of_pool = _inputs(pairs, s, dropped, F.lit(False), F.col("entry_ids"), none, draw(key, seed))
-    of_subset = _inputs(
-        curated, s, max(cuts), F.lit(True), none.cast("array<int>"), F.col("sampling_probability"), F.col("draw")
-    )
+    of_pool = _inputs(pairs, s, dropped, F.lit(False), F.col("entry_ids"), none, draw(key, seed), weights)
+    p, u = F.col("sampling_probability"), F.col("draw")
+    of_subset = _inputs(curated, s, max(cuts), F.lit(True), none.cast("array<int>"), p, u, weights)
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = TaskSums(plan.value)
@@ -56,7 +59,14 @@ def composition(
 
 
 def _inputs(
-    df: DataFrame, s: Column, cut: float, curated: Column, entry_ids: Column, p: Column, u: Column
+    df: DataFrame,
+    s: Column,
+    cut: float,
+    curated: Column,
+    entry_ids: Column,
+    p: Column,
+    u: Column,
+    weights: PairWeights | None,
 ) -> DataFrame:
     """Return the columns that `TaskSums.add` takes. Columns that only shown pairs need are null for all others."""
     df = df.withColumn("s", s)
@@ -73,4 +83,5 @@ def _inputs(
         F.when(shown, F.col("text")).alias("text"),
         F.when(shown, p.cast("double")).alias("p"),
         F.when(shown, u).alias("u"),
+        *[F.when(shown, column).alias("weight_text") for column in weight_columns(weights)[:1]],
     )

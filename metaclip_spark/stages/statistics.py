@@ -22,9 +22,11 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point, limbs
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.weights import weight_columns, weights_in
 
 _DDL = "name string, key bigint, value bigint"
 _KEYED = "array<struct<name:string,key:bigint>>"
@@ -40,6 +42,7 @@ def statistics(
     run_id: str,
     key: str = "pair_id",
     within: str | None = None,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Compute sums over the pool, before and after balancing.
 
@@ -47,7 +50,7 @@ def statistics(
     Shuffle: a few numbers per task, and four bytes per entry and task (see `count`).
 
     Args:
-        within: see `balance`.
+        within, weights: see `balance`.
     """
     need_columns(pairs, "statistics", [key, "entry_ids"], "Run extract with --metadata, or match, first.")
 
@@ -55,19 +58,23 @@ def statistics(
         sums = _Sums(probabilities.value, drawn_before=within is not None)
         for batch in batches:
             before = batch.column("within").to_numpy(zero_copy_only=False) if within is not None else None
-            sums.add(batch.column("entry_ids"), batch.column("u").to_numpy(), before)
+            sums.add(batch.column("entry_ids"), batch.column("u").to_numpy(), before, weights_in(batch, weights))
         yield sums.to_arrow()
 
-    drawn = pairs.select(
-        "entry_ids", draw(key, seed).alias("u"), *([] if within is None else [F.col(within).alias("within")])
-    )
+    earlier = [] if within is None else [F.col(within).alias("within")]
+    drawn = pairs.select("entry_ids", draw(key, seed).alias("u"), *earlier, *weight_columns(weights))
     partial = drawn.mapInArrow(partial_sums, f"{_DDL}, sums binary")
     summed = partial.repartition("name", "key").mapInArrow(_totals, _DDL)
     return summed.withColumn("run_id", F.lit(run_id)).select(*RUN_STATISTICS.names)
 
 
 def image_statistics(
-    pairs: DataFrame, chosen: DataFrame, probabilities: Broadcast[npt.NDArray[np.float64]], seed: int, run_id: str
+    pairs: DataFrame,
+    chosen: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    run_id: str,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Compute the sums if one text per image is sampled: sizes of the pool, and the sums after sampling `chosen`.
 
@@ -76,7 +83,7 @@ def image_statistics(
     """
     in_pool = F.col("name").isin("pairs", "matches")
     before = statistics(pairs, probabilities, seed, run_id).where(in_pool)
-    after = statistics(chosen, probabilities, seed, run_id, "image_id").where("name <> 'matches'")
+    after = statistics(chosen, probabilities, seed, run_id, "image_id", weights=weights).where("name <> 'matches'")
     return before.union(after.replace("pairs", "images", ["name"]))
 
 
@@ -87,6 +94,7 @@ def grown_statistics(
     probabilities: Broadcast[npt.NDArray[np.float64]],
     seed: int,
     run_id: str,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Compute the sums over a grown pool from an earlier run's subset and the new pairs, without the rest of the pool.
 
@@ -97,11 +105,10 @@ def grown_statistics(
     Writes: nothing. Rows: n:1 per name and key. Shuffle: that of `statistics`.
     """
     in_pool = F.col("name").isin("pairs", "matches")
-    columns = ["pair_id", "entry_ids", "within"]
+    columns = ["pair_id", "entry_ids", "within", *([] if weights is None else ["extra", "list_lang"])]
     added = new.withColumn("within", F.lit(None).cast("double"))
-    drawn = statistics(
-        kept.select(*columns).union(added.select(*columns)), probabilities, seed, run_id, within="within"
-    )
+    both = kept.select(*columns).union(added.select(*columns))
+    drawn = statistics(both, probabilities, seed, run_id, within="within", weights=weights)
     pool = earlier.where(in_pool).select("name", "key", "value").union(sums_of_pairs(new))
     sizes = pool.groupBy("name", "key").agg(F.sum("value").alias("value")).withColumn("run_id", F.lit(run_id))
     return sizes.select(*RUN_STATISTICS.names).union(drawn.where(~in_pool & (F.col("name") != "capped")))
@@ -179,10 +186,15 @@ class _Sums:
         self._variance = [0, 0]
 
     def add(
-        self, entry_ids: pa.ListArray, u: npt.NDArray[np.float64], within: npt.NDArray[np.float64] | None = None
+        self,
+        entry_ids: pa.ListArray,
+        u: npt.NDArray[np.float64],
+        within: npt.NDArray[np.float64] | None = None,
+        weights: npt.NDArray[np.float64] | None = None,
     ) -> None:
-        """Add a batch: entry ids, draws, and earlier probabilities (NaN: the pair was not sampled before)."""
+        """Add a batch: entry ids, draws, earlier probabilities (NaN: the pair was not sampled before), and weights."""
         p = batch_probability(entry_ids, self._by_entry)
+        p = p if weights is None else p * weights
         kept = u < p
         if within is not None:
             self._capped += int((p > within).sum())  # false for NaN

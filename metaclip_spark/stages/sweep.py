@@ -11,16 +11,20 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns
+from metaclip_spark.stages.weights import weight_columns, weights_in
 
 _KEYS = ("text_source", "lang", "threshold")
 _BY = ("text_source", "lang")
 _EXACT = "decimal(38,0)"
 
 
-def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = True) -> DataFrame:
+def sweep(
+    pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = True, weights: PairWeights | None = None
+) -> DataFrame:
     """Compute exact sums of p and p(1 - p) over the pool at each t, as rows of `EXPECTED_DDL`.
 
     Reads: pairs (entry_ids; text_source and lang if `by_group`). Writes: nothing.
@@ -30,6 +34,7 @@ def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = 
     Args:
         thresholds: the t, and the entry counts.
         by_group: compute sums per text source and language. Otherwise there is one group, for which both are null.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
     """
     columns = ["entry_ids", *(_BY if by_group else ())]
     need_columns(pairs, "sweep", columns, "Run extract with --metadata, or match, first.")
@@ -37,10 +42,10 @@ def sweep(pairs: DataFrame, thresholds: Broadcast[Thresholds], by_group: bool = 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = ExpectedSums(thresholds.value)
         for batch in batches:
-            sums.add(*batch.columns)
+            sums.add(**{name: batch.column(name) for name in columns}, weights=weights_in(batch, weights))
         yield sums.to_arrow()
 
-    return total(pairs.select(*columns).mapInArrow(partial_sums, EXPECTED_DDL))
+    return total(pairs.select(*columns, *weight_columns(weights)).mapInArrow(partial_sums, EXPECTED_DDL))
 
 
 def total(partial: DataFrame) -> DataFrame:
@@ -58,6 +63,7 @@ def expected_sums(
     thresholds: Sequence[int],
     by_group: bool = True,
     by_section: Sequence[LanguageThresholds] | None = None,
+    weights: PairWeights | None = None,
 ) -> pa.Table:
     """Run a sweep in one pass over the pool; return one row of `EXPECTED_DDL` per group and t, with decimal sums.
 
@@ -66,9 +72,10 @@ def expected_sums(
         counts: int64 by entry id, zeros included.
         by_group: compute sums per text source and language.
         by_section: see `Thresholds`.
+        weights: see `sweep`.
     """
     broadcast = Broadcast.of(pairs.sparkSession, Thresholds(counts, thresholds, by_section))
     try:
-        return sweep(pairs, broadcast, by_group).toArrow()
+        return sweep(pairs, broadcast, by_group, weights).toArrow()
     finally:
         broadcast.release()

@@ -19,6 +19,7 @@ from metaclip_spark.core.sampling import (
     entry_probability,
     threshold_for_tail_fraction,
 )
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, choose, remarks, sentences
 from metaclip_spark.errors import WarehouseError
@@ -30,6 +31,7 @@ from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
 from metaclip_spark.steps.sweep import fraction_for_size, threshold_for_size
+from metaclip_spark.steps.weights import joined, weigh
 from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, few_files
 from metaclip_spark.warehouse.events import DONE, STARTED
@@ -59,6 +61,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         by_entry = np.where(pool.safe_counts > 0, entry_probability(pool.safe_counts, chosen.by_entry), np.nan)
         earlier = None if ctx.settings.is_thinned else reusable_run(ctx, counted, by_entry, chosen)
         draw = _draw_from(ctx, pool, counted, by_entry, earlier)
+        weighed = _weighed(ctx, draw, earlier)
         # The subset is replaced table by table. Until all tables are written, the log must not call the balance done.
         if last is not None:
             ctx.attempt.record(STARTED, "balance", fingerprint=fingerprint, detail={})
@@ -74,6 +77,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
         detail={
             "threshold": chosen.main,
             **_of_languages(pool, chosen),
+            **weighed,
             "snapshots": sorted(counted),
             "seed": ctx.settings.seed,
             "unit": ctx.settings.unit,
@@ -95,6 +99,7 @@ def _fingerprint(ctx: WritingContext, counted: dict[str, str]) -> str:
     chosen_by: list[Any] = [settings.threshold, settings.chosen_tail_fraction, settings.seed, settings.unit]
     chosen_by += [settings.target_size] if settings.target_size is not None else []
     chosen_by += [sorted(given.items())] if (given := settings.language_thresholds) else []
+    chosen_by += ["weights", weights.plain] if (weights := settings.pair_weights) is not None else []
     return batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by, *origin_digest(ctx))
 
 
@@ -165,6 +170,8 @@ class _Draw:
         key: the column that the draw is keyed by.
         within: the column with the probability of an earlier draw of each pair; None where there is no such draw.
         is_of_images: whether one text of each image is to be chosen from the rows.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
+        unweighed: the rows whose weights were not checked yet; None: all.
     """
 
     rows: DataFrame
@@ -173,6 +180,8 @@ class _Draw:
     key: str = "pair_id"
     within: str | None = None
     is_of_images: bool = False
+    weights: PairWeights | None = None
+    unweighed: DataFrame | None = None
 
 
 def _draw_from(
@@ -184,6 +193,7 @@ def _draw_from(
 ) -> _Draw:
     """Return the input of the draw: the pool, or the subset of an earlier run and the snapshots that came since."""
     run_id, seed, broadcast = ctx.run_id, ctx.settings.seed, Broadcast.of(ctx.spark, by_entry)
+    weights = ctx.settings.pair_weights
     if earlier is not None:
         since = [snapshot for snapshot in counted if snapshot not in (earlier.pools or {})]
         ctx.reporter.say(
@@ -195,22 +205,31 @@ def _draw_from(
         version = ctx.warehouse.version("run_statistics")
         before = filter_equal(ctx.warehouse.read("run_statistics", version), run_id=earlier.run_id)
         rows = kept.unionByName(new.withColumn(WITHIN, F.lit(None).cast("double")))
-        return _Draw(rows, grown_statistics(kept, new, before, broadcast, seed, run_id), broadcast, within=WITHIN)
+        sums = grown_statistics(kept, new, before, broadcast, seed, run_id, weights)
+        return _Draw(rows, sums, broadcast, within=WITHIN, weights=weights, unweighed=new)
     if pool.every_pair is not None:
-        sums = image_statistics(pool.every_pair, pool.pairs, broadcast, seed, run_id)
-        return _Draw(pool.every_pair, sums, broadcast, "image_id", is_of_images=True)
+        sums = image_statistics(pool.every_pair, pool.pairs, broadcast, seed, run_id, weights)
+        return _Draw(pool.every_pair, sums, broadcast, "image_id", is_of_images=True, weights=weights)
     key = key_of(ctx.settings.unit)
-    sums = statistics(pool.pairs, broadcast, seed, run_id, key, pool.within)
-    return _Draw(pool.pairs, sums, broadcast, key, pool.within)
+    sums = statistics(pool.pairs, broadcast, seed, run_id, key, pool.within, weights)
+    return _Draw(pool.pairs, sums, broadcast, key, pool.within, weights=weights)
+
+
+def _weighed(ctx: WritingContext, draw: _Draw, earlier: Drawn | None) -> dict[str, Any]:
+    """Check the weights of the rows; return what the log keeps about them, nothing without weights."""
+    if draw.weights is None:
+        return {}
+    found = weigh(ctx, draw.rows if draw.unweighed is None else draw.unweighed, draw.weights)
+    return {"weights": joined(draw.weights, found, None if earlier is None else earlier.weights)}
 
 
 def _write(ctx: WritingContext, pool: Pool, draw: _Draw, chosen: LanguageThresholds) -> tuple[int, dict[str, int]]:
     """Write the run's three tables; return how many pairs are kept, and the tables' versions."""
     run_id, warehouse = ctx.run_id, ctx.warehouse
     if draw.is_of_images:
-        curated = balance_images(draw.rows, draw.probabilities, ctx.settings.seed, run_id)
+        curated = balance_images(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.weights)
     else:
-        curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within)
+        curated = balance(draw.rows, draw.probabilities, ctx.settings.seed, run_id, draw.key, draw.within, draw.weights)
     sums = draw.sums.toArrow()
     probabilities = entry_probabilities(pool.counts, ctx.metadata, chosen, run_id)
     commits = [

@@ -15,6 +15,7 @@ import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, joined, tail_fraction
 from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.weights import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import WarehouseError
@@ -101,6 +102,7 @@ def make_card(ctx: RunContext) -> Card:
         has_earlier=account.earlier,
         taken_down=taken.pairs,
         drawn=event.rows if _keeps_odds_of_draw(ctx, event) else None,
+        weights=None if event.detail.get("weights") is None else shown(event.detail["weights"]),
         pool_pairs=event.detail.get("pool_pairs"),
         pairs_before=event.detail.get("pairs_before"),
         **account.values,
@@ -143,6 +145,8 @@ def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
     gone = ctx.log.drawn_run(ctx.run_id).gone
     notes = [_without_pool(gone)] if gone else []
     notes += [limits_of(*limit) for limit in limited_snapshots(ctx, event.detail["snapshots"]).items()]
+    if event.detail.get("weights"):
+        notes.append(sentence_of(event.detail["weights"]))
     if event.detail.get("earlier"):
         notes += [
             f"Balance read the subset of run {event.detail['earlier']} instead of its pool: the expected size and sd "
@@ -159,7 +163,8 @@ def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
 def _keeps_odds_of_draw(ctx: RunContext, event: StageEvent) -> bool:
     """Return whether pairs were taken down since a draw whose expected size and sd a takedown cannot correct."""
     detail = event.detail
-    depends = bool(detail.get("earlier") or detail.get("left_of") or ctx.settings.freeze_counts)
+    built_on = detail.get("earlier") or detail.get("left_of") or ctx.settings.freeze_counts
+    depends = bool(built_on or ctx.settings.pair_weights)
     return depends and ctx.log.was_taken_from(ctx.run_id, since=event)
 
 

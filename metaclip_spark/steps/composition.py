@@ -36,9 +36,10 @@ def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, 
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
     # An entry of the pool that frozen counts lack is a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
-    plan = make_plan(counts, drawn_with(warehouse, run_id, missing, len(counts)), pool, curated)
+    by_entry = drawn_with(warehouse, run_id, missing, len(counts))
+    plan = make_plan(counts, by_entry, pool, curated, ctx.settings.pair_weights)
     broadcast = Broadcast.of(ctx.spark, plan)
     key = key_of(ctx.settings.unit)
     cuts = (plan.cut_kept, plan.cut_dropped)
-    sums = composition(pairs, subset, broadcast, cuts, ctx.settings.seed, key).toArrow()
+    sums = composition(pairs, subset, broadcast, cuts, ctx.settings.seed, key, plan.weights).toArrow()
     return composition_of(sums, plan, counts)

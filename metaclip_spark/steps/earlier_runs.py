@@ -60,7 +60,7 @@ def reusable_run(
 
     A dropped pair stays dropped as long as no entry's probability rises: p(pair) then only falls, in float64 as well,
     and the draw of the pair is the same. So the list, the seed, the unit and the pools of the run's snapshots must be
-    the same.
+    the same, and no pair may weigh more.
 
     Args:
         pools: snapshot -> fingerprint of the pool to balance now.
@@ -80,7 +80,7 @@ def reusable_run(
         return None
     reasons = []
     for run in sorted(alike, key=lambda run: len(run.pools or ()), reverse=True):
-        reason = _other_pool(run, pools) or _risen(ctx, run, by_entry, chosen)
+        reason = _other_weights(run, settings) or _other_pool(run, pools) or _risen(ctx, run, by_entry, chosen)
         if reason is None:
             return run
         reasons.append(f"the subset of run {run.run_id} cannot replace it: {reason}")
@@ -90,6 +90,16 @@ def reusable_run(
 
 def _say_whole(ctx: Context, reason: str) -> None:
     ctx.reporter.say(f"balance reads the whole pool; {reason}.")
+
+
+def _other_weights(run: Drawn, settings: Settings) -> str | None:
+    """Return the reason, in words, why a pair may weigh more than in the run, or its weight was not checked there."""
+    weights = settings.pair_weights
+    if weights is None and run.weights is None:
+        return None
+    if weights is None or run.weights is None:
+        return f"its pairs were drawn {'without' if run.weights is None else 'with'} weights"
+    return None if weights.is_at_most(run.weights) else "its pairs were drawn with other weights"
 
 
 def _other_pool(run: Drawn, pools: Mapping[str, str]) -> str | None:

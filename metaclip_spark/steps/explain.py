@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.draw import smallest_of
 from metaclip_spark.core.hashing.ids import image_id
+from metaclip_spark.stages.weights import weight_columns
 from metaclip_spark.steps.context import Context, RunContext, pairs_of
 from metaclip_spark.steps.takedown.list import stored_takedowns
 from metaclip_spark.warehouse.tables import filter_equal
@@ -21,18 +22,19 @@ MOST_PAIRS = 20
 
 
 def pairs_of_url(ctx: Context, url: str) -> list[dict[str, str]]:
-    """Return url, text, pair_id and list_lang of the pool's pairs of an image, at most MOST_PAIRS, by pair_id."""
+    """Return url, text, pair_id, list_lang and weight of the pool's pairs of an image, at most MOST_PAIRS."""
     return _pairs(ctx, image_id=image_id(url), url=url)
 
 
 def pairs_of_id(ctx: Context, pair_id: str) -> list[dict[str, str]]:
-    """Return url, text, pair_id and list_lang of the pool's pairs with an id, at most MOST_PAIRS."""
+    """Return url, text, pair_id, list_lang and weight of the pool's pairs with an id, at most MOST_PAIRS."""
     return _pairs(ctx, pair_id=pair_id)
 
 
 def _pairs(ctx: Context, **where: str) -> list[dict[str, str]]:
     rows = filter_equal(_pool(ctx), **where)
-    rows = rows.select("url", "text", "pair_id", "list_lang").orderBy("pair_id").limit(MOST_PAIRS)
+    text = weight_columns(ctx.settings.pair_weights)[:1]
+    rows = rows.select("url", "text", "pair_id", "list_lang", *text).orderBy("pair_id").limit(MOST_PAIRS)
     return [row.asDict() for row in rows.collect()]
 
 

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from pyspark.sql import DataFrame
 
 from metaclip_spark.core.threshold_search import smallest_threshold
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.sweep import expected_sums
@@ -26,11 +27,16 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.in
     Raises:
         ConfigError: fewer than `size` pairs match an entry.
     """
-    threshold, most, passes = _smallest(pairs, counts, size, max(1, int(counts.max(initial=0))))
+    weights = ctx.settings.pair_weights
+    threshold, most, passes = _smallest(pairs, counts, size, max(1, int(counts.max(initial=0))), weights)
     if threshold is None:
+        every = (
+            "pairs of the pool that match an entry"
+            if weights is None
+            else "pairs that are expected with these weights at any t"
+        )
         raise ConfigError(
-            f"target_size {size:,} is more than the {most:,} pairs of the pool that match an entry. "
-            "Give a smaller --target-size, or add input."
+            f"target_size {size:,} is more than the {most:,} {every}. Give a smaller --target-size, or add input."
         )
     ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} (passes: {passes}).")
     return threshold
@@ -55,7 +61,7 @@ def fraction_for_size(
     def at(step: int) -> LanguageThresholds:
         return for_tail_fraction(counts, sections, step / FRACTION_STEPS, given)
 
-    step, most, passes = _smallest(pairs, counts, size, FRACTION_STEPS, at)
+    step, most, passes = _smallest(pairs, counts, size, FRACTION_STEPS, ctx.settings.pair_weights, at)
     if step is None:
         raise ConfigError(
             f"target_size {size:,} is more than the {most:,} pairs that the largest tail fraction is expected to "
@@ -73,11 +79,13 @@ def _smallest(
     counts: npt.NDArray[np.int64],
     size: int,
     highest: int,
+    weights: PairWeights | None,
     at: Callable[[int], LanguageThresholds] | None = None,
 ) -> tuple[int | None, int, int]:
     """Search the smallest value, up to `highest`, whose expected subset has at least `size` pairs.
 
     Args:
+        weights: see `stages.sweep`.
         at: returns the t of each language for a value; None: a value is the t of all entries.
 
     Returns:
@@ -88,7 +96,7 @@ def _smallest(
     def sizes(values: Sequence[int]) -> list[int]:
         nonlocal most, passes
         by_section = None if at is None else [at(value) for value in values]
-        sums = expected_sums(pairs, counts, values, by_group=False, by_section=by_section).to_pylist()
+        sums = expected_sums(pairs, counts, values, by_group=False, by_section=by_section, weights=weights).to_pylist()
         exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
         most, passes = max([most, *exact.values()]), passes + 1
         return [exact.get(value, 0) for value in values]

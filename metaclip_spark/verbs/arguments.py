@@ -20,6 +20,8 @@ from metaclip_spark.core.checks import need_names
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.core.threshold_search import round_thresholds
+from metaclip_spark.core.weights import read_weights
+from metaclip_spark.core.wording import agrees
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.verbs.columns import text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
@@ -43,6 +45,7 @@ Counts: TypeAlias = "DataFrame | Rows"
 MATCH_COLUMNS = ("entry_ids",)
 BALANCE_COLUMNS = ("sampling_probability", "draw")
 MATCH_FIRST = "Call match first, which adds it."
+WEIGHT_HINT = "weight names a column of numbers from 0 to 1."
 COUNT_HINT = "Expected what count_entries returns."
 _COUNT_TYPES = {
     "entry_id": pa.int32(),
@@ -280,6 +283,45 @@ def image_column(columns: Sequence[str], unit: str, url_column: str) -> str | No
         need_names(columns, "balance", [url_column], "unit='image' needs the image: its url, or a column 'image_id'.")
         return url_column
     return "image_id"
+
+
+def weights_of_column(values: pa.Array, name: str) -> npt.NDArray[np.float64]:
+    """Return the weight of each row, float64; NaN where the value is no weight.
+
+    Args:
+        values: numbers, or strings that are numbers.
+
+    Raises:
+        InputError: the column has another type.
+    """
+    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type)):
+        try:
+            if pa.types.is_boolean(values.type):
+                raise pa.ArrowInvalid("a truth value is no weight")
+            values = values.cast(pa.float64()).cast(pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise InputError(
+                f"balance: column {name!r} holds {values.type}; expected weights, numbers from 0 to 1."
+            ) from error
+    weights, kinds = read_weights(values)
+    weights[kinds > 0] = np.nan
+    return weights
+
+
+def refuse_no_weight(name: str, weights: npt.NDArray[np.float64], p: npt.NDArray[np.float64]) -> None:
+    """Refuse matched rows whose weight is NaN.
+
+    Raises:
+        InputError: there is such a row.
+    """
+    matched = p > 0
+    wrong = int((np.isnan(weights) & matched).sum())
+    if wrong:
+        has = agrees(wrong, "has", "have")
+        raise InputError(
+            f"balance: {wrong:,} of {int(matched.sum()):,} matched rows {has} no weight from 0 to 1 in column "
+            f"{name!r}. Fill or drop them first."
+        )
 
 
 def null_key_message(keys: Sequence[str]) -> str:

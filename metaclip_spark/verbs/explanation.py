@@ -122,21 +122,21 @@ def sampling_probability(matches: Sequence[Match]) -> float:
     return float(pair_probability(np.array([0, len(ranks)]), ranks, probabilities)[0])
 
 
-def smallest_keeping_threshold(counts: Sequence[int], draw: float) -> int | None:
-    """Return the smallest t that keeps a pair with this draw, at these entry counts; None without a match.
+def smallest_keeping_threshold(counts: Sequence[int], draw: float, weight: float = 1.0) -> int | None:
+    """Return the smallest t that keeps a pair with this draw, at these entry counts; None where no t does.
 
-    The pair's sampling probability never falls as t grows, and is 1 at the count of its rarest entry.
+    The pair's sampling probability never falls as t grows, and is its weight at the count of its rarest entry.
 
     >>> smallest_keeping_threshold([100, 1000], 0.5)
     48
     """
-    if not counts:
+    if not counts or draw >= weight:
         return None
     ids, offsets = np.arange(len(counts), dtype=np.int32), np.array([0, len(counts)])
     entry_counts = np.asarray(counts, dtype=np.int64)
 
     def is_dropped(t: int) -> bool:
-        return draw >= float(pair_probability(offsets, ids, entry_probability(entry_counts, t))[0])
+        return draw >= float(pair_probability(offsets, ids, entry_probability(entry_counts, t))[0]) * weight
 
     low, high = 1, max(1, min(counts))
     while low < high:

@@ -318,6 +318,7 @@ def balance(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
+    weight: str | None = None,
 ) -> Frame | pa.Table:
     """Balance a pool: return the rows whose draw is below their sampling probability.
 
@@ -336,6 +337,8 @@ def balance(
         key: the column that identifies a row: strings, integers, decimals, UUIDs or bytes.
         url_column: the column of image urls, used where no other column gives the key.
         text_column: the column of texts, used where no other column gives the key.
+        weight: the column with a number from 0 to 1 for each row, such as the score of a model. The row's sampling
+            probability is multiplied by it. The draw stays the same, so a lower weight only removes rows.
 
     Returns:
         The kept rows, with `sampling_probability` (double) and `draw` (double, in [0, 1)).
@@ -345,8 +348,8 @@ def balance(
         WorkerError: the workers of the Spark session lack this package, a library, or this version of Python.
         MetaclipError: the DataFrame is of Spark 3.
         InputError: a column is missing, has another type, or exists already; no column gives a key; a matched row of a
-            Table has a null key, or matches an entry that has no count. On Spark such a row fails the job that computes
-            the result.
+            Table has a null key or no weight, or matches an entry that has no count. On Spark such a row fails the job
+            that computes the result.
         ConfigError: t is missing or invalid, or the unit is unknown.
 
     Examples:
@@ -357,6 +360,13 @@ def balance(
         >>> kept = mc.balance(matched, mc.count_entries(matched), threshold=20, key="id")
         >>> kept.num_rows, kept["sampling_probability"].to_pylist()[-1]
         (29, 1.0)
+
+        With a weight for each row:
+
+        >>> scored = matched.append_column("score", pa.array([0.5] * 1000))
+        >>> kept = mc.balance(scored, mc.count_entries(matched), threshold=20, key="id", weight="score")
+        >>> kept.num_rows, round(kept["sampling_probability"].to_pylist()[-1], 6)
+        (14, 0.01001)
 
         On Spark:
 
@@ -374,6 +384,7 @@ def balance(
         key=key,
         url_column=url_column,
         text_column=text_column,
+        weight=weight,
     )
     return kept
 

@@ -24,13 +24,16 @@ from metaclip_spark.verbs.arguments import (
     BALANCE_COLUMNS,
     MATCH_COLUMNS,
     MATCH_FIRST,
+    WEIGHT_HINT,
     Counts,
     Entries,
     entry_probabilities,
     image_column,
     key_columns,
     null_key_message,
+    refuse_no_weight,
     refuse_present,
+    weights_of_column,
 )
 from metaclip_spark.verbs.columns import ids_of, key_strings, slices, strings_of, text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
@@ -138,6 +141,7 @@ def balance(
     key: str | None = None,
     url_column: str = "url",
     text_column: str = "text",
+    weight: str | None = None,
 ) -> pa.Table:
     """Balance a Table: return the rows whose draw is below their probability; see `metaclip_spark.balance`."""
     table = to_table(table, "balance")
@@ -145,15 +149,21 @@ def balance(
     need_names(table.column_names, "balance", MATCH_COLUMNS, MATCH_FIRST)
     keys = key_columns(table.column_names, "balance", key, url_column, text_column)
     image = image_column(table.column_names, unit, url_column)
+    if weight is not None:
+        need_names(table.column_names, "balance", [weight], WEIGHT_HINT)
     probabilities = entry_probabilities(counts, threshold)
     lists = ids_of(table, "balance", MATCH_FIRST)
     p = np.concatenate([np.zeros(0), *(batch_probability(part, probabilities) for part in lists)])
+    factors = np.ones(1) if weight is None else weights_of_column(table[weight].combine_chunks(), weight)
+    refuse_no_weight(weight or "", factors, p)
     if image is not None:
-        table, p, drawn = _one_row_per_image(table, p, keys, image, seed)
+        table, p, drawn, chosen = _one_row_per_image(table, p, keys, image, seed)
+        factors = factors if weight is None else factors[chosen]
     else:
         drawn = _draws(table, "balance", keys, seed)
         if drawn.filter(pa.array(p > 0)).null_count:
             raise InputError(f"balance: {null_key_message(keys)}")
+    p = p if weight is None else np.where(p > 0, p * factors, 0.0)
     u = drawn.to_numpy(zero_copy_only=False)
     return table.append_column("sampling_probability", pa.array(p)).append_column("draw", drawn).filter(pa.array(u < p))
 
@@ -207,9 +217,10 @@ def _langs(table: pa.Table, name: str, verb: str) -> pa.Array:
 
 def _one_row_per_image(
     table: pa.Table, p: npt.NDArray[np.float64], keys: tuple[str, ...], image: str, seed: int
-) -> tuple[pa.Table, npt.NDArray[np.float64], pa.Array]:
-    """Return one matched row per image, with its p and the draw of the image."""
-    table, p = table.filter(pa.array(p > 0)), p[p > 0]
+) -> tuple[pa.Table, npt.NDArray[np.float64], pa.Array, npt.NDArray[np.int64]]:
+    """Return one matched row per image, with its p, the draw of the image, and the number of the row."""
+    rows = np.flatnonzero(p > 0)
+    table, p = table.take(pa.array(rows)), p[rows]
     images = strings_of(table, image, "balance", url_hint(table.column_names, image)).combine_chunks()
     values = _key_values(table, "balance", keys)
     for column, names in ((values, keys), (images, (image,))):
@@ -217,7 +228,8 @@ def _one_row_per_image(
             raise InputError(f"balance: {null_key_message(names)}")
     images = images if image == "image_id" else image_keys(images)
     chosen = smallest_of(images, values, seed)
-    return table.filter(pa.array(chosen)), p[chosen], pa.array(draws(images.filter(pa.array(chosen)), seed))
+    u = pa.array(draws(images.filter(pa.array(chosen)), seed))
+    return table.filter(pa.array(chosen)), p[chosen], u, rows[chosen]
 
 
 def _key_values(table: pa.Table, verb: str, keys: tuple[str, ...]) -> pa.Array:

@@ -32,6 +32,7 @@ from metaclip_spark.verbs.arguments import (
     BALANCE_COLUMNS,
     MATCH_COLUMNS,
     MATCH_FIRST,
+    WEIGHT_HINT,
     Counts,
     Entries,
     counts_table,
@@ -39,7 +40,9 @@ from metaclip_spark.verbs.arguments import (
     image_column,
     key_columns,
     null_key_message,
+    refuse_no_weight,
     refuse_present,
+    weights_of_column,
 )
 from metaclip_spark.verbs.columns import text_hint, url_hint
 from metaclip_spark.verbs.entries import as_metadata
@@ -64,6 +67,7 @@ __all__ = ["balance", "count_entries", "curate", "explain", "match", "sweep"]
 
 _KEY = "metaclip_key"
 _IMAGE = "metaclip_image"
+_WEIGHT = "metaclip_weight"
 
 
 def curate(
@@ -97,6 +101,7 @@ def curate(
         key=key,
         url_column=url_column,
         text_column=text_column,
+        weight=None,
     )
 
 
@@ -160,6 +165,7 @@ def balance(
     key: str | None,
     url_column: str,
     text_column: str,
+    weight: str | None,
 ) -> DataFrame:
     """Balance a DataFrame: return the rows whose draw is below their probability."""
     refuse_present(df.columns, "balance", BALANCE_COLUMNS)
@@ -167,6 +173,7 @@ def balance(
     keys = key_columns(df.columns, "balance", key, url_column, text_column)
     key_value = _key(df, "balance", keys)
     image = image_column(df.columns, unit, url_column)
+    factor = None if weight is None else _weight(df, weight)
     check_workers(df.sparkSession)
     with working(df.sparkSession):
         probabilities = entry_probabilities(counts, threshold)
@@ -180,13 +187,33 @@ def balance(
     p, value = F.col("sampling_probability"), F.col(_KEY)
     refused = F.raise_error(F.lit(f"balance: {null_key_message(keys)}")).cast("double")
     # The key gets a column, because Spark would recompute an expression wherever it is used.
-    keyed = settled(df.withColumns({"sampling_probability": probability("entry_ids"), _KEY: key_value}))
+    added = {"sampling_probability": probability("entry_ids"), _KEY: key_value}
+    keyed = settled(df.withColumns(added if factor is None else {**added, _WEIGHT: factor}))
     if image is not None:
         matched = keyed.where(p > 0).withColumn(_KEY, F.coalesce(value, refused.cast("string")))
         keyed = smallest_of(settled(matched.withColumn(_IMAGE, _image(df, image))), F.col(_IMAGE), value, seed)
-        return keyed.withColumn("draw", draw(_IMAGE, seed)).drop(_KEY, _IMAGE).where(F.col("draw") < p)
-    drawn = keyed.withColumn("draw", F.when((p > 0) & value.isNull(), refused).otherwise(draw(value, seed)))
-    return drawn.drop(_KEY).where(F.col("draw") < p)
+        drawn = keyed.withColumn("draw", draw(_IMAGE, seed))
+    else:
+        drawn = keyed.withColumn("draw", F.when((p > 0) & value.isNull(), refused).otherwise(draw(value, seed)))
+    if factor is not None:
+        weighted = F.when(p > 0, p * F.col(_WEIGHT)).otherwise(F.lit(0.0))
+        drawn = drawn.withColumn("sampling_probability", weighted)
+    return drawn.drop(_KEY, _IMAGE, _WEIGHT).where(F.col("draw") < p)
+
+
+def _weight(df: DataFrame, name: str) -> Column:
+    """Return the weight of each row; a matched row without one fails the Spark job."""
+    need_columns(df, "balance", [name], WEIGHT_HINT)
+    text = isinstance(df.schema[name].dataType, StringType)
+    kind, values = (pa.string(), _column(name)) if text else (pa.float64(), _column(name).cast("double"))
+
+    def work(numbers: pa.Array, ids: pa.ListArray) -> pa.Array:
+        weights = weights_of_column(numbers, name)
+        refuse_no_weight(name, weights, ids.value_lengths().fill_null(0).to_numpy(zero_copy_only=False))
+        return pa.array(weights)
+
+    function = computed_once(column_function(work, "double", kind, pa.list_(pa.int32())))
+    return function(values, "entry_ids")
 
 
 def explain(

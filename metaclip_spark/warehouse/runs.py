@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from metaclip_spark.config.settings import OF_COMMAND, THINNING
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, USED, Attempt, Event, StageEvent, event_of
 from metaclip_spark.warehouse.pools import (
@@ -100,13 +101,20 @@ class Run:
         return any(self.config.get(name) for name in THINNING)
 
     @property
-    def knows_its_odds(self) -> bool:
-        """Whether the tables still give each pair's part in the expected size.
+    def weights(self) -> PairWeights | None:
+        """The weights of the pairs in the draw; None where every pair weighs 1."""
+        given = (self.config.get(name) for name in ("weight", "weight_missing", "language_weights"))
+        return PairWeights.given(*given)
 
-        The tables do not where the counts are those of another pool, or where the draw built on an earlier subset: that
-        subset may have been drawn again since.
+    @property
+    def knows_its_odds(self) -> bool:
+        """Whether a takedown finds each pair's part in the expected size.
+
+        It does not where the counts are those of another pool, where the pairs have weights, or where the draw built
+        on an earlier subset: that subset may have been drawn again since.
         """
-        return self.earlier is None and not self.config.get("freeze_counts") and not self.gone
+        built_on = self.config.get("freeze_counts") or self.weights
+        return self.earlier is None and not built_on and not self.gone
 
     @property
     def size(self) -> int:
@@ -122,6 +130,7 @@ class Drawn:
         pools: snapshot -> fingerprint of the pool that was drawn from; None where the run drew from survivors.
         fingerprint: hash of what the subset depends on.
         thresholds: language -> t of its list; empty where one list is used for all texts.
+        weights: what the log has about the weights of the pairs; None where every pair weighs 1.
     """
 
     run_id: str
@@ -132,6 +141,7 @@ class Drawn:
     pools: Mapping[str, str] | None
     fingerprint: str
     thresholds: Mapping[str, int] = field(default_factory=dict)
+    weights: dict[str, Any] | None = None
 
 
 class RunLog:
@@ -285,6 +295,7 @@ class RunLog:
                 event.detail["pools"],
                 event.fingerprint,
                 event.detail.get("thresholds") or {},
+                event.detail.get("weights"),
             )
             for run_id, event in self.draws().items()
             if "seed" in event.detail  # earlier releases did not store it

@@ -24,6 +24,7 @@ import pyarrow.compute as pc
 from metaclip_spark.core.counts import BLOCK
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.urls.hosts import normal_host, written_hosts
+from metaclip_spark.core.weights import PairWeights
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(
@@ -59,6 +60,7 @@ class Plan:
         probabilities: float64 by entry id, the entry probabilities of the run; 0 for entries without a count.
         domain_share: the domains of the pool are counted in the pairs with s below this share.
         cut_kept, cut_dropped: the page may show kept and dropped pairs with s below the cut.
+        weights: the factors of the pairs' probabilities.
     """
 
     entry_shares: npt.NDArray[np.float64]
@@ -66,15 +68,23 @@ class Plan:
     domain_share: float
     cut_kept: float
     cut_dropped: float
+    weights: PairWeights | None = None
 
 
-def make_plan(counts: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float64], pool: int, curated: int) -> Plan:
+def make_plan(
+    counts: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float64],
+    pool: int,
+    curated: int,
+    weights: PairWeights | None = None,
+) -> Plan:
     """Plan the pass over a pool.
 
     Args:
         counts: int64 by entry id.
         probabilities: float64 by entry id; NaN for an entry that was not counted.
         pool, curated: sizes of the pool and of the curated subset, in pairs.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
     """
     dropped = max(pool - curated, 1)
     return Plan(
@@ -83,6 +93,7 @@ def make_plan(counts: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float
         domain_share=min(1.0, DOMAIN_PAIRS / max(pool, 1)),
         cut_kept=min(1.0, _ENOUGH / max(curated, 1)),
         cut_dropped=min(1.0, _ENOUGH / dropped, _MOST / max(pool, 1)),
+        weights=weights,
     )
 
 
@@ -158,6 +169,8 @@ class TaskSums:
         if not len(pairs):
             return
         probabilities = running_products(*list_layout(pairs.column("entry_ids")), self.plan.probabilities)
+        if self.plan.weights is not None:
+            probabilities = probabilities * self.plan.weights.of(pairs.column("weight_text"), pairs.column("list_lang"))
         kept = curated[may_be_shown.to_numpy(zero_copy_only=False)]
         for at, row in enumerate(pairs.select(["pair_id", "s", "url", "text", "p", "u"]).to_pylist()):
             p = row["p"] if kept[at] else float(probabilities[at])

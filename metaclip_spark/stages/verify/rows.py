@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, TEXT_REASONS
 from metaclip_spark.core.draw import draws, image_keys, pair_keys
 from metaclip_spark.core.entry_lists import list_layout, running_products
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.matchers.base import matched_ids
@@ -24,6 +25,7 @@ from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, matched
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw
 from metaclip_spark.stages.verify.found import Found, checked
+from metaclip_spark.stages.weights import weight_columns, weights_in
 from metaclip_spark.takedown.hashes import Takedowns
 
 SAMPLE = "verify"
@@ -104,7 +106,12 @@ def _lists_differ(wanted: pa.ListArray, stored: pa.ListArray) -> npt.NDArray[np.
 
 
 def draws_of(
-    rows: DataFrame, probabilities: Broadcast[npt.NDArray[np.float64]], seed: int, key: str, within: str | None = None
+    rows: DataFrame,
+    probabilities: Broadcast[npt.NDArray[np.float64]],
+    seed: int,
+    key: str,
+    within: str | None = None,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Compute the sampling probability and the draw of the pairs of a subset again, and whether the draw keeps them.
 
@@ -114,11 +121,14 @@ def draws_of(
         probabilities: float64 by entry id; NaN for an entry that was not counted.
         key: the column that keys the draw.
         within: the column with the probability in the run that the pairs are survivors of; null where it is unknown.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
     """
 
     def look(batch: pa.RecordBatch, found: Found) -> None:
         pairs, keys, entry_ids, stored, drawn = (batch.column(at) for at in range(5))
         p = running_products(*list_layout(entry_ids), probabilities.value)
+        weight = weights_in(batch, weights)
+        p = p if weight is None else p * weight
         if within is not None:
             p = np.fmin(p, batch.column(5).to_numpy(zero_copy_only=False))
         stored, drawn = (column.to_numpy(zero_copy_only=False).astype(np.float64) for column in (stored, drawn))
@@ -132,7 +142,8 @@ def draws_of(
         )
 
     names = ["pair_id", key, "entry_ids", "sampling_probability", "draw", *([] if within is None else [within])]
-    return checked(rows.select(*[F.col(name).alias(f"c{at}") for at, name in enumerate(names)]), look)
+    columns = [F.col(name).alias(f"c{at}") for at, name in enumerate(names)]
+    return checked(rows.select(*columns, *weight_columns(weights)), look)
 
 
 def taken_down(rows: DataFrame, table: str, takedowns: Broadcast[Takedowns], owner: str) -> DataFrame:

@@ -15,11 +15,13 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.hashing.key_prefix import KeyPrefix
+from metaclip_spark.core.weights import PairWeights
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw
 from metaclip_spark.stages.dedup import of_prefix
 from metaclip_spark.stages.verify.found import as_differences
+from metaclip_spark.stages.weights import WEIGHT_COLUMNS, weight_columns, weights_in
 
 KEY = "key"
 """The column with the key of a row, a string."""
@@ -78,6 +80,7 @@ def drawn(
     seed: int,
     unit: str,
     prefix: KeyPrefix,
+    weights: PairWeights | None = None,
 ) -> DataFrame:
     """Return the ids of the pairs of a pool that the draw keeps, from their entry ids alone.
 
@@ -86,17 +89,22 @@ def drawn(
     Args:
         probabilities: float64 by entry id; NaN for an entry that was not counted: such a pair is not drawn.
         prefix: the pairs, or with unit `image` the images, whose id is in it.
+        weights: the factors of the pairs' probabilities; None: every pair weighs 1.
     """
+    weight = weight_columns(weights)
     if unit == "image":
-        narrow = of_prefix(pool, prefix, "image_id").select("image_id", "pair_id", "entry_ids")
+        narrow = of_prefix(pool, prefix, "image_id").select("image_id", "pair_id", "entry_ids", *weight)
         narrow = smallest_of(narrow.where(F.size("entry_ids") > 0), F.col("image_id"), F.col("pair_id"), seed)
-        rows = narrow.select("pair_id", "entry_ids", draw("image_id", seed).alias("u"))
+        weight = [F.col(name) for name in WEIGHT_COLUMNS[: len(weight)]]
+        rows = narrow.select("pair_id", "entry_ids", draw("image_id", seed).alias("u"), *weight)
     else:
-        rows = of_prefix(pool, prefix).select("pair_id", "entry_ids", draw("pair_id", seed).alias("u"))
+        rows = of_prefix(pool, prefix).select("pair_id", "entry_ids", draw("pair_id", seed).alias("u"), *weight)
 
     def keep(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             p = running_products(*list_layout(batch.column(1)), probabilities.value)
+            factor = weights_in(batch, weights)
+            p = p if factor is None else p * factor
             kept = batch.column(2).to_numpy(zero_copy_only=False) < p
             yield pa.record_batch({KEY: batch.column(0).filter(pa.array(kept))})
 

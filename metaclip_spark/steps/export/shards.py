@@ -86,8 +86,8 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
         by_entry = drawn_with(warehouse, run.run_id, 1.0, 1 + counted.select(F.max("entry_id")).collect()[0][0])
     else:
         by_entry = drawn_with(warehouse, run.run_id)
-    probability = pair_probability(Broadcast.of(warehouse.spark, by_entry))
-    return settled(matched.withColumn("sampling_probability", probability("entry_ids")))
+    probability = pair_probability(Broadcast.of(warehouse.spark, by_entry), run.weights)
+    return settled(matched.withColumn("sampling_probability", probability))
 
 
 def shards_for(pairs: DataFrame, rows_per_shard: int) -> int:

@@ -67,7 +67,7 @@ def draws_of_runs(look: Inspection, check: Check) -> None:
             of_earlier = look.read("curated_pairs", run_id=earlier)
             known = of_earlier.select("pair_id", F.col("sampling_probability").alias(_WITHIN))
             rows, within = rows.join(known, on="pair_id", how="left"), _WITHIN
-        check.take(draws_of(rows, _probabilities(look, run), seed, key_of(unit), within), "pair")
+        check.take(draws_of(rows, _probabilities(look, run), seed, key_of(unit), within, run.weights), "pair")
         check.count(1, "run")
 
 
@@ -105,7 +105,7 @@ def _check_members(look: Inspection, check: Check, run: Run, subset: DataFrame) 
     if one_text:
         check.skip(f"run {run.run_id}: images that it lacks; a takedown may have removed the text that was drawn")
     for prefix in look.prefixes(number):
-        kept = drawn(pool, probabilities, seed, unit, prefix)
+        kept = drawn(pool, probabilities, seed, unit, prefix, run.weights)
         there = of_prefix(subset, prefix, key_of(unit)).select("pair_id")
         if one_text:
             check.take_differences([lacking(there, kept, "curated_pairs", *extra)])

@@ -1,0 +1,142 @@
+"""Weights of pairs: factors of their sampling probabilities, from a kept column and by language, without Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MISSING, NOT_A_NUMBER, OUT_OF_RANGE = 1, 2, 3
+"""What a value can be instead of a weight; 0 is a weight."""
+
+
+@dataclass(frozen=True)
+class PairWeights:
+    """The factor of each pair's sampling probability: the weight in its kept column times that of its list.
+
+    A pair is kept if its draw is below p * weight. The draw does not depend on the weight, so a lower weight only
+    removes pairs.
+
+    Attributes:
+        column: the kept column with the weight of each pair; None: the weights are those of the lists alone.
+        missing: the weight of a pair without a value in the column; None: there must be no such pair.
+        languages: (list, weight), in the order of the lists' names; the pairs of all other lists weigh 1.
+    """
+
+    column: str | None = None
+    missing: float | None = None
+    languages: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def given(
+        cls, column: str | None, missing: str | None, languages: Mapping[str, float] | None
+    ) -> PairWeights | None:
+        """Return the weights that settings of these values mean; None where they mean none.
+
+        Args:
+            missing: a number, or `error`, the default.
+        """
+        if column is None and not languages:
+            return None
+        return cls(
+            column, None if missing in (None, "error") else float(missing), tuple(sorted((languages or {}).items()))
+        )
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The weights as plain values, for the log."""
+        return {"column": self.column, "missing": self.missing, "languages": dict(self.languages)}
+
+    def is_at_most(self, earlier: Mapping[str, Any]) -> bool:
+        """Return whether no pair weighs more than with earlier weights, as `plain` gives them."""
+        before = earlier.get("languages") or {}
+        names = {*before, *dict(self.languages)}
+        same = (self.column, self.missing) == (earlier.get("column"), earlier.get("missing"))
+        return same and all(dict(self.languages).get(name, 1.0) <= before.get(name, 1.0) for name in names)
+
+    def of(self, texts: pa.Array, lists: pa.Array) -> npt.NDArray[np.float64]:
+        """Return the weight of each pair, float64 in [0, 1]; 0 for a pair whose value is no weight.
+
+        Args:
+            texts: strings, the values of the kept column; not read without a column.
+            lists: strings, the list of each pair; not read without weights of lists.
+        """
+        if self.column is None:
+            weights = np.ones(len(texts))
+        else:
+            weights, kinds = read_weights(texts)
+            weights[kinds > 0] = 0.0
+            weights[kinds == MISSING] = self.missing or 0.0
+        if self.languages:
+            names, values = zip(*self.languages, strict=True)
+            at = pc.index_in(lists, pa.array(names, pa.string())).fill_null(len(names)).to_numpy(zero_copy_only=False)
+            weights = weights * np.array([*values, 1.0])[at]
+        return weights
+
+
+def sentence_of(logged: Mapping[str, Any]) -> str:
+    """Return what the log has about the weights of a draw, as a sentence."""
+    factors = []
+    if logged["column"] is not None:
+        factors.append(f"its weight in the kept column {logged['column']!r}")
+    if logged["languages"]:
+        listed = ", ".join(f"{name} {weight:g}" for name, weight in logged["languages"].items())
+        factors.append(f"the weight of its language ({listed}; all others 1)")
+    text = (
+        f"Each pair's sampling probability is multiplied by {' and '.join(factors)}: {logged['mean']:.4g} on average."
+    )
+    if logged["pairs_missing"]:
+        missing, pairs = logged["pairs_missing"], logged["pairs"]
+        text += f" {missing:,} of {pairs:,} matched pairs have no value there and weigh {logged['missing']:g}."
+    return text
+
+
+def shown(logged: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the log has about the weights of a draw, without the sums that only a later draw needs."""
+    return {name: value for name, value in logged.items() if name != "snapshots"}
+
+
+def read_weights(texts: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
+    """Return the numbers that strings are, float64, and what each is instead of a weight, int8.
+
+    A value is missing if it is null, empty or NaN. A number below 0 or above 1 is out of range.
+
+    >>> values, kinds = read_weights(pa.array(["0.5", "1e-3", " ", None, "nan", "0,5", "1.01"]))
+    >>> values[:2].tolist(), kinds.tolist()
+    ([0.5, 0.001], [0, 0, 1, 1, 1, 2, 3])
+    """
+    trimmed = pc.ascii_trim_whitespace(texts)
+    empty = pc.fill_null(pc.equal(trimmed, ""), True).to_numpy(zero_copy_only=False)
+    numbers = pc.if_else(pa.array(empty), pa.scalar(None, trimmed.type), trimmed)
+    wrong = np.zeros(len(texts), bool)
+    try:
+        cast = numbers.cast(pa.float64())
+    except pa.ArrowInvalid:
+        cast, wrong = _one_by_one(numbers)
+    values = pc.fill_null(cast, np.nan).to_numpy(zero_copy_only=False).astype(np.float64) + 0.0  # -0 is 0
+    kinds = np.zeros(len(texts), np.int8)
+    kinds[(values < 0) | (values > 1)] = OUT_OF_RANGE
+    kinds[np.isnan(values)] = MISSING
+    kinds[wrong] = NOT_A_NUMBER
+    return values, kinds
+
+
+def _one_by_one(numbers: pa.Array) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
+    """Return numbers, null where a string is none, and which strings are none."""
+    encoded = numbers.dictionary_encode()
+    read = [_number(text) for text in encoded.dictionary]
+    values = pa.array(read, pa.float64()).take(encoded.indices)
+    return values, pc.and_(values.is_null(), numbers.is_valid()).to_numpy(zero_copy_only=False)
+
+
+def _number(text: pa.Scalar) -> float | None:
+    try:
+        number: float = text.cast(pa.float64()).as_py()
+    except pa.ArrowInvalid:
+        return None
+    return number
