@@ -11,7 +11,7 @@ import numpy.typing as npt
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.threshold_search import round_thresholds
-from metaclip_spark.core.weights import sentence_of, shown
+from metaclip_spark.core.weights.pairs import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, FRACTIONS, LanguageThresholds, for_fractions
 from metaclip_spark.errors import ConfigError

@@ -29,7 +29,7 @@ from metaclip_spark.config import numbers
 from metaclip_spark.config.setting import NEVER, WHEN_GIVEN, Group, InRunId, Names, Setting, Words, flag_of, setting
 from metaclip_spark.core.sampling import TAIL_FRACTION
 from metaclip_spark.core.secrets import masked
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.extract.language import IDENTIFIERS
 from metaclip_spark.matchers import ENGINES
 from metaclip_spark.sources.lists import CRAWL_ROOT

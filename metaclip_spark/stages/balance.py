@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import batch_probability
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.schemas import CURATED_PAIRS, ENTRY_PROBABILITIES, PAIRS

@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.report.composition.merge import merge_rows
 from metaclip_spark.report.composition.task_sums import PARTIAL_DDL, Plan, TaskSums
 from metaclip_spark.spark.broadcast import Broadcast

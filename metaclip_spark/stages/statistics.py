@@ -22,7 +22,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.counts import EntrySums
 from metaclip_spark.core.sampling import batch_probability, drawn_again, fixed_point, limbs
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.schemas import RUN_STATISTICS
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import draw, need_columns

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.expected_size import EXPECTED_DDL, ExpectedSums, Thresholds
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.columns import need_columns

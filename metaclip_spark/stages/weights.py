@@ -12,7 +12,8 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import fixed_point
-from metaclip_spark.core.weights import PairWeights, read_weights
+from metaclip_spark.core.weights.pairs import PairWeights
+from metaclip_spark.core.weights.values import read_weights
 
 WEIGHT_COLUMNS = ("weight_text", "weight_list")
 """Names of the columns that `PairWeights.of` takes, where rows go to Python as a whole."""
@@ -46,8 +47,8 @@ def weight_sums(pairs: DataFrame, weights: PairWeights) -> DataFrame:
     Rows: n:1 per snapshot and kind of value. Shuffle: one row per snapshot, kind and task.
 
     Returns:
-        snapshot; kind: 0 for a weight, otherwise a kind of `core.weights`; pairs; high and low: the sum of the weights
-        in the form of `sampling.fixed_point`, decimals; example: the smallest pair_id, and its value after a space.
+        snapshot; kind: 0 for a weight, otherwise a kind of `core.weights.values`; pairs; high and low: the sum of the
+        weights in the form of `sampling.fixed_point`, decimals; example: the smallest pair_id, a space, and its value.
     """
 
     def partial_sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -19,7 +19,7 @@ from metaclip_spark.core.sampling import (
     entry_probability,
     threshold_for_tail_fraction,
 )
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, choose, remarks, sentences
 from metaclip_spark.errors import WarehouseError

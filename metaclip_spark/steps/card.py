@@ -15,7 +15,7 @@ import metaclip_spark
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import from_fixed_point, joined, tail_fraction
 from metaclip_spark.core.secrets import masked
-from metaclip_spark.core.weights import sentence_of, shown
+from metaclip_spark.core.weights.pairs import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.errors import WarehouseError

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from pyspark.sql import DataFrame
 
 from metaclip_spark.core.threshold_search import smallest_threshold
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThresholds, for_tail_fraction
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.sweep import expected_sums

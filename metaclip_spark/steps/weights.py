@@ -8,7 +8,8 @@ from typing import Any
 from pyspark.sql import DataFrame
 
 from metaclip_spark.core.sampling import from_fixed_point
-from metaclip_spark.core.weights import MISSING, NOT_A_NUMBER, OUT_OF_RANGE, PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
+from metaclip_spark.core.weights.values import MISSING, NOT_A_NUMBER, OUT_OF_RANGE
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.stages.weights import weight_sums

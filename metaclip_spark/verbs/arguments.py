@@ -20,7 +20,7 @@ from metaclip_spark.core.checks import need_names
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import LOW_THRESHOLD, TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.core.threshold_search import round_thresholds
-from metaclip_spark.core.weights import read_weights
+from metaclip_spark.core.weights.values import read_weights
 from metaclip_spark.core.wording import agrees
 from metaclip_spark.errors import ConfigError, InputError
 from metaclip_spark.verbs.columns import text_hint, url_hint

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from metaclip_spark.config.settings import OF_COMMAND, THINNING
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.errors import ConfigError, WarehouseError
 from metaclip_spark.warehouse.events import DONE, PRUNED, STARTED, USED, Attempt, Event, StageEvent, event_of
 from metaclip_spark.warehouse.pools import (

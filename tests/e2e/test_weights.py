@@ -102,9 +102,11 @@ def test_verify_finds_a_run_whose_weights_were_not_applied(spark, weighted, tmp_
     """The pairs of a run without weights are not those of a run with them."""
     world, run = weighted
     warehouse = shutil.copytree(world.root / "warehouse", tmp_path / "warehouse")
-    plain = done("balance", *flag_words(warehouse=warehouse, threshold=T, run_id="plain"))
+    plain = done("balance", *flag_words(warehouse=warehouse, threshold=T))
     table = Warehouse(spark, str(warehouse), None)
-    rows = table.read("curated_pairs").where("run_id = 'plain'").withColumn("run_id", F.lit(run["run_id"]))
+    rows = (
+        table.read("curated_pairs").where(F.col("run_id") == plain["run_id"]).withColumn("run_id", F.lit(run["run_id"]))
+    )
     table.replace("curated_pairs", rows, run_id=run["run_id"])
     ended = call("verify", *flag_words(warehouse=warehouse, checks="draws,subsets", run_id=run["run_id"]), "--json")
     found = {check["check"]: check["first"][0] for check in json.loads(ended.out)["checks"]}
@@ -190,6 +192,7 @@ def test_export_writes_the_weighted_probabilities(spark, weighted, tmp_path):
         assert {pair: found[pair] for pair in found} == pytest.approx({p: right.probabilities[p] for p in found})
 
 
+@pytest.mark.slow
 def test_of_an_image_the_drawn_text_has_the_weight(spark, weighted):
     """With --unit image the text is chosen whatever it weighs, and its weight counts."""
     world, _ = weighted
@@ -207,16 +210,16 @@ def test_pairs_without_a_weight_draw_nothing(spark, tmp_path, values):
     world = World(tmp_path)
     rows = [(*each[:2], values[at] if at < len(values) else each[2]) for at, each in enumerate(ROWS[:20])]
     path = write_parquet(tmp_path / "pairs.parquet", rows, COLUMNS)
-    ids = {text: pair for pair, (_, text) in zip(*pair_ids(rows), strict=True)}
+    ids = [pair_ids(rows)[each[:2]] for each in rows]
     ended = call(*run_words(world, path, weight="score"))
     assert ended.status == 2
     assert not rows_of(spark, tmp_path / "warehouse", "curated_pairs")
     if "high" in values:
-        low = min((ids[rows[at][1]], rows[at][2]) for at in (0, 3))
+        low = min((ids[at], rows[at][2]) for at in (0, 3))
         assert (
             "4 of 20 matched pairs have no weight from 0 to 1 in the kept column 'score': 1 is no number (e.g. pair "
-            f"{ids[rows[2][1]]}: 'high'); 2 are not from 0 to 1 (e.g. pair {low[0]}: '{low[1]}'); 1 has no value (e.g. "
-            f"pair {ids[rows[1][1]]}). Nothing was drawn. Bring the column to numbers from 0 to 1 in the input, or "
+            f"{ids[2]}: 'high'); 2 are not from 0 to 1 (e.g. pair {low[0]}: '{low[1]}'); 1 has no value (e.g. "
+            f"pair {ids[1]}). Nothing was drawn. Bring the column to numbers from 0 to 1 in the input, or "
             "read it again with another one. --weight-missing 1 keeps the probability of pairs without a value, and 0 "
             "drops them; --keep-columns score keeps the column when sources are read."
         ) in ended.err
@@ -235,10 +238,10 @@ def test_pairs_without_a_weight_draw_nothing(spark, tmp_path, values):
         assert (run["weights"]["missing"], run["weights"]["pairs_missing"]) == (share, 3)
 
 
-def pair_ids(rows) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the ids of pairs, and their urls and texts."""
+def pair_ids(rows) -> dict[tuple[str, str], str]:
+    """Return (url, text) -> pair_id."""
     made = reference.curate([reference.Row("", "", "text", url, text) for url, text, _ in rows], ENTRIES, threshold=1)
-    return list(made.pairs), [(row.url, row.text) for row in made.pairs.values()]
+    return {(row.url, row.text): pair for pair, row in made.pairs.items()}
 
 
 def test_a_column_that_was_not_kept_is_missing_in_every_pair(spark, weighted):
@@ -358,6 +361,7 @@ def test_weights_of_languages_equal_one_process(spark, languages):
     assert_right(*at)
 
 
+@pytest.mark.slow
 def test_lower_weights_of_languages_read_the_earlier_subset_and_higher_ones_do_not(spark, languages):
     """A pair that was dropped stays dropped if no language weighs more."""
     root, run = languages

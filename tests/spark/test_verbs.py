@@ -196,6 +196,49 @@ def test_a_matched_row_without_a_key_fails_the_job(spark):
     assert mc.balance(matched.where("text = 'xyzzy'"), counts, threshold=1).collect() == []
 
 
+@pytest.mark.parametrize("unit", ["pair", "image"])
+@pytest.mark.parametrize("kind", [pa.float64(), pa.float32(), pa.string()], ids=str)
+def test_weights_give_what_the_local_verb_gives(pool, spark, unit, kind):
+    """Numbers, and strings that are numbers; of an image, the weight of the drawn text counts."""
+    table, _ = pool
+    numbers = [(at * 37 % 101) / 100 for at in range(len(table))]
+    weights = pa.array(numbers).cast(kind) if kind != pa.string() else pa.array([f" {number}" for number in numbers])
+    matched = mc.local.match(table.filter(table["text"].is_valid()), WORDNET)
+    matched = matched.append_column("score", weights.filter(table["text"].is_valid().combine_chunks()))
+    how = {"threshold": 5, "seed": 3, "unit": unit, "weight": "score"}
+    counts = mc.local.count_entries(matched)
+    expected = mc.local.balance(matched, counts, **how)
+    plain = mc.local.balance(matched, counts, **{**how, "weight": None})
+    assert 0 < len(expected) < len(plain)
+    got = mc.balance(spark.createDataFrame(matched).repartition(3), counts, **how)
+    assert got.columns == expected.column_names
+    assert_same(got, expected)
+
+
+def test_a_matched_row_without_a_weight_is_refused(spark):
+    """By the verb on a Table, and by the job on Spark; rows that match nothing need no weight."""
+    table = pa.table({"id": range(5), "text": ["a photo"] * 4 + ["xyzzy"], "score": [0.5, None, 1.5, 1.0, None]})
+    matched = mc.local.match(table, ENTRIES)
+    counts = mc.local.count_entries(matched)
+    how = {"threshold": 5, "key": "id", "weight": "score"}
+    message = "balance: 2 of 4 matched rows have no weight from 0 to 1 in column 'score'. Fill or drop them first."
+    with pytest.raises(InputError, match="2 of 4") as refused:
+        mc.balance(matched, counts, **how)
+    assert str(refused.value) == message
+    with pytest.raises(PySparkException, match="matched rows? ha(s|ve) no weight from 0 to 1 in column 'score'"):
+        mc.balance(spark.createDataFrame(matched), counts, **how).toArrow()
+    fine = matched.filter(pa.array([True, False, False, True, True]))
+    assert mc.balance(fine, counts, **how)["id"].to_pylist() == [
+        row["id"] for row in mc.balance(spark.createDataFrame(fine), counts, **how).collect()
+    ]
+    for column, error in (("text", "no weight from 0 to 1 in column 'text'"), ("nope", "'nope' is missing")):
+        with pytest.raises(InputError, match=error):
+            mc.balance(matched, counts, **{**how, "weight": column})
+    flags = matched.append_column("flag", pa.array([True] * 5))
+    with pytest.raises(InputError, match="column 'flag' holds bool; expected weights, numbers from 0 to 1."):
+        mc.balance(flags, counts, **{**how, "weight": "flag"})
+
+
 def test_counts_of_another_pool_fail_the_job(spark):
     """A row that matches an entry without a count is not a row of the counted pool."""
     matched = mc.match(spark.createDataFrame([("u", "an otter")], "url string, text string"), ENTRIES)

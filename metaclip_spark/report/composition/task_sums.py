@@ -24,7 +24,7 @@ import pyarrow.compute as pc
 from metaclip_spark.core.counts import BLOCK
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.urls.hosts import normal_host, written_hosts
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(

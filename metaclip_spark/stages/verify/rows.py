@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from metaclip_spark.candidates.ledger import FILTER_PREFIX, TEXT_REASONS
 from metaclip_spark.core.draw import draws, image_keys, pair_keys
 from metaclip_spark.core.entry_lists import list_layout, running_products
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.matchers.base import matched_ids

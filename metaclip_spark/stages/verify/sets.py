@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.hashing.key_prefix import KeyPrefix
-from metaclip_spark.core.weights import PairWeights
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import smallest_of
 from metaclip_spark.stages.columns import draw

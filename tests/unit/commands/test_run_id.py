@@ -62,3 +62,21 @@ def test_ids_of_settings_never_change(flags, run_id, extract_id):
 def test_what_changes_no_result_is_not_in_the_run_id(flags):
     """Where things are, how fast, and how much is shown; a default that is written out is the same setting."""
     assert run_id_of(make_settings(flags), "list", {}) == FLAGS[0][1]
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"weight": "score"},
+        {"weight": "other"},
+        {"weight": "score", "weight_missing": "1"},
+        {"language_weights": "en=0.5"},
+        {"language_weights": "en=0.6"},
+    ],
+    ids=str,
+)
+def test_weights_are_in_the_run_id_when_given(flags):
+    """Each gives another run, and reads the sources in the same way."""
+    settings = make_settings(flags)
+    assert run_id_of(settings, "list", {}) not in {run_id for _, run_id, _ in FLAGS}
+    assert settings.extract_options().extract_id == FLAGS[0][2]

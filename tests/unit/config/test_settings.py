@@ -12,6 +12,7 @@ from metaclip_spark.config.merge import make_settings
 from metaclip_spark.config.setting import Group
 from metaclip_spark.config.settings import OF_COMMAND, SETTINGS, THINNING, Settings, settings_in
 from metaclip_spark.core.sampling import TAIL_FRACTION
+from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.errors import ConfigError
 
 ROOT = Path(__file__).parents[3]
@@ -370,3 +371,48 @@ def test_secrets_are_hidden_where_settings_are_stored():
         "spark.password": "(hidden)",
     }
     assert shown == Settings(spark=spark).model_dump() | {"spark": shown["spark"]}
+
+
+@pytest.mark.parametrize(
+    ("flags", "weights"),
+    [
+        ({}, None),
+        ({"weight": "score"}, PairWeights("score")),
+        ({"weight": "score", "weight_missing": "error"}, PairWeights("score")),
+        ({"weight": "score", "weight_missing": 1}, PairWeights("score", 1.0)),
+        ({"weight": "score", "weight_missing": "25%"}, PairWeights("score", 0.25)),
+        ({"language_weights": "en=0.5, de=1"}, PairWeights(None, None, (("de", 1.0), ("en", 0.5)))),
+        ({"language_weights": {"de": "50%"}}, PairWeights(None, None, (("de", 0.5),))),
+    ],
+)
+def test_settings_of_weights(flags, weights):
+    """A column, what a missing value weighs, and languages; a map in YAML."""
+    assert make_settings(flags).pair_weights == weights
+
+
+@pytest.mark.parametrize(
+    ("flags", "error"),
+    [
+        ({"weight": " "}, "expected the name of a kept column, got an empty one"),
+        (
+            {"weight_missing": "1"},
+            "--weight-missing is for the pairs without a value in --weight; give --weight COLUMN",
+        ),
+        ({"weight": "s", "weight_missing": "2"}, "must be error, or a weight between 0 and 1, got '2'"),
+        ({"weight": "s", "weight_missing": "nan"}, "must be error, or a weight between 0 and 1, got 'nan'"),
+        ({"weight": "s", "weight_missing": "drop"}, "expected a number between 0 and 1"),
+        (
+            {"language_weights": "en"},
+            "expected LANGUAGE=W pairs with commas between them, each language once, got 'en'",
+        ),
+        ({"language_weights": "en=1,en=0"}, "each language once, got 'en=1,en=0'"),
+        ({"language_weights": "=1"}, "each language once, got '=1'"),
+        ({"language_weights": "en=1.5"}, "every weight must be between 0 and 1, got {'en': 1.5}"),
+        ({"language_weights": "en=-0.5"}, "every weight must be between 0 and 1, got {'en': -0.5}"),
+        ({"language_weights": "en=nan"}, "every weight must be between 0 and 1, got {'en': nan}"),
+        ({"language_weights": "en=half"}, "expected a number between 0 and 1, or a percentage such as 6%, got 'half'"),
+    ],
+)
+def test_wrong_weights_are_refused(flags, error):
+    """Before anything starts."""
+    assert error in refusal(flags)

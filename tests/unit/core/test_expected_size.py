@@ -31,14 +31,14 @@ def counts_of(lists: list[list[int] | None], n_entries: int) -> np.ndarray:
     return np.bincount(np.array(ids, dtype=np.int64), minlength=n_entries).astype(np.int64)
 
 
-def brute_force(lists, counts, threshold: int) -> tuple[Fraction, Fraction]:
+def brute_force(lists, counts, threshold: int, weights=None) -> tuple[Fraction, Fraction]:
     """Return the sums of p and of p(1 - p), pair by pair as in the algorithm, each rounded to 2**-53."""
     expected, variance = Fraction(0), Fraction(0)
-    for ids in lists:
+    for at, ids in enumerate(lists):
         missed = 1.0
         for entry in ids or ():
             missed *= 1.0 - threshold / float(max(counts[entry], threshold))
-        p = 1.0 - missed
+        p = (1.0 - missed) * (1.0 if weights is None else weights[at])
         for value in (p, p * (1.0 - p)):
             rounded = Fraction(round(Fraction(value) * 2**53), 2**53)
             expected, variance = (expected + rounded, variance) if value is p else (expected, variance + rounded)
@@ -88,6 +88,25 @@ def test_sums_equal_the_brute_force_sum_for_any_cut_into_batches(pool):
     for row in whole.to_arrow().to_pylist():
         assert (row["text_source"], row["lang"], row["pairs"]) == (None, None, len(lists))
         assert (exact(row, "expected"), exact(row, "variance")) == brute_force(lists, counts, row["threshold"])
+
+
+@settings(max_examples=150)
+@given(
+    pool=pools(), weights=st.lists(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1)), min_size=40, max_size=40)
+)
+def test_weighted_sums_equal_the_brute_force_sum_for_any_cut_into_batches(pool, weights):
+    """At each t, also of pairs that are certain at every t, and of weights with digits below 2**-53."""
+    lists, counts, more, values, cuts = pool
+    counts = np.where(counts > 0, counts + more, 0)
+    array, factors = pa.array(lists, LISTS), np.array(weights)[: len(lists)]
+    sums = ExpectedSums(Thresholds(counts, values))
+    for start, stop in zip(cuts, cuts[1:], strict=False):
+        sums.add(array[start:stop], weights=factors[start:stop])
+    found = sums.to_arrow().to_pylist()
+    assert [row["threshold"] for row in found] == sorted(set(values))
+    for row in found:
+        wanted = brute_force(lists, counts, row["threshold"], factors.tolist())
+        assert (exact(row, "expected"), exact(row, "variance")) == wanted
 
 
 def test_many_t_have_the_bits_of_one():

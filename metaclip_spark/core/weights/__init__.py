@@ -1,0 +1,1 @@
+"""Weights: factors of the sampling probabilities of pairs."""
