@@ -383,6 +383,13 @@ def report(
     help="With --failed-of: export images that ended so, out of failed_to_download, failed_to_resize, not_tried, "
     "opted_out, and http_NNN.  [default: all but opted_out]",
 )
+@click.option(
+    "--describe",
+    metavar="NAME=VALUE",
+    multiple=True,
+    help="Say this in _croissant.json (repeatable): license, url, creator, name, description, citeAs, datePublished, "
+    "keywords, publisher or version.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the manifest of the export as JSON.")
 def export(
     config: str | None,
@@ -396,6 +403,7 @@ def export(
     rows_per_shard: int | None,
     failed_of: tuple[str, ...],
     retry_status: str | None,
+    describe: tuple[str, ...],
     as_json: bool,
     **flags: Any,
 ) -> int:
@@ -407,7 +415,7 @@ def export(
     from metaclip_spark.commands import export
 
     request = export.ExportRequest(
-        stage, run_id, since, export_format, output, shards, rows_per_shard, failed_of, retry_status
+        stage, run_id, since, export_format, output, shards, rows_per_shard, failed_of, retry_status, describe
     )
     return export.export(settings_from(flags, config), _reporter(quiet=as_json), request, as_json)
 

@@ -13,6 +13,7 @@ from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.export.croissant import CROISSANT, croissant_of, parse_description
 from metaclip_spark.export.failures import parse_statuses
 from metaclip_spark.export.place import EXPORTS, MANIFEST, Place
 from metaclip_spark.export.shards import COLUMNS, INDEX
@@ -48,6 +49,7 @@ class ExportRequest:
         shards, rows_per_shard: number of files, or approximate number of images per file; at most one of the two.
         failed_of: folders that img2dataset wrote; only images that it did not get are exported. Empty: all images.
         retry_status: the outcomes to try again, as `--retry-status` takes them; None: all but opt-outs.
+        describe: NAME=VALUE, what `_croissant.json` says besides the manifest.
     """
 
     stage: str
@@ -59,6 +61,7 @@ class ExportRequest:
     rows_per_shard: int | None
     failed_of: tuple[str, ...] = ()
     retry_status: str | None = None
+    describe: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Check that the parameters do not contradict each other.
@@ -78,13 +81,19 @@ class ExportRequest:
         if self.retry_status is not None and not self.failed_of:
             raise ConfigError("--retry-status says what of --failed-of FOLDER to try again; give that folder, too.")
         parse_statuses(self.retry_status)
+        parse_description(self.describe)
         if self.format == DATACOMP:
             self._check_uids()
 
     def _check_uids(self) -> None:
         if self.output is None:
             raise ConfigError("--format datacomp needs --output DIR outside of the warehouse: takedowns find no uids.")
-        flags = {"--since": self.since, "--shards": self.shards, "--rows-per-shard": self.rows_per_shard}
+        flags = {
+            "--since": self.since,
+            "--shards": self.shards,
+            "--rows-per-shard": self.rows_per_shard,
+            "--describe": self.describe or None,
+        }
         given = [flag for flag, value in flags.items() if value is not None]
         if given:
             raise ConfigError(f"--format datacomp writes one file of uids, of all pairs; remove {given[0]}.")
@@ -175,6 +184,9 @@ def _write_export(
             if download is not None and failed is not None:
                 summary |= retried(download, failed)
             texts = {MANIFEST: json.dumps(summary, ensure_ascii=False, indent=1) + "\n"}
+            if request.format != DATACOMP:
+                croissant = croissant_of(summary, parse_description(request.describe))
+                texts[CROISSANT] = json.dumps(croissant, ensure_ascii=False, indent=1) + "\n"
             if request.format == INDEX:
                 texts[INDEX_FILE] = json.dumps(index_of(summary), indent=1) + "\n"
             warehouse.guard()
@@ -199,7 +211,7 @@ def _write_shards(
     """Write shards; return the manifest, and the size of each file."""
     shards = request.shards or shards_for(pairs, request.rows_per_shard or ROWS_PER_SHARD)
     found = write(pairs, excluded, place.work, request.format, shards, run)
-    sizes = {name: size for name, (_, _, size) in found.files.items()}
+    sizes = {name: file.bytes for name, file in found.files.items()}
     return manifest(request, run, found, shards, versions, software), sizes
 
 
@@ -235,8 +247,8 @@ def manifest(
         "urls_rewritten": found.rewritten,
         "urls_refused": found.refused,
         "files": [
-            {"file": name, "rows": rows, "pairs": pairs, "bytes": size}
-            for name, (rows, pairs, size) in found.files.items()
+            {"file": name, "rows": file.rows, "pairs": file.pairs, "bytes": file.bytes, "sha256": file.sha256}
+            for name, file in found.files.items()
         ],
     }
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metaclip_spark.core.urls.request import requested
-from metaclip_spark.storage.write import open_atomic
+from metaclip_spark.storage.write import HashedFile, open_atomic
 
 IMAGES = "parquet"
 INDEX = "webdataset-index"
@@ -38,13 +38,14 @@ WRITTEN = pa.schema(
         ("missing", pa.int64()),
         ("rewritten", pa.int64()),
         ("refused", pa.int64()),
+        ("sha256", pa.string()),
     ]
 )
 """A task returns one row per file, and one without a file for the sums of over_limit and missing.
 
 `rewritten` counts the file's rows whose url is not as found, and `refused` those whose url the URL Standard refuses.
 """
-WRITTEN_DDL = ", ".join(f"{name} {'string' if name == 'file' else 'bigint'}" for name in WRITTEN.names)
+WRITTEN_DDL = ", ".join(f"{field.name} {'string' if field.type == pa.string() else 'bigint'}" for field in WRITTEN)
 
 COLUMNS = {
     IMAGES: {
@@ -137,7 +138,7 @@ def write_shards(batches: Iterable[pa.RecordBatch], folder: str, format: str) ->
                         open_files[shard, flag].add(_ROWS[format](rows), rows.num_rows)
         yield from _closed(open_files)
     if over_limit or missing:
-        yield _written(None, 0, 0, 0, over_limit, missing, 0, 0)
+        yield _written(None, 0, 0, 0, over_limit, missing, 0, 0, None)
 
 
 class _ShardFile:
@@ -149,7 +150,7 @@ class _ShardFile:
         self._buffered: list[pa.Table] = []
         # The task's stack discards the file if the task fails; a complete file is closed before that.
         self._stack = stack.enter_context(contextlib.ExitStack())
-        self._file = self._stack.enter_context(open_atomic(f"{folder}/{name}"))
+        self._file = HashedFile(self._stack.enter_context(open_atomic(f"{folder}/{name}")))
         self._writer = pq.ParquetWriter(self._file, schema, compression="zstd", write_statistics=False)
         self._stack.callback(self._writer.close)
 
@@ -173,9 +174,9 @@ class _ShardFile:
         if rest.num_rows:
             self._writer.write_table(rest, row_group_size=ROW_GROUP)
         self._writer.close()
-        size = self._file.tell()
+        size, digest = self._file.tell(), self._file.sha256
         self._stack.close()
-        return _written(self.name, self._rows, self._pairs, size, 0, 0, self._rewritten, self._refused)
+        return _written(self.name, self._rows, self._pairs, size, 0, 0, self._rewritten, self._refused, digest)
 
 
 def _closed(files: dict[tuple[int, bool], _ShardFile]) -> Iterator[pa.RecordBatch]:

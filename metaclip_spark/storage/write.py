@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,45 @@ from metaclip_spark.storage.transport import is_chain
 
 PARTIAL = ".partial"
 """Suffix of a local file while it is written; a file with this suffix remains where a writer died."""
+
+
+class HashedFile:
+    """A file that is written from its start to its end, with the SHA-256 of its bytes; pyarrow writes to it, too.
+
+    Attributes:
+        closed: always false: whoever opened the file closes it.
+    """
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, data: bytes) -> int:
+        """Append bytes, or another buffer; return how many."""
+        view = memoryview(data)
+        self._digest.update(view)
+        self._size += view.nbytes
+        self._file.write(view)
+        return view.nbytes
+
+    def tell(self) -> int:
+        """Return how many bytes were written."""
+        return self._size
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    @property
+    def sha256(self) -> str:
+        """The hash of the bytes so far, as hex digits."""
+        return self._digest.hexdigest()
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import posixpath
@@ -9,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +19,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from metaclip_spark.errors import WarehouseError
-from metaclip_spark.export.place import EXPORTS
+from metaclip_spark.export.croissant import CROISSANT, with_files
+from metaclip_spark.export.place import EXPORTS, MANIFEST
 from metaclip_spark.storage.filesystem import filesystem_of, writable_filesystem_of
 from metaclip_spark.storage.open import local_path
-from metaclip_spark.storage.write import PARTIAL, open_atomic
+from metaclip_spark.storage.write import PARTIAL, HashedFile, open_atomic
 from metaclip_spark.takedown.hashes import Takedowns
 
 REPORTS = "reports"
@@ -39,12 +41,14 @@ class RewrittenFile:
     Attributes:
         removed: pairs that were removed.
         rows, pairs, bytes: rows, pairs and bytes that the file has now.
+        sha256: of its bytes; "" if this takedown did not write the file.
     """
 
     removed: int
     rows: int
     pairs: int
     bytes: int
+    sha256: str = ""
 
 
 def check_files(root: str | None) -> None:
@@ -112,6 +116,7 @@ def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dr
     """
     files, path = filesystem_of(uri)
     removed = rows = pairs = 0
+    digest = ""
     with files.open(path, "rb") as raw:
         file = pq.ParquetFile(raw)
         columns = [name for name in ("url", "page_url", *PAIR_COLUMNS) if name in file.schema_arrow.names]
@@ -119,12 +124,14 @@ def rewrite_export(uri: str, takedowns: Takedowns, pair_ids: Collection[str], dr
             kept, lost = _without(file.read_row_group(group, columns=columns), takedowns, pair_ids)
             removed, rows, pairs = removed + lost, rows + len(kept), pairs + _pairs_in(kept)
         if removed and not dry_run:
-            with open_atomic(uri) as new:
+            with open_atomic(uri) as raw_new:
+                new = HashedFile(raw_new)
                 _write(new, file, takedowns, pair_ids)
-    return RewrittenFile(removed, rows, pairs, files.size(path))
+                digest = new.sha256
+    return RewrittenFile(removed, rows, pairs, files.size(path), digest)
 
 
-def _write(new: BinaryIO, file: pq.ParquetFile, takedowns: Takedowns, pair_ids: Collection[str]) -> None:
+def _write(new: HashedFile, file: pq.ParquetFile, takedowns: Takedowns, pair_ids: Collection[str]) -> None:
     column = file.metadata.row_group(0).column(0)
     options = {"compression": column.compression, "write_statistics": column.is_stats_set}
     with pq.ParquetWriter(new, file.schema_arrow, **options) as writer:
@@ -182,21 +189,30 @@ def _shortened(
 
 
 def correct_manifests(root: str, exported: Mapping[str, RewrittenFile]) -> list[str]:
-    """Correct the JSON files of exports (their manifests, and indexes of shards); return those that changed.
+    """Correct the JSON files of exports; return those that changed.
+
+    These are manifests, indexes of shards, and descriptions (`_croissant.json`), which follow their manifest.
 
     Args:
         exported: uri -> the file after the takedown.
     """
     files, folder = _files_below(root, EXPORTS)
     changed = []
-    for path in sorted(files.find(folder)) if files.exists(folder) else []:
+    manifests: dict[str, Any] = {}
+    found = files.find(folder) if files.exists(folder) else []
+    for path in sorted(found, key=lambda path: (posixpath.basename(path) != MANIFEST, path)):
         if not path.endswith(".json"):
             continue
         with files.open(path, "rb") as file:
             content = json.load(file)
         uri = _uri_of(files, path)
         export = posixpath.dirname(uri)
-        corrected = _corrected(content, {name[len(export) + 1 :]: now for name, now in exported.items()})
+        if posixpath.basename(uri) == CROISSANT and export in manifests:
+            corrected = with_files(content, {each["file"]: each for each in manifests[export]["files"]})
+        else:
+            corrected = _corrected(content, {name[len(export) + 1 :]: now for name, now in exported.items()}, export)
+        if posixpath.basename(uri) == MANIFEST:
+            manifests[export] = corrected
         if corrected != content:
             with open_atomic(uri) as file:
                 file.write((json.dumps(corrected, ensure_ascii=False, indent=1) + "\n").encode())
@@ -204,17 +220,19 @@ def correct_manifests(root: str, exported: Mapping[str, RewrittenFile]) -> list[
     return changed
 
 
-def _corrected(content: Any, exported: Mapping[str, RewrittenFile]) -> Any:
-    """Return a manifest's or an index's content with the present numbers of its files."""
+def _corrected(content: Any, exported: Mapping[str, RewrittenFile], folder: str) -> Any:
+    """Return a manifest's or an index's content with the present numbers of its files.
+
+    Args:
+        exported: file -> the file after the takedown.
+        folder: the folder of the files.
+    """
     if not isinstance(content, dict):
         return content
     content = dict(content)
     if "files" in content:
         content["files"] = [
-            {**each, "rows": now.rows, "pairs": now.pairs, "bytes": now.bytes}
-            if (now := exported.get(each["file"]))
-            else each
-            for each in content["files"]
+            _entry(each, now, folder) if (now := exported.get(each["file"])) else each for each in content["files"]
         ]
         for name in ("rows", "pairs"):
             content[name] = sum(each[name] for each in content["files"])
@@ -224,6 +242,24 @@ def _corrected(content: Any, exported: Mapping[str, RewrittenFile]) -> Any:
             for each in content["shardlist"]
         ]
     return content
+
+
+def _entry(each: Mapping[str, Any], now: RewrittenFile, folder: str) -> dict[str, Any]:
+    """Return a file's entry in the manifest after a takedown."""
+    entry = {**each, "rows": now.rows, "pairs": now.pairs, "bytes": now.bytes}
+    if "sha256" in each and entry != each:
+        # An interrupted takedown may have written the file; each removes a pair, so the entry tells.
+        entry["sha256"] = now.sha256 or _sha256_of(posixpath.join(folder, each["file"]))
+    return entry
+
+
+def _sha256_of(uri: str) -> str:
+    files, path = filesystem_of(uri)
+    with files.open(path, "rb") as file:
+        digest = hashlib.sha256()
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> list[str]:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from e2e_world import call, flag_words, rows_of, versions, write_parquet
 
+from metaclip_spark.export.croissant import CROISSANT
 from metaclip_spark.export.place import MANIFEST
 from metaclip_spark.export.shards import COLUMNS
 from metaclip_spark.training import epoch
@@ -73,6 +74,10 @@ def test_a_curated_subset_and_its_pool_are_exported(spark, undisturbed, warehous
     assert {each["file"]: each["rows"] for each in summary["files"]} == {
         path.name: pq.read_metadata(path).num_rows for path in output.glob("*.parquet")
     }
+    hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in output.glob("*.parquet")}
+    assert {each["file"]: each["sha256"] for each in summary["files"]} == hashes
+    described = json.loads((output / CROISSANT).read_text(encoding="utf-8"))
+    assert {each["@id"]: each.get("sha256") for each in described["distribution"]} == {**hashes, "files-pairs": None}
     assert (summary["stage"], summary["threshold"], summary["seed"], summary["unit"]) == ("curated", 2, 0, "pair")
     assert spark.read.parquet(str(output)).count() == summary["rows"]
 
@@ -130,6 +135,7 @@ def test_a_top_up_has_the_pairs_that_are_new(spark, undisturbed, warehouse):
 
     names = {"out": str(warehouse), "RUN": later, "EARLIER": first}
     lines = re.findall(r"^metaclip-spark (export .*)$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
+    lines = [line for line in lines if "--output" not in line]  # other tests have those
     for words in sorted({tuple(names.get(word, word) for word in shlex.split(line, comments=True)) for line in lines}):
         ended = call(*words)
         assert ended.status == 0, ended.err
@@ -170,7 +176,7 @@ def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, wa
     monkeypatch.undo()
     assert call("export", *flag_words(warehouse=warehouse, shards=1)).status == 0
     found = sorted(path.name for path in output.parent.rglob("*"))
-    assert found == sorted(["00000.parquet", MANIFEST, output.name])
+    assert found == sorted(["00000.parquet", CROISSANT, MANIFEST, output.name])
 
 
 @pytest.mark.slow

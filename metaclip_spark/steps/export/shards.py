@@ -28,18 +28,33 @@ TEXTS_AN_IMAGE = 1_000
 
 
 @dataclass(frozen=True)
+class File:
+    """A file of an export.
+
+    Attributes:
+        rows, pairs, bytes: what it has.
+        sha256: of its bytes, as hex digits.
+    """
+
+    rows: int
+    pairs: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Written:
     """The files of an export.
 
     Attributes:
-        files: name -> (rows, pairs, bytes), ordered by name.
+        files: name -> its `File`, ordered by name.
         over_limit: number of pairs skipped because their image has more than TEXTS_AN_IMAGE.
         missing: number of pairs of the earlier run that this run does not have.
         rewritten: number of rows whose url differs from the url as found.
         refused: number of rows whose url the URL Standard refuses; it stays as found.
     """
 
-    files: Mapping[str, tuple[int, int, int]]
+    files: Mapping[str, File]
     over_limit: int
     missing: int
     rewritten: int
@@ -48,12 +63,12 @@ class Written:
     @property
     def rows(self) -> int:
         """Number of rows in all files."""
-        return sum(rows for rows, _, _ in self.files.values())
+        return sum(file.rows for file in self.files.values())
 
     @property
     def pairs(self) -> int:
         """Number of pairs in all files."""
-        return sum(pairs for _, pairs, _ in self.files.values())
+        return sum(file.pairs for file in self.files.values())
 
 
 def curated_of(warehouse: Warehouse, run: Run, version: int | None = None) -> DataFrame:
@@ -120,8 +135,9 @@ def write(pairs: DataFrame, earlier: DataFrame | None, folder: str, format: str,
         yield from write_shards(batches, folder, format)
 
     written = placed.mapInArrow(write_task, WRITTEN_DDL).toArrow().to_pylist()
-    files = {row["file"]: (row["rows"], row["pairs"], row["bytes"]) for row in written if row["file"] is not None}
-    if len(files) < sum(row["file"] is not None for row in written):
+    of_files = [row for row in written if row["file"] is not None]
+    files = {row["file"]: File(row["rows"], row["pairs"], row["bytes"], row["sha256"]) for row in of_files}
+    if len(files) < len(of_files):
         raise WarehouseError(
             "two tasks wrote the same shard, so the rows of one task are lost: Spark spread a shard over partitions. "
             "Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."

@@ -24,7 +24,7 @@ from metaclip_spark.takedown.copies import (
 from metaclip_spark.takedown.hashes import Takedowns
 from metaclip_spark.warehouse.tables import Warehouse
 
-_DDL = "name string, removed bigint, rows bigint, pairs bigint, bytes bigint"
+_DDL = "name string, removed bigint, rows bigint, pairs bigint, bytes bigint, sha256 string"
 
 
 def rewrite_exports(

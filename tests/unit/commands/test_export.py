@@ -10,7 +10,7 @@ import pytest
 from metaclip_spark.commands.export import ExportRequest, default_output, index_of, manifest, print_summary
 from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.errors import ConfigError
-from metaclip_spark.steps.export.shards import Written, pool_of
+from metaclip_spark.steps.export.shards import File, Written, pool_of
 from metaclip_spark.warehouse.runs import Run
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -43,7 +43,7 @@ def test_the_summary_and_the_manifest_count_urls_that_are_not_as_found(capsys):
     """Nothing is said where all urls are as found."""
     run = Run("abc", "finished", NOW, NOW, {"threshold": 20, "seed": 0}, ("m",))
     for rewritten, refused in ((1234, 5), (0, 0)):
-        found = Written({"00000.parquet": (2000, 3000, 10**6)}, 0, 0, rewritten, refused)
+        found = Written({"00000.parquet": File(2000, 3000, 10**6, "ab")}, 0, 0, rewritten, refused)
         summary = manifest(request_with(), run, found, 1, {}, {})
         assert (summary["urls_rewritten"], summary["urls_refused"]) == (rewritten, refused)
         print_summary("out/exports/abc", {**summary, "threshold": 20})

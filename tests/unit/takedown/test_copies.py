@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 
@@ -34,6 +35,11 @@ def write(path, rows: list[dict], **how) -> str:
     return str(path)
 
 
+def sha256_of(path: str) -> str:
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
 @pytest.fixture
 def images(tmp_path) -> str:
     """Write an export of images, each with its pairs in lists, in two row groups."""
@@ -50,7 +56,7 @@ def test_a_row_is_removed_by_its_url_and_a_pair_by_its_id(images):
     """An image is removed for its url, or with its last pair; the lists of an image that stays keep one length."""
     schema = pq.read_schema(images)
     found = rewrite_export(images, GONE, {"p3", "p5"})
-    assert found == RewrittenFile(removed=5, rows=1, pairs=1, bytes=os.path.getsize(images))
+    assert found == RewrittenFile(removed=5, rows=1, pairs=1, bytes=os.path.getsize(images), sha256=sha256_of(images))
     file = pq.ParquetFile(images)
     assert file.read().to_pylist() == [
         {"url": "http://b.org/1", "text": "z", "pair_ids": ["p4"], "texts": ["z"], "entry_ids": [[]]}
@@ -70,7 +76,7 @@ def test_a_file_without_taken_down_rows_is_not_changed(tmp_path, images):
     assert rewrite_export(other, GONE, {"p3"}).removed == 0
     assert rewrite_export(names, GONE, {"p3"}).removed == 0
     assert {path: (os.stat(path).st_ino, os.stat(path).st_mtime_ns) for path in before} == before
-    assert rewrite_export(other, GONE, {"p1"}) == RewrittenFile(1, 0, 0, os.path.getsize(other))
+    assert rewrite_export(other, GONE, {"p1"}) == RewrittenFile(1, 0, 0, os.path.getsize(other), sha256_of(other))
 
 
 @pytest.mark.parametrize("listed", ["http://a.org/my photo.jpg", "HTTP://A.org/my%20photo.jpg#1"])
@@ -101,7 +107,7 @@ LISTED = Takedowns("00", {PAIR_ID: sorted_hashes([hashes_of("00", PAIR_ID, pa.ar
 
 def test_listed_pair_ids_are_removed_from_exports(images, tmp_path):
     """From lists, and from columns of ids, although no table names the pairs any more."""
-    assert rewrite_export(images, LISTED, ()) == RewrittenFile(3, 3, 3, os.path.getsize(images))
+    assert rewrite_export(images, LISTED, ()) == RewrittenFile(3, 3, 3, os.path.getsize(images), sha256_of(images))
     assert [row["pair_ids"] for row in pq.read_table(images).to_pylist()] == [["p1"], ["p5"], ["p6"]]
     for name in ("pair_id", "__key__"):
         path = write(tmp_path / f"{name}.parquet", [{"url": "http://b.org/", name: key} for key in ("p1", "p3")])
@@ -132,7 +138,7 @@ def test_manifests_are_corrected(tmp_path):
     index.write_text(json.dumps({"shardlist": [{"url": "0.parquet", "nsamples": 4, "filesize": 99}]}))
     (folder / "list.json").write_text("[1]")
     exported = {str(folder / "0.parquet"): RewrittenFile(5, 1, 1, 42)}
-    assert correct_manifests(str(tmp_path), exported) == [str(index), str(manifest)]
+    assert correct_manifests(str(tmp_path), exported) == [str(manifest), str(index)]
     assert json.loads(manifest.read_text()) == {
         "run_id": "é",
         "rows": 2,
@@ -142,6 +148,39 @@ def test_manifests_are_corrected(tmp_path):
     assert json.loads(index.read_text()) == {"shardlist": [{"url": "0.parquet", "nsamples": 1, "filesize": 42}]}
     assert correct_manifests(str(tmp_path), exported) == []
     assert correct_manifests(str(tmp_path / "none"), exported) == []
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_checksums_are_corrected_with_the_files(tmp_path, interrupted):
+    """In the manifest and in the description, also where an interrupted takedown wrote the file before."""
+    folder = tmp_path / "exports" / "run"
+    folder.mkdir(parents=True)
+    rows = [{"url": f"http://b.org/{at}", "__key__": f"p{at}"} for at in range(3)]
+    files = {}
+    for name in ("0.parquet", "1.parquet"):
+        path = write(
+            folder / name, rows if name[0] == "0" else [dict(row, __key__=f"q{at}") for at, row in enumerate(rows)]
+        )
+        size = os.path.getsize(path)
+        files[name] = {"file": name, "rows": 3, "pairs": 3, "bytes": size, "sha256": sha256_of(path)}
+    objects = [{"@id": name, "contentUrl": name, "sha256": each["sha256"]} for name, each in files.items()]
+    described = {"@type": "sc:Dataset", "distribution": [*objects, {"@id": "files-pairs", "includes": "*.parquet"}]}
+    (folder / "_manifest.json").write_text(json.dumps({"files": list(files.values())}))
+    (folder / "_croissant.json").write_text(json.dumps(described))
+    before = dict(files)
+    for _ in range(1 + interrupted):  # the second attempt finds nothing to remove
+        now = {str(folder / name): rewrite_export(str(folder / name), GONE, {"p0"}) for name in files}
+    assert [file.removed for file in now.values()] == [0 if interrupted else 1, 0]
+    changed = correct_manifests(str(tmp_path), now)
+    assert changed == [str(folder / "_manifest.json"), str(folder / "_croissant.json")]
+    manifest = json.loads((folder / "_manifest.json").read_text())
+    mended = {**before["0.parquet"], "rows": 2, "pairs": 2}
+    mended |= {"bytes": os.path.getsize(folder / "0.parquet"), "sha256": sha256_of(str(folder / "0.parquet"))}
+    assert manifest["files"] == [mended, before["1.parquet"]]
+    first, second, of_files = json.loads((folder / "_croissant.json").read_text())["distribution"]
+    assert (first["sha256"], first["contentSize"]) == (mended["sha256"], f"{mended['bytes']} B")
+    assert (second["sha256"], of_files) == (before["1.parquet"]["sha256"], described["distribution"][2])
+    assert correct_manifests(str(tmp_path), now) == []
 
 
 def test_reports_of_runs_that_lost_pairs_and_those_that_show_them_are_stale(tmp_path):
