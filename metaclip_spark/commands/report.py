@@ -59,11 +59,12 @@ def report(
     cards = []
     for ctx in contexts:
         with reporter.stage("report", ctx.spark) as stage:
-            cards.append(with_composition(ctx, make_card(ctx)))
+            card = make_card(ctx)
+            if names is not None:
+                card = replace(card, classes=count_classes(card, names, thin or THIN))
+            cards.append(with_composition(ctx, card))
             read = cards[-1].unique_pairs if cards[-1].composition is not None else 0
             stage.note = f"{counted(read, 'pair')} read"
-    if names is not None:
-        cards = [replace(card, classes=count_classes(card, names, thin or THIN)) for card in cards]
     ctx = contexts[-1]
     place = _write_compared(ctx, cards[0], cards[1], output) if compare else write_card(ctx, cards[0], output)
     print(masked(place))

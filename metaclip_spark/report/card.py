@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.report.account import Account
 from metaclip_spark.report.class_counts import ClassCounts
 from metaclip_spark.report.composition.model import Composition
@@ -55,6 +56,7 @@ class Card(Account):
         composition: Composition of the pool and the subset, which takes a pass over both; None if not computed.
         classes: Counts of class names; None if none were given.
         languages: A row per language where each has a list of its own; empty for one list.
+        sections: Which entries belong to which language where each has a list; None for one list.
         entry_thresholds: int64[n_entries], the t of each entry where each language has a list; None for one list, whose
             t is `threshold`. Then `threshold` is that of English, or the largest without English.
     """
@@ -102,6 +104,7 @@ class Card(Account):
     classes: ClassCounts | None = None
     used: Sequence[Mapping[str, Any]] = ()
     languages: Sequence[LanguageRow] = ()
+    sections: Sections | None = None
     entry_thresholds: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:

@@ -75,6 +75,8 @@ def visible(text: object, width: int = 400) -> str:
     ('a[U+202E]b', 'long…')
     """
     raw = str(text)
+    if raw.isprintable() and 2 * len(raw) <= width:
+        return raw
     shown: list[str] = []
     used = 0
     # Combining marks have no column. The limit of 2 x width characters stops endless stacks of them.

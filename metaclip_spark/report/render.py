@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from metaclip_spark.report import languages, sections, tables
+from metaclip_spark.report import languages, search, sections, tables
 from metaclip_spark.report.account import SHOWN
 from metaclip_spark.report.card import TOP, Card, share
 from metaclip_spark.report.compare import Compared
@@ -39,7 +39,7 @@ def render(card: Card) -> str:
         A complete HTML document, to be written as UTF-8.
     """
     template = _environment().get_template("card.html.j2")
-    return template.render(card=card, **_script("tables.js.j2"), **_context(card))
+    return template.render(card=card, **_script("tables.js.j2", "search.js.j2"), **_context(card))
 
 
 def _script(*names: str) -> dict[str, str]:
@@ -89,6 +89,7 @@ def _context(card: Card) -> dict[str, Any]:
         "splits": _splits(card),
         "top": _top(card),
         "languages": languages.shown(card.languages, card.tail_fraction_target),
+        "search": search.search(card),
         "rejects": tables.rejects(card),
         "opt_outs": tables.opt_out_sentence(card),
         "passed_over": tables.passed_over(card),

@@ -23,30 +23,37 @@ def composition(
     curated: DataFrame,
     plan: Broadcast[Plan],
     cuts: tuple[float, float],
+    drawn_cuts: tuple[float, float],
     seed: int,
     key: str = "pair_id",
     weights: PairWeights | None = None,
 ) -> DataFrame:
-    """Count languages, text sources and domains (overall, and per entry), and sample pairs, as rows of `PARTIAL`.
+    """Count languages, text sources and domains (overall, and per entry), and sample pairs and texts of entries.
 
-    Reads: pairs, curated_pairs of one run (urls, texts, languages, text sources, ids; entry_ids of pairs).
+    Reads: pairs, curated_pairs of one run (urls, texts, languages, text sources, ids; entry_ids).
     Writes: nothing. Rows: n:1. Shuffle: one row per domain and task, and about 100 rows of (entry, domain) per entry
-    at most, however large the pool is. Each pair has one hash, and an entry's domains are counted in the pairs whose
-    hash is below the entry's share.
+    at most, however large the pool is, and about 80 texts of each entry with texts. Each pair has one hash, and an
+    entry's domains are counted in the pairs whose hash is below the entry's share.
 
     Args:
         plan: the shares and cuts of the hash.
-        cuts: `cut_kept` and `cut_dropped` of the plan. Texts and ids of pairs above both do not reach Python.
+        cuts: `cuts` of the plan. Texts and ids of pairs above them do not reach Python.
+        drawn_cuts: `cut_kept` and `cut_dropped` of the plan: below them, a pair may be shown with its draw.
         key: the column that keyed the draw.
         weights: those of the plan.
+
+    Returns:
+        Rows of `PARTIAL`.
     """
     need_columns(pairs, "report", [*_COLUMNS, key, "entry_ids"], "Run extract with --metadata, or match, first.")
-    kept, dropped = cuts
-    none = F.lit(None)
+    of_pool, of_subset = cuts
+    dropped, most = drawn_cuts[1], max(drawn_cuts)
     s = draw("pair_id", seed, "sample")
-    of_pool = _inputs(pairs, s, dropped, F.lit(False), F.col("entry_ids"), none, draw(key, seed), weights)
+    entry_ids = F.col("entry_ids")
+    before = _inputs(pairs, s, of_pool, dropped, F.lit(False), entry_ids, F.lit(None), draw(key, seed), weights)
+    entry_ids = F.when(F.col("s") < F.lit(of_subset), entry_ids)
     p, u = F.col("sampling_probability"), F.col("draw")
-    of_subset = _inputs(curated, s, max(cuts), F.lit(True), none.cast("array<int>"), p, u, weights)
+    after = _inputs(curated, s, of_subset, most, F.lit(True), entry_ids, p, u, weights)
 
     def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         sums = TaskSums(plan.value)
@@ -54,7 +61,7 @@ def composition(
             yield from sums.add(batch)
         yield from sums.rows()
 
-    found = of_pool.unionByName(of_subset).mapInArrow(partial, PARTIAL_DDL)
+    found = before.unionByName(after).mapInArrow(partial, PARTIAL_DDL)
     return found.repartition("kind", "value").mapInArrow(merge_rows, PARTIAL_DDL)
 
 
@@ -62,6 +69,7 @@ def _inputs(
     df: DataFrame,
     s: Column,
     cut: float,
+    drawn_cut: float,
     curated: Column,
     entry_ids: Column,
     p: Column,
@@ -70,7 +78,7 @@ def _inputs(
 ) -> DataFrame:
     """Return the columns that `TaskSums.add` takes. Columns that only shown pairs need are null for all others."""
     df = df.withColumn("s", s)
-    shown = F.col("s") < F.lit(cut)
+    shown, drawn = F.col("s") < F.lit(cut), F.col("s") < F.lit(drawn_cut)
     return df.select(
         curated.alias("curated"),
         "s",
@@ -81,7 +89,7 @@ def _inputs(
         entry_ids.alias("entry_ids"),
         F.when(shown, F.col("pair_id")).alias("pair_id"),
         F.when(shown, F.col("text")).alias("text"),
-        F.when(shown, p.cast("double")).alias("p"),
-        F.when(shown, u).alias("u"),
-        *[F.when(shown, column).alias("weight_text") for column in weight_columns(weights)[:1]],
+        F.when(drawn, p.cast("double")).alias("p"),
+        F.when(drawn, u).alias("u"),
+        *[F.when(drawn, column).alias("weight_text") for column in weight_columns(weights)[:1]],
     )

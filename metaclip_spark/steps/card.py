@@ -92,6 +92,7 @@ def make_card(ctx: RunContext) -> Card:
         config=ctx.config,
         used=_used(ctx),
         languages=_language_rows(by_language, event, counts, curated_counts, account),
+        sections=None if by_language is None else by_language.sections,
         entry_thresholds=None if by_language is None else by_language.by_entry,
         versions=event.software,
         notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
@@ -183,7 +184,9 @@ def with_composition(ctx: RunContext, card: Card) -> Card:
         return replace(card, notes=[*card.notes, note])
     if ctx.log.drawn_run(ctx.run_id).gone:
         return card  # a note says so
-    composition = read_composition(ctx, card.entry_counts, card.unique_pairs, card.curated_size)
+    named = [] if card.classes is None else [row.entry_id for row in card.classes.found]
+    sizes = card.unique_pairs, card.curated_size
+    composition = read_composition(ctx, card.entry_counts, card.curated_entry_counts, *sizes, named)
     return replace(
         card,
         composition=composition,

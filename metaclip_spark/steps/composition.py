@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.draw import key_of
 from metaclip_spark.errors import WarehouseError
+from metaclip_spark.report.composition.entry_texts import chosen_entries, cuts
 from metaclip_spark.report.composition.merge import composition_of
 from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.report.composition.task_sums import make_plan
@@ -18,12 +21,20 @@ from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.tables import filter_equal
 
 
-def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, curated: int) -> Composition:
+def read_composition(
+    ctx: RunContext,
+    counts: npt.NDArray[np.int64],
+    curated_counts: npt.NDArray[np.int64],
+    pool: int,
+    curated: int,
+    named: Sequence[int] = (),
+) -> Composition:
     """Read the composition of the run's pool and subset: one pass over each, and no write.
 
     Args:
-        counts: int64, by entry id, of the pool.
+        counts, curated_counts: int64, by entry id, of the pool and of the subset.
         pool, curated: sizes of the pool and of the subset, in pairs.
+        named: ids of entries whose texts are sampled first.
 
     Raises:
         WarehouseError: the run was never balanced.
@@ -36,10 +47,14 @@ def read_composition(ctx: RunContext, counts: npt.NDArray[np.int64], pool: int, 
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
     # An entry of the pool that frozen counts lack is a tail entry.
     missing = np.nan if ctx.settings.freeze_counts is None else 1.0
-    by_entry = drawn_with(warehouse, run_id, missing, len(counts))
-    plan = make_plan(counts, by_entry, pool, curated, ctx.settings.pair_weights)
+    chosen = chosen_entries(counts, ctx.settings.seed, named)
+    # Frozen counts say nothing about this pool; an entry has at least as many pairs in it as in the subset.
+    present = counts if ctx.settings.freeze_counts is None else curated_counts
+    text_cuts = cuts(chosen, present, curated_counts)
+    probabilities = drawn_with(warehouse, run_id, missing, len(counts))
+    plan = make_plan(counts, probabilities, pool, curated, ctx.settings.pair_weights, chosen, text_cuts)
     broadcast = Broadcast.of(ctx.spark, plan)
     key = key_of(ctx.settings.unit)
-    cuts = (plan.cut_kept, plan.cut_dropped)
-    sums = composition(pairs, subset, broadcast, cuts, ctx.settings.seed, key, plan.weights).toArrow()
+    drawn_cuts = (plan.cut_kept, plan.cut_dropped)
+    sums = composition(pairs, subset, broadcast, plan.cuts, drawn_cuts, ctx.settings.seed, key, plan.weights).toArrow()
     return composition_of(sums, plan, counts)

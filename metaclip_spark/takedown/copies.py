@@ -23,6 +23,7 @@ from metaclip_spark.export.croissant import CROISSANT, with_files
 from metaclip_spark.export.place import EXPORTS, MANIFEST
 from metaclip_spark.storage.filesystem import filesystem_of, writable_filesystem_of
 from metaclip_spark.storage.open import local_path
+from metaclip_spark.storage.packed import TEXTS, split_blocks
 from metaclip_spark.storage.write import PARTIAL, HashedFile, open_atomic
 from metaclip_spark.takedown.hashes import Takedowns
 
@@ -273,14 +274,28 @@ def stale_reports(root: str, takedowns: Takedowns, run_ids: Collection[str]) -> 
         if not path.endswith((".html", ".json")):
             continue
         with files.open(path, "rb") as file:
-            text = html.unescape(file.read().decode("utf-8", "replace"))
+            text, blocks = split_blocks(file.read().decode("utf-8", "replace"))
+        text = html.unescape(text)
         words = pa.array([*text.split("\n"), *_hosts_in(text)], pa.string())
-        if any(run_id in posixpath.basename(path) for run_id in run_ids) or takedowns.covers_any_url_in(words).any():
+        is_stale = any(run_id in posixpath.basename(path) for run_id in run_ids)
+        if is_stale or takedowns.covers_any_url_in(words).any() or _covers_texts(takedowns, blocks):
             stale.append(path)
         if takedowns.covers_ids(pa.array(_PAIR_ID.findall(text), pa.string())).any():
             pages = (posixpath.splitext(path)[0] + ending for ending in (".html", ".json"))
             by_pair += [page for page in pages if files.exists(page)]
     return [_uri_of(files, path) for path in sorted({*stale, *by_pair})]
+
+
+def _covers_texts(takedowns: Takedowns, blocks: Mapping[str, Any]) -> bool:
+    """Return whether a pair or image of a card's sample texts is taken down, or the texts cannot be read."""
+    if TEXTS not in blocks:
+        return False
+    try:
+        rows = [(url, pair_id) for _, url, pair_id in blocks[TEXTS]["texts"]]
+        urls, ids = (pa.array([row[at] for row in rows], pa.string()) for at in (0, 1))
+    except (KeyError, TypeError, ValueError, pa.ArrowException):
+        return True
+    return bool(takedowns.covers(urls).any() or takedowns.covers_ids(ids).any())
 
 
 def remove_file(uri: str) -> None:

@@ -18,6 +18,8 @@ from e2e_world import call, flag_words, rows_of, versions
 
 import metaclip_spark
 from metaclip_spark.core.draw import draws
+from metaclip_spark.report.formatting import visible
+from metaclip_spark.storage.packed import ENTRIES, TEXTS, split_blocks
 
 pytestmark = pytest.mark.spark
 
@@ -27,7 +29,7 @@ JOBS = sorted(path.name for path in (ROOT / "jobs").glob("*.py"))
 
 def words_of(page: str) -> str:
     """Return the page's words with single spaces, without its style and plots."""
-    page = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
+    page = re.sub(r"<style>.*?</style>|<script.*?</script>|<svg.*?</svg>", " ", page, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
 
 
@@ -122,6 +124,25 @@ def test_pairs_shown_are_the_tables_with_their_probability_and_draw(spark, undis
         assert len(ids) > 3
         assert np.all(np.diff(draws(ids, 0, "sample")) > 0)
         assert not np.all(np.diff(draws(ids, 0)) > 0)
+
+
+def test_texts_of_entries_are_the_tables_pairs_with_the_lowest_hashes(spark, undisturbed):
+    """Ten of the pool and ten of the subset, by the hash that samples pairs. The page carries all counted entries."""
+    warehouse = undisturbed.warehouse
+    page = (warehouse / "reports" / f"{undisturbed.run_id}.html").read_text(encoding="utf-8")
+    blocks = split_blocks(page)[1]
+    counts = rows_of(spark, warehouse, "entry_probabilities", ("entry_id", "entry", "count"))
+    carried = blocks[ENTRIES]
+    ids = np.cumsum(carried["ids"]).tolist()
+    assert sorted(zip(ids, carried["entries"], carried["pool"], strict=True)) == sorted(counts)
+    texts = blocks[TEXTS]["texts"]
+    assert sorted(map(int, blocks[TEXTS]["of"])) == sorted(ids)
+    for at, table in enumerate(("pairs", "curated_pairs")):
+        rows = rows_of(spark, warehouse, table, ("pair_id", "url", "text", "entry_ids"))
+        s = dict(zip([row[0] for row in rows], draws(pa.array([row[0] for row in rows]), 0, "sample"), strict=True))
+        for entry, sides in blocks[TEXTS]["of"].items():
+            mine = sorted((row for row in rows if int(entry) in row[3]), key=lambda row: s[row[0]])
+            assert [texts[one] for one in sides[at]] == [[visible(row[2], 300), row[1], row[0]] for row in mine[:10]]
 
 
 def test_class_names_are_counted_before_and_after(spark, undisturbed, tmp_path):

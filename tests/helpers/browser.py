@@ -83,7 +83,9 @@ class Browser:
 
     def value(self, expression: str) -> Any:
         """What an expression is in the page; the page's policy does not bind us."""
-        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
+        return self.ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)["result"].get(
+            "value"
+        )
 
     def downloads_to(self, folder: Path) -> None:
         """Save what the page hands out in a folder."""

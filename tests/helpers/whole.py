@@ -12,7 +12,7 @@ from metaclip_spark.report.composition.model import Composition, EntryDomains, P
 
 
 def composition(texts: Sequence[str], pairs: int = 50) -> Composition:
-    """Parts, domains and pairs named by the texts, over and over; entries 0 to 39 are judged."""
+    """Parts, domains and pairs named by the texts, over and over; entries 0 to 39 are judged, and have the texts."""
     parts = Parts([Part(text, 900 - at, 300 - at) for at, text in enumerate(texts)], len(texts) + 7, 12_345, 3_456)
     n = 40
     return Composition(
@@ -32,6 +32,13 @@ def composition(texts: Sequence[str], pairs: int = 50) -> Composition:
             for kept, p in ((True, 0.99999), (False, 0.125))
             for at, text in enumerate(texts[at % len(texts)] for at in range(pairs))
         ],
+        texts={
+            at: (
+                [(text, f"https://example.org/{text}", f"{n:032x}") for n, text in enumerate(texts)],
+                [(texts[-1], "https://example.org/after", "f" * 32)],
+            )
+            for at in range(n)
+        },
     )
 
 

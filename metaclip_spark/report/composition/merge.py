@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.report.composition import entry_texts
 from metaclip_spark.report.composition.model import LEAST, Composition, EntryDomains, PairDrawn, Part, Parts
 from metaclip_spark.report.composition.task_sums import (
     ENTRIES,
@@ -19,9 +20,11 @@ from metaclip_spark.report.composition.task_sums import (
     PARTIAL,
     PARTS,
     PER_ENTRY,
+    TEXTS,
     Plan,
     packed_stream,
     partial_rows,
+    text_rows,
 )
 
 SHOWN_PAIRS = 50
@@ -38,7 +41,8 @@ def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     Yields:
         For languages, text sources and domains: the most frequent values by name, and one row with a null value, the
         sums over all values, and the number of values (digits in `packed`). For entries: (entry_id, pairs, squares,
-        top_pairs, top_domain), packed. For pairs: the kept and the dropped pairs with the lowest hashes.
+        top_pairs, top_domain), packed. For pairs: the kept and the dropped pairs with the lowest hashes. For texts:
+        those with the lowest hashes of each entry, packed.
     """
     received = list(batches)
     # Spark sends string or large_string, depending on its version.
@@ -51,6 +55,9 @@ def merge_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield partial_rows(
             ENTRIES, [block], [0], [0], [packed_stream(_by_entry([_unpacked(blob) for blob in of_block]))]
         )
+    packed = rows.filter(pc.equal(rows["kind"], TEXTS))["packed"]
+    if len(packed):
+        yield from text_rows(pa.concat_tables([_unpacked(blob) for blob in packed]))
     yield from _lowest_pairs(rows.filter(pc.equal(rows["kind"], PAIR)).to_pylist())
 
 
@@ -62,6 +69,8 @@ def composition_of(rows: pa.Table, plan: Plan, counts: npt.NDArray[np.int64]) ->
     """
     parts = {kind: _parts(kind, rows.filter(pc.equal(rows["kind"], kind))) for kind in PARTS}
     entries = rows.filter(pc.equal(rows["kind"], ENTRIES))["packed"]
+    packed = rows.filter(pc.equal(rows["kind"], TEXTS))["packed"]
+    sampled = pa.concat_tables([entry_texts.ROWS.empty_table(), *[_unpacked(blob) for blob in packed]])
     pairs = list(_lowest_pairs(rows.filter(pc.equal(rows["kind"], PAIR)).to_pylist()))
     drawn = [row for batch in pairs for row in batch.to_pylist()]
     return Composition(
@@ -72,6 +81,7 @@ def composition_of(rows: pa.Table, plan: Plan, counts: npt.NDArray[np.int64]) ->
         domain_share=plan.domain_share,
         entry_domains=_entry_domains([_unpacked(blob) for blob in entries], counts),
         drawn=[_pair_drawn(row) for row in drawn],
+        texts=entry_texts.by_entry(sampled, plan.with_texts),
     )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
+
+from metaclip_spark.report.composition.entry_texts import Sides
 
 LEAST = 20
 """Minimum pairs of an entry whose domains are compared. Fewer pairs may all come from a single page."""
@@ -99,6 +101,7 @@ class Composition:
         entry_domains: None if no entry has enough pairs.
         drawn: pairs sampled uniformly by a keyed hash: first the kept ones, then the dropped ones, each in the order of
             the hash.
+        texts: entry id -> sample texts of the entry, in the pool and in the subset; the entries that matter first.
     """
 
     languages: Parts = Parts()
@@ -108,3 +111,4 @@ class Composition:
     domain_share: float = 1.0
     entry_domains: EntryDomains | None = None
     drawn: Sequence[PairDrawn] = ()
+    texts: Mapping[int, Sides] = field(default_factory=dict)

@@ -5,7 +5,8 @@ merged in one task:
 
 - `lang`, `text_source`, `list_lang`, `domain`: pairs of the pool and of the subset with this value;
 - `entries`: (entry, domain, pairs) of one block of entries, packed as an Arrow stream with its dictionary of domains;
-- `pair`: a pair that the page may show, packed as JSON. A pair that is also in the subset was kept.
+- `pair`: a pair that the page may show, packed as JSON. A pair that is also in the subset was kept;
+- `texts`: sample texts of one block of entries, packed as an Arrow stream.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from metaclip_spark.core.counts import BLOCK
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.urls.hosts import normal_host, written_hosts
 from metaclip_spark.core.weights.pairs import PairWeights
+from metaclip_spark.report.composition import entry_texts
 
 PARTIAL_DDL = "kind string, value string, pool bigint, curated bigint, packed binary"
 PARTIAL = pa.schema(
@@ -43,9 +45,11 @@ DOMAIN_PAIRS = 30_000_000
 """Expected number of pairs of the pool whose domains are counted. All pairs of a smaller pool are counted."""
 LISTS = "list_lang"
 PARTS = ("lang", "text_source", LISTS, "domain")
-ENTRIES, PAIR = "entries", "pair"
+ENTRIES, PAIR, TEXTS = "entries", "pair", "texts"
 _FLUSH = 1 << 22
 """Rows of (entry, domain) that a task buffers before it yields them."""
+_TRIM = 1 << 16
+"""Rows of sample texts that a task buffers before it drops those that are not among the lowest."""
 _ENOUGH = 220
 """Expected number of pairs below the cut of a sample. Fewer than 50 are practically impossible (under 1 in 10**30)."""
 _MOST = 1_000_000
@@ -61,6 +65,8 @@ class Plan:
         domain_share: the domains of the pool are counted in the pairs with s below this share.
         cut_kept, cut_dropped: the page may show kept and dropped pairs with s below the cut.
         weights: the factors of the pairs' probabilities.
+        with_texts: int64, the ids of the entries with sample texts, in the order of the page.
+        text_cuts: float64 by side (pool, subset) and entry id; an entry's texts are pairs with s below the cut.
     """
 
     entry_shares: npt.NDArray[np.float64]
@@ -68,7 +74,15 @@ class Plan:
     domain_share: float
     cut_kept: float
     cut_dropped: float
+    with_texts: npt.NDArray[np.int64]
+    text_cuts: npt.NDArray[np.float64]
     weights: PairWeights | None = None
+
+    @property
+    def cuts(self) -> tuple[float, float]:
+        """Pairs with s above these cuts, of the pool and of the subset, are not shown: nobody needs their texts."""
+        pool, subset = self.text_cuts.max(axis=1, initial=0.0).tolist()
+        return max(self.cut_dropped, pool), max(self.cut_kept, self.cut_dropped, subset)
 
 
 def make_plan(
@@ -77,6 +91,8 @@ def make_plan(
     pool: int,
     curated: int,
     weights: PairWeights | None = None,
+    with_texts: npt.NDArray[np.int64] | None = None,
+    text_cuts: npt.NDArray[np.float64] | None = None,
 ) -> Plan:
     """Plan the pass over a pool.
 
@@ -85,6 +101,7 @@ def make_plan(
         probabilities: float64 by entry id; NaN for an entry that was not counted.
         pool, curated: sizes of the pool and of the curated subset, in pairs.
         weights: the factors of the pairs' probabilities; None: every pair weighs 1.
+        with_texts, text_cuts: `chosen_entries` and `cuts` of `entry_texts`; None: no texts of entries are sampled.
     """
     dropped = max(pool - curated, 1)
     return Plan(
@@ -94,6 +111,8 @@ def make_plan(
         cut_kept=min(1.0, _ENOUGH / max(curated, 1)),
         cut_dropped=min(1.0, _ENOUGH / dropped, _MOST / max(pool, 1)),
         weights=weights,
+        with_texts=np.zeros(0, np.int64) if with_texts is None else with_texts,
+        text_cuts=np.zeros((2, len(counts))) if text_cuts is None else text_cuts,
     )
 
 
@@ -114,6 +133,8 @@ class TaskSums:
     _entries: list[npt.NDArray[np.int64]] = field(default_factory=list)
     _buffered: int = 0
     _pairs: list[tuple[str, bool, bytes]] = field(default_factory=list)
+    _texts: list[pa.Table] = field(default_factory=list)
+    _texts_buffered: int = 0
 
     def add(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """Add a batch. Yields rows if the buffer is full."""
@@ -124,7 +145,9 @@ class TaskSums:
         offsets, ids = list_layout(batch.column("entry_ids"))
         rows = np.repeat(np.arange(len(s)), np.diff(offsets))
         shares = self.plan.entry_shares
-        sampled = s[rows] < shares[ids] if len(ids) else np.zeros(0, bool)
+        if len(ids) and len(self.plan.with_texts):
+            self._add_texts(batch, rows, ids)
+        sampled = ~curated[rows] & (s[rows] < shares[ids]) if len(ids) else np.zeros(0, bool)
         rows, ids = rows[sampled], ids[sampled]
         self._add_hosts(batch.column("url"), curated, s < self.plan.domain_share, rows, ids)
         self._add_pairs(batch, curated)
@@ -164,7 +187,7 @@ class TaskSums:
         return of_urls
 
     def _add_pairs(self, batch: pa.RecordBatch, curated: npt.NDArray[np.bool_]) -> None:
-        may_be_shown = pc.is_valid(batch.column("pair_id"))
+        may_be_shown = pc.is_valid(batch.column("u"))
         pairs = batch.filter(may_be_shown)
         if not len(pairs):
             return
@@ -177,9 +200,19 @@ class TaskSums:
             packed = json.dumps([row["s"], row["url"], row["text"], p, row["u"]]).encode()
             self._pairs.append((row["pair_id"], bool(kept[at]), packed))
 
+    def _add_texts(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int64], ids: npt.NDArray[np.int32]) -> None:
+        found = entry_texts.rows_of(batch, rows, ids, self.plan.text_cuts)
+        self._texts.append(found)
+        self._texts_buffered += len(found)
+        if self._texts_buffered > _TRIM:
+            self._texts = [entry_texts.lowest(pa.concat_tables(self._texts))]
+            self._texts_buffered = len(self._texts[0])
+
     def rows(self) -> Iterator[pa.RecordBatch]:
         """Yield all rows that `add` did not yield."""
         yield self._entry_rows()
+        if self._texts:
+            yield from text_rows(pa.concat_tables(self._texts))
         for kind, (pool, curated) in self._sums.items():
             values = list(pool | curated)
             yield partial_rows(kind, values, [pool[value] for value in values], [curated[value] for value in values])
@@ -210,6 +243,16 @@ class TaskSums:
             packed.append(packed_stream(pa.record_batch(columns)))
         zeros = [0] * len(numbers)
         return partial_rows(ENTRIES, [str(number) for number in numbers], zeros, zeros, packed)
+
+
+def text_rows(rows: pa.Table) -> Iterator[pa.RecordBatch]:
+    """Yield the sample texts that are among the lowest, a row for each block of entries."""
+    rows = entry_texts.lowest(rows).combine_chunks()
+    blocks = rows["entry_id"].to_numpy() // BLOCK
+    starts = np.flatnonzero(np.diff(blocks, prepend=-1)).tolist()
+    for start, stop in zip(starts, [*starts[1:], len(blocks)], strict=True):
+        (batch,) = rows.slice(start, stop - start).to_batches()
+        yield partial_rows(TEXTS, [str(blocks[start])], [0], [0], [packed_stream(batch)])
 
 
 def _count(values: pa.Array, curated: npt.NDArray[np.bool_], sums: tuple[Counter[str], Counter[str]]) -> None:

@@ -70,7 +70,7 @@ def test_a_page_of_hostile_texts_stays_whole(browser, pages, name, width):
     problems = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
     assert problems == []
     assert browser.value("document.title").startswith("Data card of run" if name == "card" else "Runs ")
-    assert browser.value("document.querySelectorAll('script').length") == 1
+    assert browser.value("document.querySelectorAll('script:not([type])').length") == 1
     assert browser.value("document.querySelectorAll('img, a, form, iframe, base, link').length") == 0
     assert browser.value("document.querySelectorAll('main > footer').length") == 1
     for opened in (False, True):
@@ -145,7 +145,7 @@ def test_a_table_is_saved_as_csv_with_exact_numbers_and_no_formula(browser, page
     browser.open(pages["card"], 1280)
     browser.downloads_to(tmp_path)
     tables = browser.value("[...document.querySelectorAll('table')].map((table) => table.dataset.csv)")
-    assert browser.value("document.querySelectorAll('.tools button.csv').length") == len(tables)
+    assert browser.value("document.querySelectorAll('.tools button.csv').length") == len(tables) + 1
     names = ("configuration", "rejects", "top-entries", "numbers")
     for name in names:
         browser.value(f"document.querySelector('.csv[title=\"{name}.csv\"]').click()")
@@ -167,12 +167,129 @@ def test_a_table_is_saved_as_csv_with_exact_numbers_and_no_formula(browser, page
     assert ["Texts and pairs", "Texts", "54321", "found, not empty"] in rows["numbers"]
 
 
+FOUND = """
+  (async () => {
+    const place = document.getElementById('search');
+    const input = place.querySelector('input');
+    input.focus();
+    input.value = WANTED;
+    input.dispatchEvent(new Event('input'));
+    const status = place.querySelector('[role=status]');
+    status.textContent = '';
+    while (!status.textContent) await new Promise((done) => setTimeout(done, 20));
+    await new Promise((done) => setTimeout(done, 200));
+    return JSON.stringify({
+      status: status.textContent,
+      heads: [...place.querySelectorAll('thead th')].map((head) => head.textContent),
+      rows: [...place.querySelectorAll('tbody tr')].map((row) => [...row.cells].map((cell) => cell.textContent)),
+      panel: place.querySelector('.panel').innerText,
+    });
+  })()"""
+
+
+def found(browser, wanted: str) -> dict:
+    """Type into the page's search, and return what it then shows."""
+    return json.loads(browser.value(FOUND.replace("WANTED", json.dumps(wanted))))
+
+
+def test_an_entry_is_searched_with_its_numbers_and_texts(browser, tmp_path):
+    """An exact match comes first and is shown; capitals do not matter; a click shows another entry."""
+    (tmp_path / "card.html").write_text(render(make_card(**whole())), encoding="utf-8")
+    browser.open(tmp_path / "card.html", 1280)
+    assert browser.value("document.querySelector('label[for=wanted]').control === document.querySelector('#wanted')")
+    seen = found(browser, "ENTRY 3")
+    assert seen["status"] == "111 entries contain this; the first 50 are shown."
+    assert seen["heads"] == ["Entry", "Entry id", "Pool", "Curated", "Kept", "t", "Entry probability"]
+    assert seen["rows"][:2] == [
+        ["entry 3", "3", "1,250", "300", "24.0%", "250", "0.2"],
+        ["entry 30", "30", "161", "161", "100%", "250", "1"],
+    ]
+    assert len(seen["rows"]) == 50
+    lines = [line for line in seen["panel"].splitlines() if line]
+    assert lines[:3] == ["entry 3", "Entry id", "3"]
+    at = lines.index("Before: 3 random texts of 1,250")
+    assert lines[at + 1 : at + 3] == ["cat", "https://example.org/cat"]
+    at = lines.index("After: 1 random text of 300")
+    assert lines[at + 1 :] == ["cow", "https://example.org/after"]
+    browser.value("document.querySelectorAll('#search .pick')[1].click()")
+    assert (
+        browser.value("new Promise((done) => setTimeout(() => done(document.activeElement.innerText), 300))")[:8]
+        == "entry 30"
+    )
+    assert found(browser, "entry 999")["panel"].endswith("This page has no texts of this entry.")
+    assert found(browser, "no such entry")["status"] == "No entry of this page contains this."
+    assert browser.value("document.querySelectorAll('#search table').length") == 0
+    problems = [e["params"] for e in browser.events if e["method"] in ("Log.entryAdded", "Runtime.exceptionThrown")]
+    assert problems == []
+
+
+def test_all_entries_are_saved_as_csv(browser, tmp_path):
+    """Exact numbers of every entry that the page has, whatever is searched."""
+    (tmp_path / "card.html").write_text(render(make_card(entries=hostile, **whole())), encoding="utf-8")
+    browser.open(tmp_path / "card.html", 390)
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    browser.downloads_to(folder)
+    browser.value("document.querySelector('.csv[title=\"entries.csv\"]').click()")
+    (path,) = browser.downloaded(folder, 1)
+    assert path.name == "0123abcd-entries.csv"
+    rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    assert rows[0] == ["Entry", "Entry id", "List", "Pool", "Curated", "Kept", "t", "Entry probability"]
+    assert rows[1] == ["<script>alert(1)</script>", "0", "", "5000", "300", "0.06", "250", "0.05"]
+    assert len(rows) == 1 + 1_600
+    assert {row[0] for row in rows[1:] if row[0].startswith("'")} == {"' onload='x", "'@0@", "'@1@"}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_hostile_entries_and_texts_are_shown_as_texts(browser, pages, width):
+    """Nothing runs and nothing is asked for, and the page keeps its width."""
+    browser.open(pages["card"], width)
+    seen = found(browser, "<script>document.title='ran'</script>")
+    assert seen["rows"][0][0] == "<script>document.title='ran'</script>"
+    assert "<script>document.title='ran'</script>" in seen["panel"]
+    assert browser.value("document.querySelectorAll('#search script, #search img, #search a').length") == 0
+    assert browser.value("document.title").startswith("Data card of run")
+    assert browser.value("document.documentElement.scrollWidth") <= width
+    requests = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]
+    assert requests == [pages["card"].as_uri()]
+
+
+def test_a_browser_that_cannot_unpack_says_so(browser, pages):
+    """The search has no control then; tables are sorted as in every browser."""
+    old = browser.ask("Page.addScriptToEvaluateOnNewDocument", source="delete window.DecompressionStream")
+    try:
+        browser.open(pages["card"], 1280)
+        shown = browser.value("document.querySelector('#search').innerText")
+        assert shown.endswith("the table entry_probabilities has the same numbers.")
+        assert browser.value("document.querySelectorAll('#search input, #search button').length") == 0
+    finally:
+        browser.ask("Page.removeScriptToEvaluateOnNewDocument", identifier=old["identifier"])
+
+
+def test_a_printed_page_has_no_controls(browser, pages):
+    """Buttons and an empty search are for the screen; an entry that was searched is printed."""
+    browser.open(pages["card"], 1280)
+    browser.ask("Emulation.setEmulatedMedia", media="print")
+    try:
+        seen = (
+            "[...document.querySelectorAll('.tools, .controls, #search')].filter((one) => one.checkVisibility()).length"
+        )
+        assert browser.value(seen) == 0
+        found(browser, "$x^2$ \\frac")
+        assert browser.value(seen) == 1
+    finally:
+        browser.ask("Emulation.setEmulatedMedia", media="")
+
+
 def test_without_scripts_the_page_has_no_dead_control(browser, pages):
     """Buttons come from the script; everything that the page shows is there without it."""
     browser.ask("Emulation.setScriptExecutionDisabled", value=True)
     try:
         browser.open(pages["card"], 1280)
         assert browser.value("document.querySelectorAll('button, input').length") == 0
-        assert "12,345" in browser.value("document.body.innerText")
+        shown = browser.value("document.body.innerText")
+        assert "12,345" in shown
+        assert "Search an entry" not in shown
+        assert "To search an entry, to sort a table and to save it as CSV, the page needs scripts." in shown
     finally:
         browser.ask("Emulation.setScriptExecutionDisabled", value=False)

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from metaclip_spark.storage.packed import ENTRIES, TEXTS, block
 from metaclip_spark.takedown.copies import (
     RewrittenFile,
     correct_manifests,
@@ -216,3 +217,24 @@ def test_a_report_that_shows_a_listed_pair_is_stale_with_its_page(tmp_path):
     (folder / "c.json").write_text(json.dumps({"pair_id": "p2"}, indent=1))
     wanted = [str(folder / name) for name in ("a.html", "a.json", "c.json")]
     assert stale_reports(str(tmp_path), LISTED, []) == wanted
+
+
+def test_a_card_is_stale_by_the_images_of_its_packed_texts_but_not_by_their_words(tmp_path):
+    """A text may name a site that was taken down; its own image decides. What cannot be read is stale."""
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    rows = {
+        "a.html": [["a cat", "http://a.org/1", "p5"]],
+        "b.html": [["see http://a.org/1 and www.gone.net", "http://b.org/1", "p5"]],
+        "c.html": [["a cat", "https://img.gone.net/2.jpg", "p5"]],
+    }
+    for name, texts in rows.items():
+        (folder / name).write_text(f"<p>nothing</p>{block(TEXTS, {'texts': texts, 'of': {}})}<p>nothing</p>")
+    (folder / "d.html").write_text(block(TEXTS, []))
+    (folder / "e.html").write_text(block(ENTRIES, {"entries": ["www.gone.net"]}))
+    (folder / "f.html").write_text('<script type="application/octet-stream" id="entry-texts">AAAA</script>')
+    stale = stale_reports(str(tmp_path), GONE, [])
+    assert stale == [str(folder / name) for name in ("a.html", "c.html", "d.html", "f.html")]
+    (folder / "a.html").write_text(block(TEXTS, {"texts": [["a cat", "http://b.org/1", "p3"]], "of": {}}))
+    stale = stale_reports(str(tmp_path), LISTED, [])
+    assert stale == [str(folder / name) for name in ("a.html", "d.html", "f.html")]
