@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import xxhash
 
+from metaclip_spark.core.entry_lists import SMALL
 from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 
 _SPARK_SEED = 42
@@ -48,6 +51,11 @@ def hashes(keys: pa.Array, seed: int, purpose: str) -> npt.NDArray[np.uint64]:
         purpose: the decision that the hash is for; see `draw_key`.
     """
     seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
+    if len(keys) >= SMALL and find_spec("numba"):  # a small table needs no compilation
+        from metaclip_spark.core.hashing.xxh64 import xxh64
+        from metaclip_spark.core.jit import buffers_of
+
+        return xxh64(*buffers_of(keys), seeded)
     hashed = (xxhash.xxh64_intdigest(key.encode(), seed=seeded) for key in keys.to_pylist())
     return np.fromiter(hashed, dtype=np.uint64, count=len(keys))
 
