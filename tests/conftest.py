@@ -18,7 +18,7 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("untimed")
 
-collect_ignore = ["airflow"]  # tests/cluster/test_airflow.py runs it in an environment that has Airflow
+collect_ignore = ["airflow", "trainers"]  # run in environments of their own, by test_airflow.py and test_trainers.py
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "helpers")]  # sessions and helpers, also under importlib mode

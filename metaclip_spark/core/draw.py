@@ -15,6 +15,7 @@ from metaclip_spark.core.sampling import DRAW_SCALE, draw_key
 
 _SPARK_SEED = 42
 """The initial seed of Spark's `xxhash64(a, b)`; the hash of a then seeds the hash of b."""
+_OF_32_BITS = 1 << 31
 
 
 def pair_keys(urls: pa.Array, texts: pa.Array) -> pa.Array:
@@ -51,7 +52,8 @@ def hashes(keys: pa.Array, seed: int, purpose: str) -> npt.NDArray[np.uint64]:
         purpose: the decision that the hash is for; see `draw_key`.
     """
     seeded = xxhash.xxh64_intdigest(draw_key(seed, purpose).encode(), seed=_SPARK_SEED)
-    if len(keys) >= SMALL and find_spec("numba"):  # a small table needs no compilation
+    # A small table needs no compilation, and the loop takes Arrow's offsets of 32 bits.
+    if len(keys) >= SMALL and keys.get_total_buffer_size() < _OF_32_BITS and find_spec("numba"):
         from metaclip_spark.core.hashing.xxh64 import xxh64
         from metaclip_spark.core.jit import buffers_of
 

@@ -24,7 +24,7 @@ import pytest
 from e2e_world import call, flag_words, rows_of, write_parquet
 
 from metaclip_spark.core.urls.request import request_url
-from metaclip_spark.training import epoch, kept_texts
+from metaclip_spark.training import TextDraw, epoch, kept_texts
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -210,6 +210,12 @@ def test_what_is_exported_is_downloaded_and_known_again(spark, undisturbed, serv
     for pair in epoch(images, 2, balance=True):
         by_key[pair["key"]].append(pair["text"])
     assert {key: sorted(kept_texts(sample, 2)) for key, sample in samples.items()} == {
+        key: sorted(texts) for key, texts in by_key.items()
+    }
+    of_stage: dict[str, list[str]] = {key: [] for key in successes}
+    for sample in TextDraw(2)({"__key__": key, "json": json.dumps(row).encode()} for key, row in samples.items()):
+        of_stage[sample["__key__"]].append(sample["txt"].decode())
+    assert {key: sorted(texts) for key, texts in of_stage.items()} == {
         key: sorted(texts) for key, texts in by_key.items()
     }
     pairs = {row[0] for row in rows_of(spark, warehouse, "pairs", ("pair_id",))}

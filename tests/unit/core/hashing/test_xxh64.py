@@ -36,9 +36,15 @@ def test_any_strings_and_slices(strings, seed, first):
 
 
 def test_many_keys_have_the_draws_of_few(monkeypatch):
-    """From `SMALL` keys on the compiled loop hashes them; also where numba is missing, the draws are the same."""
+    """From `SMALL` keys on the compiled loop hashes them; where numba is missing, or the keys have more bytes than
+    offsets of 32 bits reach, the draws are the same."""
     keys = pa.array([f"{n:032x}" for n in range(draw.SMALL)])
     many = draw.draws(keys, 7, "epoch-3")
     few = np.concatenate([draw.draws(keys[at : at + 1000], 7, "epoch-3") for at in range(0, len(keys), 1000)])
+    large = draw.draws(keys.cast(pa.large_string()), 7, "epoch-3")
+    assert many.tolist() == few.tolist() == large.tolist()
+    monkeypatch.setattr(draw, "_OF_32_BITS", 1 << 10)
+    assert many.tolist() == draw.draws(keys, 7, "epoch-3").tolist()
+    monkeypatch.undo()
     monkeypatch.setattr(draw, "find_spec", lambda name: None)
-    assert many.tolist() == few.tolist() == draw.draws(keys, 7, "epoch-3").tolist()
+    assert many.tolist() == draw.draws(keys, 7, "epoch-3").tolist()

@@ -2,72 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
 
 import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from made_exports import FILES, PROBABILITIES, image, make_export
 
 from metaclip_spark.core.draw import draws
 from metaclip_spark.errors import ConfigError, InputError
-from metaclip_spark.export.place import MANIFEST
-from metaclip_spark.export.shards import COLUMNS, IMAGES, INDEX, KNOWN_IMAGES
-from metaclip_spark.training import batches, epoch, kept_texts, shards
-
-FILES = 5
-PROBABILITIES = (1.0, 0.5, 0.1)
-
-
-def image(number: int) -> dict:
-    """Return a row of an export: every image has two pairs, with the probabilities in turn."""
-    p = [PROBABILITIES[(2 * number + at) % 3] for at in range(2)]
-    pairs = [f"{number:06}{at}" for at in range(2)]
-    return {
-        "image_id": f"image{number}",
-        "url": f"http://x/{number}.jpg",
-        "text": f"text {pairs[0]}",
-        "pair_ids": pairs,
-        "texts": [f"text {pair}" for pair in pairs],
-        "langs": ["en", "en"],
-        "entry_ids": [[1, 2], [3]],
-        "sampling_probabilities": p,
-        "extras": [[("at", str(at))] for at in range(2)],
-    }
-
-
-def make_export(folder: Path, number: int = 200, stage: str | None = "pairs", format: str = IMAGES, unit="pair") -> str:
-    """Write an export with this number of images; without a manifest if the stage is None."""
-    folder.mkdir(parents=True)
-    for at in range(FILES):
-        rows = [image(each) for each in range(number) if each % FILES == at]
-        if format == INDEX:
-            rows = [
-                {
-                    "__key__": pair,
-                    **{name: row[name] for name in ("image_id", "url")},
-                    "text": text,
-                    "lang": "en",
-                    "entry_ids": ids,
-                    "sampling_probability": p,
-                    "extra": extra,
-                }
-                for row in rows
-                for pair, text, ids, p, extra in zip(
-                    *(row[name] for name in ("pair_ids", "texts", "entry_ids", "sampling_probabilities", "extras")),
-                    strict=True,
-                )
-            ]
-        table = pa.Table.from_pylist(rows, pa.schema(COLUMNS[format]))
-        pq.write_table(table, folder / f"{at:05}.parquet")
-    if stage is not None:
-        (folder / MANIFEST).write_text(json.dumps({"stage": stage, "unit": unit}), encoding="utf-8")
-    return str(folder)
+from metaclip_spark.export.shards import IMAGES, INDEX, KNOWN_IMAGES
+from metaclip_spark.training import batches, epoch, kept_texts, shards, sized_batches, sizes
 
 
 def ids(pairs) -> list[str]:
@@ -119,13 +68,15 @@ def test_both_formats_draw_the_same_pairs(tmp_path):
 
 
 def test_workers_share_the_shards_differently_each_epoch(tmp_path):
-    """Each file goes to one worker; the order of files and of pairs changes with the epoch."""
+    """Workers take turns in the order of the files, at most one file at each border is read by two of them, and the
+    order of files and of pairs changes with the epoch."""
     path = make_export(tmp_path / "x")
     order = [shards(path, at) for at in range(4)]
     assert all(sorted(files) == sorted(order[0]) for files in order)
     assert len({tuple(files) for files in order}) > 1
-    parts = [shards(path, 1, worker=(at, 2)) for at in range(2)]
-    assert sorted(parts[0] + parts[1]) == sorted(order[1])
+    first, second = (shards(path, 1, worker=(at, 2)) for at in range(2))
+    assert (len(first), first[-1]) == (3, second[0])
+    assert first + second[1:] == order[1]
     everything = [ids(epoch(path, at, balance=False)) for at in range(2)]
     assert sorted(everything[0]) == sorted(everything[1])
     assert everything[0] != everything[1]
@@ -136,9 +87,74 @@ def test_an_epoch_can_be_resumed_at_a_shard(tmp_path):
     path = make_export(tmp_path / "x")
     whole = list(epoch(path, 2, worker=(1, 2)))
     assert [pair for pair in whole if pair["shard"] >= 1] == list(epoch(path, 2, worker=(1, 2), first_shard=1))
-    assert {pair["shard"] for pair in whole} == {0, 1}
+    assert {pair["shard"] for pair in whole} == {0, 1, 2}
     files = shards(path, 2, worker=(1, 2))
     assert [(batch.shard, batch.file) for batch in batches(path, 2, worker=(1, 2))] == list(enumerate(files))
+
+
+@pytest.mark.parametrize("format", [IMAGES, INDEX])
+@pytest.mark.parametrize("workers", [1, 2, 8, 23, 200])
+def test_any_number_of_workers_shares_an_epoch(tmp_path, format, workers):
+    """Each pair goes to one worker, also where workers are more than files or row groups; `sizes` counts them."""
+    path = make_export(tmp_path / "x", format=format)
+    for balance in (True, False):
+        parts = [ids(epoch(path, 3, 1, (at, workers), balance=balance)) for at in range(workers)]
+        assert sorted(pair for part in parts for pair in part) == sorted(ids(epoch(path, 3, 1, balance=balance)))
+        assert sizes(path, 3, 1, workers, balance=balance) == [len(part) for part in parts]
+
+
+@pytest.mark.parametrize("unit", ["pair", "image"])
+def test_an_epoch_can_be_resumed_at_every_pair(tmp_path, unit):
+    """After any number of pairs, `skip` gives the rest of the undisturbed sequence; row groups are small, so that some
+    are passed over and some are cut."""
+    path = make_export(tmp_path / "x", number=60, unit=unit, row_group=5)
+    for worker in ((0, 1), (1, 3)):
+        whole = list(epoch(path, 2, worker=worker))
+        assert len(whole) > 10
+        for skip in range(len(whole) + 2):
+            assert list(epoch(path, 2, worker=worker, skip=skip)) == whole[skip:], skip
+    assert ids(epoch(path, 2, first_shard=2, skip=3)) == [p["pair_id"] for p in epoch(path, 2) if p["shard"] >= 2][3:]
+
+
+def test_batches_have_one_size_and_can_be_resumed(tmp_path):
+    """They are the pairs of `epoch` in their order; the last one is shorter."""
+    path = make_export(tmp_path / "x", row_group=5)
+    whole = ids(epoch(path, 1, worker=(0, 2)))
+    found = list(sized_batches(path, 1, 7, worker=(0, 2)))
+    assert [pair for batch in found for pair in batch["pair_id"].to_pylist()] == whole
+    assert {len(batch) for batch in found[:-1]} == {7}
+    assert len(found[-1]) == len(whole) % 7 > 0
+    for first in range(len(found) + 1):
+        assert list(sized_batches(path, 1, 7, worker=(0, 2), first_batch=first)) == found[first:]
+
+
+@pytest.mark.parametrize("format", [IMAGES, INDEX])
+def test_columns_can_be_chosen(tmp_path, format):
+    """The same pairs come in the same order, with these columns alone."""
+    path = make_export(tmp_path / "x", format=format)
+    whole = list(epoch(path, 1))
+    for columns in (["text"], ["entry_ids", "pair_id"], ["url", "extra", "lang"]):
+        chosen = [{name: pair[name] for name in (*columns, "shard")} for pair in whole]
+        assert list(epoch(path, 1, columns=columns)) == chosen
+
+
+def test_over_200_seeds_a_pair_is_drawn_as_often_as_its_probability_says(tmp_path):
+    """The share of the seeds in which a pair is in the epoch is within 4.5 standard deviations of p for each of 400
+    pairs, and within 3 for the pairs of each probability together."""
+    path, seeds = make_export(tmp_path / "x"), 200
+    counts = Counter(pair for seed in range(seeds) for pair in ids(epoch(path, 0, seed, columns=["pair_id"])))
+    p = {
+        pair: float(np.float32(p))
+        for row in range(200)
+        for pair, p in zip(image(row)["pair_ids"], image(row)["sampling_probabilities"], strict=True)
+    }
+    for pair, expected in p.items():
+        assert abs(counts[pair] - seeds * expected) <= 4.5 * np.sqrt(seeds * expected * (1 - expected)), pair
+    for expected in set(p.values()):
+        pairs = [pair for pair in p if p[pair] == expected]
+        draws_of = seeds * len(pairs)
+        off = sum(counts[pair] for pair in pairs) - draws_of * expected
+        assert abs(off) <= 3 * np.sqrt(draws_of * expected * (1 - expected)), expected
 
 
 def test_a_curated_subset_is_not_sampled_again(tmp_path):
@@ -205,6 +221,21 @@ def test_several_exports_are_one_epoch(tmp_path):
     assert len(shards(paths, 0)) == 3 * FILES
 
 
+def test_batches_of_exports_with_other_columns_are_whole(tmp_path):
+    """The folder of img2dataset has columns that an export has not, and the other way round; they are null."""
+    first = make_export(tmp_path / "first", number=10, stage="curated")
+    (tmp_path / "images").mkdir()
+    rows = [{**image(n), "key": f"{n:09}", "status": "success"} for n in range(10, 20)]
+    for row in rows:
+        del row["extras"]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "images" / "00000.parquet")
+    (batch,) = sized_batches([first, tmp_path / "images"], 0, 40, balance=False)
+    assert batch["extra"].null_count == 20
+    assert sorted(zip(batch["pair_id"].to_pylist(), batch["key"].to_pylist(), strict=True)) == [
+        (f"{n:06}{at}", None if n < 10 else f"{n:09}") for n in range(20) for at in range(2)
+    ]
+
+
 def test_a_uri_is_read_as_a_folder_is(tmp_path):
     """A store that fsspec knows gives the same pairs in the same order."""
     path = make_export(tmp_path / "x", number=20)
@@ -214,10 +245,16 @@ def test_a_uri_is_read_as_a_folder_is(tmp_path):
 
 
 def test_wrong_use_is_reported(tmp_path):
-    """More workers than files, an invalid worker, a folder without files, and other files have their errors."""
+    """More workers than rows, an invalid worker, a folder without files, and other files have their errors."""
     path = make_export(tmp_path / "x", number=5)
-    with pytest.raises(ConfigError, match="6 workers cannot share 5 files; export with --shards 6 or more"):
+    with pytest.raises(ConfigError, match="6 workers cannot share 5 rows; take fewer workers"):
         shards(path, 0, worker=(0, 6))
+    with pytest.raises(ConfigError, match="a batch has at least one pair, got size=0"):
+        next(sized_batches(path, 0, 0))
+    with pytest.raises(InputError, match=r"column 'caption' is missing; got .* The loader's `columns` names it"):
+        next(epoch(path, 0, columns=["text", "caption"]))
+    with pytest.raises(ConfigError, match="unit must be 'pair' or 'image', got 'url'"):
+        next(epoch(path, 0, unit="url"))
     with pytest.raises(ConfigError, match=r"worker must be \(i, n\) with 0 <= i < n, got \(2, 2\)"):
         shards(path, 0, worker=(2, 2))
     (tmp_path / "none").mkdir()
