@@ -23,6 +23,13 @@ TEST_CONF = {
 """Settings for small tables: few partitions, and no checksum files."""
 
 
+def free_port() -> int:
+    """Return a port that no server of this machine uses."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextlib.contextmanager
 def connect_server(log: Path, conf: Mapping[str, str] = {}) -> Iterator[str]:
     """Start a server and yield its url. The server writes its output to `log`.
@@ -34,9 +41,7 @@ def connect_server(log: Path, conf: Mapping[str, str] = {}) -> Iterator[str]:
 
     from metaclip_spark.spark.session import local_settings
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     settings = {
         **local_settings("local[2]", "3g"),
         **conf,

@@ -18,6 +18,7 @@ from pathlib import Path
 import warc_builder
 from bad_server import BadServer, Behaviour, cut, error_page_with_status_200, reset, stall, status
 from e2e_world import SHARED, World, row, wat_of, write_parquet, write_tsv, write_wat
+from hosts import Hosts, two_hosts
 from plans import DEFAULT, STEPS, Fault, Plan
 from started import AS_ANY_USER, FLAGS, assert_nothing_is_left, below, remaining
 
@@ -35,9 +36,13 @@ SPECULATION = {
     "spark.speculation.minTaskRuntime": "100ms",
     # A commit of one source is a stage of one task, which no other task can outrun.
     "spark.speculation.task.duration.threshold": "1s",
+    # The log of events tells which tasks were copies.
+    "spark.eventLog.enabled": "true",
+    "spark.eventLog.compress": "false",
+    "spark.eventLog.rolling.enabled": "false",
 }
-LONGEST = {"embedded": 240, "spark": 600}
-"""Engine -> seconds after which a process hangs."""
+LONGEST = {"embedded": 900, "spark": 1500}
+"""Engine -> seconds after which a process hangs: many times what it takes, because other work may slow it down."""
 VERIFY, MAINTAIN = len(STEPS), len(STEPS) + 1
 """The numbers of two more commands: one checks the warehouse, and one compacts tables and removes old files."""
 DIED = -signal.SIGKILL
@@ -51,7 +56,7 @@ class Figures:
     faults: Counter[str] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
-    copies: int = 0
+    copies: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     doubled: int = 0
     differing: int = 0
@@ -63,12 +68,14 @@ class Figures:
             yield f"plans run           {self.plans.total()} ({_listed(self.plans)}), {self.attempts} attempts"
             yield f"faults injected     {self.faults.total()}: {_listed(self.faults)}"
             yield f"faults that came too late, after the work: {self.missed.total()} ({_listed(self.missed) or 'none'})"
-            yield f"copies of slow tasks {self.copies}"
+            yield f"copies of slow tasks {self.copies.total()} ({_listed(self.copies) or 'none'})"
             yield f"lost pairs          {self.lost}"
             yield f"doubled pairs       {self.doubled}"
             yield f"differing rows      {self.differing}"
         if self.interleavings:
             yield f"interleavings       {self.interleavings.total()}: {_listed(self.interleavings)}"
+        if self.plans or self.interleavings:
+            yield f"as JSON             {json.dumps(vars(self))}"
 
 
 def _listed(numbers: Counter[str]) -> str:
@@ -117,9 +124,9 @@ class Pool:
         folder = self.world.pool if step == 0 else self.world.root / "second"
         return [path for path in sorted(folder.iterdir()) if path.suffix in (".gz", ".parquet")]
 
-    def commands(self, warehouse: Path, engine: str) -> list[list[object]]:
+    def commands(self, warehouse: Path, engine: str, master: str = CLUSTER) -> list[list[object]]:
         """Return the four commands of the curation, `verify`, and `maintain`."""
-        flags = [*FLAGS[engine], *(["--master", CLUSTER] if engine == "spark" else [])]
+        flags = [*FLAGS[engine], *(["--master", master] if engine == "spark" else [])]
         of_run = ["--metadata", self.world.metadata, "--no-lid", "-t", 2, "--files-per-commit", 1, "--max-failed", 0]
         of_all = ["--warehouse", warehouse, *flags]
         return [
@@ -177,14 +184,24 @@ class Curation:
         copies: a folder that gets the warehouse after each step, or None.
     """
 
-    def __init__(self, root: Path, pool: Pool, engine: str, env: dict[str, str], points: dict[str, int]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        pool: Pool,
+        engine: str,
+        env: dict[str, str],
+        points: dict[str, int],
+        hosts: Hosts | None = None,
+    ) -> None:
         self.root, self.pool, self.engine, self.env, self.points = root, pool, engine, dict(env), points
         self.disk = root / "disk"
-        self.warehouse, self.marks, self.scratch = self.disk / "wh", root / "marks", self.disk / "scratch"
-        for folder in (self.marks, self.scratch):
-            folder.mkdir(parents=True)
+        self.warehouse, self.marks, self.scratch = self.disk / "wh", root / "marks", scratch_of(root)
+        self.events = root / "events"
+        for folder in (self.marks, self.scratch, self.events):
+            folder.mkdir(parents=True, exist_ok=True)
         self.env["TMPDIR"] = str(self.scratch)
-        self.commands = pool.commands(self.warehouse, engine)
+        self.hosts = hosts
+        self.commands = pool.commands(self.warehouse, engine, hosts.master if hosts else CLUSTER)
         self.copies: Path | None = None
         self.last = len(STEPS) - 1
         self.retry = False
@@ -213,7 +230,8 @@ class Curation:
         if self.retry and words[0] == "run":
             words += ["--retry", "partial,failed"]
         if fault is not None and fault.kind == "slow task":
-            words += [word for name, value in SPECULATION.items() for word in ("--spark", f"{name}={value}")]
+            settings = {**SPECULATION, "spark.eventLog.dir": self.events.as_uri()}
+            words += [word for name, value in settings.items() for word in ("--spark", f"{name}={value}")]
         return [str(word) for word in words]
 
     def start(self, steps: list[int], fault: Fault | None, words: list[list[str]] | None = None) -> subprocess.Popen:
@@ -227,6 +245,7 @@ class Curation:
             "disk": str(self.disk),
             "attempt": self.attempt,
             "copies": str(self.copies) if self.copies else None,
+            "workers": self.hosts.workers if self.hosts else (),
         }
         before = AS_ANY_USER if fault is not None and fault.kind == "permission" and os.geteuid() == 0 else []
         with open(self.root / f"log{self.attempt}", "wb") as log:
@@ -319,6 +338,22 @@ class Curation:
         return [one for one in (runs, *compare(str(self.warehouse), str(wanted), tables)) if not one.is_equal]
 
 
+def scratch_of(root: Path) -> Path:
+    """Return the folder of the temporary files of a curation."""
+    return root / "disk" / "scratch"
+
+
+def copies_in(events: Path) -> Counter[str]:
+    """Return how the copies of slow tasks ended that Spark started, as its logs of events tell."""
+    found: Counter[str] = Counter()
+    for log in events.iterdir():
+        for line in log.read_text().splitlines():
+            event = json.loads(line)
+            if event["Event"] == "SparkListenerTaskEnd" and event["Task Info"]["Speculative"]:
+                found["came first" if event["Task End Reason"]["Reason"] == "Success" else "were overtaken"] += 1
+    return found
+
+
 def stages_done(warehouse: Path) -> set[tuple[str, ...]]:
     """Return what the log of runs says of stages that are done; it is silent on `maintain`."""
     rows = DeltaLogs(str(warehouse)).rows("runs", ["run_id", "event", "stage", "metadata_ids"]).to_pylist()
@@ -341,29 +376,42 @@ def run_plan(
 
     In the default run, which must be cheap, the curation begins with the step of the fault and ends with it.
     """
-    curation = Curation(root, pool, plan.engine, env, undisturbed.points)
+    with contextlib.ExitStack() as started:
+        hosts = None
+        if any(fault.kind == "slow task" for fault in plan.faults):
+            scratch_of(root).mkdir(parents=True)
+            hosts = started.enter_context(two_hosts(root / "hosts", {**env, "TMPDIR": str(scratch_of(root))}))
+        curation = Curation(root, pool, plan.engine, env, undisturbed.points, hosts)
+        _run_plan(plan, curation, undisturbed, figures)
+
+
+def _run_plan(plan: Plan, curation: Curation, undisturbed: Undisturbed, figures: Figures) -> None:
     first = min(fault.step for fault in plan.faults)
     if plan.seed < DEFAULT:
         curation.last = max(fault.step for fault in plan.faults)
     curation.begin_at(first, undisturbed)
+    was_slow = False
     for fault in plan.faults:
         if fault.step not in curation.left:
             figures.missed[fault.kind] += 1
             continue
-        requests = len(pool.server.requests)
+        requests = len(curation.pool.server.requests)
         # The process that meets the last fault does the rest too, if it survives; but old files go between attempts.
         is_last = fault is plan.faults[-1] and fault.kind != "vacuum"
         curation.run([*(step for step in curation.left if is_last or step <= fault.step), *[VERIFY] * is_last], fault)
         came = curation.came() or fault.kind == "input corrupted"
-        came |= fault.kind in BAD and len(pool.server.requests) > requests
+        came |= fault.kind in BAD and len(curation.pool.server.requests) > requests
         (figures.faults if came else figures.missed)[fault.kind] += 1
-        figures.copies += (curation.marks / f"copy.{curation.attempt}").exists()
+        was_slow |= came and fault.kind == "slow task"
         if fault.kind == "vacuum":
             vacuum_now(curation.warehouse)
     if not curation.is_done(VERIFY):
         curation.finish()
     figures.attempts += curation.attempt
     figures.plans[plan.engine] += 1
+    copies = copies_in(curation.events)
+    figures.copies += copies
+    assert copies or not was_slow, "a task was slow, and Spark started no copy of it"
     differing = curation.differences(undisturbed.after(curation.last))
     for one in differing:
         figures.differing += sum(one.only)

@@ -33,8 +33,8 @@ OTHERS_WORK = 1.5
 """Seconds for which another tool compacts tables."""
 
 
-SLOW = 6.0
-"""Seconds that a slow task waits for a copy of it."""
+SLOW = 60.0
+"""Seconds that a slow task waits for a copy of it, which starts after one."""
 
 
 class Given:
@@ -49,6 +49,8 @@ class Given:
         self.disk = Path(given["disk"]) if given.get("disk") else None
         self.attempt: int = given.get("attempt", 0)
         self.copies: str | None = given.get("copies")
+        self.roots: list[int] = [os.getpid(), *given.get("workers", ())]
+        """This process, and those of a standalone cluster: the executors are below them."""
 
     def came(self) -> None:
         """Mark that the fault has come."""
@@ -135,13 +137,11 @@ def kill_worker(given: Given, fault: dict[str, Any]) -> None:
     from processes import parent_of, python_workers
     from started import below
 
-    me = os.getpid()
-
     def workers() -> list[int]:
-        spark = python_workers(me)
+        spark = [pid for root in given.roots for pid in python_workers(root)]
         if spark:
             return [pid for pid in spark if parent_of(pid) in spark]  # without the daemon that forks them
-        return [pid for pid in below(me) if _is_python(pid)]
+        return [pid for pid in below(os.getpid()) if _is_python(pid)]
 
     _kill_one(given, fault, workers)
 
@@ -156,7 +156,7 @@ def _is_python(pid: int) -> bool:
 def kill_executor(given: Given, fault: dict[str, Any]) -> None:
     from processes import executors
 
-    _kill_one(given, fault, lambda: executors(os.getpid()))
+    _kill_one(given, fault, lambda: [pid for root in given.roots for pid in executors(root)])
 
 
 def fill_disk(given: Given, fault: dict[str, Any]) -> None:
@@ -273,7 +273,10 @@ ACTS = {
 
 
 class SlowMatcher:
-    """A matcher that lets the first attempt of some tasks wait until speculation has started a copy of one."""
+    """A matcher that lets the first attempt at some tasks wait until speculation has started a copy of one.
+
+    Then both go on at once, and write the same rows.
+    """
 
     def __init__(self, inner: Any, marks: str, attempt: int) -> None:
         self.inner, self.marks, self.attempt = inner, marks, attempt
@@ -286,11 +289,11 @@ class SlowMatcher:
         task = TaskContext.get()
         if task is not None and task.partitionId() == 0:
             copy = Path(self.marks, f"copy.{self.attempt}")
+            Path(self.marks, f"came.{self.attempt}").touch()
             if task.attemptNumber():
                 copy.touch()
             deadline = time.monotonic() + SLOW
             while not copy.exists() and time.monotonic() < deadline:
-                Path(self.marks, f"came.{self.attempt}").touch()
                 time.sleep(0.1)
         return self.inner.match(texts)
 

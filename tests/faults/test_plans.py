@@ -13,7 +13,7 @@ from damaged import rewrite
 from plans import DEFAULT, PLANS, STEPS, plan_of
 from small_disk import small_disk
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = pytest.mark.timeout(3600)
 
 
 @pytest.mark.parametrize(

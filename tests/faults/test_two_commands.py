@@ -8,6 +8,7 @@ there until the second one has ended. A failing interleaving runs again by:
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -33,6 +34,8 @@ PAIRS = (
     (SECOND, TAKEDOWN),
     (MAINTAIN, BALANCE),
     (BALANCE, BALANCE),
+    (CRAWL, MAINTAIN),
+    (TAKEDOWN, TAKEDOWN),
 )
 """The first and the second command; each seed takes the next pair."""
 HALT, WAIT = 60.0, 200
@@ -118,7 +121,10 @@ def test_the_figures_tell_lost_and_doubled_pairs_apart():
     figures = Figures(lost=1, doubled=2, differing=3)
     figures.plans["embedded"] += 1
     figures.faults["SIGINT"] += 4
+    figures.copies["came first"] += 2
     lines = list(figures.lines())
     assert "plans run           1 (embedded 1), 0 attempts" in lines
     assert "faults injected     4: SIGINT 4" in lines
+    assert "copies of slow tasks 2 (came first 2)" in lines
+    assert json.loads(lines[-1].removeprefix("as JSON"))["faults"] == {"SIGINT": 4}
     assert [line.split()[-1] for line in lines if line.split()[0] in ("lost", "doubled", "differing")] == list("123")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 FIGURES: list[dict] = []
@@ -26,3 +28,4 @@ def pytest_terminal_summary(terminalreporter):
         endings = ", ".join(f"{number:,} {ending}" for ending, number in sorted(row["endings"].items()))
         terminalreporter.write_line(f"{row['kind']:<10} {row['inputs']:>6,} inputs, {longest}, {largest}: {endings}")
     terminalreporter.write_line(f"{'all':<10} {sum(row['inputs'] for row in FIGURES):>6,} inputs")
+    terminalreporter.write_line(f"as JSON    {json.dumps(FIGURES)}")
