@@ -375,6 +375,59 @@ TAKEN = Table(
     properties=(("delta.deletedFileRetentionDuration", "interval 0 hours"),),
 )
 
+BUILD_ID = Column("build_id", "string", "hash of the archives, the crawlers and the release's rules of reading")
+ORIGIN = Column(
+    "origin",
+    "string",
+    "scheme, host and port that a robots.txt is for; its url, if it is only where a redirect leads",
+)
+_FETCHED = Column("fetched", "string", "time of the fetch, as the archive has it (ISO 8601)")
+_HTTP = Column("http", "int", "status of the response")
+_STATUS = Column("status", "string", "read, absent (4xx), redirect or unreachable (5xx)")
+_TARGET = Column("target", "string", "the origin whose rules these are, of a redirect; else empty")
+_RULES = Column("rules", "string", "the rules of the named crawlers, as a robots.txt; empty if there are none")
+
+ROBOTS_RECORDS = Table(
+    "robots_records",
+    "One row is a robots.txt of an archive, or the outcome of an archive (internal, staging; empty after a build)",
+    (
+        BUILD_ID,
+        Column("kind", "string", "record, or source: the outcome of an archive"),
+        Column("source_path", "string", "the archive: its path in the crawl, or its absolute path"),
+        ORIGIN,
+        _FETCHED,
+        _HTTP,
+        _STATUS,
+        _TARGET,
+        _RULES,
+        Column("outcome", "string", "of an archive: done, partial or failed"),
+        Column("reason", "string", "why an archive is partial or failed"),
+        Column("records_read", "bigint", "records of an archive"),
+        Column("bytes_read", "bigint", "bytes read of an archive"),
+        Column(
+            "counts", "map<string,bigint>", "of an archive: records that are no robots.txt, and files that were cut"
+        ),
+    ),
+    partitioned_by=("build_id",),
+)
+
+ROBOTS = Table(
+    "robots",
+    "One row is the robots.txt of a host at the date of a crawl: what it said to the named crawlers",
+    (
+        BUILD_ID,
+        ORIGIN,
+        _FETCHED,
+        _HTTP,
+        _STATUS,
+        _TARGET,
+        _RULES,
+        Column("agents", "array<string>", "the crawlers that the rules name, * for all others"),
+        Column("shut_out", "array<string>", "the crawlers that may not fetch the first page"),
+    ),
+    partitioned_by=("build_id",),
+)
+
 LEASE = Table(
     "lease",
     "One row is a lease of the warehouse, which lets one process write; a table property has its expiry (internal)",
@@ -407,6 +460,8 @@ TABLES = {
         CURRENT_RUN,
         TAKEDOWNS,
         TAKEN,
+        ROBOTS_RECORDS,
+        ROBOTS,
         LEASE,
     )
 }

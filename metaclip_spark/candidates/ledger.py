@@ -68,6 +68,12 @@ TEXT_REASONS = {
 FILTER_PREFIX = "filter:"
 """Prefix of the reasons of a user's filter; they reject one text."""
 
+ROBOTS_PREFIX = "robots:"
+"""Prefix of the reasons of robots rules: the crawler, or the statement, that a robots.txt refuses."""
+
+TEXT_PREFIXES = (FILTER_PREFIX, ROBOTS_PREFIX)
+"""Prefixes of further reasons that reject one text."""
+
 REASONS = {**PASSED_OVER, **RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
 
@@ -120,7 +126,7 @@ class Ledger:
         """
         if not number:
             return
-        if (reason not in REASONS or reason in PASSED_OVER) and not reason.startswith(FILTER_PREFIX):
+        if (reason not in REASONS or reason in PASSED_OVER) and not reason.startswith(TEXT_PREFIXES):
             raise KeyError(f"unknown reject reason {reason!r}")
         remaining = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number

@@ -10,6 +10,9 @@ DEFAULT_TEXT_FIELDS = ("alt", "title", "data-image-title")
 TEXT_FIELDS = (*DEFAULT_TEXT_FIELDS, "aria-label", "figcaption", "og:title")
 """The places of a page that have texts of an image. A WAT has only alt, title and og:title."""
 
+ROBOTS_FOR = ("page", "image", "both")
+"""Whose host's robots.txt decides about a text."""
+
 DEFAULT_OPT_OUTS = ("noai", "noimageai", "tdm", "noml", "content-usage", "content-signal")
 OPT_OUTS = (*DEFAULT_OPT_OUTS, "noindex", "noimageindex")
 """The opt-outs of a page from the use of its texts and images. Each is also the reason of its rejects."""
@@ -21,7 +24,14 @@ LINK_CAP = 20_000
 """Maximum number of image links with a text that are read from one page."""
 QUOTINGS = ("auto", "none", "double", "backslash")
 """The ways to read quotation marks in TSV and CSV; see `extract/tabular/delimited.py`."""
-_LATER = {"text_cap": TEXT_CAP, "link_cap": LINK_CAP, "quoting": "auto", "unsure": None}
+_LATER = {
+    "text_cap": TEXT_CAP,
+    "link_cap": LINK_CAP,
+    "quoting": "auto",
+    "unsure": None,
+    "robots": None,
+    "robots_for": "page",
+}
 """Options of later releases with their defaults, which change no `extract_id` of earlier ones."""
 
 
@@ -50,6 +60,8 @@ class ExtractOptions:
         quoting: how TSV and CSV quote their fields, one of `QUOTINGS`.
         unsure: with a list per language, what happens to a text of unknown language: `other` or `drop`; None: one list
             is used for all texts.
+        robots: id of the table of robots rules, or None.
+        robots_for: whose robots.txt decides, one of `ROBOTS_FOR`.
         sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.
     """
 
@@ -78,6 +90,8 @@ class ExtractOptions:
     link_cap: int = LINK_CAP
     quoting: str = "auto"
     unsure: str | None = None
+    robots: str | None = None
+    robots_for: str = "page"
     sample_cap: int = 10
 
     @property

@@ -594,6 +594,39 @@ def takedown(
     return takedown.takedown(settings, reporter, files, retain_hours, dry_run, as_json)
 
 
+@cli.group("optouts")
+def optouts_group() -> None:
+    """Read what robots.txt files said at the date of a crawl."""
+
+
+@optouts_group.command("build")
+@settings_options(
+    *("input", "crawl", "max_files", "crawl_root", "seed", "files_per_commit", "allow_incomplete"),
+    Group.WAREHOUSE,
+    Group.ENGINE,
+    Group.SPARK,
+)
+@click.option(
+    "--agents",
+    metavar="A,B",
+    help="Keep the rules of these crawlers, by the product token of their robots.txt; * is any crawler without rules "
+    "of its own.  [default: GPTBot, CCBot, ClaudeBot, Google-Extended and others (docs/OPTOUTS.md), *]",
+)
+@click.option("--replace", is_flag=True, help="Replace a build of other archives or crawlers.")
+@click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
+def optouts_build(
+    config: str | None, debug: bool, agents: str | None, replace: bool, as_json: bool, **flags: Any
+) -> int:
+    """Read archives of robots.txt into the table `robots`: the rules of each host at the date of the crawl.
+
+    `run --robots DIR` then rejects what the rules refuse. --crawl reads Common Crawl's own archives, --input any WARC
+    of responses to /robots.txt. The same command continues an interrupted build, and does nothing when it is done.
+    """
+    from metaclip_spark.commands.optouts import build
+
+    return build.build(settings_from(flags, config), _reporter(quiet=as_json), agents, replace, as_json)
+
+
 @cli.group("snapshots")
 def snapshots_group() -> None:
     """List snapshots, drop one, or read one again with other settings."""

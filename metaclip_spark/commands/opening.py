@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.core.wording import counted
 from metaclip_spark.core.worldwide.list_choice import OTHER
 from metaclip_spark.errors import ConfigError, MetaclipError, WarehouseError
+from metaclip_spark.extract.task import READERS
 from metaclip_spark.metadata import Metadata, load_metadata
 from metaclip_spark.metadata.matchability import check_matchability
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
@@ -299,9 +300,27 @@ def checked_input(settings: Settings, reporter: Reporter) -> tuple[Given, Extrac
             )
     else:
         given = {settings.snapshot: find_sources(settings.input, reporter.say)}
+        _check_robots(settings, given[settings.snapshot], reporter)
         for sentence in check_input_columns(given[settings.snapshot], extraction.options):
             reporter.say(sentence)
     return given, extraction
+
+
+def _check_robots(settings: Settings, sources: Sequence[Source], reporter: Reporter) -> None:
+    """Check that --robots can apply: tabular input names no page.
+
+    Raises:
+        ConfigError: the page's host would decide, and an input has none.
+    """
+    tabular = next((source.source_path for source in sources if source.format not in READERS), None)
+    if settings.robots is None or settings.robots_for == "image" or tabular is None:
+        return
+    if settings.robots_for != "both":
+        raise ConfigError(
+            f"--robots asks the robots.txt of the page's host, and {tabular} names no page; give --robots-for image or "
+            "both, which ask that of the image's host."
+        )
+    reporter.warn(f"{tabular} and other tabular input names no page: --robots asks the image's host only there.")
 
 
 def run_id_of(settings: Settings, metadata_id: str, given: Given) -> str:

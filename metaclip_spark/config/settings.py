@@ -21,6 +21,7 @@ from metaclip_spark.candidates.options import (
     LINK_CAP,
     OPT_OUTS,
     QUOTINGS,
+    ROBOTS_FOR,
     TEXT_CAP,
     TEXT_FIELDS,
     ExtractOptions,
@@ -183,6 +184,17 @@ class Settings(BaseModel):
         None,
         Setting(Group.FILTERS, "FILE"),
         "Reject pairs whose page or image is under one of these domains (a file with one domain per line).",
+    )
+    robots: str | None = setting(
+        None,
+        Setting(Group.FILTERS, "DIR", run_id=WHEN_GIVEN),
+        "Reject pairs that the robots.txt of their page's host refuses to a crawler of training data, by the table "
+        "that `optouts build` wrote to this folder (docs/OPTOUTS.md).",
+    )
+    robots_for: Literal["page", "image", "both"] | None = setting(
+        None,
+        Setting(Group.FILTERS, "|".join(ROBOTS_FOR), default_text="page", run_id=WHEN_GIVEN),
+        "With --robots: apply the rules of the page's host, of the image's host, or of both.",
     )
     min_chars: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with fewer characters.", ge=0)
     max_chars: int = setting(0, Setting(Group.FILTERS, "N"), "Reject texts with more characters; 0 is no limit.", ge=0)
@@ -570,6 +582,8 @@ class Settings(BaseModel):
             raise ValueError("--weight-missing is for the pairs without a value in --weight; give --weight COLUMN")
         if self.crawl and self.input:
             raise ValueError("--input and --crawl both say what to read; give one of them")
+        if self.robots_for and not self.robots:
+            raise ValueError("--robots-for says where --robots is applied; add --robots")
         if not self.worldwide and self.unsure:
             raise ValueError("--unsure is for the lists of languages; add --worldwide")
         if self.worldwide and self.no_lid and self.lang_column is None:
@@ -625,21 +639,27 @@ class Settings(BaseModel):
         return values
 
     def extract_options(
-        self, identifier: str | None = None, blocklist: str | None = None, filters: tuple[str, ...] = ()
+        self,
+        identifier: str | None = None,
+        blocklist: str | None = None,
+        filters: tuple[str, ...] = (),
+        robots: str | None = None,
     ) -> ExtractOptions:
         """Return the settings that decide which rows leave a source.
 
-        Options and settings of the same name have the same value, but for `languages`, `blocklist`, and those settings
-        that are None by default.
+        Options and settings of the same name have the same value, but for `languages`, `blocklist`, `robots`, and those
+        settings that are None by default.
 
         Args:
-            identifier, blocklist, filters: ids of the objects that `lid`, `blocklist` and `filter` name.
+            identifier, blocklist, filters, robots: ids of what `lid`, `blocklist`, `filter` and `robots` name.
         """
         computed: dict[str, Any] = {
             "languages": self.wanted_languages,
             "identifier": identifier,
             "blocklist": blocklist,
             "filters": filters,
+            "robots": robots,
+            "robots_for": self.robots_for or "page",
             "dedup": not self.no_dedup,
             "sample_cap": self.rejects_per_reason,
             "text_cap": self.text_cap or TEXT_CAP,

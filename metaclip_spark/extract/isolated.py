@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from metaclip_spark.candidates.ledger import FILTER_PREFIX, TEXT_REASONS, Ledger
+from metaclip_spark.candidates.ledger import TEXT_PREFIXES, TEXT_REASONS, Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import DamagedSourceError, WorkerDiedError
 from metaclip_spark.extract.task import PROCESS, Stamp, Tools, closing_rows, extract_split, retry_key, with_retries
@@ -80,7 +80,7 @@ def _again(deaths: list[str]) -> dict[str, int]:
 def _after_death(ledger: Ledger, deaths: list[str]) -> Ledger:
     """Return the ledger of a split whose process died: it counts what the batches hold, and no text more."""
     rejected = (
-        number for why, number in ledger.rejected.items() if why in TEXT_REASONS or why.startswith(FILTER_PREFIX)
+        number for why, number in ledger.rejected.items() if why in TEXT_REASONS or why.startswith(TEXT_PREFIXES)
     )
     ledger.texts_read = ledger.pairs_written + sum(rejected)
     how = "; ".join(dict.fromkeys(deaths))

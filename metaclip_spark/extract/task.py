@@ -27,6 +27,7 @@ from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
+from metaclip_spark.robots.index import Robots
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.storage.tally import Tally
@@ -70,6 +71,7 @@ class Tools:
     identifier: Identifier | None = None
     takedowns: Takedowns | None = None
     lists: ListChoice | None = None
+    robots: Robots | None = None
 
 
 @dataclass
@@ -141,9 +143,25 @@ def _take_down(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(pa.array(~covered))
 
 
+def _apply_robots(candidates: Candidates, task: _Task) -> Candidates:
+    """Drop pairs that the robots.txt of their page's host, or of their image's, refuses."""
+    robots, where = task.tools.robots, task.options.robots_for
+    if robots is None or not len(candidates):
+        return candidates
+    of_page, of_image = where != "image" and candidates.page_url is not None, where != "page"
+    reasons = robots.reasons(candidates.page_url) if of_page else pa.nulls(len(candidates), pa.string())
+    return _without(candidates, pc.coalesce(reasons, robots.reasons(candidates.url)) if of_image else reasons, task)
+
+
 def _filter(candidates: Candidates, task: _Task) -> Candidates:
     """Drop pairs that a filter rejects, before the more expensive matching."""
-    reasons = task.tools.filters.reasons(candidates) if task.tools.filters is not None else None
+    return _without(
+        candidates, task.tools.filters.reasons(candidates) if task.tools.filters is not None else None, task
+    )
+
+
+def _without(candidates: Candidates, reasons: pa.Array | None, task: _Task) -> Candidates:
+    """Return the pairs that have no reason; count the others as rejects."""
     if reasons is None or reasons.null_count == len(reasons):
         return candidates
     for reason in pc.unique(reasons.drop_null()).to_pylist():
@@ -243,10 +261,10 @@ def _identify(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(keep)
 
 
-STEPS = (_take_down, _filter, _match, _drop_repeats, _identify)
+STEPS = (_take_down, _apply_robots, _filter, _match, _drop_repeats, _identify)
 """The order of the work after parsing: expensive steps run last, on the fewest texts."""
 
-STEPS_BY_LANGUAGE = (_take_down, _filter, _identify, _choose_list, _match, _drop_repeats)
+STEPS_BY_LANGUAGE = (_take_down, _apply_robots, _filter, _identify, _choose_list, _match, _drop_repeats)
 """The order where each language has a list: the language of a text decides what it is matched against."""
 
 

@@ -11,6 +11,8 @@ from metaclip_spark.candidates.ledger import (
     PASSED_OVER,
     REASONS,
     RECORD_REASONS,
+    ROBOTS_PREFIX,
+    TEXT_PREFIXES,
     TEXT_REASONS,
 )
 from metaclip_spark.candidates.options import OPT_OUTS
@@ -51,7 +53,7 @@ class WithoutPairs:
         subject = f"{counted(self.sources, 'source')} {agrees(self.sources, 'is', 'are')} done without a pair"
         if not self.reason:
             return f"{subject}, and no reason was counted: {counted(self.records, 'record')}, e.g. {self.example}"
-        of_text = self.reason in TEXT_REASONS or self.reason.startswith(FILTER_PREFIX)
+        of_text = self.reason in TEXT_REASONS or self.reason.startswith(TEXT_PREFIXES)
         whole = counted(self.texts, "text") if of_text or self.reason == "link_cap" else counted(self.records, "record")
         meaning = meaning_of(self.reason)
         named = f"{self.reason} ({meaning})" if meaning else self.reason
@@ -113,13 +115,14 @@ class Account:
 
     @property
     def opted_out(self) -> dict[str, int]:
-        """Opt-out -> number of texts rejected for it, in the order of `OPT_OUTS`."""
-        return {name: self.rejected[name] for name in OPT_OUTS if self.rejected.get(name)}
+        """Opt-out -> number of texts rejected for it: in the order of `OPT_OUTS`, then those of robots.txt."""
+        robots = sorted(why for why in self.rejected if why.startswith(ROBOTS_PREFIX))
+        return {name: self.rejected[name] for name in (*OPT_OUTS, *robots) if self.rejected.get(name)}
 
     @property
     def rejected_texts(self) -> dict[str, int]:
         """Reason -> number of texts: texts_read = pairs_sent + the sum of these."""
-        return {why: n for why, n in self.rejected.items() if why in TEXT_REASONS or why.startswith(FILTER_PREFIX)}
+        return {why: n for why, n in self.rejected.items() if why in TEXT_REASONS or why.startswith(TEXT_PREFIXES)}
 
     @property
     def dropped_before_matching(self) -> int:
@@ -148,6 +151,8 @@ def meaning_of(reason: str) -> str:
     """Return what a reason means, or "" for an unknown one."""
     if reason.startswith(FILTER_PREFIX):
         return "rejected by a filter of the user"
+    if reason.startswith(ROBOTS_PREFIX):
+        return "the robots.txt of the host refuses it"
     return REASONS.get(reason, "")
 
 
@@ -224,4 +229,6 @@ def advice_on(counts: Mapping[str, int]) -> str:
     advice = _ADVICE.get(reason, _OPT_OUT_ADVICE if reason in OPT_OUTS else "")
     if reason.startswith(FILTER_PREFIX):
         advice = "check --filter"
+    if reason.startswith(ROBOTS_PREFIX):
+        advice = "check --robots"
     return f" {advice[0].upper() + advice[1:] if not advice.startswith('-') else advice}. {_AGAIN}" if advice else ""

@@ -16,6 +16,8 @@ from metaclip_spark.sources.lists import CRAWL_ROOT, local_file, manifest_lines,
 from metaclip_spark.storage.open import check_transport, info_of
 
 FORMATS = ("wat", "warc")
+ROBOTS = "robotstxt"
+"""The name of the archives of robots.txt, which are WARCs, in the lists of a crawl."""
 REGION = "us-east-1"
 """The region of Common Crawl's bucket."""
 MANY_FILES = 1000
@@ -44,7 +46,7 @@ def crawl_sources(
 
     Args:
         names: names of crawls, such as CC-MAIN-2024-51.
-        format: "wat" or "warc".
+        format: "wat", "warc", or `ROBOTS`.
         max_files: the number of files to sample over all crawls (see `sample`); None lists all files.
         seed: the seed of the sample.
         root: the folder of `crawl-data/`: a uri or a local mirror.
@@ -55,8 +57,8 @@ def crawl_sources(
     Raises:
         InputError: a name is not that of a crawl, a crawl does not exist, or the root cannot be read.
     """
-    if format not in FORMATS:
-        raise InputError(f"format must be one of {', '.join(FORMATS)}, got {format!r}.")
+    if format not in (*FORMATS, ROBOTS):
+        raise InputError(f"format must be one of {', '.join((*FORMATS, ROBOTS))}, got {format!r}.")
     root = local_file(root)
     check_transport(root)
     paths: dict[str, str] = {}
@@ -75,10 +77,11 @@ def _paths(name: str, format: str, root: str) -> list[str]:
     except InputError as error:
         raise InputError(f"crawl {name} cannot be listed: {error}") from error
     lines = [line for line in lines if line]
-    wrong = next((line for line in lines if format_of(line) != format or not line.startswith("crawl-data/")), None)
+    kind = "warc" if format == ROBOTS else format
+    wrong = next((line for line in lines if format_of(line) != kind or not line.startswith("crawl-data/")), None)
     if wrong is not None or not lines:
         got = repr(wrong) if lines else "nothing"
-        raise InputError(f"crawl {name} cannot be listed: {manifest} names {got}; expected {format.upper()} files.")
+        raise InputError(f"crawl {name} cannot be listed: {manifest} names {got}; expected {kind.upper()} files.")
     return lines
 
 

@@ -25,13 +25,14 @@ from pyspark.sql import SparkSession
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, SentLists
 from metaclip_spark.metadata.worldwide.entries import LanguageEntries, SentEntries, WorldwideMetadata
+from metaclip_spark.robots.index import Robots, Written
 from metaclip_spark.spark.embedded import is_embedded, spill_folder
 from metaclip_spark.spark.session import is_connect
 
 _UNPACKED: dict[str, Any] = {}
 """The unpacked values of this Python worker, by content hash. A worker keeps them between tasks."""
-_KEEP = 3
-"""Maximum number of unpacked values. Extraction uses three: the filters, the compiled list, the takedown list."""
+_KEEP = 4
+"""Maximum number of unpacked values. Extraction uses four: robots rules, filters, the compiled list, takedowns."""
 
 _HELD: dict[str, Any] = {}
 """Values that tasks in this process take, by token."""
@@ -124,6 +125,24 @@ def broadcast_lists(spark: SparkSession, matcher: SectionMatcher) -> Broadcast[A
         files[name] = _send(spark, path), source
     sent = SentLists(files, switches, _sent, max_bytes=matcher.lists.max_bytes)
     return Broadcast.of(spark, SectionMatcher(matcher.metadata_id, matcher.sections, sent), key)
+
+
+def broadcast_robots(
+    spark: SparkSession, robots_id: str, write: Callable[[Path], object]
+) -> tuple[Broadcast[Robots], Written]:
+    """Broadcast robots rules, as a memory-mapped file; return what it consists of, too.
+
+    Args:
+        write: writes the file; called once per process.
+    """
+    key, path = f"robots:{robots_id}", _folder() / f"metaclip-{robots_id}.robots"
+    if not path.exists():
+        write(path)
+    robots = Robots.read(path, robots_id)
+    if is_embedded(spark) or _is_local(spark):
+        return Broadcast.of(spark, robots, key), robots.written
+    name = _send(spark, path)
+    return Broadcast(lambda: Robots.read(_sent(name), robots_id), key), robots.written
 
 
 def broadcast_entries(spark: SparkSession, metadata: WorldwideMetadata) -> Broadcast[LanguageEntries]:

@@ -19,6 +19,7 @@ from metaclip_spark.extract.sorted_runs import in_sorted_runs
 from metaclip_spark.extract.task import TASK, Stamp, Tools, extract_split, retry_key, with_retries
 from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import Matcher
+from metaclip_spark.robots.index import Robots
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.spark.broadcast import Broadcast
@@ -40,6 +41,7 @@ class BroadcastTools:
     takedowns: Broadcast[Takedowns] | None = None
     workers: Broadcast[Workers] | None = None
     lists: ListChoice | None = None
+    robots: Broadcast[Robots] | None = None
 
     def with_workers(self, spark: SparkSession, options: ExtractOptions) -> BroadcastTools:
         """Return the tools, with processes that read sources if the session is the embedded engine's."""
@@ -51,6 +53,7 @@ class BroadcastTools:
             self.identifier,
             None if self.takedowns is None else self.takedowns.in_file(),
             lists=self.lists,
+            robots=None if self.robots is None else self.robots.in_file(),
         )
         return replace(self, workers=Broadcast.of(spark, Workers(unpacked, in_files, options)))
 
@@ -72,6 +75,7 @@ class BroadcastTools:
             identifier=identifier,
             takedowns=self.takedowns.value if self.takedowns is not None else None,
             lists=self.lists,
+            robots=self.robots.value if self.robots is not None else None,
         )
 
 

@@ -20,9 +20,10 @@ from metaclip_spark.matchers.worldwide.by_section import compiled_lists
 from metaclip_spark.metadata import Metadata
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.spark.broadcast import Broadcast, broadcast_lists, broadcast_matcher
+from metaclip_spark.spark.broadcast import Broadcast, broadcast_lists, broadcast_matcher, broadcast_robots
 from metaclip_spark.stages.extract import BroadcastTools
 from metaclip_spark.steps.extraction import Extraction
+from metaclip_spark.steps.optouts.stored import in_words
 from metaclip_spark.steps.takedown.list import stored_takedowns
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import Attempt, StageEvent
@@ -211,7 +212,12 @@ def broadcast_tools(ctx: Context, extraction: Extraction) -> BroadcastTools:
     matcher = ctx.matcher if ctx.has_list else None
     stored = stored_takedowns(ctx.warehouse)
     takedowns = None if stored is None else Broadcast.of(ctx.spark, stored, key=f"takedowns:{stored.id}")
-    tools = BroadcastTools(filters, matcher, extraction.identifier, takedowns, lists=ctx.lists)
+    robots = None
+    if extraction.robots is not None:
+        with ctx.reporter.stage("robots", ctx.spark) as stage:
+            robots, written = broadcast_robots(ctx.spark, extraction.robots.id, extraction.robots.write)
+            stage.note = in_words(written)
+    tools = BroadcastTools(filters, matcher, extraction.identifier, takedowns, lists=ctx.lists, robots=robots)
     return tools.with_workers(ctx.spark, extraction.options)
 
 

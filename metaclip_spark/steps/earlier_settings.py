@@ -229,6 +229,8 @@ def _changed(ctx: Context, before: Settings | None) -> tuple[str, str]:
         parts.append(f"the model or the release of the language identifier {settings.lid}")
     if settings.blocklist:
         parts.append(f"the content of --blocklist {settings.blocklist}")
+    if settings.robots:
+        parts.append(f"the build of --robots {settings.robots}")
     if settings.filter:
         parts.append(f"the code of --filter {', '.join(settings.filter)}")
     if not parts:
@@ -292,17 +294,18 @@ def _as_settings(event: Event) -> Settings | None:
 def _extract_id(settings: Settings, now: Settings, options: ExtractOptions | None) -> str | None:
     """Return the hash that settings have today; None where it covers contents that are not loaded."""
     known = options or ExtractOptions()
-    same_files = settings.blocklist == now.blocklist and settings.filter == now.filter and options is not None
-    if (settings.blocklist or settings.filter) and not same_files:
+    files = [(each.blocklist, each.filter, each.robots) for each in (settings, now)]
+    same_files = files[0] == files[1] and options is not None
+    if any(files[0]) and not same_files:
         return None
-    blocklist, filters = (known.blocklist, known.filters) if same_files else (None, ())
+    blocklist, filters, robots = (known.blocklist, known.filters, known.robots) if same_files else (None, (), None)
     identifier = None
     if not settings.no_lid:
         same = options is not None and (settings.lid, settings.no_lid) == (now.lid, now.no_lid)
         identifier = known.identifier if same else _identifier(settings.lid)
         if identifier is None:
             return None
-    return settings.extract_options(identifier, blocklist, filters).extract_id
+    return settings.extract_options(identifier, blocklist, filters, robots).extract_id
 
 
 @cache

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F
 
-from metaclip_spark.candidates.ledger import FILTER_PREFIX, TEXT_REASONS
+from metaclip_spark.candidates.ledger import ROBOTS_PREFIX, TEXT_PREFIXES, TEXT_REASONS
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.expectations import Bound, Expectations, is_share
 from metaclip_spark.core.wording import counted
@@ -108,7 +108,9 @@ def measured(ctx: Context, snapshot: str, names: Iterable[str]) -> Measured:
         "incomplete": _share(sources - values["sources"]["done"], sources),
         "texts": texts,
         "match_rate": _share(values["texts_matched"], texts),
-        "opt_outs": _share(sum(rejected.get(reason, 0) for reason in OPT_OUTS), texts),
+        "opt_outs": _share(
+            sum(n for why, n in rejected.items() if why in OPT_OUTS or why.startswith(ROBOTS_PREFIX)), texts
+        ),
         "pairs": pairs,
         "pairs_per_source": _share(pairs, sources),
         "repeats": _share(sent - pairs, sent),
@@ -121,7 +123,7 @@ def measured(ctx: Context, snapshot: str, names: Iterable[str]) -> Measured:
         if kind == "language":
             found[name] = _share(languages.get(rest, 0), sum(languages.values()))
         elif kind == "rejects":
-            of_texts = rest in TEXT_REASONS or rest.startswith(FILTER_PREFIX)
+            of_texts = rest in TEXT_REASONS or rest.startswith(TEXT_PREFIXES)
             found[name] = _share(rejected.get(rest, 0), texts if of_texts else records)
         else:
             found[name] = known[name]

@@ -9,8 +9,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import and_
 from typing import Any
 from urllib.parse import unquote
 
@@ -31,6 +33,7 @@ TRIES = 5
 
 delta-rs repeats a commit by itself, and overlooks an OPTIMIZE meanwhile: the compacted rows that a replacement should
 have removed would stay. So commits that remove files have no repetition of delta-rs, and are made anew here."""
+_BATCH_ROWS = 1 << 14
 _SORT_BYTES = 1 << 30
 """Bytes in memory while a partition is sorted; more are spilled."""
 LOG_RETENTION = "delta.logRetentionDuration"
@@ -387,6 +390,21 @@ class DeltaLogs:
         ]
         filters = filters or None
         return table.to_pyarrow_table(columns=schema.names, filters=filters).cast(schema)
+
+    def batches(self, name: str, columns: Sequence[str], **where: str) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a large table, in no order, a bounded number at a time.
+
+        Args:
+            where: column -> a value; of one column at least.
+        """
+        schema = pa.schema([TABLES[name].arrow.field(column) for column in columns])
+        condition = reduce(and_, [pc.field(key) == value for key, value in where.items()])
+        rows = self._existing(name).to_pyarrow_dataset()
+        batches = rows.to_batches(
+            columns=schema.names, filter=condition, batch_size=_BATCH_ROWS, batch_readahead=4, fragment_readahead=1
+        )
+        for batch in batches:
+            yield pa.record_batch([batch.column(field.name).cast(field.type) for field in schema], schema=schema)
 
     def is_empty(self, name: str) -> bool:
         """Return whether a table has no file with rows."""

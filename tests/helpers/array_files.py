@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from metaclip_spark.matchers import array_file
+from metaclip_spark.storage import array_file
 
 
 def damaged(raw: bytes, how: str) -> bytes:

@@ -12,7 +12,7 @@ import numpy as np
 import xxhash
 from mutator import NUMBERS
 
-from metaclip_spark.matchers import array_file
+from metaclip_spark.storage import array_file
 
 _HEADER = array_file._HEADER
 _KINDS = ["|u1", "<u2", "<u4", "<i4", "<u8", "<i8", "<f4", "|O", "|S4", "|b1", "nonsense"]

@@ -23,7 +23,7 @@ from metaclip_spark.core.jit import cache_folders
 from metaclip_spark.errors import MetadataError
 from metaclip_spark.extract.fasttext.model_file import read_model, unusable
 from metaclip_spark.extract.fasttext.tables import ARRAYS, Arrays, Numbers, lay_out, problem_of
-from metaclip_spark.matchers.array_file import Kind, Layout, damaged, read_arrays, write_arrays
+from metaclip_spark.storage.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 
 KIND = Kind(b"metaclip-spark language model\n", "the tables of a language model", 2)
 """The kind of the file."""

@@ -40,7 +40,7 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
     batch = Batch(options, ledger)
     failure: Exception | None = None
     with open_source(split.source.uri) as raw:
-        _check_start(raw.read(HEAD_BYTES))
+        check_start(raw.read(HEAD_BYTES))
         raw.seek(0)
         try:
             for record in warc_records(raw, WARC, Damage(ledger)):
@@ -65,7 +65,7 @@ def read_warc(split: Split, options: ExtractOptions, ledger: Ledger) -> Iterator
         raise failure
 
 
-def _check_start(start: bytes) -> None:
+def check_start(start: bytes) -> None:
     """Refuse a file that is neither gzip nor a WARC (an error page, say) before a parser reads it."""
     if not start:
         raise DamagedSourceError("the file is empty")

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from metaclip_spark.core.jit import part
-from metaclip_spark.matchers.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 from metaclip_spark.matchers.phrases.tokens import SHORT
+from metaclip_spark.storage.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 
 NO_ENTRY = 0xFFFFFFFF
 MAX_ENTRIES = (1 << 31) - 1

@@ -11,7 +11,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from metaclip_spark.core.worldwide.switches import Switches, prepared
-from metaclip_spark.matchers.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 from metaclip_spark.matchers.base import Matches, concat_matches
 from metaclip_spark.matchers.edges.builder import build_edges
 from metaclip_spark.matchers.edges.characters import WINDOW as EDGE_WINDOW
@@ -25,6 +24,7 @@ from metaclip_spark.matchers.phrases.tokenizer import WINDOW, Buffers, new_buffe
 from metaclip_spark.matchers.worldwide.groups import addresses_of, scan_list
 from metaclip_spark.matchers.worldwide.needles import Needles, with_repeats
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.storage.array_file import Kind, Layout, damaged, read_arrays, write_arrays
 
 KIND = Kind(b"metaclip-spark worldwide list\n", "a compiled list of worldwide mode", 3)
 """The kind of the file. A change of the tables, the hashes or the edge rule needs another format."""

@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from metaclip_spark.candidates.ledger import ROBOTS_PREFIX
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.report.account import Account, by_reason, split_reasons
@@ -125,7 +126,8 @@ def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
     if not settings.keep_unmatched and 0 < Account(**values).dropped_before_matching <= left_out:
         # The language that the input names is looked at before filters and matching. So those that are left out are
         # compared with all texts that went on, matched or not; texts for which the input names none are among these.
-        early = sum(values["rejected"].get(reason, 0) for reason in _BEFORE_LANGUAGE)
+        rejected = values["rejected"].items()
+        early = sum(n for why, n in rejected if why in _BEFORE_LANGUAGE or why.startswith(ROBOTS_PREFIX))
         kept, looked_at = values["texts_read"] - early - left_out, "with a url"
     if settings.languages is not None or left_out <= kept:
         return []

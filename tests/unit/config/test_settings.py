@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -182,6 +182,8 @@ def test_two_ways_to_choose_t_are_refused(flags, conf):
         ),
         ({"input": "a", "crawl": "CC-MAIN-2024-51"}, "--input and --crawl both say what to read; give one of them"),
         ({"format": "wet", "crawl": "CC-MAIN-2024-51"}, "got 'wet' (flag --format)."),
+        ({"robots_for": "image"}, "--robots-for says where --robots is applied; add --robots"),
+        ({"robots": "r", "robots_for": "host"}, "got 'host' (flag --robots-for)."),
         ({"max_files": 0}, "got 0 (flag --max-files)."),
         ({"retry": "partial,done"}, "retry must be one of partial, failed, got 'done' (flag --retry)."),
         (
@@ -293,7 +295,11 @@ def test_extraction_gets_its_settings():
             "min_lang_score": 0.5,
         }
     )
-    options = settings.extract_options("lid:1", "domains", ("own:filter@1",))
+    options = settings.extract_options("lid:1", "domains", ("own:filter@1",), "build")
+    assert (options.robots, options.robots_for) == ("build", "page")
+    robots = make_settings({"robots": "r", "robots_for": "both"}).extract_options(robots="build")
+    assert (robots.robots, robots.robots_for) == ("build", "both")
+    assert robots.extract_id != replace(robots, robots_for="image").extract_id
     assert (options.text_fields, options.opt_outs) == (("alt", "og:title"), ())
     assert (options.min_chars, options.max_chars, options.min_words, options.max_words) == (1, 2, 3, 4)
     assert (options.no_file_names, options.no_digits, options.image_extensions) == (True, True, ("jpg", "png"))
@@ -354,7 +360,7 @@ def test_sets_of_settings_are_these():
 def test_extraction_and_settings_have_the_same_defaults():
     """Options that are read from a setting of the same name start with its default."""
     defaults = {field.name: field.default for field in fields(ExtractOptions) if field.name in Settings.model_fields}
-    assert len(defaults) == 22
+    assert len(defaults) == 24
     options = Settings().extract_options()
     assert {name: getattr(options, name) for name in defaults if name != "languages"} == {
         name: default for name, default in defaults.items() if name != "languages"

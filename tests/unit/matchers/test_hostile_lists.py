@@ -10,12 +10,12 @@ from array_files import sealed
 
 from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches
 from metaclip_spark.errors import MetadataError
-from metaclip_spark.matchers.array_file import Layout, read_arrays
 from metaclip_spark.matchers.phrases import PhraseMatcher
 from metaclip_spark.matchers.phrases.builder import build
 from metaclip_spark.matchers.phrases.compiled_list import KIND, problem_of
 from metaclip_spark.matchers.worldwide.compiled import CompiledList
 from metaclip_spark.metadata import Metadata
+from metaclip_spark.storage.array_file import Layout, read_arrays
 
 ENTRIES = ["cat", "york", "new york", "x" * 40, "a b c", "\u732b", "\u9ed1\u732b", "(a"]
 LARGE = (1 << 31) - 1

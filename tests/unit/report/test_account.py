@@ -87,6 +87,11 @@ def test_reasons_are_written_largest_first_and_the_rest_is_summed():
             "and never stored as a row)).",
         ),
         (
+            {"texts_read": 2, "rejected": {"robots:GPTBot": 2}},
+            "none of the 2 texts of 1 source gave a pair: 2 robots:GPTBot (the robots.txt of the host refuses it). "
+            f"Check --robots.{AGAIN}",
+        ),
+        (
             {"texts_read": 2, "rejected": {"filter:a:b": 2}},
             "none of the 2 texts of 1 source gave a pair: 2 filter:a:b (rejected by a filter of the user). Check "
             f"--filter.{AGAIN}",
@@ -101,3 +106,11 @@ def test_reasons_are_written_largest_first_and_the_rest_is_summed():
 def test_an_input_without_a_pair_is_explained(values, sentence):
     """The sentence has the numbers by reason, the largest first, and what to do about the first."""
     assert why_no_pair(account(**values)) == sentence
+
+
+def test_opt_outs_of_robots_come_after_those_of_pages():
+    """Both are opt-outs, and both are texts."""
+    rejected = {"robots:b": 1, "robots:*": 2, "tdm": 3, "noai": 4, "no_match": 5, "not_page": 6}
+    found = account(rejected=rejected)
+    assert list(found.opted_out.items()) == [("noai", 4), ("tdm", 3), ("robots:*", 2), ("robots:b", 1)]
+    assert set(found.rejected_texts) == set(rejected) - {"not_page"}

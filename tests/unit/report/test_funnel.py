@@ -255,7 +255,7 @@ AMOUNT = st.integers(0, 50)
 @st.composite
 def outcomes(draw: st.DrawFn) -> dict[str, Any]:
     """Numbers of a run as the program counts them: every text has one reason, or becomes a pair."""
-    before = [*(set(TEXT_REASONS) - {"repeat", "language", "no_match"}), "filter:a:b"]
+    before = [*(set(TEXT_REASONS) - {"repeat", "language", "no_match"}), "filter:a:b", "robots:GPTBot"]
     keep_unmatched = draw(st.booleans())
     rejected = {reason: draw(AMOUNT) for reason in before}
     by_input, identified, repeats, unmatched, sent = (draw(AMOUNT) for _ in range(5))

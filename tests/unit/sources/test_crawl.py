@@ -63,6 +63,14 @@ def test_a_crawl_is_the_files_of_its_list(server, kind):
     assert len(server.requests) == 1
 
 
+def test_the_archives_of_robots_txt_are_a_list_of_their_own(server):
+    """They are WARCs, in a folder of their own."""
+    paths = [path.replace("/wat/", "/robotstxt/").replace(".wat.gz", ".gz") for path in paths_of()]
+    server.add(f"/crawl-data/{CRAWL}/robotstxt.paths.gz", packed(paths))
+    found = crawl_sources([CRAWL], "robotstxt", root=server.root)
+    assert found == [Source(path, f"{server.root}/{path}", "warc", 0, "") for path in sorted(paths)]
+
+
 def test_a_crawl_and_its_list_as_input_are_the_same(server):
     """`--crawl NAME` and `--input .../wat.paths.gz` read the same files, for any server that has the crawl."""
     given = find_sources([f"{server.root}/crawl-data/{CRAWL}/wat.paths.gz"])
@@ -145,7 +153,7 @@ def test_a_list_of_something_else_is_refused(server, content, message):
 
 def test_an_unknown_format_is_refused():
     """WET files have no images."""
-    assert refusal([CRAWL], "wet") == "format must be one of wat, warc, got 'wet'."
+    assert refusal([CRAWL], "wet") == "format must be one of wat, warc, robotstxt, got 'wet'."
 
 
 def test_an_unknown_root_is_refused():

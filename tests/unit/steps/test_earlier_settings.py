@@ -137,7 +137,7 @@ def test_every_setting_that_decides_about_rows_is_refused_by_name(past, name):
 
 def test_the_table_of_cases_has_every_deciding_setting():
     """A setting that is added to extraction gets a case; those that name objects have tests of their own."""
-    assert set(CASES) == set(DECIDING) - {"id_column", "blocklist", "lid", "filter", "unsure"}
+    assert set(CASES) == set(DECIDING) - {"id_column", "blocklist", "lid", "filter", "unsure", "robots", "robots_for"}
     assert set(LAYOUT) < set(DECIDING)
 
 
@@ -323,6 +323,18 @@ def test_other_contents_of_named_files_are_named(past):
     sentence = past.refusal("a", no_lid=True)
     assert "--blocklist was block.txt and is not given; --filter was my:f and is not given" in sentence
     assert "as they were (--blocklist block.txt, --filter my:f)." in sentence
+
+
+def test_another_build_of_robots_rules_is_named(past):
+    """A table that was built again has the same flag; the same build goes on, and another place for it is refused."""
+    past.read("a", no_lid=True, robots="folder", robots_for="image", extract_id="of the old build")
+    sentence = past.refusal("a", no_lid=True, robots="folder", robots_for="image")
+    assert "what differs is the build of --robots folder (e.g. a)" in sentence
+    sentence = past.refusal("a", no_lid=True, robots="folder")
+    assert "--robots-for was image and is page" in sentence
+    sentence = past.refusal("a", no_lid=True)
+    assert "--robots was folder and is not given; --robots-for was image and is page" in sentence
+    assert "as they were (--robots folder, --robots-for image)." in sentence
 
 
 def test_a_log_that_does_not_tell_the_settings_refuses_all_the_same(past):

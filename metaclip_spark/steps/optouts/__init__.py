@@ -1,0 +1,1 @@
+"""The steps of `optouts`, and the table that extraction reads."""
