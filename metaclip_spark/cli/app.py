@@ -612,7 +612,9 @@ def optouts_group() -> None:
     help="Keep the rules of these crawlers, by the product token of their robots.txt; * is any crawler without rules "
     "of its own.  [default: GPTBot, CCBot, ClaudeBot, Google-Extended and others (docs/OPTOUTS.md), *]",
 )
-@click.option("--replace", is_flag=True, help="Replace a build of other archives or crawlers.")
+@click.option(
+    "--replace", is_flag=True, help="Replace a build of other archives or crawlers, or with archives that failed."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the numbers as JSON.")
 def optouts_build(
     config: str | None, debug: bool, agents: str | None, replace: bool, as_json: bool, **flags: Any

@@ -129,15 +129,9 @@ def _target(url: str, location: str) -> str:
 
 
 def _batch(kind: str, rows: list[dict[str, Any]], source: Source, build_id: str) -> pa.RecordBatch:
+    """Build a batch of tagged rows; a column that a row lacks is null."""
     same = {"build_id": build_id, "kind": kind, "source_path": source.source_path}
-    columns = {
-        field.name: [{**same, **row}.get(field.name) for row in rows] if field.name not in same else None
-        for field in _ARROW
-    }
-    arrays = [
-        pa.repeat(pa.scalar(same[field.name], field.type), len(rows))
-        if field.name in same
-        else pa.array(columns[field.name], field.type)
-        for field in _ARROW
-    ]
-    return pa.record_batch(arrays, schema=_ARROW)
+    columns = [[{**same, **row}.get(field.name) for row in rows] for field in _ARROW]
+    return pa.record_batch(
+        [pa.array(column, field.type) for column, field in zip(columns, _ARROW, strict=True)], schema=_ARROW
+    )

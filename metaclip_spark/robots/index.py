@@ -37,8 +37,8 @@ _HOPS = 5
 _REMEMBERED_CHARS = 4 << 20
 """Characters of the rules that a worker keeps parsed."""
 
-Keys = npt.NDArray[np.uint64]
-"""The hashes of keys, (n, 2) uint64."""
+Hashes = npt.NDArray[np.uint64]
+Checks = npt.NDArray[np.uint32]
 Slots = npt.NDArray[np.uint32]
 """The number of the rules of each key."""
 
@@ -59,7 +59,8 @@ class Written(NamedTuple):
 
 def write_index(path: Path, robots_id: str, batches: Iterable[pa.RecordBatch]) -> Written:
     """Write the file of rules from rows of the table `robots`: its columns `origin`, `target` and `rules`."""
-    keys, slots, targets = [np.zeros((0, 2), np.uint64)], [np.zeros(0, np.uint32)], [np.zeros((0, 2), np.uint64)]
+    parts: list[tuple[Hashes, Checks, Slots]] = [_nothing()]
+    target_parts: list[tuple[Hashes, Checks]] = [_nothing()[:2]]
     numbers: dict[bytes, int] = {}
     texts, ends = bytearray(), [0]
     for batch in batches:
@@ -71,24 +72,28 @@ def write_index(path: Path, robots_id: str, batches: Iterable[pa.RecordBatch]) -
                 if len(numbers) == len(ends):
                     texts += text
                     ends.append(len(texts))
-        found = of_text[encoded.indices.to_numpy(zero_copy_only=False)]
+        slots = of_text[encoded.indices.to_numpy(zero_copy_only=False)]
         redirects = pc.not_equal(batch.column("target"), "")
-        found[redirects.to_numpy(zero_copy_only=False)] = _REDIRECT
-        keys.append(_hashes(batch.column("origin")))
-        slots.append(found)
-        targets.append(_hashes(batch.column("target").filter(redirects)))
-    all_keys, all_slots = np.concatenate(keys), np.concatenate(slots)
-    all_slots, lost = _followed(all_keys, all_slots, np.concatenate(targets))
-    kept = np.flatnonzero(all_slots != _NONE)
-    kept = kept[np.argsort(all_keys[kept, 0], kind="stable")]
+        slots[redirects.to_numpy(zero_copy_only=False)] = _REDIRECT
+        parts.append((*_hashed(batch.column("origin")), slots))
+        target_parts.append(_hashed(batch.column("target").filter(redirects)))
+    hashes, checks, slots = (np.concatenate(column) for column in zip(*parts, strict=True))
+    parts.clear()
+    order = np.argsort(hashes, kind="stable")
+    redirected = np.flatnonzero(slots == _REDIRECT)
+    hashes, checks, slots = hashes[order], checks[order], slots[order]
+    of_target = np.searchsorted(redirected, order[slots == _REDIRECT])
+    target_hashes, target_checks = (np.concatenate(column)[of_target] for column in zip(*target_parts, strict=True))
+    slots, lost = _followed(hashes, checks, slots, (target_hashes, target_checks))
+    kept = slots != _NONE
+    written = Written(int(kept.sum()), len(numbers), lost)
     arrays = {
-        "hashes": all_keys[kept, 0],
-        "checks": _checks(all_keys[kept]),
-        "slots": all_slots[kept],
+        "hashes": hashes[kept],
+        "checks": checks[kept],
+        "slots": slots[kept],
         "ends": np.array(ends, np.uint64),
-        "texts": np.frombuffer(bytes(texts), np.uint8),
+        "texts": np.frombuffer(texts, np.uint8),
     }
-    written = Written(len(kept), len(numbers), lost)
     write_arrays(path, KIND, {"robots": robots_id, "written": written._asdict()}, arrays)
     return written
 
@@ -155,8 +160,7 @@ class Robots:
         """Return the slot of each origin, or `_NONE`."""
         known = pc.is_valid(origins).to_numpy(zero_copy_only=False)
         slots = np.full(len(origins), _NONE)
-        keys = _hashes(origins.drop_null())
-        rows = _rows_of(self._hashes, self._checks, keys)
+        rows = _rows_of(self._hashes, self._checks, *_hashed(origins.drop_null()))
         slots[known] = np.where(rows >= 0, np.append(self._slots, _NONE)[rows], _NONE)
         return slots
 
@@ -172,56 +176,54 @@ class Robots:
         return rules
 
 
-def _followed(keys: Keys, slots: Slots, targets: Keys) -> tuple[Slots, int]:
+def _followed(hashes: Hashes, checks: Checks, slots: Slots, targets: tuple[Hashes, Checks]) -> tuple[Slots, int]:
     """Return the slots, a redirect's being that of where it leads, and the number of redirects that lead nowhere.
 
     Args:
-        targets: the keys to which the redirects lead, in their order.
+        hashes: ascending; `checks` and `slots` are in their order.
+        targets: the keys to which the redirects lead, in the order of the redirects.
     """
-    order = np.argsort(keys[:, 0], kind="stable")
     redirects = np.flatnonzero(slots == _REDIRECT)
-    rows = _rows_of(keys[order, 0], _checks(keys[order]), targets)
-    leads_to = np.full(len(keys) + 1, -1)  # the last element is that of the row -1
-    leads_to[redirects] = np.where(rows >= 0, np.append(order, -1)[rows], -1)
-    at = np.append(slots, _NONE)
-    current = leads_to[redirects]
+    leads_to = _rows_of(hashes, checks, *targets)
+    current = leads_to.copy()
     for _ in range(_HOPS - 1):
-        current = np.where(at[current] == _REDIRECT, leads_to[current], current)
-    arrived = (current >= 0) & (at[current] != _REDIRECT)
+        again = np.flatnonzero(current >= 0)
+        again = again[slots[current[again]] == _REDIRECT]
+        current[again] = leads_to[np.searchsorted(redirects, current[again])]
+    there = np.flatnonzero(current >= 0)
+    there = there[slots[current[there]] != _REDIRECT]
     followed = slots.copy()
-    followed[redirects] = np.where(arrived, at[current], _NONE)
-    return followed, int((~arrived).sum())
+    followed[redirects] = _NONE
+    followed[redirects[there]] = slots[current[there]]
+    return followed, len(redirects) - len(there)
 
 
-def _hashes(keys: pa.Array) -> Keys:
-    """Return BLAKE2b (16 bytes) of each key, as (n, 2) uint64."""
+def _nothing() -> tuple[Hashes, Checks, Slots]:
+    return np.zeros(0, np.uint64), np.zeros(0, np.uint32), np.zeros(0, np.uint32)
+
+
+def _hashed(keys: pa.Array) -> tuple[Hashes, Checks]:
+    """Return 8 bytes of BLAKE2b of each key to search by, and 4 more to compare."""
     digests = pair_ids(pa.repeat(pa.scalar("robots"), len(keys)), keys)
-    return np.ascontiguousarray(keys_of_ids(digests)).view("<u8").reshape(-1, 2)
+    halves = np.ascontiguousarray(keys_of_ids(digests)).view("<u8").reshape(-1, 2)
+    return halves[:, 0].copy(), halves[:, 1].astype(np.uint32)
 
 
-def _checks(keys: Keys) -> npt.NDArray[np.uint32]:
-    return keys[:, 1].astype(np.uint32)
-
-
-def _rows_of(hashes: npt.NDArray[np.uint64], checks: npt.NDArray[np.uint32], keys: Keys) -> npt.NDArray[np.int64]:
-    """Return the row of each key, or -1.
+def _rows_of(hashes: Hashes, checks: Checks, wanted: Hashes, wanted_checks: Checks) -> npt.NDArray[np.int64]:
+    """Return the row of each wanted key, or -1.
 
     Args:
         hashes: ascending.
         checks: in the order of `hashes`; compared where hashes are equal.
     """
-    rows = np.full(len(keys), -1)
-    at = np.searchsorted(hashes, keys[:, 0])
-    wanted = _checks(keys)
-    open_keys = np.arange(len(keys))
-    while len(open_keys):
-        here = at[open_keys]
-        inside = here < len(hashes)
-        open_keys, here = open_keys[inside], here[inside]
-        same = hashes[here] == keys[open_keys, 0]
-        open_keys, here = open_keys[same], here[same]
-        hit = checks[here] == wanted[open_keys]
-        rows[open_keys[hit]] = here[hit]
-        open_keys = open_keys[~hit]
-        at[open_keys] += 1
+    rows = np.full(len(wanted), -1)
+    at = np.searchsorted(hashes, wanted)
+    left = np.arange(len(wanted))
+    while len(left):
+        left = left[at[left] < len(hashes)]
+        left = left[hashes[at[left]] == wanted[left]]
+        hit = checks[at[left]] == wanted_checks[left]
+        rows[left[hit]] = at[left[hit]]
+        left = left[~hit]
+        at[left] += 1
     return rows

@@ -154,7 +154,14 @@ def test_an_interrupted_build_goes_on_and_another_one_is_refused(spark, world, m
     replaced = call(*words, "--agents", "CCBot,ccbot", "--replace", "--json")
     assert (replaced.status, json.loads(replaced.out)["agents_given"]) == (0, ["CCBot"]), replaced.err
     assert robots_table(spark, where)["https://news.example"] == ("read", "User-agent: CCBot\nDisallow: /\n")
-    assert len({build for (build,) in rows_of(spark, where, "robots", ("build_id",))}) == 1
+    with monkeypatch.context() as patch:  # interrupted when all is written, and the earlier build is still there
+        patch.setattr(build, "finish", fails)
+        assert call(*words, "--replace").status == 1
+    assert len({made for (made,) in rows_of(spark, where, "robots", ("build_id",))}) == 2
+    ended = call(*words)
+    assert (ended.status, "nothing was read" in ended.err, read) == (0, True, [1, 1, 1, 1]), ended.err
+    assert robots_table(spark, where) == HOSTS
+    assert rows_of(spark, where, "robots_records") == []
 
 
 def test_wrong_input_is_refused_and_a_damaged_archive_is_counted(spark, world):
@@ -178,7 +185,11 @@ def test_wrong_input_is_refused_and_a_damaged_archive_is_counted(spark, world):
     assert ended.status == 3
     assert f"{damaged} is partial: " in ended.err
     assert "1 archive is partial or failed, more than --allow-incomplete 0." in ended.err
-    assert call("optouts", "build", "--warehouse", where, "--input", damaged, "--allow-incomplete", 1).status == 0
+    again = ["optouts", "build", "--warehouse", where, "--input", damaged, "--allow-incomplete", 1]
+    assert call(*again).status == 0
+    before = versions(where, ["robots"])
+    assert (call(*again, "--replace").status, versions(where, ["robots"]) == before) == (0, False)
+    assert len(robots_table(spark, where)) > 5
     missing = call("run", *world.words("w", "--robots", world.root / "nowhere"))
     assert missing.status == 2
     assert (

@@ -15,7 +15,7 @@ from metaclip_spark.schemas import ROBOTS
 from metaclip_spark.sources.crawl import ROBOTS as ROBOTS_ARCHIVES
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
-from metaclip_spark.steps.optouts.build import Build, build_robots, clear, finished_build
+from metaclip_spark.steps.optouts.build import Build, build_robots, finish, finished_build, is_finished
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.terminal.tables import console, print_rows
 
@@ -56,9 +56,9 @@ def build(settings: Settings, reporter: Reporter, agents: str | None, replace: b
             done = finished_build(warehouse, wanted, replace) or build_robots(warehouse, settings, reporter, wanted)
     else:
         reporter.say(f"build {done['build_id']} is done; nothing was read.")
-        if not warehouse.is_empty("robots_records"):
+        if not is_finished(warehouse, wanted):
             with held(warehouse, settings, reporter):
-                clear(warehouse)
+                finish(warehouse, wanted)
     if as_json:
         print(json.dumps({"table": warehouse.where(ROBOTS.name), **done}, ensure_ascii=False))
     else:
@@ -69,7 +69,7 @@ def build(settings: Settings, reporter: Reporter, agents: str | None, replace: b
     if incomplete > of_amount(settings.allow_incomplete, done["archives"]):
         reporter.warn(
             f"{counted(incomplete, 'archive')} {agrees(incomplete, 'is', 'are')} partial or failed, more than "
-            f"--allow-incomplete {settings.allow_incomplete}. What was read is in the table."
+            f"--allow-incomplete {settings.allow_incomplete}. What was read is in the table; --replace reads all again."
         )
         return INCOMPLETE
     return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.hashing.digest import batch_digest, digest_of
@@ -20,6 +21,9 @@ from metaclip_spark.steps.optouts.stored import PROPERTY, build_of
 from metaclip_spark.steps.reading.pace import sources_per_commit
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.tables import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 READING = 1
 """The number of the rules by which a robots.txt is read. A change of what is kept of one needs another."""
@@ -46,12 +50,15 @@ class Build:
 def finished_build(warehouse: Warehouse, build: Build, replace: bool) -> dict[str, Any] | None:
     """Return the numbers of a build that is done; None if it has to be done.
 
+    Args:
+        replace: do it again if archives were partial or failed, or instead of another build.
+
     Raises:
         ConfigError: the table has another build, and may not be replaced.
     """
     done = build_of(warehouse.properties(ROBOTS.name))
     if done is None or done["build_id"] == build.id:
-        return done
+        return None if done is not None and done["archives_incomplete"] and replace else done
     if not replace:
         what = f"{counted(done['archives'], 'archive')}, crawlers {','.join(done['agents_given'])}"
         raise ConfigError(
@@ -70,24 +77,27 @@ def build_robots(warehouse: Warehouse, settings: Settings, reporter: Reporter, b
         numbers = _numbers(warehouse, build)
         stage.note = counted(numbers["hosts"], "host")
     warehouse.set_property(ROBOTS.name, PROPERTY, json.dumps(numbers))
-    others = [found for found in warehouse.values(ROBOTS.name, "build_id") if found != build.id]
-    if others:
-        warehouse.delete(ROBOTS.name, build_id=others)
-    clear(warehouse)
+    finish(warehouse, build)
     return numbers
 
 
-def clear(warehouse: Warehouse) -> None:
-    """Empty the staging of builds."""
-    if not warehouse.is_empty(ROBOTS_RECORDS.name):
-        warehouse.delete(ROBOTS_RECORDS.name, build_id=warehouse.values(ROBOTS_RECORDS.name, "build_id"))
+def is_finished(warehouse: Warehouse, build: Build) -> bool:
+    """Return whether nothing is left of other builds, and of the staging."""
+    return warehouse.values(ROBOTS.name, "build_id") == [build.id] and warehouse.is_empty(ROBOTS_RECORDS.name)
+
+
+def finish(warehouse: Warehouse, build: Build) -> None:
+    """Delete other builds, and empty the staging; after an interruption the next command does it."""
+    for name, kept in ((ROBOTS.name, build.id), (ROBOTS_RECORDS.name, "")):
+        others = [found for found in warehouse.values(name, "build_id") if found != kept]
+        if others:
+            warehouse.delete(name, build_id=others)
     warehouse.remove_files(ROBOTS_RECORDS.name)
 
 
 def _read(warehouse: Warehouse, settings: Settings, reporter: Reporter, build: Build) -> None:
     """Read the archives that are not in staging, one commit per batch of them."""
-    there = warehouse.rows(ROBOTS_RECORDS.name, ["source_path"], build_id=build.id, kind="source")
-    read = set(there["source_path"].to_pylist())
+    read = _archives_read(warehouse, build)
     todo = [source for source in build.sources if source.source_path not in read]
     if not todo:
         return
@@ -98,12 +108,30 @@ def _read(warehouse: Warehouse, settings: Settings, reporter: Reporter, build: B
         for first in range(0, len(todo), size):
             batch = todo[first : first + size]
             names = [(source.source_path, 0, source.etag) for source in batch]
-            txn = batch_digest(ROBOTS.name, "", build.id, names, str(len(read)))
+            txn = batch_digest(ROBOTS.name, "", build.id, names, "")
             with stage.describe(f"archives {first + 1:,} to {first + len(batch):,} of {len(todo):,}"):
                 rows = read_archives(spark, batch, build.agents, build.id, stage.tally)
-                warehouse.append(ROBOTS_RECORDS.name, rows, txn=txn)
+                _append(warehouse, build, batch, rows, txn)
             stage.commit(len(batch), sum(source.bytes for source in batch), 0)
         stage.note = counted(len(todo), "archive")
+
+
+def _append(warehouse: Warehouse, build: Build, batch: Sequence[Source], rows: DataFrame, txn: str) -> None:
+    """Append the rows of archives, once.
+
+    Delta drops a transaction that was committed before, even if its rows were deleted since: an earlier build may have
+    had the same archives. It is made again then, under the next name.
+    """
+    for number in itertools.count():
+        commit = warehouse.append(ROBOTS_RECORDS.name, rows, txn=f"{txn}:{number}")
+        if commit.was_new or {source.source_path for source in batch} <= _archives_read(warehouse, build):
+            return
+
+
+def _archives_read(warehouse: Warehouse, build: Build) -> set[str]:
+    """Return the archives of a build that are in staging."""
+    there = warehouse.rows(ROBOTS_RECORDS.name, ["source_path"], build_id=build.id, kind="source")
+    return set(there["source_path"].to_pylist())
 
 
 def _numbers(warehouse: Warehouse, build: Build) -> dict[str, Any]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
+from warc_builder import record, write
 
 from metaclip_spark.candidates.options import DEFAULT_OPT_OUTS, OPT_OUTS
 from metaclip_spark.extract.optouts import opt_out_of, opt_out_words
+from metaclip_spark.extract.records.dialect import WARC, WAT
+from metaclip_spark.extract.records.reader import warc_records
 
 
 @pytest.mark.parametrize(
@@ -118,3 +123,34 @@ def test_the_first_in_the_order_of_the_options_is_named():
     assert opt_out_of(metas, headers, tuple(reversed(OPT_OUTS))) == "noimageai"
     assert opt_out_of(metas, headers[:1], OPT_OUTS) == "tdm"
     assert opt_out_of(metas, [], ("noimageindex", "noindex")) == "noindex"
+
+
+HEADERS = {
+    "content-usage": ("Content-Usage", "search=y, train-ai=n"),
+    "content-signal": ("content-signal", "search=yes,ai-train=no"),
+    "noml": ("X-Robots-Tag", "noml"),
+}
+"""Opt-out -> a header that declares it."""
+
+
+@pytest.mark.parametrize("opt_out", HEADERS)
+@pytest.mark.parametrize(("name", "dialect"), [("pages.wat.gz", WAT), ("pages.warc.gz", WARC)])
+def test_real_pages_with_one_header_more_opt_out(shared_data, tmp_path, extract, opt_out, name, dialect):
+    """All texts of all pages are rejected, and none without the header: both readers look at real headers."""
+    field, value = HEADERS[opt_out]
+    written: dict[str, list[bytes]] = {"plain": [], "opted": []}
+    with open(shared_data / "crawl" / name, "rb") as file:
+        for found in islice(warc_records(file, dialect), 150):
+            block, kind = bytes(found.payload), found.get(b"warc-type").decode()
+            opted = block.replace(b'"Headers":{', f'"Headers":{{"{field}":"{value}",'.encode(), 1)
+            if dialect is WARC:
+                opted = block.replace(b"\r\n", f"\r\n{field}: {value}\r\n".encode(), 1)
+            about = {"uri": found.get(b"warc-target-uri").decode(), "content_type": found.get(b"content-type").decode()}
+            written["plain"].append(record(block, kind, **about))
+            written["opted"].append(record(opted if kind in ("response", "metadata") else block, kind, **about))
+    suffix = name.removeprefix("pages")
+    plain, opted = (extract(write(tmp_path / f"{key}{suffix}", made)) for key, made in written.items())
+    assert not set(plain.rejected) & set(OPT_OUTS)
+    assert plain.outcome["texts_read"] > 100
+    assert (opted.pairs, opted.outcome["texts_read"]) == ([], plain.outcome["texts_read"])
+    assert opted.rejected[opt_out] == plain.outcome["texts_read"]

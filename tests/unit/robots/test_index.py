@@ -96,14 +96,13 @@ def test_the_file_does_not_depend_on_the_order_of_rows(tmp_path):
 
 def test_hosts_whose_first_hashes_are_equal_are_told_apart(tmp_path, monkeypatch):
     """The second half of the hash decides then."""
-    hashes = index._hashes
+    hashed = index._hashed
 
-    def same_first(keys: pa.Array) -> np.ndarray:
-        found = hashes(keys).copy()
-        found[:, 0] = 7
-        return found
+    def same_first(keys: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+        hashes, checks = hashed(keys)
+        return np.full_like(hashes, 7), checks
 
-    monkeypatch.setattr(index, "_hashes", same_first)
+    monkeypatch.setattr(index, "_hashed", same_first)
     write_index(tmp_path / "r", "id", [rows(*((f"http://{n}.example", "", ALL if n % 2 else SOME) for n in range(9)))])
     robots = Robots.read(tmp_path / "r", "id")
     assert reasons(robots, *(f"http://{n}.example/private" for n in range(10))) == [
