@@ -155,9 +155,8 @@ def _apply_robots(candidates: Candidates, task: _Task) -> Candidates:
 
 def _filter(candidates: Candidates, task: _Task) -> Candidates:
     """Drop pairs that a filter rejects, before the more expensive matching."""
-    return _without(
-        candidates, task.tools.filters.reasons(candidates) if task.tools.filters is not None else None, task
-    )
+    filters = task.tools.filters
+    return candidates if filters is None else _without(candidates, filters.reasons(candidates), task)
 
 
 def _without(candidates: Candidates, reasons: pa.Array | None, task: _Task) -> Candidates:

@@ -179,6 +179,7 @@ def test_wrong_input_is_refused_and_a_damaged_archive_is_counted(spark, world):
         assert said in ended.err or words[-1] == "a b"
     damaged = world.root / "bad" / "a.warc.gz"
     damaged.parent.mkdir()
+    (world.root / "no").mkdir()
     write(damaged, archive())
     damaged.write_bytes(damaged.read_bytes()[:-100])
     ended = call("optouts", "build", "--warehouse", where, "--input", damaged)
@@ -190,6 +191,10 @@ def test_wrong_input_is_refused_and_a_damaged_archive_is_counted(spark, world):
     before = versions(where, ["robots"])
     assert (call(*again, "--replace").status, versions(where, ["robots"]) == before) == (0, False)
     assert len(robots_table(spark, where)) > 5
+    without = write(world.root / "no" / "a.warc.gz", archive()[-2:-1])
+    ended = call("optouts", "build", "--warehouse", world.root / "none", "--input", without)
+    assert ended.status == 0
+    assert "no robots.txt was found: --robots will refuse nothing." in ended.err
     missing = call("run", *world.words("w", "--robots", world.root / "nowhere"))
     assert missing.status == 2
     assert (

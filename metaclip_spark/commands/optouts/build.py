@@ -24,14 +24,14 @@ INCOMPLETE = 3
 
 _ABOUT = {
     "read": "robots.txt read",
-    "absent": "no robots.txt (4xx): everything is allowed",
-    "redirect": "a redirect: the rules of where it leads",
-    "unreachable": "robots.txt not reachable (5xx): nothing is allowed (RFC 9309)",
+    "absent": "4xx: everything is allowed",
+    "redirect": "the rules of where it leads",
+    "unreachable": "5xx: nothing is allowed (RFC 9309)",
 }
 _COUNTS = {
-    CUT: "robots.txt files cut: longer than 500 KiB, or truncated in the archive",
-    NOT_UTF8: "robots.txt files that are not UTF-8",
-    RULES_LEFT_OUT: "rules left out: over 10,000 of a crawler, or over 2,048 characters",
+    CUT: "files over 500 KiB, or truncated in the archive",
+    NOT_UTF8: "files that are not UTF-8",
+    RULES_LEFT_OUT: "over 10,000 rules, or 2,048 characters",
     "not_response": "records that are no response",
     "not_robots": "responses that are no robots.txt",
     "broken_record": "broken records",
@@ -65,6 +65,10 @@ def build(settings: Settings, reporter: Reporter, agents: str | None, replace: b
         _print(done, warehouse.where(ROBOTS.name))
     for path, outcome, reason in done["incomplete"]:
         reporter.warn(f"{path} is {outcome}: {reason}")
+    if not done["hosts"]:
+        reporter.warn(
+            "no robots.txt was found: --robots will refuse nothing. Common Crawl's archives are robotstxt/*.warc.gz."
+        )
     incomplete = done["archives_incomplete"]
     if incomplete > of_amount(settings.allow_incomplete, done["archives"]):
         reporter.warn(
