@@ -23,6 +23,7 @@ from metaclip_spark.cli.metadata import metadata
 from metaclip_spark.cli.options import settings_from, settings_options, spread_variadic
 from metaclip_spark.config.setting import Group
 from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.wording import one_line, visible_lines
 from metaclip_spark.errors import MetaclipError, WorkerError
 from metaclip_spark.version import full_version
 
@@ -858,7 +859,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         said = io.StringIO()
         error.show(said)
-        print(masked(said.getvalue()), end="", file=sys.stderr)
+        print(visible_lines(masked(said.getvalue())), end="", file=sys.stderr)
         return error.exit_code
     except MetaclipError as error:
         if debug:
@@ -882,7 +883,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _print_trace() -> None:
-    print(masked(traceback.format_exc()), end="", file=sys.stderr)
+    print(visible_lines(masked(traceback.format_exc())), end="", file=sys.stderr)
 
 
 def _fail(message: str, status: int) -> int:
@@ -891,6 +892,6 @@ def _fail(message: str, status: int) -> int:
     settings = last_settings()
     if _REPORTERS and settings is not None and settings.log_format == "json":
         return status
-    for line in masked(message).splitlines():
-        print(f"metaclip-spark: {line}", file=sys.stderr)
+    for line in masked(message).split("\n"):
+        print(f"metaclip-spark: {one_line(line)}", file=sys.stderr)
     return status

@@ -1,4 +1,4 @@
-"""Hide secrets in what libraries print by themselves: log records, warnings, and errors of threads."""
+"""Hide secrets and controls in what libraries print by themselves: log records, warnings, and errors of threads."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.wording import visible_lines
 
 
 class _Printed(logging.Handler):
@@ -19,7 +20,7 @@ class _Printed(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record on stderr."""
-        print(masked(self.format(record)), file=sys.stderr)
+        print(visible_lines(masked(self.format(record))), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def libraries_hide_secrets() -> Iterator[None]:
     hooks = threading.excepthook, sys.unraisablehook
 
     def format_warning(*args: Any, **more: Any) -> str:
-        return str(masked(shown(*args, **more)))
+        return visible_lines(masked(shown(*args, **more)))
 
     logging.lastResort = _Printed(logging.WARNING)  # type: ignore[assignment]  # typed as what Python sets itself
     warnings.formatwarning = format_warning
@@ -55,4 +56,4 @@ def _of_object(args: sys.UnraisableHookArgs) -> None:
 
 def _print(head: str, error: BaseException | None) -> None:
     lines = [] if error is None else traceback.format_exception(error)
-    print(masked("".join([head, "\n", *lines])), end="", file=sys.stderr)
+    print(visible_lines(masked("".join([head, "\n", *lines]))), end="", file=sys.stderr)

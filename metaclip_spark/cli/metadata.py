@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from metaclip_spark.cli.help import HeadedGroup, HeadedOption
+from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.wording import one_line
 
 if TYPE_CHECKING:
     from metaclip_spark.commands.metadata_coverage import Coverage
@@ -201,7 +203,7 @@ def _build_one(output: str, as_json: bool, flags: dict[str, Any]) -> int:
     from metaclip_spark.metadata.recipe import Recipe, build_from
 
     recipe = Recipe(**{name: value for name, value in flags.items() if name in Recipe.__dataclass_fields__})
-    built = build_from(recipe, Path(output), say=lambda line: print(line, file=sys.stderr))
+    built = build_from(recipe, Path(output), say=lambda line: print(one_line(masked(line)), file=sys.stderr))
     if as_json:
         print(
             json.dumps(
@@ -218,7 +220,7 @@ def _build_one(output: str, as_json: bool, flags: dict[str, Any]) -> int:
     print_sources(built.source_counts)
     others = f"{sidecar_path(Path(output)).name}, {provenance_path(Path(output)).name}"
     print(f"{len(built.metadata.entries):,} entries, metadata_id {built.metadata.metadata_id}")
-    print(f"in {output} (next to it: {others})")
+    print(f"in {one_line(masked(output))} (next to it: {others})")
     return 0
 
 
@@ -251,10 +253,8 @@ def inspect(path: str, texts: str | None, text_column: str, as_json: bool, debug
         if coverage:
             print_coverage({path: coverage})
     for error in inspection.errors:
-        print(
-            f"metaclip-spark: {path}: {error.number:,} {_noun(error)}; other commands refuse this list.",
-            file=sys.stderr,
-        )
+        line = f"{masked(path)}: {error.number:,} {_noun(error)}; other commands refuse this list."
+        print(f"metaclip-spark: {one_line(line)}", file=sys.stderr)
     return 1 if inspection.errors else 0
 
 

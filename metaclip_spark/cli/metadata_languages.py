@@ -11,6 +11,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from metaclip_spark.core.secrets import masked
+from metaclip_spark.core.wording import one_line
 from metaclip_spark.errors import MetadataError
 
 OF_ONE_LIST = {
@@ -62,7 +64,7 @@ def build_languages(output: str, as_json: bool, flags: dict[str, Any]) -> int:
         recipe,
         flags["pageviews"],
         flags["min_hourly_views"],
-        say=lambda line: print(line, file=sys.stderr),
+        say=lambda line: print(one_line(masked(line)), file=sys.stderr),
     )
     if as_json:
         lists = [
@@ -84,7 +86,7 @@ def build_languages(output: str, as_json: bool, flags: dict[str, Any]) -> int:
         for one in built
     ]
     print_rows(["list", "entries", "taken from"], rows)
-    print(f"{len(built):,} lists in {output}")
+    print(f"{len(built):,} lists in {one_line(masked(output))}")
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from metaclip_spark.commands.metadata_coverage import Coverage
 from metaclip_spark.commands.metadata_diff import CoverageChange, Difference
 from metaclip_spark.commands.metadata_inspect import Inspection
+from metaclip_spark.core.wording import one_line
 from metaclip_spark.metadata.assemble import SourceCounts
 
 UNBOUNDED = 10_000
@@ -45,7 +46,7 @@ def print_inspection(inspection: Inspection) -> None:
         megabytes = inspection.compiled_bytes / 1e6
         rows.append(["to compile", f"{inspection.compile_seconds:.1f} s, {megabytes:,.0f} MB to each Python worker"])
     for name, value in rows:
-        print(f"{name:<15}{value}")
+        print(one_line(f"{name:<15}{value}"))
     print()
     present = [one for one in inspection.findings if one.number]
     margin = max((len(f"{one.number:,}") for one in present), default=0)
@@ -61,7 +62,7 @@ def print_difference(first: str, second: str, difference: Difference, examples: 
     if difference.is_empty:
         print(f"the lists are equal: {difference.common:,} entries with the same ids")
         return
-    print(f"A  {first}\nB  {second}\n")
+    print(f"A  {one_line(first)}\nB  {one_line(second)}\n")
     rows = [
         ["", "entries"],
         ["only in A", f"{len(difference.only_first):,}"],
@@ -122,7 +123,7 @@ def _print_rows(rows: Sequence[Sequence[str]], last: Sequence[Sequence[str]] = (
         if last and last[number]:
             _print_packed(last[number], separator, " " * (len(start) + 2), start + "  ")
         else:
-            print(start.rstrip())
+            print(one_line(start.rstrip()))
 
 
 def _print_packed(parts: Iterable[str], separator: str, margin: str, first: str | None = None) -> None:
@@ -131,8 +132,8 @@ def _print_packed(parts: Iterable[str], separator: str, margin: str, first: str 
     line, empty = margin if first is None else first, True
     for part in parts:
         if not empty and len(line) + len(separator) + len(part) > width:
-            print(line + separator.rstrip())
+            print(one_line(line + separator.rstrip()))
             line, empty = margin, True
         line, empty = line + ("" if empty else separator) + part, False
     if not empty:
-        print(line)
+        print(one_line(line))

@@ -29,8 +29,9 @@ from metaclip_spark.steps.explain import (
     snapshots_of_pair,
     threshold_of,
 )
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.verbs.explanation import (
     Match,
     matches_of,

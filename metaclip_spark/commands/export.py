@@ -22,8 +22,8 @@ from metaclip_spark.steps.export.failed import Download, Failed, download_of, fa
 from metaclip_spark.steps.export.shards import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.export.uids import WrittenUids, write_uids
 from metaclip_spark.steps.takedown.rows import refuse_unfinished
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.events import software_versions
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.tables import Warehouse

@@ -10,8 +10,9 @@ from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted, size
 from metaclip_spark.steps.maintain import Maintained, Upkeep, maintained
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 
 def maintain(settings: Settings, reporter: Reporter, upkeep: Upkeep, dry_run: bool, as_json: bool) -> int:

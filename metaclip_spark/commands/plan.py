@@ -27,8 +27,9 @@ from metaclip_spark.spark.session import available_bytes, under_spark_submit
 from metaclip_spark.steps.context import Context
 from metaclip_spark.steps.extraction import Extraction
 from metaclip_spark.steps.reading.plan import make_plan
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.runs import RunLog
 
 NO_PRICES = Prices()

@@ -11,8 +11,9 @@ from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted, size
 from metaclip_spark.errors import ConfigError
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.events import PRUNED
 from metaclip_spark.warehouse.runs import OF_A_RUN, Run, RunLog, known_runs

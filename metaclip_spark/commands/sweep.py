@@ -115,7 +115,8 @@ def _parse_thresholds(thresholds: str | None) -> list[int]:
 
 
 def _print(result: Sweep) -> None:
-    from metaclip_spark.terminal.tables import console, print_rows
+    from metaclip_spark.terminal.console import console
+    from metaclip_spark.terminal.tables import print_rows
 
     out = console()
     out.print()
@@ -163,7 +164,8 @@ def _print(result: Sweep) -> None:
 
 def _print_parts(result: Sweep, at: int, name: str) -> None:
     """Print the expected pairs of each text source (at = 0) or language (at = 1), if there are several."""
-    from metaclip_spark.terminal.tables import console, print_rows
+    from metaclip_spark.terminal.console import console
+    from metaclip_spark.terminal.tables import print_rows
 
     sizes: dict[str, int] = {}
     for group, pairs in result.groups.items():

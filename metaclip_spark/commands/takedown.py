@@ -14,8 +14,9 @@ from metaclip_spark.export.place import EXPORTS
 from metaclip_spark.steps.takedown.removal import Summary, preview, take_down
 from metaclip_spark.takedown.hashes import DOMAIN, FORMS, PAGE_DOMAIN, PAIR_ID, URL, URL_MD5, URL_SHA256
 from metaclip_spark.takedown.lists import ListFiles, read_lists
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 _NAMES = {
     URL: ("url", "urls"),

@@ -9,8 +9,8 @@ from metaclip_spark.commands.opening import held, open_warehouse
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.schemas import FORMAT
 from metaclip_spark.steps.upgrade import upgrade_step, upgraded
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console
 from metaclip_spark.warehouse.format import stored_format
 
 

@@ -1,6 +1,11 @@
-"""Words for numbers, one form for 1, another for all other numbers; and long values, cut for an error."""
+"""Words for numbers, one form for 1, another for all other numbers; and texts of others, cut and without controls."""
 
 from __future__ import annotations
+
+import unicodedata
+
+_JOINERS = "\u200c\u200d"
+"""Zero-width joiner and non-joiner, which Persian, Hindi and many emoji need."""
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -32,6 +37,44 @@ def shortened(text: str, most: int = 200) -> str:
     ('short', 'xxx... (10,000 characters)')
     """
     return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
+
+
+def is_invisible(char: str) -> bool:
+    """Return whether a character shows nothing, and may change what a terminal or a page shows: an escape, a line end.
+
+    >>> is_invisible("\\x1b"), is_invisible("\\u202e"), is_invisible("a"), is_invisible(" ")
+    (True, True, False, False)
+    """
+    if char in _JOINERS:
+        return False
+    code = ord(char)
+    noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
+    return noncharacter or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def name_of(char: str) -> str:
+    """Return the name of an invisible character.
+
+    >>> name_of("\\u202e")
+    '[U+202E]'
+    """
+    return f"[U+{ord(char):04X}]"
+
+
+def one_line(text: str) -> str:
+    """Return a text that someone else wrote as one line for a terminal: invisible characters are shown by name.
+
+    >>> one_line("a\\x1b[31mb\\nc")
+    'a[U+001B][31mb[U+000A]c'
+    """
+    if text.isprintable():
+        return text
+    return "".join(name_of(char) if is_invisible(char) else char for char in text)
+
+
+def visible_lines(text: str) -> str:
+    """Return a text of several lines for a terminal: as `one_line`, but its line ends stay."""
+    return "\n".join(map(one_line, text.split("\n")))
 
 
 def duration(seconds: float) -> str:

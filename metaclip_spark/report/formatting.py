@@ -8,8 +8,7 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-# Zero-width joiner and non-joiner are needed to write Persian, Hindi and many emoji.
-_JOINERS = "\u200c\u200d"
+from metaclip_spark.core.wording import is_invisible, name_of
 
 
 def number(value: float, decimals: int = 0) -> str:
@@ -81,7 +80,7 @@ def visible(text: object, width: int = 400) -> str:
     used = 0
     # Combining marks have no column. The limit of 2 x width characters stops endless stacks of them.
     for i, char in enumerate(raw):
-        piece = f"[U+{ord(char):04X}]" if _is_invisible(char) else char
+        piece = name_of(char) if is_invisible(char) else char
         used += len(piece) if len(piece) > 1 else _columns(char)
         if used > width or i >= 2 * width:
             return _cut(shown, width)
@@ -115,16 +114,8 @@ def _value(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
 
 
-def _is_invisible(char: str) -> bool:
-    if char in _JOINERS:
-        return False
-    code = ord(char)
-    noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF
-    return noncharacter or unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")
-
-
 def _columns(char: str) -> int:
-    if char in _JOINERS or unicodedata.combining(char):
+    if unicodedata.category(char) == "Cf" or unicodedata.combining(char):  # of Cf, only joiners are shown
         return 0
     return 2 if unicodedata.east_asian_width(char) in "WF" else 1
 

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from metaclip_spark.core.secrets import masked
-from metaclip_spark.core.wording import counted, duration, size
+from metaclip_spark.core.wording import counted, duration, one_line, size
 from metaclip_spark.spark.session import is_connect
 from metaclip_spark.spark.usage import Meter, Usage, described
 from metaclip_spark.storage.tally import Progress as Read
 from metaclip_spark.storage.tally import Tallies
+from metaclip_spark.terminal.console import PlainConsole
 from metaclip_spark.terminal.events import Events, JsonLines, metrics_sink
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Reporter:
     def __init__(self, quiet: bool = False, log_format: str = "text", metrics: str | None = None) -> None:
         # A notebook's cell has no terminal: plain lines, on the cell's stderr.
         silent = quiet or log_format == "json"
-        self.console = Console(stderr=True, quiet=silent, highlight=False, emoji=False, force_jupyter=False)
+        self.console = PlainConsole(stderr=True, quiet=silent, highlight=False, emoji=False, force_jupyter=False)
         self.stages: list[str] = []
         self.used: list[tuple[str, str | None, Usage]] = []
         self.events = Events()
@@ -64,12 +64,12 @@ class Reporter:
     def say(self, text: str) -> None:
         """Print one line on stderr."""
         self.events.emit("message", level="info", message=text)
-        self.console.print(masked(text), markup=False, soft_wrap=True)
+        self.console.print(one_line(masked(text)), markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Print a warning on stderr."""
         self.events.emit("message", level="warning", message=text)
-        self.console.print(f"warning: {masked(text)}", style="yellow", markup=False, soft_wrap=True)
+        self.console.print(f"warning: {one_line(masked(text))}", style="yellow", markup=False, soft_wrap=True)
 
     def retried(self, what: str, kind: str, number: int = 1, **of: str | None) -> None:
         """Emit that something was tried again.

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from metaclip_spark.core.secrets import masked
-from metaclip_spark.core.wording import counted
+from metaclip_spark.core.wording import counted, one_line
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.funnel import (
@@ -28,11 +27,7 @@ from metaclip_spark.report.funnel import (
     FunnelRow,
     funnel,
 )
-
-
-def console() -> Console:
-    """Return a console on stdout that never wraps a path."""
-    return Console(highlight=False, soft_wrap=True, emoji=False)
+from metaclip_spark.terminal.console import console
 
 
 def print_card(card: Card, report: str | None) -> None:
@@ -221,5 +216,5 @@ def print_rows(headers: list[str], rows: list[list[str]], whole: int = 0) -> Non
         numbers = all(row[at].replace(",", "").replace(".", "").replace("%", "").isdigit() for row in rows if row[at])
         table.add_column(header, justify="right" if numbers else "left", overflow="fold", no_wrap=at < whole)
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(one_line, row))
     console().print(table, markup=False)

@@ -9,7 +9,8 @@ from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.stages.verify.found import SHOWN
 from metaclip_spark.steps.verify.inspection import Check, Inspection
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.console import console
+from metaclip_spark.terminal.tables import print_rows
 
 
 def as_plain(where: str, look: Inspection, checks: Sequence[Check], is_right: bool) -> str:
