@@ -50,7 +50,8 @@ class Draw:
         """
         if self.columns is None:
             return list(names)
-        of_pair = {_LISTED.get(name, name): name for name in names} | ({"pair_id": _KEY} if _KEY in names else {})
+        of_pair = {name: name for name in names} | {_LISTED[name]: name for name in names if name in _LISTED}
+        of_pair |= {"pair_id": _KEY} if _KEY in names else {}
         need_names(sorted(of_pair), file, self.columns, "The loader's `columns` names it.")
         wanted = _FOR_DRAW | {of_pair[name] for name in self.columns}
         return [name for name in names if name in wanted]

@@ -138,6 +138,16 @@ def test_columns_can_be_chosen(tmp_path, format):
         assert list(epoch(path, 1, columns=columns)) == chosen
 
 
+def test_the_text_of_a_pair_is_its_own_wherever_the_columns_are(tmp_path):
+    """A file's column `text` is the first text of an image, also where it is behind the list of texts."""
+    make_export(tmp_path / "x", number=10)
+    for path in (tmp_path / "x").glob("*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.select(table.column_names[::-1]), path)
+    found = {(pair["pair_id"], pair["text"]) for pair in epoch(tmp_path / "x", 0, columns=["pair_id", "text"])}
+    assert found == {(pair, f"text {pair}") for pair in ids(epoch(tmp_path / "x", 0))}
+
+
 def test_over_200_seeds_a_pair_is_drawn_as_often_as_its_probability_says(tmp_path):
     """The share of the seeds in which a pair is in the epoch is within 4.5 standard deviations of p for each of 400
     pairs, and within 3 for the pairs of each probability together."""
