@@ -18,7 +18,7 @@ MEASURES = {
     "incomplete": "share of the sources that are partial or failed",
     "texts": "number of texts that were read",
     "match_rate": "share of the texts that match an entry",
-    "opt_outs": "share of the texts whose page opts out",
+    "opt_outs": "share of the texts whose page or robots.txt opts out",
     "pairs": "number of pairs that the snapshot added to the pool",
     "pairs_per_source": "pairs of the pool for each source that was read",
     "repeats": "share of the extracted pairs that the pool had already",

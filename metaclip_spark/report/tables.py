@@ -35,15 +35,22 @@ def passed_over(card: Card) -> list[tuple[str, int, str]]:
 
 def opt_out_sentence(card: Card) -> str:
     """Report the texts that were rejected because their page opts out, and the honoured opt-outs."""
-    honoured = ", ".join(card.config.get("opt_outs") or ()) or "none"
+    named = list(card.config.get("opt_outs") or ())
+    if card.config.get("robots"):
+        of = {"image": "the image's host", "both": "both hosts"}.get(
+            card.config.get("robots_for") or "", "the page's host"
+        )
+        named.append(f"robots.txt of {of}")
+    honoured = ", ".join(named) or "none"
+    who = "page or its robots.txt" if card.config.get("robots") else "page"
     found = card.opted_out
     if not found:
-        return f"No text was rejected because its page opts out. Honoured opt-outs: {honoured}."
+        return f"No text was rejected because its {who} opts out. Honoured opt-outs: {honoured}."
     each = ", ".join(f"{number(n)} {name}" for name, n in found.items())
     total = sum(found.values())
     part = percent(share(total, card.texts_read))
     rejected = f"{counted(total, 'text')} ({part}) {agrees(total, 'was', 'were')} rejected"
-    sentence = f"{rejected} because {agrees(total, 'its', 'their')} page opts out: {each}."
+    sentence = f"{rejected} because {agrees(total, 'its', 'their')} {who} opts out: {each}."
     return f"{sentence} Honoured opt-outs: {honoured}."
 
 

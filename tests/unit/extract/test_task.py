@@ -11,8 +11,10 @@ from metaclip_spark.candidates.ledger import TEXT_REASONS
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.extract import task as task_module
 from metaclip_spark.extract.task import Stamp, Tools, extract_split
+from metaclip_spark.filters import Filters
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.metadata import Metadata, load_metadata
+from metaclip_spark.robots.index import Robots, write_index
 from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import find_sources, splits_of
 
@@ -235,3 +237,36 @@ def test_real_captions_are_read_to_their_end(extract, shared_data, name, rows, c
     assert found.ending == ("done", None)
     assert found.outcome["records_read"] == (rows or found.outcome["records_read"]) >= 10_000
     assert len(found.pairs) > 0.5 * found.outcome["records_read"]
+
+
+@pytest.mark.parametrize(
+    ("where", "rejected"),
+    [
+        ("page", {"robots:*": 2}),
+        ("image", {"robots:GPTBot": 1}),
+        ("both", {"robots:*": 2}),
+    ],
+)
+def test_robots_rules_are_applied_before_filters_and_matching(tmp_path, wat, where, rejected):
+    """Those of the page come first where both count; the text of a tabular file has no page."""
+    rows = [
+        ("http://ex.org", "User-agent: *\nDisallow: /a/\n"),
+        ("http://img.org", "User-agent: GPTBot\nDisallow: /1\n"),
+    ]
+    columns = [
+        pa.array(column, pa.string()) for column in ([host for host, _ in rows], ["", ""], [text for _, text in rows])
+    ]
+    write_index(tmp_path / "robots", "build", [pa.record_batch(columns, ["origin", "target", "rules"])])
+    robots = Robots.read(tmp_path / "robots", "build")
+    images = [wat.img(f"http://img.org/{number}.jpg", alt="a cat") for number in (1, 2)]
+    page = wat.of_links(tmp_path / "a.wat.gz", *images)
+    options = ExtractOptions(robots="build", robots_for=where, min_words=9)
+    tools = Tools(robots=robots, filters=Filters(options))
+    *_, last = extract_split(split_of(page), options, tools, STAMP)
+    kept = 2 - sum(rejected.values())
+    assert dict(last.to_pylist()[0]["rejected"]) == {**rejected, **({"too_short": kept} if kept else {})}
+    table = tmp_path / "a.tsv"
+    table.write_text("url\ttext\nhttp://img.org/1.jpg\ta cat\n", encoding="utf-8")
+    *_, last = extract_split(split_of(table), options, tools, STAMP)
+    of_image = "too_short" if where == "page" else "robots:GPTBot"
+    assert dict(last.to_pylist()[0]["rejected"]) == {of_image: 1}

@@ -40,6 +40,16 @@ def test_opt_outs_are_named_apart():
     assert tables.opt_out_sentence(card) == (
         "15 texts (5.0%) were rejected because their page opts out: 10 noai, 5 tdm. Honoured opt-outs: noai, tdm."
     )
+    robots = {"opt_outs": ["noai"], "robots": "folder"}
+    assert tables.opt_out_sentence(make_card(config=robots, rejected={"robots:GPTBot": 3})) == (
+        "3 texts (1.0%) were rejected because their page or its robots.txt opts out: 3 robots:GPTBot. Honoured "
+        "opt-outs: noai, robots.txt of the page's host."
+    )
+    for where, of in [("image", "the image's host"), ("both", "both hosts")]:
+        card = make_card(config={"robots": "folder", "robots_for": where}, rejected={})
+        assert tables.opt_out_sentence(card) == (
+            f"No text was rejected because its page or its robots.txt opts out. Honoured opt-outs: robots.txt of {of}."
+        )
     assert tables.opt_out_sentence(make_card(rejected={})) == (
         "No text was rejected because its page opts out. Honoured opt-outs: none."
     )
