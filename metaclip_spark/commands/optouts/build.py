@@ -16,8 +16,9 @@ from metaclip_spark.sources.crawl import ROBOTS as ROBOTS_ARCHIVES
 from metaclip_spark.sources.crawl import crawl_sources
 from metaclip_spark.sources.files import Source, find_sources
 from metaclip_spark.steps.optouts.build import Build, build_robots, finish, finished_build, is_finished
+from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
-from metaclip_spark.terminal.tables import console, print_rows
+from metaclip_spark.terminal.tables import print_rows
 
 INCOMPLETE = 3
 """The exit status where more archives are partial or failed than allowed."""
