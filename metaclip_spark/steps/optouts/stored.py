@@ -57,7 +57,7 @@ class StoredRobots:
 def in_words(written: Written) -> str:
     """Say what a file of rules consists of."""
     lost = f", {counted(written.lost, 'redirect')} to files that the archives lack (allowed)" if written.lost else ""
-    return f"{counted(written.hosts, 'host')} with {written.texts:,} different rules{lost}"
+    return f"{counted(written.hosts, 'host')} with rules, {written.texts:,} different{lost}"
 
 
 def build_of(properties: dict[str, str] | None) -> dict[str, Any] | None:
