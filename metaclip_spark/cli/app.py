@@ -252,10 +252,22 @@ def plan(
     help="Use these values of t; in a worldwide curation, these tail fractions of every language.  [default: 1, 2, 5, "
     "10, ... up to the highest count]",
 )
+@click.option(
+    "--survival",
+    metavar="FILE|RATE",
+    help="Also print the images expected on disk: with this rate of download (0.7 or 70%), or with the rates by domain "
+    "and age of an earlier download, the folder that img2dataset wrote. --target-size then counts images on disk.",
+)
 @click.option("--plot", metavar="FILE", help="Draw a plot, too: .svg, .png or .pdf; needs the extra [report].")
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def sweep(
-    config: str | None, debug: bool, thresholds: str | None, plot: str | None, as_json: bool, **flags: Any
+    config: str | None,
+    debug: bool,
+    thresholds: str | None,
+    survival: str | None,
+    plot: str | None,
+    as_json: bool,
+    **flags: Any,
 ) -> int:
     """Print the expected size of the curated subset for many t.
 
@@ -264,7 +276,8 @@ def sweep(
     """
     from metaclip_spark.commands import sweep
 
-    return sweep.sweep(settings_from(flags, config), _reporter(quiet=as_json), thresholds, plot, as_json)
+    settings = settings_from(flags, config)
+    return sweep.sweep(settings, _reporter(quiet=as_json), thresholds, plot, as_json, survival)
 
 
 @cli.command()

@@ -10,18 +10,20 @@ import numpy.typing as npt
 
 from metaclip_spark.commands.opening import reading_pool
 from metaclip_spark.config.settings import Settings
+from metaclip_spark.core.survival.model import Survival
 from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.core.weights.pairs import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, FRACTIONS, LanguageThresholds, for_fractions
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
-from metaclip_spark.report.sweep import Sweep, make_sweep, plain
+from metaclip_spark.report.sweep import Sweep, make_sweep, plain, survival_sentence
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.balance import choose_thresholds
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
+from metaclip_spark.steps.sweep.survival import PoolOnDisk, asked_for, survival_from
 from metaclip_spark.steps.weights import joined, weigh
 from metaclip_spark.terminal.progress import Reporter
 
@@ -30,16 +32,22 @@ GROUPS_SHOWN = 6
 
 
 def sweep(
-    settings: Settings, reporter: Reporter, thresholds: str | None, plot: str | None, as_json: bool = False
+    settings: Settings,
+    reporter: Reporter,
+    thresholds: str | None,
+    plot: str | None,
+    as_json: bool = False,
+    survival: str | None = None,
 ) -> int:
     """Sweep the counted pool, print the table, and draw the plot if one is requested; return 0.
 
     Args:
         thresholds: values of t with commas between them; None: round values up to the highest count.
         plot: path of the plot, or None.
+        survival: a rate, or the files of an earlier download; None: images on disk are not expected.
 
     Raises:
-        ConfigError: the thresholds or the plot cannot be used.
+        ConfigError: the thresholds, the plot or the survival cannot be used.
     """
     if not settings.worldwide and "." not in (thresholds or ""):
         _parse_thresholds(thresholds)  # refuse a wrong value before the engine starts
@@ -47,6 +55,7 @@ def sweep(
         from metaclip_spark.report.plots import sweep as sweep_plot
 
         sweep_plot.check(plot)
+    asked = None if survival is None else asked_for(survival)
     ctx = reading_pool(settings, reporter)
     snapshots = counted_snapshots(ctx)
     pool = whole_pool(ctx, snapshots)
@@ -55,7 +64,11 @@ def sweep(
     weights = ctx.settings.pair_weights
     every = pool.pairs if pool.every_pair is None else pool.every_pair
     weighed = None if weights is None else shown(joined(weights, weigh(ctx, every, weights)))
-    chosen = choose_thresholds(ctx, pool)
+    on_disk = None
+    if asked is not None:
+        rates = survival_from(ctx.spark, asked, every, snapshots)
+        on_disk = PoolOnDisk.of(pool.pairs, ctx.settings.unit, rates, counts, weights)
+    chosen = choose_thresholds(ctx, pool, on_disk)
     is_one = chosen.sections.is_one
     values, by_section, of_choice = (_thresholds if is_one else _fractions)(thresholds, pool.counts, chosen)
     with reporter.stage("sweep", ctx.spark) as stage:
@@ -63,6 +76,12 @@ def sweep(
         stage.note = counted(len(values), *(("value of t", "values of t") if is_one else ("tail fraction",)))
     result = make_sweep(sums, pool.counts, values, of_choice, ctx.settings.unit, snapshots, ctx.metadata_id, by_section)
     result = replace(result, weights=weighed)
+    if on_disk is not None:
+        with reporter.stage("survival", ctx.spark) as stage:
+            found = on_disk.at(values, by_section)
+            stage.note = f"{on_disk.survival.mean:.1%} of the images survive"
+        rows = [replace(row, on_disk=one) for row, one in zip(result.rows, found, strict=True)]
+        result = replace(result, rows=rows, survival=on_disk.survival)
     if as_json:
         print(json.dumps(plain(result), ensure_ascii=False))
     else:
@@ -149,6 +168,8 @@ def _print(result: Sweep) -> None:
             for row in result.rows
         ],
     )
+    if result.survival is not None:
+        _print_on_disk(result, result.survival)
     for at, name in enumerate(("text source", "language")):
         _print_parts(result, at, name)
     out.print()
@@ -160,6 +181,22 @@ def _print(result: Sweep) -> None:
     out.print(f"{pool}; < marks the t that these flags choose.")
     if result.weights is not None:
         out.print(sentence_of(result.weights), markup=False)
+
+
+def _print_on_disk(result: Sweep, survival: Survival) -> None:
+    """Print the expected images on disk with their bounds, and what they are expected with."""
+    from metaclip_spark.terminal.console import console
+    from metaclip_spark.terminal.tables import print_rows
+
+    console().print(f"\n{survival_sentence(survival)}", markup=False)
+    print_rows(
+        ["tail" if result.by_fraction else "t", "", "images on disk", "from", "to"],
+        [
+            [row.label, "<" if row.chosen else "", *[f"{n:,.0f}" for n in (found.expected, found.low, found.high)]]
+            for row in result.rows
+            if (found := row.on_disk) is not None
+        ],
+    )
 
 
 def _print_parts(result: Sweep, at: int, name: str) -> None:

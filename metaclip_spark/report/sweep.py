@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -13,6 +13,8 @@ import pyarrow as pa
 
 from metaclip_spark.core.expected_size import sizes_at
 from metaclip_spark.core.sampling import from_fixed_point
+from metaclip_spark.core.survival.model import LEVEL, OnDisk, Survival
+from metaclip_spark.core.wording import counted
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
 from metaclip_spark.report.card import share
 
@@ -30,6 +32,7 @@ class At:
         entries_head, entries_tail: numbers of matched entries with count >= t, and with count < t.
         counts_head, counts_tail: sums of the counts of these entries.
         groups: (text source, language) -> expected size.
+        on_disk: the expected images on disk, where their survival is known.
         fraction: the tail fraction of every language, where each has a list and a t; `threshold` is then that of the
             largest language.
         thresholds: language -> t, where each language has one.
@@ -45,6 +48,7 @@ class At:
     counts_head: int
     counts_tail: int
     groups: dict[tuple[str, str], float]
+    on_disk: OnDisk | None = None
     fraction: float | None = None
     thresholds: dict[str, int] = field(default_factory=dict)
 
@@ -62,6 +66,7 @@ class Sweep:
         pairs, matched: pairs of the pool, and those with a match. With unit image, each image counts as one pair.
         groups: (text source, language) -> pairs, the largest first.
         weights: the weights of the pairs, as the log of runs has them; None where every pair weighs 1.
+        survival: the rates of the images on disk; None where these are not expected.
     """
 
     unit: str
@@ -72,6 +77,7 @@ class Sweep:
     groups: dict[tuple[str, str], int]
     rows: list[At]
     weights: dict[str, Any] | None = None
+    survival: Survival | None = None
 
     @property
     def by_fraction(self) -> bool:
@@ -137,10 +143,12 @@ def plain(result: Sweep) -> dict[str, Any]:
         "snapshots": list(result.snapshots),
         "pairs": result.pairs,
         "matched": result.matched,
+        **({} if result.survival is None else {"survival": _survival(result.survival)}),
         **({} if result.weights is None else {"weights": result.weights}),
         "sweep": [
             {
                 **{name: getattr(row, name) for name in names},
+                **({} if row.on_disk is None else {"images_on_disk": asdict(row.on_disk)}),
                 **({} if row.fraction is None else {"fraction": row.fraction, "thresholds": row.thresholds}),
                 "kept_share": share(row.expected_size, result.pairs),
                 "groups": [
@@ -150,4 +158,32 @@ def plain(result: Sweep) -> dict[str, Any]:
             }
             for row in result.rows
         ],
+    }
+
+
+def survival_sentence(survival: Survival) -> str:
+    """Say what the images on disk are, and which rates they are expected with."""
+    start = "Images on disk: different images of which a pair is kept and that a download gets, with bounds of 95%."
+    if survival.tried is None:
+        return f"{start} The rate is given: {survival.mean:.1%}. The bounds are those of draws and single failures."
+    own, ages = len(survival.domains), len(survival.ages)
+    by_age = f" An age changes the rate, by {counted(ages, 'week')}." if ages else " No age is known."
+    return (
+        f"{start} {survival.got or 0:,} of {counted(survival.tried, 'image')} of the download survived "
+        f"({survival.mean:.1%}). {own:,} of {counted(survival.all_domains, 'domain')} "
+        f"{'has' if own == 1 else 'have'} a rate of their own; all others have {survival.others:.1%}.{by_age}"
+    )
+
+
+def _survival(survival: Survival) -> dict[str, Any]:
+    return {
+        "mean": survival.mean,
+        "others": survival.others,
+        "correlation": survival.correlation,
+        "tried": survival.tried,
+        "got": survival.got,
+        "domains_with_a_rate": len(survival.domains),
+        "domains": survival.all_domains,
+        "age_factors": dict(survival.ages),
+        "level": LEVEL,
     }

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.survival.origins import ages, domains
 from metaclip_spark.errors import InputError
 from metaclip_spark.export.failures import NO_STATUS, NOT_TRIED, OPTED_OUT, RESIZE, SUCCESS
-from metaclip_spark.stages.survive import GROUP, key_of, keyed, with_images_of
+from metaclip_spark.stages.survive import GROUP, image_id_of, key_of, keyed, with_images_of
 
 OUTCOME = "outcome"
 """The column of an image's outcome: img2dataset's `status`, `http_NNN`, or another name of `export.failures`."""
 
+_TRIED_DDL = "domain string, age string, tried bigint, got bigint"
 _FIRST = (SUCCESS, OPTED_OUT, RESIZE)
 """The outcomes that an image has if any of its rows has them, in this order. Others follow by name."""
 _RANKED = r"^\d+ "
@@ -61,6 +67,53 @@ def images_by_outcome(pairs: DataFrame) -> DataFrame:
     Reads: the result of `with_outcomes`. Writes: nothing. Rows: outcome, images; n:1. Shuffle: one row per image.
     """
     return pairs.select("image_id", OUTCOME).distinct().groupBy(OUTCOME).agg(F.count("*").alias("images"))
+
+
+def download_by_origin(table: DataFrame) -> DataFrame:
+    """Count the images that a download tried and got, by domain and age.
+
+    An image may have several rows. It is on disk if one of them is a success.
+
+    Reads: url, status; snapshot if present. Writes: nothing. Rows: domain, age, tried, got; n:1.
+    Shuffle: one, by url, and one row per domain, age and task.
+
+    Raises:
+        InputError: the table has no url or no status.
+    """
+    missing = [name for name in ("url", "status") if name not in table.columns]
+    if missing:
+        raise InputError(
+            "--survival expects the Parquet files that img2dataset writes, with the columns url and status; got "
+            f"{table.columns}."
+        )
+    snapshot = F.col("snapshot") if "snapshot" in table.columns else F.lit(None)
+    rows = table.where(F.col("url").isNotNull()).select(
+        "url", (F.col("status") == SUCCESS).cast("int").alias("got"), snapshot.cast("string").alias("snapshot")
+    )
+    images = rows.groupBy("url").agg(F.max("got").alias("got"), F.max("snapshot").alias("snapshot"))
+
+    def partial(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            got = pc.fill_null(batch.column("got"), 0).cast(pa.int64())
+            origin = domains(batch.column("url")), ages(batch.column("snapshot"))
+            found = pa.table([*origin, got], ["domain", "age", "got"])
+            sums = found.group_by(["domain", "age"]).aggregate([("got", "count"), ("got", "sum")])
+            columns = [sums[name] for name in ("domain", "age", "got_count", "got_sum")]
+            yield from pa.table(columns, ["domain", "age", "tried", "got"]).to_batches()
+
+    summed = images.select("url", "got", "snapshot").mapInArrow(partial, _TRIED_DDL)
+    return summed.groupBy("domain", "age").agg(F.sum("tried").alias("tried"), F.sum("got").alias("got"))
+
+
+def with_snapshots(table: DataFrame, pairs: DataFrame) -> DataFrame:
+    """Return the rows of a download with the last snapshot in which the image was seen; null for an unknown image.
+
+    Reads: url, and image_id if present; of pairs image_id, snapshot. Writes: nothing. Rows: 1:1.
+    Shuffle: one, by image, of ids and the rows of the download.
+    """
+    if "image_id" not in table.columns:
+        table = table.withColumn("image_id", image_id_of(F.col("url")))
+    return table.join(pairs.groupBy("image_id").agg(F.max("snapshot").alias("snapshot")), on="image_id", how="left")
 
 
 def _outcome(table: DataFrame) -> Column:

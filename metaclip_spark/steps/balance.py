@@ -30,7 +30,8 @@ from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
 from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
-from metaclip_spark.steps.sweep import fraction_for_size, threshold_for_size
+from metaclip_spark.steps.sweep.survival import PoolOnDisk
+from metaclip_spark.steps.sweep.thresholds import fraction_for_size, threshold_for_size
 from metaclip_spark.steps.weights import joined, weigh
 from metaclip_spark.warehouse.current import name_current_run
 from metaclip_spark.warehouse.data_files import TARGET_BYTES, few_files
@@ -103,18 +104,21 @@ def _fingerprint(ctx: WritingContext, counted: dict[str, str]) -> str:
     return batch_digest("balance", ctx.metadata_id, sorted(counted.items()), chosen_by, *origin_digest(ctx))
 
 
-def choose_thresholds(ctx: Context, pool: Pool) -> LanguageThresholds:
+def choose_thresholds(ctx: Context, pool: Pool, on_disk: PoolOnDisk | None = None) -> LanguageThresholds:
     """Return the t of the list, or of the list of each language, as the settings say.
+
+    Args:
+        on_disk: a target size is one of images on disk, not of pairs.
 
     Raises:
         ConfigError: t cannot be chosen as the settings say.
     """
     sections = ctx.metadata.sections
     if sections.is_one:
-        return LanguageThresholds.of_one(_choose_threshold(ctx, pool), len(pool.counts))
+        return LanguageThresholds.of_one(_choose_threshold(ctx, pool, on_disk), len(pool.counts))
     settings, given = ctx.settings, ctx.settings.language_thresholds or {}
     if settings.target_size is not None:
-        chosen = fraction_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size, given)
+        chosen = fraction_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size, given, on_disk)
     else:
         chosen = choose(pool.counts, sections, settings.threshold, settings.tail_fraction, given)
     for sentence in sentences(remarks(pool.counts, chosen), chosen):
@@ -141,13 +145,13 @@ def _of_languages(pool: Pool, chosen: LanguageThresholds) -> dict[str, Any]:
     }
 
 
-def _choose_threshold(ctx: Context, pool: Pool) -> int:
+def _choose_threshold(ctx: Context, pool: Pool, on_disk: PoolOnDisk | None) -> int:
     """Return t as given, or the t of the target size or of the tail fraction; warn if the fraction gives a low t."""
     settings = ctx.settings
     if settings.threshold is not None:
         return settings.threshold
     if settings.target_size is not None:
-        return threshold_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size)
+        return threshold_for_size(ctx, pool.pairs, pool.safe_counts, settings.target_size, on_disk)
     fraction = settings.chosen_tail_fraction or TAIL_FRACTION
     threshold = threshold_for_tail_fraction(pool.counts, fraction)
     ctx.reporter.say(f"t = {threshold:,} gives the tail fraction nearest to {fraction}.")

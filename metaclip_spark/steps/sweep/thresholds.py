@@ -14,21 +14,28 @@ from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, LanguageThr
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.context import Context
+from metaclip_spark.steps.sweep.survival import PoolOnDisk
 
 
-def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.int64], size: int) -> int:
+def threshold_for_size(
+    ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.int64], size: int, on_disk: PoolOnDisk | None = None
+) -> int:
     """Return the smallest t whose expected subset has at least `size` pairs.
 
     The search takes three or four passes over entry_ids, each for 32 values of t.
 
     Args:
         counts: int64, by entry id.
+        on_disk: count images on disk instead of pairs.
 
     Raises:
-        ConfigError: fewer than `size` pairs match an entry.
+        ConfigError: fewer than `size` pairs match an entry, or fewer images are expected on disk.
     """
     weights = ctx.settings.pair_weights
-    threshold, most, passes = _smallest(pairs, counts, size, max(1, int(counts.max(initial=0))), weights)
+    highest = max(1, int(counts.max(initial=0)))
+    threshold, most, passes = _smallest(pairs, counts, size, highest, weights, on_disk=on_disk)
+    if threshold is None and on_disk is not None:
+        raise ConfigError(_too_few_on_disk(size, most))
     if threshold is None:
         every = (
             "pairs of the pool that match an entry"
@@ -38,12 +45,25 @@ def threshold_for_size(ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.in
         raise ConfigError(
             f"target_size {size:,} is more than the {most:,} {every}. Give a smaller --target-size, or add input."
         )
-    ctx.reporter.say(f"t = {threshold:,} is the smallest whose expected size reaches {size:,} (passes: {passes}).")
+    what = "expected size reaches" if on_disk is None else "expected images on disk reach"
+    ctx.reporter.say(f"t = {threshold:,} is the smallest whose {what} {size:,} (passes: {passes}).")
     return threshold
 
 
+def _too_few_on_disk(size: int, most: int) -> str:
+    return (
+        f"target_size {size:,} is more than the {most:,} images that are expected on disk at any t with this "
+        "--survival. Give a smaller --target-size, or add input."
+    )
+
+
 def fraction_for_size(
-    ctx: Context, pairs: DataFrame, counts: npt.NDArray[np.int64], size: int, given: Mapping[str, int]
+    ctx: Context,
+    pairs: DataFrame,
+    counts: npt.NDArray[np.int64],
+    size: int,
+    given: Mapping[str, int],
+    on_disk: PoolOnDisk | None = None,
 ) -> LanguageThresholds:
     """Return the t of all languages at the smallest tail fraction whose expected subset has at least `size` pairs.
 
@@ -52,6 +72,7 @@ def fraction_for_size(
     Args:
         counts: int64, by entry id.
         given: language -> t of languages for which the fraction does not decide.
+        on_disk: count images on disk instead of pairs.
 
     Raises:
         ConfigError: no fraction gives `size` pairs.
@@ -61,15 +82,17 @@ def fraction_for_size(
     def at(step: int) -> LanguageThresholds:
         return for_tail_fraction(counts, sections, step / FRACTION_STEPS, given)
 
-    step, most, passes = _smallest(pairs, counts, size, FRACTION_STEPS, ctx.settings.pair_weights, at)
+    step, most, passes = _smallest(pairs, counts, size, FRACTION_STEPS, ctx.settings.pair_weights, at, on_disk)
+    if step is None and on_disk is not None:
+        raise ConfigError(_too_few_on_disk(size, most))
     if step is None:
         raise ConfigError(
             f"target_size {size:,} is more than the {most:,} pairs that the largest tail fraction is expected to "
             "keep. Give a smaller --target-size, or add input."
         )
+    what = "expected size reaches" if on_disk is None else "expected images on disk reach"
     ctx.reporter.say(
-        f"a tail fraction of {step / FRACTION_STEPS} is the smallest whose expected size reaches {size:,} "
-        f"(passes: {passes})."
+        f"a tail fraction of {step / FRACTION_STEPS} is the smallest whose {what} {size:,} (passes: {passes})."
     )
     return at(step)
 
@@ -81,12 +104,14 @@ def _smallest(
     highest: int,
     weights: PairWeights | None,
     at: Callable[[int], LanguageThresholds] | None = None,
+    on_disk: PoolOnDisk | None = None,
 ) -> tuple[int | None, int, int]:
     """Search the smallest value, up to `highest`, whose expected subset has at least `size` pairs.
 
     Args:
         weights: see `stages.sweep`.
         at: returns the t of each language for a value; None: a value is the t of all entries.
+        on_disk: count images on disk instead of pairs.
 
     Returns:
         The value, or None where none has so many; the expected pairs at the value with the most; the number of passes.
@@ -96,8 +121,12 @@ def _smallest(
     def sizes(values: Sequence[int]) -> list[int]:
         nonlocal most, passes
         by_section = None if at is None else [at(value) for value in values]
-        sums = expected_sums(pairs, counts, values, by_group=False, by_section=by_section, weights=weights).to_pylist()
-        exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in sums}
+        if on_disk is not None:
+            exact = on_disk.sizes(values, by_section)
+        else:
+            sums = expected_sums(pairs, counts, values, by_group=False, by_section=by_section, weights=weights)
+            rows = sums.to_pylist()
+            exact = {row["threshold"]: (int(row["expected_high"]) << 27) + int(row["expected_low"]) for row in rows}
         most, passes = max([most, *exact.values()]), passes + 1
         return [exact.get(value, 0) for value in values]
 

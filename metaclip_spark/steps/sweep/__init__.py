@@ -1,0 +1,1 @@
+"""Expected sizes over the counted pool: t for a target size, and images on disk."""
