@@ -81,8 +81,15 @@ def keyed_hash(purpose, seed, key):
     return xxhash.xxh64_intdigest(key.encode(), seed=keyed)
 
 
-def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="pair", naive=False, weigh=None):
-    """Match, deduplicate, count, and draw; `weigh` returns the factor of a row's probability."""
+def curate(
+    rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="pair", naive=False, weigh=None, given=None
+):
+    """Match, deduplicate, count, and draw.
+
+    Args:
+        weigh: returns the factor of a row's probability.
+        given: id -> count, instead of the pool's counts; an entry without one keeps every pair.
+    """
     match = make_matcher(entries, naive)
     first, ids = {}, {}
     for row in rows:
@@ -95,8 +102,9 @@ def curate(rows, entries, *, threshold=None, tail_fraction=0.06, seed=0, unit="p
             first[pair] = min(first.get(pair, row), row)
     ids = {pair: ids[pair] for pair in first}
     counts = Counter(i for matched in ids.values() for i in matched)
-    t = threshold or choose_threshold([counts[i] for i in range(len(entries))], tail_fraction)
-    by_entry = {i: t / max(count, t) for i, count in counts.items() if count}
+    used = counts if given is None else given
+    t = threshold or choose_threshold([used.get(i, 0) for i in range(len(entries))], tail_fraction)
+    by_entry = {i: t / max(used.get(i, 0), t) for i, count in counts.items() if count}
     images = {
         pair: hashlib.sha224(row.url.replace("\t", "").replace(" ", "").encode()).hexdigest()[:24]
         for pair, row in first.items()

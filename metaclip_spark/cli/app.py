@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from metaclip_spark.cli.ahead import compile_ahead
+from metaclip_spark.cli.counts import HEAD_AS_JSON, OUTPUT, counts
 from metaclip_spark.cli.failures import cause_of, failure_of, forget, last_settings, quiet_servers
 from metaclip_spark.cli.help import HeadedGroup
 from metaclip_spark.cli.interrupts import REASON, STATUS
@@ -243,6 +244,7 @@ def plan(
     Group.WAREHOUSE,
     Group.SAMPLING,
     "freeze_counts",
+    "counts",
     Group.ENGINE,
     Group.SPARK,
 )
@@ -810,6 +812,22 @@ def verify(
 
 
 cli.add_command(metadata)
+cli.add_command(counts)
+
+
+@counts.command("export", short_help="Write the entry counts of a pool as a card.")
+@settings_options("metadata", "worldwide", "snapshots", Group.WAREHOUSE, Group.ENGINE, Group.SPARK)
+@OUTPUT
+@HEAD_AS_JSON
+def counts_export(config: str | None, debug: bool, output: str, as_json: bool, **flags: Any) -> int:
+    """Write the entry counts of the counted pool as a card.
+
+    The card has the id of the list, the entries with a count and their counts, the number of matched pairs, and the
+    names of the snapshots. It has no url and no text of a pair. `balance --counts` balances another pool with it.
+    """
+    from metaclip_spark.commands import counts as command
+
+    return command.export(settings_from(flags, config), _reporter(quiet=as_json), output, as_json)
 
 
 @metadata.command("count-words", short_help="Count the words and bigrams of Wikipedia's dumps.")

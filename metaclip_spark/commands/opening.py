@@ -15,6 +15,8 @@ from metaclip_spark.config.settings import OF_COMMAND, Settings
 from metaclip_spark.core.hashing.digest import digest_of
 from metaclip_spark.core.wording import counted
 from metaclip_spark.core.worldwide.list_choice import OTHER
+from metaclip_spark.counts.files import read_counts
+from metaclip_spark.counts.given import laid_out
 from metaclip_spark.errors import ConfigError, MetaclipError, WarehouseError
 from metaclip_spark.extract.task import READERS
 from metaclip_spark.metadata import Metadata, load_metadata
@@ -74,6 +76,7 @@ def reading_pool(settings: Settings, reporter: Reporter) -> Context:
     warehouse = open_warehouse(settings, reporter)
     log = RunLog(warehouse)
     settings, metadata = _with_list(log, drawn_alike(log, settings))
+    _check_counts(settings, metadata)
     return Context(warehouse, settings, metadata, reporter, log)
 
 
@@ -87,6 +90,7 @@ def writing(
         metadata: the entry list; None where texts are not matched.
         given: the sources of the command.
     """
+    _check_counts(settings, metadata)
     warehouse = open_warehouse(settings, reporter, create=True, takes_lease=True, given=given)
     settings = drawn_alike(RunLog(warehouse), settings)
     with _attempted(warehouse, settings, reporter, metadata or NO_METADATA, given or {}) as ctx:
@@ -100,8 +104,19 @@ def writing_pool(settings: Settings, reporter: Reporter) -> Iterator[WritingCont
     warehouse = open_warehouse(settings, reporter, takes_lease=True)
     log = RunLog(warehouse)
     settings, metadata = _with_list(log, drawn_alike(log, settings), settings.run_id)
+    _check_counts(settings, metadata)
     with _attempted(warehouse, settings, reporter, metadata, {}) as ctx:
         yield ctx
+
+
+def _check_counts(settings: Settings, metadata: Metadata | None) -> None:
+    """Read the counts of --counts, if it is given, so that a wrong file is refused before the work.
+
+    Raises:
+        InputError: the file cannot be read, or its counts are of another list.
+    """
+    if settings.counts is not None and metadata is not None:
+        laid_out(read_counts(settings.counts), metadata, settings.counts)
 
 
 @contextlib.contextmanager

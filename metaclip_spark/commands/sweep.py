@@ -15,12 +15,13 @@ from metaclip_spark.core.threshold_search import round_thresholds
 from metaclip_spark.core.weights.pairs import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import FRACTION_STEPS, FRACTIONS, LanguageThresholds, for_fractions
+from metaclip_spark.counts.wording import origin_sentence
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import share
 from metaclip_spark.report.sweep import Sweep, make_sweep, plain, survival_sentence
 from metaclip_spark.stages.sweep import expected_sums
 from metaclip_spark.steps.account.empty_pool import refuse_empty
-from metaclip_spark.steps.balance import choose_thresholds
+from metaclip_spark.steps.balance import choose_thresholds, of_given_counts
 from metaclip_spark.steps.count import counted_snapshots
 from metaclip_spark.steps.pool import whole_pool
 from metaclip_spark.steps.sweep.survival import PoolOnDisk, asked_for, survival_from
@@ -75,7 +76,7 @@ def sweep(
         sums = expected_sums(pool.pairs, counts, values, by_section=by_section, weights=weights)
         stage.note = counted(len(values), *(("value of t", "values of t") if is_one else ("tail fraction",)))
     result = make_sweep(sums, pool.counts, values, of_choice, ctx.settings.unit, snapshots, ctx.metadata_id, by_section)
-    result = replace(result, weights=weighed)
+    result = replace(result, weights=weighed, given_counts=of_given_counts(ctx, pool, chosen).get("counts"))
     if on_disk is not None:
         with reporter.stage("survival", ctx.spark) as stage:
             found = on_disk.at(values, by_section)
@@ -179,6 +180,8 @@ def _print(result: Sweep) -> None:
     if result.unit == "image":
         pool = f"{counted(result.pairs, 'image')} with a matched text; one text each is sampled"
     out.print(f"{pool}; < marks the t that these flags choose.")
+    if result.given_counts is not None:
+        out.print(origin_sentence(result.given_counts), markup=False)
     if result.weights is not None:
         out.print(sentence_of(result.weights), markup=False)
 

@@ -263,6 +263,12 @@ class Settings(BaseModel):
         "Use the entry counts of this run instead of the pool's; with a higher t, the new subset contains the "
         "subset of that run.",
     )
+    counts: str | None = setting(
+        None,
+        Setting(Group.EARLIER_RUNS, "FILE", run_id=WHEN_GIVEN),
+        "Use the entry counts of this file instead of the pool's: a card of `counts export`, a JSON object of entry "
+        "and count, or a JSON array with a count for each entry (docs/BALANCING.md).",
+    )
     whole_pool: bool = setting(
         False,
         Setting(Group.EARLIER_RUNS, run_id=NEVER),
@@ -571,8 +577,10 @@ class Settings(BaseModel):
                 "subset, whose draw thinned the counts already, and each pair counts 1 / its sampling probability. "
                 "The wrong choice would keep nearly every pair"
             )
-        if self.drawn_from_run is not None and (self.freeze_counts or self.target_size):
-            other = "--freeze-counts" if self.freeze_counts else "--target-size"
+        if self.freeze_counts and self.counts:
+            raise ValueError("--freeze-counts and --counts both say which counts to use; give one of them")
+        if self.drawn_from_run is not None and (self.has_other_counts or self.target_size):
+            other = "--freeze-counts" if self.freeze_counts else "--counts" if self.counts else "--target-size"
             raise ValueError(f"--drawn-from RUN counts by weights; {other} is for the pool. Give --threshold instead")
         if self.id_column is not None and not self.no_dedup:
             raise ValueError("--id-column names the pool's own key, which needs --no-dedup")
@@ -604,6 +612,11 @@ class Settings(BaseModel):
     def is_thinned(self) -> bool:
         """Whether only a part of the pool is balanced."""
         return any(value is not None for value in (self.survivors, self.drawn_from_run, self.where, self.group))
+
+    @property
+    def has_other_counts(self) -> bool:
+        """Whether the counts are not those of the pool. An entry that these lack is a tail entry."""
+        return self.freeze_counts is not None or self.counts is not None
 
     @property
     def chosen_tail_fraction(self) -> float | None:
@@ -701,7 +714,7 @@ def settings_in(*groups: Group) -> tuple[str, ...]:
     """Return the names of the settings in these groups.
 
     >>> settings_in(Group.EARLIER_RUNS)
-    ('freeze_counts', 'whole_pool', 'expect')
+    ('freeze_counts', 'counts', 'whole_pool', 'expect')
     """
     return tuple(name for name, setting in SETTINGS.items() if setting.group in groups)
 

@@ -52,6 +52,8 @@ class Card(Account):
         pool_pairs: If survivors were balanced: the size of the pool that they are a part of; None if unknown.
         pairs_before: If survivors were balanced: the size of the pool or subset that they are left of; None if unknown.
         weights: The weights of the pairs, as the log of runs has them; None where every pair weighs 1.
+        given_counts: Origin of the entry counts, and how they differ from the pool's, as the log of runs has it; None
+            where they are the pool's.
         impossible: Ids of the entries with count 0 that no text can match.
         composition: Composition of the pool and the subset, which takes a pass over both; None if not computed.
         classes: Counts of class names; None if none were given.
@@ -99,6 +101,7 @@ class Card(Account):
     pool_pairs: int | None = None
     pairs_before: int | None = None
     weights: Mapping[str, Any] | None = None
+    given_counts: Mapping[str, Any] | None = None
     impossible: Sequence[int] = ()
     composition: Composition | None = None
     classes: ClassCounts | None = None

@@ -56,6 +56,7 @@ def closing_numbers(card: Card) -> dict[str, Any]:
         **({} if card.given is None else {"expected_given": card.given}),
         **({} if card.capped is None else {"capped": card.capped}),
         **({} if card.drawn is None else {"drawn": card.drawn}),
+        **({} if card.given_counts is None else {"given_counts": dict(card.given_counts)}),
         **({} if card.weights is None else {"weights": dict(card.weights)}),
         "tables": dict(card.table_paths),
     }

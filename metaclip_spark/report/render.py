@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from metaclip_spark.counts import wording
 from metaclip_spark.report import languages, search, sections, tables
 from metaclip_spark.report.account import SHOWN
 from metaclip_spark.report.card import TOP, Card, share
@@ -88,6 +89,7 @@ def _context(card: Card) -> dict[str, Any]:
         "paper_rows": tables.paper_rows(card),
         "splits": _splits(card),
         "top": _top(card),
+        "given_counts": _given_counts(card),
         "languages": languages.shown(card.languages, card.tail_fraction_target),
         "search": search.search(card),
         "rejects": tables.rejects(card),
@@ -101,6 +103,19 @@ def _context(card: Card) -> dict[str, Any]:
         "classes": sections.classes(card),
         "config": flat(card.config),
         "used": tables.used_rows(card),
+    }
+
+
+def _given_counts(card: Card) -> dict[str, Any] | None:
+    """Return how given counts differ from those of the pool; None where the counts are the pool's."""
+    logged = card.given_counts
+    if logged is None:
+        return None
+    return {
+        "rows": wording.rows(logged),
+        "largest": wording.largest(logged),
+        "ranks": wording.rank_sentence(logged),
+        "ratio": wording.RATIO,
     }
 
 

@@ -66,6 +66,7 @@ class Sweep:
         pairs, matched: pairs of the pool, and those with a match. With unit image, each image counts as one pair.
         groups: (text source, language) -> pairs, the largest first.
         weights: the weights of the pairs, as the log of runs has them; None where every pair weighs 1.
+        given_counts: origin of the counts, and how they differ from the pool's; None where they are the pool's.
         survival: the rates of the images on disk; None where these are not expected.
     """
 
@@ -77,6 +78,7 @@ class Sweep:
     groups: dict[tuple[str, str], int]
     rows: list[At]
     weights: dict[str, Any] | None = None
+    given_counts: dict[str, Any] | None = None
     survival: Survival | None = None
 
     @property
@@ -143,6 +145,7 @@ def plain(result: Sweep) -> dict[str, Any]:
         "snapshots": list(result.snapshots),
         "pairs": result.pairs,
         "matched": result.matched,
+        **({} if result.given_counts is None else {"given_counts": result.given_counts}),
         **({} if result.survival is None else {"survival": _survival(result.survival)}),
         **({} if result.weights is None else {"weights": result.weights}),
         "sweep": [

@@ -22,6 +22,7 @@ from metaclip_spark.core.sampling import (
 from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.core.wording import counted as number_of
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, choose, remarks, sentences
+from metaclip_spark.counts.given import compared
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.balance import balance, balance_images, entry_probabilities
@@ -29,7 +30,15 @@ from metaclip_spark.stages.statistics import grown_statistics, image_statistics,
 from metaclip_spark.steps.account.empty_pool import refuse_empty
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
 from metaclip_spark.steps.earlier_runs import reusable_run
-from metaclip_spark.steps.pool import WITHIN, Pool, left_of, opened_pool, origin_digest, subset_of
+from metaclip_spark.steps.pool import (
+    WITHIN,
+    Pool,
+    counts_of_pools,
+    left_of,
+    opened_pool,
+    origin_digest,
+    subset_of,
+)
 from metaclip_spark.steps.sweep.survival import PoolOnDisk
 from metaclip_spark.steps.sweep.thresholds import fraction_for_size, threshold_for_size
 from metaclip_spark.steps.weights import joined, weigh
@@ -79,6 +88,7 @@ def balance_step(ctx: WritingContext, counted: dict[str, str]) -> bool:
             "threshold": chosen.main,
             **_of_languages(pool, chosen),
             **weighed,
+            **of_given_counts(ctx, pool, chosen),
             "snapshots": sorted(counted),
             "seed": ctx.settings.seed,
             "unit": ctx.settings.unit,
@@ -143,6 +153,17 @@ def _of_languages(pool: Pool, chosen: LanguageThresholds) -> dict[str, Any]:
         "remarks": remarks(pool.counts, chosen),
         "given": sorted(chosen.given),
     }
+
+
+def of_given_counts(ctx: Context, pool: Pool, chosen: LanguageThresholds) -> dict[str, Any]:
+    """Return what the log keeps about counts that were given: their origin, and how they differ from the pool's."""
+    given = ctx.given_counts
+    if given is None:
+        return {}
+    own = counts_of_pools(ctx, pool.pools)
+    t = chosen.main if chosen.sections.is_one else chosen.by_entry
+    difference = compared(own, given.counts, t, ctx.metadata)
+    return {"counts": {**given.origin, "digest": given.digest, **difference}}
 
 
 def _choose_threshold(ctx: Context, pool: Pool, on_disk: PoolOnDisk | None) -> int:

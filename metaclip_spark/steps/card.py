@@ -18,6 +18,7 @@ from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.weights.pairs import sentence_of, shown
 from metaclip_spark.core.wording import agrees, counted
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds
+from metaclip_spark.counts.wording import origin_sentence
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.metadata.matchability import never_ids
 from metaclip_spark.report.card import Card
@@ -104,6 +105,7 @@ def make_card(ctx: RunContext) -> Card:
         taken_down=taken.pairs,
         drawn=event.rows if _keeps_odds_of_draw(ctx, event) else None,
         weights=None if event.detail.get("weights") is None else shown(event.detail["weights"]),
+        given_counts=event.detail.get("counts"),
         pool_pairs=event.detail.get("pool_pairs"),
         pairs_before=event.detail.get("pairs_before"),
         **account.values,
@@ -146,6 +148,8 @@ def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
     gone = ctx.log.drawn_run(ctx.run_id).gone
     notes = [_without_pool(gone)] if gone else []
     notes += [limits_of(*limit) for limit in limited_snapshots(ctx, event.detail["snapshots"]).items()]
+    if event.detail.get("counts"):
+        notes.append(origin_sentence(event.detail["counts"]))
     if event.detail.get("weights"):
         notes.append(sentence_of(event.detail["weights"]))
     if event.detail.get("earlier"):
@@ -164,7 +168,7 @@ def _notes(ctx: RunContext, event: StageEvent) -> list[str]:
 def _keeps_odds_of_draw(ctx: RunContext, event: StageEvent) -> bool:
     """Return whether pairs were taken down since a draw whose expected size and sd a takedown cannot correct."""
     detail = event.detail
-    built_on = detail.get("earlier") or detail.get("left_of") or ctx.settings.freeze_counts
+    built_on = detail.get("earlier") or detail.get("left_of") or ctx.settings.has_other_counts
     depends = bool(built_on or ctx.settings.pair_weights)
     return depends and ctx.log.was_taken_from(ctx.run_id, since=event)
 

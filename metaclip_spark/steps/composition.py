@@ -45,11 +45,10 @@ def read_composition(
         raise WarehouseError(f"run {run_id} has no curated subset yet; run balance first.")
     pairs = pairs_of(ctx, ctx.log.drawn_run(run_id).pools)
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
-    # An entry of the pool that frozen counts lack is a tail entry.
-    missing = np.nan if ctx.settings.freeze_counts is None else 1.0
+    missing = 1.0 if ctx.settings.has_other_counts else np.nan
     chosen = chosen_entries(counts, ctx.settings.seed, named)
-    # Frozen counts say nothing about this pool; an entry has at least as many pairs in it as in the subset.
-    present = counts if ctx.settings.freeze_counts is None else curated_counts
+    # Counts of another pool say nothing about this one; an entry has at least as many pairs in it as in the subset.
+    present = curated_counts if ctx.settings.has_other_counts else counts
     text_cuts = cuts(chosen, present, curated_counts)
     probabilities = drawn_with(warehouse, run_id, missing, len(counts))
     plan = make_plan(counts, probabilities, pool, curated, ctx.settings.pair_weights, chosen, text_cuts)

@@ -14,6 +14,8 @@ from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.wording import counted
 from metaclip_spark.core.worldwide.list_choice import ListChoice
+from metaclip_spark.counts.files import read_counts
+from metaclip_spark.counts.given import GivenCounts, laid_out
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.matchers import Matcher, compile_matcher
 from metaclip_spark.matchers.worldwide.by_section import compiled_lists
@@ -79,6 +81,16 @@ class Context:
                 stage.note = f"{counted(len(matcher.sections.names), 'list')} compiled or found compiled"
             return broadcast_lists(self.spark, matcher)
         return broadcast_matcher(self.spark, compile_matcher(self.metadata, self.settings.matcher))
+
+    @cached_property
+    def given_counts(self) -> GivenCounts | None:
+        """The counts of --counts by the entries of the list, read once; None where it is not given.
+
+        Raises:
+            InputError: the file cannot be read, or its counts are of another list.
+        """
+        path = self.settings.counts
+        return None if path is None else laid_out(read_counts(path), self.metadata, path)
 
     @property
     def lists(self) -> ListChoice | None:

@@ -45,7 +45,7 @@ class Pool:
         counts: int64, by entry id, zeros included.
         pools: snapshot -> the state of its pool.
         versions: table -> version that the log names for these states, for information.
-        frozen: whether the counts are those of another pool. An entry that frozen counts lack is a tail entry.
+        frozen: whether the counts are not those of the pool. An entry that frozen counts lack is a tail entry.
         within: WITHIN, or None where the pairs have no such column.
         before: of survivors, the number of pairs of the pool or the subset that they are left of.
         whole: of survivors, the number of pairs of the pool; None if the run that they are left of had another pool.
@@ -99,6 +99,8 @@ def origin_digest(ctx: Context) -> list[str]:
     parts: list[str] = []
     if settings.freeze_counts is not None:
         parts += ["frozen", named_run(runs, settings.freeze_counts, "--freeze-counts").fingerprint]
+    if ctx.given_counts is not None:
+        parts += ["counts", ctx.given_counts.digest]
     if settings.is_thinned:
         sources = [(source.source_path, source.etag) for source in _survivor_files(settings)]
         parts += ["thinned", batch_digest(*sources), str(settings.where), str(settings.group)]
@@ -108,10 +110,10 @@ def origin_digest(ctx: Context) -> list[str]:
 
 
 def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
-    """Return the pool of the snapshots, with its own counts or those of the run that `--freeze-counts` names.
+    """Return the pool of the snapshots, with its own counts, or those of `--freeze-counts` or `--counts`.
 
     Raises:
-        ConfigError: the pairs are not matched with a list.
+        ConfigError: the pairs are not matched with a list, or the counts are of another one.
     """
     if not ctx.has_list:
         raise ConfigError("balance needs --metadata, the list that the pairs were matched with.")
@@ -120,11 +122,13 @@ def whole_pool(ctx: Context, snapshots: list[str]) -> Pool:
     versions = {"pairs": max(state.version for state in pools.values())}
     if ctx.settings.freeze_counts is not None:
         counts = _frozen_counts(ctx, ctx.settings.freeze_counts)
+    elif ctx.given_counts is not None:
+        counts = ctx.given_counts.counts
     else:
         counted = [ctx.last("count", snapshot) for snapshot in pools]
         versions["entry_counts"] = max(event.versions["entry_counts"] for event in counted if event is not None)
-        counts = _counts(ctx, pools)
-    pool = Pool(pairs_of(ctx, pools), None, counts, pools, versions, frozen=ctx.settings.freeze_counts is not None)
+        counts = counts_of_pools(ctx, pools)
+    pool = Pool(pairs_of(ctx, pools), None, counts, pools, versions, frozen=ctx.settings.has_other_counts)
     return _one_of_each_image(ctx, pool)
 
 
@@ -141,7 +145,7 @@ def _one_of_each_image(ctx: Context, pool: Pool) -> Pool:
     return replace(pool, pairs=choose(pool.pairs, ctx.settings.seed), every_pair=pool.pairs)
 
 
-def _counts(ctx: Context, pools: Mapping[str, PoolState]) -> npt.NDArray[np.int64]:
+def counts_of_pools(ctx: Context, pools: Mapping[str, PoolState]) -> npt.NDArray[np.int64]:
     """Return the counts of the pools, summed; int64, by entry id.
 
     The stored counts of a snapshot are those of the pool that was counted last. Where that is another pool (a command

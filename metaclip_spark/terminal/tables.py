@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted, one_line
+from metaclip_spark.counts import wording
 from metaclip_spark.report.account import largest, meaning_of
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.funnel import (
@@ -46,11 +48,23 @@ def print_card(card: Card, report: str | None) -> None:
     out.print()
     out.print(table)
     out.print()
+    if card.given_counts is not None:
+        print_given_counts(card.given_counts)
     for note in card.notes:
         out.print(f"note    {note}", markup=False)
     out.print(f"tables  {card.table_paths['curated_pairs']} and next to it", markup=False)
     if report:
         out.print(f"report  {masked(report)}", markup=False)
+
+
+def print_given_counts(logged: Mapping[str, Any]) -> None:
+    """Print how given counts differ from those of the pool."""
+    print_rows(list(wording.HEADERS), [list(row) for row in wording.rows(logged)])
+    out = console()
+    out.print()
+    print_rows(list(wording.LARGEST_HEADERS), [[repr(row[0]), *row[1:]] for row in wording.largest(logged)])
+    out.print(f"{wording.RATIO} {wording.rank_sentence(logged)}", markup=False)
+    out.print()
 
 
 def card_rows(card: Card) -> list[tuple[str, str, str]]:

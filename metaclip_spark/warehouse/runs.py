@@ -107,14 +107,18 @@ class Run:
         return PairWeights.given(*given)
 
     @property
+    def has_other_counts(self) -> bool:
+        """Whether the counts are not those of the run's pool. An entry that these lack is a tail entry."""
+        return bool(self.config.get("freeze_counts") or self.config.get("counts"))
+
+    @property
     def knows_its_odds(self) -> bool:
         """Whether a takedown finds each pair's part in the expected size.
 
-        It does not where the counts are those of another pool, where the pairs have weights, or where the draw built
+        It does not where the counts are not those of the pool, where the pairs have weights, or where the draw built
         on an earlier subset: that subset may have been drawn again since.
         """
-        built_on = self.config.get("freeze_counts") or self.weights
-        return self.earlier is None and not built_on and not self.gone
+        return self.earlier is None and not self.has_other_counts and self.weights is None and not self.gone
 
     @property
     def size(self) -> int:

@@ -96,7 +96,7 @@ def pool_of(warehouse: Warehouse, run: Run) -> DataFrame:
     # Pairs that were taken down are not exported: they are in the latest version no more.
     pairs = stored_pairs(warehouse, metadata_id, run.pools)
     matched = pairs.where(F.size("entry_ids") > 0)
-    if run.config.get("freeze_counts"):  # an entry that frozen counts lack is a tail entry
+    if run.has_other_counts:
         counted = filter_equal(warehouse.read("entry_counts"), metadata_id=metadata_id)
         by_entry = drawn_with(warehouse, run.run_id, 1.0, 1 + counted.select(F.max("entry_id")).collect()[0][0])
     else:

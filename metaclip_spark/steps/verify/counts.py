@@ -15,6 +15,7 @@ from metaclip_spark.core.entry_lists import by_entry
 from metaclip_spark.core.sampling import TAIL_FRACTION, entry_probability, threshold_for_tail_fraction
 from metaclip_spark.core.worldwide.sections import Sections
 from metaclip_spark.core.worldwide.thresholds import LanguageThresholds, choose
+from metaclip_spark.counts.given import digest_of_counts
 from metaclip_spark.stages.count import count
 from metaclip_spark.steps.context import NO_LIST, Context
 from metaclip_spark.steps.verify.inspection import Check, Inspection
@@ -186,6 +187,12 @@ def _compare_counts(look: Inspection, check: Check, run: Run, rows: pa.Table, re
             return
         other = _by_entry(look.rows("entry_probabilities", ["entry_id", "count"], run_id=str(frozen)))
         _compare_arrays(check, "entry_probabilities.count", name, other, stored)
+        return
+    given = look.draw_of(run).detail.get("counts")
+    if given is not None:
+        digest = digest_of_counts(_by_entry(rows))
+        if digest != given["digest"]:
+            check.add("entry_probabilities.count", name, f"the counts given, {given['digest'][:16]}", digest[:16])
         return
     if run.is_thinned:
         check.skip(f"{name}: its counts, which are those of survivors; their rows are not kept")

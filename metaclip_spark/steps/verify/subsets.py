@@ -36,9 +36,9 @@ def _earlier_run(run: Run) -> str | None:
 
 def _probabilities(look: Inspection, run: Run) -> Broadcast[npt.NDArray[np.float64]]:
     """Return the entry probabilities of a run, one at least; an entry that frozen counts lack is a tail entry."""
-    # Frozen counts may lack entries that pairs of the pool match; their probability is 1.
+    # Counts of another pool may lack entries that pairs of the pool match; their probability is 1.
     missing, size = np.nan, 1
-    if run.config.get("freeze_counts"):
+    if run.has_other_counts:
         missing, size = 1.0, max(1, _largest_entry(look, run) + 1)
     rows = look.rows("entry_probabilities", ["entry_id", "probability"], run_id=run.run_id)
     values = by_entry(rows["entry_id"].to_numpy(), rows["probability"].to_numpy(), missing, size)
