@@ -825,9 +825,9 @@ def counts_export(config: str | None, debug: bool, output: str, as_json: bool, *
     The card has the id of the list, the entries with a count and their counts, the number of matched pairs, and the
     names of the snapshots. It has no url and no text of a pair. `balance --counts` balances another pool with it.
     """
-    from metaclip_spark.commands import counts as command
+    from metaclip_spark.commands.counts.export import export
 
-    return command.export(settings_from(flags, config), _reporter(quiet=as_json), output, as_json)
+    return export(settings_from(flags, config), _reporter(quiet=as_json), output, as_json)
 
 
 @metadata.command("count-words", short_help="Count the words and bigrams of Wikipedia's dumps.")

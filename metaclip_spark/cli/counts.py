@@ -32,6 +32,6 @@ def merge(cards: tuple[str, ...], output: str, as_json: bool, debug: bool) -> in
     The cards must be of one list. The same card twice is refused. Pairs that two cards both counted are not known, and
     count twice.
     """
-    from metaclip_spark.commands import counts
+    from metaclip_spark.commands.counts.merge import merge as merge_cards
 
-    return counts.merge(cards, output, as_json)
+    return merge_cards(cards, output, as_json)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from metaclip_spark.core.text import without_surrogates
-from metaclip_spark.core.worldwide.list_choice import UNKNOWN
 from metaclip_spark.counts.card import FORMAT, MOST, UNIT, VERSION, CountsCard, ListCounts
 from metaclip_spark.errors import InputError, WarehouseError
 from metaclip_spark.metadata.load import json_type
@@ -212,8 +211,3 @@ def _strings(found: dict[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values):
         raise _WrongError(f"its {name} has a value that is no string; expected strings.")
     return tuple(values)
-
-
-def is_of_languages(card: CountsCard) -> bool:
-    """Return whether each language has a list."""
-    return set(card.lists) != {UNKNOWN}

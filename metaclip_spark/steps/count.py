@@ -1,14 +1,19 @@
-"""The count step: count each snapshot's pool, unless that is done."""
+"""The count step: count each snapshot's pool, unless that is done; and the counts of a pool as a card."""
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+from pyspark.sql import functions as F
 
 from metaclip_spark.core.wording import counted
+from metaclip_spark.core.worldwide.list_choice import UNKNOWN
+from metaclip_spark.counts.card import CountsCard, ListCounts
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.schemas import ENTRY_COUNTS
 from metaclip_spark.stages.count import count
 from metaclip_spark.steps.context import Context, WritingContext, pairs_of
+from metaclip_spark.steps.pool import counts_of_pools
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.pools import PoolState
 
@@ -42,6 +47,33 @@ def counted_snapshots(ctx: Context) -> list[str]:
         if last is None or last.event != DONE or state is None or last.fingerprint != state[0]:
             raise ConfigError(f"snapshot {snapshot!r} has pairs that are not counted yet; run count first.")
     return chosen
+
+
+def card_of_pool(ctx: Context) -> CountsCard:
+    """Return the card of the chosen snapshots. The pool is read for the number of its matched pairs alone.
+
+    Raises:
+        ConfigError: the pairs are not matched with a list, are not counted, or match no entry.
+    """
+    if not ctx.has_list:
+        raise ConfigError("counts export needs --metadata, the list that the pairs were matched with.")
+    snapshots = counted_snapshots(ctx)
+    pools = {name: state for name in snapshots if (state := ctx.pool_state(name)) is not None}
+    counts = counts_of_pools(ctx, pools)
+    if not counts.any():
+        raise ConfigError("counts export: no pair of the pool matches an entry, so there are no counts.")
+    matched = pairs_of(ctx, pools).where(F.size("entry_ids") > 0)
+    sections = ctx.metadata.sections
+    by_list = matched.groupBy("list_lang").agg(F.count("*").alias("pairs")).collect()
+    pairs = {row["list_lang"] or UNKNOWN: row["pairs"] for row in by_list}
+    lists = {}
+    for name, part in zip(sections.names, sections.parts(counts), strict=True):
+        ids = np.flatnonzero(part)
+        if len(ids):
+            entries = ctx.metadata.entries_of(ids + sections.range(name)[0]).to_pylist()
+            of_entries = dict(sorted(zip(entries, part[ids].tolist(), strict=True)))
+            lists[name] = ListCounts(len(part), pairs.get(name, 0), of_entries)
+    return CountsCard(ctx.metadata_id, tuple(snapshots), lists)
 
 
 def _count_snapshot(ctx: WritingContext, snapshot: str, state: PoolState) -> None:

@@ -1,0 +1,1 @@
+"""The commands `counts export` and `counts merge`."""
