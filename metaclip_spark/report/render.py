@@ -113,7 +113,7 @@ def _given_counts(card: Card) -> dict[str, Any] | None:
         return None
     return {
         "rows": wording.rows(logged),
-        "largest": wording.largest(logged),
+        "largest": logged["largest"],
         "ranks": wording.rank_sentence(logged),
         "ratio": wording.RATIO,
     }

@@ -14,6 +14,8 @@ import pytest
 from whole import composition, whole
 
 from metaclip_spark.core.extras import requirements
+from metaclip_spark.counts.given import compared
+from metaclip_spark.metadata import Metadata
 from metaclip_spark.report import card_json, sections
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.compare import compare
@@ -408,3 +410,17 @@ def test_the_users_matplotlib_settings_neither_matter_nor_change():
 def test_page_of_a_full_list_stays_small():
     """The plots of 500,000 entries have a few hundred points."""
     assert len(render(make_card(500_000)).encode()) < 150_000
+
+
+def test_given_counts_are_compared_on_the_page():
+    """Both sums, and the entries that differ most, with hostile ones as text; without given counts, no table."""
+    entries = ["<script>alert(1)</script>", "cat", "dog"]
+    difference = compared(np.array([5, 40, 50]), np.array([0, 500, 400]), 50, Metadata.from_entries(entries))
+    page = render(make_card(3, entries=entries, given_counts={"layout": "card", **difference}))
+    assert '<table data-csv="counts-that-differ">' in page
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;</bdi>" in page
+    assert '<td class="n" data-value="500">500</td>' in page
+    assert '<th scope="row">sum of the counts</th><td class="n">95</td><td class="n">900</td>' in page
+    assert "Rank correlation (Spearman&#39;s) of both counts" in page
+    assert "counts-that-differ" not in render(make_card(3, entries=entries))
