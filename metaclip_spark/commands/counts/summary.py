@@ -7,7 +7,7 @@ import json
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
 from metaclip_spark.counts.card import CountsCard
-from metaclip_spark.terminal.tables import console
+from metaclip_spark.terminal.console import console
 
 
 def print_head(card: CountsCard, output: str, as_json: bool) -> None:
