@@ -8,6 +8,7 @@ import re
 import zlib
 from urllib.parse import unquote
 
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import DamagedSourceError, FetchError, InputError
 from metaclip_spark.storage.lines import split_lines
 from metaclip_spark.storage.magic import GZIP_MAGIC
@@ -134,8 +135,7 @@ def _unquoted(line: str) -> str:
 
 def shown_line(line: str) -> str:
     """Return a line of a list for an error; a line of another kind of file can be long."""
-    line = shown(line)
-    return line if len(line) <= 200 else line[:200] + "..."
+    return shortened(shown(line))
 
 
 def kind_of(head: bytes) -> str | None:

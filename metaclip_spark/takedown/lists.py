@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.urls.domains import parse_domains
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.lines import read_lines
 from metaclip_spark.takedown.hashes import DOMAIN, KINDS, PAGE_DOMAIN, PAIR_ID, URL, URL_MD5, URL_SHA256
@@ -85,8 +86,8 @@ def _read_values(path: str, name: str, pattern: str = "", expected: str = "") ->
     if pc.any(wrong).as_py():
         at = pc.index(wrong, True).as_py()
         line = lines[at].as_py()
-        shown = line if len(line) <= _SHOWN_CHARS else line[:_SHOWN_CHARS] + "..."
-        raise ConfigError(f"{_WHAT} {path}, line {at + 1}: {shown!r} is not a {name}. {expected}")
+        shown = shortened(repr(line), _SHOWN_CHARS)
+        raise ConfigError(f"{_WHAT} {path}, line {at + 1}: {shown} is not a {name}. {expected}")
     values = lines.filter(is_value).unique()
     if not len(values):
         raise ConfigError(f"{_WHAT} {path} holds no {name}.")

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.core.urls.hosts import is_ip, normal_host
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
 
 # Labels may have the characters that occur in urls, "_" included. A last label that is a number would be an address.
@@ -101,6 +102,5 @@ def _domain(written: str, where: str) -> str:
         # A top-level domain needs its dot, so that a stray word does not block a part of the web.
         if last_label_alone and re.match(_WILDCARD, written):
             return host
-    shown = written if len(written) <= _SHOWN_CHARS else written[:_SHOWN_CHARS] + "..."
     hint = f' Write ".{host}" to block a whole top-level domain.' if last_label_alone else ""
-    raise ConfigError(f"{where}: {shown!r} is not a domain.{hint}")
+    raise ConfigError(f"{where}: {shortened(repr(written), _SHOWN_CHARS)} is not a domain.{hint}")

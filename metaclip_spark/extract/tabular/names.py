@@ -8,6 +8,7 @@ from dataclasses import replace
 from urllib.parse import unquote, urlsplit
 
 from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ColumnError
 
 KNOWN_NAMES = {
@@ -186,5 +187,5 @@ def _advice(names: Sequence[str], name: str) -> str:
 
 
 def _listed(names: Sequence[str]) -> list[str]:
-    short = [name if len(name) <= _SHOWN_CHARS else name[:_SHOWN_CHARS] + "..." for name in names[:_SHOWN_NAMES]]
+    short = [shortened(name, _SHOWN_CHARS) for name in names[:_SHOWN_NAMES]]
     return short + ([f"... {len(names) - _SHOWN_NAMES} more"] if len(names) > _SHOWN_NAMES else [])

@@ -15,6 +15,8 @@ import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from metaclip_spark.core.wording import shortened
+
 SHOWN = 5
 """Number of differences of a check that are shown."""
 _SCHEMA = pa.schema(
@@ -28,7 +30,6 @@ _SCHEMA = pa.schema(
     ]
 )
 FOUND_DDL = "checked bigint, differences bigint, field string, id string, expected string, got string"
-_LONGEST = 200
 
 
 class Difference(NamedTuple):
@@ -167,5 +168,4 @@ def tallied(differences: Sequence[DataFrame]) -> DataFrame:
 
 
 def _shown(value: object) -> str:
-    text = "null" if value is None else str(value)
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    return "null" if value is None else shortened(str(value))

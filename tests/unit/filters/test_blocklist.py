@@ -151,7 +151,7 @@ def test_a_top_level_domain_needs_its_dot(listed):
 )
 def test_what_cannot_be_a_domain_is_an_error_that_names_the_line(listed, line):
     """A url, a rule of an ad blocker, and a name that DNS does not allow are errors."""
-    with pytest.raises(ConfigError, match=r"list.txt, line 3: '.*' is not a domain\.$"):
+    with pytest.raises(ConfigError, match=r"list.txt, line 3: '.*('|\.\.\. \(\d+ characters\)) is not a domain\.$"):
         listed("ex.org", "# next", line)
 
 

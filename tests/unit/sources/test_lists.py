@@ -68,7 +68,7 @@ def test_a_list_may_be_written_in_many_ways(home, content, packed):
             b"http://ex.org/a.jpg\ta cat\n",
             "which has tabs; a table is named .tsv, and a list has one path or uri per line; expected names ending in",
         ),
-        (b"x" * 5000 + b"\n", "x..., of no known kind; expected names ending in"),
+        (b"x" * 5000 + b"\n", " characters), of no known kind; expected names ending in"),
     ],
     ids=["UTF-16", "a folder", "an archive", "a pattern", "a comment", "a missing file", "a table", "a long line"],
 )

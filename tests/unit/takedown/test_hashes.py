@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.takedown.hashes import (
     DOMAIN,
@@ -282,9 +283,9 @@ def test_a_line_that_is_no_hash_is_refused(tmp_path, line):
     path.write_text(f"{'a' * 64}\n{line}\n")
     with pytest.raises(ConfigError) as error:
         read_lists(ListFiles(url_hashes=str(path)))
-    shown = line.strip() if len(line) <= 80 else line[:80] + "..."
+    shown = shortened(repr(line.strip()), 80)
     assert str(error.value) == (
-        f"takedown list {path}, line 2: {shown!r} is not a hash of a url. Expected one hash of a url per line, as "
+        f"takedown list {path}, line 2: {shown} is not a hash of a url. Expected one hash of a url per line, as "
         "hexadecimal digits: 64 of SHA-256, or 32 of MD5; urls go with --urls."
     )
 
