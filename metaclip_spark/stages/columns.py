@@ -42,6 +42,11 @@ def in_partition(number: Column, partitions: int) -> Column:
     return F.get(F.split(values, ",").cast("array<int>"), number)
 
 
+def pair_id_of(key: str | Column = "pair_key") -> Column:
+    """Return the id of a pair, a string, of its key, which is binary."""
+    return F.lower(F.hex(key))
+
+
 def draw(pair_id: str | Column, seed: int, purpose: str = "draw") -> Column:
     """Return the draw u in [0, 1), a double: a function of the pair's id, the seed and the purpose alone."""
     h = F.xxhash64(F.lit(draw_key(seed, purpose)), pair_id)

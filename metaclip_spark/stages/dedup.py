@@ -16,7 +16,7 @@ from metaclip_spark.core.hashing.first_rows import rows_of_first
 from metaclip_spark.core.hashing.key_prefix import LEADING_DIGITS, WHOLE, KeyPrefix
 from metaclip_spark.schemas import PAIRS, REJECTS, SOURCES
 from metaclip_spark.spark.embedded import is_embedded
-from metaclip_spark.stages.columns import in_partition, need_columns
+from metaclip_spark.stages.columns import in_partition, need_columns, pair_id_of
 
 ORDER = ("source_path", "page_url", "text_source", "position")
 """The columns that order the rows of a pair: dedup keeps the first row. The position makes the order total."""
@@ -142,7 +142,7 @@ def _first_and_new(
     first = Window.partitionBy("pair_key", "_bucket").orderBy(*order)
     ranked = rows.repartition(buckets, "_bucket").withColumn("_rank", F.row_number().over(first))
     kept = ranked.where((F.col("_rank") == 1) & F.col(order[0]).isNotNull())
-    named = [F.lower(F.hex("pair_key")).alias(name) if name == "pair_id" else F.col(name) for name in columns]
+    named = [pair_id_of().alias(name) if name == "pair_id" else F.col(name) for name in columns]
     return kept.select(*named, *[F.lit(value).alias(name) for name, value in constants.items()])
 
 

@@ -24,7 +24,7 @@ from metaclip_spark.spark.arrow_udf import column_function, computed_once, settl
 from metaclip_spark.spark.broadcast import Broadcast, broadcast_entries
 from metaclip_spark.spark.probe import check_workers, working
 from metaclip_spark.stages.choose import smallest_of
-from metaclip_spark.stages.columns import draw, need_columns
+from metaclip_spark.stages.columns import draw, need_columns, pair_id_of
 from metaclip_spark.stages.count import count, with_entry
 from metaclip_spark.stages.match import match_entries_function, match_languages_function
 from metaclip_spark.stages.sweep import expected_sums
@@ -305,7 +305,7 @@ def _key(df: DataFrame, verb: str, keys: tuple[str, ...]) -> Column:
         return function(_string(df, keys[0], verb, url_hint(df.columns, keys[0])), _text(df, keys[1], verb))
     kind = df.schema[keys[0]].dataType
     if isinstance(kind, BinaryType):
-        return F.lower(F.hex(_column(keys[0])))
+        return pair_id_of(_column(keys[0]))
     if isinstance(kind, (IntegralType, DecimalType, StringType)):
         return _column(keys[0]).cast("string")
     raise InputError(f"{verb}: column {keys[0]!r} holds {kind.simpleString()}; expected {KEY_TYPES}.")

@@ -18,7 +18,7 @@ from metaclip_spark.core.hashing.key_prefix import KeyPrefix
 from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.stages.choose import smallest_of
-from metaclip_spark.stages.columns import draw
+from metaclip_spark.stages.columns import draw, pair_id_of
 from metaclip_spark.stages.dedup import of_prefix
 from metaclip_spark.stages.verify.found import as_differences
 from metaclip_spark.stages.weights import WEIGHT_COLUMNS, weight_columns, weights_in
@@ -39,7 +39,7 @@ def repeated(rows: DataFrame, table: str, keys: Sequence[str]) -> DataFrame:
 
 
 def _as_text(key: str) -> Column:
-    return F.lower(F.hex(key)) if key == "pair_key" else F.col(key).cast("string")
+    return pair_id_of(key) if key == "pair_key" else F.col(key).cast("string")
 
 
 def compared(

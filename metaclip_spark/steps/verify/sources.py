@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from metaclip_spark.candidates.ledger import PASSED_OVER
+from metaclip_spark.stages.columns import pair_id_of
 from metaclip_spark.stages.dedup import of_prefix
 from metaclip_spark.stages.verify.found import as_differences
 from metaclip_spark.stages.verify.rows import sums_of_sources
@@ -149,4 +150,4 @@ def _of_origin(look: Inspection, check: Check, metadata_id: str, snapshot: str) 
 
 
 def _keys(sightings: DataFrame) -> DataFrame:
-    return sightings.select(F.lower(F.hex("pair_key")).alias("pair_id"), "snapshot")
+    return sightings.select(pair_id_of().alias("pair_id"), "snapshot")
