@@ -10,6 +10,9 @@ import numpy.typing as npt
 from metaclip_spark.core.jit import bytes_of, kernel
 
 CLOSED, OPEN, BROKEN = 0, 1, 2
+PLAIN, FIELD, MARK, ESCAPE, LINE, RETURN = range(6)
+"""Where a piece of a row ends, for `row_end`: in a row that no field keeps open, inside of a quoted field, after a mark
+in it, after a backslash in it, in the line after the field, and after a carriage return of that line."""
 _QUOTE, _BACKSLASH, _LINE_FEED, _CARRIAGE_RETURN = 34, 92, 10, 13
 
 
@@ -72,6 +75,59 @@ def field_end(data: bytes, quotes: npt.NDArray[np.int64], at: int, delimiter: in
     first = int(np.searchsorted(quotes, at))
     _, state, _ = _spans(bytes_of(data), quotes[first:], at, delimiter, backslash, True, span)
     return state, int(span[0, 1]) + 1 if state == CLOSED else 0
+
+
+def row_end(data: bytes, start: int, delimiter: int, backslash: bool, line_end: int, state: int) -> tuple[int, int]:
+    """Find where a row ends in `data[start:]`, which is a piece of it.
+
+    A row that begins inside of a quoted field ends with the line that the field closes in. A mark closes it before a
+    delimiter or a line end, if it is not one of a pair.
+
+    Args:
+        state: PLAIN or FIELD for the first piece of the row; for the next, the state that was returned.
+
+    Returns:
+        The position after the line end, or 0; and the state at the end of the piece.
+    """
+    end, state = _row_end(bytes_of(data), start, delimiter, backslash, line_end, state)
+    return int(end), int(state)
+
+
+@kernel
+def _row_end(
+    raw: np.ndarray, start: int, delimiter: int, backslash: bool, line_end: int, state: int
+) -> tuple[int, int]:
+    """Return what `row_end` returns; `raw` is (n,) uint8."""
+    for at in range(start, len(raw)):
+        byte = raw[at]
+        if state == PLAIN:
+            if byte == line_end:
+                return at + 1, state
+            continue
+        if state == RETURN:
+            if byte == line_end:
+                return at + 1, state
+            state = FIELD
+        if state == MARK:
+            if byte != delimiter and byte != _LINE_FEED and byte != _CARRIAGE_RETURN:
+                state = FIELD  # one of a pair, or stray
+                continue
+            state = LINE
+        if state == LINE:
+            if byte == line_end:
+                return at + 1, state
+            if byte == _CARRIAGE_RETURN:
+                state = RETURN
+            elif byte == _LINE_FEED:
+                state = FIELD
+        elif state == FIELD:
+            if byte == _QUOTE:
+                state = MARK
+            elif backslash and byte == _BACKSLASH:
+                state = ESCAPE
+        else:  # after a backslash
+            state = FIELD
+    return 0, state
 
 
 @kernel

@@ -14,14 +14,24 @@ from metaclip_spark.core.jit import bytes_of
 from metaclip_spark.errors import DamagedSourceError
 from metaclip_spark.extract.tabular.blocks import MAX_ROW_BYTES, Blocks
 from metaclip_spark.extract.tabular.dialect import BACKSLASH, DOUBLE, NONE, Dialect, holds_rows
-from metaclip_spark.extract.tabular.quotes import BROKEN, OPEN, Fields, doubled_marks, quoted_fields, quotes_of
+from metaclip_spark.extract.tabular.quotes import (
+    BROKEN,
+    ESCAPE,
+    FIELD,
+    OPEN,
+    PLAIN,
+    Fields,
+    doubled_marks,
+    quoted_fields,
+    quotes_of,
+    row_end,
+)
 from metaclip_spark.storage.magic import BYTE_ORDER_MARK
 
 Reject = Callable[[str, str], None]
 """Count a row that cannot be read: (where it is, what is wrong)."""
 
 _LINES_OF_A_LOOK = 10
-_OVERLAP = 1024
 _LINE_FEED = 10
 
 
@@ -123,34 +133,23 @@ class Cutter:
         Raises:
             DamagedSourceError: the row is a quoted field that the rest of the file does not close.
         """
-        start, head, sign = self.at, shown(data[:100]), re.escape(dialect.line_end)
-        ends = re.compile(sign)
-        is_open = False
+        start, head, state, first = self.at, shown(data[:100]), PLAIN, 0
+        delimiter, backslash = dialect.delimiter[0], dialect.quoting != DOUBLE
         if dialect.quoting != NONE and b'"' in data:
-            backslash = dialect.quoting != DOUBLE
-            is_open = quoted_fields(data, quotes_of(data), 0, dialect.delimiter[0], backslash, False).state == OPEN
-        if is_open:
-            closing = rb'(?<!["\\])(?:\\\\)*(?:"")*"' if dialect.quoting != DOUBLE else rb'(?<!")(?:"")*"'
-            ends = re.compile(closing + rb"(?:" + re.escape(dialect.delimiter) + rb"[^\r\n]*)?\r?" + sign)
-        if not is_open and (found := ends.search(data)) is not None:
-            pass
-        else:
-            found = None
-            while not blocks.ended:
-                cut = max(0, len(data) - _OVERLAP)
-                while cut and data[cut - 1] in b'"\\':  # no run of marks is cut
-                    cut -= 1
-                kept = data[cut:]
-                self.at += len(data) - len(kept)
-                data = blocks.next(kept)
-                if (found := ends.search(data)) is not None:
-                    break
-        if found is None and is_open:
+            fields = quoted_fields(data, quotes_of(data), 0, delimiter, backslash, False)
+            if fields.state == OPEN:
+                state, first = FIELD, fields.at + 1
+        end, state = row_end(data, first, delimiter, backslash, dialect.line_end[0], state)
+        while not end and not blocks.ended:
+            self.at += len(data)
+            data = blocks.next()
+            end, state = row_end(data, 0, delimiter, backslash, dialect.line_end[0], state)
+        if not end and state in (FIELD, ESCAPE):
             raise blocks.failure or DamagedSourceError(
                 f"the quoted field at byte {start} is not closed up to the end of the file; it begins {head!r}"
             )
         self.reject(f"byte {start}", f"a row of more than {MAX_ROW_BYTES:,} bytes: {head}")
-        end = found.end() if found else len(data)
+        end = end or len(data)
         self.at += end
         return data[end:]
 

@@ -20,7 +20,7 @@ from metaclip_spark.core.text import clean_text
 from metaclip_spark.extract.tabular import blocks
 from metaclip_spark.extract.tabular.delimited import dialect_of, read_delimited
 from metaclip_spark.extract.tabular.dialect import Evidence, weigh
-from metaclip_spark.extract.tabular.quotes import BROKEN, CLOSED, OPEN, field_end, quotes_of
+from metaclip_spark.extract.tabular.quotes import BROKEN, CLOSED, FIELD, OPEN, PLAIN, field_end, quotes_of, row_end
 from metaclip_spark.sources.files import Source, Split
 
 TEXTS = [
@@ -429,7 +429,7 @@ def test_a_bad_row_with_bytes_that_are_not_utf8_is_one_reject(tmp_path, extract,
     assert {text for _, text in found.rows} == {"caf\u00e9 \u732b"}
 
 
-FIELD = {
+WHOLE_FIELD = {
     False: (rb'"[^"]*(?:""[^"]*)*"(?=[,\r\n]|\Z)', rb'"[^"]*(?:""[^"]*)*\Z'),
     True: (rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*"(?=[,\r\n]|\Z)', rb'"[^"\\]*(?:(?:\\.|"")[^"\\]*)*\\?\Z'),
 }
@@ -441,12 +441,44 @@ def test_the_end_of_a_field_is_where_its_definition_says(text, backslash):
     """From every mark; the definition is an expression, which takes a megabyte of marks apart slowly."""
     data = text.encode()
     quotes = quotes_of(data)
-    whole, half = (re.compile(pattern, re.DOTALL) for pattern in FIELD[backslash])
+    whole, half = (re.compile(pattern, re.DOTALL) for pattern in WHOLE_FIELD[backslash])
     for at in quotes.tolist():
         closed, opened = whole.match(data, at), half.match(data, at)
         expected = (CLOSED, closed.end()) if closed else (OPEN if opened else BROKEN, 0)
         before = data[at - 1 : at]
         assert before not in (b"", b",", b"\n", b"\r") or field_end(data, quotes, at, 44, backslash) == expected
+
+
+ROW_END = {
+    FIELD: re.compile(rb'(?<!")(?:"")*"(?:,[^\r\n]*)?\r?\n'),
+    PLAIN: re.compile(rb"\n"),
+}
+"""Where a row is at its beginning -> its end, if marks are doubled."""
+
+
+@given(st.text('"",\n\ra', max_size=20), st.sampled_from([FIELD, PLAIN]), st.integers(0, 20))
+def test_the_end_of_a_long_row_is_where_its_definition_says(text, state, cut):
+    """In one piece and in two."""
+    data = text.encode()
+    found = ROW_END[state].search(data)
+    expected = found.end() if found else 0
+    assert row_end(data, 0, 44, False, 10, state)[0] == expected
+    end, state = row_end(data[:cut], 0, 44, False, 10, state)
+    rest, _ = row_end(data[cut:], 0, 44, False, 10, state)
+    assert (end or (rest and rest + len(data[:cut]))) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(r'a\"\n"\nb', 6), (r'a\\"\nb', 5), (r'a\"","\n"x\n",b\nc', 7), (r'\\\"\n"\n', 7)],
+)
+@pytest.mark.parametrize("cut", range(12))
+def test_a_mark_after_a_backslash_closes_no_long_row(text, expected, cut):
+    """An odd number of backslashes makes it text, also where a piece ends between them."""
+    data = text.replace(r"\n", "\n").encode()
+    end, state = row_end(data[:cut], 0, 44, True, 10, FIELD)
+    end = end or row_end(data[cut:], 0, 44, True, 10, state)[0] + len(data[:cut])
+    assert end == expected
 
 
 class Watched(bytes):
