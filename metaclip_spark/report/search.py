@@ -41,7 +41,8 @@ def search(card: Card) -> Search | None:
         sentence += " Their texts need another pass over the pool, which `metaclip-spark report` makes."
     else:
         texts = _texts(card.composition)
-        sentence += _text_sentence(len(texts["of"]), len(ids), len(card.composition.texts))
+        named = card.classes is not None
+        sentence += _text_sentence(len(texts["of"]), len(ids), len(card.composition.texts), named)
         blocks.append(block(TEXTS, texts))
     return Search(sentence, "\n".join(blocks))
 
@@ -98,11 +99,13 @@ def _sentence(card: Card, searched: int) -> str:
     return f"The page has the numbers of {which} with a count."
 
 
-def _text_sentence(shown: int, searched: int, chosen: int) -> str:
-    """Say how many entries have texts: of `searched` entries, texts of `chosen` were sampled."""
+def _text_sentence(shown: int, searched: int, chosen: int, named: bool) -> str:
+    """Say how many entries have texts: of `searched` entries, texts of `chosen` were sampled, class names first."""
     whose = "Each" if shown == searched else f"{number(shown)} of them"
     has = "has" if shown in (1, searched) else "have"
-    how = "" if shown == searched else f": the {number(FREQUENT)} most frequent, and others chosen by a keyed hash"
+    first = "those of class names, " if named else ""
+    which = f": {first}the {number(FREQUENT)} most frequent, and others chosen by a keyed hash"
+    how = "" if shown == searched else which
     cut = f" More texts than {size(TEXT_BYTES)} are left out." if shown < chosen else ""
     return (
         f" {whose} {has} up to {PER_SIDE} texts of the pool and {PER_SIDE} of the subset, sampled by a keyed hash of "

@@ -205,6 +205,8 @@ def test_an_entry_is_searched_with_its_numbers_and_texts(browser, tmp_path):
         ["entry 30", "30", "161", "161", "100%", "250", "1"],
     ]
     assert len(seen["rows"]) == 50
+    assert [row[0] for row in found(browser, "3")["rows"]][:2] == ["entry 3", "entry 30"]
+    seen = found(browser, "ENTRY 3")
     lines = [line for line in seen["panel"].splitlines() if line]
     assert lines[:3] == ["entry 3", "Entry id", "3"]
     at = lines.index("Before: 3 random texts of 1,250")
@@ -277,6 +279,8 @@ def test_a_printed_page_has_no_controls(browser, pages):
         assert browser.value(seen) == 0
         found(browser, "$x^2$ \\frac")
         assert browser.value(seen) == 1
+        assert browser.value("document.querySelector('#search table').checkVisibility()") is False
+        assert browser.value("document.querySelector('#search .panel').checkVisibility()") is True
     finally:
         browser.ask("Emulation.setEmulatedMedia", media="")
 

@@ -82,6 +82,14 @@ def test_each_text_is_carried_once_and_entries_name_it():
     )
 
 
+def test_the_sentence_names_the_class_names_whose_texts_come_first():
+    """They are there if --class-names was given."""
+    texts = whole()["composition"]
+    object.__setattr__(texts, "texts", {1: ([("a", "u1", "1")], [])})
+    sentence, _ = carried(**{**whole(), "composition": texts, "pairs_sent": 13_000, "impossible": []})
+    assert "of the pair: those of class names, the 1,000 most frequent, and others chosen by a keyed hash." in sentence
+
+
 def test_texts_are_bounded_by_their_bytes_and_the_rest_is_said(monkeypatch):
     """The entries that matter come first."""
     monkeypatch.setattr(search, "TEXT_BYTES", 1_000)
