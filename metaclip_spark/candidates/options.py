@@ -24,6 +24,10 @@ LINK_CAP = 20_000
 """Maximum number of image links with a text that are read from one page."""
 QUOTINGS = ("auto", "none", "double", "backslash")
 """The ways to read quotation marks in TSV and CSV; see `extract/tabular/delimited.py`."""
+DROP, MASK = PII_MODES = ("drop", "mask")
+"""What happens to texts with personal data."""
+PII_RULES = 1
+"""The version of the rules by which personal data is found: another one makes another pool."""
 _LATER = {
     "text_cap": TEXT_CAP,
     "link_cap": LINK_CAP,
@@ -31,6 +35,7 @@ _LATER = {
     "unsure": None,
     "robots": None,
     "robots_for": "page",
+    "pii": None,
 }
 """Options of later releases with their defaults, which change no `extract_id` of earlier ones."""
 
@@ -62,6 +67,7 @@ class ExtractOptions:
             is used for all texts.
         robots: id of the table of robots rules, or None.
         robots_for: whose robots.txt decides, one of `ROBOTS_FOR`.
+        pii: what happens to texts with personal data, one of `PII_MODES`; None: they are not looked for.
         sample_cap: maximum number of rejects stored as rows, per source and reason; not part of `extract_id`.
     """
 
@@ -92,6 +98,7 @@ class ExtractOptions:
     unsure: str | None = None
     robots: str | None = None
     robots_for: str = "page"
+    pii: str | None = None
     sample_cap: int = 10
 
     @property
@@ -113,4 +120,6 @@ class ExtractOptions:
         for name, default in _LATER.items():
             if settings[name] == default:
                 settings.pop(name)
+        if self.pii is not None:
+            settings["pii"] = f"{self.pii}@{PII_RULES}"
         return digest_of(settings)

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 
 import pyarrow as pa
 
+from metaclip_spark.candidates.ledger import PII_KINDS
+from metaclip_spark.candidates.options import DROP, MASK
 from metaclip_spark.commands.opening import reading
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.draw import draws
@@ -15,6 +17,7 @@ from metaclip_spark.core.text import clean_text, spaced
 from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches, spaced_text
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.language import keep_languages, load_identifier
+from metaclip_spark.filters.pii import mask_text, spans_of
 from metaclip_spark.matchers import compile_matcher
 from metaclip_spark.matchers.worldwide.by_section import list_matcher, switches_of
 from metaclip_spark.metadata.worldwide.entries import WorldwideMetadata
@@ -77,6 +80,7 @@ class Explanation:
     Attributes:
         seen_in: the snapshots that hold the pair.
         list_lang: the language of the list that the text is matched against; None where one list is used for all.
+        personal_data: with --pii drop, the kinds of personal data in the text, for which it is dropped.
         taken_down: whether the takedown list has the url of the image, its domain or the pair; not looked up for a pair
             of the pool.
         kept_from_threshold: the smallest t that keeps the pair, at the counts of the run; None where the draw is not
@@ -102,6 +106,7 @@ class Explanation:
     list_lang: str | None = None
     taken_down: bool = False
     weight: float | None = None
+    personal_data: list[str] = field(default_factory=list)
 
 
 def explain(settings: Settings, reporter: Reporter, question: Question, run_id: str | None, as_json: bool) -> int:
@@ -119,6 +124,8 @@ def explain(settings: Settings, reporter: Reporter, question: Question, run_id: 
 def _pairs_to_explain(ctx: RunContext, question: Question) -> list[_Pair]:
     if question.text is not None:
         text = clean_text(question.text)
+        if ctx.settings.pii == MASK:
+            text = mask_text(text)
         key = pair_id(question.url, text) if question.url else None
         return [_Pair(question.url, text, key, in_pool=key is not None and bool(pairs_of_id(ctx, key)))]
     pairs = pairs_of_id(ctx, question.pair_id or "") if question.url is None else pairs_of_url(ctx, question.url)
@@ -169,6 +176,11 @@ def _explanation_of(ctx: RunContext, pair: _Pair) -> Explanation:
     _judge(answer, image or answer.pair_id)
     if answer.weight is None and settings.pair_weights is not None and answer.matches:
         answer.verdict += "; its weight is not known outside the pool, and is taken as 1"
+    if settings.pii == DROP and not answer.in_pool:
+        answer.personal_data = list(dict.fromkeys(kind for _, _, kind in spans_of(pair.text)))
+    if answer.personal_data:
+        what = " and ".join(PII_KINDS[kind] for kind in answer.personal_data)
+        answer.verdict = f"dropped before matching: the text holds {what} (--pii drop)"
     if image is not None and answer.in_pool and answer.matches:
         drawn = drawn_pair_of_image(ctx, image)
         if drawn != answer.pair_id:

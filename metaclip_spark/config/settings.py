@@ -180,6 +180,12 @@ class Settings(BaseModel):
         Setting(Group.FILTERS, "A,B"),
         f"WAT and WARC: opt-outs of a page to honour, out of {', '.join(OPT_OUTS)}; none honours no opt-out.",
     )
+    pii: Literal["drop", "mask", "off"] | None = setting(
+        None,
+        Setting(Group.FILTERS, "drop|mask|off", default_text="off", run_id=WHEN_GIVEN),
+        "Drop texts with personal data, or put a word such as [EMAIL] in its place: e-mail addresses, telephone, card "
+        "and account numbers, IP addresses, national ids (docs/FILTERS.md); needs the extra [pii].",
+    )
     blocklist: str | None = setting(
         None,
         Setting(Group.FILTERS, "FILE"),
@@ -427,6 +433,11 @@ class Settings(BaseModel):
                     'write Norwegian as "no", in quotes'
                 )
         return value
+
+    @field_validator("pii", mode="before")
+    @classmethod
+    def _read_off(cls, value: Any) -> Any:
+        return None if value in ("off", False) else value  # YAML reads off as a truth value
 
     @field_validator("text_fields", "retry", mode="after")
     @classmethod

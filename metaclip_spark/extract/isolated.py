@@ -16,7 +16,16 @@ import pyarrow as pa
 from metaclip_spark.candidates.ledger import TEXT_PREFIXES, TEXT_REASONS, Ledger
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import DamagedSourceError, WorkerDiedError
-from metaclip_spark.extract.task import PROCESS, Stamp, Tools, closing_rows, extract_split, retry_key, with_retries
+from metaclip_spark.extract.task import (
+    PROCESS,
+    Stamp,
+    Tools,
+    closing_rows,
+    extract_split,
+    ledger_of,
+    retry_key,
+    with_retries,
+)
 from metaclip_spark.sources.files import Split
 from metaclip_spark.takedown.hashes import Takedowns
 
@@ -27,7 +36,7 @@ _LEDGER = b"ledger"
 
 def read_with_ledger(tools: Tools, split: Split, options: ExtractOptions, stamp: Stamp) -> Iterator[pa.RecordBatch]:
     """Extract a split; the metadata of each batch's schema holds the ledger, for `read_isolated`."""
-    ledger = Ledger(sample_cap=options.sample_cap)
+    ledger = ledger_of(options)
     for batch in extract_split(split, options, tools, stamp, ledger):
         yield batch.replace_schema_metadata({_LEDGER: pickle.dumps(ledger)})
 
@@ -49,7 +58,7 @@ def read_isolated(
         The batches of `extract_split`. After `TRIES` deaths the outcome says so: failed if no process gave a pair,
         otherwise partial.
     """
-    ledger, passed, kind = Ledger(sample_cap=options.sample_cap), 0, "pair"
+    ledger, passed, kind = ledger_of(options), 0, "pair"
     deaths: list[str] = []
     while len(deaths) < TRIES:
         try:

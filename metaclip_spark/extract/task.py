@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from metaclip_spark.candidates.batch import Candidates
-from metaclip_spark.candidates.ledger import Ledger
-from metaclip_spark.candidates.options import ExtractOptions
+from metaclip_spark.candidates.ledger import PII_PREFIX, Ledger
+from metaclip_spark.candidates.options import MASK, ExtractOptions
 from metaclip_spark.core.hashing.ids import image_ids, pair_ids
 from metaclip_spark.core.secrets import remember, secrets_in
 from metaclip_spark.core.worldwide.list_choice import UNKNOWN, ListChoice
@@ -26,6 +26,7 @@ from metaclip_spark.extract.tabular.reader import read_tabular
 from metaclip_spark.extract.warc.reader import read_warc
 from metaclip_spark.extract.wat.reader import read_wat
 from metaclip_spark.filters import Filters
+from metaclip_spark.filters.pii import mask_text, scan
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.robots.index import Robots
 from metaclip_spark.schemas import EXTRACTED
@@ -96,13 +97,18 @@ def extract_split(
         Record batches with the schema of `extracted`; the last row is the split's outcome.
     """
     remember(secrets_in(split.source.uri))  # an error of a library may quote them
-    task = _Task(options, tools, ledger if ledger is not None else Ledger(sample_cap=options.sample_cap))
+    task = _Task(options, tools, ledger if ledger is not None else ledger_of(options))
     tally = Tally(stamp.tally, split.source.source_path, split.index, size=split.bytes)
     try:
         yield from _read(split, task, stamp, tally)
     finally:
         tally.close()
     yield from closing_rows(split, options, task.ledger, tools.takedowns, stamp)
+
+
+def ledger_of(options: ExtractOptions) -> Ledger:
+    """Return an empty ledger, which stores no personal data where texts with it are dropped or masked."""
+    return Ledger(sample_cap=options.sample_cap, conceal=None if options.pii is None else mask_text)
 
 
 def _read(split: Split, task: _Task, stamp: Stamp, tally: Tally) -> Iterator[pa.RecordBatch]:
@@ -151,6 +157,29 @@ def _apply_robots(candidates: Candidates, task: _Task) -> Candidates:
     of_page, of_image = where != "image" and candidates.page_url is not None, where != "page"
     reasons = robots.reasons(candidates.page_url) if of_page else pa.nulls(len(candidates), pa.string())
     return _without(candidates, pc.coalesce(reasons, robots.reasons(candidates.url)) if of_image else reasons, task)
+
+
+def _hide_personal_data(candidates: Candidates, task: _Task) -> Candidates:
+    """Mask personal data, or drop the texts that hold it, before a later function of `STEPS` could show them."""
+    if task.options.pii is None or not len(candidates):
+        return candidates
+    found = scan(candidates.text)
+    if not len(found):
+        return candidates
+    where = np.zeros(len(candidates), dtype=bool)
+    where[found.rows] = True
+    masked = replace(candidates, text=pc.replace_with_mask(candidates.text, pa.array(where), found.masked))
+    if task.options.pii == MASK:
+        task.ledger.mask(found.counts)
+        takedowns = task.tools.takedowns
+        # The id of a pair is that of its masked text, unless the input has its own.
+        changes_ids = takedowns is not None and takedowns.has_pair_ids and candidates.key is None
+        return _take_down(masked, task) if changes_ids else masked
+    for kind in dict.fromkeys(kinds[0] for kinds in found.kinds):
+        of_kind = np.zeros(len(candidates), dtype=bool)
+        of_kind[found.rows] = [kinds[0] == kind for kinds in found.kinds]
+        _reject(task.ledger, f"{PII_PREFIX}{kind}", masked, of_kind)
+    return candidates.select(pa.array(~where))
 
 
 def _filter(candidates: Candidates, task: _Task) -> Candidates:
@@ -260,10 +289,19 @@ def _identify(candidates: Candidates, task: _Task) -> Candidates:
     return candidates.select(keep)
 
 
-STEPS = (_take_down, _apply_robots, _filter, _match, _drop_repeats, _identify)
+STEPS = (_take_down, _apply_robots, _hide_personal_data, _filter, _match, _drop_repeats, _identify)
 """The order of the work after parsing: expensive steps run last, on the fewest texts."""
 
-STEPS_BY_LANGUAGE = (_take_down, _apply_robots, _filter, _identify, _choose_list, _match, _drop_repeats)
+STEPS_BY_LANGUAGE = (
+    _take_down,
+    _apply_robots,
+    _hide_personal_data,
+    _filter,
+    _identify,
+    _choose_list,
+    _match,
+    _drop_repeats,
+)
 """The order where each language has a list: the language of a text decides what it is matched against."""
 
 

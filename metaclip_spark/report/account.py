@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from metaclip_spark.candidates.ledger import (
     FILTER_PREFIX,
+    MASKED,
+    MASKED_PREFIX,
     NO_TEXT_REASONS,
     PASSED_OVER,
+    PII_PREFIX,
     REASONS,
     RECORD_REASONS,
     ROBOTS_PREFIX,
@@ -101,6 +104,7 @@ class Account:
         pairs_sent: Pairs before deduplication; None if no source is known.
         rejected: Reason -> number of rejects: records, rows and texts.
         passed_over: Reason -> number of records without a text, which are no rejects.
+        masked: Kind of personal data -> number of texts in which it was masked, which are no rejects.
         without_pairs: The sources that are done and gave no pair.
     """
 
@@ -111,6 +115,7 @@ class Account:
     rejected: Mapping[str, int]
     pairs_sent: int | None = None
     passed_over: Mapping[str, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
     without_pairs: Sequence[WithoutPairs] = ()
 
     @property
@@ -140,11 +145,16 @@ class Account:
         return {**self.passed_over, **{why: n for why, n in self.rejected.items() if why in early}}
 
 
-def split_reasons(counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int]]:
-    """Split the numbers of the column `rejected` into rejects and records passed over, the largest first."""
-    ordered = sorted(((why, n) for why, n in counts.items() if n), key=lambda item: (-item[1], item[0]))
-    rejects = {why: n for why, n in ordered if why not in PASSED_OVER}
-    return rejects, {why: n for why, n in ordered if why in PASSED_OVER}
+def split_reasons(counts: Mapping[str, int]) -> tuple[dict[str, int], dict[str, int], dict[str, int]]:
+    """Split the numbers of the column `rejected`, the largest first.
+
+    Returns:
+        The rejects by reason, the records passed over by reason, and the masked texts by kind.
+    """
+    ordered = largest(counts)
+    rejects = {why: n for why, n in ordered if why not in PASSED_OVER and why not in MASKED}
+    masked = {why.removeprefix(MASKED_PREFIX): n for why, n in ordered if why in MASKED}
+    return rejects, {why: n for why, n in ordered if why in PASSED_OVER}, masked
 
 
 def meaning_of(reason: str) -> str:
@@ -229,6 +239,8 @@ def advice_on(counts: Mapping[str, int]) -> str:
     advice = _ADVICE.get(reason, _OPT_OUT_ADVICE if reason in OPT_OUTS else "")
     if reason.startswith(FILTER_PREFIX):
         advice = "check --filter"
-    if reason.startswith(ROBOTS_PREFIX):
+    elif reason.startswith(PII_PREFIX):
+        advice = "--pii mask keeps the texts without their personal data"
+    elif reason.startswith(ROBOTS_PREFIX):
         advice = "check --robots"
     return f" {advice[0].upper() + advice[1:] if not advice.startswith('-') else advice}. {_AGAIN}" if advice else ""

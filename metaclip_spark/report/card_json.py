@@ -32,6 +32,7 @@ def closing_numbers(card: Card) -> dict[str, Any]:
         "texts_matched": card.texts_matched,
         "rejected": dict(card.rejected),
         "passed_over": dict(card.passed_over),
+        **({"masked": dict(card.masked)} if card.masked else {}),
         "pairs_sent": card.pairs_sent,
         "funnel": [
             {"name": row.name, "value": row.value, "left_out": dict(row.left_out), "added": dict(row.added)}

@@ -95,6 +95,7 @@ def _context(card: Card) -> dict[str, Any]:
         "rejects": tables.rejects(card),
         "opt_outs": tables.opt_out_sentence(card),
         "passed_over": tables.passed_over(card),
+        "masked": tables.masked(card),
         "left_without_text": tables.left_without_text(card),
         "without_pairs": [group.sentence for group in card.without_pairs[:SHOWN]],
         "unmatched": _unmatched(card),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from metaclip_spark.candidates.ledger import PII_KINDS
 from metaclip_spark.core.wording import agrees, counted, size
 from metaclip_spark.core.worldwide.thresholds import ENGLISH
 from metaclip_spark.report.account import largest, meaning_of
@@ -31,6 +32,11 @@ def rejects(card: Card) -> list[tuple[str, int, str]]:
 def passed_over(card: Card) -> list[tuple[str, int, str]]:
     """Return (reason, number, meaning) of the records passed over, the most frequent first."""
     return [(why, n, meaning_of(why)) for why, n in largest(card.passed_over)]
+
+
+def masked(card: Card) -> list[tuple[str, int, str]]:
+    """Return (kind, number of texts, meaning) of the personal data that was masked, the most frequent first."""
+    return [(kind, n, PII_KINDS[kind]) for kind, n in largest(card.masked)]
 
 
 def opt_out_sentence(card: Card) -> str:

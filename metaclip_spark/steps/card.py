@@ -26,7 +26,14 @@ from metaclip_spark.report.card_json import closing_numbers
 from metaclip_spark.report.composition.model import Composition
 from metaclip_spark.report.languages import LanguageRow, language_rows, with_pairs
 from metaclip_spark.schemas import TABLES
-from metaclip_spark.steps.account.sums import ReadAccount, is_last_pool, language_notes, pairs_seen, read_account
+from metaclip_spark.steps.account.sums import (
+    ReadAccount,
+    is_last_pool,
+    language_notes,
+    pairs_seen,
+    personal_data_notes,
+    read_account,
+)
 from metaclip_spark.steps.account.taken_down import TakenDown, read_taken
 from metaclip_spark.steps.composition import read_composition
 from metaclip_spark.steps.context import RunContext
@@ -96,7 +103,11 @@ def make_card(ctx: RunContext) -> Card:
         sections=None if by_language is None else by_language.sections,
         entry_thresholds=None if by_language is None else by_language.by_entry,
         versions=event.software,
-        notes=[*_notes(ctx, event), *language_notes(ctx.settings, account.values)],
+        notes=[
+            *_notes(ctx, event),
+            *personal_data_notes(account.values),
+            *language_notes(ctx.settings, account.values),
+        ],
         table_paths={name: masked(ctx.warehouse.where(name)) for name in PUBLIC_TABLES},
         incomplete_sources=account.incomplete,
         pairs_seen=_pairs_seen(ctx, account, pools, taken),

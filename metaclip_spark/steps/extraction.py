@@ -16,6 +16,7 @@ from metaclip_spark.extract.language import load_identifier
 from metaclip_spark.filters import Filters
 from metaclip_spark.filters.blocklist import load_blocklist
 from metaclip_spark.filters.hook import load_filter
+from metaclip_spark.filters.pii import check_installed
 from metaclip_spark.steps.optouts.stored import StoredRobots, stored_robots
 
 
@@ -39,9 +40,11 @@ def load_extraction(settings: Settings) -> Extraction:
     """Load the objects that the settings name.
 
     Raises:
-        ConfigError: the blocklist or the table of robots rules cannot be read, a filter or the identifier cannot be
-            imported, or a language is none of the identifier's `codes`.
+        ConfigError: a package is missing, the blocklist or the table of robots rules cannot be read, a filter or the
+            identifier cannot be imported, or a language is none of the identifier's `codes`.
     """
+    if settings.pii is not None:
+        check_installed()
     blocklist = load_blocklist(settings.blocklist) if settings.blocklist else None
     robots = stored_robots(settings.robots) if settings.robots else None
     hooks = [load_filter(name) for name in settings.filter]

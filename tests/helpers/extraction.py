@@ -12,6 +12,7 @@ import pytest
 
 from metaclip_spark.candidates.ledger import (
     FILTER_PREFIX,
+    MASKED,
     NO_TEXT_REASONS,
     PASSED_OVER,
     REASONS,
@@ -80,7 +81,7 @@ def check_counts(found: Extraction, options: ExtractOptions) -> None:
     outcome, rejected = found.outcome, found.rejected
     assert outcome["pairs_written"] == len(found.pairs)
     of_filters = {reason for reason in rejected if reason.startswith(FILTER_PREFIX)}
-    assert set(rejected) - of_filters <= set(REASONS)
+    assert set(rejected) - of_filters <= {*REASONS, *MASKED}
     texts = sum(number for reason, number in rejected.items() if reason in TEXT_REASONS or reason in of_filters)
     assert outcome["texts_read"] == outcome["pairs_written"] + texts
     assert (outcome["reason"] is None) == (outcome["status"] == "done")
@@ -90,7 +91,7 @@ def check_counts(found: Extraction, options: ExtractOptions) -> None:
         lost = outcome["records_read"] - outcome["texts_read"]
         assert lost == sum(rejected.get(reason, 0) for reason in without_text)
     assert outcome["records_read"] >= sum(rejected.get(reason, 0) for reason in without_text)
-    for reason in set(rejected) - set(PASSED_OVER):
+    for reason in set(rejected) - set(PASSED_OVER) - set(MASKED):
         number = rejected[reason]
         examples = [row for row in found.rejects if row["reason"] == reason]
         assert len(examples) == min(number, options.sample_cap)

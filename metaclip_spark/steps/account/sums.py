@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.candidates.ledger import ROBOTS_PREFIX
+from metaclip_spark.candidates.ledger import MASKED, PII_KINDS, PII_PREFIX, ROBOTS_PREFIX
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.settings import Settings
-from metaclip_spark.report.account import Account, by_reason, split_reasons
+from metaclip_spark.report.account import Account, by_reason, largest, split_reasons
 from metaclip_spark.steps.context import Context, pairs_of, rows_in_pool
 from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.pools import DROP
@@ -69,7 +69,7 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
         open_ones = sources.filter(pc.not_equal(sources["status"], "done")).select(["source_path", "status", "reason"])
         incomplete = _first([*incomplete, *zip(*(column.to_pylist() for column in open_ones.columns), strict=True)])
         without += _without_pairs(sources)
-    rejected, passed_over = split_reasons(reasons)
+    rejected, passed_over, hidden = split_reasons(reasons)
     values = {
         "sources": dict(statuses),
         "records_read": sums["records_read"],
@@ -78,6 +78,7 @@ def read_account(ctx: Context, pools: Mapping[str, str | None]) -> ReadAccount:
         "pairs_sent": sums["pairs_written"] if any(statuses.values()) else None,
         "rejected": rejected,
         "passed_over": passed_over,
+        "masked": hidden,
         "without_pairs": by_reason(without),
     }
     return ReadAccount(
@@ -113,6 +114,24 @@ def _summed(rejected: pa.ChunkedArray) -> dict[str, int]:
 
 def _first(incomplete: Iterable[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return sorted(incomplete, key=lambda each: each[0])[:INCOMPLETE_SHOWN]
+
+
+def personal_data_notes(values: Mapping[str, Any]) -> list[str]:
+    """Return the notes on the texts whose personal data was masked, and on those that were dropped for it.
+
+    Args:
+        values: the fields of `Account` by name.
+    """
+    dropped = {why.removeprefix(PII_PREFIX): n for why, n in values["rejected"].items() if why.startswith(PII_PREFIX)}
+    done = {
+        "Personal data was masked in texts, before they were matched": values["masked"],
+        "Texts with personal data were dropped": dropped,
+    }
+    return [
+        f"{what} (--pii): {', '.join(f'{n:,} with {PII_KINDS[kind]}' for kind, n in largest(counts))}."
+        for what, counts in done.items()
+        if counts
+    ]
 
 
 def language_notes(settings: Settings, values: Mapping[str, Any]) -> list[str]:
@@ -202,5 +221,6 @@ def is_without_pairs(sources: pa.Table) -> pa.ChunkedArray:
 
 def most_common(rejected: Iterable[tuple[str, int]] | None) -> tuple[str, int]:
     """Return the most common reason of an outcome and its number; ("", 0) if it counts none."""
-    number, reason = max(((number, reason) for reason, number in rejected or ()), default=(0, ""))
+    counts = ((number, reason) for reason, number in rejected or () if reason not in MASKED)
+    number, reason = max(counts, default=(0, ""))
     return reason, number

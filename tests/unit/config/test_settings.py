@@ -360,7 +360,7 @@ def test_sets_of_settings_are_these():
 def test_extraction_and_settings_have_the_same_defaults():
     """Options that are read from a setting of the same name start with its default."""
     defaults = {field.name: field.default for field in fields(ExtractOptions) if field.name in Settings.model_fields}
-    assert len(defaults) == 24
+    assert len(defaults) == 25
     options = Settings().extract_options()
     assert {name: getattr(options, name) for name in defaults if name != "languages"} == {
         name: default for name, default in defaults.items() if name != "languages"

@@ -39,8 +39,9 @@ def test_a_source_that_counts_no_reason_is_not_hidden():
 
 
 def test_the_reasons_of_the_table_are_split():
-    """The column `rejected` has records that were passed over as well."""
-    assert split_reasons({"not_page": 3, "no_match": 2, "repeat": 0}) == ({"no_match": 2}, {"not_page": 3})
+    """The column `rejected` has records that were passed over and texts that were masked as well."""
+    counts = {"not_page": 3, "no_match": 2, "repeat": 0, "pii:card": 1, "masked:email": 4, "masked:ip": 5}
+    assert split_reasons(counts) == ({"no_match": 2, "pii:card": 1}, {"not_page": 3}, {"ip": 5, "email": 4})
 
 
 def test_reasons_are_written_largest_first_and_the_rest_is_summed():

@@ -120,6 +120,7 @@ CASES: dict[str, tuple[Any, str, str]] = {
     "text_cap": (100, "was 16384 and is 100", "--text-cap 16384"),
     "link_cap": (100, "was 20000 and is 100", "--link-cap 20000"),
     "quoting": ("none", "was auto and is none", "--quoting auto"),
+    "pii": ("mask", "was not given and is mask", "without --pii"),
     "no_lid": (True, "was off and is on", "without --no-lid"),
     "no_dedup": (True, "was off and is on", "without --no-dedup"),
 }
