@@ -46,7 +46,7 @@ def read_composition(
     pairs = pairs_of(ctx, ctx.log.drawn_run(run_id).pools)
     subset = filter_equal(warehouse.read("curated_pairs"), run_id=run_id)
     missing = 1.0 if ctx.settings.has_other_counts else np.nan
-    chosen = chosen_entries(counts, ctx.settings.seed, named)
+    chosen = chosen_entries(counts, ctx.settings.seed, named, pool)
     # Counts of another pool say nothing about this one; an entry has at least as many pairs in it as in the subset.
     present = curated_counts if ctx.settings.has_other_counts else counts
     text_cuts = cuts(chosen, present, curated_counts)

@@ -21,6 +21,8 @@ FREQUENT, OTHERS = 1_000, 500
 """Number of most frequent entries with texts, and of others that a keyed hash chooses."""
 ENOUGH = 40
 """Expected number of pairs of an entry below its cut. Fewer than 10 are practically impossible (1 in 10**8)."""
+TEXT_PAIRS = 5_000_000
+"""Expected number of pairs whose texts reach Python, without class names. A rare entry would need those of all pairs."""
 LENGTH = 600
 """Maximum number of characters of a text that is kept."""
 ROWS = pa.schema(
@@ -38,15 +40,18 @@ Sides = tuple[Sequence[tuple[str, str, str]], Sequence[tuple[str, str, str]]]
 """(text, url, pair id) of an entry's pairs in the pool, and in the subset, each in the order of the hash."""
 
 
-def chosen_entries(counts: npt.NDArray[np.int64], seed: int, first: Sequence[int] = ()) -> npt.NDArray[np.int64]:
+def chosen_entries(
+    counts: npt.NDArray[np.int64], seed: int, first: Sequence[int] = (), pool: int = 0
+) -> npt.NDArray[np.int64]:
     """Return the ids of the entries whose texts are sampled, in the order in which the page takes them.
 
     Args:
         counts: int64 by entry id.
         first: ids of entries that come before all others, such as those of class names.
+        pool: size of the pool in pairs. Of a pool of more than TEXT_PAIRS, rare entries are not chosen.
     """
     order = np.argsort(-counts, kind="stable")
-    order = order[counts[order] > 0]
+    order = order[counts[order] >= (1 if pool <= TEXT_PAIRS else ENOUGH * pool / TEXT_PAIRS)]
     others = np.sort(order[FREQUENT:])
     keyed = hashes(pa.array(map(str, others.tolist()), pa.string()), seed, "entry texts")
     others = others[np.lexsort((others, keyed))][:OTHERS]

@@ -62,6 +62,9 @@ def test_named_entries_come_first_then_the_most_frequent_then_others_by_a_keyed_
     assert chosen_entries(counts, 3).tolist() == [2, 4, *chosen]
     assert chosen_entries(counts, 3, [7, 1, 4]).tolist() == [7, 4, 2, *[at for at in chosen if at != 7]]
     assert chosen_entries(np.zeros(3, np.int64), 3).tolist() == []
+    monkeypatch.setattr(entry_texts, "TEXT_PAIRS", 100)
+    assert chosen_entries(counts * 10, 3, [7], 200).tolist() == [7, 2, 4]
+    assert cuts(np.array([2, 4]), counts * 10, counts).max(axis=1).tolist() == [40 / 90, 1.0]
     assert len({tuple(chosen_entries(counts, seed).tolist()) for seed in range(20)}) > 1
 
 
