@@ -22,7 +22,7 @@ FREQUENT, OTHERS = 1_000, 500
 ENOUGH = 40
 """Expected number of pairs of an entry below its cut. Fewer than 10 are practically impossible (1 in 10**8)."""
 TEXT_PAIRS = 5_000_000
-"""Expected number of pairs whose texts reach Python, without class names. A rare entry would need those of all pairs."""
+"""Expected number of pairs whose texts reach Python, without class names. A rare entry would need all of them."""
 LENGTH = 600
 """Maximum number of characters of a text that is kept."""
 ROWS = pa.schema(
