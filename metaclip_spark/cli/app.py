@@ -329,6 +329,18 @@ def explain(
     metavar="FILE",
     help="Write the page to this path or URI.  [default: WAREHOUSE/reports/<run id>.html]",
 )
+@click.option(
+    "--eu-summary",
+    metavar="DIR",
+    help="Instead of the page: write the public summary of training content that the EU AI Act asks for, Article "
+    "53(1)(d), to this folder or URI, as Markdown and JSON, with the largest domains as CSV.",
+)
+@click.option(
+    "--eu-small",
+    is_flag=True,
+    help="With --eu-summary: list the domains that small firms have to list, the top 5% and at most 1,000.  [default: "
+    "the top 10%]",
+)
 def report(
     config: str | None,
     debug: bool,
@@ -337,6 +349,8 @@ def report(
     class_names: str | None,
     thin: int | None,
     output: str | None,
+    eu_summary: str | None,
+    eu_small: bool,
     **flags: Any,
 ) -> int:
     """Write the HTML data card of a run, and print its path.
@@ -347,6 +361,9 @@ def report(
     from metaclip_spark.commands import report
 
     settings, reporter = settings_from(flags, config), _reporter()
+    if eu_summary is not None or eu_small:
+        of_page = {"--compare": compare, "--class-names": class_names, "--thin": thin, "--output": output}
+        return report.summary(settings, reporter, run_id, eu_summary, eu_small, of_page)
     return report.report(settings, reporter, run_id, output, class_names, thin, compare)
 
 

@@ -1,8 +1,9 @@
-"""The command `report`: write the data card of a run, or of two runs side by side, with its JSON sidecar."""
+"""The command `report`: write the data card of a run, or of two runs side by side, or its public summary."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from metaclip_spark.report.class_counts import THIN
 from metaclip_spark.report.class_names import count_classes, read_class_names
 from metaclip_spark.steps.card import as_json, make_card, with_composition
 from metaclip_spark.steps.context import RunContext
+from metaclip_spark.steps.summary.write import files_of, write_summary
 from metaclip_spark.storage.write import write_text
 from metaclip_spark.terminal.progress import Reporter
 
@@ -69,6 +71,41 @@ def report(
     place = _write_compared(ctx, cards[0], cards[1], output) if compare else write_card(ctx, cards[0], output)
     print(masked(place))
     write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
+    return 0
+
+
+def summary(
+    settings: Settings,
+    reporter: Reporter,
+    run_id: str | None,
+    folder: str | None,
+    small: bool,
+    of_page: Mapping[str, object],
+) -> int:
+    """Write the public summary of training content of a run, and print the paths of its files; return 0.
+
+    Args:
+        run_id: the run; None: the run that was balanced last.
+        folder: path or URI of the folder.
+        small: list as many domains as small firms have to list.
+        of_page: flags of the page -> their values, which exclude a summary.
+
+    Raises:
+        ConfigError: a flag is missing, or two flags exclude each other.
+    """
+    if folder is None:
+        raise ConfigError("--eu-small says how many domains --eu-summary DIR lists; give that folder, too.")
+    given = [flag for flag, value in of_page.items() if value is not None]
+    if given:
+        raise ConfigError(
+            f"{given[0]} is of the page; --eu-summary writes a summary instead of it. Remove one of them."
+        )
+    ctx = reading(settings, reporter, run_id or settings.run_id)
+    with reporter.stage("summary", ctx.spark) as stage:
+        facts = write_summary(ctx, folder, small)
+        stage.note = f"{counted(facts.pairs, 'pair')} read"
+    for name in files_of(facts):
+        print(masked(f"{folder.rstrip('/')}/{name}"))
     return 0
 
 

@@ -8,7 +8,7 @@ of runs tells which settings the hash stands for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -206,6 +206,12 @@ def _refusal(ctx: Context, stored: Stored, others: list[str], options: ExtractOp
     if stored.failed.issuperset(others):
         way = f"These sources failed: --retry failed reads them again with the settings of now. Otherwise, {as_before}."
     return f"{what}: {changed} (e.g. {others[0]}). Nothing was read. {way}"
+
+
+def settings_of_snapshot(ctx: Context, snapshot: str, extract_id: str) -> Settings | None:
+    """Return the settings with which sources of a snapshot were extracted; None where the log does not tell them."""
+    of_snapshot = replace(ctx, settings=ctx.settings.model_copy(update={"snapshot": snapshot}))
+    return _settings_of(of_snapshot, extract_id, None)
 
 
 def _changed(ctx: Context, before: Settings | None) -> tuple[str, str]:

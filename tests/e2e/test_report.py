@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from e2e_world import call, flag_words, rows_of, versions
+from e2e_world import call, flag_words, rows_of, versions, wat_record, write_wat
 
 import metaclip_spark
 from metaclip_spark.core.draw import draws
@@ -294,3 +294,79 @@ def test_job_takes_the_flags_of_its_command(child_env, job):
     ended = child(str(ROOT / "jobs" / job), "--help", env=child_env)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout == call(name, "--help").out
+
+
+def test_the_public_summary_has_the_numbers_of_the_tables(spark, undisturbed, tmp_path):
+    """Of archives of Common Crawl with their dates, opt-outs and a takedown; the page of the run is not written."""
+    crawl = tmp_path / "crawl-data" / "CC-MAIN-2024-51" / "segments" / "1" / "wat"
+    name = "CC-MAIN-20241201162023-20241203192023-{:05}.warc.wat.gz"
+    pages = [
+        wat_record(
+            f"http://www.page{number % 30}.org/{number}",
+            [{"url": f"http://img.host{number % 12}.com/{number}.jpg", "alt": f"photo of a red cat {number}"}],
+        )
+        for number in range(60)
+    ]
+    write_wat(crawl / name.format(0), pages[:40])
+    write_wat(crawl / name.format(1), pages[40:])
+    warehouse = tmp_path / "warehouse"
+    words = undisturbed.world.words(warehouse, input=crawl, threshold=20, snapshot="winter")
+    ended = call("run", *words)
+    assert ended.status == 0, ended.err
+    (tmp_path / "hosts.txt").write_text("host3.com\n")
+    assert call("takedown", *flag_words(warehouse=warehouse, domains=tmp_path / "hosts.txt")).status == 0
+    reports = sorted(path.name for path in (warehouse / "reports").glob("*"))
+
+    ended = call("report", *flag_words(warehouse=warehouse, eu_summary=tmp_path / "summary"))
+    assert ended.status == 0, ended.err
+    files = ["summary.md", "summary.json", "domains-of-images.csv", "domains-of-pages.csv"]
+    assert ended.out.splitlines() == [str(tmp_path / "summary" / name) for name in files]
+    assert sorted(path.name for path in (tmp_path / "summary").iterdir()) == sorted(files)
+    assert sorted(path.name for path in (warehouse / "reports").glob("*")) == reports
+
+    kept = rows_of(spark, warehouse, "curated_pairs", ("url", "page_url", "text", "image_id"))
+    plain = json.loads((tmp_path / "summary" / "summary.json").read_text(encoding="utf-8"))
+    numbers = plain["numbers"]
+    assert (numbers["pairs"], numbers["images"]) == (len(kept), len({row[3] for row in kept}))
+    assert numbers["characters"] == sum(len(row[2]) for row in kept)
+    (read,) = numbers["inputs"]
+    days = {"first": "2024-12-01", "last": "2024-12-03"}
+    found = {key: value for key, value in read.items() if key != "bytes"}
+    assert found == {
+        "snapshot": "winter",
+        "format": "wat",
+        "crawl": "CC-MAIN-2024-51",
+        "sources": 2,
+        "texts": 60,
+        **days,
+    }
+    assert numbers["taken_down"] == 5
+    assert "noai" in numbers["rules"]["winter"]["opt_outs"]
+
+    for of, column in (("images", 0), ("pages", 1)):
+        sizes = Counter(row[column].split("/")[2].removeprefix("www.") for row in kept)
+        first = sorted(sizes, key=lambda domain: (-sizes[domain], domain))[: -(-len(sizes) // 10)]
+        lines = (tmp_path / "summary" / f"domains-of-{of}.csv").read_text(encoding="utf-8").splitlines()
+        assert lines[0] == "rank,domain,pairs,characters"
+        assert [line.split(",")[:3] for line in lines[1:]] == [
+            [str(rank), domain, str(sizes[domain])] for rank, domain in enumerate(first, 1)
+        ]
+    page = (tmp_path / "summary" / "summary.md").read_text(encoding="utf-8")
+    assert "CC-MAIN-2024-51 (WAT): 2 files, 60 texts" in page
+    assert "**Latest date of data acquisition/collection for model training:** 2024-12-03" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--eu-small"], "--eu-small says how many domains --eu-summary DIR lists; give that folder, too."),
+        (
+            ["--eu-summary", "x", "--class-names", "y"],
+            "--class-names is of the page; --eu-summary writes a summary instead of it. Remove one of them.",
+        ),
+    ],
+)
+def test_wrong_usage_of_a_summary_starts_nothing(undisturbed, words, sentence):
+    """One sentence, exit status 2."""
+    ended = call("report", "--warehouse", undisturbed.warehouse, *words)
+    assert (ended.status, ended.out, ended.err) == (2, "", f"metaclip-spark: {sentence}\n")

@@ -1,0 +1,1 @@
+"""Sums for the public summary of training content."""
