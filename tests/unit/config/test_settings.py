@@ -367,6 +367,18 @@ def test_extraction_and_settings_have_the_same_defaults():
     }
 
 
+def test_personal_data_is_part_of_the_run_id_when_it_is_looked_for():
+    """YAML reads off as a truth value; off is the same as none, and another word is refused."""
+    plain = Settings()
+    for off in ("off", False, None):
+        assert Settings(pii=off).pii is None
+        assert Settings(pii=off).run_id_values == plain.run_id_values
+        assert Settings(pii=off).extract_options().extract_id == plain.extract_options().extract_id
+    assert Settings(pii="mask").run_id_values == {**plain.run_id_values, "pii": "mask"}
+    with pytest.raises(ValueError, match="Input should be 'drop', 'mask' or 'off'"):
+        Settings(pii="hide")
+
+
 def test_secrets_are_hidden_where_settings_are_stored():
     """Values of Spark settings with a secret's name are hidden; the names stay."""
     spark = {"spark.a": "1", "spark.hadoop.fs.s3a.secret.key": "x", "spark.password": "y"}

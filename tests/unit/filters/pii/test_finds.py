@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import random
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from personal_data import look_alike, personal, text_around
 
 from metaclip_spark.candidates.ledger import PII_KINDS
+from metaclip_spark.core.worldwide.switches import NO_SWITCHES, Switches, edge_spaced_entry, spaced_text
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.filters.pii import check_installed, mask_text, scan, spans_of
 from metaclip_spark.filters.pii.finds import may_hold
@@ -160,6 +164,21 @@ def test_the_words_of_a_mask_match_no_entry():
     assert matched[:-1] == [[]] * len(texts[:-1]) + [matched[6]]
     assert {metadata.entries[at] for at in matched[6]} <= {"tel"}
     assert {metadata.entries[at] for at in matched[-1]} == {"write", "to", "now"}
+
+
+@pytest.mark.slow
+def test_the_words_of_a_mask_match_no_entry_of_any_shipped_list():
+    """In worldwide mode an entry may match inside a word; only entries of the masks' characters could."""
+    masks = ("[EMAIL]", "[IBAN]", "[CARD]", "[IP]", "[PHONE]", "[ID]")
+    texts = [text for mask in masks for text in (mask, f"\u732b{mask}\u72ac", f"a {mask} b")]
+    lists = sorted((Path(__file__).parents[4] / "metadata" / "worldwide").glob("*.json.gz"))
+    assert len(lists) > 80
+    for path in lists:
+        entries = json.loads(gzip.decompress(path.read_bytes()))
+        for entry in (each for each in entries if set(each) <= set("".join(masks))):
+            for switches in (NO_SWITCHES, Switches(True, True, True, True)):
+                form = edge_spaced_entry(entry, switches)
+                assert not any(form is not None and form in spaced_text(text, switches) for text in texts), path.name
 
 
 def test_a_missing_package_is_said(monkeypatch):
