@@ -17,6 +17,8 @@ from test_render import make_card
 from whole import whole
 
 from metaclip_spark.core.worldwide.sections import Sections
+from metaclip_spark.counts.given import compared
+from metaclip_spark.metadata import Metadata
 from metaclip_spark.report.account import WithoutPairs
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.compare import compare
@@ -35,7 +37,7 @@ TEXTS = [text for text in ATTACKS if len(text) < _LONGEST] + [
 ]
 
 
-OURS = ("sources", "used")
+OURS = ("sources", "used", "masked", "given_counts")
 """Fields whose keys the program itself writes."""
 
 
@@ -57,6 +59,7 @@ def spoiled(value: Any, texts: Iterator[str], keys: bool = True) -> Any:
 def full_card() -> Card:
     """Make a card with every part that there is."""
     n = 2_000
+    two = Metadata.from_entries(["cat", "dog"])
     language = LanguageRow("de", 20, 0.06, True, "frozen", n, 3, 900, 300, 50, 40)
     return make_card(
         n,
@@ -71,6 +74,8 @@ def full_card() -> Card:
         pool_pairs=20_000,
         pairs_before=15_000,
         taken_down=5,
+        masked={"email": 3},
+        given_counts={"layout": "card", **compared(np.array([5, 40]), np.array([0, 500]), 50, two)},
         weights={"column": "score", "path": "w.parquet"},
         sections=Sections.of({"de": n // 2, "en": n // 2}),
         has_earlier=True,
