@@ -21,6 +21,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[1] / name) for name in ("e2
 ONE, TWO = "CC-MAIN-2024-10", "CC-MAIN-2024-18"
 FILES = {(ONE, "1"): range(24), (ONE, "2"): range(12, 40), (TWO, "1"): range(30, 60)}
 """(snapshot, name of a file) -> the numbers of its pairs."""
+SETTINGS = ["--config", str(Path(__file__).with_suffix(".yaml"))]
 
 
 def write_file(root: Path, snapshot: str, name: str, numbers: Iterable[int]) -> None:
@@ -52,6 +53,7 @@ def run_words(root: Path, snapshot: str, names: Iterable[str]) -> list[str]:
         str(root / "warehouse"),
         "--no-lid",
         "--keep-unmatched",
+        *SETTINGS,
         "--threshold",
         "4",
         "--json",
@@ -66,9 +68,9 @@ def commands(root: Path) -> list[list[str]]:
         run_words(root, ONE, "1"),
         run_words(root, ONE, "12"),
         run_words(root, TWO, "1"),
-        ["match", *other, "--keep-unmatched"],
-        ["count", *other],
-        ["balance", *other, "--threshold", "5"],
+        ["match", *other, *SETTINGS, "--keep-unmatched"],
+        ["count", *other, *SETTINGS],
+        ["balance", *other, *SETTINGS, "--threshold", "5"],
         ["takedown", *at, "--urls", str(root / "urls.txt")],
     ]
 
