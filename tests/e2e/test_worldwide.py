@@ -234,7 +234,7 @@ def test_the_report_has_a_row_per_language(run_once, tmp_path):
     page = (tmp_path / "card.html").read_text(encoding="utf-8")
     assert "Each language with its own list and its own t" in page
     for name in LISTS:
-        assert f'<th scope="row" class="wrap">{name}' in page
+        assert f'<th scope="row" class="wrap" data-value="{name}">{name}' in page
     card = json.loads((tmp_path / "card.json").read_text(encoding="utf-8"))
     rows = {row["name"]: row for row in card["language_lists"]}
     assert sum(row["pool"] for row in rows.values()) == card["unique_pairs"]

@@ -50,6 +50,8 @@ def flags(root: Path, crawl: str) -> list[object]:
         "--warehouse",
         root / "warehouse",
         "--no-lid",
+        "--opt-outs",
+        "noai,noimageai,tdm",  # the default of that version; that of this one has more
         "--threshold",
         4,
         "--seed",
