@@ -40,9 +40,9 @@ def test_a_value_without_a_key_is_not_kept():
 
 def test_a_worker_keeps_no_more_values_than_extraction_has():
     """The oldest goes first."""
-    for name in ("filters", "list", "takedowns", "another list"):
+    for name in ("robots", "filters", "list", "takedowns", "another list"):
         assert Broadcast(load(name), key=name).value == name
-    assert list(broadcast._UNPACKED) == ["list", "takedowns", "another list"]
+    assert list(broadcast._UNPACKED) == ["filters", "list", "takedowns", "another list"]
 
 
 def test_a_task_cannot_release_what_the_driver_sent():
