@@ -101,6 +101,15 @@ two kinds counts for both."""
 REASONS = {**PASSED_OVER, **RECORD_REASONS, **NO_TEXT_REASONS, **TEXT_REASONS}
 
 
+def is_of_text(reason: str) -> bool:
+    """Return whether a reason rejects one text: texts_read = pairs_written + the sum over these reasons.
+
+    >>> is_of_text("no_match"), is_of_text("filter:nsfw"), is_of_text("broken_row")
+    (True, True, False)
+    """
+    return reason in TEXT_REASONS or reason.startswith(TEXT_PREFIXES)
+
+
 @dataclass
 class Ledger:
     """Counts of one split while it is read.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from metaclip_spark.candidates.ledger import REASONS, TEXT_PREFIXES
+from metaclip_spark.candidates.ledger import REASONS, is_of_text
 from metaclip_spark.core.wording import shortened
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.storage.safe_yaml import compose, in_one_line
@@ -110,7 +110,7 @@ def _entries(node: yaml.Node | None, path: str, expected: str) -> list[tuple[yam
 def _name(key: yaml.ScalarNode, path: str) -> str:
     name = str(key.value)
     reason = name.removeprefix("rejects.")
-    is_reason = reason != name and (reason in REASONS or reason.startswith(TEXT_PREFIXES))
+    is_reason = reason != name and (reason in REASONS or is_of_text(reason))
     if name not in MEASURES and not is_reason and not _LANGUAGE.fullmatch(name):
         expected = f"one of {', '.join(MEASURES)}, language.CODE, rejects.REASON (such as rejects.no_url)"
         raise _wrong(path, key, f"got the measure {name!r}", expected)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
-from metaclip_spark.candidates.ledger import TEXT_PREFIXES, TEXT_REASONS, Ledger
+from metaclip_spark.candidates.ledger import Ledger, is_of_text
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.errors import DamagedSourceError, WorkerDiedError
 from metaclip_spark.extract.task import (
@@ -88,9 +88,7 @@ def _again(deaths: list[str]) -> dict[str, int]:
 
 def _after_death(ledger: Ledger, deaths: list[str]) -> Ledger:
     """Return the ledger of a split whose process died: it counts what the batches hold, and no text more."""
-    rejected = (
-        number for why, number in ledger.rejected.items() if why in TEXT_REASONS or why.startswith(TEXT_PREFIXES)
-    )
+    rejected = (number for why, number in ledger.rejected.items() if is_of_text(why))
     ledger.texts_read = ledger.pairs_written + sum(rejected)
     how = "; ".join(dict.fromkeys(deaths))
     ledger.damaged(

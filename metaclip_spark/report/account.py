@@ -15,8 +15,7 @@ from metaclip_spark.candidates.ledger import (
     REASONS,
     RECORD_REASONS,
     ROBOTS_PREFIX,
-    TEXT_PREFIXES,
-    TEXT_REASONS,
+    is_of_text,
 )
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.core.wording import agrees, counted
@@ -56,7 +55,7 @@ class WithoutPairs:
         subject = f"{counted(self.sources, 'source')} {agrees(self.sources, 'is', 'are')} done without a pair"
         if not self.reason:
             return f"{subject}, and no reason was counted: {counted(self.records, 'record')}, e.g. {self.example}"
-        of_text = self.reason in TEXT_REASONS or self.reason.startswith(TEXT_PREFIXES)
+        of_text = is_of_text(self.reason)
         whole = counted(self.texts, "text") if of_text or self.reason == "link_cap" else counted(self.records, "record")
         meaning = meaning_of(self.reason)
         named = f"{self.reason} ({meaning})" if meaning else self.reason
@@ -127,7 +126,7 @@ class Account:
     @property
     def rejected_texts(self) -> dict[str, int]:
         """Reason -> number of texts: texts_read = pairs_sent + the sum of these."""
-        return {why: n for why, n in self.rejected.items() if why in TEXT_REASONS or why.startswith(TEXT_PREFIXES)}
+        return {why: n for why, n in self.rejected.items() if is_of_text(why)}
 
     @property
     def dropped_before_matching(self) -> int:

@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.core.sampling import fixed_point
 from metaclip_spark.core.weights.pairs import PairWeights
-from metaclip_spark.core.weights.values import read_weights
 
 WEIGHT_COLUMNS = ("weight_text", "weight_list")
 """Names of the columns that `PairWeights.of` takes, where rows go to Python as a whole."""
@@ -55,9 +54,7 @@ def weight_sums(pairs: DataFrame, weights: PairWeights) -> DataFrame:
         sums: dict[tuple[str, int], list[int]] = {}
         examples: dict[tuple[str, int], str] = {}
         for batch in batches:
-            values = weights.of(*(batch.column(name) for name in WEIGHT_COLUMNS))
-            texts = batch.column(WEIGHT_COLUMNS[0])
-            kinds = np.zeros(len(values), np.int8) if weights.column is None else read_weights(texts)[1]
+            values, kinds = weights.read(*(batch.column(name) for name in WEIGHT_COLUMNS))
             snapshots = batch.column("snapshot").dictionary_encode()
             codes = snapshots.indices.to_numpy() * 4 + kinds
             for code in np.unique(codes).tolist():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import functions as F
 
-from metaclip_spark.candidates.ledger import ROBOTS_PREFIX, TEXT_PREFIXES, TEXT_REASONS
+from metaclip_spark.candidates.ledger import ROBOTS_PREFIX, is_of_text
 from metaclip_spark.candidates.options import OPT_OUTS
 from metaclip_spark.config.expectations import Bound, Expectations, is_share
 from metaclip_spark.core.wording import counted
@@ -123,8 +123,7 @@ def measured(ctx: Context, snapshot: str, names: Iterable[str]) -> Measured:
         if kind == "language":
             found[name] = _share(languages.get(rest, 0), sum(languages.values()))
         elif kind == "rejects":
-            of_texts = rest in TEXT_REASONS or rest.startswith(TEXT_PREFIXES)
-            found[name] = _share(rejected.get(rest, 0), texts if of_texts else records)
+            found[name] = _share(rejected.get(rest, 0), texts if is_of_text(rest) else records)
         else:
             found[name] = known[name]
     return found

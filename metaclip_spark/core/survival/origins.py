@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.urls.hosts import hosts_of
+from metaclip_spark.core.urls.hosts import domains_of_urls
 
 UNKNOWN = ""
 """The age of a snapshot that names no week, and the domain of a url without a host."""
@@ -31,26 +31,21 @@ def weeks(age: str) -> int:
     return 53 * int(year) + int(week)
 
 
-def domains(urls: pa.Array, named: Collection[str] | None = None) -> pa.DictionaryArray:
-    """Return the domain of each url: its host without `www.`; UNKNOWN without a host, and for domains not in `named`.
+def domains(urls: pa.Array, named: Collection[str] | None = None) -> pa.StringArray:
+    """Return the domain of each url, as `domains_of_urls`; UNKNOWN without a host, and for domains not in `named`.
 
     Args:
         urls: string array of n.
         named: None: every domain has its name.
     """
-    hosts = hosts_of(urls.cast(pa.string()))
-    names = [host.removeprefix("www.") for host in hosts.dictionary.to_pylist()]
-    shown = [name if named is None or name in named else UNKNOWN for name in names]
-    return _renamed(hosts, shown)
+    found = domains_of_urls(urls)
+    if named is None:
+        return found
+    return pc.if_else(pc.is_in(found, pa.array(list(named), pa.string())), found, UNKNOWN)
 
 
-def ages(snapshots: pa.Array) -> pa.DictionaryArray:
+def ages(snapshots: pa.Array) -> pa.StringArray:
     """Return the age of each snapshot, as `age_of`."""
     encoded = snapshots.cast(pa.string()).dictionary_encode()
-    return _renamed(encoded, [age_of(name) for name in encoded.dictionary.to_pylist()])
-
-
-def _renamed(encoded: pa.DictionaryArray, names: list[str]) -> pa.Array:
-    """Return a dictionary array as strings with other names; UNKNOWN for null."""
-    at = pc.fill_null(encoded.indices.cast(pa.int32()), len(names))
-    return pa.array([*names, UNKNOWN], pa.string()).take(at)
+    of_names = pa.array([age_of(name) for name in encoded.dictionary.to_pylist()], pa.string())
+    return pc.fill_null(of_names.take(encoded.indices), UNKNOWN)

@@ -62,11 +62,19 @@ class PairWeights:
         """Return the weight of each pair, float64 in [0, 1]; 0 for a pair whose value is no weight.
 
         Args:
+            texts, lists: as in `read`.
+        """
+        return self.read(texts, lists)[0]
+
+    def read(self, texts: pa.Array, lists: pa.Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int8]]:
+        """Return the weight of each pair, as `of`, and what its value is instead of a weight, as `read_weights`.
+
+        Args:
             texts: strings, the values of the kept column; not read without a column.
             lists: strings, the list of each pair; not read without weights of lists.
         """
         if self.column is None:
-            weights = np.ones(len(texts))
+            weights, kinds = np.ones(len(texts)), np.zeros(len(texts), np.int8)
         else:
             weights, kinds = read_weights(texts)
             weights[kinds > 0] = 0.0
@@ -75,7 +83,7 @@ class PairWeights:
             names, values = zip(*self.languages, strict=True)
             at = pc.index_in(lists, pa.array(names, pa.string())).fill_null(len(names)).to_numpy(zero_copy_only=False)
             weights = weights * np.array([*values, 1.0])[at]
-        return weights
+        return weights, kinds
 
 
 def sentence_of(logged: Mapping[str, Any]) -> str:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.urls.hosts import hosts_of
+from metaclip_spark.core.urls.hosts import domains_of_urls
 from metaclip_spark.report.summary.domain_csv import csv_lines
 from metaclip_spark.spark.arrow_udf import column_function, settled
 from metaclip_spark.stages.columns import need_columns
@@ -28,7 +27,7 @@ def domains_of(pairs: DataFrame, column: str) -> DataFrame:
         column: the column with urls, `url` or `page_url`.
     """
     need_columns(pairs, "summary", [column, "text"], _HINT)
-    domain = column_function(_domains, "string", pa.string())
+    domain = column_function(domains_of_urls, "string", pa.string())
     rows = settled(pairs.select(domain(column).alias("domain"), F.length("text").cast("bigint").alias("characters")))
     return rows.groupBy("domain").agg(F.count("*").alias("pairs"), F.sum("characters").alias("characters"))
 
@@ -59,9 +58,3 @@ def as_csv(ranked: DataFrame) -> DataFrame:
                 yield pa.record_batch({**numbers, "lines": [csv_lines(rows)]})
 
     return ranked.mapInArrow(blocks, CSV_DDL)
-
-
-def _domains(urls: pa.Array) -> pa.Array:
-    hosts = hosts_of(urls.cast(pa.string()))
-    names = [name.removeprefix("www.") if name is not None else None for name in hosts.dictionary.to_pylist()]
-    return pc.fill_null(pa.array(names, pa.string()).take(hosts.indices), "")

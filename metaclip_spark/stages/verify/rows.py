@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from metaclip_spark.candidates.ledger import TEXT_PREFIXES, TEXT_REASONS
+from metaclip_spark.candidates.ledger import is_of_text
 from metaclip_spark.core.draw import draws, image_keys, pair_keys
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.weights.pairs import PairWeights
@@ -184,9 +184,7 @@ def sums_of_sources(sources: DataFrame) -> DataFrame:
         for row in batch.to_pylist():
             path, status, read, matched, written, rejected, of_lists = row.values()
             rejected = dict(rejected or ())
-            texts_rejected = sum(
-                n for why, n in rejected.items() if why in TEXT_REASONS or why.startswith(TEXT_PREFIXES)
-            )
+            texts_rejected = sum(n for why, n in rejected.items() if is_of_text(why))
             if status not in _STATUSES:
                 found.add("sources.status", path, "done, partial or failed", status)
             if read != written + texts_rejected:

@@ -138,10 +138,15 @@ def write(pairs: DataFrame, earlier: DataFrame | None, folder: str, format: str,
     of_files = [row for row in written if row["file"] is not None]
     files = {row["file"]: File(row["rows"], row["pairs"], row["bytes"], row["sha256"]) for row in of_files}
     if len(files) < len(of_files):
-        raise WarehouseError(
-            "two tasks wrote the same shard, so the rows of one task are lost: Spark spread a shard over partitions. "
-            "Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."
-        )
+        raise written_twice("shard", "rows")
     over_limit = 0 if image else sum(row["over_limit"] for row in written)
     missing, rewritten, refused = (sum(row[name] for row in written) for name in ("missing", "rewritten", "refused"))
     return Written(dict(sorted(files.items())), over_limit, missing, rewritten, refused)
+
+
+def written_twice(file: str, content: str) -> WarehouseError:
+    """Return the error that two tasks wrote the same file, a shard or a part, so that what one wrote is lost."""
+    return WarehouseError(
+        f"two tasks wrote the same {file}, so the {content} of one task are lost: Spark spread a {file} over "
+        "partitions. Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."
+    )

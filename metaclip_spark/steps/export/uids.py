@@ -9,12 +9,13 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from metaclip_spark.core.wording import counted
-from metaclip_spark.errors import InputError, WarehouseError
+from metaclip_spark.errors import InputError
 from metaclip_spark.export.place import Place
 from metaclip_spark.export.uids import PARTS_DDL, UIDS, npy_header, write_parts
 from metaclip_spark.extract.tabular.names import UID
 from metaclip_spark.stages.choose import choose
 from metaclip_spark.stages.uids import count_uids, sorted_uids
+from metaclip_spark.steps.export.shards import written_twice
 
 UIDS_A_PART = 8_000_000
 """Uids per task: 128 MB of a part's file."""
@@ -69,10 +70,7 @@ def write_uids(pairs: DataFrame, place: Place, seed: int | None = None) -> Writt
     written = sorted_uids(pairs, UID, parts).mapInArrow(write_task, PARTS_DDL).toArrow().to_pylist()
     files = {part["file"]: part["bytes"] for part in sorted(written, key=lambda part: str(part["file"]))}
     if len(files) < len(written):
-        raise WarehouseError(
-            "two tasks wrote the same part, so the uids of one task are lost: Spark spread a part over partitions. "
-            "Leave spark.sql.requireAllClusterKeysForDistribution at its default (false)."
-        )
+        raise written_twice("part", "uids")
     uids = sum(part["rows"] for part in written)
     size = place.join(files, UIDS, npy_header(uids))
     return WrittenUids(
