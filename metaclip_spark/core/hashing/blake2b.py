@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, digits_of, fractions, next_strings
+from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, fractions, load_blocks, next_strings, write_digits
 from metaclip_spark.core.jit import borrowed, copy_bytes, kernel, part
 
 _IV = np.array(fractions(2, 8, 64), np.uint64)
@@ -24,7 +24,7 @@ _ORDER = np.array(
     ]
 )
 _ORDER = np.concatenate([_ORDER, _ORDER[:2]])
-_PARAMETERS = np.uint64(0x01010000 ^ 16)  # no key, one leaf, 16 bytes
+_START = _IV ^ np.array([0x01010000 ^ 16, *[0] * 7], np.uint64)  # no key, one leaf, 16 bytes
 _WORDS, _ROWS = 24 * LANES, 40
 
 
@@ -116,28 +116,13 @@ def blake2b_of_pairs(firsts, first_ends, seconds, second_ends, out):
     done, last = np.zeros(LANES, np.uint64), np.zeros(LANES, np.uint64)
     while True:
         assigned = next_strings(at, starts, rows, assigned)
-        busy = False
-        for lane in range(LANES):
-            row = rows[lane]
-            if row < 0:
-                continue
-            busy = True
-            if at[lane] == starts[row]:
-                for index in range(8):
-                    v[STATE + index * LANES + lane] = _IV[index]
-                v[STATE + lane] ^= _PARAMETERS
-            for word in range(16):
-                words[word * LANES + lane] = content[16 * at[lane] + word]
-            at[lane] += 1
-            ends = at[lane] == starts[row + 1]
-            done[lane] = sizes[row] if ends else 128 * (at[lane] - starts[row])
-            last[lane] = ~np.uint64(0) if ends else np.uint64(0)
-        if not busy:
+        if not load_blocks(v, words, content, at, starts, rows, _START):
             break
-        _compress(v, words, done, last)
         for lane in range(LANES):
             row = rows[lane]
-            if row >= 0 and at[lane] == starts[row + 1]:
-                for index in range(2):
-                    for byte in range(8):
-                        digits[16 * row + 8 * index + byte] = digits_of(v[STATE + index * LANES + lane], byte)
+            if row >= 0:
+                ends = at[lane] == starts[row + 1]
+                done[lane] = sizes[row] if ends else 128 * (at[lane] - starts[row])
+                last[lane] = ~np.uint64(0) if ends else np.uint64(0)
+        _compress(v, words, done, last)
+        write_digits(v, at, starts, rows, 2, False, digits)

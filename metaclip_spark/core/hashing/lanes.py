@@ -72,6 +72,54 @@ def next_strings(
 
 
 @kernel
+def load_blocks(v, words, content, at, starts, rows, start):
+    """Load the next block of each lane's string, and the initial state before its first; return whether there is one.
+
+    Args:
+        v: the working array; the state of a string that begins is written.
+        words: (16 * lanes,), the words of the blocks, written.
+        content: (16 * blocks,), the words of all blocks of all strings.
+        at: (lanes,) int64, the next block of each lane, counted up.
+        starts, rows: see `next_strings`.
+        start: the words of the initial state.
+    """
+    busy = False
+    for lane in range(LANES):
+        row = rows[lane]
+        if row < 0:
+            continue
+        busy = True
+        if at[lane] == starts[row]:
+            for index in range(len(start)):
+                v[STATE + index * LANES + lane] = start[index]
+        for word in range(16):
+            words[word * LANES + lane] = content[16 * at[lane] + word]
+        at[lane] += 1
+    return busy
+
+
+@kernel
+def write_digits(v, at, starts, rows, size, highest_first, digits):
+    """Write the hexadecimal digits of the strings whose last block was compressed.
+
+    Args:
+        v: the working array, of which the state is read.
+        at, starts, rows: see `next_strings`.
+        size: the number of words of the state that are written.
+        highest_first: whether the highest byte of a word is its first.
+        digits: uint16, two digits each, written.
+    """
+    width = v.itemsize
+    for lane in range(LANES):
+        row = rows[lane]
+        if row >= 0 and at[lane] == starts[row + 1]:
+            for index in range(size):
+                for byte in range(width):
+                    shown = width - 1 - byte if highest_first else byte
+                    digits[width * (size * row + index) + byte] = digits_of(v[STATE + index * LANES + lane], shown)
+
+
+@kernel
 def close_string(raw: npt.NDArray[np.uint8], first: int, end: int) -> int:
     """Write the bit that ends a string of SHA-2 or MD5; return its number of blocks of 64 bytes, its size included.
 

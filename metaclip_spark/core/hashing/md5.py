@@ -7,7 +7,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, close_string, digits_of, next_strings
+from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, close_string, load_blocks, next_strings, write_digits
 from metaclip_spark.core.jit import borrowed, copy_bytes, kernel
 
 _START = np.array([0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476], np.uint32)
@@ -76,24 +76,7 @@ def md5_of_strings(strings, ends, out):
     at, rows, assigned, digits = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
     while True:
         assigned = next_strings(at, starts, rows, assigned)
-        busy = False
-        for lane in range(LANES):
-            row = rows[lane]
-            if row < 0:
-                continue
-            busy = True
-            if at[lane] == starts[row]:
-                for index in range(4):
-                    v[STATE + index * LANES + lane] = _START[index]
-            for word in range(16):
-                v[_WORDS + word * LANES + lane] = words[16 * at[lane] + word]
-            at[lane] += 1
-        if not busy:
+        if not load_blocks(v, v[_WORDS:], words, at, starts, rows, _START):
             break
         _compress(v)
-        for lane in range(LANES):
-            row = rows[lane]
-            if row >= 0 and at[lane] == starts[row + 1]:
-                for index in range(4):
-                    for byte in range(4):
-                        digits[16 * row + 4 * index + byte] = digits_of(v[STATE + index * LANES + lane], byte)
+        write_digits(v, at, starts, rows, 4, False, digits)

@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from metaclip_spark.core.hashing.lanes import LANES, STATE, WORK, close_string, digits_of, fractions, next_strings
+from metaclip_spark.core.hashing.lanes import (
+    LANES,
+    STATE,
+    WORK,
+    close_string,
+    fractions,
+    load_blocks,
+    next_strings,
+    write_digits,
+)
 from metaclip_spark.core.jit import borrowed, copy_bytes, kernel
 
 # The initial state of SHA-224 is the second 32 bits of the fractional parts of the square roots of the 9th to 16th
@@ -112,33 +121,17 @@ def _sha2_of(strings, ends, start, skips_blanks, out):
         starts[row + 1] = starts[row] + close_string(raw, first, end)
         for byte in range(8):
             raw[64 * starts[row + 1] - 1 - byte] = 8 * (end - first) >> 8 * byte & 255
+    for word in range(len(words)):
+        words[word] = _swapped(words[word])
     v = np.zeros(_ROWS * LANES, np.uint32)
     at, rows, assigned, digits = np.zeros(LANES, np.int64), np.full(LANES, -1), 0, out.view(np.uint16)
     written = len(digits) // max(4 * count, 1)
     while True:
         assigned = next_strings(at, starts, rows, assigned)
-        busy = False
-        for lane in range(LANES):
-            row = rows[lane]
-            if row < 0:
-                continue
-            busy = True
-            if at[lane] == starts[row]:
-                for index in range(8):
-                    v[STATE + index * LANES + lane] = start[index]
-            for word in range(16):
-                v[_WORDS + word * LANES + lane] = _swapped(words[16 * at[lane] + word])
-            at[lane] += 1
-        if not busy:
+        if not load_blocks(v, v[_WORDS:], words, at, starts, rows, start):
             break
         _compress(v)
-        for lane in range(LANES):
-            row = rows[lane]
-            if row >= 0 and at[lane] == starts[row + 1]:
-                for index in range(written):
-                    for byte in range(4):
-                        place = 4 * (written * row + index) + byte
-                        digits[place] = digits_of(v[STATE + index * LANES + lane], 3 - byte)
+        write_digits(v, at, starts, rows, written, True, digits)
 
 
 @kernel
