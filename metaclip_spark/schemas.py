@@ -381,11 +381,14 @@ ORIGIN = Column(
     "string",
     "scheme, host and port that a robots.txt is for; its url, if it is only where a redirect leads",
 )
-_FETCHED = Column("fetched", "string", "time of the fetch, as the archive has it (ISO 8601)")
-_HTTP = Column("http", "int", "status of the response")
-_STATUS = Column("status", "string", "read, absent (4xx), redirect or unreachable (5xx)")
-_TARGET = Column("target", "string", "the origin whose rules these are, of a redirect; else empty")
-_RULES = Column("rules", "string", "the rules of the named crawlers, as a robots.txt; empty if there are none")
+OF_ROBOTS_TXT = (
+    Column("fetched", "string", "time of the fetch, as the archive has it (ISO 8601)"),
+    Column("http", "int", "status of the response"),
+    Column("status", "string", "read, absent (4xx), redirect or unreachable (5xx)"),
+    Column("target", "string", "the origin whose rules these are, of a redirect; else empty"),
+    Column("rules", "string", "the rules of the named crawlers, as a robots.txt; empty if there are none"),
+)
+"""What is kept of a robots.txt."""
 
 ROBOTS_RECORDS = Table(
     "robots_records",
@@ -395,11 +398,7 @@ ROBOTS_RECORDS = Table(
         Column("kind", "string", "record, or source: the outcome of an archive"),
         Column("source_path", "string", "the archive: its path in the crawl, or its absolute path"),
         ORIGIN,
-        _FETCHED,
-        _HTTP,
-        _STATUS,
-        _TARGET,
-        _RULES,
+        *OF_ROBOTS_TXT,
         Column("outcome", "string", "of an archive: done, partial or failed"),
         Column("reason", "string", "why an archive is partial or failed"),
         Column("records_read", "bigint", "records of an archive"),
@@ -417,11 +416,7 @@ ROBOTS = Table(
     (
         BUILD_ID,
         ORIGIN,
-        _FETCHED,
-        _HTTP,
-        _STATUS,
-        _TARGET,
-        _RULES,
+        *OF_ROBOTS_TXT,
         Column("agents", "array<string>", "the crawlers that the rules name, * for all others"),
         Column("shut_out", "array<string>", "the crawlers that may not fetch the first page"),
     ),

@@ -10,11 +10,10 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.extract.robots import read_source
 from metaclip_spark.robots.rules import UNREACHABLE, Rules
-from metaclip_spark.schemas import ROBOTS, ROBOTS_RECORDS
+from metaclip_spark.schemas import OF_ROBOTS_TXT, ROBOTS, ROBOTS_RECORDS
 from metaclip_spark.sources.files import Source
 
-_OF_FILE = ("fetched", "http", "status", "target", "rules")
-_READ = ("build_id", "origin", *_OF_FILE)
+_OF_FILE = tuple(column.name for column in OF_ROBOTS_TXT)
 
 
 def read_archives(

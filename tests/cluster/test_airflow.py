@@ -5,14 +5,13 @@ from __future__ import annotations
 import gzip
 import json
 import os
-import shutil
 import subprocess
-import sys
 import zlib
 from pathlib import Path
 
 import pytest
 from documented import ROOT
+from own_venv import own_venv
 from test_standalone import TABLES, rows_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -53,16 +52,7 @@ def members(wat: bytes, number: int) -> list[int]:
 @pytest.fixture(scope="module")
 def airflow_python() -> Path:
     """Return the interpreter of .venv-airflow; create the environment if it is missing or outdated."""
-    venv, wanted = ROOT / ".venv-airflow", (HERE / "requirements.txt").read_text(encoding="utf-8")
-    python, stamp = venv / "bin" / "python", venv / "requirements.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(venv, ignore_errors=True)
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        subprocess.run([base, "-m", "venv", venv], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
-        subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
-        stamp.write_text(wanted, encoding="utf-8")
-    return python
+    return own_venv("airflow", HERE / "requirements.txt") / "python"
 
 
 @pytest.fixture(scope="module")

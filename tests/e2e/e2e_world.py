@@ -256,3 +256,27 @@ def assert_same(got: Mapping[str, list], wanted: Mapping[str, list]) -> None:
 
 
 Command = Callable[..., Ended]
+
+
+def done(*words: object) -> dict[str, Any]:
+    """Run a command that must succeed; return its JSON, and its stderr as `err`."""
+    ended = call(*words, "--json")
+    assert ended.status == 0, ended.err
+    return {**json.loads(ended.out), "err": ended.err}
+
+
+def drawn(spark: Any, warehouse: Path, run_id: str) -> dict[str, tuple[float, float]]:
+    """Return the sampling probability and the draw of each pair of a run's subset, by pair_id."""
+    columns = ("pair_id", "sampling_probability", "draw")
+    rows = rows_of(spark, warehouse, "curated_pairs", columns, condition=f"run_id = '{run_id}'")
+    return {pair: (p, u) for pair, p, u in rows}
+
+
+def assert_right(*words: object) -> None:
+    """Verify a warehouse: the counts and subsets of its runs are checked, and nothing differs."""
+    ended = call("verify", *words, "--json")
+    answer = json.loads(ended.out)
+    assert (ended.status, answer["ok"]) == (0, True), ended.out
+    for check in answer["checks"]:
+        if check["check"] in ("draws", "subsets", "probabilities"):
+            assert check["status"] == "ok", check

@@ -8,7 +8,19 @@ import shutil
 
 import pytest
 import reference
-from e2e_world import ENTRIES, World, call, counts_over, flag_words, row, rows_of, write_parquet
+from e2e_world import (
+    ENTRIES,
+    World,
+    assert_right,
+    call,
+    counts_over,
+    done,
+    drawn,
+    flag_words,
+    row,
+    rows_of,
+    write_parquet,
+)
 from worldwide_pool import LISTS, rows_for, write_lists
 
 pytestmark = pytest.mark.spark
@@ -19,32 +31,10 @@ SMALL = [*(row("small", number)[:2] for number in range(60)), ("http://example.o
 COLUMNS = ("url", "text")
 
 
-def done(*words: object) -> dict:
-    ended = call(*words, "--json")
-    assert ended.status == 0, ended.err
-    return {**json.loads(ended.out), "err": ended.err}
-
-
 def expected(rows, **how) -> reference.Curated:
     """Return what one process makes of rows."""
     given = [reference.Row("", "", "text", url, text) for url, text in rows]
     return reference.curate(given, ENTRIES, **{"threshold": T, **how})
-
-
-def drawn(spark, warehouse, run_id: str) -> dict[str, tuple[float, float]]:
-    columns = ("pair_id", "sampling_probability", "draw")
-    rows = rows_of(spark, warehouse, "curated_pairs", columns, condition=f"run_id = '{run_id}'")
-    return {pair: (p, u) for pair, p, u in rows}
-
-
-def assert_right(*words: object) -> None:
-    """Verify a warehouse: the counts and subsets of its runs are checked, and nothing differs."""
-    ended = call("verify", *words, "--json")
-    answer = json.loads(ended.out)
-    assert (ended.status, answer["ok"]) == (0, True), ended.out
-    for check in answer["checks"]:
-        if check["check"] in ("draws", "subsets", "probabilities"):
-            assert check["status"] == "ok", check
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from e2e_world import call, flag_words
+from own_venv import own_venv
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -25,17 +24,7 @@ def python() -> Path:
 
     mlcroissant wants another pandas than pyspark.
     """
-    wanted = (FOLDER / "requirements.txt").read_text(encoding="utf-8")
-    venv = ROOT / ".venv-croissant"
-    stamp = venv / "requirements.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(venv, ignore_errors=True)
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        subprocess.run([base, "-m", "venv", venv], check=True)
-        install = [venv / "bin" / "python", "-m", "pip", "install", "--quiet", "-r", FOLDER / "requirements.txt"]
-        subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
-        stamp.write_text(wanted, encoding="utf-8")
-    return venv / "bin" / "python"
+    return own_venv("croissant", FOLDER / "requirements.txt") / "python"
 
 
 def read(python: Path, export: Path, cwd: Path) -> dict:

@@ -6,10 +6,8 @@ import json
 import os
 import re
 import shlex
-import shutil
 import struct
 import subprocess
-import sys
 import tarfile
 import threading
 import zlib
@@ -22,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from e2e_world import call, flag_words, rows_of, write_parquet
+from own_venv import own_venv
 
 from metaclip_spark.core.urls.request import request_url
 from metaclip_spark.training import TextDraw, epoch, kept_texts
@@ -85,25 +84,7 @@ def server() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def img2dataset() -> Path:
     """Return the command img2dataset of .venv-img2dataset; create the environment if it is missing or outdated."""
-    wanted = (ROOT / "tests" / "img2dataset" / "requirements.txt").read_text(encoding="utf-8")
-    venv = ROOT / ".venv-img2dataset"
-    stamp = venv / "requirements.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(venv, ignore_errors=True)
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        subprocess.run([base, "-m", "venv", venv], check=True)
-        install = [
-            venv / "bin" / "python",
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "-r",
-            ROOT / "tests" / "img2dataset" / "requirements.txt",
-        ]
-        subprocess.run(install, check=True, stdin=subprocess.DEVNULL)
-        stamp.write_text(wanted, encoding="utf-8")
-    return venv / "bin" / "img2dataset"
+    return own_venv("img2dataset", ROOT / "tests" / "img2dataset" / "requirements.txt") / "img2dataset"
 
 
 def documented() -> list[str]:

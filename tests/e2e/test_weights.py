@@ -9,7 +9,19 @@ import pyarrow.parquet as pq
 import pytest
 import reference
 import reference_worldwide
-from e2e_world import ENTRIES, World, call, flag_words, row, rows_of, versions, write_parquet
+from e2e_world import (
+    ENTRIES,
+    World,
+    assert_right,
+    call,
+    done,
+    drawn,
+    flag_words,
+    row,
+    rows_of,
+    versions,
+    write_parquet,
+)
 from pyspark.sql import functions as F
 from worldwide_pool import CODES, LISTS, rows_for, write_lists
 
@@ -41,30 +53,8 @@ def expected(rows, **how) -> reference.Curated:
     return reference.curate(given, ENTRIES, **how)
 
 
-def done(*words: object) -> dict:
-    ended = call(*words, "--json")
-    assert ended.status == 0, ended.err
-    return {**json.loads(ended.out), "err": ended.err}
-
-
 def run_words(world: World, path, **flags) -> list[object]:
     return ["run", *world.words(input=path, keep_columns="score", **{"threshold": T, **flags})]
-
-
-def assert_right(*words: object) -> None:
-    """Verify a warehouse: everything about its runs is checked, and nothing differs."""
-    ended = call("verify", *words, "--json")
-    answer = json.loads(ended.out)
-    assert (ended.status, answer["ok"]) == (0, True), ended.out
-    for check in answer["checks"]:
-        if check["check"] in ("draws", "subsets", "probabilities"):
-            assert check["status"] == "ok", check
-
-
-def drawn(spark, warehouse, run_id: str) -> dict[str, tuple[float, float]]:
-    columns = ("pair_id", "sampling_probability", "draw")
-    rows = rows_of(spark, warehouse, "curated_pairs", columns, condition=f"run_id = '{run_id}'")
-    return {pair: (p, u) for pair, p, u in rows}
 
 
 @pytest.fixture(scope="module")

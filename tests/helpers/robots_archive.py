@@ -15,6 +15,8 @@ User-Agent: ExampleBot
 Allow: /
 Content-Usage: train-ai=y
 """
+"""The example of draft-ietf-aipref-attach-05, section 3.4."""
+
 NEWS = (
     "User-agent: GPTBot\nUser-agent: CCBot\nDisallow: /\n\nUser-agent: *\nDisallow: /search\nSitemap: https://n/s.xml\n"
 )

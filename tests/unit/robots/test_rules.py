@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from robots_archive import AIPREF
 
 from metaclip_spark.robots.rules import MAX_PATH, UNREACHABLE, Rules
 from metaclip_spark.robots.text import read_robots
@@ -34,19 +35,6 @@ Allow: /example/page/
 Disallow: /example/page/disallowed.gif
 """
 """Section 5.2 of RFC 9309, "Longest Match"."""
-
-AIPREF = """\
-User-Agent: *
-Allow: /
-Disallow: /never/
-Content-Usage: train-ai=n
-Content-Usage: /ai-ok/ train-ai=y
-
-User-Agent: ExampleBot
-Allow: /
-Content-Usage: train-ai=y
-"""
-"""The example of draft-ietf-aipref-attach-05, section 3.4."""
 
 
 def rules(text: str, *agents: str) -> Rules:

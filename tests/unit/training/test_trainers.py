@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
 from pathlib import Path
 
 import pytest
+from own_venv import own_venv
 
 import metaclip_spark.training
 from metaclip_spark.errors import ConfigError
@@ -31,18 +31,10 @@ def test_without_torch_the_dataset_says_what_to_install(monkeypatch):
 @pytest.fixture(scope="module")
 def torch_python() -> Path:
     """Return the interpreter of .venv-torch; create the environment, of 5 GB, if it is missing or outdated."""
-    venv, wanted = ROOT / ".venv-torch", (HERE / "requirements.txt").read_text(encoding="utf-8")
-    python, stamp = venv / "bin" / "python", venv / "requirements.txt"
-    if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-        shutil.rmtree(venv, ignore_errors=True)
-        base = Path(sys.base_prefix) / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
-        subprocess.run([base, "-m", "venv", venv], check=True)
-        install = [python, "-m", "pip", "install", "--quiet", "-r", HERE / "requirements.txt"]
-        done = subprocess.run(install, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"torch cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
-        stamp.write_text(wanted, encoding="utf-8")
-    return python
+    try:
+        return own_venv("torch", HERE / "requirements.txt") / "python"
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"torch cannot be installed here: {(error.stderr or '').strip().splitlines()[-1:]}")
 
 
 @pytest.mark.slow
