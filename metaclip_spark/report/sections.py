@@ -133,7 +133,7 @@ def _no_entries(missing: int) -> str:
 
 
 def _domain_sentence(found: Composition) -> str:
-    definition = "A domain is the host of an image's url; a leading www. is removed."
+    definition = "A domain is the registered part of an image's host: example.co.uk of img1.example.co.uk."
     if found.domain_share >= 1:
         return f"{definition} The pool has {counted(found.domains.values, 'domain')}."
     return (

@@ -344,7 +344,7 @@ def test_the_public_summary_has_the_numbers_of_the_tables(spark, undisturbed, tm
     assert "noai" in numbers["rules"]["winter"]["opt_outs"]
 
     for of, column in (("images", 0), ("pages", 1)):
-        sizes = Counter(row[column].split("/")[2].removeprefix("www.") for row in kept)
+        sizes = Counter(".".join(row[column].split("/")[2].split(".")[-2:]) for row in kept)
         first = sorted(sizes, key=lambda domain: (-sizes[domain], domain))[: -(-len(sizes) // 10)]
         lines = (tmp_path / "summary" / f"domains-of-{of}.csv").read_text(encoding="utf-8").splitlines()
         assert lines[0] == "rank,domain,pairs,characters"

@@ -25,14 +25,14 @@ class Pool:
         rng = np.random.default_rng(1)
         numbers = np.arange(n)
         host = np.minimum(rng.geometric(0.2, n), hosts)
-        where = [f"{'www.' * int(i % 2)}Shop{h}.example:80" for i, h in zip(numbers, host, strict=True)]
+        where = [f"{('', 'www.', 'img.cdn.')[i % 3]}Shop{h}.example:80" for i, h in zip(numbers, host, strict=True)]
         self.urls = [f"http://{name}/{i}.jpg" for i, name in enumerate(where)]
         self.urls[:3] = ["no url", "http:///x", "http://shop1.example"]
         self.texts = [f"text {i}" for i in numbers]
         self.langs = [["en", "de", None][i % 3] for i in numbers]
         self.lists = [[None, "en", "other", "zh"][i % 7 % 4] for i in numbers]
         self.sources = [["alt", "title"][i % 5 // 4] for i in numbers]
-        # Entry 0 matches every pair. Entry 8999 matches few pairs, all of one host.
+        # Entry 0 matches every pair. Entry 8999 matches few pairs, all of one domain.
         self.ids = [
             sorted({0, *(301 * rng.geometric(0.1, 2) % N_ENTRIES).tolist(), *([8_999] if h == 7 else [])}) for h in host
         ]
@@ -88,9 +88,10 @@ class Pool:
         )
         return [pa.RecordBatch.from_pylist(rows[at : at + size], schema) for at in range(0, len(rows), size)]
 
-    def host(self, i: int) -> str:
+    def domain(self, i: int) -> str:
         found = self.urls[i].split("/")
-        return found[2].partition(":")[0].lower().removeprefix("www.") if len(found) > 2 else ""
+        host = found[2].partition(":")[0].lower() if len(found) > 2 else ""
+        return ".".join(host.split(".")[-2:])
 
 
 def found_in(pool: Pool, plan: Plan, size: int = 1_000, tasks: int = 2, places: int = 2) -> Composition:

@@ -8,7 +8,7 @@ from collections.abc import Collection
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from metaclip_spark.core.urls.hosts import domains_of_urls
+from metaclip_spark.core.urls.registered import domains_of_urls
 
 UNKNOWN = ""
 """The age of a snapshot that names no week, and the domain of a url without a host."""

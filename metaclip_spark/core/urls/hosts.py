@@ -28,20 +28,6 @@ def hosts_of(urls: pa.Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(hosts.indices.take(encoded.indices), normal)
 
 
-def domains_of_urls(urls: pa.Array) -> pa.StringArray:
-    """Return the domain of each url: its normalised host without `www.`; "" where the url is null or has no host.
-
-    Args:
-        urls: n strings, of any of Arrow's types.
-
-    >>> domains_of_urls(pa.array(["http://WWW.example.org/a.jpg", None, "a.jpg"])).to_pylist()
-    ['example.org', '', '']
-    """
-    hosts = hosts_of(urls.cast(pa.string()))
-    names = [host.removeprefix("www.") for host in hosts.dictionary.to_pylist()]
-    return pc.fill_null(pa.array(names, pa.string()).take(hosts.indices), "")
-
-
 def written_hosts(urls: pa.Array) -> pa.DictionaryArray:
     """Return the host of each url as the url spells it, not normalised.
 

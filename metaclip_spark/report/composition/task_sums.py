@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 from metaclip_spark.core.counts import BLOCK
 from metaclip_spark.core.entry_lists import list_layout, running_products
 from metaclip_spark.core.urls.hosts import normal_host, written_hosts
+from metaclip_spark.core.urls.registered import domain_of
 from metaclip_spark.core.weights.pairs import PairWeights
 from metaclip_spark.report.composition import entry_texts
 
@@ -124,7 +125,7 @@ class TaskSums:
     """
 
     plan: Plan
-    _hosts: dict[str, int] = field(default_factory=dict)
+    _known: dict[str, int] = field(default_factory=dict)
     _written: dict[str, int] = field(default_factory=dict)
     _sums: dict[str, tuple[Counter[str], Counter[str]]] = field(
         default_factory=lambda: {kind: (Counter(), Counter()) for kind in PARTS[:-1]}
@@ -149,12 +150,12 @@ class TaskSums:
             self._add_texts(batch, rows, ids)
         sampled = ~curated[rows] & (s[rows] < shares[ids]) if len(ids) else np.zeros(0, bool)
         rows, ids = rows[sampled], ids[sampled]
-        self._add_hosts(batch.column("url"), curated, s < self.plan.domain_share, rows, ids)
+        self._add_domains(batch.column("url"), curated, s < self.plan.domain_share, rows, ids)
         self._add_pairs(batch, curated)
         if self._buffered > _FLUSH:
             yield self._entry_rows()
 
-    def _add_hosts(
+    def _add_domains(
         self,
         urls: pa.Array,
         curated: npt.NDArray[np.bool_],
@@ -173,13 +174,13 @@ class TaskSums:
             self._buffered += len(ids)
 
     def _codes(self, urls: pa.Array) -> npt.NDArray[np.int64]:
-        """Return the code of each url's host. A code is valid in this task only."""
+        """Return the code of each url's domain. A code is valid in this task only."""
         hosts = written_hosts(urls)
-        codes, known = self._written, self._hosts
+        codes, known = self._written, self._known
         names = [*hosts.dictionary.to_pylist(), ""]
         for name in names:
             if name not in codes:
-                codes[name] = known.setdefault(normal_host(name).removeprefix("www."), len(known))
+                codes[name] = known.setdefault(domain_of(normal_host(name)), len(known))
         while len(known) > self._domains.shape[1]:
             self._domains = np.concatenate([self._domains, np.zeros_like(self._domains)], axis=1)
         by_name = np.fromiter((codes[name] for name in names), np.int64, len(names))
@@ -216,9 +217,9 @@ class TaskSums:
         for kind, (pool, curated) in self._sums.items():
             values = list(pool | curated)
             yield partial_rows(kind, values, [pool[value] for value in values], [curated[value] for value in values])
-        pool, curated = self._domains[:, : len(self._hosts)]
+        pool, curated = self._domains[:, : len(self._known)]
         counted = np.flatnonzero(pool + curated)
-        names = pa.array(list(self._hosts), pa.string()).take(pa.array(counted))
+        names = pa.array(list(self._known), pa.string()).take(pa.array(counted))
         yield partial_rows("domain", names, pool[counted], curated[counted])
         if self._pairs:
             ids, kept, packed = zip(*self._pairs, strict=True)
@@ -232,7 +233,7 @@ class TaskSums:
         keys, pairs = np.unique(np.concatenate(self._entries), return_counts=True)
         self._entries, self._buffered = [], 0
         ids, codes = (keys >> 32).astype(np.int32), keys & 0xFFFFFFFF
-        names = pa.array(list(self._hosts), pa.string())
+        names = pa.array(list(self._known), pa.string())
         blocks = ids // BLOCK
         starts = np.flatnonzero(np.diff(blocks, prepend=-1))
         numbers, packed = blocks[starts].tolist(), []

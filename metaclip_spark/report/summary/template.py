@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from metaclip_spark.core.urls.registered import LIST_VERSION
 from metaclip_spark.core.wording import counted, size
 from metaclip_spark.report.account import meaning_of
 from metaclip_spark.report.summary.facts import DomainList, Facts, Input, Rules
@@ -22,6 +23,7 @@ IMAGE_RANGES = (
     (None, "More than 1 billion images"),
 )
 _SHOWN_LANGUAGES = 30
+_DOMAINS = f"A domain is the registered one, by the ICANN part of the Public Suffix List of {LIST_VERSION}."
 _NOT_ILLEGAL = ("takedown", "blocklist")
 
 
@@ -261,7 +263,7 @@ def _crawled(facts: Facts) -> Section:
             Field(
                 "Summary of the most relevant domain names crawled",
                 " ".join(_listed(each, facts.small) for each in facts.domains) or None,
-                ["A domain is the host of a url without www. Its size is its number of pairs in the subset."],
+                [f"{_DOMAINS} Its size is its number of pairs in the subset."],
             ),
             Field("Additional comments (optional)"),
         ),

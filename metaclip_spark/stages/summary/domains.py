@@ -1,4 +1,4 @@
-"""Domains: the hosts of images or pages, by size, and the largest of them."""
+"""Domains of images or pages by size, and the largest of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from metaclip_spark.core.urls.hosts import domains_of_urls
+from metaclip_spark.core.urls.registered import domains_of_urls
 from metaclip_spark.report.summary.domain_csv import csv_lines
 from metaclip_spark.spark.arrow_udf import column_function, settled
 from metaclip_spark.stages.columns import need_columns
@@ -18,7 +18,7 @@ _HINT = "The summary reads curated_pairs as this package writes them."
 
 
 def domains_of(pairs: DataFrame, column: str) -> DataFrame:
-    """Sum pairs and characters by domain: the host of a url, without `www.`; "" where there is none.
+    """Sum pairs and characters by domain, see `core/urls/registered.py`; "" for urls without a host.
 
     Reads: the column, and text. Writes: nothing. Rows: domain, pairs, characters; n:1 per domain.
     Shuffle: one row per domain and task.

@@ -265,7 +265,8 @@ def test_the_composition_of_the_pool_is_on_the_page():
         "1 / Σ share² (inverse Simpson)",
         "40 entries have at least 20 pairs in the pool, and are compared.",
         "about 100 of them are sampled by a keyed hash of the pair.",
-        "A domain is the host of an image's url; a leading www. is removed. The pool has 10 domains.",
+        "A domain is the registered part of an image's host: example.co.uk of img1.example.co.uk. "
+        "The pool has 10 domains.",
         "50 pairs of the curated subset cat https://example.org/cat > 0.9999 draw 0.2500",
         "50 pairs that were dropped cat https://example.org/cat 0.125 draw 0.2500",
         "1 of 3 classes is thin",

@@ -29,12 +29,12 @@ def as_parts(pool: Pool, value) -> list[Part]:
 
 
 def test_languages_sources_and_domains_are_counted_in_pool_and_subset(pool):
-    """Every pair is counted once per side. Port, capitals and www. do not belong to a domain, and a null is ""."""
+    """Every pair is counted once per side. Port, capitals and subdomains do not count, and a null is ""."""
     found = found_in(pool, pool.plan())
     assert found.languages.listed == as_parts(pool, lambda i: pool.langs[i] or "")
     assert found.text_sources.listed == as_parts(pool, lambda i: pool.sources[i])
     assert found.lists.listed == as_parts(pool, lambda i: pool.lists[i] or "")
-    assert found.domains.listed == as_parts(pool, pool.host)
+    assert found.domains.listed == as_parts(pool, pool.domain)
     assert [one.pool for one in found.domains.listed if not one.value] == [2]
     for parts in (found.languages, found.text_sources, found.lists, found.domains):
         assert (parts.pool, parts.curated) == (3_000, int(pool.kept.sum()))
@@ -50,11 +50,11 @@ def test_domains_of_an_entry_are_counted_in_pairs_whose_hash_is_below_its_share(
     assert found.entry_ids.tolist() == compared.tolist()
     for at, entry in enumerate(compared.tolist()):
         share = PER_ENTRY / max(pool.counts[entry], PER_ENTRY)
-        hosts = Counter(pool.host(i) for i, ids in enumerate(pool.ids) if entry in ids and pool.s[i] < share)
-        pairs = sum(hosts.values())
-        top = min(hosts, key=lambda name: (-hosts[name], name))
-        assert (found.pairs[at], found.top_pairs[at], found.top_domains[at]) == (pairs, hosts[top], top)
-        assert found.effective[at] == pytest.approx(1 / sum((n / pairs) ** 2 for n in hosts.values()), rel=1e-12)
+        domains = Counter(pool.domain(i) for i, ids in enumerate(pool.ids) if entry in ids and pool.s[i] < share)
+        pairs = sum(domains.values())
+        top = min(domains, key=lambda name: (-domains[name], name))
+        assert (found.pairs[at], found.top_pairs[at], found.top_domains[at]) == (pairs, domains[top], top)
+        assert found.effective[at] == pytest.approx(1 / sum((n / pairs) ** 2 for n in domains.values()), rel=1e-12)
         assert pairs == pool.counts[entry] or pool.counts[entry] > PER_ENTRY
     assert 60 < found.pairs[0] < 140
     (worst,) = found.worst(1, pool.counts)
