@@ -348,6 +348,11 @@ def test_weights_of_languages_equal_one_process(spark, languages):
     pair = next(pair for pair in right.kept if right.lists[pair] == "en")
     (answer,) = json.loads(call("explain", *at, "--pair-id", pair, "--json").out)
     assert (answer["weight"], answer["sampling_probability"], answer["draw"]) == (0.5, *right.kept[pair])
+    ended = call("report", *at, "--eu-summary", root / "summary")
+    assert ended.status == 0, ended.err
+    notes = json.loads((root / "summary" / "summary.json").read_text(encoding="utf-8"))["numbers"]["notes"]
+    assert any(one.startswith(note) for one in notes)
+    assert any(one.startswith("Each language is balanced with a list and a t of its own: de ") for one in notes)
     assert_right(*at)
 
 

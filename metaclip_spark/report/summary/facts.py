@@ -92,6 +92,7 @@ class Facts:
         pool: number of pairs of the pool.
         domains: the lists of domains.
         small: whether the lists are those of a small firm.
+        notes: sentences on what is special about the draw, such as weights or the counts of another pool.
     """
 
     run_id: str
@@ -112,6 +113,7 @@ class Facts:
     pool: int
     domains: Sequence[DomainList] = ()
     small: bool = False
+    notes: Sequence[str] = ()
 
 
 def listed_domains(domains: int, small: bool) -> int:

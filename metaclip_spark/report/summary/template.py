@@ -133,7 +133,7 @@ def sections(facts: Facts) -> list[Section]:
         Section(
             "3.3",
             "Other information (optional)",
-            (Field("Other relevant information about data processing", _processing(facts)),),
+            (Field("Other relevant information about data processing", _processing(facts), facts.notes),),
         ),
     ]
 

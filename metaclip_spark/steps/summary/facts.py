@@ -54,7 +54,19 @@ def read_facts(ctx: RunContext, card: Card, subset: DataFrame) -> Facts:
         opted_out=card.opted_out,
         taken_down=card.taken_down,
         pool=card.unique_pairs,
+        notes=_notes(card),
     )
+
+
+def _notes(card: Card) -> list[str]:
+    """Return the notes of the card, and what the page of the card says of a draw in other places."""
+    notes = list(card.notes)
+    if card.languages:
+        listed = ", ".join(f"{row.name} {row.threshold:,}" for row in card.languages if row.counts)
+        notes.append(f"Each language is balanced with a list and a t of its own: {listed}.")
+    if card.left_of is not None:
+        notes.append(f"The pairs balanced are those of {card.left_of} that survived other filters.")
+    return notes
 
 
 def _most_first(rows: list[Any], name: str) -> list[Any]:

@@ -176,6 +176,9 @@ def test_processing_names_filters_and_what_they_left_out():
         "Snapshot CC-MAIN-2024-51 was read with --languages en. Each url and text is there once: repeats were "
         "removed. Left out while reading: blocklist: 3 (listed); filter:mine: 2."
     )
+    assert list(field.facts) == []
+    weighted = replace(FACTS, notes=["Each pair weighs 0.5."])
+    assert field_of(weighted, "3.3", "Other relevant").facts == ["Each pair weighs 0.5."]
     others = replace(FACTS, rules={"a": Rules(())}, rejected={})
     assert field_of(others, "3.3", "Other relevant").value.endswith(
         "are the data set. Nothing was left out while reading."
