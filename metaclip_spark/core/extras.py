@@ -69,5 +69,33 @@ def requirements(extra: str | None = None) -> list[str]:
     return found
 
 
+def extra_of(module: str) -> str | None:
+    """Return the extra that brings a module; "" if every installation has it, None if it is none of this package's.
+
+    It asks the packages of this environment: a module that is missing here, too, has None.
+
+    >>> extra_of("numba"), extra_of("my_filters")
+    ('', None)
+    """
+    packages = {_normal(name) for name in metadata.packages_distributions().get(module, ())}
+    for extra in ("", *_extras()):
+        if packages & {_normal(_name(line)) for line in requirements(extra or None)}:
+            return extra
+    return None
+
+
+def _extras() -> list[str]:
+    """List the extras, those with few requirements first: `all` has those of the others."""
+    try:
+        names = metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError:
+        return []
+    return sorted(names, key=lambda name: (len(requirements(name)), name))
+
+
+def _normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
 def _name(requirement: str) -> str:
     return re.split(r"[\s\[<>=!~;]", requirement, maxsplit=1)[0]

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from metaclip_spark.core.extras import extra_of
 from metaclip_spark.errors import WorkerError
 from metaclip_spark.spark.embedded import is_embedded
 from metaclip_spark.spark.versions import check_version, is_connect
@@ -155,7 +156,11 @@ def _lacking(modules: list[str], python: str | None) -> str:
     where = f" ({python})" if python else ""
     advice = _SEND_MODULES if modules == ["metaclip_spark"] else _SEND
     if not set(modules) <= set(NEEDED):
-        advice = "Modules of your own travel with --py-files my_filters.py. " + _SEND
+        extra = extra_of(modules[0])
+        if extra:
+            advice = f"The extra [{extra}] brings it: bash jobs/package.sh report,{extra}. {_SEND}"
+        elif extra is None:
+            advice = f"Modules of your own travel with --py-files my_filters.py. {_SEND}"
     return f"The workers' Python{where} has no module {', '.join(modules)}. {advice}"
 
 

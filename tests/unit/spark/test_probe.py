@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,7 +42,7 @@ class Session:
 
     def __init__(self, python: str, version: str = "4.2.0", app: str = "") -> None:
         self.version = version
-        self.sparkContext = SimpleNamespace(applicationId=app or str(id(self)), master="local[2]", pythonExec=python)
+        self.sparkContext = SimpleNamespace(applicationId=app or uuid.uuid4().hex, master="local[2]", pythonExec=python)
         self.tags: list[str] = []
         self.interrupted = threading.Event()
 
@@ -70,6 +71,14 @@ class Session:
         (
             "ModuleNotFoundError: No module named 'numba.core'\n\tat org.apache",
             "The workers' Python has no module numba. Send the package and its libraries with --archives,",
+        ),
+        (
+            "ModuleNotFoundError: No module named 'ada_url'",
+            "The workers' Python has no module ada_url. Send the package and its libraries with --archives,",
+        ),
+        (
+            "ModuleNotFoundError: No module named 'stdnum.iban'",
+            "The workers' Python has no module stdnum. The extra [pii] brings it: bash jobs/package.sh report,pii. ",
         ),
         (
             "ModuleNotFoundError: No module named 'my_filters'",
