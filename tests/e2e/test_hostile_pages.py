@@ -78,11 +78,18 @@ def test_hostile_data_is_text_on_every_page_and_on_the_terminal(world, browser, 
         call("snapshots", "list", *at),
         call("verify", *at),
         call("export", *at),
+        call("report", *at, "--eu-summary", world.root / "summary"),
     ]
     assert [each.status for each in ended] == [0] * len(ended), [each.err[-400:] for each in ended if each.status]
     assert [each for each in ended if _CONTROLS.search(each.out + each.err)] == []
     assert "\\x1b[2J" in ended[4].out  # explain writes texts as Python does
     assert "[U+001B][2J[U+001B]]0;title[U+0007]" in ended[5].out
+    markdown = (world.root / "summary" / "summary.md").read_text(encoding="utf-8")
+    assert RAN in markdown
+    assert re.search(r"(?<!\\)[<>]", markdown) is None
+    assert _CONTROLS.search(markdown) is None
+    for line in (world.root / "summary" / "domains-of-images.csv").read_text(encoding="utf-8").splitlines()[1:]:
+        assert re.match(r"\d+,[\w.-]+,\d+,\d+$", line)
     for page in (card, compared):
         html = page.read_text(encoding="utf-8")
         tree = LexborHTMLParser(html)

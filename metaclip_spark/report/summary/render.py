@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from metaclip_spark.core.wording import one_line
 from metaclip_spark.report.summary.facts import Facts
 from metaclip_spark.report.summary.template import BASIS, TITLE, Section
 
@@ -61,5 +62,5 @@ def as_plain(sections: Sequence[Section], facts: Facts) -> dict[str, Any]:
 
 
 def _escaped(text: str) -> str:
-    """Return a text for one line of Markdown: names of snapshots and paths are the user's."""
-    return _ACTIVE.sub(r"\\\1", " ".join(text.split()))
+    """Return a text for one line of Markdown: names of languages and of entries of a list are someone else's."""
+    return _ACTIVE.sub(r"\\\1", one_line(" ".join(text.split())))

@@ -199,10 +199,11 @@ def test_the_lists_of_domains_say_how_much_they_cover():
 
 def test_names_of_users_are_no_markup():
     """A snapshot may have any name."""
-    hostile = replace(FACTS, inputs=[replace(TABLE, snapshot="<b>|x](y)\n# z")])
+    hostile = replace(FACTS, inputs=[replace(TABLE, snapshot="<b>|x](y)\n# z\u202e\x1b[2J")])
     page = as_markdown(sections(hostile), hostile)
     assert r"\<b\>\|x\](y) \# z" in page
     assert "\n# z" not in page
+    assert r"\# z\[U+202E\]\[U+001B\]\[2J" in page
 
 
 @given(st.lists(st.tuples(st.integers(1), st.text(), st.integers(0), st.integers(0)), max_size=5))
