@@ -174,6 +174,7 @@ def test_an_empty_subset_is_a_sentence_with_the_odds(spark, world, metaclip):
     assert json.loads(ended.out)["curated_size"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_snapshots_and_survivors_add_up(world, metaclip):
     """Pairs that an earlier snapshot has get a line of their own, and so do pairs that do not survive."""

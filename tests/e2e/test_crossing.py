@@ -58,6 +58,7 @@ def test_a_commit_that_was_killed_on_the_other_engine_is_made_again(
     assert_nothing_is_left(warehouse)
 
 
+@pytest.mark.slow
 def test_crawls_of_both_engines_in_one_warehouse_are_those_of_one(spark, world, engine, child_env, tmp_path):
     """The other engine's crawl is recognised as done. A new crawl is added on this engine, a third one on the other.
 

@@ -109,7 +109,9 @@ def test_a_server_that_throttles_is_waited_for(spark, world, server, monkeypatch
     assert len(rows_of(spark, world.root / "warehouse", "pairs", ("pair_id",))) == (FILES - 2) * ROWS
 
 
-@pytest.mark.parametrize(("code", "name"), [(403, "ExpiredToken"), (401, "Unauthorized")])
+@pytest.mark.parametrize(
+    ("code", "name"), [pytest.param(403, "ExpiredToken", marks=pytest.mark.slow), (401, "Unauthorized")]
+)
 def test_expired_credentials_stop_the_run_and_no_source_is_at_fault(spark, world, server, code, name):
     """After the first commit the token expires: exit status 1 says so, and the same command goes on with a new one."""
     server.always = {f"/f{n}.wat.gz": refusal(code, name) for n in range(2, FILES)}

@@ -29,6 +29,7 @@ def pair_ids(spark, world: World) -> list[str]:
     return [pair_id for (pair_id,) in rows_of(spark, world.root / "wh", "pairs", ("pair_id",))]
 
 
+@pytest.mark.slow
 def test_pairs_of_a_deduplication_that_died_are_known_to_the_next_snapshot(spark, world):
     """The first snapshot dies right after the commit of its pairs. The second one brings half of them, and others."""
     first = run_of(world, "first", [row("x", number) for number in range(8)])

@@ -57,9 +57,8 @@ def on_disk(warehouse: Path) -> int:
     return sum("_delta_log" not in file.parts for name in TABLES for file in (warehouse / name).rglob("*.parquet"))
 
 
-@pytest.mark.parametrize(
-    ("alone", "together", "kib"), [(2, 2, 16), pytest.param(6, 4, 32, marks=pytest.mark.slow)], ids=["four", "ten"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("alone", "together", "kib"), [(2, 2, 16), (6, 4, 32)], ids=["four", "ten"])
 def test_after_many_crawls_no_table_has_more_files_than_its_rows_justify(spark, world, alone, together, kib):
     """Each partition has one file, or files of which the median is at least half of the target; no row changed."""
     names = [*(f"crawl-{at}" for at in range(alone)), *(["in-parts"] * together)]

@@ -109,6 +109,7 @@ def test_a_source_that_dies_late_is_partial_and_its_counts_add_up(spark, engine,
     assert len([url for url in urls(spark, world) if "/late/" in url]) == 4096
 
 
+@pytest.mark.slow
 def test_a_single_source_that_kills_the_driver_fails_at_the_second_attempt(spark, engine, child_env, tmp_path):
     """The embedded engine reads a single source in its own process, which dies; the same command then says why."""
     world = poisoned(tmp_path, {"exit": "exit"})

@@ -205,6 +205,7 @@ def test_a_drop_that_dies_after_any_write_ends_in_the_same_tables(spark, pools):
         assert_same(pool_state(spark, pools.root / name), wanted)
 
 
+@pytest.mark.slow
 def test_a_replaced_snapshot_is_read_again_with_other_settings(spark, pools):
     """A filter was wrong: replace reads the files anew. The pool is that of a warehouse that read them right, last."""
     first = pools.run("wrong", ["two"])
@@ -241,6 +242,7 @@ def test_a_replaced_snapshot_is_read_again_with_other_settings(spark, pools):
     assert (gone[first[0]], gone[wrong["run_id"]]) == ([], ["one"])
 
 
+@pytest.mark.slow
 def test_the_same_settings_read_a_dropped_snapshot_again(spark, pools):
     """The commits of a snapshot that was dropped do not count as made: every pair comes back, once."""
     pools.run("had", ["one", "two"])

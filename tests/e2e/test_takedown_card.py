@@ -90,6 +90,7 @@ def test_pairs_taken_down_have_their_line_before_and_after_a_draw(cards):
     assert "drawn" not in cards.card(again)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_pairs_taken_down_before_they_reach_the_pool_and_takedowns_of_no_pair(cards):
     """A takedown between `extract` and `dedup`, one of rejects only, and one of nothing; then survivors and images."""

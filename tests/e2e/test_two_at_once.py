@@ -144,7 +144,7 @@ def test_a_run_that_was_suspended_beyond_its_lease_writes_no_more(spark, undistu
     assert_same(state, undisturbed.state)
 
 
-@pytest.mark.parametrize("early", [True, False])
+@pytest.mark.parametrize("early", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_command_waits_for_the_lease_and_then_runs(spark, world, monkeypatch, early):
     """With --wait a run says who holds the lease, starts when it is free, and else ends with who holds it still."""
     if not early:  # as on a store where only the lease itself can be asked

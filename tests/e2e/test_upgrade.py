@@ -146,6 +146,7 @@ def test_sources_that_are_staged_in_format_2_go_on_after_an_upgrade(spark, undis
     assert_same(table_state(spark, warehouse), undisturbed.state)
 
 
+@pytest.mark.slow
 def test_every_command_works_on_an_upgraded_warehouse(spark, tmp_path, fresh):
     """Runs, reports and exports of the old release answer as those of this one; a new crawl and a new list go on."""
     root = unpacked(tmp_path)

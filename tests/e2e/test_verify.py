@@ -159,6 +159,7 @@ def test_a_warehouse_that_commands_made_is_right(spark, tmp_path, script):
     assert idle(checks) == MADE[script]
 
 
+@pytest.mark.slow
 def test_snapshots_that_were_dropped_and_read_again_are_right(spark, world):
     """Pairs that moved, another list, subsets whose pool is gone; what cannot be checked is said."""
     pools = Pools(world)

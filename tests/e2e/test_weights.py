@@ -245,6 +245,7 @@ def test_a_column_that_was_not_kept_is_missing_in_every_pair(spark, weighted):
     assert "--keep-columns clip keeps the column when sources are read." in ended.err
 
 
+@pytest.mark.slow
 def test_a_new_crawl_reads_the_earlier_subset_if_it_has_the_same_weights(spark, tmp_path):
     """The result is that of the whole pool; a run without weights, or with others, is not built on."""
     world = World(tmp_path)

@@ -151,6 +151,7 @@ def test_every_command_answers_after_a_year_of_maintenance_as_before(spark, worl
     assert "balance reads the subset of run" in grown.err
 
 
+@pytest.mark.slow
 def test_a_deduplication_that_is_not_complete_is_invisible(spark, world):
     """Its rows are in the table and in no answer: of reports, exports, sweeps, explanations, counts, matches, draws."""
     years = Years(world)

@@ -11,6 +11,7 @@ from metaclip_spark.metadata import Metadata
 pytestmark = pytest.mark.spark
 
 
+@pytest.mark.slow
 def test_passes_are_timed_with_the_floor(spark):
     """One round over 300 texts times the floor, pyahocorasick in two ways, and the project's pass, in this order."""
     metadata = Metadata.from_entries(["cat", "a cat", "york"])

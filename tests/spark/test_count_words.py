@@ -99,6 +99,7 @@ def test_another_language_has_the_tokens_of_the_recipe(spark, tmp_path, capsys):
     assert "--language: 'xx' is the code of no Wikipedia" in sentence(capsys)
 
 
+@pytest.mark.slow
 def test_the_commands_of_the_page_go_from_dumps_to_a_balanced_subset(spark, tmp_path, monkeypatch, capsys):
     """Word for word, from generated dumps and page views of three languages to lists, a subset and its page."""
     pytest.importorskip("icu4py", reason="icu4py is not installed (pip install '.[segmenters]')")

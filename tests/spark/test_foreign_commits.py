@@ -47,6 +47,7 @@ def compacting(spark) -> Iterator[None]:
         spark.conf.unset(name)
 
 
+@pytest.mark.slow
 def test_with_auto_compaction_writes_are_new_and_have_their_rows(spark, warehouse, compacting):
     """The commit after ours is not ours: the answer is about ours. A repeated transaction is still not new."""
     for number in range(4):
@@ -77,7 +78,7 @@ def test_the_lease_is_taken_and_never_compacted_with_auto_compaction_on(spark, w
     assert "OPTIMIZE" not in [*operations(warehouse, "lease"), *operations(warehouse, "runs")]
 
 
-@pytest.mark.parametrize("through", ["this engine", "Spark's statements"])
+@pytest.mark.parametrize("through", ["this engine", pytest.param("Spark's statements", marks=pytest.mark.slow)])
 def test_an_optimize_right_after_a_write_changes_no_answer(spark, warehouse, monkeypatch, through):
     """Several foreign commits lie between a write and its question, as on a busy catalog."""
     if through != "this engine":

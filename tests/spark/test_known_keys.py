@@ -46,7 +46,7 @@ def plan_of(df) -> str:
     return df._jdf.queryExecution().executedPlan().toString()
 
 
-@pytest.mark.parametrize(("shards", "of"), [(1, 1), (4, 1), (2, 2)])
+@pytest.mark.parametrize(("shards", "of"), [(1, 1), pytest.param(4, 1, marks=pytest.mark.slow), (2, 2)])
 def test_dedup_against_the_filtered_keys_equals_dedup_against_all_keys(spark, shards, of):
     """The filter keeps every known key that a new pair has, and fewer than 100 of the other 4,900."""
     extracted, known = staged(spark, range(400)), keys_of(spark, range(300, 5_300))

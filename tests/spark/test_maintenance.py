@@ -116,6 +116,7 @@ def test_a_one_row_event_is_one_file_and_one_task(spark, named):
     assert [(part.files, part.rows) for part in warehouse.files("runs")] == [(1, 1)]
 
 
+@pytest.mark.slow
 def test_writes_are_counted_with_auto_compaction_on(spark, named):
     """Auto compaction commits right after a write: the write is still seen as new, with its rows."""
     warehouse, _ = named
@@ -141,7 +142,7 @@ def test_writes_are_counted_with_auto_compaction_on(spark, named):
     assert warehouse.read("entry_counts").count() == 7
 
 
-@pytest.mark.parametrize("through", ["this engine", "Spark's statements"])
+@pytest.mark.parametrize("through", ["this engine", pytest.param("Spark's statements", marks=pytest.mark.slow)])
 def test_merged_files_of_pairs_are_neighbours(spark, warehouse, monkeypatch, through):
     """Two batches of files that each span all ids become files of which each spans a part; no row changes."""
     if through != "this engine":

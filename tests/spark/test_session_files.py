@@ -81,6 +81,7 @@ def _wait_until_gone(folder: Path) -> None:
         time.sleep(0.2)
 
 
+@pytest.mark.slow
 def test_workers_without_the_package_are_one_sentence(child, tmp_path, spark_home):
     """The verb itself says it, not the job that the user starts later; Spark logs no trace."""
     venv.create(tmp_path / "bare", symlinks=True)

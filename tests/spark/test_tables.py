@@ -238,7 +238,7 @@ HOSTILE_NAMES = (
 """Names of snapshots that mean something in SQL, or in Spark's substitution of variables."""
 
 
-@pytest.mark.parametrize("logs", ["delta-rs", "Spark"])
+@pytest.mark.parametrize("logs", ["delta-rs", pytest.param("Spark", marks=pytest.mark.slow)])
 def test_a_value_is_never_a_part_of_a_statement(spark, warehouse, monkeypatch, request, logs):
     """Each row is replaced and deleted by its name alone, and no variable of the environment is in the log."""
     if logs == "Spark":
@@ -286,8 +286,8 @@ def test_rows_of_the_log_of_runs_cannot_be_deleted(full):
         full.delete("runs", run_id="x")
 
 
-@pytest.mark.parametrize("first", ["replace", "append"])
-@pytest.mark.parametrize("name", ["run_statistics", "entry_counts"])
+@pytest.mark.parametrize("first", ["replace", pytest.param("append", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["run_statistics", pytest.param("entry_counts", marks=pytest.mark.slow)])
 def test_the_first_write_into_a_table_of_a_catalog_may_replace_a_partition(spark, tmp_path, first, name):
     """The partition columns are not the last ones, which Spark's own catalog expects of a table that it replaces."""
     if is_embedded(spark):
@@ -564,15 +564,15 @@ def test_missing_column_in_a_write_is_an_error_and_not_a_null(spark, warehouse):
     assert entries_of(warehouse) == []
 
 
+OTHER_NAMES = ("ba`ck", """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""", "a#b?c", "${spark.app.name}")
+
+
 @pytest.mark.parametrize(
     "name",
     [
-        "ba`ck",
         "``",
-        """it's 5 of $x "ü" {a} * `q` &+=;,!~@()<>""",
-        "a#b?c",
-        "${spark.app.name}",
         """it's 50%20 of $x "ü" [1] {a} * `q`""",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in OTHER_NAMES),
     ],
 )
 def test_a_warehouse_may_have_any_name(spark, tmp_path, name):

@@ -70,7 +70,7 @@ def test_pairs_of_several_files_are_removed(spark, warehouse, stored):
     assert left_in(warehouse, "pairs") == {key for part in PARTS for key in ids_of(part)} - set(gone)
 
 
-@pytest.mark.parametrize("kind", ["many", "of the input"])
+@pytest.mark.parametrize("kind", ["many", pytest.param("of the input", marks=pytest.mark.slow)])
 def test_without_ranges_all_files_are_read(spark, warehouse, stored, monkeypatch, kind):
     """More ids than make sense, or ids that are no hexadecimal digits, are removed as well."""
     gone = [ids_of(part)[0] for part in PARTS]
