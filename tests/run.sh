@@ -66,23 +66,32 @@ for name in engines crossing second_run object_store databricks connect; do
 done
 if [ -n "$all" ]; then both=(tests/e2e); fi
 
+run_tests=("$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider)
+
 status=0
-if [ "${#pytest[@]}" = 0 ]; then
-  # All of them: those that need no Spark run beside those with it, which say how they ended after them.
+if [ "${#pytest[@]}" = 0 ] && [ -n "$spark" ]; then
+  make_archive
+  "${run_tests[@]}" --ignore=tests/unit --ignore=tests/fuzz || status=$?
+elif [ "${#pytest[@]}" = 0 ]; then
+  # All of them, in two queues, because much of them uses one core. The second one says how it ended after the first.
   said=$(mktemp)
   trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
-  # On Spark its own tests, and a part of those end to end that shows that both engines give the same.
-  if [ -z "$spark" ]; then set -- tests/spark tests/cluster "${both[@]}"; else set -- --ignore=tests/unit --ignore=tests/fuzz; fi
   (
+    of_second=0
+    child=""
+    trap 'kill "$child" 2> /dev/null || true; exit 143' TERM
     make_archive
-    exec "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider "$@"
+    # On Spark its own tests, and a part of those end to end that shows that both engines give the same.
+    "${run_tests[@]}" tests/spark tests/cluster "${both[@]}" & child=$!
+    wait "$child" || of_second=$?
+    "${run_tests[@]}" tests/unit/extract tests/unit/matchers tests/fuzz & child=$!
+    wait "$child" || of_second=$?
+    exit "$of_second"
   ) > "$said" 2>&1 &
   beside=$!
-  if [ -z "$spark" ]; then
-    "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider --engine embedded \
-      --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py tests/e2e tests/faults || status=$?
-  fi
-  "$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider tests/unit tests/fuzz || status=$?
+  "${run_tests[@]}" --engine embedded --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py \
+    tests/e2e tests/faults || status=$?
+  "${run_tests[@]}" --ignore=tests/unit/extract --ignore=tests/unit/matchers tests/unit || status=$?
   wait "$beside" || status=$?
   cat -- "$said"
 else

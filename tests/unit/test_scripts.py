@@ -561,9 +561,10 @@ QUIET = "<-m><{0}><-p><no:cacheprovider>"
 ALL = (
     f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py>"
     "<tests/e2e><tests/faults>\n"
-    f"{QUIET}<tests/unit><tests/fuzz>\n{QUIET}<tests/spark><tests/cluster>{{1}}"
+    f"{QUIET}<--ignore=tests/unit/extract><--ignore=tests/unit/matchers><tests/unit>\n"
+    f"{QUIET}<tests/spark><tests/cluster>{{1}}\n{QUIET}<tests/unit/extract><tests/unit/matchers><tests/fuzz>"
 )
-"""If no test is named: those on Spark run beside all others, and say after them how they ended."""
+"""If no test is named: two queues, of which the second one says after the first how it ended."""
 
 
 @pytest.mark.parametrize(
@@ -590,6 +591,16 @@ def test_runner_fails_if_tests_or_linter_do(ready, lint, tests, status):
     write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(lint=lint, pytest=tests))
     done = ready.run("tests/run.sh")
     assert (done.returncode, "<-m>" in done.stdout) == (status, True)
+
+
+@pytest.mark.parametrize("part", ["tests/spark", "tests/fuzz", "tests/faults", "--ignore=tests/unit/extract"])
+def test_runner_fails_if_one_part_of_the_tests_does(ready, part):
+    """Each part runs all the same."""
+    ready.run("jobs/setup.sh", "spark,report,test")
+    failing = f'case "$*" in *pytest*{part}*) shift 2; printf "<%s>" "$@"; echo; exit 1 ;; esac\n'
+    write_script(ready.root / ".venv/bin/python", failing + TEST_RUNNER.format(lint=0, pytest=0))
+    done = ready.run("tests/run.sh")
+    assert (done.returncode, done.stdout) == (1, f"{LINT}{ALL.format('not slow', BOTH)}\n")
 
 
 def test_runner_ends_with_the_oldest_spark_if_everything_is_requested(ready):
