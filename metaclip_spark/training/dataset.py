@@ -10,7 +10,7 @@ from metaclip_spark.core.extras import how_to_install
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.training.concept import Concepts
 from metaclip_spark.training.loader import cut, read_columns, span, stream_sizes
-from metaclip_spark.training.pairs import Draw
+from metaclip_spark.training.pairs import Draw, dicts_of
 from metaclip_spark.training.source import Paths, open_source, sampling_unit
 from metaclip_spark.training.split import Worker, parts, stream_of, this_rank, this_worker
 from metaclip_spark.training.stream import Stream, limited
@@ -206,7 +206,7 @@ class PairDataset(IterableDataset):  # type: ignore[misc]  # torch is not there 
         tables = limited(pairs, limit, given * per_item, size)
         if self._batch_size is None:
             for table in tables:
-                yield from table.to_pylist()
+                yield from dicts_of(table)
             return
         for table in cut(tables, self._batch_size, self._concepts, self._columns):
             yield table.to_pydict()

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.training.concept import Concepts
-from metaclip_spark.training.pairs import Draw
+from metaclip_spark.training.pairs import Draw, dicts_of
 from metaclip_spark.training.source import Paths, Source, open_source, sampling_unit
 from metaclip_spark.training.split import Worker, parts
 from metaclip_spark.training.stream import Stream, sized
@@ -53,8 +53,9 @@ def epoch(
     """
     named: dict[str, Any] = {"columns": columns, "balance": balance, "unit": unit}
     for batch in batches(path, epoch, seed, worker, first_shard=first_shard, skip=skip, **named):
-        for pair in batch.pairs.to_pylist():
-            yield {**pair, "shard": batch.shard}
+        for pair in dicts_of(batch.pairs):
+            pair["shard"] = batch.shard
+            yield pair
 
 
 def batches(

@@ -12,6 +12,7 @@ import pyarrow as pa
 from metaclip_spark.core.draw import draws
 from metaclip_spark.errors import InputError
 from metaclip_spark.training.loader import batches
+from metaclip_spark.training.pairs import dicts_of
 from metaclip_spark.training.source import Paths
 from metaclip_spark.training.split import Worker, stream_of, this_rank, this_worker
 
@@ -43,7 +44,7 @@ def samples(
     """
     worker = worker or stream_of(this_rank(), this_worker())
     for batch in batches(path, epoch, seed, worker, skip=skip, balance=balance, unit=unit):
-        for pair in batch.pairs.to_pylist():
+        for pair in dicts_of(batch.pairs):
             text = pair.pop("text")
             yield {
                 "__key__": pair["pair_id"],
