@@ -21,6 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rebalance import Cost, made_pairs, timed
+from stored_pool import store_pool
 from texts import entry_list
 
 from metaclip_spark.cli import main as command
@@ -30,7 +31,6 @@ from metaclip_spark.spark.broadcast import broadcast_matcher
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.stages.match import match
 from metaclip_spark.terminal.tables import print_rows
-from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
@@ -54,16 +54,7 @@ def main() -> int:
         def add(number: int) -> None:
             name = f"crawl{number:02}"
             rows = made_pairs(spark, number * args.pairs, (number + 1) * args.pairs, snapshot=name)
-            commit = warehouse.append("pairs", match(rows, matcher, metadata.metadata_id))
-            attempt.record(
-                DONE,
-                "dedup",
-                snapshot=name,
-                fingerprint=name,
-                versions={"pairs": commit.version},
-                rows=commit.rows,
-                detail={"batches": []},
-            )
+            store_pool(warehouse, attempt, match(rows, matcher, metadata.metadata_id), name)
 
         at = ["--warehouse", root, "--metadata", str(entry_list())]
         for number in range(args.crawls):

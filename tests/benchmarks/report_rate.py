@@ -2,9 +2,9 @@
 
     python tests/benchmarks/report_rate.py [--millions 1 10] [--rounds 1] [--keep FOLDER]     # bar: 10M under 60 s
 
-The pool is generated: 4.8 matches per pair from the 500,000 entries of metadata/en.json.gz, and a million hosts. The
-counts of the entries and the sizes of the hosts are long-tailed, as they are in a language. The command line counts and
-balances the pool, which is not timed.
+The pool is generated: 4.8 matches per pair from the 500,000 entries of metadata/en.json.gz, and a million domains. The
+counts of the entries and the sizes of the domains are long-tailed, as they are in a language. The command line counts
+and balances the pool, which is not timed.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from pyspark.sql import functions as F
 
 sys.path.insert(0, str(Path(__file__).parent))
 from rebalance import cpu_seconds
+from stored_pool import store_pool
 
 from metaclip_spark.cli import main as main_of_cli
 from metaclip_spark.metadata import load_metadata
 from metaclip_spark.schemas import PAIRS
 from metaclip_spark.spark.session import get_session
 from metaclip_spark.terminal.tables import print_rows
-from metaclip_spark.warehouse.events import DONE
 from metaclip_spark.warehouse.runs import RunLog
 from metaclip_spark.warehouse.tables import Warehouse
 
 ROOT = Path(__file__).resolve().parents[2]
 METADATA = ROOT / "metadata" / "en.json.gz"
-ENTRIES, HOSTS = 500_000, 1_000_000
+ENTRIES, DOMAINS = 500_000, 1_000_000
 _PART = 250_000
 
 
@@ -91,18 +91,9 @@ def make(warehouse: str, pairs: int) -> None:
     spark = get_session("local[2]", "4g")
     tables = Warehouse(spark, warehouse)
     metadata_id = load_metadata(METADATA).metadata_id
-    commit = tables.append("pairs", made_pairs(spark, pairs, metadata_id))
     attempt = RunLog(tables).attempt("made", {}, [metadata_id])
     attempt.record("started")
-    attempt.record(
-        DONE,
-        "dedup",
-        snapshot="default",
-        fingerprint=f"made {pairs}",
-        versions={"pairs": commit.version},
-        rows=commit.rows,
-        detail={},
-    )
+    store_pool(tables, attempt, made_pairs(spark, pairs, metadata_id), "default")
     spark.stop()
 
 
@@ -111,7 +102,7 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
 
     def generate(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         shuffled = np.random.default_rng(0).permutation(ENTRIES).astype(np.int32)
-        entries, hosts = _cumulative(ENTRIES, 1.05), _cumulative(HOSTS, 1.1)
+        entries, hosts = _cumulative(ENTRIES, 1.05), _cumulative(DOMAINS, 1.1)
         for batch in batches:
             for start in batch.column(0).to_pylist():
                 numbers = np.arange(start, min(start + _PART, pairs))
@@ -123,10 +114,10 @@ def made_pairs(spark: SparkSession, pairs: int, metadata_id: str):
     )
     url = F.concat(
         F.lit("https://"),
-        F.when(F.col("n") % 3 == 0, "www.").otherwise(""),
-        F.lit("images"),
+        F.when(F.col("n") % 3 == 0, "images.").otherwise("www."),
+        F.lit("shop"),
         F.col("host"),
-        F.lit(".example.org/pictures/"),
+        F.lit(".org/pictures/"),
         F.col("n"),
         F.lit(".jpg"),
     )

@@ -176,14 +176,16 @@ class TaskSums:
     def _codes(self, urls: pa.Array) -> npt.NDArray[np.int64]:
         """Return the code of each url's domain. A code is valid in this task only."""
         hosts = written_hosts(urls)
-        codes, known = self._written, self._known
+        written, known = self._written, self._known
         names = [*hosts.dictionary.to_pylist(), ""]
-        for name in names:
-            if name not in codes:
-                codes[name] = known.setdefault(domain_of(normal_host(name)), len(known))
+        codes = list(map(written.get, names))
+        if None in codes:
+            new = [at for at, code in enumerate(codes) if code is None]
+            for at in new:
+                codes[at] = written[names[at]] = known.setdefault(domain_of(normal_host(names[at])), len(known))
         while len(known) > self._domains.shape[1]:
             self._domains = np.concatenate([self._domains, np.zeros_like(self._domains)], axis=1)
-        by_name = np.fromiter((codes[name] for name in names), np.int64, len(names))
+        by_name = np.array(codes, np.int64)
         of_urls: npt.NDArray[np.int64] = by_name[hosts.indices.fill_null(len(names) - 1).to_numpy()]
         return of_urls
 

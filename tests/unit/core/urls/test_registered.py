@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 
+import publicsuffixlist
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from metaclip_spark.core.urls.hosts import normal_host
+from metaclip_spark.core.urls.hosts import is_ip, normal_host
 from metaclip_spark.core.urls.registered import LIST_VERSION, domain_of, domains_of_urls
 
 
@@ -33,6 +36,7 @@ from metaclip_spark.core.urls.registered import LIST_VERSION, domain_of, domains
         # Without a registered domain.
         ("co.uk", "co.uk"),
         ("com", "com"),
+        (".com", ".com"),
         ("localhost", "localhost"),
         ("192.168.12.34", "192.168.12.34"),
         ("[2001:DB8:0::1]", "[2001:db8::1]"),
@@ -57,6 +61,33 @@ def test_what_is_no_host_has_a_domain_of_its_own(host):
     found = domain_of(normal_host(host))
     assert found
     assert normal_host(host).endswith(found)
+
+
+LIBRARY = publicsuffixlist.PublicSuffixList(only_icann=True)
+LABELS = [
+    "www",
+    "example",
+    "co",
+    "com",
+    "uk",
+    "jp",
+    "kobe",
+    "city",
+    "us",
+    "ak",
+    "k12",
+    "ck",
+    "org",
+    "xn--fiqs8s",
+    "x",
+]
+
+
+@given(st.lists(st.sampled_from([*LABELS, "xn--55qx5d", "cn", "github", "io", "er", "notknown", "A", "1"]), max_size=6))
+def test_any_host_has_the_domain_that_the_library_finds(labels):
+    """Also where the top-level domain alone decides, which is most hosts."""
+    host = normal_host(".".join(labels)).strip(".")
+    assert domain_of(host) == (host if is_ip(host) else LIBRARY.privatesuffix(host) or host)
 
 
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
