@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from e2e_world import (
+    TAIL,
     UNMATCHED,
     assert_same,
     call,
@@ -135,7 +136,7 @@ def test_unique_pool_with_its_own_key_keeps_key_columns_and_every_row(spark, wor
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, schema):
-    """`run --catalog` writes the same rows to named tables, and a second run finds them."""
+    """`run --catalog` writes the same rows to named tables, a second run finds them, and `verify` checks them."""
     words = by_name(undisturbed.world, schema, threshold=2)
     first = call("run", *words, "--json")
     assert first.status == 0, first.err
@@ -144,6 +145,22 @@ def test_tables_by_name_hold_what_tables_by_path_hold(spark, undisturbed, schema
     assert (again.status, again.out) == (0, first.out)
     assert "3 done already" in again.err
     assert json.loads(first.out)["tables"]["pairs"] == f"{schema}.pairs"
+    right = call("verify", "--catalog", schema, "--json")
+    assert right.status == 0, right.out + right.err
+    checks = {check["check"]: check for check in json.loads(right.out)["checks"]}
+    assert {name: check["status"] for name, check in checks.items()} == {
+        **dict.fromkeys(checks, "ok"),
+        "takedowns": "nothing to check",
+    }
+    assert checks["staging"]["not_checked"] == [
+        "files in the folder of staging, and partial exports: the warehouse is no local folder"
+    ]
+    spark.sql(f"UPDATE {schema}.curated_pairs SET draw = draw / 2 WHERE text LIKE '%red%'")
+    spark.sql(f"DELETE FROM {schema}.pairs WHERE url = '{TAIL[0]}'")
+    wrong = call("verify", "--catalog", schema, "--json")
+    assert wrong.status == 1, wrong.out + wrong.err
+    differing = {check["check"] for check in json.loads(wrong.out)["checks"] if check["status"] == "differs"}
+    assert differing == {"counts", "probabilities", "draws", "subsets", "sources", "runs"}
 
 
 @pytest.mark.slow

@@ -274,6 +274,11 @@ any_row = first_where()
 unmatched = first_where(entry_ids=[])
 
 
+def last_entry(rows: list[Row]) -> Row:
+    """Find the row of the highest entry id, which decides how many entries there seem to be."""
+    return max(rows, key=lambda each: each["entry_id"])
+
+
 def changed(name: str, find: Callable[[list[Row]], Row] = any_row, **values: Any) -> Callable[[Path], Row]:
     """Return a damage: one row of a table gets other values, which may be functions of the row."""
 
@@ -421,6 +426,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], Row], str, set[str]]] = {
     ),
     "a wrong count": (changed("entry_counts", count=lambda r: r["count"] + 1), "counts entry_counts.count", set()),
     "a missing count": (missing("entry_counts"), "counts entry_counts.count", set()),
+    "a missing count of the last entry": (missing("entry_counts", last_entry), "counts entry_counts.count", set()),
     "another entry": (changed("entry_counts", entry="b"), "counts entry_counts.entry", set()),
     "a wrong count of a run": (
         changed("entry_probabilities", count=lambda r: r["count"] + 1, probability=lambda r: r["probability"]),

@@ -74,6 +74,11 @@ def words(pool: list[Path], warehouse: Path, master: str) -> list[str]:
     ]
 
 
+def of_verify(warehouse: Path, master: str) -> list[str]:
+    """Return the words of `verify`."""
+    return ["verify", "--warehouse", str(warehouse), "--master", master, "--driver-memory", "2g"]
+
+
 def rows_of(spark, warehouse: Path) -> dict[str, list[str]]:
     """Return every table's rows, sorted."""
     found = {}
@@ -155,13 +160,23 @@ def cluster_env(child_env, spark_home) -> dict[str, str]:
 
 
 def test_two_executor_processes_make_the_same_tables_as_one_process(spark, pool, one_process, cluster_env, tmp_path):
-    """On local-cluster[2,1,1024], every table has the same rows as on local[2]."""
+    """On local-cluster[2,1,1024], every table has the same rows as on local[2], and `verify` finds them right there."""
     warehouse = tmp_path / "warehouse"
     command = words(pool, warehouse, "local-cluster[2,1,1024]")
     cluster = Cluster(cluster_env, command, None, tmp_path / "log")
     assert cluster.watch(500) == 0, cluster.log.read_text()
     assert len(cluster.executors) == 2
     assert_same_tables(rows_of(spark, warehouse), one_process)
+    verify = Cluster(cluster_env, of_verify(warehouse, "local-cluster[2,1,1024]"), None, tmp_path / "verify")
+    said = verify.log
+    assert verify.watch(500) == 0, said.read_text()
+    assert len(verify.executors) == 2
+    assert f"{warehouse} is right in 10 checks" in said.read_text()
+    first = next((warehouse / "pairs").rglob("*.parquet"))
+    first.unlink()
+    broken = Cluster(cluster_env, of_verify(warehouse, "local-cluster[2,1,1024]"), None, tmp_path / "broken")
+    assert broken.watch(500) == 1, broken.log.read_text()
+    assert f"{warehouse} is not right" in broken.log.read_text()
 
 
 def test_executors_killed_in_every_phase_change_nothing(spark, pool, one_process, cluster_env, tmp_path):

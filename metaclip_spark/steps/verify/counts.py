@@ -61,7 +61,7 @@ def _compare(look: Inspection, check: Check, metadata_id: str, snapshot: str, st
     now = _by_entry(count(pairs).toArrow())
     before = _by_entry(stored)
     _compare_arrays(check, "entry_counts.count", snapshot, now, before)
-    check.count(int(np.count_nonzero(now | before)), "entry", "entries")
+    check.count(len(np.union1d(np.flatnonzero(now), np.flatnonzero(before))), "entry", "entries")
     ctx = look.context_of(metadata_id, check)
     if ctx is not None:
         _compare_entries(check, "entry_counts", snapshot, ctx, stored)
