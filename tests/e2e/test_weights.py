@@ -353,7 +353,9 @@ def test_weights_of_languages_equal_one_process(spark, languages):
     assert ended.status == 0, ended.err
     notes = json.loads((root / "summary" / "summary.json").read_text(encoding="utf-8"))["numbers"]["notes"]
     assert any(one.startswith(note) for one in notes)
-    assert any(one.startswith("Each language is balanced with a list and a t of its own: de ") for one in notes)
+    prefix = "Each language is balanced with a list and a t of its own: "
+    (of_lists,) = [one.removeprefix(prefix).rstrip(".") for one in notes if one.startswith(prefix)]
+    assert dict(one.split(" ") for one in of_lists.split(", ")) == {n: f"{t:,}" for n, t in right.thresholds.items()}
     assert_right(*at)
 
 
