@@ -66,6 +66,9 @@ for name in engines crossing second_run object_store databricks connect; do
 done
 if [ -n "$all" ]; then both=(tests/e2e); fi
 
+# Unit tests of the second queue; the first one has all others.
+of_second=(tests/unit/extract tests/unit/matchers)
+
 run_tests=("$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider)
 
 status=0
@@ -77,21 +80,21 @@ elif [ "${#pytest[@]}" = 0 ]; then
   said=$(mktemp)
   trap 'kill "$beside" 2> /dev/null || true; rm -f -- "$said"' EXIT
   (
-    of_second=0
+    failed=0
     child=""
     trap 'kill "$child" 2> /dev/null || true; exit 143' TERM
     make_archive
     # On Spark its own tests, and a part of those end to end that shows that both engines give the same.
     "${run_tests[@]}" tests/spark tests/cluster "${both[@]}" & child=$!
-    wait "$child" || of_second=$?
-    "${run_tests[@]}" tests/unit/extract tests/unit/matchers tests/fuzz & child=$!
-    wait "$child" || of_second=$?
-    exit "$of_second"
+    wait "$child" || failed=$?
+    "${run_tests[@]}" "${of_second[@]}" tests/fuzz & child=$!
+    wait "$child" || failed=$?
+    exit "$failed"
   ) > "$said" 2>&1 &
   beside=$!
   "${run_tests[@]}" --engine embedded --ignore=tests/e2e/test_engines.py --ignore=tests/e2e/test_crossing.py \
     tests/e2e tests/faults || status=$?
-  "${run_tests[@]}" --ignore=tests/unit/extract --ignore=tests/unit/matchers tests/unit || status=$?
+  "${run_tests[@]}" "${of_second[@]/#/--ignore=}" tests/unit || status=$?
   wait "$beside" || status=$?
   cat -- "$said"
 else
