@@ -180,9 +180,9 @@ class TaskSums:
         names = [*hosts.dictionary.to_pylist(), ""]
         codes = list(map(written.get, names))
         if None in codes:
-            new = [at for at, code in enumerate(codes) if code is None]
-            for at in new:
-                codes[at] = written[names[at]] = known.setdefault(domain_of(normal_host(names[at])), len(known))
+            for at, name in enumerate(names):
+                if codes[at] is None:
+                    codes[at] = written[name] = known.setdefault(domain_of(normal_host(name)), len(known))
         while len(known) > self._domains.shape[1]:
             self._domains = np.concatenate([self._domains, np.zeros_like(self._domains)], axis=1)
         by_name = np.array(codes, np.int64)
