@@ -2,10 +2,11 @@
 # Creates a virtual environment with this package. With the extra spark, it also finds or installs Java 17 or 21, which
 # Spark 4 needs.
 #
-#   bash jobs/setup.sh [--check] [--venv NAME] [EXTRAS [REQUIREMENT...]]
+#   bash jobs/setup.sh [--check] [--venv NAME] [--lock FILE] [EXTRAS [REQUIREMENT...]]
 #
 # --check       prints which Python would be used, and with the extra spark which Java, and changes nothing
 # --venv NAME   the environment's folder in the repository (default .venv)
+# --lock FILE   install the versions that FILE names and no other bytes (default: the newest ones that setup.py allows)
 # EXTRAS        extras of setup.py, with commas (default spark,report); "" for none
 # PYTHON        (environment) use this Python instead of the first one >= 3.10
 # METACLIP_JVM_FOLDERS  (environment) folders with Java installations, separated by colons
@@ -185,9 +186,10 @@ install_java() {
 
 # The stamp is written last, so a set-up that was killed runs again.
 read_stamp() {
-  stamp_key="" stamp_extras="" stamp_python="" stamp_root=""
+  stamp_key="" stamp_extras="" stamp_python="" stamp_root="" stamp_lock=""
   if [ -f "$stamp" ]; then
-    { read -r stamp_key; read -r stamp_extras; IFS= read -r stamp_python; IFS= read -r stamp_root; } <"$stamp" || true
+    { read -r stamp_key; read -r stamp_extras; IFS= read -r stamp_python; IFS= read -r stamp_root
+      read -r stamp_lock; } <"$stamp" || true
   fi
 }
 
@@ -202,6 +204,7 @@ is_ready() {
   read_stamp
   [ "$stamp_key" = "$key" ] && [ "$stamp_root" = "$root" ] && covers "$stamp_extras" "$extras" &&
     { [ -z "${PYTHON:-}" ] || [ "$stamp_python" = "$(command -v "$PYTHON")" ]; } &&
+    { [ -z "$lock" ] || [ "$stamp_lock" = "$lock_key" ]; } &&
     "$venv/bin/python" -c '' 2>/dev/null
 }
 
@@ -211,6 +214,15 @@ is_usable() {
   [ -z "$stamp_root" ] || [ "$stamp_root" = "$root" ] || return 1
   [ -z "${PYTHON:-}" ] || [ "$stamp_python" = "$python" ] || return 1
   read -r version _ < <(describe_python "$venv/bin/python") && is_new_enough "$version"
+}
+
+run_pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip "$@" </dev/null >>"$log" 2>&1; }
+
+pip_install() {
+  # A module is compiled to byte code when it is first imported. Most modules of the packages never are.
+  run_pip install --no-input --no-compile --prefer-binary "$@" || fail_with_log "Installing failed." \
+    "If the network failed (behind a proxy: set HTTPS_PROXY), run the command again; it continues from there." \
+    "To start from scratch, delete the folder ${venv##*/} first."
 }
 
 # Runs in a subshell: descriptor 9 has the lock, and the lock ends with the subshell, however it ends.
@@ -228,6 +240,8 @@ install_package() (
     start_log
     "$python" -m venv "$venv" >>"$log" 2>&1 ||
       fail_with_log "${venv##*/} could not be created." "Name another Python: PYTHON=/path/to/python3"
+    # The pip that comes with an older Python takes twice as long. It does where this fails.
+    run_pip install --no-input --upgrade pip || true
   fi
   rm -f -- "$stamp"
   say "Installing metaclip-spark into ${venv##*/} (about a minute the first time)"
@@ -237,28 +251,27 @@ install_package() (
   if [ "$stamp_key" = "$key" ]; then
     extras=$(tr ',' '\n' <<<"$stamp_extras,$extras" | sed '/^$/d' | sort -u | paste -s -d , -)
   fi
-  # A module is compiled to byte code when it is first imported. Most modules of the packages never are.
-  PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip install --no-input --no-compile --prefer-binary \
-    --editable "$root${extras:+[$extras]}" "$@" </dev/null >"$log" 2>&1 ||
-    fail_with_log "Installing failed." \
-      "If the network failed (behind a proxy: set HTTPS_PROXY), run the command again; it continues from there." \
-      "To start from scratch, delete the folder ${venv##*/} first."
+  : >"$log"
+  if [ -n "$lock" ]; then pip_install --require-hashes --requirement "$lock"; fi
+  pip_install --editable "$root${extras:+[$extras]}" "$@"
   # One of pyspark and pyspark-client can have overwritten files of the other: say so now, not in the middle of a run.
   "$venv/bin/python" -m metaclip_spark.spark.installation >>"$log" 2>&1 ||
     fail_with_log "pyspark is not installed as it should be." "Type the command above, then run the command again."
   # Commands that are typed later store no byte code where this variable is set: store it now.
   [ -z "$no_byte_code" ] || "$venv/bin/python" -m metaclip_spark.warmup >>"$log" 2>&1 || true
-  printf '%s\n' "$key" "$extras" "$python" "$root" >"$stamp"
+  printf '%s\n' "$key" "$extras" "$python" "$root" "$lock_key" >"$stamp"
 )
 
 # ---- In order ---------------------------------------------------------------------------------
 
 check=""
 venv=$root/.venv
+lock=""
 while [ $# -gt 0 ]; do
   case $1 in
     --check) check=yes; shift ;;
     --venv) venv=$root/$2; shift 2 ;;
+    --lock) lock=$root/$2; shift 2 ;;
     -h | --help) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}"; exit 0 ;;
     *) break ;;
   esac
@@ -278,6 +291,7 @@ stamp=$venv/setup.stamp
 log=$venv/setup.log
 # Install again if the package changed, or if other versions are requested.
 key=$({ cat -- "$root/setup.py" "$root/metaclip_spark/__init__.py"; printf '%s\n' "$@"; } | cksum)
+lock_key=${lock:+$(cksum <"$lock")}
 
 ready=""
 if is_ready; then ready=yes; fi

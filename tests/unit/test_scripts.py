@@ -31,6 +31,8 @@ TOOLS = [
     "mktemp",
 ]
 
+LOCK = "jobs/requirements/tests.txt"
+
 # A Python that answers the questions of setup.sh, and records the arguments of pip install and of our modules.
 PYTHON = """\
 case "$*" in
@@ -105,7 +107,8 @@ class Machine:
         return self.calls.read_text().splitlines() if self.calls.exists() else []
 
     def installs(self):
-        return [line for line in self.all_calls() if " install " in line]
+        """Return the installations, without that of a newer pip."""
+        return [line for line in self.all_calls() if " install " in line and not line.endswith(" --upgrade pip")]
 
     def calls_of(self, module):
         return [line for line in self.all_calls() if line.startswith(f"-m metaclip_spark.{module}")]
@@ -115,7 +118,7 @@ class Machine:
 def machine(tmp_path):
     """Return a machine with the scripts, a Python, no Java, and no network."""
     root = tmp_path / "a clone"
-    for name in [*SCRIPTS, "setup.py", "metaclip_spark/__init__.py"]:
+    for name in [*SCRIPTS, "setup.py", "metaclip_spark/__init__.py", LOCK]:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(REPO / name, root / name)
     folder = tmp_path / "bin"
@@ -349,6 +352,45 @@ def test_second_setup_installs_nothing_and_prints_nothing(ready):
     assert (second.returncode, second.stderr, len(ready.installs())) == (0, "", 1)
 
 
+def test_a_new_environment_gets_a_new_pip_first(ready):
+    """The environment gets a newer pip once, before the packages. Without a network the old one goes on."""
+    ready.run("jobs/setup.sh")
+    ready.run("jobs/setup.sh", "spark,report,test")
+    upgrade = "-m pip install --no-input --upgrade pip"
+    assert [line == upgrade for line in ready.all_calls() if " install " in line] == [True, False, False]
+
+
+def test_a_lock_is_installed_before_the_package(ready):
+    """What the lock names comes first, with hashes, and stays where no lock is asked for."""
+    ready.run("jobs/setup.sh", "--lock", LOCK)
+    options = "--no-input --no-compile --prefer-binary"
+    locked = f"-m pip install {options} --require-hashes --requirement {ready.root}/{LOCK}"
+    package = f"-m pip install {options} --editable {ready.root}[spark,report]"
+    assert ready.installs() == [locked, package]
+    ready.run("jobs/setup.sh", "--lock", LOCK)
+    ready.run("jobs/setup.sh")
+    assert len(ready.installs()) == 2
+
+
+def test_a_changed_lock_and_an_environment_without_it_are_installed_again(ready):
+    """The lock is compared by its content."""
+    ready.run("jobs/setup.sh")
+    ready.run("jobs/setup.sh", "--lock", LOCK)
+    with (ready.root / LOCK).open("a") as file:
+        file.write("# changed\n")
+    ready.run("jobs/setup.sh", "--lock", LOCK)
+    assert ["--require-hashes" in line for line in ready.installs()] == [False, True, False, True, False]
+
+
+def test_a_package_that_differs_from_the_lock_ends_the_setup(ready):
+    """If pip refuses what the lock names, nothing else is installed, and the next set-up tries again."""
+    ready.python(pip_status=1)
+    done = ready.run("jobs/setup.sh", "--lock", LOCK)
+    assert done.returncode == 1
+    assert "Installing failed. The last lines of" in done.stderr
+    assert ["--require-hashes" in line for line in ready.installs()] == [True]
+
+
 def test_setup_without_extras_needs_no_java(machine):
     """The package alone is installed where Java is absent. Its extras are added later, and stay."""
     done = machine.run("jobs/setup.sh", "")
@@ -578,16 +620,23 @@ ALL = (
 def test_runner_passes_options_to_pytest(ready, given, passed):
     """Slow tests are deselected unless --all is given, which also tests Spark Connect; the rest goes to pytest word by
     word."""
-    ready.run("jobs/setup.sh", "spark,report,test")
+    ready.run("jobs/setup.sh", "--lock", LOCK, "spark,report,test")
     write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(lint=0, pytest=0))
     done = ready.run("tests/run.sh", *given)
     assert (done.returncode, done.stdout) == (0, f"{LINT}{passed}\n")
 
 
+@pytest.mark.parametrize(("options", "locked"), [([], True), (["--newest"], False), (["--spark", "4.0"], False)])
+def test_runner_installs_the_locked_packages(ready, options, locked):
+    """The tests run with the same packages each time, unless the newest ones or those of another Spark are asked for."""
+    ready.run("tests/run.sh", *options)
+    assert any("--require-hashes" in line for line in ready.installs()) == locked
+
+
 @pytest.mark.parametrize(("lint", "tests", "status"), [(0, 5, 5), (1, 0, 1), (1, 5, 5)])
 def test_runner_fails_if_tests_or_linter_do(ready, lint, tests, status):
     """The script ends with the tests' status, or the linter's if the tests pass; the tests run either way."""
-    ready.run("jobs/setup.sh", "spark,report,test")
+    ready.run("jobs/setup.sh", "--lock", LOCK, "spark,report,test")
     write_script(ready.root / ".venv/bin/python", TEST_RUNNER.format(lint=lint, pytest=tests))
     done = ready.run("tests/run.sh")
     assert (done.returncode, "<-m>" in done.stdout) == (status, True)
@@ -596,7 +645,7 @@ def test_runner_fails_if_tests_or_linter_do(ready, lint, tests, status):
 @pytest.mark.parametrize("part", ["tests/spark", "tests/fuzz", "tests/faults", "--ignore=tests/unit/extract"])
 def test_runner_fails_if_one_part_of_the_tests_does(ready, part):
     """Each part runs all the same."""
-    ready.run("jobs/setup.sh", "spark,report,test")
+    ready.run("jobs/setup.sh", "--lock", LOCK, "spark,report,test")
     failing = f'case "$*" in *pytest*{part}*) shift 2; printf "<%s>" "$@"; echo; exit 1 ;; esac\n'
     write_script(ready.root / ".venv/bin/python", failing + TEST_RUNNER.format(lint=0, pytest=0))
     done = ready.run("tests/run.sh")
