@@ -18,9 +18,7 @@ import tempfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Generic, TypeVar
-
-from pyspark.sql import SparkSession
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from metaclip_spark.matchers import Matcher
 from metaclip_spark.matchers.worldwide.by_section import SectionMatcher, SentLists
@@ -28,6 +26,9 @@ from metaclip_spark.metadata.worldwide.entries import LanguageEntries, SentEntri
 from metaclip_spark.robots.index import Robots, Written
 from metaclip_spark.spark.embedded import is_embedded, spill_folder
 from metaclip_spark.spark.session import is_connect
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 _UNPACKED: dict[str, Any] = {}
 """The unpacked values of this Python worker, by content hash. A worker keeps them between tasks."""

@@ -21,6 +21,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
+from importlib.abc import MetaPathFinder
 from typing import IO, Any
 
 import pyarrow as pa
@@ -181,6 +182,28 @@ def _status_of(pid: int) -> int | None:
         return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     except ChildProcessError:  # the parent ignores SIGCHLD
         return None
+
+
+class _WithoutPandas(MetaPathFinder):
+    """Finds no pandas."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
+def leave_out_pandas() -> None:
+    """Let Arrow take pandas as absent in this process, if it has not been imported yet.
+
+    Arrow looks for it at the first value that it makes, and imports it: a fifth of the start of a process that reads
+    sources. Do not call this where code of users runs: Arrow would then read a pandas Series as any other sequence.
+    """
+    if "pandas" not in sys.modules:
+        sys.meta_path.insert(0, _WithoutPandas())
+        try:
+            pa.scalar(0)
+        finally:
+            del sys.meta_path[0]
 
 
 def serve() -> None:

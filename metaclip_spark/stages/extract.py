@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
 
 from metaclip_spark.candidates.options import ExtractOptions
 from metaclip_spark.core.worldwide.list_choice import ListChoice
 from metaclip_spark.errors import ConfigError
 from metaclip_spark.extract.isolated import read_isolated, read_with_ledger
-from metaclip_spark.extract.language import load_identifier
+from metaclip_spark.extract.language import IDENTIFIERS, load_identifier
 from metaclip_spark.extract.sorted_runs import in_sorted_runs
 from metaclip_spark.extract.task import TASK, Stamp, Tools, extract_split, retry_key, with_retries
 from metaclip_spark.filters import Filters
@@ -24,8 +24,11 @@ from metaclip_spark.schemas import EXTRACTED
 from metaclip_spark.sources.files import Split
 from metaclip_spark.spark.broadcast import Broadcast
 from metaclip_spark.spark.embedded import is_embedded, workers_at_once
-from metaclip_spark.spark.workers import Workers, in_fork
+from metaclip_spark.spark.workers import Workers, in_fork, leave_out_pandas
 from metaclip_spark.takedown.hashes import Takedowns
+
+if TYPE_CHECKING:  # a process that reads sources for the embedded engine imports this module, and needs no Spark
+    from pyspark.sql import DataFrame, SparkSession
 
 ISOLATED_FROM = 2
 """The attempt at a task of Spark, counted from 0, from which on it reads each split in a process of its own."""
@@ -82,6 +85,8 @@ class BroadcastTools:
 def unpacked(tools: BroadcastTools, options: ExtractOptions) -> Tools:
     """Return the tools; a process that reads sources for the embedded engine calls this once."""
     pa.set_memory_pool(pa.system_memory_pool())
+    if not options.filters and (tools.identifier is None or tools.identifier in IDENTIFIERS):
+        leave_out_pandas()
     return tools.unpack(options)
 
 
