@@ -21,7 +21,7 @@ from metaclip_spark.export.uids import DATACOMP, UIDS
 from metaclip_spark.steps.export.failed import Download, Failed, download_of, failed_of
 from metaclip_spark.steps.export.shards import TEXTS_AN_IMAGE, Written, curated_of, pool_of, shards_for, write
 from metaclip_spark.steps.export.uids import WrittenUids, write_uids
-from metaclip_spark.steps.takedown.rows import refuse_unfinished
+from metaclip_spark.steps.takedown.rows import refuse_takedown_since, refuse_unfinished
 from metaclip_spark.terminal.console import console
 from metaclip_spark.terminal.progress import Reporter
 from metaclip_spark.warehouse.events import software_versions
@@ -132,7 +132,7 @@ def export(settings: Settings, reporter: Reporter, request: ExportRequest, as_js
             log = RunLog(warehouse)
             refuse_unfinished(warehouse, log)
             run = log.drawn_run(run.run_id)  # it may have been pruned until the lease was free
-        summary = _write_export(warehouse, reporter, request, run, earlier, download, place)
+        summary = _write_export(warehouse, reporter, request, log, run, earlier, download, place)
     if as_json:
         print(json.dumps({"output": masked(place.output), **summary}, ensure_ascii=False))
     else:
@@ -157,6 +157,7 @@ def _write_export(
     warehouse: Warehouse,
     reporter: Reporter,
     request: ExportRequest,
+    log: RunLog,
     run: Run,
     earlier: Run | None,
     download: Download | None,
@@ -190,6 +191,7 @@ def _write_export(
             if request.format == INDEX:
                 texts[INDEX_FILE] = json.dumps(index_of(summary), indent=1) + "\n"
             warehouse.guard()
+            refuse_takedown_since(warehouse, log, [run.run_id, *([] if earlier is None else [earlier.run_id])])
             place.finish(sizes, texts)
         except BaseException:
             with contextlib.suppress(Exception):  # the user must see the first error, not a failure to clean up

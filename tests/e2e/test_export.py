@@ -179,6 +179,41 @@ def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(undisturbed, wa
     assert found == sorted(["00000.parquet", CROISSANT, MANIFEST, output.name])
 
 
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_takedown_during_an_export_to_another_place_ends_the_export(
+    spark, undisturbed, warehouse, tmp_path, monkeypatch, interrupted
+):
+    """The export takes no lease there, and may have read pairs that are removed: nothing stays of it."""
+    from metaclip_spark.commands import export
+    from metaclip_spark.steps.takedown import removal
+
+    ((url,), *_) = rows_of(spark, warehouse, "curated_pairs", ["url"])
+    (tmp_path / "urls").write_text(f"{url}\n")
+    words = flag_words(warehouse=warehouse, urls=tmp_path / "urls")
+    write = export.write
+
+    def taken_down_meanwhile(*given):
+        found = write(*given)
+        with monkeypatch.context() as patch:
+            if interrupted:
+                patch.setattr(removal, "remove_pairs", lambda *_: (_ for _ in ()).throw(RuntimeError("no")))
+            assert call("takedown", *words).status == int(interrupted)
+        return found
+
+    monkeypatch.setattr(export, "write", taken_down_meanwhile)
+    output = tmp_path / "elsewhere"
+    done = call("export", *flag_words(warehouse=warehouse, output=output))
+    assert done.status == 1
+    sentence = "was interrupted; run the same takedown again" if interrupted else "a takedown removed pairs of run"
+    assert sentence in done.err
+    assert not output.exists() or not list(output.iterdir())
+    monkeypatch.undo()
+    if interrupted:
+        assert call("takedown", *words).status == 0
+    assert call("export", *flag_words(warehouse=warehouse, output=output)).status == 0
+    assert url not in {row["url"] for row in files_of(output)}
+
+
 @pytest.mark.slow
 def test_with_unit_image_an_image_has_the_text_that_was_drawn(spark, undisturbed, tmp_path):
     """Pool and subset of such a run have one pair per image, which --unit image chooses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import importlib
 import json
 import re
 import shutil
@@ -217,6 +218,38 @@ def test_wrong_usage_of_report_starts_nothing(undisturbed, words, sentence):
     """The error is one sentence, before Spark starts."""
     ended = call("report", "--warehouse", undisturbed.warehouse, *words)
     assert (ended.status, ended.out, ended.err) == (2, "", f"metaclip-spark: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "words"),
+    [
+        ("metaclip_spark.commands.report", "with_composition", {}),
+        ("metaclip_spark.steps.summary.write", "read_facts", {"eu_summary": "summary"}),
+    ],
+    ids=["card", "summary"],
+)
+def test_a_takedown_while_a_page_is_made_leaves_no_page(spark, undisturbed, tmp_path, monkeypatch, module, name, words):
+    """The page could show what is removed: it is not kept, and the same command then makes one without it."""
+    made_by = importlib.import_module(module)
+    function = getattr(made_by, name)
+    warehouse = shutil.copytree(undisturbed.warehouse, tmp_path / "warehouse")
+    ((url,), *_) = rows_of(spark, warehouse, "curated_pairs", ["url"])
+    (tmp_path / "urls").write_text(f"{url}\n")
+    words = flag_words(warehouse=warehouse, **{flag: tmp_path / folder for flag, folder in words.items()})
+
+    def taken_down_meanwhile(*given):
+        made = function(*given)
+        assert call("takedown", *flag_words(warehouse=warehouse, urls=tmp_path / "urls")).status == 0
+        return made
+
+    monkeypatch.setattr(made_by, name, taken_down_meanwhile)
+    done = call("report", *words)
+    assert (done.status, done.out) == (1, "")
+    assert f"a takedown removed pairs of run {undisturbed.run_id} while this command read them" in done.err
+    pages = [*(warehouse / "reports").iterdir(), *tmp_path.glob("summary/*.md"), *tmp_path.glob("summary/*.json")]
+    assert pages == []
+    monkeypatch.undo()
+    assert call("report", *words).status == 0
 
 
 def test_an_unknown_run_cannot_be_compared(undisturbed):

@@ -19,6 +19,7 @@ from metaclip_spark.stages.summary.domains import as_csv, domains_of, largest
 from metaclip_spark.steps.card import make_card
 from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.summary.facts import read_facts
+from metaclip_spark.steps.takedown.rows import refuse_takedown_since
 from metaclip_spark.storage.write import open_atomic, write_text
 from metaclip_spark.warehouse.tables import filter_equal
 
@@ -34,12 +35,13 @@ def write_summary(ctx: RunContext, folder: str, small: bool) -> Facts:
         small: list the domains that small firms have to list.
 
     Raises:
-        WarehouseError: the run was never balanced, or a file cannot be written.
+        WarehouseError: the run was never balanced, a file cannot be written, or a takedown removed pairs meanwhile.
     """
     subset = filter_equal(ctx.warehouse.read("curated_pairs"), run_id=ctx.run_id)
     facts = read_facts(ctx, make_card(ctx), subset)
     folder = folder.rstrip("/")
     lists = [_write_domains(subset, of, folder, small) for of in LISTS]
+    refuse_takedown_since(ctx.warehouse, ctx.log, [ctx.run_id])
     facts = replace(facts, domains=[each for each in lists if each is not None], small=small)
     filled = sections(facts)
     plain = json.dumps(as_plain(filled, facts), ensure_ascii=False, indent=1) + "\n"

@@ -8,6 +8,7 @@ next takedown finishes an interrupted one, and until then no other command may w
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
@@ -89,6 +90,28 @@ def refuse_open_takedown(warehouse: Warehouse) -> None:
             f"a takedown on {warehouse.root or warehouse.catalog} was interrupted; run the same takedown again to "
             "finish it, then this command."
         )
+
+
+def refuse_takedown_since(warehouse: Warehouse, log: RunLog, run_ids: Sequence[str]) -> None:
+    """Refuse what a command made of pairs while a takedown removed some of them: it can have pairs that are removed.
+
+    A command that only reads takes no lease, and so does not keep takedowns out.
+
+    Args:
+        log: the log when the command began to read.
+        run_ids: the runs whose pool or subset it has read.
+
+    Raises:
+        WarehouseError: a takedown has removed pairs of one of the runs since, or has begun to.
+    """
+    now = RunLog(warehouse)
+    refuse_unfinished(warehouse, now)
+    for run_id in run_ids:
+        if now.was_taken_from(run_id, since=log.stage_events[-1]):
+            raise WarehouseError(
+                f"a takedown removed pairs of run {run_id} while this command read them, so what it made is not kept; "
+                "run the command again."
+            )
 
 
 def find_taken(warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_id: str) -> DataFrame:
