@@ -15,10 +15,12 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
+from metaclip_spark.spark.embedded import spill_folder
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
 from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
 from metaclip_spark.warehouse.delta_rs import LOG_RETENTION, LONGEST_OF_SPARK, LastCommit, may_have_deletion_vectors
+from metaclip_spark.warehouse.pinned import pinned
 from metaclip_spark.warehouse.sql import create_statement, equal_to, filter_equal, quoted, sql_string
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
@@ -308,11 +310,13 @@ class SparkLogs:
     def read(self, name: str, version: int | None = None) -> DataFrame:
         """Return a table that exists, at its latest version or at `version`."""
         reader = self._spark.read.format("delta")
+        if self._root is not None and self._engine.is_embedded:
+            if version is None:
+                return reader.load(f"{plain_path(self._root)}/{name}")
+            return reader.load(plain_path(pinned(f"{self._root}/{name}", version, spill_folder())))
         if version is not None:
             reader = reader.option("versionAsOf", version)
-        if self._root is None:
-            return reader.table(self.identifier(name))
-        return reader.load(f"{plain_path(self._root) if self._engine.is_embedded else self._root}/{name}")
+        return reader.table(self.identifier(name)) if self._root is None else reader.load(f"{self._root}/{name}")
 
     def rows(
         self,

@@ -43,8 +43,9 @@ SPECULATION = {
 }
 LONGEST = {"embedded": 900, "spark": 1500}
 """Engine -> seconds after which a process hangs: many times what it takes, because other work may slow it down."""
-VERIFY, MAINTAIN = len(STEPS), len(STEPS) + 1
-"""The numbers of two more commands: one checks the warehouse, and one compacts tables and removes old files."""
+VERIFY, MAINTAIN, EXPORT = range(len(STEPS), len(STEPS) + 3)
+"""The numbers of more commands: one checks the warehouse, one compacts tables and removes old files, and one writes the
+subset into the warehouse once more."""
 DIED = -signal.SIGKILL
 
 
@@ -125,7 +126,7 @@ class Pool:
         return [path for path in sorted(folder.iterdir()) if path.suffix in (".gz", ".parquet")]
 
     def commands(self, warehouse: Path, engine: str, master: str = CLUSTER) -> list[list[object]]:
-        """Return the four commands of the curation, `verify`, and `maintain`."""
+        """Return the four commands of the curation, `verify`, `maintain`, and `export`."""
         flags = [*FLAGS[engine], *(["--master", master] if engine == "spark" else [])]
         of_run = ["--metadata", self.world.metadata, "--no-lid", "-t", 2, "--files-per-commit", 1, "--max-failed", 0]
         of_all = ["--warehouse", warehouse, *flags]
@@ -136,6 +137,7 @@ class Pool:
             ["balance", "-t", 3, *of_all],
             ["verify", *of_all],
             ["maintain", "--target-size", "1m", *of_all],
+            ["export", *of_all],
         ]
 
     @contextlib.contextmanager
@@ -364,7 +366,7 @@ def make_undisturbed(root: Path, pool: Pool, env: dict[str, str]) -> Undisturbed
     """Run the curation without a fault, on the embedded engine; keep the warehouse after each step."""
     curation = Curation(root, pool, "embedded", env, {})
     curation.copies = root / "copies"
-    assert curation.run([*range(len(STEPS)), VERIFY, MAINTAIN]) == 0, curation.tail()
+    assert curation.run([*range(len(STEPS)), VERIFY, MAINTAIN, EXPORT]) == 0, curation.tail()
     names = [mark.name.split(".") for mark in curation.marks.glob("points.*")]
     return Undisturbed(curation.copies, {step: int(number) for _, step, number in names})
 

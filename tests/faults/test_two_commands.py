@@ -13,12 +13,12 @@ import time
 from pathlib import Path
 
 import pytest
-from curation import MAINTAIN, Curation, Figures, Pool, Undisturbed, seeded
+from curation import EXPORT, MAINTAIN, VERIFY, Curation, Figures, Pool, Undisturbed, seeded
 from plans import STEPS, Fault
 
 pytestmark = pytest.mark.timeout(1800)
 
-INTERLEAVINGS, DEFAULT = 20, 3
+INTERLEAVINGS, DEFAULT = 40, 3
 CRAWL, SECOND, TAKEDOWN, BALANCE = range(len(STEPS))
 PAIRS = (
     (BALANCE, TAKEDOWN),
@@ -36,6 +36,11 @@ PAIRS = (
     (BALANCE, BALANCE),
     (CRAWL, MAINTAIN),
     (TAKEDOWN, TAKEDOWN),
+    (MAINTAIN, MAINTAIN),
+    (CRAWL, TAKEDOWN),
+    (EXPORT, TAKEDOWN),
+    (TAKEDOWN, EXPORT),
+    (VERIFY, MAINTAIN),
 )
 """The first and the second command; each seed takes the next pair."""
 HALT, WAIT = 60.0, 200
@@ -63,9 +68,10 @@ def test_two_commands_at_once_are_serialised_or_refused_or_both_right(
         f"again: bash tests/run.sh tests/faults --all -k interleaving{seed:02}"
     )
     curation = Curation(tmp_path / "trial", pool, "embedded", cluster_env, undisturbed.points)
-    steps = [step for step in (first, second) if step != MAINTAIN]
-    curation.begin_at(min(steps), undisturbed)
-    curation.last = max(steps)
+    steps = [step for step in (first, second) if step < len(STEPS)]
+    curation.begin_at(min(steps, default=len(STEPS)), undisturbed)
+    curation.last = max(steps, default=BALANCE)
+    rest = [step for step in curation.left if step not in steps]
     pause = Fault("pause", first, moment, HALT if halts else 0.0, 0.0)
 
     curation.attempt = 1
@@ -86,12 +92,14 @@ def test_two_commands_at_once_are_serialised_or_refused_or_both_right(
     assert curation.end(one, pause) == 0, curation.tail()
 
     curation.attempt = 2
-    if refused and second == MAINTAIN:
-        assert curation.run([MAINTAIN]) == 0, curation.tail()
+    if refused and second >= len(STEPS):
+        assert curation.run([second]) == 0, curation.tail()
     curation.finish()
-    orders = [tuple(dict.fromkeys(order)) for order in (steps, steps[::-1])]
-    if refused:
-        orders = orders[:1]
+    orders = [tuple(dict.fromkeys(order)) for order in ([*steps, *rest], [*steps[::-1], *rest])]
+    if not min(steps, default=1):  # the first crawl makes the warehouse
+        orders = [order for order in orders if order[0] == CRAWL]
+    if refused:  # then what is left is done in order
+        orders = [tuple(dict.fromkeys([*steps[:1], *sorted([*steps, *rest])]))]
     wanted = [_in_order(order, pool, undisturbed, cluster_env, tmp_path_factory) for order in orders]
     found = [curation.differences(tables) for tables in wanted]
     assert any(not differing for differing in found), "\n".join(str(one) for one in found[0])
@@ -106,8 +114,8 @@ def _in_order(
     folders: pytest.TempPathFactory,
 ) -> Path:
     """Return the tables that steps make one after the other; each order is made once."""
-    if list(steps) == sorted(steps):
-        return undisturbed.after(steps[-1])
+    if not steps or list(steps) == list(range(steps[0], steps[-1] + 1)):
+        return undisturbed.after(max(steps, default=BALANCE))
     if steps not in ORDERS:
         made = Curation(folders.mktemp("order"), pool, "embedded", env, {})
         made.begin_at(min(steps), undisturbed)
