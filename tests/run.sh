@@ -49,6 +49,9 @@ esac
 source "$here/../jobs/setup.sh" "$@"
 cd -- "$root"
 
+# Compiled once, and not by each of the tests' workers at the same time; beside the linters, which take one core.
+"$venv/bin/python" -m metaclip_spark.warmup > /dev/null & warmup=$!
+
 # The tests run even where a linter complains; either one fails the whole.
 lint=0
 "$venv/bin/python" -m ruff check . || lint=$?
@@ -56,8 +59,7 @@ lint=0
 # The types of the newest supported Spark; an older one has others.
 if [ -z "$spark" ]; then "$venv/bin/python" -m mypy || lint=$?; fi
 
-# Compiled once, and not by each of the tests' workers at the same time.
-"$venv/bin/python" -m metaclip_spark.warmup > /dev/null
+wait "$warmup"
 
 # With the classes of Spark in an archive, each JVM of the tests starts in half the time. Without it, they start slowly.
 make_archive() { "$venv/bin/python" -m metaclip_spark.spark.class_archive > /dev/null 2>&1 || true; }
