@@ -33,6 +33,9 @@ if TYPE_CHECKING:  # a process that reads sources for the embedded engine import
 ISOLATED_FROM = 2
 """The attempt at a task of Spark, counted from 0, from which on it reads each split in a process of its own."""
 
+PROCESS_BYTES = 4 << 20
+"""Bytes of sources for which another process of the embedded engine is worth its start, which takes a core a second."""
+
 
 @dataclass(frozen=True)
 class BroadcastTools:
@@ -144,6 +147,12 @@ def extract(
     return spark.range(0, len(listed), 1, tasks).mapInArrow(rows, EXTRACTED.ddl)
 
 
+def worth_of_processes(splits: Sequence[Split]) -> int:
+    """Return for how many processes that read at the same time splits have enough bytes; at least 1."""
+    sizes = [split.bytes or PROCESS_BYTES for split in splits]  # an unknown size may be large
+    return max(1, min(len(splits), -(-sum(sizes) // PROCESS_BYTES)))
+
+
 def _extract_in_processes(
     spark: SparkSession,
     splits: list[Split],
@@ -158,7 +167,7 @@ def _extract_in_processes(
 
     Each task takes the next split that no other task has taken, so a long split delays no other.
     """
-    tasks = max(1, min(len(splits), max_tasks or len(splits), workers_at_once()))
+    tasks = min(worth_of_processes(splits), max_tasks or len(splits), workers_at_once())
     queue = Broadcast.of(spark, SimpleQueue[Split]())
     for split in splits:
         queue.value.put(split)

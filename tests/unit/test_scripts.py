@@ -628,7 +628,7 @@ def test_runner_passes_options_to_pytest(ready, given, passed):
 
 @pytest.mark.parametrize(("options", "locked"), [([], True), (["--newest"], False), (["--spark", "4.0"], False)])
 def test_runner_installs_the_locked_packages(ready, options, locked):
-    """The tests run with the same packages each time, unless the newest ones or those of another Spark are asked for."""
+    """The tests run with the same packages each time, unless others are asked for."""
     ready.run("tests/run.sh", *options)
     assert any("--require-hashes" in line for line in ready.installs()) == locked
 
