@@ -53,6 +53,7 @@ def test_a_violated_expectation_stops_the_run_before_the_draw(spark, world):
     assert rows_of(spark, world.root / "warehouse", "curated_pairs") != []
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_compared_with_the_one_before(spark, world):
     """The second snapshot has a fifth of the pairs; the first one's values are the measure."""
     assert call("run", *world.words()).status == 0

@@ -379,6 +379,7 @@ OF_DATACOMP = pa.schema(
 """The columns of DataComp's metadata."""
 
 
+@pytest.mark.slow
 def test_datacomps_metadata_is_read_as_it_is_and_the_subset_has_its_uids(spark, undisturbed, tmp_path):
     """The input is the folder of metadata with features beside, the output is what `resharder.py` takes.
 

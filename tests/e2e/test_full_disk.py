@@ -25,6 +25,7 @@ def disk(tmp_path) -> Iterator[Disk]:
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.slow
 def test_a_full_disk_is_a_sentence_and_the_same_command_goes_on(spark, disk, tmp_path, child_env, request):
     """The warehouse's disk is full while pairs are written; with space, the tables are those of an undisturbed run."""
     world = World(tmp_path)

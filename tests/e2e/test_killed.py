@@ -23,7 +23,8 @@ MOMENTS = ("engine: ", "run ", "extract ", "dedup ", "balance ")
 """The lines of progress after which a process is killed."""
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12))
 def test_a_run_that_is_killed_at_random_moments_is_finished(undisturbed, engine, child_env, tmp_path, seed, spark):
     """Only the driver gets SIGKILL, two times. Its processes end by themselves, and the next run removes its files."""
     moments = random.Random(seed)

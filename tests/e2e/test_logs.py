@@ -54,6 +54,7 @@ def one_after_another(*behaviours: Behaviour) -> Behaviour:
     return answer
 
 
+@pytest.mark.slow
 def test_what_is_tried_again_is_an_event(world):
     """Requests by the kind of their failure, summed over the commit, and the sources of --retry."""
     with serving() as server:

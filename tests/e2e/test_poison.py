@@ -123,7 +123,7 @@ def test_a_single_source_that_kills_the_driver_fails_at_the_second_attempt(spark
     assert ended.process.returncode == 1  # no pair is left
 
 
-@pytest.mark.parametrize("others", [0, 1])
+@pytest.mark.parametrize("others", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_footer_over_which_arrow_ends_its_process_is_a_failed_source(spark, engine, child_env, tmp_path, others):
     """Alone or with another file, at the first attempt: a footer that says of a column that it has no nulls.
 

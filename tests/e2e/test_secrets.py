@@ -186,6 +186,7 @@ def test_secrets_of_lists_redirects_configs_and_monitors_stay_out(world, served,
     assert found(world, *(each.out + each.err for each in ended)) == []
 
 
+@pytest.mark.slow
 def test_the_address_of_a_warehouse_may_have_a_secret(world, monkeypatch):
     """Every command shows the places of tables, reports and exports; here the address has a signature."""
     monkeypatch.setitem(CANARIES, "address", "canary0address0qqqq")

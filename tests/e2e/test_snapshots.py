@@ -117,6 +117,7 @@ def test_a_warehouse_that_dropped_a_snapshot_equals_one_that_never_had_it(spark,
     assert drawn[:2] == drawn[2:]
 
 
+@pytest.mark.slow
 def test_runs_that_used_a_dropped_snapshot_say_so_and_others_stay_what_they_were(spark, pools):
     """`runs list`, the report and the export say it; the pool of a run of another snapshot is the same to the row."""
     both = pools.run("had", ["one", "two"])[1]

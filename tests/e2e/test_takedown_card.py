@@ -66,6 +66,7 @@ def lines_of(card: dict[str, Any], name: str) -> dict[str, int]:
 
 
 @pytest.mark.timeout(1800)
+@pytest.mark.slow
 def test_pairs_taken_down_have_their_line_before_and_after_a_draw(cards):
     """Two snapshots, the second run builds on the first one's subset, and most of the second snapshot is taken down."""
     one, two = [row("a", n) for n in range(12)], [row("b", n) for n in range(24)]

@@ -141,7 +141,7 @@ MADE = {
 """Script -> the checks that have nothing to look at after it."""
 
 
-SLOW = (every_kind, match_later, read_again, left_out, after_download, images)
+SLOW = (every_kind, match_later, read_again, left_out, after_download, images, images_taken_down)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +220,7 @@ def test_a_wrong_language_is_found(spark, languages, tmp_path, name, column, val
     assert field in {each[0] for each in found[found_by]}
 
 
+@pytest.mark.slow
 def test_an_older_format_says_what_it_lacks_and_an_upgraded_one_is_right(spark, tmp_path):
     """Nothing passes in silence: a check that an older table cannot serve is `not checked`, with the command to run."""
     warehouse = unpacked(tmp_path) / "warehouse"
@@ -547,6 +548,7 @@ def test_a_sample_is_the_same_pairs_every_time_and_is_said(spark, sound):
         assert {**sampled[0][name], "seconds": 0} == {**whole[name], "seconds": 0}
 
 
+@pytest.mark.slow
 def test_a_list_that_is_another_one_now_is_said_and_can_be_given(spark, sound, tmp_path):
     """What needs the list is not checked, with the reason; the list is found again where --metadata names it."""
     other = tmp_path / "other.json"

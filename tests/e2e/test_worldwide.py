@@ -205,6 +205,7 @@ def test_explain_names_the_list(spark, run_once):
     assert "list    ja" in call("explain", "--warehouse", run_once[0], "--pair-id", pair).out
 
 
+@pytest.mark.slow
 def test_a_new_crawl_gives_what_a_run_over_both_gives(spark, made, tmp_path):
     """The subset of the first crawl is read instead of its pool, with a t per language that was given."""
     second = [*rows_for("two", 500, 2), *ALL[:50]]

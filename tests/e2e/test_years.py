@@ -188,6 +188,7 @@ def test_a_deduplication_that_is_not_complete_is_invisible(spark, world):
     assert len(pairs) == len(set(pairs)) == 120
 
 
+@pytest.mark.slow
 def test_a_new_list_says_what_the_old_one_left_out(spark, world):
     """At run time and on the card; with --keep-unmatched there is nothing to say."""
     (world.root / "other.json").write_text(json.dumps(["a", "road", *ENTRIES[4:]]), encoding="utf-8")

@@ -18,7 +18,7 @@ from plans import STEPS, Fault
 
 pytestmark = pytest.mark.timeout(1800)
 
-INTERLEAVINGS, DEFAULT = 40, 3
+INTERLEAVINGS, DEFAULT = 40, 1
 CRAWL, SECOND, TAKEDOWN, BALANCE = range(len(STEPS))
 PAIRS = (
     (BALANCE, TAKEDOWN),

@@ -23,7 +23,9 @@ def survivors(spark, path, **flags) -> list[str]:
     return sorted(row["pair_id"] for row in surviving_of_files(spark, settings, pool, lambda line: None).collect())
 
 
-@pytest.mark.parametrize("damage", ["footer", pytest.param("pages", marks=pytest.mark.slow), "no Parquet"])
+@pytest.mark.parametrize(
+    "damage", [*(pytest.param(name, marks=pytest.mark.slow) for name in ("footer", "pages")), "no Parquet"]
+)
 def test_a_damaged_file_is_named(spark, tmp_path, damage):
     """In its footer, in its pages, or of another kind."""
     path = tmp_path / "a.parquet"

@@ -62,6 +62,7 @@ def test_with_auto_compaction_writes_are_new_and_have_their_rows(spark, warehous
     assert warehouse.read("run_statistics").count() == 1
 
 
+@pytest.mark.slow
 def test_the_lease_is_taken_and_never_compacted_with_auto_compaction_on(spark, warehouse, compacting, monkeypatch):
     """A process is not refused by its own lease, whoever writes the row: delta-rs, or Spark's Delta."""
     monkeypatch.setattr(warehouse, "_files", None)

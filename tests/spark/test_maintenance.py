@@ -47,6 +47,7 @@ def files_of(folder: Path, table: str) -> list[Path]:
     return sorted(file for file in (folder / table).rglob("*.parquet") if "_delta_log" not in file.parts)
 
 
+@pytest.mark.slow
 def test_files_are_counted_from_the_log_and_merged_by_partition(spark, named):
     """One partition of many small files becomes one file; a partition of one file is not touched."""
     warehouse, folder = named

@@ -18,6 +18,7 @@ def ctx(warehouse):
     return SimpleNamespace(warehouse=warehouse, metadata_id="m", settings=SimpleNamespace(snapshot="s"))
 
 
+@pytest.mark.slow
 def test_rows_come_back_after_they_were_deleted_and_are_never_doubled(spark, ctx):
     """An append is written, then skipped while its rows exist, and written again after a delete."""
     row = {"snapshot": "s", "metadata_id": "m", "source_path": "a", "uri": "/a", "format": "wat"}

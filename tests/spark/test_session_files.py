@@ -64,6 +64,7 @@ def child(child_env, tmp_path):
     return run
 
 
+@pytest.mark.slow
 def test_a_session_leaves_nothing_behind(child, tmp_path):
     """Neither spark-warehouse nor a log: not in the working directory, and not in the temporary folder."""
     done = child(OWN_SESSION.format(table=tmp_path / "table"))

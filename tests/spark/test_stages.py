@@ -238,6 +238,7 @@ def test_counts_equal_brute_force_in_any_partitioning(spark, make_pairs, pool):
         assert sorted(found) == sorted(expected.items())
 
 
+@pytest.mark.slow
 def test_a_task_shuffles_at_most_4_mb_for_500_000_entries(spark):
     """Spark reports the shuffled bytes of two tasks, in each of which one to forty pairs match every entry."""
     entries, size = 500_000, 10_000

@@ -367,6 +367,7 @@ def test_deleted_staged_rows_are_removed_with_their_files(spark, warehouse):
     assert warehouse.append("extracted", frame).rows == 1
 
 
+@pytest.mark.slow
 def test_merged_rows_are_removed_from_the_files_and_the_log_too(spark, warehouse):
     """A row is in its old file until vacuum. With deletion vectors (Spark) it is only marked until purge and vacuum."""
     table = TABLES["pairs"]

@@ -61,6 +61,7 @@ def test_only_files_near_the_taken_ids_are_opened(spark, warehouse, stored):
         assert left_in(warehouse, name) == {key for part in PARTS for key in ids_of(part)} - {gone}
 
 
+@pytest.mark.slow
 def test_pairs_of_several_files_are_removed(spark, warehouse, stored):
     """Several ranges are one condition; rows beside them stay."""
     gone = [ids_of(part)[number] for part, number in (("0", 0), ("0", 1), ("8", 2), ("c", 1))]

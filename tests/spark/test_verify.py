@@ -31,6 +31,7 @@ def interpreted(spark, monkeypatch):
         spark.conf.unset(name) if value is None else spark.conf.set(name, value)
 
 
+@pytest.mark.slow
 def test_both_engines_give_the_same_answer(interpreted, metaclip, tmp_path):
     """The numbers of what was checked, the differences and their order are equal."""
     from e2e_world import World, row, write_parquet

@@ -599,12 +599,13 @@ BOTH = "".join(
     f"<tests/e2e/test_{name}.py>"
     for name in ("engines", "crossing", "second_run", "object_store", "databricks", "connect")
 )
+OF_SECOND = [f"tests/unit/{folder}" for folder in ("core", "extract", "matchers", "report")]
 QUIET = "<-m><{0}><-p><no:cacheprovider>"
 ALL = (
     f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py>"
     "<tests/e2e><tests/faults>\n"
-    f"{QUIET}<--ignore=tests/unit/extract><--ignore=tests/unit/matchers><tests/unit>\n"
-    f"{QUIET}<tests/spark><tests/cluster>{{1}}\n{QUIET}<tests/unit/extract><tests/unit/matchers><tests/fuzz>"
+    f"{QUIET}{''.join(f'<--ignore={folder}>' for folder in OF_SECOND)}<tests/unit>\n"
+    f"{QUIET}<tests/spark><tests/cluster>{{1}}\n{QUIET}{''.join(f'<{folder}>' for folder in OF_SECOND)}<tests/fuzz>"
 )
 """If no test is named: two queues, of which the second one says after the first how it ended."""
 
