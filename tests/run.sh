@@ -72,7 +72,7 @@ done
 if [ -n "$all" ]; then both=(tests/e2e); fi
 
 # Unit tests of the second queue; the first one has all others.
-of_second=(tests/unit/extract tests/unit/matchers)
+of_second=(tests/unit/core tests/unit/extract tests/unit/matchers tests/unit/report)
 
 run_tests=("$venv/bin/python" -m pytest -m "$marks" -p no:cacheprovider)
 

@@ -599,7 +599,7 @@ BOTH = "".join(
     f"<tests/e2e/test_{name}.py>"
     for name in ("engines", "crossing", "second_run", "object_store", "databricks", "connect")
 )
-OF_SECOND = [f"tests/unit/{folder}" for folder in ("extract", "matchers")]
+OF_SECOND = [f"tests/unit/{folder}" for folder in ("core", "extract", "matchers", "report")]
 QUIET = "<-m><{0}><-p><no:cacheprovider>"
 ALL = (
     f"{QUIET}<--engine><embedded><--ignore=tests/e2e/test_engines.py><--ignore=tests/e2e/test_crossing.py>"
