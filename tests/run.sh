@@ -9,7 +9,8 @@ usage() {
 Usage: bash tests/run.sh [--all] [--newest] [--spark 4.0|4.1] [PYTEST OPTIONS]
 
   --all          the slow sets too; and the end-to-end tests over Spark Connect and on the oldest supported Spark
-  --newest       with the newest packages that setup.py allows, not with those of jobs/requirements/tests.txt
+  --newest       with the newest packages that setup.py allows, not with those of jobs/requirements/tests.txt, in an
+                 environment of its own
   --spark 4.0    with that Spark and its Delta, in an environment of its own
 
 Everything else goes to pytest: bash tests/run.sh tests/unit -k spacing
@@ -17,7 +18,7 @@ END
 }
 
 marks="not slow"
-locked=(--lock jobs/requirements/tests.txt)
+packages=(--lock jobs/requirements/tests.txt)
 spark=""
 all=""
 pytest=()
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
   case $1 in
     -h | --help) usage; exit 0 ;;
     --all) marks=""; all=1 ;;
-    --newest) locked=() ;;
+    --newest) packages=(--venv .venv-newest) ;;
     --spark) spark=${2:-none}; if [ $# -gt 1 ]; then shift; fi ;;
     --spark=*) spark=${1#*=} ;;
     *) pytest+=("$1") ;;
@@ -34,7 +35,7 @@ while [ $# -gt 0 ]; do
 done
 
 case $spark in
-  "") set -- ${locked[@]+"${locked[@]}"} spark,report,test ;;
+  "") set -- "${packages[@]}" spark,report,test ;;
   # pyspark and pyspark-client have one folder, and need one version. Not every release of pyspark has its client.
   4.0 | 4.1)
     exact=4.0.4
