@@ -136,7 +136,7 @@ def broadcast_robots(
     Args:
         write: writes the file; called once per process.
     """
-    key, path = f"robots:{robots_id}", _folder() / f"metaclip-{robots_id}.robots"
+    key, path = f"robots:{robots_id}", process_folder() / f"metaclip-{robots_id}.robots"
     if not path.exists():
         write(path)
     robots = Robots.read(path, robots_id)
@@ -157,7 +157,7 @@ def broadcast_entries(spark: SparkSession, metadata: WorldwideMetadata) -> Broad
     files = {}
     for name, file in metadata.lists.files.items():
         suffix = ".json.gz" if file.name.endswith(".gz") else ".json"
-        copy = _folder() / f"metaclip-{name}-{metadata.lists.ids[name][:32]}{suffix}"
+        copy = process_folder() / f"metaclip-{name}-{metadata.lists.ids[name][:32]}{suffix}"
         copy.write_bytes(file.read_bytes())
         files[name] = _send(spark, copy)
     return Broadcast.of(spark, SentEntries(metadata.sections, files, _sent), key)
@@ -171,7 +171,7 @@ def _is_local(spark: SparkSession) -> bool:
 
 def _written(matcher: Matcher) -> Path:
     """Write the compiled list to the folder of this process, once, and return its path."""
-    path = _folder() / f"metaclip-{matcher.metadata_id[:32]}.list"
+    path = process_folder() / f"metaclip-{matcher.metadata_id[:32]}.list"
     if not path.exists():
         matcher.write(path)  # type: ignore[attr-defined]  # the caller checks that the engine can
     return path
@@ -221,7 +221,7 @@ def _as_held(
 
 
 def _pickled(value: T) -> _Pickled[T]:
-    path = _folder() / f"metaclip-{uuid.uuid4().hex}.pickle"
+    path = process_folder() / f"metaclip-{uuid.uuid4().hex}.pickle"
     path.write_bytes(pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL))
     return _Pickled(str(path))
 
@@ -234,7 +234,7 @@ def _as_broadcast_variable(spark: SparkSession, value: T) -> tuple[Callable[[], 
 def _as_artifact(spark: SparkSession, value: T) -> tuple[Callable[[], T], None]:
     """Send a value as an artifact, which remains until the session ends. Equal content is one file."""
     content = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
-    path = _folder() / f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
+    path = process_folder() / f"metaclip-{hashlib.sha256(content).hexdigest()[:32]}.pickle"
     path.write_bytes(content)
     name = _send(spark, path)
     path.unlink()
@@ -259,7 +259,7 @@ def _sent(name: str) -> str:
     return str(SparkFiles.get(name))
 
 
-def _folder() -> Path:
+def process_folder() -> Path:
     """Return a folder that is deleted when this process ends."""
     return _new_folder(spill_folder())
 

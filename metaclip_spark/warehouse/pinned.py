@@ -7,7 +7,6 @@ table's data, and no copy of it.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import functools
 import os
@@ -23,16 +22,15 @@ _CHECKPOINT = re.compile(r"(\d{20})\.checkpoint\.parquet")
 
 
 @functools.cache
-def pinned(table: str, version: int, parent: str | None = None) -> str:
-    """Return a folder that holds a table at a version; it is deleted when this process ends.
+def pinned(table: str, version: int, parent: Path) -> str:
+    """Return a new folder that holds a table at a version.
 
     Args:
         table: an absolute path of the table.
         version: one that the log still has.
-        parent: the folder of the new one; None: that of temporary files.
+        parent: the folder of the new one, which is deleted when this process ends.
     """
-    folder = Path(tempfile.mkdtemp(prefix="metaclip-version-", dir=parent))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix="version-", dir=parent))
     (folder / _LOG).mkdir()
     for entry in os.scandir(table):
         if entry.name != _LOG:
@@ -61,7 +59,5 @@ def _link(path: str, folder: Path) -> None:
     with contextlib.suppress(FileNotFoundError):  # removed since it was listed: it is older than the log's retention
         try:
             os.link(path, place)
-        except FileNotFoundError:
-            raise
         except OSError:  # another disk, or a file of another user
             shutil.copyfile(path, place)

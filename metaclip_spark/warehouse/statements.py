@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from metaclip_spark.errors import WarehouseError
 from metaclip_spark.schemas import TABLES, Table
-from metaclip_spark.spark.embedded import spill_folder
+from metaclip_spark.spark.broadcast import process_folder
 from metaclip_spark.spark.engine import Engine
 from metaclip_spark.warehouse.alias import plain_path
 from metaclip_spark.warehouse.conflicts import TRIES, OnConflict, ignored, retried
@@ -313,7 +313,7 @@ class SparkLogs:
         if self._root is not None and self._engine.is_embedded:
             if version is None:
                 return reader.load(f"{plain_path(self._root)}/{name}")
-            return reader.load(plain_path(pinned(f"{self._root}/{name}", version, spill_folder())))
+            return reader.load(plain_path(pinned(f"{self._root}/{name}", version, process_folder())))
         if version is not None:
             reader = reader.option("versionAsOf", version)
         return reader.table(self.identifier(name)) if self._root is None else reader.load(f"{self._root}/{name}")
