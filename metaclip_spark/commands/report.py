@@ -13,7 +13,7 @@ from metaclip_spark.commands.outcome import outcome_of, write_outcome
 from metaclip_spark.config.settings import Settings
 from metaclip_spark.core.secrets import masked
 from metaclip_spark.core.wording import counted
-from metaclip_spark.errors import ConfigError, WarehouseError
+from metaclip_spark.errors import ConfigError
 from metaclip_spark.report.card import Card
 from metaclip_spark.report.class_counts import THIN
 from metaclip_spark.report.class_names import count_classes, read_class_names
@@ -22,7 +22,6 @@ from metaclip_spark.steps.context import RunContext
 from metaclip_spark.steps.summary.write import files_of, write_summary
 from metaclip_spark.steps.takedown.rows import refuse_takedown_since
 from metaclip_spark.storage.write import write_text
-from metaclip_spark.takedown.copies import remove_file
 from metaclip_spark.terminal.progress import Reporter
 
 WHOLE_UP_TO = 5_000_000
@@ -71,14 +70,9 @@ def report(
             stage.note = f"{counted(read, 'pair')} read"
     ctx = contexts[-1]
     place = _write_compared(ctx, cards[0], cards[1], output) if compare else write_card(ctx, cards[0], output)
-    try:
-        # After the writing: a takedown that begins now finds the page, and removes it itself.
-        for each in contexts:
-            refuse_takedown_since(each.warehouse, each.log, [each.run_id])
-    except WarehouseError:
-        for file in (place, sidecar_path(place)):
-            remove_file(file)
-        raise
+    # After the writing: a takedown that begins now finds the page, and removes it itself.
+    run_ids, files = [each.run_id for each in contexts], [place, sidecar_path(place)]
+    refuse_takedown_since(contexts[0].warehouse, contexts[0].log, run_ids, files)
     print(masked(place))
     write_outcome(ctx, outcome_of(ctx, "report", 0, curated=as_json(cards[-1], place)))
     return 0

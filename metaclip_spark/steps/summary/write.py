@@ -41,8 +41,8 @@ def write_summary(ctx: RunContext, folder: str, small: bool) -> Facts:
     facts = read_facts(ctx, make_card(ctx), subset)
     folder = folder.rstrip("/")
     lists = [_write_domains(subset, of, folder, small) for of in LISTS]
-    refuse_takedown_since(ctx.warehouse, ctx.log, [ctx.run_id])
     facts = replace(facts, domains=[each for each in lists if each is not None], small=small)
+    refuse_takedown_since(ctx.warehouse, ctx.log, [ctx.run_id], [f"{folder}/{each.file}" for each in facts.domains])
     filled = sections(facts)
     plain = json.dumps(as_plain(filled, facts), ensure_ascii=False, indent=1) + "\n"
     write_text(f"{folder}/{JSON}", plain, "summary", "--eu-summary")

@@ -34,6 +34,7 @@ from metaclip_spark.stages.takedown import (
 )
 from metaclip_spark.steps.context import stored_pairs
 from metaclip_spark.steps.run_probabilities import drawn_with
+from metaclip_spark.takedown.copies import remove_file
 from metaclip_spark.takedown.hashes import COUNTED, Hashes, Takedowns, from_arrow, sorted_hashes
 from metaclip_spark.warehouse.runs import Run, RunLog
 from metaclip_spark.warehouse.sql import within
@@ -92,7 +93,7 @@ def refuse_open_takedown(warehouse: Warehouse) -> None:
         )
 
 
-def refuse_takedown_since(warehouse: Warehouse, log: RunLog, run_ids: Sequence[str]) -> None:
+def refuse_takedown_since(warehouse: Warehouse, log: RunLog, run_ids: Sequence[str], made: Sequence[str] = ()) -> None:
     """Refuse what a command made of pairs while a takedown removed some of them: it can have pairs that are removed.
 
     A command that only reads takes no lease, and so does not keep takedowns out.
@@ -100,18 +101,24 @@ def refuse_takedown_since(warehouse: Warehouse, log: RunLog, run_ids: Sequence[s
     Args:
         log: the log when the command began to read.
         run_ids: the runs whose pool or subset it has read.
+        made: the files that it has written so far, which are removed.
 
     Raises:
         WarehouseError: a takedown has removed pairs of one of the runs since, or has begun to.
     """
     now = RunLog(warehouse)
-    refuse_unfinished(warehouse, now)
-    for run_id in run_ids:
-        if now.was_taken_from(run_id, since=log.stage_events[-1]):
-            raise WarehouseError(
-                f"a takedown removed pairs of run {run_id} while this command read them, so what it made is not kept; "
-                "run the command again."
-            )
+    try:
+        refuse_unfinished(warehouse, now)
+        for run_id in run_ids:
+            if now.was_taken_from(run_id, since=log.stage_events[-1]):
+                raise WarehouseError(
+                    f"a takedown removed pairs of run {run_id} while this command read them, so what it made is not "
+                    "kept; run the command again."
+                )
+    except WarehouseError:
+        for file in made:
+            remove_file(file)
+        raise
 
 
 def find_taken(warehouse: Warehouse, takedowns: Broadcast[Takedowns], takedown_id: str) -> DataFrame:
