@@ -52,8 +52,8 @@ class Given:
         self.roots: list[int] = [os.getpid(), *given.get("workers", ())]
         """This process, and those of a standalone cluster: the executors are below them."""
 
-        self.is_inside: Callable[[], bool] = lambda: True
-        """Whether the step of the fault is still at work."""
+        self.inside = False
+        """Whether a step is at work."""
 
     def came(self) -> None:
         """Mark that the fault has come."""
@@ -65,14 +65,13 @@ class Faults:
 
     def __init__(self, given: Given) -> None:
         self._given = given
-        given.is_inside = lambda: self.inside
         self._started = False
         self._lock = threading.Lock()
-        self.step, self.passed, self.inside = -1, 0, False
+        self.step, self.passed = -1, 0
 
     def begin(self, step: int) -> None:
         """Begin a step; a fault at its beginning comes now."""
-        self.step, self.passed, self.inside = step, 0, True
+        self.step, self.passed, self._given.inside = step, 0, True
         self._look()
 
     def reached(self, point: str) -> None:
@@ -97,7 +96,7 @@ class Faults:
             timer.start()
 
     def _act(self) -> None:
-        if not self.inside:
+        if not self._given.inside:
             return
         fault = self._given.fault
         assert fault is not None
@@ -127,7 +126,7 @@ def send_sigterm(given: Given, fault: dict[str, Any]) -> None:
 def _kill_one(given: Given, fault: dict[str, Any], found: Any) -> None:
     """Send SIGKILL to one of the processes, as soon as there is one."""
     deadline = time.monotonic() + PATIENCE
-    while given.is_inside() and time.monotonic() < deadline:
+    while given.inside and time.monotonic() < deadline:
         victims = sorted(found())
         if victims:
             with contextlib.suppress(ProcessLookupError):
@@ -330,7 +329,7 @@ def run() -> int:
         for number, words in given.steps:
             faults.begin(number)
             status = command(words)
-            faults.inside = False
+            given.inside = False
             if status:
                 return status
             (given.marks / f"points.{number}.{faults.passed}").touch()
